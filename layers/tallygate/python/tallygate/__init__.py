@@ -1,0 +1,1 @@
+"""Tallygate's shared layer: domain rules, wire contracts, operations and storage of the Lambda functions."""

@@ -1,0 +1,1 @@
+"""Pure rules: standard library only, exact decimals, no clock, no ids, no I/O."""

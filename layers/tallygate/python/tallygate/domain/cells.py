@@ -1,0 +1,173 @@
+"""Cells: the counters that a decision reads and writes, and what must hold for one write to admit a request.
+
+A `Cell` is the image of one item: counters of every limit of a customer and feature, the ids of recent requests, and
+the marks that keep stale writers out. `Terms` is all that one conditional write states. The same two values serve the
+write (storage renders the terms as a condition), its refusal (`domain.decide` explains the image), and a dry check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from tallygate.domain import rates
+from tallygate.domain.instants import MINUTE, Instant
+from tallygate.domain.limits import Entitlement, Quota, Rate
+from tallygate.domain.periods import Window, window_at
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.rates import Alternative, SubWindow
+
+REQUEST_MEMORY_MINUTES = 1
+"""A retry is recognised in the minute of the request and in the one on either side of it."""
+DEAD_AFTER = 10 * MINUTE
+"""A window that has been over for this long is removed by the next write; `floor` then guards its name."""
+MARK_BYTES = 6
+
+CounterName = tuple[int, int]
+"""(ordinal, window start) of a quota, (ordinal, sub-window index) of a rate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The image of one cell. An item that does not exist is `Cell()`: every counter at zero."""
+
+    used: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    rated: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    marks: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
+    version: int = 0
+    floor: Instant | None = None
+    suspended: bool = False
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMark:
+    """How a cell remembers a request: the minute it was decided in and a digest of its id and body."""
+
+    minute: int
+    digest: bytes
+
+    def __post_init__(self) -> None:
+        assert len(self.digest) == MARK_BYTES
+
+    @property
+    def minutes(self) -> range:
+        """The minutes whose memory is asked."""
+        return range(self.minute - REQUEST_MEMORY_MINUTES, self.minute + REQUEST_MEMORY_MINUTES + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaTerm:
+    """used + amount ≤ limit in this window; a limit of None only counts."""
+
+    name: str
+    quota: Quota
+    window: Window
+
+    @property
+    def counter(self) -> CounterName:
+        return (self.quota.ordinal, self.window.start)
+
+
+@dataclass(frozen=True, slots=True)
+class RateTerm:
+    """One of the alternatives holds in these two sub-windows; none: nothing could be admitted."""
+
+    name: str
+    rate: Rate
+    at: SubWindow
+    alternatives: tuple[Alternative, ...]
+
+    @property
+    def current(self) -> CounterName:
+        return (self.rate.ordinal, self.at.index)
+
+    @property
+    def previous(self) -> CounterName:
+        return (self.rate.ordinal, self.at.index - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What one write admits, and what must hold of the cell for it.
+
+    `remembered` says whether the caller gave a request id, so that the mark is looked for and kept; without one the
+    mark only names the decision. `dead` and `gone` tidy what the last seen image showed as over: the counters' and
+    minutes' names, and the newest end among the removed windows.
+    """
+
+    amount: Decimal
+    version: int
+    mark: RequestMark
+    remembered: bool
+    quotas: tuple[QuotaTerm, ...]
+    rates: tuple[RateTerm, ...]
+    dead_used: tuple[CounterName, ...] = ()
+    dead_rated: tuple[CounterName, ...] = ()
+    dead_minutes: tuple[int, ...] = ()
+    gone: Instant | None = None
+
+    @property
+    def soonest_end(self) -> Instant | None:
+        """The end of the first window to be over among those written; the floor must lie before it."""
+        ends = [term.window.end for term in self.quotas] + [term.at.over for term in self.rates]
+        return min(ends, default=None)
+
+
+def terms(
+    entitlement: Entitlement,
+    *,
+    amount: Decimal,
+    version: int,
+    mark: RequestMark,
+    remembered: bool,
+    now: Instant,
+    seen: Cell,
+) -> Terms:
+    """The terms of one request against a cell that was last seen as `seen` (which may be out of date)."""
+    quota_terms, rate_terms = [], []
+    for limit in entitlement.limits:
+        for quota in limit.quotas:
+            quota_terms.append(QuotaTerm(limit.name, quota, window_at(quota.schedule, now)))
+        for rate in limit.rates:
+            at = rates.sub_window(rate, now)
+            previous = seen.rated.get((rate.ordinal, at.index - 1), ZERO)
+            rate_terms.append(RateTerm(limit.name, rate, at, rates.alternatives(rate, amount, previous, at)))
+    dead_used, dead_rated, gone = _dead_windows(entitlement, seen, now)
+    return Terms(
+        amount=amount,
+        version=version,
+        mark=mark,
+        remembered=remembered,
+        quotas=tuple(quota_terms),
+        rates=tuple(rate_terms),
+        dead_used=dead_used,
+        dead_rated=dead_rated,
+        dead_minutes=tuple(minute for minute in seen.marks if minute < mark.minute - 2 * REQUEST_MEMORY_MINUTES),
+        gone=gone,
+    )
+
+
+def _dead_windows(
+    entitlement: Entitlement, seen: Cell, now: Instant
+) -> tuple[tuple[CounterName, ...], tuple[CounterName, ...], Instant | None]:
+    """Counters of this entitlement's windows that have been over for long, and the newest end among them.
+
+    A counter of a limit that is no longer in force stays: nobody knows its end any more, and it never grows.
+    """
+    quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
+    widths = {rate.ordinal: rate.width for limit in entitlement.limits for rate in limit.rates}
+    gone: Instant | None = None
+    dead_used, dead_rated = [], []
+    for counter in seen.used:
+        quota = quotas.get(counter[0])
+        if quota is not None and (end := window_at(quota.schedule, counter[1]).end) <= now - DEAD_AFTER:
+            dead_used.append(counter)
+            gone = end if gone is None else max(gone, end)
+    for counter in seen.rated:
+        width = widths.get(counter[0])
+        if width is not None and (end := (counter[1] + 2) * width) <= now - DEAD_AFTER:
+            dead_rated.append(counter)
+            gone = end if gone is None else max(gone, end)
+    return tuple(dead_used), tuple(dead_rated), gone

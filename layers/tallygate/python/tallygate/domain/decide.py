@@ -1,0 +1,225 @@
+"""What an image means: why a write was refused, and the decision that a caller is told.
+
+`refusal` is the one place that explains a refused write, in a fixed order; storage asks the engine, and this function
+must agree with it (the contract suite holds the two against each other). None means that the image would admit the
+request: the writer tries again with what it saw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.domain import rates
+from tallygate.domain.cells import Cell, QuotaTerm, RateTerm, Terms
+from tallygate.domain.decision import Decision, Node, Reason
+from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
+from tallygate.domain.quantities import ZERO
+
+NORMAL = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The same request was granted before, in this minute."""
+
+    minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The cell has seen newer limits than the writer's; it reloads them and tries once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The writer's clock lags: it would have revived a window that is over and removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The customer's use of the feature is suspended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """At least one limit has no room for the request."""
+
+
+Refusal = Replayed | Stale | Behind | Suspended | Exceeded
+
+
+def refusal(cell: Cell, terms: Terms) -> Refusal | None:
+    """Why the cell refuses these terms: the first that holds of replay, stale, behind, suspended, limits."""
+    if terms.remembered:
+        for minute in terms.mark.minutes:
+            if terms.mark.digest in cell.marks.get(minute, ()):
+                return Replayed(minute)
+    if cell.version > terms.version:
+        return Stale()
+    if _behind(cell, terms):
+        return Behind()
+    if cell.suspended:
+        return Suspended()
+    if not all(_quota_admits(cell, term, terms.amount) for term in terms.quotas):
+        return Exceeded()
+    if not all(_rate_admits(cell, term, terms.amount) for term in terms.rates):
+        return Exceeded()
+    return None
+
+
+def _behind(cell: Cell, terms: Terms) -> bool:
+    return cell.floor is not None and terms.soonest_end is not None and cell.floor >= terms.soonest_end
+
+
+def _quota_admits(cell: Cell, term: QuotaTerm, amount: Decimal) -> bool:
+    limit = term.quota.limit
+    return limit is None or amount == 0 or cell.used.get(term.counter, ZERO) + amount <= limit
+
+
+def _rate_admits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
+    if amount == 0:
+        return True
+    previous = cell.rated.get(term.previous, ZERO)
+    return rates.admits(term.rate, amount, previous, cell.rated.get(term.current, ZERO), term.at)
+
+
+def level_of(limit: Limit, quota: Quota, used: Decimal) -> str:
+    """The name of the highest tier that the usage has reached; `normal` below all of them and without a limit."""
+    if quota.limit is None:
+        return NORMAL
+    reached = [tier for tier in limit.tiers if used >= tier.threshold(quota.limit)]
+    return max(reached, key=lambda tier: tier.at_percent).level if reached else NORMAL
+
+
+def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms) -> tuple[Node, ...]:
+    """Every limit window as the cell shows it, and whether each would admit the terms' amount."""
+    limits = {limit.name: limit for limit in entitlement.limits}
+    nodes = [_quota_node(limits[term.name], term, cell, terms.amount) for term in terms.quotas]
+    return (*nodes, *(_rate_node(term, cell, terms.amount) for term in terms.rates))
+
+
+def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
+    used, allowed = cell.used.get(term.counter, ZERO), term.quota.limit
+    fits_a_fresh_window = allowed is None or amount <= allowed
+    return Node(
+        name=term.name,
+        kind="quota",
+        start=term.window.start,
+        end=term.window.end,
+        limit=allowed,
+        used=used,
+        remaining=None if allowed is None else max(ZERO, allowed - used),
+        granted=_quota_admits(cell, term, amount),
+        level=level_of(limit, term.quota, used),
+        resets_at=term.window.end,
+        retry_at=term.window.end if fits_a_fresh_window else None,
+    )
+
+
+def _rate_node(term: RateTerm, cell: Cell, amount: Decimal) -> Node:
+    previous, current = cell.rated.get(term.previous, ZERO), cell.rated.get(term.current, ZERO)
+    start = term.at.index * term.at.width
+    now = start + term.at.width - term.at.left
+    return Node(
+        name=term.name,
+        kind="rate",
+        start=start,
+        end=start + term.at.width,
+        limit=term.rate.burst,
+        used=rates.weighted(term.rate, previous, current, term.at),
+        remaining=rates.remaining(term.rate, previous, current, term.at),
+        granted=_rate_admits(cell, term, amount),
+        level=NORMAL,
+        resets_at=term.at.over,
+        retry_at=rates.admitted_at(term.rate, amount, previous, current, now),
+    )
+
+
+def absent(
+    reason: Reason, *, customer: str, feature: str, requested: Decimal, now: Instant, timezone: str | None = None
+) -> Decision:
+    """A denial that no cell was asked for: an unknown customer or feature, no subscription, no entitlement."""
+    return Decision(
+        granted=False,
+        reason=reason,
+        customer=customer,
+        feature=feature,
+        requested=requested,
+        granted_amount=ZERO,
+        as_of=now,
+        timezone=timezone,
+    )
+
+
+def entitled(effective: Effective, feature: str) -> Entitlement | Reason:
+    """The customer's right to a feature, or the reason why there is none."""
+    if not effective.subscribed:
+        return Reason.NO_ACTIVE_SUBSCRIPTION
+    return effective.entitlements.get(feature) or Reason.NOT_ENTITLED
+
+
+def granted(
+    effective: Effective,
+    entitlement: Entitlement,
+    terms: Terms,
+    after: Cell,
+    *,
+    now: Instant,
+    decision_id: str | None,
+    replayed: bool = False,
+) -> Decision:
+    """The decision of a write that was made (or, for a check or a peek, that would be); `after` is the newest image."""
+    nodes = evaluate(entitlement, after, terms)
+    return Decision(
+        granted=True,
+        reason=Reason.UNLIMITED if all(node.limit is None for node in nodes) else Reason.OK,
+        customer=effective.customer,
+        feature=entitlement.feature,
+        requested=terms.amount,
+        granted_amount=terms.amount,
+        as_of=now,
+        decision_id=decision_id,
+        level=nodes[0].level,
+        timezone=effective.timezone,
+        nodes=nodes,
+        max_grantable=_max_grantable(nodes),
+        replayed=replayed,
+    )
+
+
+def denied(
+    effective: Effective, entitlement: Entitlement, terms: Terms, seen: Cell, *, why: Refusal, now: Instant
+) -> Decision:
+    """The denial that an image stands for, with the limit that binds and the time from which a retry makes sense."""
+    nodes = evaluate(entitlement, seen, terms)
+    refusing = [node for node in nodes if not node.granted]
+    rates_first = sorted(refusing, key=lambda node: (node.kind != "rate", node.remaining))
+    binding = rates_first[0] if rates_first else None
+    if isinstance(why, Suspended):
+        reason = Reason.SUSPENDED
+    else:
+        reason = Reason.RATE_LIMITED if binding and binding.kind == "rate" else Reason.QUOTA_EXCEEDED
+    times = [node.retry_at for node in refusing]
+    return Decision(
+        granted=False,
+        reason=reason,
+        customer=effective.customer,
+        feature=entitlement.feature,
+        requested=terms.amount,
+        granted_amount=ZERO,
+        as_of=now,
+        level=nodes[0].level,
+        timezone=effective.timezone,
+        nodes=nodes,
+        binding=binding,
+        max_grantable=ZERO if reason is Reason.SUSPENDED else _max_grantable(nodes),
+        retry_at=max((time for time in times if time is not None), default=None) if None not in times else None,
+    )
+
+
+def _max_grantable(nodes: tuple[Node, ...]) -> Decimal | None:
+    """The largest amount that every limit would admit now; None without any limit."""
+    rooms = [node.remaining for node in nodes if node.remaining is not None]
+    return min(rooms, default=None)

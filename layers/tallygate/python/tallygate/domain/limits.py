@@ -1,0 +1,110 @@
+"""Limits in force: what a customer's plan lets it consume, as one value that containers cache.
+
+`Effective` is derived state: the subscription's plan version and the customer's zone, compiled once per change and
+stored whole. Every limit window owns an *ordinal*, allotted once per customer and never reused, so that a counter's
+name (`u.<ordinal>.<start>`) can never be read as another limit's. The limit itself is not in the counter: it travels in
+the condition of the write, so a change of limits touches no counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from tallygate.domain.instants import SECOND, Instant
+from tallygate.domain.periods import Schedule
+
+RATES_PER_CELL_MAX = 8
+QUOTAS_PER_CELL_MAX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """A threshold of a quota: `level` begins where usage reaches `at_percent` of the limit. It only notifies."""
+
+    level: str
+    at_percent: Decimal
+
+    def threshold(self, limit: Decimal) -> Decimal:
+        """The usage at which the level begins."""
+        return limit * self.at_percent / 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """At most `limit` units in each window of the schedule; None counts without limiting."""
+
+    ordinal: int
+    limit: Decimal | None
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """At most burst + limit × T ÷ per units in any interval T; see `domain.rates`."""
+
+    ordinal: int
+    limit: Decimal
+    per: Instant
+    burst: Decimal
+
+    def __post_init__(self) -> None:
+        assert self.limit > 0 and self.burst > 0 and self.per > 0
+        assert self.width >= SECOND, "a sub-window is at least a second"
+
+    @property
+    def width(self) -> Instant:
+        """Length of a sub-window: the time in which the rate refills a whole burst, rounded up to a millisecond."""
+        return rate_width(limit=self.limit, per=self.per, burst=self.burst)
+
+
+def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
+    """per × burst ÷ limit, rounded up: a longer sub-window only ever admits less."""
+    return -int(-(Decimal(per) * burst) // limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A named limit over the whole customer, with its windows; enforcement is hard."""
+
+    name: str
+    quotas: tuple[Quota, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entitlement:
+    """What the plan grants of one metered feature. The first limit is the entitlement's own, named by the feature."""
+
+    feature: str
+    meter: str
+    limits: tuple[Limit, ...]
+    upgrade_to: str | None = None
+    upgrade_limit: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        assert self.limits and self.limits[0].name == self.feature
+        assert sum(len(limit.quotas) for limit in self.limits) <= QUOTAS_PER_CELL_MAX
+        assert sum(len(limit.rates) for limit in self.limits) <= RATES_PER_CELL_MAX
+
+    @property
+    def quota(self) -> Quota:
+        """The entitlement's own quota: the numbers at the top of an answer are its."""
+        return self.limits[0].quotas[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """All that admission and the fold must know of one customer. `version` grows by one with every change."""
+
+    customer: str
+    version: int
+    timezone: str
+    plan: str | None = None
+    plan_version: int | None = None
+    subscribed: bool = False
+    stripe_customer_id: str | None = None
+    entitlements: Mapping[str, Entitlement] = field(default_factory=dict)
+    ordinals: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,109 @@
+"""Rates as two weighted sub-windows, in a form that one conditional write can check.
+
+    previous sub-window      current sub-window
+    [───────── p ─────────)[──── c ────┊· · · · ·)        w = share of the current one that is still to come
+                                       now
+
+A request of q is granted while `c + q + p × w ≤ burst`: in any interval T at most burst + limit × T ÷ per. DynamoDB's
+conditions know no arithmetic, so the rule becomes alternatives `p ≤ P and c ≤ C`, each of which implies it. They are
+exact where c is absent and at each pinned P: nothing, what was last seen, and the most there can be. A refusal whose
+image the rule itself would grant is tried again with that image, so none of the alternatives ever denies falsely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+
+from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Rate
+from tallygate.domain.quantities import ZERO
+
+_EXACT = Context(prec=60)
+_STEP = Decimal("1e-9")
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """`previous ≤ previous_max and current ≤ current_max`; current_max None: the current counter does not exist."""
+
+    previous_max: Decimal
+    current_max: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubWindow:
+    """Where an instant stands in a rate's sub-windows."""
+
+    index: int
+    left: Instant
+    width: Instant
+
+    @property
+    def over(self) -> Instant:
+        """When the current counter stops mattering: its successor's end."""
+        return (self.index + 2) * self.width
+
+
+def sub_window(rate: Rate, now: Instant) -> SubWindow:
+    width = rate.width
+    index = now // width
+    return SubWindow(index=index, left=(index + 1) * width - now, width=width)
+
+
+def current_room(burst: Decimal, amount: Decimal, previous: Decimal, at: SubWindow) -> Decimal:
+    """The largest c that still lets `amount` in; negative where none does. Rounded down at the ninth digit."""
+    carried = _EXACT.divide(_EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
+    return _EXACT.subtract(burst - amount, carried).quantize(_STEP, rounding=ROUND_FLOOR, context=_EXACT)
+
+
+def admits(rate: Rate, amount: Decimal, previous: Decimal, current: Decimal, at: SubWindow) -> bool:
+    """The rule itself."""
+    return current <= current_room(rate.burst, amount, previous, at)
+
+
+def alternatives(rate: Rate, amount: Decimal, seen_previous: Decimal, at: SubWindow) -> tuple[Alternative, ...]:
+    """The rule as alternatives for a condition; empty where no state of the counters would admit the amount."""
+    free = rate.burst - amount
+    if free < 0:
+        return ()
+    most = _EXACT.divide(_EXACT.multiply(free, Decimal(at.width)), Decimal(at.left))
+    found = [Alternative(most.quantize(_STEP, rounding=ROUND_FLOOR, context=_EXACT), None), Alternative(ZERO, free)]
+    for pinned in sorted({seen_previous, rate.burst}):
+        room = current_room(rate.burst, amount, pinned, at)
+        if pinned > 0 and room >= 0:
+            found.append(Alternative(pinned, room))
+    return tuple(found)
+
+
+def admitted_at(
+    rate: Rate, amount: Decimal, previous: Decimal, current: Decimal, now: Instant
+) -> Instant | None:
+    """The first instant at which the amount would be admitted if nothing else is consumed; None: never."""
+    at = sub_window(rate, now)
+    if amount > rate.burst:
+        return None
+    if admits(rate, amount, previous, current, at):
+        return now
+    free = rate.burst - amount
+    if previous > 0 and free >= current:
+        return (at.index + 1) * at.width - _wait_share(free - current, previous, at.width)
+    left = _wait_share(free, current, at.width) if current > 0 else at.width
+    return (at.index + 2) * at.width - min(left, at.width)
+
+
+def _wait_share(room: Decimal, weighted: Decimal, width: Instant) -> Instant:
+    """How much of a sub-window may be left when `weighted × left ÷ width ≤ room`."""
+    share = _EXACT.divide(_EXACT.multiply(room, Decimal(width)), weighted)
+    return int(share.to_integral_value(rounding=ROUND_FLOOR, context=_EXACT))
+
+
+def remaining(rate: Rate, previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
+    """What could be admitted now; never below zero."""
+    return max(ZERO, current_room(rate.burst, current, previous, at))
+
+
+def weighted(rate: Rate, previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
+    """What counts as used now: c + p × w, rounded up at the ninth digit."""
+    carried = _EXACT.divide(_EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
+    return _EXACT.add(current, carried).quantize(_STEP, rounding=ROUND_CEILING, context=_EXACT)

@@ -1,0 +1,109 @@
+"""What can go wrong, as one tree.
+
+    TallygateError
+    ├── InvalidRequest         4xx  the caller can mend it; names the field and the rule
+    │   ├── Unauthenticated    401
+    │   ├── Forbidden          403
+    │   ├── NotFound           404
+    │   ├── Conflict           409
+    │   └── PreconditionFailed 412
+    ├── StoreUnavailable       503  transient; nothing happened, or the retry is harmless
+    │   ├── Contended          503  contended: another writer won every try
+    │   ├── ClockBehind        503  clock_behind: this container's clock lags behind the cell
+    │   └── OutcomeUnknown     503  outcome_unknown: the write may or may not have happened
+    └── InvariantBroken        500  a promise is broken; alarms
+
+A denial is not in this tree: it is a value (`domain.decision.Decision`), because the system worked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldError:
+    """One rule that one field broke. `pointer` is a JSON pointer into the body, or `?name` for a query parameter."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class TallygateError(Exception):
+    """Root of the tree. `code` is a stable machine string, `status` the HTTP status that states it."""
+
+    status = 500
+    code = "internal_error"
+    retryable = False
+
+    def __init__(self, detail: str, *, code: str | None = None, errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(TallygateError):
+    status = 422
+    code = "invalid_request"
+
+
+class MalformedRequest(InvalidRequest):
+    """The body could not be read at all."""
+
+    status = 400
+    code = "malformed_request"
+
+
+class Unauthenticated(InvalidRequest):
+    status = 401
+    code = "unauthenticated"
+
+
+class Forbidden(InvalidRequest):
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(InvalidRequest):
+    status = 404
+    code = "not_found"
+
+
+class Conflict(InvalidRequest):
+    status = 409
+    code = "conflict"
+
+
+class PreconditionFailed(InvalidRequest):
+    status = 412
+    code = "precondition_failed"
+
+
+class StoreUnavailable(TallygateError):
+    status = 503
+    code = "store_unavailable"
+    retryable = True
+
+
+class Contended(StoreUnavailable):
+    code = "contended"
+
+
+class ClockBehind(StoreUnavailable):
+    code = "clock_behind"
+
+
+class OutcomeUnknown(StoreUnavailable):
+    code = "outcome_unknown"
+
+
+class InvariantBroken(TallygateError):
+    code = "invariant_broken"
+
+
+def invalid(pointer: str, code: str, detail: str) -> InvalidRequest:
+    """An InvalidRequest about one field."""
+    return InvalidRequest(detail, errors=(FieldError(pointer=pointer, code=code, detail=detail),))

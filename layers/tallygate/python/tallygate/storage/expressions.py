@@ -1,0 +1,258 @@
+"""Conditions and changes as values: rendered to DynamoDB's text for the engine, or evaluated against an image.
+
+The two readings of a condition must agree on every image; the contract suite holds the memory engine, which evaluates,
+against a real engine, which is sent the text. Names are flat attributes and always go through placeholders.
+
+Facts of the engine that shape this vocabulary: a condition knows no arithmetic, SET takes one + or −, a comparison with
+an absent attribute is false, contains() of an absent set is false.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import assert_never
+
+Value = str | int | Decimal | bytes | bool | frozenset[bytes] | None
+Item = dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`name op value`; false where the attribute is absent."""
+
+    name: str
+    op: str
+    value: str | int | Decimal | bytes | bool
+
+    def __post_init__(self) -> None:
+        assert self.op in ("=", "<>", "<", "<=", ">", ">=")
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """The set attribute holds the element."""
+
+    name: str
+    element: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part holds; without parts it holds always."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """At least one part holds; without parts it never does."""
+
+    parts: tuple[Condition, ...]
+
+
+Condition = Absent | Present | Compare | Contains | Not | All | Any
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    name: str
+    value: str | int | Decimal | bytes | bool | frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SetOnce:
+    """Set where the attribute is absent; otherwise it keeps its value."""
+
+    name: str
+    value: str | int | Decimal | bytes | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Increase:
+    """Add to a number that starts at zero."""
+
+    name: str
+    by: int | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """Add elements to a set that may not exist yet."""
+
+    name: str
+    elements: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    name: str
+
+
+Change = Set | SetOnce | Increase | Include | Remove
+
+
+def absent_or(comparison: Compare) -> Condition:
+    """The attribute does not exist, or compares so."""
+    return Any((Absent(comparison.name), comparison))
+
+
+class Placeholders:
+    """Allots `#n0` and `:v0` placeholders; one instance per request to the engine."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._values: dict[tuple[type, Value], str] = {}
+
+    def name(self, name: str) -> str:
+        found = self._names.get(name)
+        if found is None:
+            found = self._names[name] = f"#{len(self._names)}"
+        return found
+
+    def value(self, value: Value) -> str:
+        key = (type(value), value)
+        found = self._values.get(key)
+        if found is None:
+            found = self._values[key] = f":{len(self._values)}"
+        return found
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Placeholder -> attribute name, as the engine wants it."""
+        return {placeholder: name for name, placeholder in self._names.items()}
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Placeholder -> value."""
+        return {placeholder: value for (_, value), placeholder in self._values.items()}
+
+
+def render(condition: Condition, using: Placeholders) -> str:
+    """The ConditionExpression. An `Any` without parts, which never holds, asks for an impossible attribute."""
+    match condition:
+        case Absent(name):
+            return f"attribute_not_exists({using.name(name)})"
+        case Present(name):
+            return f"attribute_exists({using.name(name)})"
+        case Compare(name, op, value):
+            return f"{using.name(name)} {op} {using.value(value)}"
+        case Contains(name, element):
+            return f"contains({using.name(name)}, {using.value(element)})"
+        case Not(part):
+            return f"NOT {render(part, using)}"
+        case All(parts):
+            return _joined(parts, " AND ", using) if parts else f"NOT {render(Any(()), using)}"
+        case Any(parts):
+            return _joined(parts, " OR ", using) if parts else f"attribute_exists({using.name('never')})"
+    assert_never(condition)
+
+
+def _joined(parts: tuple[Condition, ...], word: str, using: Placeholders) -> str:
+    if len(parts) == 1:
+        return render(parts[0], using)
+    return f"({word.join([render(part, using) for part in parts])})"
+
+
+def render_changes(changes: tuple[Change, ...], using: Placeholders) -> str:
+    """The UpdateExpression."""
+    sets, adds, removes = [], [], []
+    for change in changes:
+        name = using.name(change.name)
+        match change:
+            case Set(_, value):
+                sets.append(f"{name} = {using.value(value)}")
+            case SetOnce(_, value):
+                sets.append(f"{name} = if_not_exists({name}, {using.value(value)})")
+            case Increase(_, by):
+                sets.append(f"{name} = if_not_exists({name}, {using.value(0)}) + {using.value(by)}")
+            case Include(_, elements):
+                adds.append(f"{name} {using.value(elements)}")
+            case Remove():
+                removes.append(name)
+            case _:
+                assert_never(change)
+    clauses = (("SET", sets), ("ADD", adds), ("REMOVE", removes))
+    return " ".join(f"{word} {', '.join(parts)}" for word, parts in clauses if parts)
+
+
+def holds(condition: Condition, image: Item | None) -> bool:
+    """Whether the condition holds of an image; None is an item that does not exist."""
+    match condition:
+        case Absent(name):
+            return image is None or name not in image
+        case Present(name):
+            return image is not None and name in image
+        case Compare(name, op, value):
+            return image is not None and name in image and _compares(image[name], op, value)
+        case Contains(name, element):
+            held = image.get(name) if image is not None else None
+            return isinstance(held, frozenset) and element in held
+        case Not(part):
+            return not holds(part, image)
+        case All(parts):
+            return all(holds(part, image) for part in parts)
+        case Any(parts):
+            return any(holds(part, image) for part in parts)
+    assert_never(condition)
+
+
+def _compares(left: Value, op: str, right: Value) -> bool:
+    if op == "=":
+        return _same_kind(left, right) and left == right
+    if op == "<>":
+        return not (_same_kind(left, right) and left == right)
+    if not _same_kind(left, right) or isinstance(left, bool | frozenset | None):
+        return False
+    order = (left > right) - (left < right)  # type: ignore[operator]  # both are of one ordered kind
+    return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[op]
+
+
+def _same_kind(left: Value, right: Value) -> bool:
+    return _kind(left) is _kind(right)
+
+
+def _kind(value: Value) -> type:
+    return Decimal if isinstance(value, int) and not isinstance(value, bool) else type(value)
+
+
+def changed(image: Item | None, key: Item, changes: tuple[Change, ...]) -> Item:
+    """The image after the changes; every right side reads the image before them, as in the engine."""
+    before = image or {}
+    after: Item = dict(before) if image is not None else dict(key)
+    for change in changes:
+        match change:
+            case Set(name, value):
+                after[name] = value
+            case SetOnce(name, value):
+                after.setdefault(name, value)
+            case Increase(name, by):
+                held = before.get(name, 0)
+                assert isinstance(held, int | Decimal)
+                after[name] = held + by
+            case Include(name, elements):
+                held = before.get(name, frozenset())
+                assert isinstance(held, frozenset)
+                after[name] = held | elements
+            case Remove(name):
+                after.pop(name, None)
+            case _:
+                assert_never(change)
+    return after

@@ -1,0 +1,137 @@
+"""Keys of the one table. A prefix of the partition key is a privilege boundary: the template grants by it.
+
+Foreign ids (customers, features, event ids, dimension values) are escaped so that no id can forge another's key: `%`,
+`#` and control characters become %XX, and what is longer than 200 characters becomes its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from tallygate.storage.engine import Key
+
+DUE_SHARDS = 16
+EVENT_PARTITIONS = 16
+"""Fixed for ever: an event's partition is part of its identity."""
+PLAIN_LENGTH_MAX = 200
+
+_UNSAFE = re.compile(r"[%#\x00-\x1f\x7f]")
+
+
+def escaped(foreign: str) -> str:
+    """A foreign id as part of a key: reversible up to 200 characters, `%~` and a digest beyond."""
+    if len(foreign) > PLAIN_LENGTH_MAX:
+        return "%~" + hashlib.sha256(foreign.encode()).hexdigest()
+    if not _UNSAFE.search(foreign):
+        return foreign
+    return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", foreign)
+
+
+def shard_of(text: str, shards: int = DUE_SHARDS) -> str:
+    """A stable shard number for a text."""
+    return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % shards)
+
+
+CATALOG_PARTITION = "CATALOG"
+ENDPOINT_PARTITION = "ENDPOINT"
+KEYS_PARTITION = "KEYS"
+CLOCK = Key("CLOCK", "CLOCK")
+CATALOG_HEAD = Key(CATALOG_PARTITION, "HEAD")
+
+
+def customer_partition(customer: str) -> str:
+    return f"CUSTOMER#{escaped(customer)}"
+
+
+def profile(customer: str) -> Key:
+    return Key(customer_partition(customer), "PROFILE")
+
+
+def subscription(customer: str) -> Key:
+    return Key(customer_partition(customer), "SUBSCRIPTION")
+
+
+def effective(customer: str) -> Key:
+    return Key(customer_partition(customer), "EFFECTIVE")
+
+
+def subject(subject_key: str) -> Key:
+    return Key(f"SUBJECT#{escaped(subject_key)}", "SUBJECT")
+
+
+def root_cell(customer: str, feature: str) -> Key:
+    return Key(f"CELL#{escaped(customer)}#{escaped(feature)}", "ROOT")
+
+
+def receipt(customer: str, operation: str, idempotency_key: str) -> Key:
+    """`customer` may be "" for receipts of the control plane that no customer owns."""
+    return Key(f"RECEIPT#{escaped(customer)}", f"{operation}#{escaped(idempotency_key)}")
+
+
+def event(customer: str, source: str, event_id: str) -> Key:
+    identity = f"{escaped(source)}#{escaped(event_id)}"
+    return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", identity)
+
+
+def journal_partition(customer: str) -> str:
+    return f"JOURNAL#{escaped(customer)}"
+
+
+def journal(customer: str, number: int) -> Key:
+    return Key(journal_partition(customer), f"{number:020d}")
+
+
+def cursor(customer: str) -> Key:
+    """Sorts after every journal number, so that one backward query of two finds the cursor and the head."""
+    return Key(journal_partition(customer), "CURSOR")
+
+
+def total_partition(customer: str) -> str:
+    return f"TOTAL#{escaped(customer)}"
+
+
+def total(customer: str, feature: str, ordinal: int, start: int) -> Key:
+    return Key(total_partition(customer), f"{escaped(feature)}#{ordinal:06d}#{start:015d}")
+
+
+def usage_partition(customer: str, meter: str) -> str:
+    return f"USAGE#{escaped(customer)}#{escaped(meter)}"
+
+
+def usage(customer: str, meter: str, day: str, dimensions: str) -> Key:
+    """`day` is a UTC date, `dimensions` their canonical text (which may be long: then its digest stands here)."""
+    return Key(usage_partition(customer, meter), f"{day}#{escaped(dimensions)}")
+
+
+def feed(customer: str, feature: str) -> Key:
+    return Key(f"FEED#{escaped(customer)}", escaped(feature))
+
+
+def fact(fact_id: str) -> Key:
+    return Key(f"OUTBOX#{fact_id}", "FACT")
+
+
+def delivery_partition(fact_id: str) -> str:
+    return f"DELIVERY#{fact_id}"
+
+
+def delivery(fact_id: str, endpoint: str) -> Key:
+    return Key(delivery_partition(fact_id), endpoint)
+
+
+def endpoint(endpoint_id: str) -> Key:
+    return Key(ENDPOINT_PARTITION, endpoint_id)
+
+
+def api_key(digest: str) -> Key:
+    return Key(f"KEY#{digest}", "KEY")
+
+
+def api_key_entry(key_id: str) -> Key:
+    """The listing entry of a key; it holds the digest, never the key."""
+    return Key(KEYS_PARTITION, key_id)
+
+
+def probe(probe_id: str) -> Key:
+    return Key("PROBE", probe_id)
