@@ -2,7 +2,8 @@
 
 Decides only how uv arrives: through a virtual environment and its pip where Python has both, so that the
 machine's pip configuration (mirror, proxy, certificates) is honoured; else, as on a Debian without
-python3-venv, by unpacking uv's wheel straight from the package index, its digest checked against the index's.
+python3-venv, by unpacking uv's wheel straight from the package index. Either way its digest is one of those
+pinned in locks/uv.txt.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import io
 import json
 import os
 import platform
-import stat
+import re
 import subprocess
 import sys
 import urllib.request
@@ -19,8 +20,9 @@ import venv
 import zipfile
 from pathlib import Path
 
-VERSION = "0.13.8"
-INDEX_URL = f"https://pypi.org/pypi/uv/{VERSION}/json"
+LOCK = Path(__file__).parent / "locks" / "uv.txt"
+INDEX_URL = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
+INDEX_FORMAT = "application/vnd.pypi.simple.v1+json"
 PLATFORM_TAGS = {
     ("Linux", "x86_64"): "manylinux_2_17_x86_64",
     ("Linux", "aarch64"): "manylinux_2_17_aarch64",
@@ -31,35 +33,38 @@ PLATFORM_TAGS = {
 
 def main(folder: Path) -> None:
     """Leave a working `<folder>/bin/uv` behind, or exit with one sentence that says what is missing."""
-    if importlib.util.find_spec("ensurepip") is not None:
-        venv.create(folder, clear=True, with_pip=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run([*pip, "install", f"uv=={VERSION}"], check=False)
-        if done.returncode != 0:
-            sys.exit(f"pip could not install uv {VERSION}: is the package index reachable from here?")
+    if importlib.util.find_spec("ensurepip") is None:
+        unpack_wheel(folder / "bin")
         return
-    unpack_wheel(folder / "bin")
+    venv.create(folder, clear=True, with_pip=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, "install", "--require-hashes", "-r", str(LOCK)], check=False)
+    if done.returncode != 0:
+        sys.exit("pip could not install uv: is the package index reachable from here?")
 
 
 def unpack_wheel(bin_folder: Path) -> None:
+    """Fetch the wheel that the lock pins, compare its digest, and unpack the one program in it."""
+    lock = LOCK.read_text()
+    version = re.findall(r"^uv==(\S+)", lock, re.MULTILINE)[0]
     tag = PLATFORM_TAGS.get((platform.system(), platform.machine()))
     if tag is None:
         sys.exit(f"no uv for {platform.system()} {platform.machine()}: install Python's venv module first")
-    with urllib.request.urlopen(INDEX_URL, timeout=60) as answer:
-        wheels = json.load(answer)["urls"]
-    wheel = next(entry for entry in wheels if tag in entry["filename"])
+    question = urllib.request.Request(f"{INDEX_URL}/uv/", headers={"Accept": INDEX_FORMAT})
+    with urllib.request.urlopen(question, timeout=60) as answer:
+        files = json.load(answer)["files"]
+    wheel = next(f for f in files if f["filename"].startswith(f"uv-{version}-") and tag in f["filename"])
     with urllib.request.urlopen(wheel["url"], timeout=300) as answer:
         content = answer.read()
-    if hashlib.sha256(content).hexdigest() != wheel["digests"]["sha256"]:
-        sys.exit(f"{wheel['filename']} arrived damaged: its digest is not the one that the index states")
+    if f"sha256:{hashlib.sha256(content).hexdigest()}" not in lock:
+        sys.exit(f"{wheel['filename']} is not what {LOCK.name} pins: its digest is another")
     bin_folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         program = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
         target = bin_folder / "uv"
         target.write_bytes(archive.read(program))
-    target.chmod(target.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    target.chmod(0o755)
 
 
 if __name__ == "__main__":
-    os.umask(0o022)
     main(Path(sys.argv[1]))
