@@ -1,24 +1,33 @@
-# Everything a developer does with Tallygate. `make help` lists it. Only Python 3.11+ and make are presumed: whatever
+# Everything a developer does with Tallygate; `make help` lists it. Only Python 3.11+ and make are presumed: whatever
 # else is needed is installed, in pinned versions, into .venv and .local, and nothing outside this folder is touched.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
+MAKEFLAGS += --no-print-directory
 
-# The first interpreter that is new enough; `make PYTHON=/path/to/python …` overrides it.
+# The first interpreter that Lambda has a runtime for; `make PYTHON=/path/to/python …` names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
-	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	&& { command -v $$p; break; }; done)
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	2>/dev/null && { command -v $$p; break; }; done)
+
+# make run: the port of the emulator, the folder of the stack, DETACH=1 to return once it is ready, TOUR=0 for no tour.
+PORT ?= 4566
+STATE ?= .local/stack
+DETACH ?=
+TOUR ?= 1
 
 UV := .local/uv/bin/uv
 STAMPS := .local/stamps
-VENV := $(STAMPS)/venv
+RUN := .venv/bin/python -m
+FUNCTIONS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/app.py)))))
 
-# uv uses the interpreter above and never fetches one; caches and environments stay in this folder.
+# uv uses the interpreter above and never fetches one.
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+export PYTHONDONTWRITEBYTECODE := 1
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT
 
 say = @echo "==> $(1)"
 
@@ -26,18 +35,96 @@ say = @echo "==> $(1)"
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-.PHONY: python
+# ---------------------------------------------------------------------------------------------------------------------
+# What a person does
+# ---------------------------------------------------------------------------------------------------------------------
+
+.PHONY: run stop demo test check bench deploy clean
+run: venv tools ## the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0)
+	@$(RUN) local.stack run --port $(PORT) --folder $(STATE) $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour)
+
+stop: venv ## stop it; its state stays
+	@$(RUN) local.stack stop --folder $(STATE)
+
+demo: venv tools ## an hour of LLM traffic through the running stack (FULL=1 for all of it)
+	@$(RUN) local.demo --folder $(STATE) $(if $(FULL),--full)
+
+# What fails soonest comes first.
+test: venv tools dynoxide ## every test, set-up included
+	@.venv/bin/pytest tests/domain tests/operations tests/template tests/storage tests/functions tests/simulation
+	@.venv/bin/pytest tests/stack
+
+check: venv $(STAMPS)/sam ## format, lint, types, template, import direction
+	$(call say,ruff)
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/ruff check --quiet
+	$(call say,mypy)
+	@.venv/bin/mypy --no-error-summary
+	@for function in $(FUNCTIONS); do MYPYPATH=functions/$$function .venv/bin/mypy --no-error-summary \
+		--no-explicit-package-bases --cache-dir .mypy_cache/$$function functions/$$function/*.py || exit 1; done
+	$(call say,cfn-lint and sam validate)
+	@.venv/bin/cfn-lint template.yaml
+	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam AWS_DEFAULT_REGION=us-east-1 .local/sam/bin/sam validate --lint \
+		>.local/sam/validate.log 2>&1 || { cat .local/sam/validate.log; exit 1; }
+	$(call say,import direction and layer lock)
+	@.venv/bin/pytest -q tests/template/test_direction.py tests/template/test_locks.py
+
+bench: venv dynoxide ## requests, write units, CPU and wall time per operation
+	@$(RUN) bench
+
+RUNTIME := $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+deploy: venv $(STAMPS)/sam ## build for AWS and deploy to the account of your AWS credentials (asks first)
+	@PATH="$(CURDIR)/.local/sam/bin:$$PATH" TALLYGATE_RUNTIME=$(RUNTIME) TALLYGATE_UV=$(CURDIR)/$(UV) \
+		.local/sam/bin/sam build --parameter-overrides Runtime=$(RUNTIME)
+	@.local/sam/bin/sam deploy --guided --parameter-overrides Runtime=$(RUNTIME)
+
+clean: ## remove what was installed and built, and the local stack's state
+	@[ ! -x .venv/bin/python ] || $(RUN) local.stack stop --folder $(STATE) --quiet
+	rm -rf .local .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/node_modules
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is installed. Every environment is made from a lock and again when its lock changes.
+# ---------------------------------------------------------------------------------------------------------------------
+
+.PHONY: python venv tools dynoxide locks
 python:
-	@test -n "$(PYTHON)" || { echo "Tallygate needs Python 3.11 or newer; 'python3' here is: $$(python3 -V 2>&1)." \
+	@test -n "$(PYTHON)" || { echo "Tallygate needs Python 3.11 to 3.14; 'python3' here is: $$(python3 -V 2>&1)." \
 	"Install one, or name it: make PYTHON=/path/to/python3 …" >&2; exit 1; }
 
-$(UV): tools/bootstrap_uv.py | python
+$(UV): tools/bootstrap_uv.py tools/locks/uv.txt | python
 	$(call say,installing uv into .local/uv)
 	@$(PYTHON) tools/bootstrap_uv.py .local/uv
+	@touch $@
 
-.PHONY: venv
-venv: $(VENV) ## .venv with the libraries and checkers, as uv.lock says
-$(VENV): pyproject.toml uv.lock | $(UV)
-	$(call say,installing the libraries and checkers into .venv)
+venv: $(STAMPS)/venv ## .venv with the libraries and checkers
+$(STAMPS)/venv: pyproject.toml uv.lock | $(UV)
+	$(call say,installing libraries and checkers into .venv)
 	@$(UV) sync --frozen --quiet
 	@mkdir -p $(@D) && touch $@
+
+tools: $(STAMPS)/ministack $(STAMPS)/sam ## the emulator and the SAM CLI, each in an environment of its own
+# The emulator's environment is the Lambda runtime's as well, so it holds boto3 and nothing that a layer brings.
+$(STAMPS)/ministack $(STAMPS)/sam $(STAMPS)/node: $(STAMPS)/%: tools/locks/%.txt | $(UV)
+	$(call say,installing $* into .local/$*)
+	@$(UV) venv --quiet --clear .local/$*
+	@$(UV) pip install --quiet --require-hashes --python .local/$*/bin/python -r $<
+	@mkdir -p $(@D) && touch $@
+
+# Dynoxide, the engine of the storage tests, comes from npm; where there is no npm, npm comes from PyPI. The lock holds
+# the package for Linux on x64, which CI runs on; on another machine its sibling of the same version is fetched.
+DYNOXIDE := @dynoxide/$(shell uname -s | tr A-Z a-z)-$(patsubst x86_64,x64,$(patsubst aarch64,arm64,$(shell uname -m)))
+dynoxide: $(STAMPS)/dynoxide
+$(STAMPS)/dynoxide: tests/package.json tests/package-lock.json $(if $(shell command -v npm),,$(STAMPS)/node)
+	$(call say,installing dynoxide into tests/node_modules)
+	@export PATH="$$PATH:$(CURDIR)/.local/node/bin"; if [ $(DYNOXIDE) = @dynoxide/linux-x64 ]; then \
+		npm ci --prefix tests --silent --no-fund --no-audit; else \
+		npm install --prefix tests --no-save --no-package-lock --silent --no-fund --no-audit --force $(DYNOXIDE)@1.2.1; fi
+	@mkdir -p $(@D) && touch $@
+
+locks: | $(UV) ## resolve every lock again
+	@$(UV) lock --quiet
+	@$(UV) export --frozen --no-dev --no-emit-project --no-annotate --quiet --format requirements.txt \
+		--output-file layers/dependencies/requirements.txt
+	@for lock in uv sam ministack node; do UV_CUSTOM_COMPILE_COMMAND="make locks" $(UV) pip compile --quiet --universal \
+		--python-version 3.11 --generate-hashes --no-annotate -o tools/locks/$$lock.txt tools/locks/$$lock.in \
+		>/dev/null || exit 1; done

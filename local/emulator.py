@@ -1,0 +1,190 @@
+"""MiniStack as a child process: started on loopback with state on disk, stopped so that its state is saved.
+
+Invariants: it listens on 127.0.0.1 only, IAM is enforced, and its Lambda workers inherit nothing of this
+machine's environment that could change how the functions behave. Leaves alone what is deployed on it.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from local.layout import HOST, MINISTACK_PYTHON, Layout, StackError, port_is_free
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REGION = "us-east-1"
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+POLL_INTERVAL_S = 0.05
+# Certificates of a company's proxy are needed to send webhooks out; nothing else of the environment is.
+INHERITED = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    # A profile or a role of this machine must not be looked up for an emulator.
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def start(layout: Layout) -> subprocess.Popen[bytes]:
+    """Start the emulator and return once it answers; StackError when the port is taken or it stays silent."""
+    if not MINISTACK_PYTHON.exists():
+        raise StackError("The emulator is not installed: run this through `make run`, or `make tools` once.")
+    if not port_is_free(layout.port):
+        raise StackError(
+            f"Port {layout.port} is taken by another program. Choose one: make run PORT={layout.port + 10}"
+        )
+    layout.state.mkdir(parents=True, exist_ok=True)
+    layout.scratch.mkdir(parents=True, exist_ok=True)
+    forget_stream_positions(layout)
+    with layout.emulator_log.open("ab") as log:
+        process = subprocess.Popen(
+            [str(MINISTACK_PYTHON), "-m", "ministack"],
+            env=environment(layout),
+            cwd=layout.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C at the terminal goes to this process only, which drains before it stops the emulator.
+            start_new_session=True,
+        )
+    layout.emulator_pid.write_text(str(process.pid))
+    try:
+        await_answer(layout, process)
+    except StackError:
+        stop(layout, process)
+        raise
+    return process
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return inherited | {
+        "GATEWAY_PORT": str(layout.port),
+        "BIND_HOST": HOST,
+        "AUTH": "true",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "PERSIST_STATE": "1",
+        "S3_PERSIST": "0",
+        "STATE_DIR": str(layout.state),
+        "TMPDIR": str(layout.scratch),
+        "MINISTACK_REGION": REGION,
+        "LOG_LEVEL": "WARNING",
+        "DOCKER_HOST": "unix:///nonexistent",
+        "NO_PROXY": "*",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def forget_stream_positions(layout: Layout) -> None:
+    """Make the stream's reader begin at the oldest record after a restart.
+
+    The emulator saves how far an event source mapping has read, but not the records: the position would point
+    into a stream that begins at zero again, and the first writes would never be delivered.
+    """
+    path = layout.state / "lambda.json"
+    if not path.exists():
+        return
+    saved = json.loads(path.read_text())
+    saved["payload"]["dynamodb_stream_positions"] = {}
+    write_whole(path, json.dumps(saved))
+
+
+def await_answer(layout: Layout, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise StackError(
+                f"The emulator ended while it started; its last words are in {layout.emulator_log}"
+            )
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{layout.endpoint_url}/_ministack/health", timeout=2),
+        ):
+            return
+        time.sleep(POLL_INTERVAL_S)
+    raise StackError(f"The emulator does not answer on port {layout.port}; see {layout.emulator_log}")
+
+
+def stop(layout: Layout, process: subprocess.Popen[bytes]) -> bool:
+    """Stop the emulator and wait until it has saved its state; False when it had to be killed."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    finally:
+        layout.emulator_pid.unlink(missing_ok=True)
+    return True
+
+
+def stop_orphan(layout: Layout) -> bool:
+    """Stop an emulator of this folder whose owner was killed; True when there was one."""
+    try:
+        pid = int(layout.emulator_pid.read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    # The number may meanwhile belong to another program.
+    command = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    if "ministack" not in command.stdout:
+        layout.emulator_pid.unlink(missing_ok=True)
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(POLL_INTERVAL_S)
+    layout.emulator_pid.unlink(missing_ok=True)
+    return True
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def clients(layout: Layout) -> "Clients":
+    return Clients(layout)
+
+
+class Clients:
+    """boto3 clients for one stack's emulator, as the account's owner."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._session = boto3.Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
+        )
+        self._endpoint_url = layout.endpoint_url
+        self._config = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=60)
+
+    def of(self, service: Any) -> Any:
+        return self._session.client(service, endpoint_url=self._endpoint_url, config=self._config)
+
+
+def write_whole(path: "Path", text: str) -> None:
+    """Replace a file so that a reader sees the old content or the new, never half of one."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text)
+    fresh.replace(path)
