@@ -63,16 +63,14 @@ class Request:
 
     @property
     def idempotency_key(self) -> str | None:
-        """The Idempotency-Key, quoted as a structured field or bare. Raises InvalidRequest outside 1..255 characters."""
+        """The Idempotency-Key, a quoted structured field or bare. Raises InvalidRequest outside 1..255 characters."""
         raw = self.headers.get("idempotency-key")
         if raw is None:
             return None
         key = raw[1:-1] if len(raw) >= 2 and raw[0] == raw[-1] == '"' else raw
         if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
             detail = f"Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters"
-            raise InvalidRequest(
-                detail, errors=(FieldError(pointer="!idempotency-key", code="length", detail=detail),)
-            )
+            raise InvalidRequest(detail, errors=(FieldError(pointer="!idempotency-key", code="length", detail=detail),))
         return key
 
     def json(self) -> Any:
@@ -159,7 +157,7 @@ def answer(event: Mapping[str, Any], respond: Callable[[Request], Answer]) -> di
     return render(result, request)
 
 
-def unknown_route(request: Request) -> Answer:
+def unknown_route(_: Request) -> Answer:
     """What `$default` answers."""
     raise NotFound("there is no such route", code="route_not_found")
 

@@ -126,10 +126,10 @@ def terms(
     seen: Cell,
 ) -> Terms:
     """The terms of one request against a cell that was last seen as `seen` (which may be out of date)."""
-    quota_terms, rate_terms = [], []
+    quota_terms: list[QuotaTerm] = []
+    rate_terms: list[RateTerm] = []
     for limit in entitlement.limits:
-        for quota in limit.quotas:
-            quota_terms.append(QuotaTerm(limit.name, quota, window_at(quota.schedule, now)))
+        quota_terms += [QuotaTerm(limit.name, quota, window_at(quota.schedule, now)) for quota in limit.quotas]
         for rate in limit.rates:
             at = rates.sub_window(rate, now)
             previous = seen.rated.get((rate.ordinal, at.index - 1), ZERO)
@@ -144,7 +144,7 @@ def terms(
         rates=tuple(rate_terms),
         dead_used=dead_used,
         dead_rated=dead_rated,
-        dead_minutes=tuple(minute for minute in seen.marks if minute < mark.minute - 2 * REQUEST_MEMORY_MINUTES),
+        dead_minutes=tuple(minute for minute in seen.marks if minute < mark.minute - REQUEST_MEMORY_MINUTES),
         gone=gone,
     )
 

@@ -128,7 +128,7 @@ def _rate_node(term: RateTerm, cell: Cell, amount: Decimal) -> Node:
         start=start,
         end=start + term.at.width,
         limit=term.rate.burst,
-        used=rates.weighted(term.rate, previous, current, term.at),
+        used=rates.weighted(previous, current, term.at),
         remaining=rates.remaining(term.rate, previous, current, term.at),
         granted=_rate_admits(cell, term, amount),
         level=NORMAL,
@@ -138,7 +138,13 @@ def _rate_node(term: RateTerm, cell: Cell, amount: Decimal) -> Node:
 
 
 def absent(
-    reason: Reason, *, customer: str, feature: str, requested: Decimal, now: Instant, timezone: str | None = None
+    reason: Reason,
+    *,
+    customer: str,
+    feature: str,
+    requested: Decimal,
+    now: Instant,
+    timezone: str | None = None,
 ) -> Decision:
     """A denial that no cell was asked for: an unknown customer or feature, no subscription, no entitlement."""
     return Decision(

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tallygate.domain.instants import Instant, of_datetime, to_datetime
 
 EVERY = ("day", "month")
+_DAY_ZERO = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _HALF_DAY = timedelta(hours=12)
 
 
@@ -109,7 +110,7 @@ def changed_zone(schedule: Schedule, zone: str, now: Instant) -> Schedule:
 @lru_cache(maxsize=512)
 def _cached(every: str, zone: str, day: int) -> Window:
     """The natural window of the local noon of a day number; noon always exists, so nothing is ambiguous here."""
-    local = datetime(1970, 1, 1) + timedelta(days=day)
+    local = _DAY_ZERO + timedelta(days=day)
     if every == "day":
         return Window(_midnight(local, zone), _midnight(local + timedelta(days=1), zone))
     first = local.replace(day=1)
@@ -119,7 +120,7 @@ def _cached(every: str, zone: str, day: int) -> Window:
 
 def _natural_window(every: str, zone: str, instant: Instant) -> Window:
     local = to_datetime(instant).astimezone(ZoneInfo(zone))
-    day = (local.replace(tzinfo=None) - datetime(1970, 1, 1)).days
+    day = (local.replace(tzinfo=None) - _DAY_ZERO).days
     window = _cached(every, zone, day)
     # Around a midnight that exists twice, the local date alone names the wrong side of the boundary.
     while instant < window.start:

@@ -68,7 +68,10 @@ def alternatives(rate: Rate, amount: Decimal, seen_previous: Decimal, at: SubWin
     if free < 0:
         return ()
     most = _EXACT.divide(_EXACT.multiply(free, Decimal(at.width)), Decimal(at.left))
-    found = [Alternative(most.quantize(_STEP, rounding=ROUND_FLOOR, context=_EXACT), None), Alternative(ZERO, free)]
+    found = [
+        Alternative(most.quantize(_STEP, rounding=ROUND_FLOOR, context=_EXACT), None),
+        Alternative(ZERO, free),
+    ]
     for pinned in sorted({seen_previous, rate.burst}):
         room = current_room(rate.burst, amount, pinned, at)
         if pinned > 0 and room >= 0:
@@ -76,9 +79,7 @@ def alternatives(rate: Rate, amount: Decimal, seen_previous: Decimal, at: SubWin
     return tuple(found)
 
 
-def admitted_at(
-    rate: Rate, amount: Decimal, previous: Decimal, current: Decimal, now: Instant
-) -> Instant | None:
+def admitted_at(rate: Rate, amount: Decimal, previous: Decimal, current: Decimal, now: Instant) -> Instant | None:
     """The first instant at which the amount would be admitted if nothing else is consumed; None: never."""
     at = sub_window(rate, now)
     if amount > rate.burst:
@@ -103,7 +104,7 @@ def remaining(rate: Rate, previous: Decimal, current: Decimal, at: SubWindow) ->
     return max(ZERO, current_room(rate.burst, current, previous, at))
 
 
-def weighted(rate: Rate, previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
+def weighted(previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
     """What counts as used now: c + p × w, rounded up at the ninth digit."""
     carried = _EXACT.divide(_EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
     return _EXACT.add(current, carried).quantize(_STEP, rounding=ROUND_CEILING, context=_EXACT)

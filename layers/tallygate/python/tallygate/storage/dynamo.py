@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from tallygate.errors import Contended, InvariantBroken, OutcomeUnknown, StoreUnavailable, TallygateError
@@ -43,7 +44,12 @@ BACKOFF_SECONDS = 0.02
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 3
 
-_THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "LimitExceededException"}
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+}
 _CONFLICT = {"TransactionConflictException", "TransactionInProgressException", "TransactionConflict"}
 _UNKNOWN = {"InternalServerError", "ServiceUnavailable", "InternalFailure", "500", "502", "503", "504"}
 _CONDITION_FAILED = "ConditionalCheckFailedException"
@@ -52,10 +58,8 @@ _CANCELLED = "TransactionCanceledException"
 Wire = dict[str, Any]
 
 
-def client_config() -> Any:
+def client_config() -> Config:
     """The botocore configuration that this engine relies on: no hidden retries, short time-outs, one connection kept."""
-    from botocore.config import Config
-
     return Config(
         retries={"total_max_attempts": 1},
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -121,7 +125,8 @@ class DynamoEngine:
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
         answer = self._call(
-            self._client.get_item, {"TableName": self._table, "Key": _wire_key(key), "ConsistentRead": consistent}
+            self._client.get_item,
+            {"TableName": self._table, "Key": _wire_key(key), "ConsistentRead": consistent},
         )
         return from_wire(answer["Item"]) if "Item" in answer else None
 
@@ -226,6 +231,7 @@ class DynamoEngine:
     def _call(self, call: Callable[..., Wire], request: Wire, *, repeatable: bool = True) -> Wire:
         """One request with bounded retries, each only where repeating cannot count twice."""
         unknown = 0
+        outcome: TallygateError = StoreUnavailable("the database was not asked")
         for attempt in range(TRIES_MAX):
             try:
                 return call(**request)
@@ -238,7 +244,7 @@ class DynamoEngine:
             elif not isinstance(outcome, StoreUnavailable):
                 raise outcome
             if attempt + 1 < TRIES_MAX:
-                time.sleep(BACKOFF_SECONDS * 2**attempt * (0.5 + random.random()))
+                time.sleep(BACKOFF_SECONDS * 2**attempt * (0.5 + random.random()))  # noqa: S311  # jitter, not a secret
         raise outcome
 
 
@@ -284,7 +290,9 @@ def _cancellation(reasons: list[Wire]) -> TallygateError:
     codes = [reason.get("Code", "None") for reason in reasons]
     if "ConditionalCheckFailed" in codes:
         images = [from_wire(reason["Item"]) if reason.get("Item") else None for reason in reasons]
-        return _TransactionCancelled(Cancelled(tuple(code == "ConditionalCheckFailed" for code in codes), tuple(images)))
+        return _TransactionCancelled(
+            Cancelled(tuple(code == "ConditionalCheckFailed" for code in codes), tuple(images))
+        )
     if "TransactionConflict" in codes:
         return Contended("another transaction holds an item")
     if any(code in ("ThrottlingError", "ProvisionedThroughputExceeded") for code in codes):

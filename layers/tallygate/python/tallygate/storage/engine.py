@@ -118,7 +118,7 @@ class Engine(Protocol):
         """
 
     def due(self, shard: str, until: int, limit: int) -> tuple[Key, ...]:
-        """Keys of the `due` index with due_at ≤ until, oldest first; eventually consistent, so look again at the item."""
+        """Keys of the `due` index with due_at ≤ until, oldest first; eventually consistent: look again at the item."""
 
     def write(self, write: Write, *, repeatable: bool = False) -> Written | Refused:
         """One conditional write. `repeatable`: its own condition refuses a second application, so that it may be sent

@@ -40,6 +40,10 @@ CLOCK = Key("CLOCK", "CLOCK")
 CATALOG_HEAD = Key(CATALOG_PARTITION, "HEAD")
 
 
+def catalog_feature(feature: str) -> Key:
+    return Key(CATALOG_PARTITION, f"FEATURE#{escaped(feature)}")
+
+
 def customer_partition(customer: str) -> str:
     return f"CUSTOMER#{escaped(customer)}"
 

@@ -1,0 +1,58 @@
+"""Journal entries: what a write to a cell says of itself, so that the stream record of the write proves itself.
+
+    k   kind: use (a granted consume), bump (newer limits), event (usage by event brought into the cell)
+    i   id: minute and digest of the request       a   amount, a plain decimal string       t   instant
+    c, f, m   customer, feature, its meter         d   dimensions                           tp  traceparent
+    w   the quota windows it counted in, as [ordinal, start, end]
+
+Short names: an entry lives in the cell, and the cell should stay below the 1 KB that one write unit pays for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tallygate.domain.cells import RequestMark, Terms
+from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Entitlement
+from tallygate.domain.quantities import plain
+
+Entry = dict[str, Any]
+
+
+def use_entry(
+    terms: Terms,
+    *,
+    customer: str,
+    entitlement: Entitlement,
+    dimensions: Mapping[str, str],
+    now: Instant,
+    traceparent: str | None,
+) -> Entry:
+    """The entry of a granted consume: it is the durable usage event, so it says all that the fold needs."""
+    entry: Entry = {
+        "k": "use",
+        "i": entry_id(terms.mark),
+        "a": plain(terms.amount),
+        "t": now,
+        "c": customer,
+        "f": entitlement.feature,
+        "m": entitlement.meter,
+        "w": [[term.quota.ordinal, term.window.start, term.window.end] for term in terms.quotas],
+    }
+    if dimensions:
+        entry["d"] = dict(dimensions)
+    if traceparent:
+        entry["tp"] = traceparent
+    return entry
+
+
+def bump_entry(version: int, now: Instant) -> Entry:
+    """The entry of a write that only raised the version of the limits."""
+    return {"k": "bump", "v": version, "t": now}
+
+
+def entry_id(mark: RequestMark) -> str:
+    """The id of a decision within its cell."""
+    return f"{mark.minute}.{mark.digest.hex()}"

@@ -1,0 +1,68 @@
+"""What a container remembers between decisions, bounded: limits in force, cells last seen, recent denials.
+
+None of it decides anything. Remembered limits are proved by the version in the cell's condition; a cell last seen only
+sharpens the terms (a stale one costs a retry, never a wrong grant); a recent denial only turns a write that would
+probably be refused into a read. Ages are measured on a monotonic clock, so that a jump of the wall clock keeps nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tallygate.domain.cells import Cell
+from tallygate.domain.limits import Effective
+from tallygate.store import AdmissionStore
+
+LIMITS_KEPT_SECONDS = 60.0
+"""A root cell proves the limits with every write, so they may be kept for long; they are dropped to meet deletions."""
+DENIAL_KEPT_SECONDS = 1.0
+REMEMBERED_MAX = 4_096
+
+
+@dataclass(slots=True)
+class Memory:
+    """One per container. `ticks` is a monotonic clock in seconds."""
+
+    ticks: Callable[[], float] = time.monotonic
+    _limits: dict[str, tuple[Effective, float]] = field(default_factory=dict)
+    _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    _denials: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def limits(self, store: AdmissionStore, customer: str, *, fresh: bool = False) -> Effective | None:
+        """The customer's limits in force: remembered, or read. An unknown customer is never remembered."""
+        held = self._limits.get(customer)
+        if held is not None and not fresh and self.ticks() - held[1] < LIMITS_KEPT_SECONDS:
+            return held[0]
+        effective = store.effective(customer)
+        if effective is None:
+            self._limits.pop(customer, None)
+        else:
+            _bound(self._limits)
+            self._limits[customer] = (effective, self.ticks())
+        return effective
+
+    def last_seen(self, customer: str, feature: str) -> Cell:
+        """The cell as it was last seen here; empty where it never was."""
+        return self._cells.get((customer, feature)) or Cell()
+
+    def saw(self, customer: str, feature: str, cell: Cell) -> None:
+        _bound(self._cells)
+        self._cells[(customer, feature)] = cell
+
+    def denied(self, customer: str, feature: str) -> None:
+        _bound(self._denials)
+        self._denials[(customer, feature)] = self.ticks()
+
+    def denied_lately(self, customer: str, feature: str) -> bool:
+        """Whether this cell refused a request here within the last second."""
+        at = self._denials.get((customer, feature))
+        return at is not None and self.ticks() - at < DENIAL_KEPT_SECONDS
+
+
+def _bound(remembered: dict[Any, Any]) -> None:
+    """Forget the oldest entry where the memory is full."""
+    if len(remembered) >= REMEMBERED_MAX:
+        remembered.pop(next(iter(remembered)), None)

@@ -1,0 +1,59 @@
+"""check: what consume would answer now. Changes nothing: one read of the cell, no write."""
+
+from __future__ import annotations
+
+from tallygate.domain import decide
+from tallygate.domain.cells import MARK_BYTES, RequestMark, terms
+from tallygate.domain.decision import Decision
+from tallygate.domain.instants import MINUTE, Instant
+from tallygate.errors import ClockBehind, Contended
+from tallygate.operations.admission import Memory
+from tallygate.operations.consume import Consume, entitlement_or_denial
+from tallygate.store import AdmissionStore
+
+_NOBODY = bytes(MARK_BYTES)
+
+
+def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant) -> Decision:
+    """Whether the amount would be granted, with the numbers as they stand; an amount of 0 asks for the state alone.
+
+    The answer is that of `decide` over the cell as it stands now, and so agrees with a consume that races nobody.
+    Raises ClockBehind, and Contended where the limits change faster than they can be read.
+    """
+    effective = memory.limits(store, request.customer)
+    for fresh in (False, True):
+        found = entitlement_or_denial(
+            store,
+            effective,
+            customer=request.customer,
+            feature=request.feature,
+            amount=request.amount,
+            now=now,
+        )
+        if isinstance(found, Decision):
+            if fresh or effective is None:
+                return found
+            effective = memory.limits(store, request.customer, fresh=True)
+            continue
+        assert effective is not None
+        cell = store.read(request.customer, request.feature)
+        memory.saw(request.customer, request.feature, cell)
+        asked = terms(
+            found,
+            amount=request.amount,
+            version=effective.version,
+            mark=RequestMark(now // MINUTE, _NOBODY),
+            remembered=False,
+            now=now,
+            seen=cell,
+        )
+        match decide.refusal(cell, asked):
+            case None:
+                return decide.granted(effective, found, asked, cell, now=now, decision_id=None)
+            case decide.Stale():
+                effective = memory.limits(store, request.customer, fresh=True)
+            case decide.Behind():
+                raise ClockBehind("this container's clock lags behind the cell's newest removed window")
+            case why:
+                return decide.denied(effective, found, asked, cell, why=why, now=now)
+    raise Contended("the limits changed while they were read")

@@ -1,0 +1,231 @@
+"""consume: check and count in one write.
+
+    limits in force ─> terms ─> one conditional write ─┬─ written: granted
+         ^                                             └─ refused: explained by the image that refused
+         └──────── reload once (stale) · again with what was seen (raced) ─────┘
+
+Read everything, then decide, then write: the write is the decision. A denial has written nothing anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tallygate.domain import decide
+from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark, Terms, terms
+from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.decision_ids import DecisionId, format_decision_id
+from tallygate.domain.entries import use_entry
+from tallygate.domain.instants import MINUTE, Instant
+from tallygate.domain.limits import Effective, Entitlement
+from tallygate.domain.quantities import plain
+from tallygate.errors import ClockBehind, Contended, InvalidRequest
+from tallygate.operations.admission import Memory
+from tallygate.store import AdmissionStore, Admitted, NotAdmitted, Receipt, Repeated
+
+TRIES_MAX = 3
+"""Writes that a request may send when other writers win; then it is contended, which is never a denial."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consume:
+    """One request. `amount` is in raw units of the feature's meter and above zero; a peek is a check."""
+
+    customer: str
+    feature: str
+    amount: Decimal
+    dimensions: Mapping[str, str]
+    request_id: str | None = None
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of id and body: the same id with another body is another request."""
+        return _fingerprint(self).hex()
+
+
+def consume(
+    store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, entropy: Callable[[int], bytes]
+) -> Decision:
+    """Grant and count the whole amount, or deny and count nothing.
+
+    `entropy(n)` gives n random bytes; it names a decision whose request has no id. Raises InvalidRequest for an
+    Idempotency-Key that was used with another body, Contended, ClockBehind and OutcomeUnknown.
+    """
+    effective = memory.limits(store, request.customer)
+    reloaded = False
+    mark = _mark(request, now, entropy)
+    for _ in range(TRIES_MAX + 1):
+        entitlement = _entitlement(store, effective, request, now=now)
+        if isinstance(entitlement, Entitlement):
+            assert effective is not None
+            decision = _try(store, memory, request, effective, entitlement, mark, now)
+            if decision is not None and not isinstance(decision, decide.Stale):
+                return decision
+            stale = decision is not None
+        elif reloaded or effective is None:
+            return entitlement
+        else:
+            # The denial rests on remembered limits alone; no cell has proved them, so they are read afresh.
+            stale = True
+        if stale:
+            if reloaded:
+                raise Contended("the limits changed while the request was decided")
+            effective, reloaded = memory.limits(store, request.customer, fresh=True), True
+    raise Contended("other writers won every try")
+
+
+def _try(
+    store: AdmissionStore,
+    memory: Memory,
+    request: Consume,
+    effective: Effective,
+    entitlement: Entitlement,
+    mark: RequestMark,
+    now: Instant,
+) -> Decision | decide.Stale | None:
+    """One write and what it means; None: another writer came between, what it left is remembered for the next try."""
+    customer, feature = request.customer, request.feature
+    looks_first = request.idempotency_key is None and memory.denied_lately(customer, feature)
+    seen = store.read(customer, feature) if looks_first else memory.last_seen(customer, feature)
+    wanted = _terms(request, effective, entitlement, mark, now, seen)
+    if looks_first and isinstance(why := decide.refusal(seen, wanted), decide.Exceeded):
+        return decide.denied(effective, entitlement, wanted, seen, why=why, now=now)
+    outcome = _write(store, request, entitlement, wanted, now)
+    if isinstance(outcome, Repeated):
+        memory.saw(customer, feature, outcome.cell)
+        return _repeated(request, effective, entitlement, wanted, outcome, now)
+    if isinstance(outcome, Admitted):
+        memory.saw(customer, feature, outcome.after)
+        decision_id = _id(request, mark.minute, mark.digest)
+        return decide.granted(effective, entitlement, wanted, outcome.after, now=now, decision_id=decision_id)
+    memory.saw(customer, feature, outcome.seen)
+    match decide.refusal(outcome.seen, wanted):
+        case decide.Replayed(minute):
+            first_id = _id(request, minute, mark.digest)
+            return decide.granted(
+                effective, entitlement, wanted, outcome.seen, now=now, decision_id=first_id, replayed=True
+            )
+        case decide.Behind():
+            raise ClockBehind("this container's clock lags behind the cell's newest removed window")
+        case decide.Suspended() | decide.Exceeded() as why:
+            memory.denied(customer, feature)
+            return decide.denied(effective, entitlement, wanted, outcome.seen, why=why, now=now)
+        case stale_or_raced:
+            return stale_or_raced
+
+
+def _entitlement(
+    store: AdmissionStore, effective: Effective | None, request: Consume, *, now: Instant
+) -> Entitlement | Decision:
+    return entitlement_or_denial(
+        store, effective, customer=request.customer, feature=request.feature, amount=request.amount, now=now
+    )
+
+
+def entitlement_or_denial(
+    store: AdmissionStore,
+    effective: Effective | None,
+    *,
+    customer: str,
+    feature: str,
+    amount: Decimal,
+    now: Instant,
+) -> Entitlement | Decision:
+    """The customer's right to the feature, or the denial that needs no cell, first reason first."""
+    found: Entitlement | Reason
+    found = Reason.CUSTOMER_NOT_FOUND if effective is None else decide.entitled(effective, feature)
+    if isinstance(found, Entitlement):
+        return found
+    if found is not Reason.CUSTOMER_NOT_FOUND and not store.knows_feature(feature):
+        found = Reason.FEATURE_NOT_FOUND
+    zone = effective.timezone if effective is not None else None
+    return decide.absent(found, customer=customer, feature=feature, requested=amount, now=now, timezone=zone)
+
+
+def _terms(
+    request: Consume,
+    effective: Effective,
+    entitlement: Entitlement,
+    mark: RequestMark,
+    now: Instant,
+    seen: Cell,
+) -> Terms:
+    return terms(
+        entitlement,
+        amount=request.amount,
+        version=effective.version,
+        mark=mark,
+        remembered=request.request_id is not None,
+        now=now,
+        seen=seen,
+    )
+
+
+def _write(
+    store: AdmissionStore, request: Consume, entitlement: Entitlement, wanted: Terms, now: Instant
+) -> Admitted | NotAdmitted | Repeated:
+    entry = use_entry(
+        wanted,
+        customer=request.customer,
+        entitlement=entitlement,
+        dimensions=request.dimensions,
+        now=now,
+        traceparent=request.traceparent,
+    )
+    if request.idempotency_key is None:
+        return store.admit(request.customer, request.feature, wanted, entry)
+    receipt = Receipt(
+        fingerprint=request.fingerprint,
+        decision_id=_id(request, wanted.mark.minute, wanted.mark.digest),
+        amount=request.amount,
+        decided_at=now,
+    )
+    return store.admit_once(request.customer, request.feature, wanted, entry, request.idempotency_key, receipt)
+
+
+def _repeated(
+    request: Consume,
+    effective: Effective,
+    entitlement: Entitlement,
+    wanted: Terms,
+    outcome: Repeated,
+    now: Instant,
+) -> Decision:
+    """The stored outcome with today's numbers. Raises InvalidRequest where the key stands for another body."""
+    if outcome.receipt.fingerprint != request.fingerprint:
+        raise InvalidRequest(
+            "this Idempotency-Key was used with another body in the last 24 hours",
+            code="idempotency_key_reused",
+        )
+    decision = decide.granted(
+        effective,
+        entitlement,
+        wanted,
+        outcome.cell,
+        now=now,
+        decision_id=outcome.receipt.decision_id,
+        replayed=True,
+    )
+    return replace(decision, granted_amount=outcome.receipt.amount)
+
+
+def _mark(request: Consume, now: Instant, entropy: Callable[[int], bytes]) -> RequestMark:
+    digest = entropy(MARK_BYTES) if request.request_id is None else _fingerprint(request)[:MARK_BYTES]
+    return RequestMark(now // MINUTE, digest)
+
+
+def _fingerprint(request: Consume) -> bytes:
+    body = [request.request_id, request.customer, request.feature, plain(request.amount)]
+    return hashlib.sha256(json.dumps([body, sorted(request.dimensions.items())]).encode()).digest()
+
+
+def _id(request: Consume, minute: int, digest: bytes) -> str:
+    return format_decision_id(
+        DecisionId(customer=request.customer, feature=request.feature, minute=minute, digest=digest)
+    )

@@ -1,0 +1,203 @@
+"""The cell family: the one write that decides, with every clause of its condition named.
+
+    consume    one UpdateItem; its condition is all the limits at once, its image (new or old) is the answer
+    consume    with a receipt: the same update and the receipt in one transaction, then one read for `used`
+    raise      a newer version of the limits, before which stale writers are refused
+
+The condition says what `domain.decide.refusal` says of an image; the contract suite holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tallygate.domain.cells import Cell, QuotaTerm, RateTerm, Terms
+from tallygate.domain.entries import Entry, bump_entry
+from tallygate.domain.instants import DAY, SECOND, Instant
+from tallygate.domain.limits import Effective
+from tallygate.errors import InvariantBroken
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Cancelled, Engine, Key, Put, Refused, Update
+from tallygate.storage.expressions import (
+    Absent,
+    All,
+    Any,
+    Change,
+    Compare,
+    Condition,
+    Contains,
+    Include,
+    Increase,
+    Item,
+    Not,
+    Remove,
+    Set,
+    absent_or,
+)
+from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated
+
+RECEIPT_KEPT = DAY
+"""How long an Idempotency-Key replays its answer (API.md)."""
+
+
+class Cells:
+    """What check and consume ask of storage. Every method is one request, unless it says otherwise."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+        item = self._engine.get(keys.effective(customer))
+        return None if item is None else items.effective_of(item)
+
+    def knows_feature(self, feature: str) -> bool:
+        """Whether the catalog has the feature; asked only to explain a denial."""
+        return self._engine.get(keys.catalog_feature(feature), consistent=False) is not None
+
+    def read(self, customer: str, feature: str) -> Cell:
+        """The root cell, consistent."""
+        return items.cell_of(self._engine.get(keys.root_cell(customer, feature)))
+
+    def admit(self, customer: str, feature: str, terms: Terms, entry: Entry) -> Admitted | NotAdmitted:
+        """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat."""
+        written = self._engine.write(_admission(customer, feature, terms, entry), repeatable=terms.remembered)
+        if isinstance(written, Refused):
+            return NotAdmitted(items.cell_of(written.image))
+        return Admitted(items.cell_of(written.image))
+
+    def admit_once(
+        self, customer: str, feature: str, terms: Terms, entry: Entry, idempotency_key: str, receipt: Receipt
+    ) -> Admitted | NotAdmitted | Repeated:
+        """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
+        key = keys.receipt(customer, "consume", idempotency_key)
+        outcome = self._engine.transact(
+            (_admission(customer, feature, terms, entry), _receipt_put(key, receipt)), repeatable=True
+        )
+        if isinstance(outcome, Cancelled):
+            cell_image, receipt_image = outcome.images
+            if outcome.refused[1] and receipt_image is not None:
+                return Repeated(_receipt_of(receipt_image), self.read(customer, feature))
+            return NotAdmitted(items.cell_of(cell_image))
+        return Admitted(self.read(customer, feature))
+
+    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+        """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
+        self._engine.write(
+            Update(
+                key=keys.root_cell(customer, feature),
+                changes=(
+                    Set(items.VERSION, version),
+                    Set(items.LAST, items.entry_text(bump_entry(version, now))),
+                    Increase(items.REVISION, 1),
+                ),
+                condition=absent_or(Compare(items.VERSION, "<", version)),
+            ),
+            repeatable=True,
+        )
+
+
+def _admission(customer: str, feature: str, terms: Terms, entry: Entry) -> Update:
+    return Update(
+        key=keys.root_cell(customer, feature),
+        changes=tuple(admission_changes(terms, entry)),
+        condition=admission_condition(terms),
+    )
+
+
+def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
+    """Count, remember, journal, and tidy what the last seen image showed as over."""
+    changes: list[Change] = [Increase(items.used_name(term.counter), terms.amount) for term in terms.quotas]
+    changes += [Increase(items.rated_name(term.current), terms.amount) for term in terms.rates]
+    changes += [
+        Set(items.LAST, items.entry_text(entry)),
+        Increase(items.REVISION, 1),
+        Set(items.VERSION, terms.version),
+    ]
+    if terms.remembered:
+        changes.append(Include(items.marks_name(terms.mark.minute), frozenset((terms.mark.digest,))))
+    if terms.gone is not None:
+        changes.append(Set(items.FLOOR, terms.gone))
+    changes += [Remove(items.used_name(counter)) for counter in terms.dead_used]
+    changes += [Remove(items.rated_name(counter)) for counter in terms.dead_rated]
+    changes += [Remove(items.marks_name(minute)) for minute in terms.dead_minutes]
+    return changes
+
+
+def admission_condition(terms: Terms) -> Condition:
+    """Everything that must hold of the cell, in the order in which a refusal is explained."""
+    clauses: list[Condition] = []
+    if terms.remembered:
+        clauses += _not_seen_before(terms)
+    clauses.append(_limits_not_newer(terms.version))
+    clauses += _clock_not_behind(terms)
+    clauses.append(Absent(items.SUSPENDED))
+    clauses += [clause for term in terms.quotas if (clause := _room_in_quota(term, terms.amount)) is not None]
+    clauses += [_room_in_rate(term) for term in terms.rates]
+    return All(tuple(clauses))
+
+
+def _not_seen_before(terms: Terms) -> list[Condition]:
+    return [Not(Contains(items.marks_name(minute), terms.mark.digest)) for minute in terms.mark.minutes]
+
+
+def _limits_not_newer(version: int) -> Condition:
+    return absent_or(Compare(items.VERSION, "<=", version))
+
+
+def _clock_not_behind(terms: Terms) -> list[Condition]:
+    """No window written here is below the floor, else a slow clock would revive it at zero; the floor only rises."""
+    clauses: list[Condition] = []
+    if terms.soonest_end is not None:
+        clauses.append(absent_or(Compare(items.FLOOR, "<", terms.soonest_end)))
+    if terms.gone is not None:
+        clauses.append(absent_or(Compare(items.FLOOR, "<=", terms.gone)))
+    return clauses
+
+
+def _room_in_quota(term: QuotaTerm, amount: Decimal) -> Condition | None:
+    """used ≤ limit − amount. A window without a counter is empty, and fits only what the limit fits by itself."""
+    if term.quota.limit is None:
+        return None
+    room = term.quota.limit - amount
+    enough = Compare(items.used_name(term.counter), "<=", room)
+    return absent_or(enough) if room >= 0 else enough
+
+
+def _room_in_rate(term: RateTerm) -> Condition:
+    previous, current = items.rated_name(term.previous), items.rated_name(term.current)
+    alternatives: list[Condition] = []
+    for alternative in term.alternatives:
+        earlier = absent_or(Compare(previous, "<=", alternative.previous_max))
+        if alternative.current_max is None:
+            alternatives.append(All((Absent(current), earlier)))
+        else:
+            alternatives.append(All((earlier, absent_or(Compare(current, "<=", alternative.current_max)))))
+    return Any(tuple(alternatives))
+
+
+def _receipt_put(key: Key, receipt: Receipt) -> Put:
+    """First wins; a receipt that is over by the clock counts as absent, whenever TTL deletes it."""
+    return Put(
+        key=key,
+        item={
+            "fingerprint": receipt.fingerprint,
+            "decision_id": receipt.decision_id,
+            "amount": receipt.amount,
+            "decided_at": receipt.decided_at,
+            "expires_at": (receipt.decided_at + RECEIPT_KEPT) // SECOND,
+        },
+        condition=absent_or(Compare("expires_at", "<=", receipt.decided_at // SECOND)),
+    )
+
+
+def _receipt_of(item: Item) -> Receipt:
+    amount = item.get("amount")
+    if not isinstance(amount, Decimal):
+        raise InvariantBroken("a consume receipt has an amount")
+    return Receipt(
+        fingerprint=items.text(item, "fingerprint"),
+        decision_id=items.text(item, "decision_id"),
+        amount=amount,
+        decided_at=items.integer(item, "decided_at"),
+    )

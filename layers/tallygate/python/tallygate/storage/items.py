@@ -1,0 +1,195 @@
+"""Items and what they mean: the image of a cell, the document of the limits in force, the journal entry of a decision.
+
+    cell        u.<ordinal>.<start ms>   used in that quota window         n     revision, +1 with every write
+                r.<ordinal>.<index>      admitted in that sub-window       last  journal entry of the newest write
+                ids.<minute>             request marks of that minute      cv    version of the limits last seen
+                fl                       newest end of a removed window    sus   present: suspended
+    effective   version, doc (JSON)
+
+Documents are compact JSON in one attribute with quantities as plain decimal strings: exact, and read in one step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.entries import Entry
+from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate, Tier
+from tallygate.domain.periods import Schedule, Segment
+from tallygate.domain.quantities import plain
+from tallygate.errors import InvariantBroken
+from tallygate.storage.expressions import Item
+
+USED, RATED, MARKS = "u.", "r.", "ids."
+REVISION, VERSION, FLOOR, SUSPENDED, LAST = "n", "cv", "fl", "sus", "last"
+
+
+def used_name(counter: CounterName) -> str:
+    return f"{USED}{counter[0]}.{counter[1]}"
+
+
+def rated_name(counter: CounterName) -> str:
+    return f"{RATED}{counter[0]}.{counter[1]}"
+
+
+def marks_name(minute: int) -> str:
+    return f"{MARKS}{minute}"
+
+
+def cell_of(item: Item | None) -> Cell:
+    """The cell that an item shows; None is a cell that nobody has written yet."""
+    if item is None:
+        return Cell()
+    used: dict[CounterName, Decimal] = {}
+    rated: dict[CounterName, Decimal] = {}
+    marks: dict[int, frozenset[bytes]] = {}
+    for name, value in item.items():
+        if isinstance(value, Decimal):
+            if name.startswith(USED):
+                used[_counter(name)] = value
+            elif name.startswith(RATED):
+                rated[_counter(name)] = value
+        elif isinstance(value, frozenset) and name.startswith(MARKS):
+            marks[int(name[len(MARKS) :])] = value
+    floor = item.get(FLOOR)
+    return Cell(
+        used=used,
+        rated=rated,
+        marks=marks,
+        version=integer(item, VERSION, 0),
+        floor=None if floor is None else integer(item, FLOOR),
+        suspended=SUSPENDED in item,
+        revision=integer(item, REVISION, 0),
+    )
+
+
+def _counter(name: str) -> CounterName:
+    _, ordinal, start = name.split(".")
+    return (int(ordinal), int(start))
+
+
+def integer(item: Mapping[str, object], name: str, default: int | None = None) -> int:
+    """A whole-number attribute. Raises InvariantBroken where it is missing without a default, or anything else."""
+    value = item.get(name, default)
+    if not isinstance(value, int | Decimal) or value != int(value):
+        raise InvariantBroken(f"attribute {name} must be a whole number")
+    return int(value)
+
+
+def text(item: Mapping[str, object], name: str) -> str:
+    """A string attribute that must be there."""
+    value = item.get(name)
+    if not isinstance(value, str):
+        raise InvariantBroken(f"attribute {name} must be a string")
+    return value
+
+
+def compact(value: Any) -> str:
+    """Compact JSON with sorted keys, the stored form of documents."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def entry_text(entry: Entry) -> str:
+    """A journal entry as a cell keeps it; the order of its fields is kept, so that equal entries are equal texts."""
+    return json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
+
+
+def effective_document(effective: Effective) -> str:
+    """The stored form of the limits in force; `effective_of` reads it back to an equal value."""
+    return compact(
+        {
+            "customer": effective.customer,
+            "timezone": effective.timezone,
+            "plan": effective.plan,
+            "plan_version": effective.plan_version,
+            "subscribed": effective.subscribed,
+            "stripe_customer_id": effective.stripe_customer_id,
+            "ordinals": dict(effective.ordinals),
+            "entitlements": [_entitlement_document(e) for e in effective.entitlements.values()],
+        }
+    )
+
+
+def effective_of(item: Item) -> Effective:
+    """The limits in force that an EFFECTIVE item states."""
+    doc = json.loads(text(item, "doc"))
+    return Effective(
+        customer=doc["customer"],
+        version=integer(item, "version"),
+        timezone=doc["timezone"],
+        plan=doc["plan"],
+        plan_version=doc["plan_version"],
+        subscribed=doc["subscribed"],
+        stripe_customer_id=doc["stripe_customer_id"],
+        ordinals=doc["ordinals"],
+        entitlements={e["feature"]: _entitlement_of(e) for e in doc["entitlements"]},
+    )
+
+
+def _entitlement_document(entitlement: Entitlement) -> dict[str, Any]:
+    return {
+        "feature": entitlement.feature,
+        "meter": entitlement.meter,
+        "upgrade_to": entitlement.upgrade_to,
+        "upgrade_limit": _plain_or_none(entitlement.upgrade_limit),
+        "limits": [_limit_document(limit) for limit in entitlement.limits],
+    }
+
+
+def _limit_document(limit: Limit) -> dict[str, Any]:
+    return {
+        "name": limit.name,
+        "tiers": [[tier.level, plain(tier.at_percent)] for tier in limit.tiers],
+        "quotas": [
+            {
+                "ordinal": quota.ordinal,
+                "limit": _plain_or_none(quota.limit),
+                "schedule": [[s.every, s.zone, s.since] for s in quota.schedule.segments],
+            }
+            for quota in limit.quotas
+        ],
+        "rates": [
+            {"ordinal": r.ordinal, "limit": plain(r.limit), "per": r.per, "burst": plain(r.burst)} for r in limit.rates
+        ],
+    }
+
+
+def _entitlement_of(doc: dict[str, Any]) -> Entitlement:
+    return Entitlement(
+        feature=doc["feature"],
+        meter=doc["meter"],
+        upgrade_to=doc["upgrade_to"],
+        upgrade_limit=_decimal_or_none(doc["upgrade_limit"]),
+        limits=tuple(_limit_of(limit) for limit in doc["limits"]),
+    )
+
+
+def _limit_of(doc: dict[str, Any]) -> Limit:
+    return Limit(
+        name=doc["name"],
+        tiers=tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in doc["tiers"]),
+        quotas=tuple(
+            Quota(
+                ordinal=quota["ordinal"],
+                limit=_decimal_or_none(quota["limit"]),
+                schedule=Schedule(tuple(Segment(*segment) for segment in quota["schedule"])),
+            )
+            for quota in doc["quotas"]
+        ),
+        rates=tuple(
+            Rate(ordinal=r["ordinal"], limit=Decimal(r["limit"]), per=r["per"], burst=Decimal(r["burst"]))
+            for r in doc["rates"]
+        ),
+    )
+
+
+def _plain_or_none(quantity: Decimal | None) -> str | None:
+    return None if quantity is None else plain(quantity)
+
+
+def _decimal_or_none(stored: str | None) -> Decimal | None:
+    return None if stored is None else Decimal(stored)
