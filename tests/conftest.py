@@ -1,0 +1,52 @@
+"""Engines for the tests: one Dynoxide for the whole run, a fresh table or a fresh memory for each test that asks."""
+
+from __future__ import annotations
+
+import uuid
+import zoneinfo
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bench import engine as bench_engine
+from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Engine
+from tallygate.storage.memory import MemoryEngine
+
+# As in the functions, where PYTHONTZPATH is empty: only the pinned tzdata package may answer.
+zoneinfo.reset_tzpath(to=())
+
+
+@pytest.fixture(scope="session")
+def dynoxide() -> Iterator[bench_engine.Dynoxide]:
+    """A real engine, in memory."""
+    with bench_engine.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def dynamodb(dynoxide: bench_engine.Dynoxide) -> Any:
+    """A client of the real engine."""
+    return bench_engine.client(dynoxide.url)
+
+
+@pytest.fixture
+def table(dynamodb: Any) -> str:
+    """A fresh table in the real engine."""
+    return bench_engine.create_table(dynamodb, f"tallygate-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def dynamo_engine(dynamodb: Any, table: str) -> DynamoEngine:
+    """The storage engine over a fresh table of the real engine."""
+    return DynamoEngine(dynamodb, table)
+
+
+@pytest.fixture(params=["memory", "dynoxide"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each storage engine in turn: what holds of one must hold of the other."""
+    if request.param == "memory":
+        return MemoryEngine()
+    found: DynamoEngine = request.getfixturevalue("dynamo_engine")
+    return found
