@@ -36,7 +36,7 @@ class Compare:
     value: str | int | Decimal | bytes | bool
 
     def __post_init__(self) -> None:
-        assert self.op in ("=", "<>", "<", "<=", ">", ">=")
+        assert self.op in ("=", "<", "<=", ">", ">=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +217,6 @@ def holds(condition: Condition, image: Item | None) -> bool:
 def _compares(left: Value, op: str, right: Value) -> bool:
     if op == "=":
         return _same_kind(left, right) and left == right
-    if op == "<>":
-        return not (_same_kind(left, right) and left == right)
     if not _same_kind(left, right) or isinstance(left, bool | frozenset | None):
         return False
     order = (left > right) - (left < right)  # type: ignore[operator]  # both are of one ordered kind
