@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 
 # make run: the port of the emulator, the folder of the stack, DETACH=1 to return once it is ready, TOUR=0 for no tour.
 PORT ?= 4566
-STATE ?= .local/stack
+STATE ?= .local
 DETACH ?=
 TOUR ?= 1
 

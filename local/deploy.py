@@ -40,15 +40,23 @@ KEPT_BUILDS = 3
 OUTPUT_TAIL_LINES = 25
 
 
+def is_built() -> bool:
+    return built_folder().exists()
+
+
+def built_folder() -> Path:
+    return BUILDS / source_digest()
+
+
 def build() -> Path:
     """The folder of the built template, built now unless this very content has been built before."""
-    folder = BUILDS / source_digest()
+    folder = built_folder()
     BUILDS.mkdir(parents=True, exist_ok=True)
     with exclusive(BUILDS / "lock"):
         if not (folder / "template.yaml").exists():
             partial = BUILDS / "partial"
             shutil.rmtree(partial, ignore_errors=True)
-            sam("build", "--build-dir", str(partial), "--parameter-overrides", f"Runtime={RUNTIME}")
+            sam("build", "--build-dir", str(partial), "--parameter-overrides", *overrides())
             partial.rename(folder)
             forget_old_builds()
         os.utime(folder)
@@ -65,13 +73,12 @@ def deploy(layout: Layout, clients: Clients, built: Path) -> dict[str, str]:
     s3 = clients.of("s3")
     if BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
         s3.create_bucket(Bucket=BUCKET)
-    overrides = [f"{name}={value}" for name, value in PARAMETERS.items()]
     sam(
         "deploy",
         "--template-file",
         str(built / "template.yaml"),
         "--parameter-overrides",
-        *overrides,
+        *overrides(),
         endpoint_url=layout.endpoint_url,
     )
     outputs = deployed_outputs(clients)
@@ -106,10 +113,12 @@ def source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
+def overrides() -> list[str]:
+    return [f"{name}={value}" for name, value in PARAMETERS.items()]
+
+
 def forget_old_builds() -> None:
-    builds = sorted(
-        (p for p in BUILDS.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True
-    )
+    builds = sorted((p for p in BUILDS.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
     for folder in builds[KEPT_BUILDS:]:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -118,15 +127,14 @@ def sam(*arguments: str, endpoint_url: str | None = None) -> None:
     """Run the SAM CLI quietly; StackError with the end of what it said when it fails."""
     if not SAM.exists():
         raise StackError("The SAM CLI is not installed: run this through `make run`, or `make tools` once.")
-    environment = (
-        os.environ | CREDENTIALS | {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(SAM.parents[1])}
-    )
+    environment = os.environ | CREDENTIALS | {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(SAM.parents[1])}
     # SAM looks on the path for a Python of the template's version: the one that it runs on itself.
     environment["PATH"] = f"{SAM.parent}{os.pathsep}{os.environ['PATH']}"
     environment |= {"TALLYGATE_RUNTIME": RUNTIME, "TALLYGATE_PLATFORM": "host", "TALLYGATE_UV": str(UV)}
     if endpoint_url:
         environment["AWS_ENDPOINT_URL"] = endpoint_url
-    command = [str(SAM), arguments[0], "--config-env", "local", *arguments[1:]]
+    config = ["--config-file", str(REPOSITORY / "samconfig.toml"), "--config-env", "local"]
+    command = [str(SAM), arguments[0], *config, *arguments[1:]]
     done = subprocess.run(
         command,
         cwd=REPOSITORY,

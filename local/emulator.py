@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from local.layout import HOST, MINISTACK_PYTHON, Layout, StackError, port_is_free
+from local.layout import HOST, MINISTACK_PYTHON, REPOSITORY, SAM_PACKAGES, Layout, StackError, port_is_free
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,16 +43,18 @@ def start(layout: Layout) -> subprocess.Popen[bytes]:
     """Start the emulator and return once it answers; StackError when the port is taken or it stays silent."""
     if not MINISTACK_PYTHON.exists():
         raise StackError("The emulator is not installed: run this through `make run`, or `make tools` once.")
-    if not port_is_free(layout.port):
-        raise StackError(
-            f"Port {layout.port} is taken by another program. Choose one: make run PORT={layout.port + 10}"
-        )
+    require_port(layout)
     layout.state.mkdir(parents=True, exist_ok=True)
     layout.scratch.mkdir(parents=True, exist_ok=True)
     forget_stream_positions(layout)
     with layout.emulator_log.open("ab") as log:
         process = subprocess.Popen(
-            [str(MINISTACK_PYTHON), "-m", "ministack"],
+            [
+                str(MINISTACK_PYTHON),
+                "-P",
+                str(REPOSITORY / "local" / "emulator_process.py"),
+                str(SAM_PACKAGES),
+            ],
             env=environment(layout),
             cwd=layout.folder,
             stdin=subprocess.DEVNULL,
@@ -68,6 +70,13 @@ def start(layout: Layout) -> subprocess.Popen[bytes]:
         stop(layout, process)
         raise
     return process
+
+
+def require_port(layout: Layout) -> None:
+    if not port_is_free(layout.port):
+        raise StackError(
+            f"Port {layout.port} is taken by another program. Choose one: make run PORT={layout.port + 10}"
+        )
 
 
 def environment(layout: Layout) -> dict[str, str]:
@@ -108,9 +117,7 @@ def await_answer(layout: Layout, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StackError(
-                f"The emulator ended while it started; its last words are in {layout.emulator_log}"
-            )
+            raise StackError(f"The emulator ended while it started; its last words are in {layout.emulator_log}")
         with (
             contextlib.suppress(OSError),
             urllib.request.urlopen(f"{layout.endpoint_url}/_ministack/health", timeout=2),
@@ -141,10 +148,8 @@ def stop_orphan(layout: Layout) -> bool:
     except (FileNotFoundError, ValueError):
         return False
     # The number may meanwhile belong to another program.
-    command = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    if "ministack" not in command.stdout:
+    command = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    if "emulator_process" not in command.stdout:
         layout.emulator_pid.unlink(missing_ok=True)
         return False
     os.kill(pid, signal.SIGTERM)

@@ -5,6 +5,7 @@ Only the builds and the tool environments are shared, because they are the same 
 """
 
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY / ".local"
 MINISTACK_PYTHON = SHARED / "ministack" / "bin" / "python"
 SAM = SHARED / "sam" / "bin" / "sam"
+SAM_PACKAGES = SHARED / "sam" / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 UV = SHARED / "uv" / "bin" / "uv"
 BUILDS = SHARED / "build"
 HOST = "127.0.0.1"
@@ -52,6 +54,10 @@ class Layout:
     @property
     def inbox(self) -> Path:
         return self.folder / "inbox.jsonl"
+
+    @property
+    def toured(self) -> Path:
+        return self.folder / "toured"
 
     @property
     def lock(self) -> Path:

@@ -1,0 +1,179 @@
+"""From nothing to a stack that serves, and back, as one context manager.
+
+Invariants: a folder has at most one running stack; the handle exists exactly while the stack can be used; leaving
+closes the intake, lets the fold catch up and saves the emulator's state, in this order.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from subprocess import Popen
+from typing import TextIO
+
+from local import deploy, drain, emulator, keys
+from local.emulator import Clients, write_whole
+from local.inbox import Arrival, Inbox
+from local.layout import Layout, StackError, free_port, port_is_free
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """What stack.json says: all that a script needs to use the stack."""
+
+    api_url: str
+    manage_key: str
+    ingest_key: str
+    check_key: str
+    inbox_url: str
+    portal_url: str | None
+    endpoint_url: str
+    table: str
+    bus: str
+    queue_url: str
+    functions: dict[str, str]
+    pid: int
+
+
+class AlreadyRunning(StackError):
+    """This folder's stack is running, or starting, in another process."""
+
+    def __init__(self, pid: int, handle: Handle | None) -> None:
+        self.pid = pid
+        self.handle = handle
+        where = f"at {handle.api_url}" if handle else "and not ready yet"
+        super().__init__(f"The local stack is already running {where} (process {pid}). `make stop` stops it.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A stack that serves."""
+
+    handle: Handle
+    process: Popen[bytes]
+    clients: Clients
+
+
+@contextmanager
+def running(layout: Layout, say: Say, announce: Callable[[Arrival], None]) -> Iterator[Running]:
+    """Run the stack for the length of the block."""
+    with owned(layout):
+        clean_up_after_a_kill(layout, say)
+        fresh = not (layout.state / "dynamodb.json").exists()
+        emulator.require_port(layout)
+        built = build(say)
+        say(f"starting the emulator on {layout.endpoint_url}")
+        process = emulator.start(layout)
+        try:
+            clients = Clients(layout)
+            say("deploying" if fresh else "deploying, if anything has changed")
+            outputs = deploy.deploy(layout, clients, built)
+            inbox = Inbox(inbox_port(layout), layout.inbox, announce)
+            handle = describe(layout, outputs, keys.bootstrap(layout, clients, outputs["TableName"]), inbox)
+            drain.open_intake(clients, outputs)
+            write_whole(layout.handle, json.dumps(asdict(handle), indent=2) + "\n")
+            layout.handle.chmod(0o600)
+            try:
+                yield Running(handle=handle, process=process, clients=clients)
+            finally:
+                layout.handle.unlink(missing_ok=True)
+                settle(clients, outputs, process, say)
+                inbox.close()
+        finally:
+            say("saving the state")
+            if not emulator.stop(layout, process):
+                say("the emulator did not stop in time and was killed; what it had not saved is lost")
+
+
+def build(say: Say) -> Path:
+    if not deploy.is_built():
+        say("building the functions and layers")
+    return deploy.build()
+
+
+def settle(clients: Clients, outputs: dict[str, str], process: Popen[bytes], say: Say) -> None:
+    """Close the intake and let everything on its way arrive, if there is still an emulator to do it."""
+    if process.poll() is not None:
+        say("the emulator has ended by itself; what it had not saved is lost")
+        return
+    say("closing the intake and waiting for the fold")
+    drain.close_intake(clients, outputs)
+    if not drain.drain_fold(clients, outputs["TableName"]):
+        say(f"the fold did not catch up within {drain.PROBE_TIMEOUT_S} s; `verify` repairs what it missed")
+
+
+@contextmanager
+def owned(layout: Layout) -> Iterator[None]:
+    """Hold the folder's lock; AlreadyRunning when another process does."""
+    layout.folder.mkdir(parents=True, exist_ok=True)
+    with layout.lock.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(owner_of(lock), read_handle(layout)) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def owner(layout: Layout) -> int | None:
+    """The process that runs this folder's stack; None when none does."""
+    if not layout.lock.exists():
+        return None
+    with layout.lock.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return owner_of(lock)
+    return None
+
+
+def owner_of(lock: TextIO) -> int:
+    lock.seek(0)
+    return int(lock.read() or "0")
+
+
+def clean_up_after_a_kill(layout: Layout, say: Say) -> None:
+    """Nobody holds the lock, so whatever speaks of a running stack is a remnant."""
+    layout.handle.unlink(missing_ok=True)
+    if emulator.stop_orphan(layout):
+        say("stopped the emulator of an earlier run that was killed")
+    shutil.rmtree(layout.scratch, ignore_errors=True)
+
+
+def inbox_port(layout: Layout) -> int:
+    """Beside the emulator's port, so that endpoints registered with it go on working after a restart."""
+    beside = layout.port + 1
+    return beside if port_is_free(beside) else free_port()
+
+
+def describe(layout: Layout, outputs: dict[str, str], api_keys: dict[str, str], inbox: Inbox) -> Handle:
+    ending = "FunctionName"
+    return Handle(
+        api_url=f"{layout.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/$default",
+        **api_keys,
+        inbox_url=inbox.url,
+        portal_url=None,
+        endpoint_url=layout.endpoint_url,
+        table=outputs["TableName"],
+        bus=outputs["BusName"],
+        queue_url=outputs["QueueUrl"],
+        functions={
+            name.removesuffix(ending).lower(): value for name, value in outputs.items() if name.endswith(ending)
+        },
+        pid=os.getpid(),
+    )
+
+
+def read_handle(layout: Layout) -> Handle | None:
+    """The handle of the stack that runs in this folder; None when there is none, or only a remnant."""
+    with suppress(FileNotFoundError):
+        return Handle(**json.loads(layout.handle.read_text()))
+    return None

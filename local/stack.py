@@ -1,0 +1,176 @@
+"""The command behind `make run` and `make stop`.
+
+python -m local.stack run --port 4566 --folder .local [--detach] [--no-tour]
+python -m local.stack stop --folder .local [--quiet]
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from local import tour
+from local.inbox import Arrival
+from local.layout import DEFAULT_PORT, REPOSITORY, Layout, StackError
+from local.lifecycle import (
+    AlreadyRunning,
+    Handle,
+    clean_up_after_a_kill,
+    owned,
+    owner,
+    read_handle,
+    running,
+)
+
+POLL_INTERVAL_S = 0.1
+STOP_TIMEOUT_S = 180
+STARTED = time.monotonic()
+
+
+def main() -> int:
+    arguments = parse()
+    layout = Layout(folder=arguments.folder.resolve(), port=arguments.port)
+    try:
+        if arguments.command == "stop":
+            return stop(layout, quiet=arguments.quiet)
+        if arguments.detach:
+            return run_detached(layout, with_tour=not arguments.no_tour)
+        return run(layout, with_tour=not arguments.no_tour, quiet=arguments.quiet)
+    except AlreadyRunning as running_already:
+        return told_that_it_runs(running_already, layout)
+    except StackError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.stack")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "stop"):
+        command = commands.add_parser(name)
+        command.add_argument("--folder", type=Path, default=REPOSITORY / ".local")
+        command.add_argument("--port", type=int, default=DEFAULT_PORT)
+        command.add_argument("--detach", action="store_true")
+        command.add_argument("--no-tour", action="store_true")
+        command.add_argument("--quiet", action="store_true")
+    return parser.parse_args()
+
+
+def run(layout: Layout, *, with_tour: bool, quiet: bool) -> int:
+    """Run the stack here until it is told to stop."""
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with running(layout, say, announce) as stack:
+            try:
+                say(f"ready: {stack.handle.api_url}")
+                if with_tour:
+                    tour.walk(stack.handle, layout)
+                if not quiet:
+                    print(invitation(stack.handle), flush=True)
+                while stack.process.poll() is None:
+                    time.sleep(POLL_INTERVAL_S)
+            finally:
+                # From here it must come to its end: a second Ctrl-C would lose what is on its way.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                print(flush=True)
+            return 1
+    except KeyboardInterrupt:
+        say("stopped; the state is kept for the next `make run`")
+        return 0
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def run_detached(layout: Layout, *, with_tour: bool) -> int:
+    """Start the stack in a process of its own and return once it can be used."""
+    if pid := owner(layout):
+        raise AlreadyRunning(pid, read_handle(layout))
+    layout.folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "local.stack", "run", "--no-tour", "--quiet"]
+    command += ["--port", str(layout.port), "--folder", str(layout.folder)]
+    with layout.run_log.open("w") as log:
+        child = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    with layout.run_log.open() as log:
+        while (handle := read_handle(layout)) is None or handle.pid != child.pid:
+            print(log.read(), end="", flush=True)
+            if child.poll() is not None:
+                print(log.read(), end="", file=sys.stderr)
+                return child.returncode or 1
+            time.sleep(POLL_INTERVAL_S)
+        print(log.read(), end="", flush=True)
+    if with_tour:
+        tour.walk(handle, layout)
+    print(invitation(handle))
+    return 0
+
+
+def stop(layout: Layout, *, quiet: bool) -> int:
+    """Stop the stack of this folder, and wait until it is gone."""
+    pid = owner(layout)
+    if pid is None:
+        if layout.lock.exists():
+            with owned(layout):
+                clean_up_after_a_kill(layout, say)
+        if not quiet:
+            print("No local stack is running.")
+        return 0
+    say(f"stopping the local stack (process {pid})")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while owner(layout) == pid:
+        if time.monotonic() > deadline:
+            raise StackError(f"It has not stopped within {STOP_TIMEOUT_S} s; see {layout.run_log}")
+        time.sleep(POLL_INTERVAL_S)
+    say("stopped; the state is kept for the next `make run`")
+    return 0
+
+
+def told_that_it_runs(found: AlreadyRunning, layout: Layout) -> int:
+    """Success where what was asked for is already so."""
+    print(found)
+    handle = found.handle
+    if handle and handle.endpoint_url == layout.endpoint_url:
+        return 0
+    print("One folder holds one stack; another needs a folder of its own: make run STATE=.local/second PORT=…")
+    return 1
+
+
+def say(text: str) -> None:
+    print(f"{time.monotonic() - STARTED:6.1f} s  {text}", flush=True)
+
+
+def announce(arrival: Arrival) -> None:
+    print(tour.arrival_line(arrival), flush=True)
+
+
+def invitation(handle: Handle) -> str:
+    return f"""
+Serving. `make stop` stops it, Ctrl-C as well where it runs in front; scripts find it by stack.json in .local.
+
+  API={handle.api_url!r}
+  KEY={handle.manage_key}
+  curl -s "$API/v1/health"
+  curl -s -H "Authorization: Bearer $KEY" "$API/v1/catalog"
+  curl -s -H "Authorization: Bearer $KEY" -d '{{"customer": "acme", "feature": "images"}}' "$API/v1/consume"
+  curl -s {handle.inbox_url}    what the inbox received
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
