@@ -1,10 +1,59 @@
-"""Placeholder: answers 501 until the function is written."""
+"""check: decides what may be consumed. The environment, the clock and randomness enter here and nowhere below."""
 
-import json
+from __future__ import annotations
+
+import os
+import time
 from typing import Any
 
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from routes import ROUTES, App
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    problem = {"title": "Not implemented", "status": 501, "code": "not_implemented"}
-    headers = {"content-type": "application/problem+json"}
-    return {"statusCode": 501, "headers": headers, "body": json.dumps(problem)}
+from tallygate.clock import clock_of
+from tallygate.domain.decision import Decision
+from tallygate.http import Answer, Request, answer, dispatch
+from tallygate.operations.admission import Memory
+from tallygate.storage.cells import Cells
+from tallygate.storage.dynamo import DynamoEngine, client_config
+
+logger = Logger()
+metrics = Metrics()
+engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+
+
+def decided(request: Request, decision: Decision) -> None:
+    """Decisions are counted by operation, outcome and reason; the log line finds one by its id or trace."""
+    operation = request.route.rpartition("/")[2]
+    metrics.add_dimension("operation", operation)
+    metrics.add_dimension("reason", decision.reason.value)
+    metrics.add_metric("Decisions", MetricUnit.Count, 1)
+    logger.info(
+        operation,
+        granted=decision.granted,
+        reason=decision.reason.value,
+        customer=decision.customer,
+        feature=decision.feature,
+        decision_id=decision.decision_id,
+        replayed=decision.replayed,
+        trace_id=request.trace_id,
+    )
+
+
+app = App(store=Cells(engine), clock=clock_of(os.environ, engine), memory=Memory(), decided=decided)
+
+
+def respond(request: Request) -> Answer:
+    return dispatch(ROUTES, app, request)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    started = time.perf_counter()
+    result = answer(event, respond, logger.exception)
+    if result["statusCode"] >= 400:
+        metrics.add_dimension("status", str(result["statusCode"]))
+        logger.warning("refused", status=result["statusCode"], problem=result["body"])
+    metrics.add_metric("Latency", MetricUnit.Milliseconds, (time.perf_counter() - started) * 1000)
+    metrics.flush_metrics()
+    return result

@@ -16,13 +16,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from tallygate.domain.quantities import format_quantity
 from tallygate.errors import (
     FieldError,
     Forbidden,
     InvalidRequest,
+    InvariantBroken,
     MalformedRequest,
     NotFound,
     TallygateError,
@@ -32,6 +33,8 @@ from tallygate.errors import (
 DOCS = "https://github.com/tallygate/tallygate/blob/main/docs/problems.md"
 BODY_BYTES_MAX = 1_000_000
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
+App = TypeVar("App")
+"""What a function's routes work with: its store, clock and sources of ids, put together in its app.py."""
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -93,6 +96,26 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[App]):
+    """One row of a function's table: what is asked, who may ask it, and the operation that answers.
+
+    `scope` None is public. `contract` is the body's contract, for the OpenAPI document; `respond` reads it itself.
+    """
+
+    method: str
+    path: str
+    scope: str | None
+    respond: Callable[[App, Request], Answer]
+    contract: type | None = None
+    summary: str = ""
+
+    @property
+    def key(self) -> str:
+        """The HTTP API's name of the route."""
+        return f"{self.method} {self.path}"
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
@@ -144,8 +167,13 @@ def permit(principal: Principal | None, scope: str, customer: str | None = None)
     return principal
 
 
-def answer(event: Mapping[str, Any], respond: Callable[[Request], Answer]) -> dict[str, Any]:
-    """Read the event, respond, and render what came of it; a TallygateError becomes its problem document."""
+def answer(
+    event: Mapping[str, Any], respond: Callable[[Request], Answer], defect: Callable[[str], object]
+) -> dict[str, Any]:
+    """Read the event, respond, and render what came of it; an error becomes its problem document.
+
+    `defect` is told of what should never happen (from within the except clause, so that a logger finds the trace).
+    """
     try:
         request = read(event)
     except (KeyError, ValueError, UnicodeError):
@@ -153,8 +181,23 @@ def answer(event: Mapping[str, Any], respond: Callable[[Request], Answer]) -> di
     try:
         result = respond(request)
     except TallygateError as error:
+        if error.status == InvariantBroken.status:
+            defect(error.detail)
         result = problem(error, request.trace_id)
+    except Exception as error:  # noqa: BLE001  # the outermost boundary: a caller gets a problem, we get the trace
+        defect(type(error).__name__)
+        result = problem(InvariantBroken(type(error).__name__), request.trace_id)
     return render(result, request)
+
+
+def dispatch(routes: Mapping[str, Route[App]], app: App, request: Request) -> Answer:
+    """The answer of the request's route, if the principal has its scope. Raises 401, 403 and 404."""
+    route = routes.get(request.route)
+    if route is None:
+        return unknown_route(request)
+    if route.scope is not None:
+        permit(request.principal, route.scope)
+    return route.respond(app, request)
 
 
 def unknown_route(_: Request) -> Answer:

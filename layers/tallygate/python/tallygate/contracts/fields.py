@@ -73,6 +73,14 @@ def _not_available(_: object) -> Any:
     raise broken("not_available", "is not available in this version")
 
 
+def _off(value: object) -> bool:
+    if value is True:
+        raise broken("not_available", "is not available in this version")
+    if value is not False:
+        raise broken("type", "must be true or false")
+    return False
+
+
 _QUANTITY_SCHEMA: dict[str, Any] = {
     "description": "An exact quantity: at most 18 integer and 9 fractional digits.",
     "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d{1,18}(\.\d{1,9})?$"}],
@@ -96,6 +104,8 @@ Time = Annotated[instants.Instant, PlainValidator(_instant), WithJsonSchema(_TIM
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
 NotAvailable = Annotated[Any, PlainValidator(_not_available), WithJsonSchema({"not": {}})]
 """A field of the wire contract that this version refuses by name, so that nobody believes it was honoured."""
+Off = Annotated[bool, PlainValidator(_off), WithJsonSchema({"const": False})]
+"""A switch of the wire contract that can only be off in this version."""
 
 
 def one_of(available: tuple[str, ...], later: tuple[str, ...] = ()) -> BeforeValidator:

@@ -1,0 +1,101 @@
+"""check and consume on the wire: the request, and the decision as a caller reads it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from tallygate.contracts.fields import Amount, CustomerId, FeatureKey, Id, NotAvailable, Off
+from tallygate.contracts.reading import Contract
+from tallygate.domain.decision import MESSAGES, Decision, Node
+from tallygate.domain.instants import Instant, format_instant
+from tallygate.domain.quantities import ONE, ZERO, format_quantity
+
+DIMENSIONS_MAX = 10
+DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+DimensionValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class Ask(Contract):
+    """The body of check and consume. An amount of 0 asks for the state and changes nothing."""
+
+    customer: CustomerId
+    feature: FeatureKey
+    amount: Amount = ONE
+    dimensions: Annotated[dict[DimensionKey, DimensionValue], Field(max_length=DIMENSIONS_MAX, default_factory=dict)]
+    request_id: Id | None = None
+    detail: bool = True
+    value: NotAvailable = None
+    allow_partial: Off = False
+    explain: Off = False
+
+
+def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
+    """A decision as JSON; the numbers at the top are those of the feature's entitlement quota."""
+    quota = decision.quota
+    used = quota.used if quota else ZERO
+    limit = quota.limit if quota else ZERO
+    overage = max(ZERO, used - limit) if limit is not None else ZERO
+    answer = {
+        "granted": decision.granted,
+        "granted_amount": format_quantity(decision.granted_amount),
+        "reason": decision.reason.value,
+        "message": MESSAGES[decision.reason],
+        "customer": decision.customer,
+        "feature": decision.feature,
+        "requested": format_quantity(decision.requested),
+        "level": decision.level,
+        "unlimited": quota is not None and limit is None,
+        "limit": _quantity(limit),
+        "used": format_quantity(used),
+        "held": 0,
+        "remaining": _quantity(quota.remaining if quota else ZERO),
+        "overage": format_quantity(overage),
+        "over_limit": overage > 0,
+        "max_grantable": _quantity(decision.max_grantable),
+        "period": None,
+        "resets_at": None,
+        "retry_at": _time(decision.retry_at),
+        "breakdown": {"base": _quantity(limit), "carried": 0, "adjusted": 0},
+        "presented": None,
+        "nodes": [node_answer(node, decision.as_of) for node in decision.nodes] if detail else [],
+        "binding": node_answer(decision.binding, decision.as_of) if decision.binding else None,
+        "credits": None,
+        "would_deny": False,
+        "would_reason": None,
+        "decision_id": decision.decision_id,
+        "as_of": format_instant(decision.as_of),
+        "replayed": decision.replayed,
+        "degraded": False,
+    }
+    if quota is not None:
+        start, end = format_instant(quota.start), format_instant(quota.end)
+        answer["period"] = {"start": start, "end": end, "anchor": "calendar", "timezone": decision.timezone}
+        answer["resets_at"] = end
+    return answer
+
+
+def node_answer(node: Node, as_of: Instant) -> dict[str, Any]:
+    """One window of one limit as JSON."""
+    return {
+        "name": node.name,
+        "scope": {},
+        "window": {"kind": node.kind, "start": format_instant(node.start), "end": format_instant(node.end)},
+        "limit": _quantity(node.limit),
+        "used": format_quantity(node.used),
+        "remaining": _quantity(node.remaining),
+        "granted": node.granted,
+        "level": node.level,
+        "resets_at": format_instant(node.resets_at),
+        "as_of": format_instant(as_of),
+    }
+
+
+def _quantity(quantity: Decimal | None) -> int | str | None:
+    return None if quantity is None else format_quantity(quantity)
+
+
+def _time(instant: Instant | None) -> str | None:
+    return None if instant is None else format_instant(instant)
