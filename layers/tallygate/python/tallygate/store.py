@@ -6,9 +6,10 @@ that it needs and sees nothing of items, keys or expressions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from tallygate.domain.cells import Cell, Terms
 from tallygate.domain.entries import Entry
@@ -70,3 +71,32 @@ class AdmissionStore(Protocol):
         self, customer: str, feature: str, terms: Terms, entry: Entry, idempotency_key: str, receipt: Receipt
     ) -> Admitted | NotAdmitted | Repeated:
         """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
+
+
+Moves = tuple[object, ...]
+"""Writes that a family of storage prepared, to be committed with others in one transaction; it alone looks inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """What an Idempotency-Key of the control plane keeps: the request's fingerprint and the answer without secrets."""
+
+    fingerprint: str
+    status: int
+    body: Mapping[str, Any]
+
+
+class ReceiptStore(Protocol):
+    """Commits what an operation of the control plane planned, with or without a receipt."""
+
+    def stored(self, operation: str, idempotency_key: str, now: Instant) -> StoredAnswer | None:
+        """What the key keeps, consistent; None where nothing is kept, or no longer."""
+
+    def commit(self, moves: Moves) -> bool:
+        """All of the moves or none, in one transaction; False: a condition refused. Raises OutcomeUnknown."""
+
+    def commit_once(
+        self, moves: Moves, operation: str, idempotency_key: str, answer: StoredAnswer, now: Instant
+    ) -> bool:
+        """All of the moves and the receipt, or none, in one transaction. False: the key keeps an answer by now (which
+        may be this very one, where the first attempt's outcome was unknown), or a condition of the moves refused."""
