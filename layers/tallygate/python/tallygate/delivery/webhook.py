@@ -1,0 +1,276 @@
+"""One attempt at a webhook: one POST, and what came of it. Never raises for anything that a receiver or the net does.
+
+    resolve ── permitted addresses only ── connect to one of them ── TLS for the name ── POST ── status line ── verdict
+    |<---------------------------------------- one deadline over everything ------------------------------------------>|
+
+Invariants. The whole attempt ends by its deadline, whatever the receiver trickles: every wait is for the time that is
+left, never a fresh timeout. The connection goes to an address that was examined (`domain.addresses`), so that a name
+cannot be resolved to one thing for the check and another for the call. Redirects are not followed. Only https, unless
+private receivers are allowed. The status line decides; a few KB of the answer's body are read, and none of it is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from tallygate.domain.addresses import permitted
+from tallygate.domain.deliveries import DETAIL_LENGTH_MAX, Outcome, Verdict
+from tallygate.domain.instants import SECOND, Instant, of_datetime
+
+DEADLINE_SECONDS = 15.0
+CONNECT_SECONDS_MAX = 5.0
+"""One address that never answers leaves time for the next."""
+ADDRESSES_TRIED_MAX = 3
+BODY_BYTES_READ_MAX = 4_096
+BODY_SECONDS_MAX = 1.0
+"""A courtesy to receivers that mind an early close; what is decided does not depend on it."""
+RETRY_AFTER_STATUSES = (429, 503)
+USER_AGENT = "Tallygate-Webhooks/1"
+
+Resolve = Callable[[str, int], Sequence[str]]
+
+
+class _Failed(Exception):
+    """The attempt ended before a status line; the text says at which step."""
+
+
+@lru_cache(maxsize=1)
+def public_authorities() -> ssl.SSLContext:
+    """Certificates verified against the machine's authorities and the host's name; read once per container."""
+    return ssl.create_default_context()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Sends webhooks. `clock` is monotonic, in seconds; `resolve` answers the addresses of a host and port; `tls` makes
+    the context that verifies receivers."""
+
+    allow_private: bool
+    deadline_seconds: float = DEADLINE_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    resolve: Resolve | None = None
+    tls: Callable[[], ssl.SSLContext] = public_authorities
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, wall: Instant) -> Outcome:
+        """One attempt. `wall` is the real time, against which a `Retry-After` date is read."""
+        began = self.clock()
+        deadline = _Deadline(began + self.deadline_seconds, self.clock)
+        try:
+            status, retry_after = self._exchange(url, headers, body, deadline)
+        except _Failed as failed:
+            outcome = Outcome(verdict=Verdict.FAILED, detail=str(failed)[:DETAIL_LENGTH_MAX])
+        else:
+            outcome = verdict_of(status, retry_after, wall)
+        took = round((self.clock() - began) * SECOND)
+        return Outcome(
+            verdict=outcome.verdict,
+            status=outcome.status,
+            detail=outcome.detail,
+            retry_after=outcome.retry_after,
+            took=took,
+        )
+
+    def _exchange(
+        self, url: str, headers: Mapping[str, str], body: bytes, deadline: _Deadline
+    ) -> tuple[int, str | None]:
+        target = _Target.of(url, allow_private=self.allow_private)
+        addresses = self._permitted_addresses(target, deadline)
+        with contextlib.closing(_connect(target, addresses, self.tls, deadline)) as connected:
+            timed = _TimedSocket(connected, deadline)
+            connection = http.client.HTTPConnection(target.host, target.port)
+            connection.sock = timed
+            try:
+                sent = {**headers, "host": target.authority, "user-agent": USER_AGENT, "connection": "close"}
+                connection.request("POST", target.path, body=body, headers=sent)
+                with connection.getresponse() as response:
+                    deadline.shorten(BODY_SECONDS_MAX)
+                    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                        response.read(BODY_BYTES_READ_MAX)
+                    return response.status, response.getheader("retry-after")
+            except TimeoutError:
+                raise _Failed("timeout: no complete answer before the deadline") from None
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise _Failed(f"connection: {_text(error)}") from None
+
+    def _permitted_addresses(self, target: _Target, deadline: _Deadline) -> tuple[str, ...]:
+        resolve = self.resolve or _resolve
+        found = _within(lambda: resolve(target.host, target.port), deadline)
+        allowed = tuple(a for a in found if permitted(a, allow_private=self.allow_private))
+        if not allowed:
+            raise _Failed("address: the host has no address that webhooks may be sent to")
+        return allowed[:ADDRESSES_TRIED_MAX]
+
+
+def verdict_of(status: int, retry_after: str | None, wall: Instant) -> Outcome:
+    """What a status means: 2xx delivered, 410 gone, everything else is tried again, later where 429 and 503 say so."""
+    if 200 <= status < 300:
+        return Outcome(verdict=Verdict.DELIVERED, status=status)
+    if status == 410:
+        return Outcome(verdict=Verdict.GONE, status=status, detail="the receiver wants no more webhooks")
+    if 300 <= status < 400:
+        return Outcome(verdict=Verdict.FAILED, status=status, detail="redirects are not followed")
+    asked = retry_after_of(retry_after, wall) if status in RETRY_AFTER_STATUSES else None
+    return Outcome(verdict=Verdict.FAILED, status=status, retry_after=asked)
+
+
+def retry_after_of(header: str | None, wall: Instant) -> Instant | None:
+    """Milliseconds that a Retry-After header asks for: seconds, or a date. None where it asks for nothing readable."""
+    if header is None or len(header) > 64:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return int(text) * SECOND
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return max(0, of_datetime(moment) - wall)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    path: str
+
+    @classmethod
+    def of(cls, url: str, *, allow_private: bool) -> _Target:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise _Failed("url: it cannot be read") from None
+        if parts.scheme not in ("https", "http") or not parts.hostname or not url.isascii():
+            raise _Failed("url: it is not an absolute http(s) URL")
+        if parts.scheme == "http" and not allow_private:
+            raise _Failed("url: only https is allowed")
+        query = f"?{parts.query}" if parts.query else ""
+        return cls(
+            scheme=parts.scheme,
+            host=parts.hostname,
+            port=port or (443 if parts.scheme == "https" else 80),
+            authority=parts.netloc.rpartition("@")[2],
+            path=(parts.path or "/") + query,
+        )
+
+
+class _Deadline:
+    """The moment by which the attempt must be over."""
+
+    def __init__(self, at: float, clock: Callable[[], float]) -> None:
+        self._at = at
+        self._clock = clock
+
+    def left(self) -> float:
+        """Seconds that are left. Raises TimeoutError where none are."""
+        left = self._at - self._clock()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def shorten(self, seconds: float) -> None:
+        self._at = min(self._at, self._clock() + seconds)
+
+
+class _TimedSocket:
+    """What http.client uses of a socket, each wait bounded by what is left until the deadline."""
+
+    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
+        self._socket = connected
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        unsent = memoryview(data)
+        while unsent:
+            self._socket.settimeout(self._deadline.left())
+            unsent = unsent[self._socket.send(unsent) :]
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        assert mode == "rb"
+        return io.BufferedReader(_TimedReader(self._socket, self._deadline))
+
+    def close(self) -> None:
+        """The socket is closed by who opened it."""
+
+
+class _TimedReader(io.RawIOBase):
+    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
+        self._socket = connected
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        self._socket.settimeout(self._deadline.left())
+        return self._socket.recv_into(buffer)
+
+
+def _connect(
+    target: _Target, addresses: Sequence[str], tls: Callable[[], ssl.SSLContext], deadline: _Deadline
+) -> socket.socket:
+    """A connected socket to the first address that answers; for https with TLS, verified against the name."""
+    failure = ""
+    for address in addresses:
+        try:
+            plain = socket.create_connection((address, target.port), min(CONNECT_SECONDS_MAX, deadline.left()))
+        except OSError as error:
+            failure = "timeout" if isinstance(error, TimeoutError) else _text(error)
+            continue
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if target.scheme == "http":
+            return plain
+        try:
+            plain.settimeout(deadline.left())
+            return tls().wrap_socket(plain, server_hostname=target.host)
+        except (OSError, ValueError) as error:
+            plain.close()
+            raise _Failed(f"tls: {_text(error)}") from None
+    raise _Failed(f"connect: {failure}")
+
+
+def _resolve(host: str, port: int) -> Sequence[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _within(call: Callable[[], Sequence[str]], deadline: _Deadline) -> Sequence[str]:
+    """The result of a blocking look-up that knows no timeout: waited for until the deadline, then left to itself."""
+    results: list[Sequence[str]] = []
+    errors: list[str] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except (OSError, UnicodeError) as error:
+            errors.append(_text(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    try:
+        thread.start()
+        thread.join(deadline.left())
+    except TimeoutError:
+        raise _Failed("timeout: before the name was looked up") from None
+    if results:
+        return results[0]
+    raise _Failed(f"name: {errors[0]}" if errors else "timeout: the name was not resolved in time")
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

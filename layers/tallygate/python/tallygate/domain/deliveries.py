@@ -1,0 +1,145 @@
+"""Deliveries: what is handed over, to whom, and what an attempt means for it. Pure.
+
+    pending ──attempt──> delivered            a 2xx answer
+       │   └──attempt──> pending, later       anything else, while the timetable has attempts left
+       │   └──attempt──> failed               the last attempt failed; or 410, which also disables the endpoint
+       └──no attempt───> failed               the endpoint is gone or disabled, or the fact has expired
+
+Delivery is at least once: an attempt whose outcome was not recorded (a crash) counts as interrupted and another is
+made. The fact's id is the same in every attempt and is the receiver's idempotency key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tallygate.domain.instants import Instant
+
+BUS = "BUS"
+"""The endpoint that stands for the event bus; it has no item, no secret and cannot be disabled."""
+
+FACT_TYPES = (
+    "usage.threshold_crossed",
+    "usage.threshold_recovered",
+    "usage.limit_reached",
+    "usage.overage_started",
+    "usage.denied",
+    "usage.period_closed",
+    "usage.restated",
+    "usage.updated",
+    "usage.late",
+    "usage.anomaly",
+    "usage.rejected",
+    "entitlement.suspended",
+    "entitlement.resumed",
+    "quota.adjusted",
+    "subscription.changed",
+    "credits.granted",
+    "credits.low",
+    "credits.exhausted",
+    "credits.expired",
+    "credits.top_up_requested",
+    "reservation.expired",
+    "stripe.export_failed",
+)
+"""Every type of fact that the wire contract names; an endpoint may ask for any of them."""
+
+HISTORY_MAX = 24
+DETAIL_LENGTH_MAX = 200
+
+
+class EndpointStatus(StrEnum):
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A receiver of webhooks. `events` are patterns: a type, `prefix.*`, or `*`."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    scheme: str
+    secrets: tuple[str, ...] = field(repr=False)
+    status: EndpointStatus
+    created_at: Instant
+    disabled_reason: str | None = None
+
+    def wants(self, fact_type: str) -> bool:
+        """Whether facts of this type go to this endpoint."""
+        return self.status is EndpointStatus.ACTIVE and any(matches(p, fact_type) for p in self.events)
+
+
+def matches(pattern: str, fact_type: str) -> bool:
+    """Whether a pattern (exact, `prefix.*`, `*`) covers a type."""
+    if pattern.endswith("*"):
+        return fact_type.startswith(pattern[:-1])
+    return pattern == fact_type
+
+
+class Verdict(StrEnum):
+    """What one attempt came to. `gone` is a refusal for good (410): the receiver wants nothing more."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One attempt as its sender saw it. `retry_after` is how long the receiver asked to be left alone."""
+
+    verdict: Verdict
+    status: int | None = None
+    detail: str = ""
+    retry_after: Instant | None = None
+    took: Instant = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A line of a delivery's history. Attempts are numbered from 1; 0 is a remark about the delivery itself."""
+
+    number: int
+    at: Instant
+    result: str
+    status: int | None = None
+    detail: str = ""
+    took: Instant = 0
+
+
+class DeliveryStatus(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One fact on its way to one endpoint. `attempts` counts those begun; `due_at` is when the sweep looks after it."""
+
+    fact_id: str
+    endpoint: str
+    status: DeliveryStatus
+    attempts: int
+    created_at: Instant
+    due_at: Instant | None = None
+    claimed_by: str | None = None
+    history: tuple[Attempt, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What tells this delivery from every other."""
+        return f"{self.fact_id}#{self.endpoint}"
+
+
+def extended(history: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:
+    """The history with one more line, bounded; attempts that were begun and never recorded are named as interrupted."""
+    last = max((line.number for line in history), default=0)
+    lost = tuple(
+        Attempt(number=number, at=attempt.at, result="interrupted", detail="begun, but its outcome was never recorded")
+        for number in range(last + 1, attempt.number)
+    )
+    return (*history, *lost, attempt)[-HISTORY_MAX:]
