@@ -7,6 +7,7 @@ the digest of its text alone.
 import hashlib
 import json
 import secrets
+import time
 
 from local.emulator import Clients, write_whole
 from local.layout import Layout
@@ -36,7 +37,8 @@ def bootstrap(layout: Layout, clients: Clients, table: str) -> dict[str, str]:
             "sk": {"S": "KEY"},
             "key_id": {"S": f"local_{name}"},
             "name": {"S": f"{name.removesuffix('_key')} (local stack)"},
-            "scopes": {"L": [{"S": scope} for scope in SCOPES[name]]},
+            "scopes": {"S": " ".join(SCOPES[name])},
+            "created_at": {"N": str(time.time_ns() // 1_000_000)},
         }
         dynamodb.put_item(TableName=table, Item=item)
     return keys
