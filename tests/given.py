@@ -1,0 +1,82 @@
+"""Customers, limits and requests as tests state them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from tallygate.domain.instants import MINUTE, Instant, parse_instant
+from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate, Tier
+from tallygate.domain.periods import calendar
+from tallygate.operations.consume import Consume
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Engine, Put
+from tallygate.storage.expressions import Item
+
+NOW = parse_instant("2026-11-20T10:00:00Z")
+FEATURE = "ai-tokens"
+METER = "tokens"
+
+
+def quota(limit: int | str | None, *, ordinal: int = 1, every: str = "month", zone: str = "UTC") -> Quota:
+    return Quota(ordinal=ordinal, limit=None if limit is None else Decimal(limit), schedule=calendar(every, zone))
+
+
+def rate(limit: int | str, *, per: Instant = MINUTE, burst: int | str | None = None, ordinal: int = 9) -> Rate:
+    return Rate(ordinal=ordinal, limit=Decimal(limit), per=per, burst=Decimal(limit if burst is None else burst))
+
+
+def entitlement(*quotas: Quota, rates: tuple[Rate, ...] = (), tiers: Mapping[str, int] | None = None) -> Entitlement:
+    """The feature's entitlement with its own quota first."""
+    levels = tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in (tiers or {}).items())
+    own = Limit(name=FEATURE, quotas=quotas[:1] or (quota(1000),), rates=rates, tiers=levels)
+    further = tuple(Limit(name=f"further-{q.ordinal}", quotas=(q,)) for q in quotas[1:])
+    return Entitlement(feature=FEATURE, meter=METER, limits=(own, *further))
+
+
+def effective(
+    *quotas: Quota,
+    customer: str = "acme",
+    rates: tuple[Rate, ...] = (),
+    tiers: Mapping[str, int] | None = None,
+    version: int = 1,
+    subscribed: bool = True,
+    timezone: str = "UTC",
+) -> Effective:
+    """A subscribed customer with one metered feature."""
+    right = entitlement(*quotas, rates=rates, tiers=tiers)
+    return Effective(
+        customer=customer,
+        version=version,
+        timezone=timezone,
+        plan="pro",
+        plan_version=1,
+        subscribed=subscribed,
+        entitlements={FEATURE: right},
+        ordinals={},
+    )
+
+
+def in_force(engine: Engine, limits: Effective) -> None:
+    """Put the limits in force, and the feature into the catalog."""
+    item: Item = {"version": limits.version, "doc": items.effective_document(limits)}
+    engine.write(Put(key=keys.effective(limits.customer), item=item))
+    engine.write(Put(key=keys.catalog_feature(FEATURE), item={"doc": "{}"}))
+
+
+def wanted(
+    amount: int | str = 1,
+    *,
+    customer: str = "acme",
+    feature: str = FEATURE,
+    request_id: str | None = None,
+    idempotency_key: str | None = None,
+) -> Consume:
+    return Consume(
+        customer=customer,
+        feature=feature,
+        amount=Decimal(amount),
+        dimensions={"team": "eng"},
+        request_id=request_id,
+        idempotency_key=idempotency_key,
+    )

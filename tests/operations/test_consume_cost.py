@@ -1,0 +1,117 @@
+"""What a decision costs, exactly: requests and capacity units on a real engine (the figures of the README)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.cost import Cost, counting
+from tallygate.domain.decision import Decision
+from tallygate.domain.instants import DAY, MINUTE, Instant, parse_instant
+from tallygate.operations.admission import Memory
+from tallygate.operations.check import check
+from tallygate.operations.consume import Consume, consume
+from tallygate.storage.cells import Cells
+from tallygate.storage.dynamo import DynamoEngine
+from tests.given import NOW, effective, in_force, quota, rate, wanted
+
+
+class Warm:
+    """A container whose limits are remembered: what it asks for from now on is what a decision costs."""
+
+    def __init__(self, dynamodb: Any, engine: DynamoEngine) -> None:
+        self.dynamodb, self.store, self.memory = dynamodb, Cells(engine), Memory(ticks=lambda: 0.0)
+        self._drawn = 0
+
+    def entropy(self, count: int) -> bytes:
+        self._drawn += 1
+        return self._drawn.to_bytes(count)
+
+    def consume(self, request: Consume, now: Instant = NOW) -> tuple[Decision, Cost]:
+        with counting(self.dynamodb) as cost:
+            decision = consume(self.store, self.memory, request, now=now, entropy=self.entropy)
+        return decision, cost
+
+
+@pytest.fixture
+def warm(dynamodb: Any, dynamo_engine: DynamoEngine) -> Warm:
+    return Warm(dynamodb, dynamo_engine)
+
+
+def test_a_warm_consume_is_one_request_and_one_unit(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(100), rates=(rate(50),)))
+    warm.consume(wanted())
+    decision, cost = warm.consume(wanted())
+    assert decision.granted
+    assert (dict(cost.requests), cost.write_units, cost.read_units) == ({"UpdateItem": 1}, 1.0, 0.0)
+
+
+def test_eight_quotas_and_eight_rates_cost_no_more(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    quotas = tuple(quota(1000, ordinal=n) for n in range(1, 9))
+    in_force(dynamo_engine, effective(*quotas, rates=tuple(rate(50, ordinal=n) for n in range(9, 17))))
+    warm.consume(wanted())
+    _, cost = warm.consume(wanted())
+    assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0)
+
+
+def test_the_first_decision_of_a_new_month_is_one_request_and_one_unit(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(100), rates=(rate(500),)))
+    end = parse_instant("2026-12-01T00:00:00Z")
+    warm.consume(wanted(50), end - 1)
+    decision, cost = warm.consume(wanted(50), end)
+    assert decision.granted
+    assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0)
+    tidied, cost = warm.consume(wanted(1), end + DAY)
+    assert tidied.granted
+    assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0), "removing what is over is free"
+
+
+def test_a_denial_is_one_request_and_writes_nothing(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(1)))
+    warm.consume(wanted())
+    decision, cost = warm.consume(wanted())
+    assert not decision.granted
+    assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 0.0)
+    decision, cost = warm.consume(wanted())
+    assert not decision.granted
+    assert (dict(cost.requests), cost.read_units) == ({"GetItem": 1}, 1.0), "asked again within a second: a read"
+
+
+def test_a_check_is_one_read(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(1)))
+    warm.consume(wanted())
+    with counting(warm.dynamodb) as cost:
+        check(warm.store, warm.memory, wanted(), now=NOW)
+    assert (dict(cost.requests), cost.write_units) == ({"GetItem": 1}, 0.0)
+
+
+def test_a_cold_consume_reads_the_limits_first(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(1)))
+    _, cost = warm.consume(wanted())
+    assert dict(cost.requests) == {"GetItem": 1, "UpdateItem": 1}
+
+
+@pytest.mark.parametrize(("a_minute", "units"), [(30, 1.0), (60, 2.0), (130, 3.0)])
+def test_request_ids_ride_along(warm: Warm, dynamo_engine: DynamoEngine, a_minute: int, units: float) -> None:
+    """Steady traffic with ids for four minutes: never more units than the figure, at its worst moment."""
+    in_force(dynamo_engine, effective(quota(10_000)))
+    worst = 0.0
+    for index in range(4 * a_minute):
+        now = NOW + index * MINUTE // a_minute
+        decision, cost = warm.consume(wanted(request_id=f"request-{index}"), now)
+        assert decision.granted
+        assert cost.requests["UpdateItem"] == cost.total - (index == 0), "one write each; the first reads the limits"
+        worst = max(worst, cost.write_units)
+    assert worst <= units
+
+
+def test_a_receipt_is_one_transaction_of_four_units_and_one_read(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(100)))
+    warm.consume(wanted())
+    decision, cost = warm.consume(wanted(idempotency_key="k"))
+    assert decision.granted
+    assert (dict(cost.requests), cost.write_units) == ({"TransactWriteItems": 1, "GetItem": 1}, 4.0)
+    replayed, cost = warm.consume(wanted(idempotency_key="k"))
+    assert replayed.replayed
+    assert dict(cost.requests) == {"TransactWriteItems": 1, "GetItem": 1}
