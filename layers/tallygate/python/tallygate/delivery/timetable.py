@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 
+from tallygate.domain.deliveries import QUEUE_GRACE
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 
 DELAYS = (
@@ -38,8 +39,6 @@ JITTER_DIVISOR = 10
 
 QUEUE_DELAY_MAX = 15 * MINUTE
 """The longest that an SQS message can be delayed; what is due later is left to the sweep."""
-QUEUE_GRACE = MINUTE
-"""How long after its time the sweep hands an attempt over that the queue should have brought."""
 CLAIM = MINUTE
 """How long one attempt may take before it counts as interrupted; longer than the function may run."""
 HAND_OVER = 2 * MINUTE

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tallygate.domain.instants import Instant
+from tallygate.domain.instants import MINUTE, Instant
 
 BUS = "BUS"
 """The endpoint that stands for the event bus; it has no item, no secret and cannot be disabled."""
@@ -45,6 +45,8 @@ FACT_TYPES = (
 )
 """Every type of fact that the wire contract names; an endpoint may ask for any of them."""
 
+QUEUE_GRACE = MINUTE
+"""How long after its time the sweep hands an attempt over that the queue should have brought."""
 HISTORY_MAX = 24
 DETAIL_LENGTH_MAX = 200
 

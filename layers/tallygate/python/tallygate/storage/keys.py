@@ -12,6 +12,7 @@ import re
 from tallygate.storage.engine import Key
 
 DUE_SHARDS = 16
+DELIVERY_SHARD = "d"
 EVENT_PARTITIONS = 16
 """Fixed for ever: an event's partition is part of its identity."""
 PLAIN_LENGTH_MAX = 200
@@ -124,8 +125,23 @@ def delivery(fact_id: str, endpoint: str) -> Key:
     return Key(delivery_partition(fact_id), endpoint)
 
 
+def delivery_shard(fact_id: str, endpoint: str) -> str:
+    """The due shard of a delivery. Deliveries have shards of their own, so that a month's end with its thousands of
+    periods to close delays no retry, and a receiver's outage delays no closing."""
+    return f"{DELIVERY_SHARD}{shard_of(f'{fact_id}#{endpoint}')}"
+
+
 def endpoint(endpoint_id: str) -> Key:
     return Key(ENDPOINT_PARTITION, endpoint_id)
+
+
+def endpoint_deliveries_partition(endpoint_id: str) -> str:
+    return f"ENDPOINT#{endpoint_id}"
+
+
+def endpoint_delivery(endpoint_id: str, created_at: int, fact_id: str) -> Key:
+    """The listing entry of a delivery under its endpoint, in order of time; the delivery itself says how it stands."""
+    return Key(endpoint_deliveries_partition(endpoint_id), f"{created_at:015d}#{fact_id}")
 
 
 def api_key(digest: str) -> Key:

@@ -1,0 +1,64 @@
+"""The endpoint family: who receives webhooks. One small partition: a stack has few of them."""
+
+from __future__ import annotations
+
+from tallygate.domain.deliveries import Delivery, Endpoint
+from tallygate.storage import items, keys
+from tallygate.storage.delivery_items import delivery_of, endpoint_item, endpoint_of
+from tallygate.storage.engine import Delete, Engine, Put, Written
+from tallygate.storage.expressions import Absent, Present
+from tallygate.store import Moves
+
+
+class Endpoints:
+    """What the control plane and the fold ask of storage about endpoints."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, endpoint: Endpoint) -> Moves:
+        """The write that adds an endpoint; refused where its id is taken."""
+        return (Put(key=keys.endpoint(endpoint.id), item=endpoint_item(endpoint), condition=Absent("pk")),)
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """One endpoint, consistent."""
+        item = self._engine.get(keys.endpoint(endpoint_id))
+        return None if item is None else endpoint_of(item)
+
+    def all(self) -> tuple[Endpoint, ...]:
+        """Every endpoint, consistent, in order of their ids. One request for each MB of them."""
+        found: list[Endpoint] = []
+        after: str | None = None
+        while True:
+            page = self._engine.query(keys.ENDPOINT_PARTITION, after=after, consistent=True)
+            found += [endpoint_of(item) for item in page.items]
+            after = page.next_after
+            if after is None:
+                return tuple(found)
+
+    def page(self, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
+        """Some endpoints in order of their ids, and where to go on. One request."""
+        page = self._engine.query(keys.ENDPOINT_PARTITION, after=after, limit=limit)
+        return tuple(endpoint_of(item) for item in page.items), page.next_after
+
+    def delete(self, endpoint_id: str) -> bool:
+        """Remove an endpoint; its pending deliveries end at their next attempt. False: there is none."""
+        outcome = self._engine.write(Delete(key=keys.endpoint(endpoint_id), condition=Present("pk")))
+        return isinstance(outcome, Written)
+
+    def deliveries(
+        self, endpoint_id: str, *, after: str | None, limit: int
+    ) -> tuple[tuple[tuple[str, Delivery], ...], str | None]:
+        """The endpoint's newest deliveries with the types of their facts, and where to go on.
+
+        One request for the list and one for each delivery on it, so that each stands as it stands now.
+        """
+        partition = keys.endpoint_deliveries_partition(endpoint_id)
+        page = self._engine.query(partition, after=after, newest_first=True, limit=limit)
+        found: list[tuple[str, Delivery]] = []
+        for entry in page.items:
+            fact_id = items.text(entry, "sk").partition("#")[2]
+            item = self._engine.get(keys.delivery(fact_id, endpoint_id), consistent=False)
+            if item is not None:
+                found.append((items.text(entry, "type"), delivery_of(item)))
+        return tuple(found), page.next_after
