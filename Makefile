@@ -51,7 +51,11 @@ demo: venv tools ## an hour of LLM traffic through the running stack (FULL=1 for
 
 # What fails soonest comes first.
 test: venv tools dynoxide ## every test, set-up included
-	@.venv/bin/pytest tests/domain tests/operations tests/template tests/storage tests/functions tests/simulation
+	$(call say,domain and template)
+	@.venv/bin/pytest tests/domain tests/template
+	$(call say,everything else in process)
+	@.venv/bin/pytest tests --ignore tests/domain --ignore tests/template --ignore tests/stack
+	$(call say,the deployed stack)
 	@.venv/bin/pytest tests/stack
 
 check: venv $(STAMPS)/sam ## format, lint, types, template, import direction

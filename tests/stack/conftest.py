@@ -1,0 +1,38 @@
+"""One deployed stack for all tests here: the real template on the emulator, IAM enforced, in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from local.layout import MINISTACK_PYTHON, SAM, Layout, free_port
+from local.lifecycle import Running, running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.stack)
+
+
+def run(layout: Layout) -> AbstractContextManager[Running]:
+    """A stack of this layout for the length of a block; its progress is captured like any output of a test."""
+    return running(layout, say=print, announce=print)
+
+
+@pytest.fixture(scope="session")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """A folder of its own on a free port, so that a stack that somebody works with is not disturbed."""
+    if not (MINISTACK_PYTHON.exists() and SAM.exists()):
+        pytest.fail("The emulator and the SAM CLI are not installed: run `make tools` once.")
+    folder: Path = tmp_path_factory.mktemp("stack")
+    return Layout(folder=folder, port=free_port())
+
+
+@pytest.fixture(scope="session")
+def stack(layout: Layout) -> Iterator[Running]:
+    """The deployed stack, ready to be used; drained and stopped at the end."""
+    with run(layout) as deployed:
+        yield deployed
