@@ -71,7 +71,7 @@ class Deliveries:
     def fact(self, fact_id: str) -> Fact | None:
         """What is delivered, consistent."""
         item = self._engine.get(keys.fact(fact_id))
-        return None if item is None else fact_of(item)
+        return None if item is None else fact_of(fact_id, item)
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         """To whom, consistent: one that was deleted or disabled a moment ago gets no further attempt."""
