@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 import urllib.request
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -63,7 +64,7 @@ def start(layout: Layout) -> subprocess.Popen[bytes]:
             # Ctrl-C at the terminal goes to this process only, which drains before it stops the emulator.
             start_new_session=True,
         )
-    layout.emulator_pid.write_text(str(process.pid))
+    layout.emulator_pid.write_text(f"{process.pid} {layout.port}")
     try:
         await_answer(layout, process)
     except StackError:
@@ -141,23 +142,33 @@ def stop(layout: Layout, process: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def stop_orphan(layout: Layout) -> bool:
-    """Stop an emulator of this folder whose owner was killed; True when there was one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphan:
+    """An emulator whose owner was killed: still running, still with the state that it has not saved."""
+
+    pid: int
+    layout: Layout
+
+    def stop(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while is_alive(self.pid) and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL_S)
+        self.layout.emulator_pid.unlink(missing_ok=True)
+
+
+def find_orphan(layout: Layout) -> Orphan | None:
+    """The emulator that an earlier run has left behind in this folder, on whatever port."""
     try:
-        pid = int(layout.emulator_pid.read_text())
+        pid, port = map(int, layout.emulator_pid.read_text().split())
     except (FileNotFoundError, ValueError):
-        return False
+        return None
     # The number may meanwhile belong to another program.
     command = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     if "emulator_process" not in command.stdout:
         layout.emulator_pid.unlink(missing_ok=True)
-        return False
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(POLL_INTERVAL_S)
-    layout.emulator_pid.unlink(missing_ok=True)
-    return True
+        return None
+    return Orphan(pid=pid, layout=replace(layout, port=port))
 
 
 def is_alive(pid: int) -> bool:

@@ -83,7 +83,10 @@ def running(layout: Layout, say: Say, announce: Callable[[Arrival], None]) -> It
                 yield Running(handle=handle, process=process, clients=clients)
             finally:
                 layout.handle.unlink(missing_ok=True)
-                settle(clients, outputs, process, say)
+                if process.poll() is None:
+                    settle(clients, outputs, say)
+                else:
+                    say("the emulator has ended by itself; what it had not saved is lost")
                 inbox.close()
         finally:
             say("saving the state")
@@ -97,11 +100,8 @@ def build(say: Say) -> Path:
     return deploy.build()
 
 
-def settle(clients: Clients, outputs: dict[str, str], process: Popen[bytes], say: Say) -> None:
-    """Close the intake and let everything on its way arrive, if there is still an emulator to do it."""
-    if process.poll() is not None:
-        say("the emulator has ended by itself; what it had not saved is lost")
-        return
+def settle(clients: Clients, outputs: dict[str, str], say: Say) -> None:
+    """Close the intake and let everything on its way arrive."""
     say("closing the intake and waiting for the fold")
     drain.close_intake(clients, outputs)
     if not drain.drain_fold(clients, outputs["TableName"]):
@@ -143,8 +143,12 @@ def owner_of(lock: TextIO) -> int:
 def clean_up_after_a_kill(layout: Layout, say: Say) -> None:
     """Nobody holds the lock, so whatever speaks of a running stack is a remnant."""
     layout.handle.unlink(missing_ok=True)
-    if emulator.stop_orphan(layout):
-        say("stopped the emulator of an earlier run that was killed")
+    if orphan := emulator.find_orphan(layout):
+        say("stopping the emulator of an earlier run that was killed")
+        clients = Clients(orphan.layout)
+        if outputs := deploy.deployed_outputs(clients):
+            settle(clients, outputs, say)
+        orphan.stop()
     shutil.rmtree(layout.scratch, ignore_errors=True)
 
 
