@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
+from tallygate.domain.catalog import Catalog, Change, PlanId
 from tallygate.domain.cells import Cell, Terms
+from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint
 from tallygate.domain.entries import Entry
+from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 
@@ -100,3 +103,153 @@ class ReceiptStore(Protocol):
     ) -> bool:
         """All of the moves and the receipt, or none, in one transaction. False: the key keeps an answer by now (which
         may be this very one, where the first attempt's outcome was unknown), or a condition of the moves refused."""
+
+
+class EndpointStore(Protocol):
+    """Who receives webhooks."""
+
+    def create(self, endpoint: Endpoint) -> Moves:
+        """The write that adds an endpoint; refused where its id is taken."""
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """One endpoint, consistent."""
+
+    def all(self) -> tuple[Endpoint, ...]:
+        """Every endpoint, consistent, in order of their ids. One request for each MB of them."""
+
+    def page(self, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
+        """Some endpoints in order of their ids, and where to go on. One request."""
+
+    def delete(self, endpoint_id: str) -> bool:
+        """Remove an endpoint; its pending deliveries end at their next attempt. False: there is none."""
+
+    def deliveries(
+        self, endpoint_id: str, *, after: str | None, limit: int
+    ) -> tuple[tuple[tuple[str, Delivery], ...], str | None]:
+        """The endpoint's newest deliveries with the types of their facts, and where to go on; one request for the list
+        and one for each delivery on it."""
+
+
+class DeliveryStore(Protocol):
+    """Facts on their way. Every method is one request."""
+
+    def delivery(self, fact_id: str, endpoint: str) -> Delivery | None:
+        """How a delivery stands, consistent."""
+
+    def fact(self, fact_id: str) -> Fact | None:
+        """What is delivered, consistent."""
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """To whom, consistent."""
+
+    def list_under_endpoint(self, delivery: Delivery, fact_type: str, *, wall: Instant) -> None:
+        """Let the endpoint's deliveries name this one. Repeating it changes nothing."""
+
+    def claim(self, delivery: Delivery, *, claimant: str, until: Instant) -> Delivery | None:
+        """Begin the next attempt, if none has begun since the delivery was seen; None: one has, or it is settled.
+
+        Atomic. `claimant` is unique to this call, so that a write repeated after an unknown outcome knows itself.
+        """
+
+    def put_off(self, claimed: Delivery, *, history: tuple[Attempt, ...], due_at: Instant) -> bool:
+        """Record the claimed attempt; the delivery stays pending. False: another attempt has begun since. Atomic."""
+
+    def settle(
+        self, delivery: Delivery, status: DeliveryStatus, *, history: tuple[Attempt, ...], wall: Instant
+    ) -> bool:
+        """Record the end of a delivery and take it out of the index. False: another attempt has begun since. Atomic."""
+
+    def disable(self, endpoint_id: str, reason: str) -> None:
+        """Send nothing more to the endpoint, if it still exists. Repeating it changes nothing."""
+
+    def due(self, shard: int, now: Instant, limit: int) -> tuple[tuple[str, str], ...]:
+        """(fact, endpoint) of deliveries that are due in a shard, oldest first; not consistent: look at each again."""
+
+    def handed_over(self, delivery: Delivery, *, until: Instant) -> None:
+        """Keep the sweep from handing it over again before `until`, unless something has happened to it since."""
+
+
+@dataclass(frozen=True, slots=True)
+class TotalName:
+    """Which total; storage alone looks inside."""
+
+    customer_part: str
+    window_part: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedTotal:
+    """A closed total as it stands, and what was stated when it was closed. `position` is where a list goes on."""
+
+    position: str
+    total: Total
+    closed_at: Instant
+    closed_value: Decimal
+
+
+class ClosingStore(Protocol):
+    """Totals whose windows are over."""
+
+    def due(self, shard: int, until: Instant, limit: int) -> tuple[TotalName, ...]:
+        """Totals in a shard whose windows ended by `until`, oldest first; not consistent: look at each again."""
+
+    def total(self, name: TotalName) -> Total | None:
+        """The total as it stands, consistent."""
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+
+    def sequence(self, customer: str, feature: str) -> int:
+        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
+
+    def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
+        """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
+
+        False: nothing was written, because the total has changed or been closed, or another fact took the place.
+        """
+
+    def look_again(self, name: TotalName, *, at: Instant | None) -> None:
+        """Move when the total is due, or (None) take it out of the index. Repeating it changes nothing."""
+
+    def closed(
+        self, customer: str, feature: str | None, *, after: str | None, limit: int
+    ) -> tuple[tuple[ClosedTotal, ...], str | None]:
+        """Closed totals of a customer (and feature) in order of feature, limit and time, and where to go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCatalog:
+    """The catalog at one version (0: nothing was ever declared), and the plans that customers have had."""
+
+    version: int
+    catalog: Catalog
+    in_use: frozenset[PlanId]
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The catalog was changed; it has this version now."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogMoved:
+    """Nothing was changed: the catalog has another version than the one that was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlansTaken:
+    """Nothing was changed: these plans came to be in use meanwhile."""
+
+    plans: tuple[PlanId, ...]
+
+
+class CatalogStore(Protocol):
+    """The catalog, read and replaced as a whole."""
+
+    def read(self) -> StoredCatalog:
+        """The whole catalog, consistent and of one version. Raises Contended where it changes all the time."""
+
+    def replace(self, changes: tuple[Change, ...], seen: int, now: Instant) -> Replaced | CatalogMoved | PlansTaken:
+        """Make the changes to the version that was seen, all or none, in one transaction."""

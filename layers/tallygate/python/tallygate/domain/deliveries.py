@@ -47,6 +47,7 @@ FACT_TYPES = (
 
 QUEUE_GRACE = MINUTE
 """How long after its time the sweep hands an attempt over that the queue should have brought."""
+REMARK = 0
 HISTORY_MAX = 24
 DETAIL_LENGTH_MAX = 200
 
@@ -102,7 +103,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A line of a delivery's history. Attempts are numbered from 1; 0 is a remark about the delivery itself."""
+    """A line of a delivery's history. Attempts are numbered from 1; REMARK is a line about the delivery itself."""
 
     number: int
     at: Instant
@@ -137,11 +138,12 @@ class Delivery:
         return f"{self.fact_id}#{self.endpoint}"
 
 
-def extended(history: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:
-    """The history with one more line, bounded; attempts that were begun and never recorded are named as interrupted."""
-    last = max((line.number for line in history), default=0)
+def extended(history: tuple[Attempt, ...], line: Attempt, *, begun: int) -> tuple[Attempt, ...]:
+    """The history with one more line, bounded. Of the `begun` attempts before it, those that were never recorded are
+    named as interrupted."""
+    last = max((entry.number for entry in history), default=0)
     lost = tuple(
-        Attempt(number=number, at=attempt.at, result="interrupted", detail="begun, but its outcome was never recorded")
-        for number in range(last + 1, attempt.number)
+        Attempt(number=number, at=line.at, result="interrupted", detail="begun, but its outcome was never recorded")
+        for number in range(last + 1, begun + 1)
     )
-    return (*history, *lost, attempt)[-HISTORY_MAX:]
+    return (*history, *lost, line)[-HISTORY_MAX:]

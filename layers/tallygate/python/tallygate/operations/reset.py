@@ -1,0 +1,119 @@
+"""reset: closes the windows that are over, each by one transaction. It defines no boundary; twice changes nothing.
+
+    due totals ──> look at each again ──> fact ──one transaction──> TOTAL closed + OUTBOX + FEED
+                                                     │ refused: look again, at most TRIES_MAX times
+    crash before: nothing has happened;  crash after: the next run finds it closed
+
+The total must still have the value that is stated, so a fold that comes in between makes the closing look again; one
+that comes after restates. Two runs at once state one closing, because the fact's id is derived from the total and the
+first to commit wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tallygate.domain.closing import (
+    FIRST_REVISION,
+    PERIOD_CLOSED,
+    billed_to,
+    may_close,
+    statement,
+    trace_of,
+    zone_of,
+)
+from tallygate.domain.facts import Fact, Total, fact_id
+from tallygate.domain.instants import HOUR, MINUTE, Instant
+from tallygate.errors import TallygateError
+from tallygate.store import ClosingStore, TotalName
+
+DUE_SHARDS = 16
+CLOSED_PER_SHARD_MAX = 100
+"""So that one run ends in its time; what is left is the oldest of the next, a minute later."""
+TRIES_MAX = 3
+POISON_POSTPONED = HOUR
+"""A total that cannot be closed for a defect of ours makes room for others, and is tried again every hour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A total that could not be closed, and why. Transient ones are tried again by the next run."""
+
+    total: TotalName
+    error: TallygateError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one run did."""
+
+    closed: tuple[Fact, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    contended: int = 0
+    finished: bool = True
+
+
+def reset(store: ClosingStore, *, now: Instant, grace: Instant, time_left: Callable[[], bool]) -> Run:
+    """Close every window that ended by now − grace, oldest first in each of 16 shards.
+
+    Bounded by CLOSED_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none starves.
+    One total that fails never keeps the others open.
+    """
+    closed: list[Fact] = []
+    failures: list[Failure] = []
+    contended = 0
+    for turn in range(DUE_SHARDS):
+        shard = (now // MINUTE + turn) % DUE_SHARDS
+        for name in store.due(shard, now - grace, CLOSED_PER_SHARD_MAX):
+            if not time_left():
+                return Run(closed=tuple(closed), failures=tuple(failures), contended=contended, finished=False)
+            try:
+                outcome = _close(store, name, now=now, grace=grace)
+            except TallygateError as error:
+                failures.append(Failure(total=name, error=error))
+                if not error.retryable:
+                    store.look_again(name, at=now + POISON_POSTPONED)
+                continue
+            if isinstance(outcome, Fact):
+                closed.append(outcome)
+            elif not outcome:
+                contended += 1
+    return Run(closed=tuple(closed), failures=tuple(failures), contended=contended)
+
+
+def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant) -> Fact | bool:
+    """The fact that closed the total; True: there was nothing to close; False: others won every try."""
+    for _ in range(TRIES_MAX):
+        total = store.total(name)
+        if total is None:
+            return True
+        if not may_close(total, now=now, grace=grace):
+            # Closed already, or never to be closed: the index need not name it. One that is still open stays.
+            if total.end + grace <= now:
+                store.look_again(name, at=None)
+            return True
+        fact = _fact(store, total, now=now)
+        if store.close(name, total, fact):
+            return fact
+    return False
+
+
+def _fact(store: ClosingStore, total: Total, *, now: Instant) -> Fact:
+    effective = store.effective(total.customer)
+    named = fact_id(total.customer, total.feature, total.ordinal, total.start, PERIOD_CLOSED, FIRST_REVISION)
+    return Fact(
+        id=named,
+        type=PERIOD_CLOSED,
+        customer=total.customer,
+        feature=total.feature,
+        time=now,
+        sequence=store.sequence(total.customer, total.feature) + 1,
+        data=statement(
+            total,
+            timezone=zone_of(total, effective),
+            stripe_customer_id=billed_to(total, effective),
+            revision=FIRST_REVISION,
+        ),
+        traceparent=trace_of(named),
+    )
