@@ -81,7 +81,7 @@ class Request:
         if len(self.body) > BODY_BYTES_MAX:
             raise MalformedRequest(f"the body has more than {BODY_BYTES_MAX} bytes", code="body_too_large")
         try:
-            value = json.loads(self.body, parse_float=Decimal, parse_constant=_no_constant)
+            value = _DECODER.decode(self.body.decode())
         except (ValueError, RecursionError) as error:
             raise MalformedRequest(f"the body is not JSON: {str(error)[:200]}") from None
         return value
@@ -118,6 +118,9 @@ class Route(Generic[App]):
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
 
 
 def read(event: Mapping[str, Any]) -> Request:
@@ -236,10 +239,13 @@ def render(result: Answer, request: Request | None) -> dict[str, Any]:
 
 def dumps(value: Any) -> str:
     """Compact JSON; decimals in the wire form of quantities."""
-    return json.dumps(value, separators=(",", ":"), default=_encode, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def _encode(value: Any) -> Any:
     if isinstance(value, Decimal):
         return format_quantity(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_encode, ensure_ascii=False)

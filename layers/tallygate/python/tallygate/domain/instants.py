@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Instant = int
 
@@ -28,8 +29,9 @@ def parse_instant(text: str) -> Instant:
     return of_datetime(datetime.fromisoformat(text.upper().replace(" ", "T")))
 
 
+@lru_cache(maxsize=1024)
 def format_instant(instant: Instant) -> str:
-    """RFC 3339 in UTC; milliseconds only where there are any: `2026-01-31T12:00:00Z`."""
+    """RFC 3339 in UTC; milliseconds only where there are any: `2026-01-31T12:00:00Z`. Boundaries recur: remembered."""
     moment = to_datetime(instant)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else moment.isoformat()[:19]
     rest = instant % SECOND

@@ -59,7 +59,7 @@ Wire = dict[str, Any]
 
 
 def client_config() -> Config:
-    """The botocore configuration that this engine relies on: no hidden retries, short time-outs, one connection kept."""
+    """The botocore configuration that this engine relies on: no hidden retries, short time-outs, kept connections."""
     return Config(
         retries={"total_max_attempts": 1},
         connect_timeout=CONNECT_TIMEOUT_SECONDS,

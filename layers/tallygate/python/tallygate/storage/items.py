@@ -25,6 +25,7 @@ from tallygate.errors import InvariantBroken
 from tallygate.storage.expressions import Item
 
 USED, RATED, MARKS = "u.", "r.", "ids."
+_ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST = "n", "cv", "fl", "sus", "last"
 
 
@@ -95,7 +96,7 @@ def compact(value: Any) -> str:
 
 def entry_text(entry: Entry) -> str:
     """A journal entry as a cell keeps it; the order of its fields is kept, so that equal entries are equal texts."""
-    return json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
+    return _ENTRIES.encode(entry)
 
 
 def effective_document(effective: Effective) -> str:
