@@ -11,6 +11,7 @@ Short names: an entry lives in the cell, and the cell should stay below the 1 KB
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.cells import RequestMark, Terms
@@ -51,6 +52,11 @@ def use_entry(
 def bump_entry(version: int, now: Instant) -> Entry:
     """The entry of a write that only raised the version of the limits."""
     return {"k": "bump", "v": version, "t": now}
+
+
+def event_entry(ordinal: int, start: Instant, by: Decimal, brought: Decimal, now: Instant) -> Entry:
+    """The entry of a write that brought a total's usage by event into a quota window; `brought` is all of it so far."""
+    return {"k": "event", "o": ordinal, "s": start, "a": plain(by), "e": plain(brought), "t": now}
 
 
 def entry_id(mark: RequestMark) -> str:

@@ -118,7 +118,9 @@ def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
         changes.append(Include(items.marks_name(terms.mark.minute), frozenset((terms.mark.digest,))))
     if terms.gone is not None:
         changes.append(Set(items.FLOOR, terms.gone))
-    changes += [Remove(items.used_name(counter)) for counter in terms.dead_used]
+    for counter in terms.dead_used:
+        names = (items.used_name(counter), items.brought_name(counter), items.brought_from_name(counter))
+        changes += [Remove(name) for name in names]
     changes += [Remove(items.rated_name(counter)) for counter in terms.dead_rated]
     changes += [Remove(items.marks_name(minute)) for minute in terms.dead_minutes]
     return changes

@@ -4,6 +4,8 @@
                 r.<ordinal>.<index>      admitted in that sub-window       last  journal entry of the newest write
                 ids.<minute>             request marks of that minute      cv    version of the limits last seen
                 fl                       newest end of a removed window    sus   present: suspended
+                e.<ordinal>.<start ms>   the part of u that came by events
+                ev.<ordinal>.<start ms>  the total's journal number that e came from
     effective   version, doc (JSON)
 
 Documents are compact JSON in one attribute with quantities as plain decimal strings: exact, and read in one step.
@@ -25,6 +27,7 @@ from tallygate.errors import InvariantBroken
 from tallygate.storage.expressions import Item
 
 USED, RATED, MARKS = "u.", "r.", "ids."
+BROUGHT, BROUGHT_FROM = "e.", "ev."
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST = "n", "cv", "fl", "sus", "last"
 
@@ -35,6 +38,16 @@ def used_name(counter: CounterName) -> str:
 
 def rated_name(counter: CounterName) -> str:
     return f"{RATED}{counter[0]}.{counter[1]}"
+
+
+def brought_name(counter: CounterName) -> str:
+    """The part of a quota counter that came by events (`storage.cell_events`)."""
+    return f"{BROUGHT}{counter[0]}.{counter[1]}"
+
+
+def brought_from_name(counter: CounterName) -> str:
+    """The journal number of the total that it came from."""
+    return f"{BROUGHT_FROM}{counter[0]}.{counter[1]}"
 
 
 def marks_name(minute: int) -> str:

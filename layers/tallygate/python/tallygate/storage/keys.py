@@ -18,6 +18,7 @@ EVENT_PARTITIONS = 16
 PLAIN_LENGTH_MAX = 200
 
 _UNSAFE = re.compile(r"[%#\x00-\x1f\x7f]")
+_ESCAPED = re.compile(r"%([0-9A-F]{2})")
 
 
 def escaped(foreign: str) -> str:
@@ -27,6 +28,13 @@ def escaped(foreign: str) -> str:
     if not _UNSAFE.search(foreign):
         return foreign
     return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", foreign)
+
+
+def unescaped(part: str) -> str | None:
+    """The foreign id that a part of a key stands for; None where it is only its digest."""
+    if part.startswith("%~"):
+        return None
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), part)
 
 
 def shard_of(text: str, shards: int = DUE_SHARDS) -> str:
@@ -43,6 +51,15 @@ CATALOG_HEAD = Key(CATALOG_PARTITION, "HEAD")
 
 def catalog_feature(feature: str) -> Key:
     return Key(CATALOG_PARTITION, f"FEATURE#{escaped(feature)}")
+
+
+def catalog_meter(meter: str) -> Key:
+    return Key(CATALOG_PARTITION, f"METER#{escaped(meter)}")
+
+
+def catalog_plan(plan: str, version: int) -> Key:
+    """Versions of a plan sort by number."""
+    return Key(CATALOG_PARTITION, f"PLAN#{escaped(plan)}#{version:06d}")
 
 
 def customer_partition(customer: str) -> str:
@@ -79,17 +96,18 @@ def event(customer: str, source: str, event_id: str) -> Key:
     return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", identity)
 
 
-def journal_partition(customer: str) -> str:
-    return f"JOURNAL#{escaped(customer)}"
+def journal_of(owner: str) -> str:
+    """The journal's partition of a customer as it stands in keys: what a stream record's own key says."""
+    return f"JOURNAL#{owner}"
 
 
-def journal(customer: str, number: int) -> Key:
-    return Key(journal_partition(customer), f"{number:020d}")
+def journal_record(owner: str, number: int) -> Key:
+    return Key(journal_of(owner), f"{number:020d}")
 
 
-def cursor(customer: str) -> Key:
-    """Sorts after every journal number, so that one backward query of two finds the cursor and the head."""
-    return Key(journal_partition(customer), "CURSOR")
+def journal_cursor(owner: str) -> Key:
+    """Sorts after every record, so that one backward query of two finds the cursor and the head."""
+    return Key(journal_of(owner), "CURSOR")
 
 
 def total_partition(customer: str) -> str:
