@@ -73,6 +73,14 @@ def _not_available(_: object) -> Any:
     raise broken("not_available", "is not available in this version")
 
 
+def _empty(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise broken("type", "must be a list")
+    if value:
+        raise broken("not_available", "is not available in this version")
+    return []
+
+
 def _off(value: object) -> bool:
     if value is True:
         raise broken("not_available", "is not available in this version")
@@ -104,6 +112,8 @@ Time = Annotated[instants.Instant, PlainValidator(_instant), WithJsonSchema(_TIM
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
 NotAvailable = Annotated[Any, PlainValidator(_not_available), WithJsonSchema({"not": {}})]
 """A field of the wire contract that this version refuses by name, so that nobody believes it was honoured."""
+Empty = Annotated[list[Any], PlainValidator(_empty), WithJsonSchema({"type": "array", "maxItems": 0})]
+"""A list of the wire contract that can only be empty in this version."""
 Off = Annotated[bool, PlainValidator(_off), WithJsonSchema({"const": False})]
 """A switch of the wire contract that can only be off in this version."""
 

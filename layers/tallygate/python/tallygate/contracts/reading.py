@@ -9,6 +9,7 @@ never changed. This module alone knows pydantic's errors; a caller sees `Invalid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +21,7 @@ ERRORS_MAX = 100
 """So many broken rules are named in one answer; a body that breaks more is wrong as a whole."""
 _KEY = "[key]"
 _CUSTOM_AT = "at"
+_SEVERAL = "several"
 
 _CODES = {
     "missing": "required",
@@ -76,10 +78,19 @@ def broken(code: str, detail: str, *, at: str | int | None = None) -> PydanticCu
     return PydanticCustomError(code, "{detail}", context)
 
 
+Broken = tuple[tuple[str | int, ...], str, str]
+"""One broken rule of a larger value: the steps to the member, code, detail."""
+
+
+def broken_several(rules: Sequence[Broken]) -> PydanticCustomError:
+    """What a validator of a whole object raises: every rule that its members break together."""
+    return PydanticCustomError(_SEVERAL, "{several}", {_SEVERAL: tuple(rules)})
+
+
 def broken_rules(failed: ValidationError, at: str = "") -> tuple[FieldError, ...]:
     """Pydantic's errors in the terms of the wire."""
     details = failed.errors(include_url=False, include_input=False)
-    return tuple(_field_error(detail, at) for detail in details[:ERRORS_MAX])
+    return tuple(error for detail in details[:ERRORS_MAX] for error in _field_errors(detail, at))[:ERRORS_MAX]
 
 
 def invalid_fields(errors: tuple[FieldError, ...]) -> InvalidRequest:
@@ -93,6 +104,14 @@ def pointer(*steps: str | int) -> str:
     """A JSON pointer (RFC 6901) of unescaped steps; a lone surrogate, which no answer could carry, is written out."""
     text = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _field_errors(detail: ErrorDetails, at: str) -> tuple[FieldError, ...]:
+    if detail["type"] == _SEVERAL:
+        rules: tuple[Broken, ...] = detail["ctx"][_SEVERAL]
+        here = at + pointer(*detail["loc"])
+        return tuple(FieldError(pointer=here + pointer(*steps), code=code, detail=rule) for steps, code, rule in rules)
+    return (_field_error(detail, at),)
 
 
 def _field_error(detail: ErrorDetails, at: str) -> FieldError:

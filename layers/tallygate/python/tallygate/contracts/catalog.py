@@ -1,0 +1,312 @@
+"""The catalog on the wire: what PUT /v1/catalog takes, checked as a whole, and what it answers.
+
+    shape        every field by its contract; what this version does not offer is refused by name, never ignored
+    references   feature -> meter, entitlement and limit -> feature, upgrade_to -> plan, against the same body
+    repetitions  keys, versions, names and windows that are there twice
+
+All broken rules come back together, each at its pointer, so that a catalog is mended in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from tallygate.contracts.fields import Empty, Id, NotAvailable, one_of
+from tallygate.contracts.limits import Windowed
+from tallygate.contracts.reading import (
+    Broken,
+    Contract,
+    broken,
+    broken_rules,
+    broken_several,
+    invalid_fields,
+    pointer,
+)
+from tallygate.domain.catalog import Catalog, Change, name_of
+from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of, plan_of
+from tallygate.domain.limits import QUOTAS_PER_CELL_MAX, RATES_PER_CELL_MAX
+from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
+from tallygate.domain.quantities import parse_quantity
+from tallygate.errors import FieldError
+
+ENTRIES_MAX = 1_000
+PLAN_VERSION_MAX = 999_999
+FILTER_DIGITS_MAX = 15
+
+
+def _refers_to(kind: str) -> AfterValidator:
+    """The key of something of this kind in the same catalog; the reader's context holds what there is."""
+
+    def check(key: str, info: ValidationInfo) -> str:
+        if info.context is not None and key not in info.context[kind]:
+            raise broken("unknown_reference", f"there is no {kind} {key} in this catalog")
+        return key
+
+    return AfterValidator(check)
+
+
+def _path(text: str) -> str:
+    parse_path(text)
+    return text
+
+
+def _scope(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise broken("type", "must be an object")
+    if value:
+        raise broken("not_available", "scopes are not available in this version: {} is, the whole customer")
+    return {}
+
+
+def _scalar(value: object) -> Any:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if not isinstance(value, int | Decimal):
+        raise broken("type", "must be a string, a number, true, false or null")
+    number = parse_quantity(value)
+    if len(number.as_tuple().digits) > FILTER_DIGITS_MAX:
+        raise broken("out_of_range", f"must have at most {FILTER_DIGITS_MAX} digits")
+    return value
+
+
+def _filter_value(value: object) -> Any:
+    if isinstance(value, list):
+        return [_scalar(part) for part in value]
+    return _scalar(value)
+
+
+DimensionName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Path = Annotated[str, StringConstraints(max_length=ENTRIES_MAX), AfterValidator(_path)]
+PlanVersion = Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)]
+Aggregation = Annotated[
+    str,
+    one_of(AGGREGATIONS, ("unique", "min", "max", "avg", "latest")),
+    WithJsonSchema({"enum": list(AGGREGATIONS)}),
+]
+Kind = Annotated[str, one_of(("cumulative",), ("total", "gauge", "up_down")), WithJsonSchema({"enum": ["cumulative"]})]
+Operator = Annotated[str, one_of(OPERATORS), WithJsonSchema({"enum": list(OPERATORS)})]
+FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
+FeatureType = Annotated[str, one_of(("metered",), ("boolean", "config")), WithJsonSchema({"enum": ["metered"]})]
+OnUnavailable = Annotated[str, one_of(("closed", "open"), ("cached",)), WithJsonSchema({"enum": ["closed", "open"]})]
+Scope = Annotated[dict[str, str], PlainValidator(_scope), WithJsonSchema({"type": "object", "maxProperties": 0})]
+
+
+class MeterFilter(Contract):
+    """A condition on an event's data; an event is counted where all of a meter's hold."""
+
+    property: Path
+    op: Operator
+    value: FilterValue
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        filter_of(self.model_dump())
+        return self
+
+
+class MeterEntry(Contract):
+    """The rule from events to a quantity."""
+
+    key: Id
+    event_type: Id
+    aggregation: Aggregation
+    value: Path | None = None
+    kind: Kind = "cumulative"
+    dimensions: dict[DimensionName, Path] = Field(default_factory=dict, max_length=DIMENSIONS_MAX)
+    filters: list[MeterFilter] = Field(default_factory=list, max_length=FILTERS_MAX)
+    count_first: NotAvailable = None
+    max_jump: NotAvailable = None
+    period_value: NotAvailable = None
+    floor: NotAvailable = None
+
+    @model_validator(mode="after")
+    def _value_where_it_is_needed(self) -> Self:
+        if self.aggregation == "sum" and self.value is None:
+            raise broken("required", "a sum needs the path of the value that it adds up", at="value")
+        if self.aggregation != "sum" and self.value is not None:
+            raise broken("not_allowed", f"{self.aggregation} takes no value", at="value")
+        return self
+
+
+class FeatureEntry(Contract):
+    """What the product sells, counted by one meter."""
+
+    key: Id
+    type: FeatureType
+    meter: Annotated[Id, _refers_to("meter")]
+    on_unavailable: OnUnavailable = "closed"
+    unit: NotAvailable = None
+
+
+class EntitlementEntry(Windowed):
+    """What a plan grants of a feature. A rate alone is counted by the calendar month, without a limit."""
+
+    feature: Annotated[Id, _refers_to("feature")]
+    enabled: NotAvailable = None
+    value: NotAvailable = None
+
+
+class LimitEntry(Windowed):
+    """A further limit on an entitled feature, over the whole customer."""
+
+    name: Id
+    feature: Annotated[Id, _refers_to("feature")]
+    scope: Scope = Field(default_factory=dict)
+
+
+class PlanEntry(Contract):
+    """One version of a plan; immutable once a customer has had it."""
+
+    key: Id
+    version: PlanVersion = 1
+    upgrade_to: Annotated[Id, _refers_to("plan")] | None = None
+    entitlements: list[EntitlementEntry] = Field(default_factory=list, max_length=ENTRIES_MAX)
+    limits: list[LimitEntry] = Field(default_factory=list, max_length=ENTRIES_MAX)
+    grants: Empty = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _windows_that_fit_a_cell(self) -> Self:
+        if rules := list(_too_many_windows(self)):
+            raise broken_several(rules)
+        return self
+
+    def form(self) -> Form:
+        """The stored form."""
+        return {
+            "key": self.key,
+            "version": self.version,
+            "upgrade_to": self.upgrade_to,
+            "entitlements": [{"feature": e.feature, **e.window_forms()} for e in self.entitlements],
+            "limits": [{"name": e.name, "feature": e.feature, **e.window_forms()} for e in self.limits],
+        }
+
+
+class CatalogBody(Contract):
+    """The whole catalog: what is not in it is removed."""
+
+    meters: list[MeterEntry] = Field(max_length=ENTRIES_MAX)
+    features: list[FeatureEntry] = Field(max_length=ENTRIES_MAX)
+    plans: list[PlanEntry] = Field(max_length=ENTRIES_MAX)
+    pools: Empty = Field(default_factory=list)
+
+
+def read_catalog(body: object) -> Catalog:
+    """The catalog that a body declares. Raises InvalidRequest with every broken rule at its pointer."""
+    errors: list[FieldError] = []
+    read = None
+    try:
+        read = CatalogBody.model_validate(body, context=_declared(body))
+    except ValidationError as failed:
+        errors += broken_rules(failed)
+    errors += _repetitions(body)
+    if errors or read is None:
+        raise invalid_fields(tuple(errors))
+    return Catalog(
+        meters=tuple(meter_of(meter.model_dump()) for meter in read.meters),
+        features=tuple(feature_of(feature.model_dump()) for feature in read.features),
+        plans=tuple(plan_of(plan.form()) for plan in read.plans),
+    )
+
+
+def changes_answer(changes: tuple[Change, ...], *, version: int, dry_run: bool) -> Form:
+    """What PUT answers. A plan that customers have cannot change, so that no change touches a customer by itself."""
+    return {
+        "version": version,
+        "dry_run": dry_run,
+        "changes": [{"action": change.action, **name_of(change.entry)} for change in changes],
+        "customers": 0,
+    }
+
+
+def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
+    """All limits of a feature share a cell, and one condition holds so many windows."""
+    for index, entitlement in enumerate(plan.entitlements):
+        limits: list[Windowed] = [entitlement]
+        limits += [limit for limit in plan.limits if limit.feature == entitlement.feature]
+        quotas = sum(len(limit.quotas) for limit in limits) + int(not entitlement.quotas)
+        rates = sum(len(limit.rates) for limit in limits)
+        at = ("entitlements", index)
+        if quotas > QUOTAS_PER_CELL_MAX:
+            detail = (
+                f"{entitlement.feature} has {quotas} quotas in this plan; at most {QUOTAS_PER_CELL_MAX} can be held"
+            )
+            yield (at, "too_many", detail)
+        if rates > RATES_PER_CELL_MAX:
+            detail = f"{entitlement.feature} has {rates} rates in this plan; at most {RATES_PER_CELL_MAX} can be held"
+            yield (at, "too_many", detail)
+
+
+def _declared(body: object) -> dict[str, set[str]]:
+    """The keys of a body that may be unsound elsewhere, so that a sound reference to them is no second error."""
+    return {
+        kind: {entry["key"] for _, entry in _objects(body, f"{kind}s") if isinstance(entry.get("key"), str)}
+        for kind in ("meter", "feature", "plan")
+    }
+
+
+def _repetitions(body: object) -> Iterator[FieldError]:
+    """What is there twice, in a body that may be unsound elsewhere."""
+    for kind in ("meters", "features"):
+        keys: list[tuple[str, object]] = [
+            (pointer(kind, index, "key"), entry.get("key")) for index, entry in _objects(body, kind)
+        ]
+        yield from _repeated(keys, f"another of the {kind} has this key")
+    plans = list(_objects(body, "plans"))
+    ids: list[tuple[str, object]] = [
+        (pointer("plans", i, "version"), (plan.get("key"), plan.get("version", 1))) for i, plan in plans
+    ]
+    yield from _repeated(ids, "another plan has this key and version")
+    for index, plan in plans:
+        entitled: list[tuple[str, object]] = [
+            (pointer("plans", index, "entitlements", i, "feature"), entry.get("feature"))
+            for i, entry in _objects(plan, "entitlements")
+        ]
+        named: list[tuple[str, object]] = [
+            (pointer("plans", index, "limits", i, "name"), entry.get("name")) for i, entry in _objects(plan, "limits")
+        ]
+        yield from _repeated(
+            entitled + named, "another limit of this plan has this name (an entitlement's is its feature)"
+        )
+        features = {feature for _, feature in entitled if isinstance(feature, str)}
+        for i, entry in _objects(plan, "limits"):
+            if isinstance(entry.get("feature"), str) and entry["feature"] not in features:
+                detail = f"this plan has no entitlement for {entry['feature']}"
+                yield FieldError(
+                    pointer=pointer("plans", index, "limits", i, "feature"), code="not_entitled", detail=detail
+                )
+
+
+def _repeated(named: list[tuple[str, object]], detail: str) -> Iterator[FieldError]:
+    """An error at every name that was there before; what is no name at all has its error already."""
+    seen: set[object] = set()
+    for where, name in named:
+        if not isinstance(name, str | tuple) or (isinstance(name, tuple) and not all(map(_plain, name))):
+            continue
+        if name in seen:
+            yield FieldError(pointer=where, code="repeated", detail=detail)
+        seen.add(name)
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str | int)
+
+
+def _objects(body: object, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The objects in a list of a body, with their places; nothing where the body is of another shape."""
+    listed = body.get(name) if isinstance(body, dict) else None
+    for index, entry in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(entry, dict):
+            yield index, entry

@@ -1,0 +1,250 @@
+"""Limits on the wire, as the catalog declares them: windows in the short form or as a list, enforcement and tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
+
+from tallygate.contracts.fields import Amount, NotAvailable, PositiveQuantity, Zone, one_of
+from tallygate.contracts.reading import Broken, Contract, broken, broken_several
+from tallygate.domain.catalog import PER, RateTerms
+from tallygate.domain.catalog_forms import Form
+from tallygate.domain.instants import DAY, SECOND
+from tallygate.domain.limits import QUOTAS_PER_CELL_MAX, RATES_PER_CELL_MAX
+from tallygate.domain.periods import EVERY
+from tallygate.domain.quantities import parse_quantity
+
+WINDOWS_MAX = QUOTAS_PER_CELL_MAX + RATES_PER_CELL_MAX
+TIERS_MAX = 16
+PERCENT_MAX = 1_000
+RATE_WIDTH_MAX = 366 * DAY
+"""A rate that takes longer than this to refill its burst is a quota."""
+COUNTED_EVERY = "month"
+"""What is unlimited is still counted: by this period, unless another is given."""
+
+EVERY_LATER = ("minute", "hour", "week", "quarter", "year", "never", "billing_period")
+ANCHORS = ("calendar",)
+ANCHORS_LATER = ("subscription_start", "first_use", "rolling")
+POLICIES_LATER = ("allow_with_overage", "allow_with_grace", "rate_limit", "suspend_usage")
+
+
+def _every(value: object) -> str:
+    if isinstance(value, str) and value.startswith("P"):
+        raise broken("not_available", "periods in ISO 8601 are not available in this version")
+    return _known_every(value)
+
+
+def _known_every(value: object) -> str:
+    if value in EVERY_LATER:
+        raise broken("not_available", f"{value} is not available in this version; {' or '.join(EVERY)} is")
+    if not isinstance(value, str) or value not in EVERY:
+        raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {' or '.join(EVERY)}")
+    return value
+
+
+def _anchor(value: object) -> str:
+    if value == "calendar":
+        return "calendar"
+    if isinstance(value, str) and (value in ANCHORS_LATER or value[:1].isdigit()):
+        raise broken("not_available", f"{value} is not available in this version; calendar is")
+    raise broken("not_allowed" if isinstance(value, str) else "type", "must be calendar")
+
+
+def _percent(value: object) -> str:
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        raise broken("not_available", "absolute thresholds are not available in this version; a percentage like 80% is")
+    if not isinstance(value, str) or not value.endswith("%"):
+        raise broken("type" if not isinstance(value, str) else "invalid", "must be a percentage like 80%")
+    try:
+        percent = parse_quantity(value.removesuffix("%"))
+    except ValueError:
+        raise broken("invalid", "must be a percentage like 80%") from None
+    if not 0 < percent <= PERCENT_MAX:
+        raise broken("out_of_range", f"must be more than 0% and at most {PERCENT_MAX}%")
+    return value
+
+
+def _policy(value: object) -> str:
+    if value in ("notify_only", "deny"):
+        return str(value)
+    name = next(iter(value), None) if isinstance(value, dict) else value
+    if name in POLICIES_LATER:
+        raise broken("not_available", f"{name} is not available in this version; notify_only is")
+    raise broken("not_allowed" if isinstance(value, str) else "type", "must be notify_only, or deny at 100%")
+
+
+Level = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Every = Annotated[str, PlainValidator(_every), WithJsonSchema({"enum": list(EVERY)})]
+Anchor = Annotated[str, PlainValidator(_anchor), WithJsonSchema({"enum": list(ANCHORS)})]
+Per = Annotated[str, one_of(tuple(PER)), WithJsonSchema({"enum": list(PER)})]
+Percent = Annotated[str, PlainValidator(_percent), WithJsonSchema({"type": "string", "examples": ["80%"]})]
+Policy = Annotated[str, PlainValidator(_policy), WithJsonSchema({"enum": ["notify_only", "deny"]})]
+Enforcement = Annotated[str, one_of(("hard",), ("soft", "observe", "off")), WithJsonSchema({"enum": ["hard"]})]
+
+
+class Period(Contract):
+    """A recurring calendar period; without a timezone it is the customer's."""
+
+    every: Every
+    anchor: Anchor = "calendar"
+    timezone: Zone | None = None
+    week_starts: NotAvailable = None
+
+
+class RateWindow(Contract):
+    """At most burst + limit × T ÷ per units in any interval T; burst defaults to the limit."""
+
+    limit: PositiveQuantity
+    per: Per
+    burst: PositiveQuantity | None = None
+
+    @property
+    def terms(self) -> RateTerms:
+        return RateTerms(limit=self.limit, per=self.per, burst=self.limit if self.burst is None else self.burst)
+
+    @model_validator(mode="after")
+    def _burst_in_bounds(self) -> Self:
+        if self.terms.width < SECOND:
+            raise broken("out_of_range", "must be at least what the rate allows in one second", at="burst")
+        if self.terms.width > RATE_WIDTH_MAX:
+            raise broken("out_of_range", "must be at most what the rate allows in 366 days", at="burst")
+        return self
+
+
+class WindowEntry(Contract):
+    """One window of a limit: `limit` (null: unlimited) with `period`, or `rate`."""
+
+    limit: Amount | None = None
+    period: Period | None = None
+    rate: RateWindow | None = None
+    spend: NotAvailable = None
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if rules := list(_broken_pair(self)):
+            raise broken_several(rules)
+        if "limit" in self.model_fields_set and self.rate is not None:
+            raise broken("invalid", "is one window: give limit with period, or rate")
+        return self
+
+
+class TierEntry(Contract):
+    """A threshold that announces itself. `deny` may stand at 100% of a hard limit, which denies beyond it anyway."""
+
+    at: Percent
+    level: Level
+    policy: Policy = "notify_only"
+    hysteresis: NotAvailable = None
+
+    @model_validator(mode="after")
+    def _deny_where_the_limit_does(self) -> Self:
+        if self.policy == "deny" and self.percent != 100:
+            raise broken("not_available", "deny is available at 100% only in this version", at="policy")
+        return self
+
+    @property
+    def percent(self) -> Decimal:
+        return parse_quantity(self.at.removesuffix("%"))
+
+
+class Windowed(Contract):
+    """What entitlements and limits share: windows in the short form or as a list, enforcement and tiers."""
+
+    limit: Amount | None = None
+    period: Period | None = None
+    rate: RateWindow | None = None
+    windows: list[WindowEntry] | None = Field(default=None, min_length=1, max_length=WINDOWS_MAX)
+    enforcement: Enforcement = "hard"
+    tiers: list[TierEntry] = Field(default_factory=list, max_length=TIERS_MAX)
+    spend: NotAvailable = None
+    carryover: NotAvailable = None
+    price: NotAvailable = None
+    values: NotAvailable = None
+    ceiling: NotAvailable = None
+    close_grace: NotAvailable = None
+    report_zero: NotAvailable = None
+
+    @property
+    def parts(self) -> list[WindowEntry]:
+        """The windows in either form, each with one kind."""
+        if self.windows is not None:
+            return self.windows
+        quota = [WindowEntry.model_construct(_fields_set={"limit"}, limit=self.limit, period=self.period)]
+        rate = [WindowEntry.model_construct(_fields_set={"rate"}, rate=self.rate)]
+        return (quota if "limit" in self.model_fields_set else []) + (rate if self.rate is not None else [])
+
+    @property
+    def quotas(self) -> list[WindowEntry]:
+        return [part for part in self.parts if "limit" in part.model_fields_set]
+
+    @property
+    def rates(self) -> list[RateTerms]:
+        return [part.rate.terms for part in self.parts if part.rate is not None]
+
+    @model_validator(mode="after")
+    def _sound_windows(self) -> Self:
+        rules = [*_broken_form(self), *_repeated_windows(self), *_broken_tiers(self)]
+        if rules:
+            raise broken_several(rules)
+        return self
+
+    def window_forms(self) -> Form:
+        """The windows and tiers in the stored form."""
+        return {
+            "windows": [_window_form(part) for part in self.parts],
+            "tiers": [{"at": tier.at, "level": tier.level} for tier in sorted(self.tiers, key=lambda t: t.percent)],
+        }
+
+
+def _window_form(part: WindowEntry) -> Form:
+    if part.rate is not None:
+        terms = part.rate.terms
+        return {"rate": {"limit": terms.limit, "per": terms.per, "burst": terms.burst}}
+    period = Period(every=COUNTED_EVERY) if part.period is None else part.period
+    form: Form = {"every": period.every}
+    if period.timezone is not None:
+        form["timezone"] = period.timezone
+    return {"limit": part.limit, "period": form}
+
+
+def _broken_pair(part: WindowEntry | Windowed) -> Iterator[Broken]:
+    """limit and period belong together; only what is unlimited may leave the period out."""
+    limited = "limit" in part.model_fields_set
+    if limited and part.limit is not None and part.period is None:
+        yield (("period",), "required", "is required beside limit")
+    if part.period is not None and not limited:
+        yield (("limit",), "required", "is required beside period; null is unlimited")
+    if not limited and part.period is None and part.rate is None:
+        yield (("limit",), "required", "is required (null is unlimited), unless there is a rate")
+
+
+def _broken_form(entry: Windowed) -> Iterator[Broken]:
+    if entry.windows is None:
+        yield from _broken_pair(entry)
+        return
+    for name in ("limit", "period", "rate"):
+        if name in entry.model_fields_set:
+            yield ((name,), "not_allowed", "is the short form: give it, or windows")
+
+
+def _repeated_windows(entry: Windowed) -> Iterator[Broken]:
+    at = ("windows",) if entry.windows is not None else ()
+    every = [part.period.every if part.period else COUNTED_EVERY for part in entry.quotas]
+    for name in sorted({name for name in every if every.count(name) > 1}):
+        yield (at, "repeated", f"two windows of this limit have a {name}: the lower one alone decides")
+    widths = [rate.width for rate in entry.rates]
+    for width in sorted({width for width in widths if widths.count(width) > 1}):
+        yield (at, "repeated", f"two rates of this limit refill their burst in the same {width} ms: one alone decides")
+
+
+def _broken_tiers(entry: Windowed) -> Iterator[Broken]:
+    if entry.tiers and all(part.limit is None for part in entry.quotas):
+        yield (("tiers",), "not_allowed", "need a quota with a limit")
+    seen: set[Decimal] = set()
+    for index, tier in enumerate(entry.tiers):
+        if tier.percent in seen:
+            yield (("tiers", index, "at"), "repeated", "another tier begins here")
+        seen.add(tier.percent)

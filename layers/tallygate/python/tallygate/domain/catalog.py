@@ -1,0 +1,208 @@
+"""The catalog: meters, features and plans as the vendor declares them, and what a new declaration may change.
+
+A plan's version is immutable once a customer has had it; a meter's and a feature's identity once it is stored, because
+usage has been counted by it. Whatever else is declared anew simply replaces what was there. A catalog is whole: every
+name in it refers to something in it (its contract sees to that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, assert_never
+
+from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from tallygate.domain.limits import Tier, rate_width
+from tallygate.domain.meters import Meter
+from tallygate.errors import FieldError
+
+PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """A metered feature: what the product sells, counted by one meter."""
+
+    key: str
+    meter: str
+    on_unavailable: str = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaTerms:
+    """At most `limit` units (None: unlimited) in every calendar period; `zone` None is the customer's."""
+
+    limit: Decimal | None
+    every: str
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateTerms:
+    """At most burst + limit × T ÷ per units in any interval T; `per` is a key of PER."""
+
+    limit: Decimal
+    per: str
+    burst: Decimal
+
+    @property
+    def width(self) -> Instant:
+        """Length of the sub-windows that it is counted in."""
+        return rate_width(limit=self.limit, per=PER[self.per], burst=self.burst)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanLimit:
+    """A limit that every customer of a plan has on a feature; an entitlement's own is named by its feature."""
+
+    name: str
+    feature: str
+    quotas: tuple[QuotaTerms, ...] = ()
+    rates: tuple[RateTerms, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.quotas or self.rates, "a limit limits something"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One version of a plan. `entitlements` are limits named by their features; `limits` are further ones."""
+
+    key: str
+    version: int
+    entitlements: tuple[PlanLimit, ...] = ()
+    limits: tuple[PlanLimit, ...] = ()
+    upgrade_to: str | None = None
+
+    def __post_init__(self) -> None:
+        assert self.version >= 1
+        assert all(entitlement.name == entitlement.feature for entitlement in self.entitlements)
+
+    @property
+    def id(self) -> PlanId:
+        return (self.key, self.version)
+
+    def limits_of(self, feature: str) -> tuple[PlanLimit, ...]:
+        """The limits on an entitled feature, the entitlement's own first."""
+        own = tuple(limit for limit in self.entitlements if limit.feature == feature)
+        return own + tuple(limit for limit in self.limits if limit.feature == feature)
+
+
+PlanId = tuple[str, int]
+"""A plan's key and version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """All that is declared, in the order of the declaration."""
+
+    meters: tuple[Meter, ...] = ()
+    features: tuple[Feature, ...] = ()
+    plans: tuple[Plan, ...] = ()
+
+    def feature(self, key: str) -> Feature | None:
+        return next((feature for feature in self.features if feature.key == key), None)
+
+    def plan(self, key: str, version: int | None = None) -> Plan | None:
+        """A version of a plan; None for the newest."""
+        versions = [plan for plan in self.plans if plan.key == key and version in (None, plan.version)]
+        return max(versions, key=lambda plan: plan.version, default=None)
+
+
+Entry = Meter | Feature | Plan
+"""What a catalog consists of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What becomes of one entry; `entry` is the new one, or the one that goes."""
+
+    action: Literal["added", "changed", "removed"]
+    entry: Entry
+
+
+def changes(stored: Catalog, wanted: Catalog) -> tuple[Change, ...]:
+    """What turns one catalog into the other."""
+    before, after = _entries(stored), _entries(wanted)
+    found = [Change(action="removed", entry=entry) for name, entry in before.items() if name not in after]
+    for name, entry in after.items():
+        if name not in before:
+            found.append(Change(action="added", entry=entry))
+        elif before[name] != entry:
+            found.append(Change(action="changed", entry=entry))
+    return tuple(found)
+
+
+def forbidden(stored: Catalog, wanted: Catalog, in_use: frozenset[PlanId]) -> tuple[FieldError, ...]:
+    """Every change that must not be made, as errors of the wanted catalog's form."""
+    return (
+        *_changed_meters(stored, wanted),
+        *_changed_features(stored, wanted),
+        *_changed_plans(stored, wanted, in_use),
+    )
+
+
+def _entries(catalog: Catalog) -> dict[tuple[str, str, int], Entry]:
+    named: dict[tuple[str, str, int], Entry] = {("meter", meter.key, 0): meter for meter in catalog.meters}
+    named |= {("feature", feature.key, 0): feature for feature in catalog.features}
+    named |= {("plan", plan.key, plan.version): plan for plan in catalog.plans}
+    return named
+
+
+def _changed_meters(stored: Catalog, wanted: Catalog) -> Iterable[FieldError]:
+    before = {meter.key: meter for meter in stored.meters}
+    for index, meter in enumerate(wanted.meters):
+        held = before.get(meter.key)
+        if held is None:
+            continue
+        for name in ("event_type", "aggregation", "value"):
+            if getattr(held, name) != getattr(meter, name):
+                yield _immutable(f"/meters/{index}/{name}", f"the {name} of meter {meter.key} cannot change")
+        for name, path in held.dimensions.items():
+            if meter.dimensions.get(name) != path:
+                detail = f"the dimension {name} of meter {meter.key} cannot change or go; others may be added"
+                yield _immutable(f"/meters/{index}/dimensions", detail)
+
+
+def _changed_features(stored: Catalog, wanted: Catalog) -> Iterable[FieldError]:
+    before = {feature.key: feature for feature in stored.features}
+    for index, feature in enumerate(wanted.features):
+        held = before.get(feature.key)
+        if held is not None and held.meter != feature.meter:
+            yield _immutable(f"/features/{index}/meter", f"the meter of feature {feature.key} cannot change")
+
+
+def _changed_plans(stored: Catalog, wanted: Catalog, in_use: frozenset[PlanId]) -> Iterable[FieldError]:
+    after = {plan.id: (index, plan) for index, plan in enumerate(wanted.plans)}
+    for held in stored.plans:
+        if held.id not in in_use:
+            continue
+        index, plan = after.get(held.id, (None, None))
+        if plan is None:
+            yield in_use_error("/plans", held.id, "cannot be removed: keep it beside the new version")
+        elif plan != held:
+            yield in_use_error(f"/plans/{index}", held.id, "cannot change: declare the change as a new version")
+
+
+def _immutable(pointer: str, detail: str) -> FieldError:
+    return FieldError(pointer=pointer, code="immutable", detail=detail)
+
+
+def in_use_error(pointer: str, plan: PlanId, rule: str) -> FieldError:
+    """The error of a plan version that customers have."""
+    detail = f"plan {plan[0]} version {plan[1]} is in use by customers and {rule}"
+    return FieldError(pointer=pointer, code="plan_in_use", detail=detail)
+
+
+def name_of(entry: Entry) -> dict[str, str | int]:
+    """What an entry is called in an answer."""
+    match entry:
+        case Meter():
+            return {"kind": "meter", "key": entry.key}
+        case Feature():
+            return {"kind": "feature", "key": entry.key}
+        case Plan():
+            return {"kind": "plan", "key": entry.key, "version": entry.version}
+    assert_never(entry)

@@ -1,0 +1,160 @@
+"""The declarative form of the catalog's entries: what is stored, and what GET gives back to be put again.
+
+A form is JSON: strings, whole numbers, lists and objects, quantities as `format_quantity` writes them. Reading a form
+that was written here gives an equal entry; forms from outside are read by the catalog's contract, which comes here only
+with what it has found to be sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.limits import Tier
+from tallygate.domain.meters import Filter, Meter, Scalar, format_path, parse_path
+from tallygate.domain.quantities import format_quantity, parse_quantity, plain
+
+Form = dict[str, Any]
+NOTIFY_ONLY = "notify_only"
+
+
+def catalog_form(catalog: Catalog) -> Form:
+    """The whole catalog as PUT takes it."""
+    return {
+        "meters": [meter_form(meter) for meter in catalog.meters],
+        "features": [feature_form(feature) for feature in catalog.features],
+        "plans": [plan_form(plan) for plan in catalog.plans],
+    }
+
+
+def meter_form(meter: Meter) -> Form:
+    form: Form = {"key": meter.key, "event_type": meter.event_type, "aggregation": meter.aggregation}
+    if meter.value is not None:
+        form["value"] = format_path(meter.value)
+    form["kind"] = "cumulative"
+    if meter.dimensions:
+        form["dimensions"] = {name: format_path(path) for name, path in meter.dimensions.items()}
+    if meter.filters:
+        form["filters"] = [
+            {"property": format_path(f.property), "op": f.op, "value": _value_form(f.value)} for f in meter.filters
+        ]
+    return form
+
+
+def meter_of(form: Mapping[str, Any]) -> Meter:
+    value = form.get("value")
+    return Meter(
+        key=form["key"],
+        event_type=form["event_type"],
+        aggregation=form["aggregation"],
+        value=None if value is None else parse_path(value),
+        dimensions={name: parse_path(path) for name, path in form.get("dimensions", {}).items()},
+        filters=tuple(filter_of(condition) for condition in form.get("filters", ())),
+    )
+
+
+def filter_of(form: Mapping[str, Any]) -> Filter:
+    """Raises ValueError that names the rule."""
+    value = form["value"]
+    return Filter(
+        property=parse_path(form["property"]),
+        op=form["op"],
+        value=tuple(value) if isinstance(value, list) else value,
+    )
+
+
+def _value_form(value: Scalar | tuple[Scalar, ...]) -> Any:
+    """JSON has one kind of number: a decimal that a filter compares is written as such, so that it stays a number."""
+    if isinstance(value, tuple):
+        return [_value_form(part) for part in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def feature_form(feature: Feature) -> Form:
+    return {
+        "key": feature.key,
+        "type": "metered",
+        "meter": feature.meter,
+        "on_unavailable": feature.on_unavailable,
+    }
+
+
+def feature_of(form: Mapping[str, Any]) -> Feature:
+    return Feature(key=form["key"], meter=form["meter"], on_unavailable=form.get("on_unavailable", "closed"))
+
+
+def plan_form(plan: Plan) -> Form:
+    form: Form = {"key": plan.key, "version": plan.version}
+    if plan.upgrade_to is not None:
+        form["upgrade_to"] = plan.upgrade_to
+    form["entitlements"] = [{"feature": limit.feature, **_windows_form(limit)} for limit in plan.entitlements]
+    if plan.limits:
+        form["limits"] = [
+            {"name": limit.name, "feature": limit.feature, **_windows_form(limit)} for limit in plan.limits
+        ]
+    return form
+
+
+def plan_of(form: Mapping[str, Any]) -> Plan:
+    return Plan(
+        key=form["key"],
+        version=form["version"],
+        upgrade_to=form.get("upgrade_to"),
+        entitlements=tuple(_limit_of(f, f["feature"]) for f in form["entitlements"]),
+        limits=tuple(_limit_of(f, f["name"]) for f in form.get("limits", ())),
+    )
+
+
+def _windows_form(limit: PlanLimit) -> Form:
+    """The short form where there is at most one window of a kind, else the list of windows."""
+    quotas, rates = [_quota_form(quota) for quota in limit.quotas], [_rate_form(rate) for rate in limit.rates]
+    if len(quotas) <= 1 and len(rates) <= 1:
+        form = {name: value for window in (*quotas, *rates) for name, value in window.items()}
+    else:
+        form = {"windows": quotas + rates}
+    form["enforcement"] = "hard"
+    if limit.tiers:
+        form["tiers"] = [
+            {"at": f"{plain(tier.at_percent)}%", "level": tier.level, "policy": NOTIFY_ONLY} for tier in limit.tiers
+        ]
+    return form
+
+
+def _quota_form(quota: QuotaTerms) -> Form:
+    period = {"every": quota.every, "anchor": "calendar"}
+    if quota.zone is not None:
+        period["timezone"] = quota.zone
+    return {"limit": None if quota.limit is None else format_quantity(quota.limit), "period": period}
+
+
+def _rate_form(rate: RateTerms) -> Form:
+    return {"rate": {"limit": format_quantity(rate.limit), "per": rate.per, "burst": format_quantity(rate.burst)}}
+
+
+def _limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
+    windows = form.get("windows", (form,))
+    return PlanLimit(
+        name=name,
+        feature=form["feature"],
+        quotas=tuple(_quota_of(window) for window in windows if "limit" in window),
+        rates=tuple(_rate_of(window["rate"]) for window in windows if "rate" in window),
+        tiers=tuple(
+            Tier(level=tier["level"], at_percent=parse_quantity(tier["at"].removesuffix("%")))
+            for tier in form.get("tiers", ())
+        ),
+    )
+
+
+def _quota_of(form: Mapping[str, Any]) -> QuotaTerms:
+    limit, period = form["limit"], form["period"]
+    return QuotaTerms(
+        limit=None if limit is None else parse_quantity(limit),
+        every=period["every"],
+        zone=period.get("timezone"),
+    )
+
+
+def _rate_of(form: Mapping[str, Any]) -> RateTerms:
+    return RateTerms(limit=parse_quantity(form["limit"]), per=form["per"], burst=parse_quantity(form["burst"]))

@@ -1,0 +1,212 @@
+"""The catalog's contract: what is sound is read exactly and given back, what is not is named all at once."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallygate.contracts.catalog import read_catalog
+from tallygate.domain.catalog_forms import catalog_form
+from tallygate.errors import InvalidRequest
+from tallygate.http import dumps
+
+SAMPLE = json.loads(Path("events/catalog.json").read_text(), parse_float=Decimal)
+QUOTA = {"limit": 10, "period": {"every": "month"}}
+RATE = {"limit": 10, "per": "second", "burst": 10}
+
+
+def catalog(*entitlements: Any, limits: Any = (), **plan: Any) -> dict[str, Any]:
+    return {
+        "meters": [{"key": "m", "event_type": "e", "aggregation": "count"}],
+        "features": [{"key": f, "type": "metered", "meter": "m"} for f in ("f", "g")],
+        "plans": [{"key": "p", "version": 1, "entitlements": list(entitlements), "limits": list(limits), **plan}],
+    }
+
+
+def broken(body: object) -> dict[str, str]:
+    with pytest.raises(InvalidRequest) as caught:
+        read_catalog(body)
+    assert caught.value.status == 422
+    return {error.pointer: error.code for error in caught.value.errors}
+
+
+def round_trip(body: object) -> None:
+    read = read_catalog(body)
+    given_back = json.loads(dumps(catalog_form(read)), parse_float=Decimal)
+    assert read_catalog(given_back) == read
+    assert json.loads(dumps(catalog_form(read_catalog(given_back))), parse_float=Decimal) == given_back
+
+
+def test_the_sample_catalog_is_given_back_to_be_put_again() -> None:
+    round_trip(SAMPLE)
+
+
+amounts = st.decimals(min_value=0, max_value=10**17, places=3).map(lambda value: f"{value:f}")
+quotas = st.fixed_dictionaries(
+    {
+        "limit": st.none() | amounts,
+        "period": st.sampled_from([{"every": "day"}, {"every": "month", "timezone": "Asia/Tokyo"}]),
+    }
+)
+rates = st.builds(
+    lambda limit, per, factor: {"rate": {"limit": limit, "per": per, "burst": limit * factor}},
+    st.integers(1, 10**6),
+    st.sampled_from(["second", "minute", "hour"]),
+    st.integers(1, 20),
+)
+
+
+def _kind(window: dict[str, Any]) -> tuple[str, object]:
+    if "rate" in window:
+        rate = window["rate"]
+        return (rate["per"], rate["burst"] // rate["limit"])
+    return (window["period"]["every"], None)
+
+
+@given(st.lists(quotas | rates, min_size=1, max_size=4, unique_by=_kind))
+def test_windows_in_either_form_are_given_back_to_be_put_again(windows: list[Any]) -> None:
+    round_trip(catalog({"feature": "f", "windows": windows}))
+
+
+def test_a_filters_numbers_stay_numbers() -> None:
+    body = catalog()
+    values = [1, Decimal("1.5"), "1.5", True, None]
+    body["meters"][0]["filters"] = [{"property": "$.x", "op": "in", "value": values}]
+    round_trip(body)
+    assert read_catalog(body).meters[0].filters[0].value == tuple(values)
+
+
+def test_the_short_form_and_the_list_of_windows_say_the_same() -> None:
+    short = read_catalog(catalog({"feature": "f", **QUOTA, "rate": RATE}))
+    listed = read_catalog(catalog({"feature": "f", "windows": [QUOTA, {"rate": RATE}]}))
+    assert short == listed
+
+
+def test_unlimited_is_null_and_counted_by_the_month() -> None:
+    (plan,) = read_catalog(catalog({"feature": "f", "limit": None})).plans
+    assert [(quota.limit, quota.every) for quota in plan.entitlements[0].quotas] == [(None, "month")]
+
+
+def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
+    body = deepcopy(SAMPLE)
+    body["meters"].append({"key": "tokens", "event_type": "x", "aggregation": "unique", "value": "tokens"})
+    body["features"][0]["meter"] = "nope"
+    body["features"][1]["unit"] = {"name": "GB"}
+    body["pools"] = [{"key": "main"}]
+    plan = body["plans"][0]
+    plan["upgrade_to"] = "enterprise"
+    plan["grants"] = [{}]
+    plan["entitlements"][0]["period"] = {"every": "P30D", "anchor": "subscription_start"}
+    plan["entitlements"][1]["limit"] = -1
+    plan["entitlements"].append(
+        {
+            "feature": "images",
+            "tiers": [{"at": 80, "level": "X", "policy": {"allow_with_overage": {}}}],
+            "carryover": {},
+        }
+    )
+    plan["limits"] = [
+        {"name": "a", "feature": "zzz", "scope": {"user": "*"}, "rate": {"limit": 10, "per": "second", "burst": 5}},
+        {"name": "a", "feature": "images", "rate": {"limit": 0, "per": "fortnight"}, "speed": 1},
+        {"name": "c", "feature": "images", "enforcement": "soft"},
+    ]
+    assert broken(body) == {
+        "/meters/2/key": "repeated",
+        "/meters/2/aggregation": "not_available",
+        "/meters/2/value": "invalid",
+        "/features/0/meter": "unknown_reference",
+        "/features/1/unit": "not_available",
+        "/pools": "not_available",
+        "/plans/0/upgrade_to": "unknown_reference",
+        "/plans/0/grants": "not_available",
+        "/plans/0/entitlements/0/period/every": "not_available",
+        "/plans/0/entitlements/0/period/anchor": "not_available",
+        "/plans/0/entitlements/1/limit": "out_of_range",
+        "/plans/0/entitlements/2/feature": "repeated",
+        "/plans/0/entitlements/2/tiers/0/at": "not_available",
+        "/plans/0/entitlements/2/tiers/0/level": "invalid",
+        "/plans/0/entitlements/2/tiers/0/policy": "not_available",
+        "/plans/0/entitlements/2/carryover": "not_available",
+        "/plans/0/limits/0/feature": "not_entitled",
+        "/plans/0/limits/0/scope": "not_available",
+        "/plans/0/limits/0/rate/burst": "out_of_range",
+        "/plans/0/limits/1/name": "repeated",
+        "/plans/0/limits/1/rate/limit": "out_of_range",
+        "/plans/0/limits/1/rate/per": "not_allowed",
+        "/plans/0/limits/1/speed": "unknown_field",
+        "/plans/0/limits/2/enforcement": "not_available",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        (None, {""}),
+        ([], {""}),
+        ({}, {"/meters", "/features", "/plans"}),
+        ({"meters": {}, "features": [5], "plans": [{"key": ["x"]}]}, {"/meters", "/features/0", "/plans/0/key"}),
+        (catalog({"feature": "f"}), {"/plans/0/entitlements/0/limit"}),
+        (catalog({"feature": "f", "limit": 5}), {"/plans/0/entitlements/0/period"}),
+        (catalog({"feature": "f", "period": {"every": "day"}}), {"/plans/0/entitlements/0/limit"}),
+        (
+            catalog({"feature": "f", **QUOTA, "windows": [QUOTA]}),
+            {f"/plans/0/entitlements/0/{n}" for n in ("limit", "period")},
+        ),
+        (catalog({"feature": "f", "windows": [QUOTA, QUOTA]}), {"/plans/0/entitlements/0/windows"}),
+        (catalog({"feature": "f", "windows": [{**QUOTA, "rate": RATE}]}), {"/plans/0/entitlements/0/windows/0"}),
+        (
+            catalog({"feature": "f", "limit": None, "tiers": [{"at": "80%", "level": "a"}]}),
+            {"/plans/0/entitlements/0/tiers"},
+        ),
+        (
+            catalog({"feature": "f", **QUOTA, "tiers": [{"at": "80%", "level": "a"}, {"at": "80.0%", "level": "b"}]}),
+            {"/plans/0/entitlements/0/tiers/1/at"},
+        ),
+        (
+            catalog({"feature": "f", **QUOTA, "tiers": [{"at": "80%", "level": "a", "policy": "deny"}]}),
+            {"/plans/0/entitlements/0/tiers/0/policy"},
+        ),
+        (catalog({"feature": "f", "enabled": True}), {"/plans/0/entitlements/0/enabled"}),
+        (
+            catalog({"feature": "f", **QUOTA}, limits=[{"name": "f", "feature": "f", **QUOTA}]),
+            {"/plans/0/limits/0/name"},
+        ),
+        (
+            catalog({"feature": "f", **QUOTA}, limits=[{"name": "x", "feature": "g", **QUOTA}]),
+            {"/plans/0/limits/0/feature"},
+        ),
+        (catalog(version=0), {"/plans/0/version"}),
+        (catalog(version="1"), {"/plans/0/version"}),
+        (
+            catalog({"feature": "f", "rate": {"limit": 1, "per": "day", "burst": 10**6}}),
+            {"/plans/0/entitlements/0/rate/burst"},
+        ),
+    ],
+)
+def test_each_rule_is_named_at_its_place(body: object, pointers: set[str]) -> None:
+    assert set(broken(body)) == pointers
+
+
+def test_the_limits_of_a_feature_fit_one_cell() -> None:
+    limits = [{"name": f"l{n}", "feature": "f", "rate": {**RATE, "burst": 10 + n}} for n in range(9)]
+    assert len(read_catalog(catalog({"feature": "f", **QUOTA}, limits=limits[:8])).plans[0].limits) == 8
+    assert broken(catalog({"feature": "f", **QUOTA}, limits=limits)) == {"/plans/0/entitlements/0": "too_many"}
+
+
+def test_denying_at_100_percent_is_what_a_hard_limit_does() -> None:
+    tiers = [
+        {"at": "80%", "level": "warning", "policy": "notify_only"},
+        {"at": "100%", "level": "critical", "policy": "deny"},
+    ]
+    (plan,) = read_catalog(catalog({"feature": "f", **QUOTA, "tiers": tiers})).plans
+    assert [(tier.level, tier.at_percent) for tier in plan.entitlements[0].tiers] == [
+        ("warning", 80),
+        ("critical", 100),
+    ]

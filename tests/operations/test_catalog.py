@@ -1,0 +1,138 @@
+"""Declaring the catalog: only what differs is written, and nothing that usage was counted by can change."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms
+from tallygate.domain.meters import Meter
+from tallygate.domain.versions import Expected
+from tallygate.errors import Conflict, Contended, InvalidRequest, PreconditionFailed
+from tallygate.operations.catalog import Declared, declare_catalog
+from tallygate.storage.catalog import Catalogs, mark_in_use
+from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Engine
+from tallygate.storage.memory import MemoryEngine
+
+NOW = 1_700_000_000_000
+METER = Meter(key="tokens", event_type="llm", aggregation="sum", value=("tokens",), dimensions={"model": ("m",)})
+LIMIT = PlanLimit(name="tokens", feature="tokens", quotas=(QuotaTerms(limit=None, every="month"),))
+PRO = Plan(key="pro", version=1, entitlements=(LIMIT,))
+CATALOG = Catalog(meters=(METER,), features=(Feature(key="tokens", meter="tokens"),), plans=(PRO,))
+
+
+def declare(engine: Engine, wanted: Catalog, expected: Expected | None = None, *, dry_run: bool = False) -> Declared:
+    return declare_catalog(Catalogs(engine), wanted, expected=expected, dry_run=dry_run, now=NOW)
+
+
+def test_only_what_differs_is_written() -> None:
+    engine = MemoryEngine()
+    assert declare(engine, CATALOG).version == 1
+    written = len(engine.stream)
+    assert declare(engine, CATALOG) == Declared(version=1, changes=())
+    assert len(engine.stream) == written
+    declared = declare(engine, replace(CATALOG, plans=(PRO, Plan(key="pro", version=2))))
+    assert (declared.version, [change.action for change in declared.changes]) == (2, ["added"])
+    assert len(engine.stream) == written + 2
+
+
+def test_a_dry_run_says_what_would_change_and_writes_nothing() -> None:
+    engine = MemoryEngine()
+    declare(engine, CATALOG)
+    written = len(engine.stream)
+    declared = declare(engine, replace(CATALOG, plans=()), dry_run=True)
+    assert (declared.version, [change.action for change in declared.changes]) == (1, ["removed"])
+    assert len(engine.stream) == written
+
+
+def test_another_version_than_the_expected_one_is_refused(engine: Engine) -> None:
+    with pytest.raises(PreconditionFailed):
+        declare(engine, CATALOG, Expected(None))
+    declare(engine, CATALOG, Expected(frozenset({0})))
+    declare(engine, CATALOG, Expected(None))
+    with pytest.raises(PreconditionFailed):
+        declare(engine, replace(CATALOG, plans=()), Expected(frozenset({0})))
+    declare(engine, replace(CATALOG, plans=()), Expected(frozenset({7, 1})))
+
+
+@pytest.mark.parametrize("plans", [(), (Plan(key="pro", version=1),)])
+def test_a_plan_that_customers_have_neither_changes_nor_goes(plans: tuple[Plan, ...]) -> None:
+    engine = MemoryEngine()
+    declare(engine, CATALOG)
+    engine.write(mark_in_use(PRO.id))
+    with pytest.raises(Conflict) as caught:
+        declare(engine, replace(CATALOG, plans=plans))
+    assert caught.value.code == "plan_in_use"
+    assert "pro version 1" in caught.value.detail
+
+
+def test_a_new_version_stands_beside_the_one_in_use() -> None:
+    engine = MemoryEngine()
+    declare(engine, CATALOG)
+    engine.write(mark_in_use(PRO.id))
+    assert declare(engine, replace(CATALOG, plans=(Plan(key="pro", version=2), PRO))).version == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pointer"),
+    [
+        (replace(CATALOG, meters=(replace(METER, event_type="x"),)), "/meters/0/event_type"),
+        (replace(CATALOG, meters=(replace(METER, aggregation="count", value=None),)), "/meters/0/aggregation"),
+        (replace(CATALOG, meters=(replace(METER, value=("x",)),)), "/meters/0/value"),
+        (replace(CATALOG, meters=(replace(METER, dimensions={}),)), "/meters/0/dimensions"),
+        (replace(CATALOG, features=(Feature(key="tokens", meter="other"),)), "/features/0/meter"),
+    ],
+)
+def test_what_usage_was_counted_by_cannot_change(wanted: Catalog, pointer: str) -> None:
+    engine = MemoryEngine()
+    declare(engine, CATALOG)
+    with pytest.raises(Conflict) as caught:
+        declare(engine, wanted)
+    assert pointer in [error.pointer for error in caught.value.errors]
+    assert {error.code for error in caught.value.errors} == {"immutable"}
+
+
+def test_a_meter_may_gain_dimensions_and_a_feature_another_way_to_fail() -> None:
+    engine = MemoryEngine()
+    declare(engine, CATALOG)
+    meter = replace(METER, dimensions={"model": ("m",), "team": ("t",)})
+    feature = Feature(key="tokens", meter="tokens", on_unavailable="open")
+    assert declare(engine, replace(CATALOG, meters=(meter,), features=(feature,))).version == 2
+
+
+def test_more_changes_than_one_transaction_holds_are_refused(engine: Engine) -> None:
+    plans = tuple(Plan(key=f"p{n}", version=1) for n in range(100))
+    with pytest.raises(InvalidRequest) as caught:
+        declare(engine, Catalog(plans=plans))
+    assert caught.value.code == "too_many_changes"
+    assert declare(engine, Catalog(plans=plans[:99])).version == 1
+
+
+def test_two_who_declare_at_once_end_as_if_one_came_after_the_other(dynamo_engine: DynamoEngine) -> None:
+    """Both replace the same version; the later one is planned afresh, and nobody's change is half there."""
+    outcomes: list[object] = []
+    start = threading.Barrier(6)
+
+    def call(name: str) -> None:
+        start.wait()
+        try:
+            outcomes.append(
+                declare(dynamo_engine, Catalog(plans=(Plan(key=name, version=1), Plan(key=name, version=2))))
+            )
+        except Contended as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=call, args=(f"plan-{n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stored = Catalogs(dynamo_engine).read()
+    declared = [outcome for outcome in outcomes if isinstance(outcome, Declared)]
+    assert len(outcomes) == 6
+    assert stored.version == len(declared)
+    assert [plan.version for plan in stored.catalog.plans] == [1, 2]
+    assert len({plan.key for plan in stored.catalog.plans}) == 1
