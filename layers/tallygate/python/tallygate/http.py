@@ -30,7 +30,8 @@ from tallygate.errors import (
     Unauthenticated,
 )
 
-DOCS = "https://github.com/tallygate/tallygate/blob/main/docs/problems.md"
+DOCS = "docs/problems.md"
+"""Where a problem's code is explained, in the project itself."""
 BODY_BYTES_MAX = 1_000_000
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
 App = TypeVar("App")
@@ -212,7 +213,7 @@ def problem(error: TallygateError, trace_id: str) -> Answer:
     """An error as RFC 9457 application/problem+json. A defect of ours tells the caller nothing but the trace."""
     ours = error.status == 500
     body = {
-        "type": f"{DOCS}#{error.code}",
+        "type": f"urn:tallygate:problem:{error.code}",
         "title": error.code.replace("_", " ").capitalize(),
         "status": error.status,
         "detail": "Something broke on our side; the trace_id leads to it." if ours else error.detail,

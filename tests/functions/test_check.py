@@ -1,0 +1,150 @@
+"""The check function as Lambda calls it: sample events in, answers and problems out."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tallygate.storage.dynamo import DynamoEngine
+from tests.functions.conftest import LoadApp, sample
+from tests.given import FEATURE, effective, in_force, quota, rate
+
+
+@pytest.fixture
+def app(load_app: LoadApp, dynamo_engine: DynamoEngine) -> ModuleType:
+    in_force(dynamo_engine, effective(quota(10_000), rates=(rate(5_000),), tiers={"warning": 10}))
+    return load_app("check")
+
+
+def call(app: ModuleType, body: object, *, route: str = "consume", **changes: Any) -> dict[str, Any]:
+    event = sample("check.consume" if route == "consume" else "check")
+    event["body"] = body if isinstance(body, str) else json.dumps(body)
+    event["headers"] = {**event["headers"], **changes.pop("headers", {})}
+    event["requestContext"] = {**event["requestContext"], **changes}
+    result: dict[str, Any] = app.handler(event, None)
+    return {**result, "json": json.loads(result["body"])}
+
+
+def ask(amount: object = 1, **more: object) -> dict[str, object]:
+    return {"customer": "acme", "feature": FEATURE, "amount": amount, **more}
+
+
+def test_the_sample_events_are_answered_as_the_contract_says(app: ModuleType) -> None:
+    checked, consumed = app.handler(sample("check"), None), app.handler(sample("check.consume"), None)
+    assert checked["statusCode"] == consumed["statusCode"] == 200
+    before, after = json.loads(checked["body"]), json.loads(consumed["body"])
+    assert (before["granted"], before["used"], before["decision_id"]) == (True, 0, None)
+    assert (after["granted"], after["used"], after["remaining"], after["level"]) == (True, 1000, 9000, "warning")
+    assert after["decision_id"].startswith("dec_")
+    assert after["breakdown"] == {"base": 10_000, "carried": 0, "adjusted": 0}
+    assert after["period"]["timezone"] == "UTC"
+    assert [node["window"]["kind"] for node in after["nodes"]] == ["quota", "rate"]
+    assert set(after) >= {
+        "granted_amount",
+        "reason",
+        "message",
+        "unlimited",
+        "held",
+        "overage",
+        "over_limit",
+        "binding",
+    }
+
+
+def test_the_trace_is_kept_and_returned(app: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    event = sample("check.consume")
+    result = app.handler(event, None)
+    assert result["headers"]["traceparent"] == event["headers"]["traceparent"]
+    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert line["trace_id"] == event["headers"]["traceparent"][3:35]
+    assert line["decision_id"] == json.loads(result["body"])["decision_id"]
+    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Tallygate"
+    assert (line["reason"], line["operation"], line["Decisions"]) == ("ok", "consume", [1.0])
+
+
+def test_a_denial_is_an_answer_not_an_error(app: ModuleType) -> None:
+    denied = call(app, ask(10_001))
+    assert denied["statusCode"] == 200
+    assert (denied["json"]["granted"], denied["json"]["reason"]) == (False, "rate_limited")
+    assert denied["json"]["binding"]["window"]["kind"] == "rate"
+    assert denied["json"]["decision_id"] is None
+
+
+def test_an_amount_of_zero_shows_the_state_and_counts_nothing(app: ModuleType) -> None:
+    assert call(app, ask(0))["json"]["granted"] is True
+    assert call(app, ask(0), route="check")["json"]["used"] == 0
+
+
+def test_quantities_are_exact_through_the_function(app: ModuleType) -> None:
+    for amount, used in (("0.1", "0.1"), ("0.2", "0.3")):
+        assert call(app, ask(amount))["json"]["used"] == used
+    body = '{"customer": "acme", "feature": "ai-tokens", "amount": 0.7}'
+    assert call(app, body)["json"]["used"] == 1, "a JSON number is read as a decimal, never as a float"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "pointer", "code"),
+    [
+        ("{", 400, None, "malformed_request"),
+        ("[]", 422, "", "type"),
+        (ask(-1), 422, "/amount", "out_of_range"),
+        (ask("much"), 422, "/amount", "invalid"),
+        (ask("0.0000000001"), 422, "/amount", "invalid"),
+        ({"feature": FEATURE}, 422, "/customer", "required"),
+        (ask(ammount=3), 422, "/ammount", "unknown_field"),
+        (ask(dimensions={"team": 5}), 422, "/dimensions/team", "type"),
+        (ask(dimensions={f"d{n}": "x" for n in range(11)}), 422, "/dimensions", "length"),
+        (ask(allow_partial=True), 422, "/allow_partial", "not_available"),
+        (ask(request_id=""), 422, "/request_id", "length"),
+        ('{"customer": "acme", "feature": "x", "amount": NaN}', 400, None, "malformed_request"),
+    ],
+)
+def test_bad_input_is_a_problem_that_names_the_field(
+    app: ModuleType, body: object, status: int, pointer: str | None, code: str
+) -> None:
+    result = call(app, body)
+    assert (result["statusCode"], result["headers"]["content-type"]) == (status, "application/problem+json")
+    problem = result["json"]
+    assert (problem["status"], problem["retryable"]) == (status, False)
+    if pointer is None:
+        assert problem["code"] == code
+    else:
+        assert (pointer, code) in {(error["pointer"], error["code"]) for error in problem["errors"]}
+
+
+@pytest.mark.parametrize(
+    ("granted", "status", "code"),
+    [
+        ({}, 401, "unauthenticated"),
+        ({"key_id": "k", "scopes": "ingest", "customer": ""}, 403, "scope_missing"),
+        ({"key_id": "k", "scopes": "check", "customer": "other"}, 403, "other_customer"),
+    ],
+)
+def test_who_may_not_ask_gets_a_problem(app: ModuleType, granted: dict[str, str], status: int, code: str) -> None:
+    result = call(app, ask(), authorizer={"lambda": granted})
+    assert (result["statusCode"], result["json"]["code"]) == (status, code)
+
+
+def test_a_replay_says_so(app: ModuleType) -> None:
+    first = call(app, ask(5), headers={"idempotency-key": '"k-1"'})
+    second = call(app, ask(5), headers={"idempotency-key": "k-1"})
+    assert second["headers"]["idempotent-replayed"] == "true"
+    assert (second["json"]["replayed"], second["json"]["used"]) == (True, 5)
+    assert first["json"]["decision_id"] == second["json"]["decision_id"]
+    reused = call(app, ask(6), headers={"idempotency-key": "k-1"})
+    assert (reused["statusCode"], reused["json"]["code"]) == (422, "idempotency_key_reused")
+    long = call(app, ask(6), headers={"idempotency-key": "k" * 256})
+    assert (long["statusCode"], long["json"]["errors"][0]["code"]) == (422, "length")
+
+
+def test_a_defect_is_a_problem_that_tells_the_caller_only_the_trace(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app.app, "clock", None)
+    result = call(app, ask())
+    assert (result["statusCode"], result["json"]["code"]) == (500, "invariant_broken")
+    assert "NoneType" not in result["body"]
+    assert "AttributeError" in caplog.text, "the log has the trace of the defect"
