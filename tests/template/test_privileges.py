@@ -1,0 +1,118 @@
+"""What each function may do to the table, said once more in one look; a change here is a change of privileges.
+
+The stack tests try the same on the emulator, as each function's role, and every stack test runs with IAM enforced:
+what a function does but may not would fail there. This test keeps a function from being allowed more.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EVERYTHING = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
+READ, KEEP = {"GetItem"}, {"GetItem", "PutItem", "UpdateItem"}
+
+PRIVILEGES: dict[str, dict[str, set[str]]] = {
+    "authorize": {"KEY#*": READ, "CLOCK": READ},
+    "check": {
+        "CUSTOMER#*": READ,
+        "CLOCK": READ,
+        "CELL#*": {"GetItem", "UpdateItem"},
+        "RECEIPT#*": {"GetItem", "PutItem"},
+    },
+    "ingest": {
+        "EVENT#*": {"PutItem"},
+        "SUBJECT#*": READ,
+        "CUSTOMER#*": READ,
+        "CLOCK": READ,
+        "RECEIPT#*": {"GetItem", "PutItem"},
+    },
+    "aggregate": {
+        "JOURNAL#*": KEEP | {"Query"},
+        "TOTAL#*": KEEP,
+        "USAGE#*": KEEP,
+        "FEED#*": KEEP,
+        "CELL#*": KEEP,
+        "OUTBOX#*": KEEP,
+        "DELIVERY#*": KEEP,
+        "PROBE": KEEP,
+        "CUSTOMER#*": READ,
+        "CLOCK": READ,
+        "CATALOG": {"Query"},
+        "ENDPOINT": {"Query"},
+    },
+    "reset": {"TOTAL#*": KEEP, "FEED#*": KEEP, "OUTBOX#*": KEEP, "CUSTOMER#*": READ, "CLOCK": READ},
+    "deliver": {
+        "DELIVERY#*": {"GetItem", "UpdateItem"},
+        "ENDPOINT": {"GetItem", "UpdateItem"},
+        "OUTBOX#*": READ,
+        "CLOCK": READ,
+    },
+    "manage": {
+        "CATALOG": EVERYTHING,
+        "CUSTOMER#*": EVERYTHING,
+        "SUBJECT#*": EVERYTHING,
+        "KEY#*": EVERYTHING,
+        "KEYS": EVERYTHING,
+        "ENDPOINT": EVERYTHING,
+        "RECEIPT#*": EVERYTHING,
+        "AUDIT#*": EVERYTHING,
+        "CELL#*": {"GetItem", "UpdateItem"},
+        "TOTAL#*": {"GetItem", "Query"},
+        "USAGE#*": {"GetItem", "Query"},
+        "FEED#*": {"GetItem", "Query"},
+        "DELIVERY#*": {"GetItem", "Query"},
+        "JOURNAL#*": {"GetItem", "Query"},
+    },
+}
+# The test clock's own policy, which exists only where it is enabled.
+TEST_CLOCK = {"GetItem", "PutItem", "UpdateItem", "DeleteItem"}
+# A transaction is authorized as the actions it is made of.
+ACTIONS_OF_CALLS = {
+    "get_item": {"GetItem"},
+    "query": {"Query"},
+    "put_item": {"PutItem"},
+    "update_item": {"UpdateItem"},
+    "delete_item": {"DeleteItem"},
+    "transact_write_items": {"PutItem", "UpdateItem", "DeleteItem"},
+}
+
+
+def granted(statements: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """Per partition-key prefix, the actions on the table."""
+    found: dict[str, set[str]] = {}
+    for statement in statements:
+        if statement["Resource"] != {"Fn::GetAtt": ["Table", "Arn"]}:
+            continue
+        listed = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        for prefix in statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]:
+            found.setdefault(prefix, set()).update(action.removeprefix("dynamodb:") for action in listed)
+    return found
+
+
+def test_a_function_may_touch_its_own_prefixes_only(functions: dict[str, dict[str, Any]]) -> None:
+    found = {
+        verb: granted([statement for policy in properties["Policies"] for statement in policy["Statement"]])
+        for verb, properties in functions.items()
+    }
+    assert found == PRIVILEGES
+
+
+def test_the_test_clock_may_touch_the_clock_and_probes(resources: dict[str, dict[str, Any]]) -> None:
+    statements = resources["TestClockPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert granted(statements) == {"CLOCK": TEST_CLOCK, "PROBE": TEST_CLOCK}
+
+
+def test_every_action_granted_is_one_that_the_code_calls() -> None:
+    source = (REPOSITORY / "layers/tallygate/python/tallygate/storage/dynamo.py").read_text()
+    calls = {
+        node.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "_client"
+    }
+    assert calls <= set(ACTIONS_OF_CALLS), "say in this test which actions these calls need"
+    used = set().union(*(ACTIONS_OF_CALLS[call] for call in calls))
+    given = set().union(*(actions for function in PRIVILEGES.values() for actions in function.values()))
+    assert given == used

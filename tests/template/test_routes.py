@@ -1,0 +1,27 @@
+"""The gateway's routes and those that the functions answer are the same."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TABLES = sorted((REPOSITORY / "functions").glob("*/routes.py"))
+
+
+def routes_of(path: Path) -> set[str]:
+    return set(runpy.run_path(str(path), run_name=f"routes_of_{path.parent.name}")["ROUTES"])
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.parent.name)
+def test_the_gateway_sends_a_function_what_it_answers(path: Path, resources: dict[str, dict[str, Any]]) -> None:
+    target = {"Fn::Sub": f"integrations/${{{path.parent.name.capitalize()}Integration}}"}
+    sent = {
+        resource["Properties"]["RouteKey"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::ApiGatewayV2::Route" and resource["Properties"]["Target"] == target
+    }
+    assert sent - {"$default"} == routes_of(path) - {"$default"}
