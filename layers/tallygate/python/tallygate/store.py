@@ -6,18 +6,23 @@ that it needs and sees nothing of items, keys or expressions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Protocol
 
 from tallygate.domain.catalog import Catalog, Change, PlanId
 from tallygate.domain.cells import Cell, Terms
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint
 from tallygate.domain.entries import Entry
+from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Total
+from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.instants import Instant
+from tallygate.domain.journal import Head, Record
 from tallygate.domain.limits import Effective
+from tallygate.domain.meters import Meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,3 +258,123 @@ class CatalogStore(Protocol):
 
     def replace(self, changes: tuple[Change, ...], seen: int, now: Instant) -> Replaced | CatalogMoved | PlansTaken:
         """Make the changes to the version that was seen, all or none, in one transaction."""
+
+
+class EventStore(Protocol):
+    """Events, each stored once."""
+
+    def customer_of(self, subject: str) -> str | None:
+        """The customer that a subject names by a subject key or by its own id; None: nobody. Remembered a minute."""
+
+    def put(self, event: Event) -> Event | None:
+        """Store the event (None), unless its identity is taken: then the event that has it. One request, repeatable."""
+
+
+class Appended(Enum):
+    """What came of appending a record: `LOST` means that its number was taken, `TOO_LARGE` that it must be parted."""
+
+    DONE = "done"
+    LOST = "lost"
+    TOO_LARGE = "too_large"
+
+
+class JournalStore(Protocol):
+    """The journals. `owner` is the customer as it stands in keys. Every method is one request, unless it says so."""
+
+    def head(self, owner: str, *, fresh: bool) -> Head:
+        """How far the journal reaches: remembered from this container's own append, or (always, if `fresh`) read."""
+
+    def append(self, owner: str, record: Record, *, applied: int, now: Instant) -> Appended:
+        """Put the record if its number is free. `applied` is how far the caller knows the journal to be applied."""
+
+    def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
+        """The records numbered (after, until], consistent. As many requests as there are pages."""
+
+    def applied(self, owner: str, number: int) -> None:
+        """Let the cursor say that every record up to the number has been applied. It only moves forward."""
+
+
+class TotalStore(Protocol):
+    """What the journal adds up to. Each write holds only below its journal number, so repeating changes nothing."""
+
+    def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
+        """Add one record's part to a total, once. One request, two for a new window."""
+
+    def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
+        """Add one record's part to a usage item, once. One request."""
+
+
+class RulesStore(Protocol):
+    """What the fold resolves events by, consistent."""
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force; None: no such customer. One request."""
+
+    def meters(self) -> Meters:
+        """The catalog's meters. One request while its version has not changed."""
+
+
+class FoldedCells(Protocol):
+    """What the fold tells the cells. Repeating changes nothing."""
+
+    def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> None:
+        """Count what the total says came by events. One request where the cell shows what was `seen`."""
+
+    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+        """Let the cell refuse writers with older limits. One request."""
+
+
+class Published(Enum):
+    """What came of publishing a fact: `KNOWN` means that it had been before, `RACED` that its place was taken."""
+
+    DONE = "done"
+    KNOWN = "known"
+    RACED = "raced"
+
+
+class OutboxStore(Protocol):
+    """Facts, and what hands them on."""
+
+    def sequence(self, customer: str, feature: str) -> int:
+        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
+
+    def revision(self, total: Total) -> int:
+        """How often something has been stated about a closed total, consistent."""
+
+    def publish(self, fact: Fact, *, level: str, restates: Total | None = None, revision: int = 0) -> Published:
+        """Keep the fact, take its place in its feed and (restating) count the total's `revision`: one transaction."""
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every endpoint, consistent."""
+
+    def begin_delivery(self, fact_id: str, endpoint: str, now: Instant) -> bool:
+        """Begin a delivery, once. Whether its first attempt is still to be asked for (a crash may have come between)."""
+
+    def passed(self, probe: str, now: Instant) -> None:
+        """Let the probe say when the fold came past it."""
+
+
+class AttemptQueue(Protocol):
+    """Where deliveries wait for their attempts."""
+
+    def send(self, deliveries: Iterable[tuple[str, str]]) -> None:
+        """Ask for an attempt at each (fact, endpoint). At least once: asking twice does no harm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageItem:
+    """Usage of one meter on one UTC day under one combination of dimension values, by quarter hour."""
+
+    day: str
+    dimensions: Mapping[str, str]
+    quarters: Mapping[int, Decimal]
+
+
+class UsageStore(Protocol):
+    """What GET /v1/usage reads."""
+
+    def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterable[UsageItem]:
+        """A meter's usage on these UTC days, in order. As many requests as there are pages."""
+
+    def meter_of(self, feature: str) -> str | None:
+        """The meter that a feature is counted by; None: no such feature. One request."""

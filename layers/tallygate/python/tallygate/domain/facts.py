@@ -67,7 +67,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """A fact to be: all but its place in the feature's sequence. `restates` says that it is the total's next revision."""
+    """A fact to be: all but its place in the feature's sequence. `restates`: it is the total's next revision."""
 
     id: str
     type: str
@@ -89,7 +89,7 @@ def announcements(old: Total | None, new: Total) -> tuple[Announcement, ...]:
     crossed = [
         (tier.threshold(limit), tier) for tier in new.governed.tiers if before < tier.threshold(limit) <= new.value
     ]
-    found = [_crossing(new, limit, tier, threshold) for threshold, tier in sorted(crossed, key=lambda c: c[0])]
+    found = [_crossing(new, tier, threshold) for threshold, tier in sorted(crossed, key=lambda c: c[0])]
     if before < limit <= new.value:
         found.append(_limit_reached(new, limit))
     return tuple(found)
@@ -101,7 +101,7 @@ def level_at(tiers: tuple[Tier, ...], limit: Decimal, used: Decimal) -> str:
     return max(reached, key=lambda tier: tier.at_percent).level if reached else NORMAL
 
 
-def _crossing(new: Total, limit: Decimal, tier: Tier, threshold: Decimal) -> Announcement:
+def _crossing(new: Total, tier: Tier, threshold: Decimal) -> Announcement:
     data = {
         **_about(new),
         "level": tier.level,

@@ -143,9 +143,13 @@ Entry = EventEntry | UseEntry | NoteEntry | ParkedEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One number of a customer's journal. `limits` are those in force for the ordinals that its entries name."""
+    """One number of a customer's journal. `limits` are those in force for the ordinals that its entries name.
+
+    `customer` is None only where nothing is counted and the key holds but a digest of the id.
+    """
 
     number: int
+    customer: str | None
     marks: Marks
     entries: tuple[Entry, ...]
     limits: Mapping[int, Governed] = field(default_factory=dict)

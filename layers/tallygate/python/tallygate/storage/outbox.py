@@ -40,7 +40,7 @@ def put_fact(fact: Fact) -> Put:
 
 
 def next_in_feed(fact: Fact, level: str | None = None) -> Update:
-    """The write that takes the fact's place in its feed, if nobody has; with it the feed's level, where one is given."""
+    """The write that takes the fact's place in its feed, if nobody has; with the feed's level, where one is given."""
     seen = fact.sequence - 1
     free: Condition = Absent(SEQUENCE) if seen == 0 else Compare(SEQUENCE, "=", seen)
     changes = (Set(SEQUENCE, fact.sequence), *(() if level is None else (Set(LEVEL, level),)))

@@ -1,0 +1,236 @@
+"""The fold: from what happened to what it adds up to. Pure, so that whoever repeats it gets the same.
+
+    event ──resolve (meters, limits in force)──> entry ──┐
+    use   ──as the cell's own entry states it───> entry ──┴─ record ──changes──> per total: + value, + by_event
+                                                                                 per usage item: + quarter hours
+
+An event counts in the windows of its own time, in every limit of every feature whose meter it feeds. One that names the
+decision which already counted the same work feeds the other meters and adds nothing to the meter of that decision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Any, assert_never
+
+from tallygate.domain.decision_ids import parse_decision_id
+from tallygate.domain.events import Event
+from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
+from tallygate.domain.journal import (
+    CountedWindow,
+    EventEntry,
+    Governed,
+    NoteEntry,
+    ParkedEntry,
+    Record,
+    UseEntry,
+)
+from tallygate.domain.limits import Effective
+from tallygate.domain.meters import Measured, Meters, Unmeasured, measure
+from tallygate.domain.periods import window_at
+from tallygate.domain.quantities import ZERO
+
+QUARTER = 15 * MINUTE
+QUARTERS = DAY // QUARTER
+"""Quarter hours in a UTC day: every zone's days and hours are made of whole ones."""
+
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotalChange:
+    """What one record adds under one limit in one window."""
+
+    ordinal: int
+    start: Instant
+    end: Instant
+    value: Decimal
+    by_event: Decimal
+    governed: Governed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageChange:
+    """What one record adds to one meter on one UTC day under one combination of dimension values."""
+
+    meter: str
+    day: str
+    dimensions: str
+    quarters: Mapping[int, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """All that follows from a record; each change has a target of its own."""
+
+    totals: tuple[TotalChange, ...]
+    usage: tuple[UsageChange, ...]
+
+
+def governed_of(effective: Effective | None) -> Mapping[int, Governed]:
+    """What totals and facts say of each quota in force, by ordinal."""
+    if effective is None:
+        return {}
+    return {
+        quota.ordinal: Governed(
+            feature=entitlement.feature,
+            meter=entitlement.meter,
+            name=limit.name,
+            limit=quota.limit,
+            tiers=limit.tiers,
+            plan=effective.plan,
+            plan_version=effective.plan_version,
+            stripe_customer_id=effective.stripe_customer_id,
+            upgrade_to=entitlement.upgrade_to,
+            upgrade_limit=entitlement.upgrade_limit,
+        )
+        for entitlement in effective.entitlements.values()
+        for limit in entitlement.limits
+        for quota in limit.quotas
+    }
+
+
+def resolve_event(event: Event, meters: Meters, effective: Effective | None) -> EventEntry:
+    """What an event adds to which meters and windows. Raises ValueError where its data cannot be read."""
+    data = json.loads(event.data, parse_float=Decimal)
+    if not isinstance(data, dict):
+        raise ValueError("the data of an event is an object")  # noqa: TRY004  # text that cannot be read, not a type
+    counted_before = _meter_of_decision(data, event.customer, meters, effective)
+    results = [
+        found
+        for meter in meters.of_type.get(event.type, ())
+        if meter.key != counted_before and (found := measure(meter, data)) is not None
+    ]
+    measured = tuple(found for found in results if isinstance(found, Measured))
+    return EventEntry(
+        source=event.source,
+        id=event.id,
+        time=event.time,
+        measured=measured,
+        unmeasured=tuple(found for found in results if isinstance(found, Unmeasured)),
+        windows=_windows(frozenset(found.meter for found in measured), event.time, effective),
+        traceparent=event.traceparent,
+    )
+
+
+def _meter_of_decision(
+    data: Mapping[str, Any], customer: str, meters: Meters, effective: Effective | None
+) -> str | None:
+    """The meter that the decision named in an event has moved already; None where it names none of this customer's."""
+    named = data.get("decision_id")
+    decision = parse_decision_id(named) if isinstance(named, str) else None
+    if decision is None or decision.customer != customer:
+        return None
+    entitlement = effective.entitlements.get(decision.feature) if effective is not None else None
+    return entitlement.meter if entitlement is not None else meters.of_feature.get(decision.feature)
+
+
+def _windows(fed: frozenset[str], time: Instant, effective: Effective | None) -> tuple[CountedWindow, ...]:
+    if effective is None or not fed:
+        return ()
+    found: list[CountedWindow] = []
+    for entitlement in effective.entitlements.values():
+        if entitlement.meter in fed:
+            for limit in entitlement.limits:
+                for quota in limit.quotas:
+                    window = window_at(quota.schedule, time)
+                    found.append(CountedWindow(quota.ordinal, window.start, window.end))
+    return tuple(found)
+
+
+def limits_named(
+    entries: tuple[EventEntry | UseEntry | NoteEntry | ParkedEntry, ...], governed: Mapping[int, Governed]
+) -> dict[int, Governed]:
+    """The limits that entries name, as a record keeps them; of one that is no longer in force only the names."""
+    named: dict[int, Governed] = {}
+    for entry in entries:
+        if isinstance(entry, EventEntry | UseEntry):
+            for window in entry.windows:
+                if window.ordinal in named:
+                    continue
+                if window.ordinal in governed:
+                    named[window.ordinal] = governed[window.ordinal]
+                elif isinstance(entry, UseEntry):
+                    named[window.ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=entry.feature)
+    return named
+
+
+def changes_of(record: Record) -> Changes:
+    """What follows from a record, and nothing but the record."""
+    totals = _Totals(record.limits)
+    usage = _Usage()
+    for entry in record.entries:
+        match entry:
+            case EventEntry():
+                amounts = {found.meter: found.amount for found in entry.measured}
+                for found in entry.measured:
+                    usage.add(found.meter, entry.time, found.dimensions, found.amount)
+                for window in entry.windows:
+                    amount = amounts[record.limits[window.ordinal].meter]
+                    totals.add(window, amount, amount)
+            case UseEntry():
+                usage.add(entry.meter, entry.time, entry.dimensions, entry.amount)
+                for window in entry.windows:
+                    totals.add(window, entry.amount, ZERO)
+            case NoteEntry() | ParkedEntry():
+                continue
+            case _:
+                assert_never(entry)
+    return Changes(totals=totals.changes(), usage=usage.changes())
+
+
+class _Totals:
+    """Sums per limit and window."""
+
+    def __init__(self, limits: Mapping[int, Governed]) -> None:
+        self._limits = limits
+        self._sums: dict[tuple[int, Instant], tuple[Instant, Decimal, Decimal]] = {}
+
+    def add(self, window: CountedWindow, amount: Decimal, by_event: Decimal) -> None:
+        key = (window.ordinal, window.start)
+        _, value, events = self._sums.get(key, (0, ZERO, ZERO))
+        self._sums[key] = (window.end, _EXACT.add(value, amount), _EXACT.add(events, by_event))
+
+    def changes(self) -> tuple[TotalChange, ...]:
+        return tuple(
+            TotalChange(
+                ordinal=ordinal,
+                start=start,
+                end=end,
+                value=value,
+                by_event=events,
+                governed=self._limits[ordinal],
+            )
+            for (ordinal, start), (end, value, events) in sorted(self._sums.items())
+        )
+
+
+class _Usage:
+    """Sums per meter, day and dimension values, by quarter hour."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, str], dict[int, Decimal]] = {}
+
+    def add(self, meter: str, time: Instant, dimensions: Mapping[str, str], amount: Decimal) -> None:
+        day, quarter = day_and_quarter(time)
+        quarters = self._sums.setdefault((meter, day, dimensions_text(dimensions)), {})
+        quarters[quarter] = _EXACT.add(quarters.get(quarter, ZERO), amount)
+
+    def changes(self) -> tuple[UsageChange, ...]:
+        return tuple(
+            UsageChange(meter=meter, day=day, dimensions=dimensions, quarters=quarters)
+            for (meter, day, dimensions), quarters in sorted(self._sums.items())
+        )
+
+
+def day_and_quarter(time: Instant) -> tuple[str, int]:
+    """The UTC day of an instant (`2026-01-31`) and the number of its quarter hour in it, from 0."""
+    return format_instant(time - time % DAY)[:10], time % DAY // QUARTER
+
+
+def dimensions_text(dimensions: Mapping[str, str]) -> str:
+    """Dimension values in the one form that names their usage item."""
+    return json.dumps(dict(dimensions), sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,70 @@
+"""What the table's stream shows, as the fold understands it: one value per record that means something to it.
+
+    EVENT, CELL  ──> Journaled      enters the customer's journal, once
+    TOTAL        ──> TotalChanged   reaches the cells and becomes facts
+    OUTBOX       ──> FactMade       becomes deliveries
+    EFFECTIVE    ──> LimitsChanged  raises the version in the cells, in case the change itself did not get to it
+    PROBE        ──> ProbePassed    tells that the fold has come this far
+
+Stages write only kinds that come later in this list (a total's way into its cell is journaled, and counts nothing), so
+nothing goes round in circles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallygate.domain.events import Event
+from tallygate.domain.facts import Fact, Total
+from tallygate.domain.instants import Instant
+from tallygate.domain.journal import NoteEntry, ParkedEntry, Position, UseEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journaled:
+    """Something that belongs into a journal. `owner` is the customer as it stands in keys."""
+
+    position: Position
+    owner: str
+    customer: str | None
+    what: Event | UseEntry | NoteEntry | ParkedEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotalChanged:
+    """A total before and after one journal record was applied to it (or it was closed)."""
+
+    old: Total | None
+    new: Total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactMade:
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChanged:
+    """A customer's limits in force changed; `features` are those that it had or has."""
+
+    customer: str
+    version: int
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbePassed:
+    id: str
+
+
+Observed = Journaled | TotalChanged | FactMade | LimitsChanged | ProbePassed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One call of aggregate: what its records show, in order; when the oldest of them was written."""
+
+    shard: str
+    observed: tuple[Observed, ...]
+    records: int
+    oldest: Instant | None

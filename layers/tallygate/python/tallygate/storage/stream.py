@@ -1,0 +1,172 @@
+"""Stream records, as Lambda hands them over, into what they show. Pure.
+
+A record of a cell proves itself (`domain.proof`): new image − old image = what its journal entry says. One that does
+not, or that cannot be read at all, is parked in the customer's journal: never dropped, never in anybody's way.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from tallygate.domain.instants import SECOND, Instant
+from tallygate.domain.journal import (
+    PARKED_LENGTH_MAX,
+    CountedWindow,
+    NoteEntry,
+    ParkedEntry,
+    Position,
+    UseEntry,
+)
+from tallygate.domain.observed import (
+    Batch,
+    FactMade,
+    Journaled,
+    LimitsChanged,
+    Observed,
+    ProbePassed,
+    TotalChanged,
+)
+from tallygate.domain.proof import disproved
+from tallygate.errors import InvariantBroken
+from tallygate.storage import items, keys
+from tallygate.storage.events import event_of
+from tallygate.storage.expressions import Item, Value
+from tallygate.storage.outbox import fact_of
+from tallygate.storage.totals import total_of
+
+ONLY_SHARD = "0"
+"""Local emulators have one shard and do not name it."""
+_UNREADABLE = (InvariantBroken, LookupError, ValueError, TypeError, ArithmeticError)
+
+Image = Mapping[str, Mapping[str, Any]]
+
+
+class Parked(ValueError):
+    """The record could be read, but must not be folded; the message is the reason."""
+
+
+def batch_of(event: Mapping[str, Any]) -> Batch:
+    """What one call brings. The last call of a tumbling window may bring nothing."""
+    shard = event.get("shardId") or ONLY_SHARD
+    records = event.get("Records") or ()
+    observed = [seen for record in records if (seen := _observed(record, shard)) is not None]
+    times = [_written_at(record["dynamodb"]) for record in records]
+    return Batch(shard=shard, observed=tuple(observed), records=len(records), oldest=min(times, default=None))
+
+
+def _observed(record: Mapping[str, Any], shard: str) -> Observed | None:
+    """What one record shows; None where it means nothing here or changed nothing."""
+    change = record["dynamodb"]
+    if record["eventName"] == "REMOVE" or change.get("OldImage") == change.get("NewImage"):
+        return None
+    position = Position(shard, int(change["SequenceNumber"]), _written_at(change))
+    pk = change["Keys"]["pk"]["S"]
+    kind, _, rest = pk.partition("#")
+    owner = rest.partition("#")[0]
+    try:
+        new = image_of(change["NewImage"])
+        old = image_of(change["OldImage"]) if change.get("OldImage") else None
+        return _shown(kind, rest, position, old, new)
+    except Parked as parked:
+        return _parked(str(parked), record, position, owner)
+    except _UNREADABLE as error:
+        return _parked(f"unreadable: {type(error).__name__}", record, position, owner)
+
+
+def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item) -> Observed | None:
+    match kind:
+        case "EVENT" if old is None:
+            event = event_of(new)
+            _must_own(rest, event.customer)
+            return Journaled(
+                position=position, owner=rest.partition("#")[0], customer=event.customer, what=event
+            )
+        case "CELL":
+            return _cell_write(rest, position, old, new)
+        case "TOTAL":
+            return TotalChanged(old=None if old is None else total_of(old), new=total_of(new))
+        case "OUTBOX" if old is None:
+            return FactMade(fact=fact_of(rest, new))
+        case "CUSTOMER" if new["sk"] == "EFFECTIVE":
+            after = items.effective_of(new)
+            before = items.effective_of(old).entitlements if old is not None else {}
+            features = tuple(sorted({*before, *after.entitlements}))
+            return LimitsChanged(customer=after.customer, version=after.version, features=features)
+        case "PROBE" if old is None:
+            return ProbePassed(id=items.text(new, "sk"))
+    return None
+
+
+def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> Journaled:
+    """The journal entry of one write to a cell, if the record proves it. Raises Parked."""
+    owner, _, feature = rest.partition("#")
+    entry = json.loads(items.text(new, items.LAST))
+    before, after = items.cell_of(old), items.cell_of(new)
+    kind = entry["k"]
+    if kind == "use":
+        _must_own(f"{owner}#{feature}", entry["c"], entry["f"])
+        use = UseEntry(
+            id=entry["i"],
+            feature=entry["f"],
+            meter=entry["m"],
+            revision=after.revision,
+            time=int(entry["t"]),
+            amount=Decimal(entry["a"]),
+            dimensions=entry.get("d", {}),
+            windows=tuple(CountedWindow(*window) for window in entry["w"]),
+            traceparent=entry.get("tp"),
+        )
+        expected = {(window.ordinal, window.start): use.amount for window in use.windows}
+        why = disproved(before, after, expected, use.amount)
+        if why is None:
+            return Journaled(position=position, owner=owner, customer=entry["c"], what=use)
+    else:
+        expected = {(entry["o"], entry["s"]): Decimal(entry["a"])} if kind == "event" else {}
+        why = disproved(before, after, expected, Decimal(0))
+        if why is None:
+            named = keys.unescaped(feature) or feature
+            note = NoteEntry(kind=kind, feature=named, revision=after.revision, text=items.text(new, items.LAST))
+            return Journaled(position=position, owner=owner, customer=keys.unescaped(owner), what=note)
+    raise Parked(f"disproved: {why}")
+
+
+def _must_own(rest: str, *names: str) -> None:
+    """The item's own names must be those of its key: nothing is counted for one customer under another's."""
+    if rest.split("#")[: len(names)] != [keys.escaped(name) for name in names]:
+        raise Parked("key_mismatch")
+
+
+def _parked(reason: str, record: Mapping[str, Any], position: Position, owner: str) -> Journaled:
+    raw = json.dumps(record, separators=(",", ":"), default=str)[:PARKED_LENGTH_MAX]
+    entry = ParkedEntry(reason=reason, raw=raw)
+    return Journaled(position=position, owner=owner, customer=keys.unescaped(owner), what=entry)
+
+
+def _written_at(change: Mapping[str, Any]) -> Instant:
+    return int(float(change.get("ApproximateCreationDateTime", 0)) * SECOND)
+
+
+def image_of(image: Image) -> Item:
+    """An item from a stream record as Lambda writes it: binary values are base64 there, unlike in boto3."""
+    return {name: _value_of(typed) for name, typed in image.items()}
+
+
+def _value_of(typed: Mapping[str, Any]) -> Value:
+    ((kind, value),) = typed.items()
+    match kind:
+        case "S" | "BOOL":
+            found: Value = value
+            return found
+        case "N":
+            return Decimal(value)
+        case "B":
+            return base64.b64decode(value)
+        case "BS":
+            return frozenset(base64.b64decode(element) for element in value)
+        case "NULL":
+            return None
+    raise InvariantBroken(f"Tallygate never writes the type {kind}")

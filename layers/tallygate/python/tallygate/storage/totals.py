@@ -1,0 +1,133 @@
+"""The totals family: what each journal record adds, written to each target once.
+
+    TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
+                              end, value, by_event, upto, under (JSON: the limit as it stood), due_shard, due_at
+                              set by the closing of the window: closed, revision; it removes due_shard and due_at
+    USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
+
+`upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
+order from its cursor, so a target that has seen a number has seen all before it, and repeating changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.domain.facts import Total
+from tallygate.domain.fold import TotalChange, UsageChange
+from tallygate.errors import InvariantBroken
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Engine, Refused, Update
+from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Set, absent_or
+from tallygate.storage.journal import governed_from, governed_text
+from tallygate.store import UsageItem
+
+UPTO, VALUE, BY_EVENT, UNDER = "upto", "value", "by_event", "under"
+CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
+_AFTER_ALL_DIMENSIONS = "~"
+
+
+def quarter_name(quarter: int) -> str:
+    return f"q{quarter:02d}"
+
+
+@dataclass(slots=True)
+class Totals:
+    """Every method is one request, unless it says otherwise."""
+
+    engine: Engine
+
+    def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
+        """Add one record's part to a total, once. One request more where the window is new.
+
+        The window's closing falls due at its end. That is written with the first part only, for the closing takes it
+        away again, and a late part must not call for a second closing.
+        """
+        key = keys.total(customer, change.governed.feature, change.ordinal, change.start)
+        changes = _total_changes(customer, change, number)
+        outcome = self.engine.write(
+            Update(key=key, changes=changes, condition=Compare(UPTO, "<", number)), repeatable=True
+        )
+        if isinstance(outcome, Refused) and outcome.image is None:
+            due = (Set(DUE_SHARD, keys.shard_of(f"{key.pk}#{key.sk}")), Set(DUE_AT, change.end))
+            # Should another applier create it first, it has applied this very record: nobody begins with a later one.
+            self.engine.write(Update(key=key, changes=(*changes, *due), condition=Absent(UPTO)), repeatable=True)
+
+    def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
+        """Add one record's part to a usage item, once."""
+        sums: list[Change] = [Increase(quarter_name(q), amount) for q, amount in sorted(change.quarters.items())]
+        self.engine.write(
+            Update(
+                key=keys.usage(customer, change.meter, change.day, change.dimensions),
+                changes=(*sums, Set("day", change.day), Set("dims", change.dimensions), Set(UPTO, number)),
+                condition=absent_or(Compare(UPTO, "<", number)),
+            ),
+            repeatable=True,
+        )
+
+    def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterator[UsageItem]:
+        """A meter's usage on these days, in order of the days. As many requests as there are pages of 1 MB."""
+        position: str | None = first_day
+        while position is not None:
+            page = self.engine.query(
+                keys.usage_partition(customer, meter), after=position, until=f"{last_day}#{_AFTER_ALL_DIMENSIONS}"
+            )
+            yield from (usage_item_of(item) for item in page.items)
+            position = page.next_after
+
+
+def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Change, ...]:
+    governed = change.governed
+    about: dict[str, str | int] = {
+        "customer": customer,
+        "feature": governed.feature,
+        "meter": governed.meter,
+        "limit_name": governed.name,
+        "ordinal": change.ordinal,
+        "start": change.start,
+        "end": change.end,
+        UNDER: governed_text(governed),
+        UPTO: number,
+    }
+    return (
+        Increase(VALUE, change.value),
+        Increase(BY_EVENT, change.by_event),
+        *(Set(name, value) for name, value in about.items()),
+    )
+
+
+def total_of(item: Item) -> Total:
+    """The total that an item shows."""
+    return Total(
+        customer=items.text(item, "customer"),
+        ordinal=items.integer(item, "ordinal"),
+        start=items.integer(item, "start"),
+        end=items.integer(item, "end"),
+        value=_quantity(item, VALUE),
+        by_event=_quantity(item, BY_EVENT),
+        upto=items.integer(item, UPTO),
+        governed=governed_from(items.text(item, UNDER)),
+        closed=CLOSED in item,
+        revision=items.integer(item, REVISION, 0),
+    )
+
+
+def usage_item_of(item: Item) -> UsageItem:
+    """The usage that an item shows."""
+    quarters = {
+        int(name[1:]): value
+        for name, value in item.items()
+        if isinstance(value, Decimal) and name[0] == "q" and name[1:].isdigit()
+    }
+    dimensions: Mapping[str, str] = json.loads(items.text(item, "dims"))
+    return UsageItem(day=items.text(item, "day"), dimensions=dimensions, quarters=quarters)
+
+
+def _quantity(item: Item, name: str) -> Decimal:
+    value = item.get(name)
+    if not isinstance(value, Decimal):
+        raise InvariantBroken(f"attribute {name} must be a quantity")
+    return value
