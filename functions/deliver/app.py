@@ -1,10 +1,58 @@
-"""Placeholder: answers 501 until the function is written."""
+"""deliver: hands facts to webhooks and the event bus. A message asks for one attempt, the schedule for a sweep."""
 
-import json
+from __future__ import annotations
+
+import os
 from typing import Any
 
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from reports import tell_attempt, tell_failure, tell_sweep
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    problem = {"title": "Not implemented", "status": 501, "code": "not_implemented"}
-    headers = {"content-type": "application/problem+json"}
-    return {"statusCode": 501, "headers": headers, "body": json.dumps(problem)}
+from tallygate.clock import clock_of, real_time
+from tallygate.delivery import bus, queue
+from tallygate.delivery.courier import Courier
+from tallygate.delivery.webhook import Sender
+from tallygate.operations.deliver import deliver, sweep
+from tallygate.storage.deliveries import Deliveries
+from tallygate.storage.dynamo import DynamoEngine, client_config
+
+MILLISECONDS_KEPT = 5_000
+
+logger = Logger()
+metrics = Metrics()
+engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+clock = clock_of(os.environ, engine)
+store = Deliveries(engine)
+messages = queue.SqsQueue(boto3.client("sqs", config=queue.client_config()), os.environ["QUEUE_URL"])
+sender = Sender(allow_private=os.environ["ALLOW_PRIVATE_WEBHOOKS"] == "true")
+event_bus = bus.Bus(boto3.client("events", config=bus.client_config()), os.environ["BUS_NAME"])
+courier = Courier(sender=sender, bus=event_bus, wall=real_time)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    if "Records" in event:
+        failed = [record["messageId"] for record in event["Records"] if not done(record, context)]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    swept = sweep(
+        store,
+        messages,
+        now=clock.now(),
+        time_left=lambda: context.get_remaining_time_in_millis() > MILLISECONDS_KEPT,
+    )
+    tell_sweep(logger, metrics, swept)
+    return {"handed_over": len(swept.handed_over), "finished": swept.finished}
+
+
+def done(record: dict[str, Any], context: Any) -> bool:
+    """Whether the message is done with; one that is not comes again, and in the end to the dead-letter queue."""
+    claimant = f"{context.aws_request_id}.{record['messageId']}"
+    try:
+        message = queue.message_of(record["body"])
+        report = deliver(store, messages, courier.post, message, now=clock.now(), wall=real_time(), claimant=claimant)
+    except Exception:  # one message that fails must not take others of its batch with it
+        logger.exception("deliver", message=record["body"])
+        tell_failure(metrics)
+        return False
+    tell_attempt(logger, metrics, report)
+    return True

@@ -1,10 +1,53 @@
-"""Placeholder: answers 501 until the function is written."""
+"""reset: closes the periods that are over. The schedule calls it every minute, the test clock whenever it is moved."""
 
-import json
+from __future__ import annotations
+
+import os
 from typing import Any
 
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    problem = {"title": "Not implemented", "status": 501, "code": "not_implemented"}
-    headers = {"content-type": "application/problem+json"}
-    return {"statusCode": 501, "headers": headers, "body": json.dumps(problem)}
+from tallygate.clock import clock_of
+from tallygate.domain.instants import SECOND
+from tallygate.operations.reset import reset
+from tallygate.storage.closings import Closings
+from tallygate.storage.dynamo import DynamoEngine, client_config
+
+MILLISECONDS_KEPT = 5_000
+
+logger = Logger()
+metrics = Metrics()
+engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+clock = clock_of(os.environ, engine)
+store = Closings(engine)
+grace = int(os.environ["CLOSE_GRACE_SECONDS"]) * SECOND
+
+
+def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A total that fails keeps no other open; when all is done, a failure of ours is raised, so that it alarms."""
+    run = reset(
+        store,
+        now=clock.now(),
+        grace=grace,
+        time_left=lambda: context.get_remaining_time_in_millis() > MILLISECONDS_KEPT,
+    )
+    metrics.add_metric("PeriodsClosed", MetricUnit.Count, len(run.closed))
+    metrics.add_metric("ClosingsFailed", MetricUnit.Count, len(run.failures) + run.contended)
+    metrics.flush_metrics()
+    for failure in run.failures:
+        logger.error(
+            "not closed", total=failure.total.window_part, code=failure.error.code, detail=failure.error.detail
+        )
+    logger.info(
+        "reset",
+        closed=[[fact.id, fact.customer, fact.feature, (fact.traceparent or "")[3:35]] for fact in run.closed],
+        failed=len(run.failures),
+        contended=run.contended,
+        finished=run.finished,
+    )
+    broken = next((failure.error for failure in run.failures if not failure.error.retryable), None)
+    if broken is not None:
+        raise broken
+    return {"closed": len(run.closed), "finished": run.finished}

@@ -138,6 +138,15 @@ class Delivery:
         return f"{self.fact_id}#{self.endpoint}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What the queue carries: which delivery, and which of its attempts is asked for."""
+
+    fact: str
+    endpoint: str
+    attempt: int = 1
+
+
 def extended(history: tuple[Attempt, ...], line: Attempt, *, begun: int) -> tuple[Attempt, ...]:
     """The history with one more line, bounded. Of the `begun` attempts before it, those that were never recorded are
     named as interrupted."""

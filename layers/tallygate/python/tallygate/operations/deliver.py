@@ -24,6 +24,7 @@ from tallygate.domain.deliveries import (
     DeliveryStatus,
     Endpoint,
     EndpointStatus,
+    Message,
     Outcome,
     Verdict,
     extended,
@@ -35,15 +36,6 @@ from tallygate.store import DeliveryStore
 DUE_SHARDS = 16
 SWEPT_PER_SHARD_MAX = 50
 """So that one sweep ends in its time; what is left is the oldest of the next."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What the queue carries: which delivery, and which of its attempts is asked for."""
-
-    fact: str
-    endpoint: str
-    attempt: int = 1
 
 
 class Queue(Protocol):

@@ -1,0 +1,114 @@
+"""The closings family: totals whose windows are over, closed in one transaction with the fact that says so.
+
+    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision; due_shard and due_at go
+
+The transaction holds only over the value that the fact states, so nothing is counted between the look and the closing
+without being stated; what is counted later meets a closed total, and the reader of the stream restates it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tallygate.domain.closing import FIRST_REVISION
+from tallygate.domain.facts import Fact, Total
+from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Effective
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Cancelled, Engine, Key, Update
+from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Remove, Set
+from tallygate.storage.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
+from tallygate.storage.totals import CLOSED, DUE_AT, DUE_SHARD, REVISION, VALUE, total_of
+from tallygate.store import ClosedTotal, TotalName
+
+CLOSED_VALUE = "closed_value"
+_READ_AT_ONCE = 100
+
+
+class Closings:
+    """What reset, and the listing of closed periods, ask of storage. Every method is one request, unless it says so."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def due(self, shard: int, until: Instant, limit: int) -> tuple[TotalName, ...]:
+        """Totals in a shard whose windows ended by `until`, oldest first; not consistent: look at each again."""
+        return tuple(TotalName(key.pk, key.sk) for key in self._engine.due(str(shard), until, limit))
+
+    def total(self, name: TotalName) -> Total | None:
+        """The total as it stands, consistent."""
+        item = self._engine.get(_key(name))
+        return None if item is None else total_of(item)
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+        item = self._engine.get(keys.effective(customer))
+        return None if item is None else items.effective_of(item)
+
+    def sequence(self, customer: str, feature: str) -> int:
+        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
+        return items.integer(self._engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
+
+    def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
+        """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
+
+        False: nothing was written, because the total has changed or been closed, or another fact took the place.
+        """
+        closing = Update(
+            key=_key(name),
+            changes=(
+                Set(CLOSED, fact.time),
+                Set(CLOSED_VALUE, total.value),
+                Set(REVISION, FIRST_REVISION),
+                Remove(DUE_SHARD),
+                Remove(DUE_AT),
+            ),
+            condition=All((Absent(CLOSED), Compare(VALUE, "=", total.value))),
+        )
+        outcome = self._engine.transact((closing, put_fact(fact), next_in_feed(fact)), repeatable=True)
+        if not isinstance(outcome, Cancelled):
+            return True
+        # Repeated after an unknown outcome, the transaction is refused by what it did itself the first time.
+        kept = outcome.images[1]
+        return kept is not None and fact_of(fact.id, kept) == fact
+
+    def look_again(self, name: TotalName, *, at: Instant | None) -> None:
+        """Move when the total is due, or (None) take it out of the index. Repeating it changes nothing."""
+        changes = (Remove(DUE_SHARD), Remove(DUE_AT)) if at is None else (Set(DUE_AT, at),)
+        self._engine.write(Update(key=_key(name), changes=changes, condition=Present(DUE_SHARD)), repeatable=True)
+
+    def closed(
+        self, customer: str, feature: str | None, *, after: str | None, limit: int
+    ) -> tuple[tuple[ClosedTotal, ...], str | None]:
+        """Closed totals of a customer (and feature) in order of feature, limit and time, and where to go on. As many
+        requests as it takes to pass over those that are open, of which there are few."""
+        prefix = "" if feature is None else f"{keys.escaped(feature)}#"
+        found: list[ClosedTotal] = []
+        while True:
+            page = self._engine.query(
+                keys.total_partition(customer), prefix=prefix, after=after, limit=_READ_AT_ONCE, consistent=True
+            )
+            for item in page.items:
+                if CLOSED not in item:
+                    continue
+                if len(found) == limit:
+                    return tuple(found), found[-1].position
+                found.append(_closed_total(item))
+            after = page.next_after
+            if after is None:
+                return tuple(found), None
+
+
+def _key(name: TotalName) -> Key:
+    return Key(name.customer_part, name.window_part)
+
+
+def _closed_total(item: Item) -> ClosedTotal:
+    value = item.get(CLOSED_VALUE)
+    assert isinstance(value, Decimal), "the closing states a value"
+    return ClosedTotal(
+        position=items.text(item, "sk"),
+        total=total_of(item),
+        closed_at=items.integer(item, CLOSED),
+        closed_value=value,
+    )
