@@ -74,9 +74,9 @@ check: venv $(STAMPS)/sam ## format, lint, types, template, import direction
 	@.venv/bin/pytest -q tests/template/test_direction.py tests/template/test_locks.py
 
 bench: venv dynoxide ## requests, write units, CPU and wall time per operation
-	@$(RUN) bench
+	@PYTHONPATH=layers/tallygate/python $(RUN) bench
 
-RUNTIME := $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+RUNTIME = $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 deploy: venv $(STAMPS)/sam ## build for AWS and deploy to the account of your AWS credentials (asks first)
 	@PATH="$(CURDIR)/.local/sam/bin:$$PATH" TALLYGATE_RUNTIME=$(RUNTIME) TALLYGATE_UV=$(CURDIR)/$(UV) \
 		.local/sam/bin/sam build --parameter-overrides Runtime=$(RUNTIME)

@@ -1,4 +1,6 @@
-"""`make bench`: what each operation costs. Requests and units are exact, time is a ratio to a bare call in the same run.
+"""`make bench`: what each operation costs.
+
+Requests and units are exact; time is a ratio to a bare call in the same run.
 
 The bare call is one `update_item` of boto3 that adds 1 to a counter, on the same engine, interleaved with what is
 measured, so that a machine that slows down slows both. CPU is this process's own (the client's side); the engine runs
@@ -191,7 +193,8 @@ def main() -> None:
     options = parser.parse_args()
     rows = measure(options.runs)
     print(
-        f"{'operation':<38} {'requests':<36} {'WU':>4} {'RU':>4} {'CPU ms':>7} {'× bare':>7} {'wall ms':>8} {'× bare':>7}"
+        f"{'operation':<38} {'requests':<36} {'WU':>4} {'RU':>4} {'CPU ms':>7} {'× bare':>7}"
+        f" {'wall ms':>8} {'× bare':>7}"
     )
     for row in rows:
         asked = ", ".join(f"{count} {name}" for name, count in row.requests.items())
