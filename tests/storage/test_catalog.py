@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tallygate.control_store import CatalogMoved, PlansTaken, Replaced
 from tallygate.domain.catalog import Catalog, Change, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, changes
 from tallygate.domain.limits import Tier
 from tallygate.domain.meters import Filter, Meter
 from tallygate.storage import keys
 from tallygate.storage.catalog import Catalogs, mark_in_use
 from tallygate.storage.engine import Engine, Refused
-from tallygate.store import CatalogMoved, PlansTaken, Replaced
 
 NOW = 1_700_000_000_000
 METER = Meter(

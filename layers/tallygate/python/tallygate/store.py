@@ -12,9 +12,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
-from tallygate.domain.catalog import Catalog, Change, PlanId
 from tallygate.domain.cells import Cell, Terms
-from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint
+from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
 from tallygate.domain.entries import Entry
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Total
@@ -222,44 +221,6 @@ class ClosingStore(Protocol):
         """Closed totals of a customer (and feature) in order of feature, limit and time, and where to go on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCatalog:
-    """The catalog at one version (0: nothing was ever declared), and the plans that customers have had."""
-
-    version: int
-    catalog: Catalog
-    in_use: frozenset[PlanId]
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """The catalog was changed; it has this version now."""
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogMoved:
-    """Nothing was changed: the catalog has another version than the one that was seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlansTaken:
-    """Nothing was changed: these plans came to be in use meanwhile."""
-
-    plans: tuple[PlanId, ...]
-
-
-class CatalogStore(Protocol):
-    """The catalog, read and replaced as a whole."""
-
-    def read(self) -> StoredCatalog:
-        """The whole catalog, consistent and of one version. Raises Contended where it changes all the time."""
-
-    def replace(self, changes: tuple[Change, ...], seen: int, now: Instant) -> Replaced | CatalogMoved | PlansTaken:
-        """Make the changes to the version that was seen, all or none, in one transaction."""
-
-
 class EventStore(Protocol):
     """Events, each stored once."""
 
@@ -348,7 +309,7 @@ class OutboxStore(Protocol):
         """Every endpoint, consistent."""
 
     def begin_delivery(self, fact_id: str, endpoint: str, now: Instant) -> bool:
-        """Begin a delivery, once. Whether its first attempt is still to be asked for (a crash may have come between)."""
+        """Begin a delivery, once. Whether its first attempt is still to be asked for: a crash may have come between."""
 
     def passed(self, probe: str, now: Instant) -> None:
         """Let the probe say when the fold came past it."""
@@ -357,8 +318,8 @@ class OutboxStore(Protocol):
 class AttemptQueue(Protocol):
     """Where deliveries wait for their attempts."""
 
-    def send(self, deliveries: Iterable[tuple[str, str]]) -> None:
-        """Ask for an attempt at each (fact, endpoint). At least once: asking twice does no harm."""
+    def send(self, message: Message) -> None:
+        """Ask for an attempt. At least once: asking twice does no harm. Raises StoreUnavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

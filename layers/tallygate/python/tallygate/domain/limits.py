@@ -97,7 +97,11 @@ class Entitlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
-    """All that admission and the fold must know of one customer. `version` grows by one with every change."""
+    """All that admission and the fold must know of one customer. `version` grows by one with every change.
+
+    `ordinals` and `retired` only grow: the ordinal of every limit window that the customer has ever had, and the
+    schedule that each quota had when it was last in force, so that one that comes back goes on where it was.
+    """
 
     customer: str
     version: int
@@ -108,3 +112,4 @@ class Effective:
     stripe_customer_id: str | None = None
     entitlements: Mapping[str, Entitlement] = field(default_factory=dict)
     ordinals: Mapping[str, int] = field(default_factory=dict)
+    retired: Mapping[int, Schedule] = field(default_factory=dict)

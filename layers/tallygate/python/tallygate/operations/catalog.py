@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tallygate.control_store import CatalogMoved, CatalogStore, PlansTaken, Replaced, StoredCatalog
 from tallygate.domain.catalog import Catalog, Change, changes, forbidden, in_use_error
 from tallygate.domain.instants import Instant
 from tallygate.domain.versions import Expected, require
 from tallygate.errors import Conflict, Contended, FieldError, InvalidRequest
-from tallygate.store import CatalogMoved, CatalogStore, PlansTaken, Replaced, StoredCatalog
 
 TRIES_MAX = 3
 CHANGES_MAX = 99

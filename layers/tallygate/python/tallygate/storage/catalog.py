@@ -14,6 +14,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from tallygate.control_store import CatalogMoved, PlansTaken, Replaced, StoredCatalog
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, PlanId
 from tallygate.domain.instants import Instant
@@ -22,7 +23,6 @@ from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.engine import TRANSACTION_WRITES_MAX, Committed, Delete, Engine, Key, Put, Update, Write
 from tallygate.storage.expressions import Absent, Compare, Condition, Item, Present, Set
-from tallygate.store import CatalogMoved, PlansTaken, Replaced, StoredCatalog
 
 CHANGES_MAX = TRANSACTION_WRITES_MAX - 1
 """The rest of the transaction is HEAD."""

@@ -123,6 +123,7 @@ def effective_document(effective: Effective) -> str:
             "subscribed": effective.subscribed,
             "stripe_customer_id": effective.stripe_customer_id,
             "ordinals": dict(effective.ordinals),
+            "retired": [[ordinal, _schedule_document(s)] for ordinal, s in sorted(effective.retired.items())],
             "entitlements": [_entitlement_document(e) for e in effective.entitlements.values()],
         }
     )
@@ -140,6 +141,7 @@ def effective_of(item: Item) -> Effective:
         subscribed=doc["subscribed"],
         stripe_customer_id=doc["stripe_customer_id"],
         ordinals=doc["ordinals"],
+        retired={ordinal: _schedule_of(segments) for ordinal, segments in doc["retired"]},
         entitlements={e["feature"]: _entitlement_of(e) for e in doc["entitlements"]},
     )
 
@@ -162,7 +164,7 @@ def _limit_document(limit: Limit) -> dict[str, Any]:
             {
                 "ordinal": quota.ordinal,
                 "limit": _plain_or_none(quota.limit),
-                "schedule": [[s.every, s.zone, s.since] for s in quota.schedule.segments],
+                "schedule": _schedule_document(quota.schedule),
             }
             for quota in limit.quotas
         ],
@@ -190,7 +192,7 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
             Quota(
                 ordinal=quota["ordinal"],
                 limit=_decimal_or_none(quota["limit"]),
-                schedule=Schedule(tuple(Segment(*segment) for segment in quota["schedule"])),
+                schedule=_schedule_of(quota["schedule"]),
             )
             for quota in doc["quotas"]
         ),
@@ -199,6 +201,14 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
             for r in doc["rates"]
         ),
     )
+
+
+def _schedule_document(schedule: Schedule) -> list[Any]:
+    return [[segment.every, segment.zone, segment.since] for segment in schedule.segments]
+
+
+def _schedule_of(document: list[Any]) -> Schedule:
+    return Schedule(tuple(Segment(*segment) for segment in document))
 
 
 def _plain_or_none(quantity: Decimal | None) -> str | None:

@@ -1,0 +1,152 @@
+"""Compiling the limits in force: a plan's version, the customer's zone and what was in force before, into one value.
+
+    previous ──ordinals, schedules──┐
+    plan, catalog ──limits──────────┼──> Effective
+    zone, now ──────────────────────┘
+
+A window keeps its ordinal, and with it what was used, for as long as feature, limit name and window stay the same,
+whatever plan they come from: a change of plan refills nothing. The window of a quota is its period (`quota/month`),
+that of a rate the length of its sub-windows (`rate/60000`), because a counter of other sub-windows would be misread.
+An ordinal is never given to another window. A change of zone acts from the end of the window that holds `now`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tallygate.domain.catalog import PER, Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.instants import DAY, Instant
+from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate
+from tallygate.domain.periods import Schedule, Segment, calendar, changed_zone
+
+UNLIMITED = QuotaTerms(limit=None, every="month")
+"""An entitlement with rates only is counted all the same, by the calendar month."""
+SEGMENTS_KEPT = 400 * DAY
+"""A zone that was left so long ago decides no window that anybody asks for."""
+_SEPARATOR = "\n"
+
+
+def compile_effective(
+    *,
+    customer: str,
+    previous: Effective | None,
+    zone: str,
+    plan: Plan | None,
+    catalog: Catalog,
+    stripe_customer_id: str | None = None,
+    now: Instant,
+) -> Effective:
+    """The limits in force under a plan (None: no active subscription); the previous value itself where nothing changes.
+
+    The plan comes from the catalog, and so do the meters of its features.
+    """
+    allotted = _Allotted.of(previous)
+    entitlements: dict[str, Entitlement] = {}
+    for entitled in plan.entitlements if plan is not None else ():
+        assert plan is not None
+        entitlements[entitled.feature] = _entitlement(plan, entitled.feature, catalog, allotted, zone, now)
+    in_force = {quota.ordinal for e in entitlements.values() for limit in e.limits for quota in limit.quotas}
+    compiled = Effective(
+        customer=customer,
+        version=previous.version if previous is not None else 1,
+        timezone=zone,
+        plan=plan.key if plan is not None else None,
+        plan_version=plan.version if plan is not None else None,
+        subscribed=plan is not None,
+        stripe_customer_id=stripe_customer_id,
+        entitlements=entitlements,
+        ordinals=allotted.ordinals,
+        retired={ordinal: held for ordinal, held in allotted.schedules.items() if ordinal not in in_force},
+    )
+    if previous is None or compiled == previous:
+        return compiled
+    return replace(compiled, version=previous.version + 1)
+
+
+def features_ever_entitled(effective: Effective) -> tuple[str, ...]:
+    """Every feature whose limits the customer has or had: whose cells a change of the limits may concern."""
+    return tuple(sorted({name.split(_SEPARATOR)[0] for name in effective.ordinals}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Allotted:
+    """Ordinals by window name and schedules by ordinal, growing while a value is compiled."""
+
+    ordinals: dict[str, int]
+    schedules: dict[int, Schedule]
+
+    @staticmethod
+    def of(previous: Effective | None) -> _Allotted:
+        if previous is None:
+            return _Allotted({}, {})
+        schedules = dict(previous.retired)
+        for entitlement in previous.entitlements.values():
+            for limit in entitlement.limits:
+                schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+        return _Allotted(dict(previous.ordinals), schedules)
+
+    def ordinal(self, feature: str, name: str, window: str) -> int:
+        parts = (feature, name, window)
+        assert not any(_SEPARATOR in part for part in parts), "no name has control characters"
+        return self.ordinals.setdefault(_SEPARATOR.join(parts), max(self.ordinals.values(), default=0) + 1)
+
+
+def _entitlement(
+    plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted, zone: str, now: Instant
+) -> Entitlement:
+    declared = catalog.feature(feature)
+    assert declared is not None, "a catalog is whole"
+    own, *further = plan.limits_of(feature)
+    if not own.quotas:
+        own = replace(own, quotas=(UNLIMITED,))
+    return Entitlement(
+        feature=feature,
+        meter=declared.meter,
+        limits=tuple(_limit(limit, allotted, zone, now) for limit in (own, *further)),
+        upgrade_to=plan.upgrade_to,
+        upgrade_limit=_limit_after_upgrade(plan, own, catalog),
+    )
+
+
+def _limit(declared: PlanLimit, allotted: _Allotted, zone: str, now: Instant) -> Limit:
+    return Limit(
+        name=declared.name,
+        quotas=tuple(_quota(declared, quota, allotted, zone, now) for quota in declared.quotas),
+        rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
+        tiers=declared.tiers,
+    )
+
+
+def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, zone: str, now: Instant) -> Quota:
+    ordinal = allotted.ordinal(declared.feature, declared.name, f"quota/{quota.every}")
+    wanted = zone if quota.zone is None else quota.zone
+    held = allotted.schedules.get(ordinal)
+    schedule = calendar(quota.every, wanted) if held is None else recent(changed_zone(held, wanted, now), now)
+    allotted.schedules[ordinal] = schedule
+    return Quota(ordinal=ordinal, limit=quota.limit, schedule=schedule)
+
+
+def _rate(declared: PlanLimit, rate: RateTerms, allotted: _Allotted) -> Rate:
+    ordinal = allotted.ordinal(declared.feature, declared.name, f"rate/{rate.width}")
+    return Rate(ordinal=ordinal, limit=rate.limit, per=PER[rate.per], burst=rate.burst)
+
+
+def _limit_after_upgrade(plan: Plan, own: PlanLimit, catalog: Catalog) -> Decimal | None:
+    """What the newest version of the next plan allows in the same period; None: unlimited, or unknown."""
+    better = catalog.plan(plan.upgrade_to) if plan.upgrade_to is not None else None
+    for limit in better.entitlements if better is not None else ():
+        for quota in limit.quotas:
+            if limit.feature == own.feature and quota.every == own.quotas[0].every:
+                return quota.limit
+    return None
+
+
+def recent(schedule: Schedule, now: Instant) -> Schedule:
+    """The schedule without the segments that were left SEGMENTS_KEPT ago, so that it is bounded."""
+    cut = now - SEGMENTS_KEPT
+    over = [index for index, s in enumerate(schedule.segments) if s.since is not None and s.since <= cut]
+    if not over:
+        return schedule
+    first = schedule.segments[over[-1]]
+    return Schedule((Segment(first.every, first.zone), *schedule.segments[over[-1] + 1 :]))

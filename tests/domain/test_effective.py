@@ -1,0 +1,215 @@
+"""Compiling the limits in force: windows keep their ordinals and what was used, and time never runs twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.effective import SEGMENTS_KEPT, compile_effective, features_ever_entitled, recent
+from tallygate.domain.instants import DAY, of_datetime
+from tallygate.domain.limits import Effective
+from tallygate.domain.periods import Schedule, Segment, window_at
+from tallygate.storage.expressions import Item
+from tallygate.storage.items import effective_document, effective_of
+
+NOW = of_datetime(datetime(2026, 1, 31, 12, tzinfo=UTC))
+FEATURES = ("f", "g")
+ZONES = ("UTC", "Asia/Tokyo", "America/St_Johns", "Pacific/Kiritimati")
+CATALOG = Catalog(features=tuple(Feature(key=key, meter=f"{key}-meter") for key in FEATURES))
+
+
+def limit(feature: str, *windows: QuotaTerms | RateTerms, name: str | None = None) -> PlanLimit:
+    return PlanLimit(
+        name=name or feature,
+        feature=feature,
+        quotas=tuple(window for window in windows if isinstance(window, QuotaTerms)),
+        rates=tuple(window for window in windows if isinstance(window, RateTerms)),
+    )
+
+
+def month(amount: int | None, zone: str | None = None) -> QuotaTerms:
+    return QuotaTerms(limit=None if amount is None else Decimal(amount), every="month", zone=zone)
+
+
+def rate(amount: int, per: str = "minute", burst: int | None = None) -> RateTerms:
+    return RateTerms(limit=Decimal(amount), per=per, burst=Decimal(burst or amount))
+
+
+def compiled(
+    plan: Plan | None,
+    previous: Effective | None = None,
+    *,
+    zone: str = "UTC",
+    now: int = NOW,
+    catalog: Catalog = CATALOG,
+) -> Effective:
+    return compile_effective(customer="acme", previous=previous, zone=zone, plan=plan, catalog=catalog, now=now)
+
+
+def ordinals(effective: Effective) -> dict[int, tuple[str, str, str]]:
+    """Every ordinal in force and the window that it stands for."""
+    found: dict[int, tuple[str, str, str]] = {}
+    for entitlement in effective.entitlements.values():
+        for held in entitlement.limits:
+            for quota in held.quotas:
+                found[quota.ordinal] = (entitlement.feature, held.name, quota.schedule.current.every)
+            for each in held.rates:
+                found[each.ordinal] = (entitlement.feature, held.name, str(each.width))
+    return found
+
+
+BASIC = Plan(key="basic", version=1, entitlements=(limit("f", month(10), rate(5)),))
+PRO = Plan(
+    key="pro",
+    version=1,
+    entitlements=(limit("f", month(100), rate(50)), limit("g", rate(7))),
+    limits=(limit("f", rate(50, burst=100), QuotaTerms(limit=Decimal(9), every="day"), name="extra"),),
+)
+
+
+def test_a_change_of_plan_keeps_what_was_used() -> None:
+    basic = compiled(BASIC)
+    pro = compiled(PRO, basic)
+    assert pro.version == basic.version + 1
+    assert pro.entitlements["f"].quota.ordinal == basic.entitlements["f"].quota.ordinal
+    assert pro.entitlements["f"].quota.limit == 100
+    assert pro.entitlements["f"].limits[0].rates[0].ordinal == basic.entitlements["f"].limits[0].rates[0].ordinal
+    assert compiled(BASIC, pro).entitlements == basic.entitlements
+
+
+def test_a_rate_with_other_sub_windows_is_another_counter() -> None:
+    slow = compiled(Plan(key="p", version=1, entitlements=(limit("f", month(1), rate(60, burst=60)),)))
+    bursty = compiled(Plan(key="p", version=2, entitlements=(limit("f", month(1), rate(60, burst=30)),)), slow)
+    assert slow.entitlements["f"].limits[0].rates[0].ordinal != bursty.entitlements["f"].limits[0].rates[0].ordinal
+
+
+def test_an_entitlement_with_rates_only_is_counted_by_the_month() -> None:
+    quota = compiled(PRO).entitlements["g"].quota
+    assert (quota.limit, quota.schedule.current.every) == (None, "month")
+
+
+def test_nothing_changes_the_version_but_a_change() -> None:
+    first = compiled(BASIC)
+    assert compiled(BASIC, first) == first
+    assert compiled(BASIC, first, now=NOW + 40 * DAY) == first
+    assert compiled(replace(BASIC, version=2), first).version == 2
+
+
+def test_no_plan_entitles_to_nothing_and_a_plan_that_returns_finds_its_counters() -> None:
+    first = compiled(PRO)
+    ended = compiled(None, first)
+    assert (ended.subscribed, ended.entitlements, ended.plan) == (False, {}, None)
+    assert features_ever_entitled(ended) == ("f", "g")
+    again = compiled(PRO, ended)
+    assert again.entitlements == first.entitlements
+
+
+def test_a_zone_acts_from_the_end_of_the_window_also_after_a_pause() -> None:
+    """Leaving and coming back with another zone neither refills the month nor counts it twice."""
+    first = compiled(BASIC, zone="America/St_Johns")
+    window = window_at(first.entitlements["f"].quota.schedule, NOW)
+    paused = compiled(None, first, zone="Asia/Tokyo")
+    again = compiled(BASIC, paused, zone="Asia/Tokyo")
+    assert window_at(again.entitlements["f"].quota.schedule, NOW) == window
+    following = window_at(again.entitlements["f"].quota.schedule, window.end)
+    assert following.start == window.end
+    assert again.timezone == "Asia/Tokyo"
+
+
+def test_a_quota_with_a_zone_of_its_own_ignores_the_customers() -> None:
+    plan = Plan(key="p", version=1, entitlements=(limit("f", month(1, zone="Asia/Tokyo")),))
+    effective = compiled(plan, zone="America/St_Johns")
+    assert effective.entitlements["f"].quota.schedule.current.zone == "Asia/Tokyo"
+
+
+def test_the_next_plans_limit_is_told_for_the_same_feature_and_period() -> None:
+    catalog = replace(CATALOG, plans=(PRO, replace(PRO, version=2, entitlements=(limit("f", month(500)),))))
+    plan = replace(BASIC, upgrade_to="pro")
+    entitlement = compiled(plan, catalog=catalog).entitlements["f"]
+    assert (entitlement.upgrade_to, entitlement.upgrade_limit) == ("pro", 500)
+
+
+def test_segments_that_were_left_long_ago_are_forgotten() -> None:
+    starts = [NOW - SEGMENTS_KEPT - n * 30 * DAY for n in range(30, 0, -1)]
+    schedule = Schedule((Segment("month", "UTC"), *(Segment("month", "Asia/Tokyo", start) for start in starts)))
+    kept = recent(schedule, NOW)
+    assert kept.segments == (Segment("month", "Asia/Tokyo"),)
+    assert window_at(kept, NOW) == window_at(schedule, NOW)
+
+
+windows = st.one_of(
+    st.builds(month, st.none() | st.integers(0, 9), st.none() | st.sampled_from(ZONES)),
+    st.builds(lambda n: QuotaTerms(limit=Decimal(n), every="day"), st.integers(0, 9)),
+    st.builds(rate, st.integers(1, 99), st.sampled_from(["second", "minute"])),
+)
+
+
+def _kind(window: QuotaTerms | RateTerms) -> object:
+    return window.every if isinstance(window, QuotaTerms) else window.width
+
+
+def limits_of(feature: str) -> st.SearchStrategy[PlanLimit]:
+    listed = st.lists(windows, min_size=1, max_size=3, unique_by=_kind)
+    return listed.map(lambda found: limit(feature, *found))
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    features = draw(st.lists(st.sampled_from(FEATURES), unique=True))
+    further = [
+        replace(draw(limits_of(feature)), name=draw(st.sampled_from(["a", "b"])))
+        for feature in features
+        if draw(st.booleans())
+    ]
+    return Plan(
+        key="p",
+        version=draw(st.integers(1, 3)),
+        entitlements=tuple(draw(limits_of(feature)) for feature in features),
+        limits=tuple(further),
+    )
+
+
+steps = st.lists(
+    st.tuples(st.none() | plans(), st.sampled_from(ZONES), st.integers(0, 90 * DAY)), min_size=1, max_size=8
+)
+
+
+@given(steps)
+def test_whatever_the_changes_an_ordinal_names_one_window_for_ever_and_its_time_has_no_gap(
+    history: list[tuple[Plan | None, str, int]],
+) -> None:
+    previous: Effective | None = None
+    meaning: dict[int, tuple[str, str, str]] = {}
+    at = NOW
+    for plan, zone, later in history:
+        at += later
+        effective = compiled(plan, previous, zone=zone, now=at)
+        for ordinal, name in ordinals(effective).items():
+            assert meaning.setdefault(ordinal, name) == name
+        for ordinal, held in _schedules(previous).items():
+            now_held = _schedules(effective)[ordinal]
+            assert window_at(now_held, at) == window_at(held, at), "the window that was begun goes on"
+        for schedule in _schedules(effective).values():
+            window = window_at(schedule, at)
+            assert window_at(schedule, window.end).start == window.end
+        if previous is not None:
+            assert effective == previous or effective.version == previous.version + 1
+            assert set(previous.ordinals.items()) <= set(effective.ordinals.items())
+        item: Item = {"version": effective.version, "doc": effective_document(effective)}
+        assert effective_of(item) == effective
+        previous = effective
+
+
+def _schedules(effective: Effective | None) -> dict[int, Schedule]:
+    if effective is None:
+        return {}
+    found = dict(effective.retired)
+    for entitlement in effective.entitlements.values():
+        for held in entitlement.limits:
+            found |= {quota.ordinal: quota.schedule for quota in held.quotas}
+    return found
