@@ -68,7 +68,7 @@ def run(layout: Layout, *, with_tour: bool, quiet: bool) -> int:
             try:
                 say(f"ready: {stack.handle.api_url}")
                 if with_tour:
-                    tour.walk(stack.handle, layout)
+                    walk(stack.handle, layout)
                 if not quiet:
                     print(invitation(stack.handle), flush=True)
                 while stack.process.poll() is None:
@@ -82,6 +82,16 @@ def run(layout: Layout, *, with_tour: bool, quiet: bool) -> int:
     except KeyboardInterrupt:
         say("stopped; the state is kept for the next `make run`")
         return 0
+
+
+def walk(handle: Handle, layout: Layout) -> bool:
+    """The tour. Where it fails the stack goes on, for whoever wants to see why."""
+    try:
+        tour.walk(handle, layout)
+    except StackError as error:
+        print(f"\nThe tour ends here: {error}\nThe functions' logs are in {layout.emulator_log}", file=sys.stderr)
+        return False
+    return True
 
 
 def interrupt(*_: object) -> None:
@@ -113,10 +123,11 @@ def run_detached(layout: Layout, *, with_tour: bool) -> int:
                 return child.returncode or 1
             time.sleep(POLL_INTERVAL_S)
         print(log.read(), end="", flush=True)
+    shown = True
     if with_tour:
-        tour.walk(handle, layout)
+        shown = walk(handle, layout)
     print(invitation(handle))
-    return 0
+    return 0 if shown else 1
 
 
 def stop(layout: Layout, *, quiet: bool) -> int:

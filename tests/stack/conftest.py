@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
@@ -17,22 +15,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.stack)
 
 
-def run(layout: Layout) -> AbstractContextManager[Running]:
-    """A stack of this layout for the length of a block; its progress is captured like any output of a test."""
-    return running(layout, say=print, announce=print)
-
-
 @pytest.fixture(scope="session")
 def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """A folder of its own on a free port, so that a stack that somebody works with is not disturbed."""
     if not (MINISTACK_PYTHON.exists() and SAM.exists()):
         pytest.fail("The emulator and the SAM CLI are not installed: run `make tools` once.")
-    folder: Path = tmp_path_factory.mktemp("stack")
-    return Layout(folder=folder, port=free_port())
+    return Layout(folder=tmp_path_factory.mktemp("stack"), port=free_port())
 
 
 @pytest.fixture(scope="session")
 def stack(layout: Layout) -> Iterator[Running]:
     """The deployed stack, ready to be used; drained and stopped at the end."""
-    with run(layout) as deployed:
+    with running(layout, say=print, announce=print) as deployed:
         yield deployed

@@ -1,0 +1,87 @@
+"""The public API of a running stack, spoken as any client would speak it: for the tour and the demo."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from local.layout import StackError
+from local.lifecycle import Handle
+
+WAIT_S = 30
+POLL_INTERVAL_S = 0.2
+SHOWN_CHARACTERS = 432
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The deployed API with the manage key."""
+
+    handle: Handle
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Json]:
+        headers = {"authorization": f"Bearer {self.handle.manage_key}"}
+        return request(method, self.handle.api_url + path, body, headers)
+
+    def call(self, method: str, path: str, body: Any = None, *, shown: Callable[[Json], Json] | None = None) -> Json:
+        """Ask, print the request with its answer, and insist on success."""
+        print(f"-> {method} {path}" + (f"\n   {compact(body)}" if body is not None else ""))
+        status, answer = self.ask(method, path, body)
+        show_answer(status, shown(answer) if shown and status == 200 else answer)
+        if status >= 300:
+            raise StackError(f"{method} {path} answered {status}")
+        return answer
+
+    def publish(self, plan: str, ours: Json) -> None:
+        """Put a catalog, unless its plan is there already; what somebody else has put stays."""
+        status, known = self.ask("GET", "/v1/catalog")
+        parts = ("meters", "features", "plans")
+        theirs = {part: known.get(part, []) if status == 200 else [] for part in parts}
+        if plan in {entry["key"] for entry in theirs["plans"]}:
+            self.call("GET", "/v1/catalog")
+            return
+        for part in parts:
+            taken = {entry["key"] for entry in ours[part]}
+            theirs[part] = [entry for entry in theirs[part] if entry["key"] not in taken] + ours[part]
+        self.call("PUT", "/v1/catalog", theirs)
+
+
+def request(method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[int, Json]:
+    """One HTTP exchange in JSON: the status, and the answer as it was."""
+    content = None if body is None else json.dumps(body).encode()
+    question = urllib.request.Request(url, content, headers | {"content-type": "application/json"}, method=method)
+    try:
+        with urllib.request.urlopen(question, timeout=WAIT_S) as answer:
+            status, content = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            status, content = error.code, error.read()
+    try:
+        return status, json.loads(content or b"{}")
+    except ValueError:
+        return status, {"body": content.decode(errors="replace")}
+
+
+def await_that(ask: Callable[[], Json], holds: Callable[[Json], bool], what: str) -> Json:
+    """Ask until the answer holds; StackError when it never does."""
+    deadline = time.monotonic() + WAIT_S
+    while not holds(answer := ask()):
+        if time.monotonic() > deadline:
+            raise StackError(f"Waited {WAIT_S} s in vain: {what}. The last answer: {compact(answer)}")
+        time.sleep(POLL_INTERVAL_S)
+    return answer
+
+
+def show_answer(status: int, answer: Any) -> None:
+    print(f"<- {status} {compact(answer)}", flush=True)
+
+
+def compact(value: Any) -> str:
+    """JSON on a line, cut where nobody reads on."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} …"
