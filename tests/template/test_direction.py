@@ -15,14 +15,16 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAYER = REPOSITORY / "layers" / "tallygate" / "python"
 
+# The Store's protocols.
+STORES = {"store", "control_store"}
 # Per part: the parts of the layer that it may import, and the third parties.
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "domain": ({"domain", "errors"}, set()),
     "contracts": ({"contracts", "domain", "errors"}, {"pydantic", "pydantic_core"}),
-    "store": ({"domain", "errors"}, set()),
-    "operations": ({"operations", "domain", "store", "errors"}, set()),
-    "storage": ({"storage", "domain", "store", "errors"}, {"boto3", "botocore"}),
+    **{store: ({"domain", "errors"} | STORES, set()) for store in STORES},
+    "operations": ({"operations", "domain", "errors"} | STORES, set()),
+    "storage": ({"storage", "domain", "errors"} | STORES, {"boto3", "botocore"}),
     "delivery": ({"delivery", "domain", "errors"}, {"boto3", "botocore"}),
     # The shell of the functions, which app.py puts together.
     "http": ({"domain", "errors"}, set()),
