@@ -15,9 +15,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-STANDARD = "standard"
-STRIPE = "stripe"
-SCHEMES = (STANDARD, STRIPE)
+from tallygate.domain.deliveries import STANDARD, STRIPE
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the published prefix of such secrets, not one
 SECRET_BYTES_MIN = 24

@@ -19,6 +19,11 @@ from tallygate.domain.instants import MINUTE, Instant
 BUS = "BUS"
 """The endpoint that stands for the event bus; it has no item, no secret and cannot be disabled."""
 
+STANDARD = "standard"
+STRIPE = "stripe"
+SCHEMES = (STANDARD, STRIPE)
+"""How an endpoint wants its webhooks signed: as Standard Webhooks, or as Stripe signs its own."""
+
 FACT_TYPES = (
     "usage.threshold_crossed",
     "usage.threshold_recovered",

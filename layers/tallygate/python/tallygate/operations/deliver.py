@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from tallygate.delivery import timetable
+from tallygate.domain import timetable
 from tallygate.domain.deliveries import (
     BUS,
     REMARK,

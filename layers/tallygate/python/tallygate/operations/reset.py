@@ -14,17 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tallygate.domain.closing import (
-    FIRST_REVISION,
-    PERIOD_CLOSED,
-    billed_to,
-    may_close,
-    statement,
-    trace_of,
-    zone_of,
-)
-from tallygate.domain.facts import Fact, Total, fact_id
+from tallygate.domain.closing import FIRST_REVISION, PERIOD_CLOSED, closing_id, may_close, trace_of
+from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import HOUR, MINUTE, Instant
+from tallygate.domain.statements import billed_to, statement, zone_of
 from tallygate.errors import TallygateError
 from tallygate.store import ClosingStore, TotalName
 
@@ -101,7 +94,7 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
 
 def _fact(store: ClosingStore, total: Total, *, now: Instant) -> Fact:
     effective = store.effective(total.customer)
-    named = fact_id(total.customer, total.feature, total.ordinal, total.start, PERIOD_CLOSED, FIRST_REVISION)
+    named = closing_id(total)
     return Fact(
         id=named,
         type=PERIOD_CLOSED,

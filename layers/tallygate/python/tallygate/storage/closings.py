@@ -83,6 +83,8 @@ class Closings:
         """Closed totals of a customer (and feature) in order of feature, limit and time, and where to go on. As many
         requests as it takes to pass over those that are open, of which there are few."""
         prefix = "" if feature is None else f"{keys.escaped(feature)}#"
+        if after is not None and not after.startswith(prefix):
+            return (), None
         found: list[ClosedTotal] = []
         while True:
             page = self._engine.query(

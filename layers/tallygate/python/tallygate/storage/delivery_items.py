@@ -4,7 +4,7 @@
     DELIVERY#<fact>   <endpoint>          endpoint, status, attempts, history (JSON), created_at,
                                           claimed_by (who began the newest attempt)
                                           while pending: due_shard, due_at; settled: expires_at
-    ENDPOINT#<id>     <created>#<fact>    the listing entry of a delivery under its endpoint: type, expires_at
+    DELIVERY#<id>     <created>#<fact>    the listing entry of a delivery under its endpoint: type, expires_at
 
 The secret stands as it is, because every attempt signs with it; nothing but its creation ever answers it.
 """

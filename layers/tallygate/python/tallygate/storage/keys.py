@@ -150,11 +150,12 @@ def delivery_shard(fact_id: str, endpoint: str) -> str:
 
 
 def endpoint(endpoint_id: str) -> Key:
-    return Key(ENDPOINT_PARTITION, endpoint_id)
+    return Key(ENDPOINT_PARTITION, escaped(endpoint_id))
 
 
 def endpoint_deliveries_partition(endpoint_id: str) -> str:
-    return f"ENDPOINT#{endpoint_id}"
+    """Beside the deliveries, whose ids begin otherwise: whoever may touch the one may touch the other."""
+    return f"DELIVERY#{endpoint_id}"
 
 
 def endpoint_delivery(endpoint_id: str, created_at: int, fact_id: str) -> Key:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.delivery import timetable
+from tallygate.domain import timetable
 from tallygate.domain.instants import HOUR, MINUTE, SECOND
 
 NAMES = st.text(min_size=1, max_size=40)

@@ -1,0 +1,135 @@
+"""Webhook endpoints and closed periods on the wire: what is registered, and what lists answer.
+
+A secret is answered once, by the POST that made it; nothing else ever shows it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
+
+from tallygate.contracts.fields import NotAvailable, one_of
+from tallygate.contracts.reading import Contract, broken
+from tallygate.domain.addresses import permitted_host
+from tallygate.domain.deliveries import FACT_TYPES, SCHEMES, STANDARD, Delivery, Endpoint, matches
+from tallygate.domain.instants import Instant, format_instant
+from tallygate.errors import invalid
+
+URL_LENGTH_MAX = 2_048
+PATTERNS_MAX = 50
+PATTERN_LENGTH_MAX = 100
+PAGE_DEFAULT = 20
+PAGE_MAX = 100
+CURSOR_BYTES_MAX = 1_024
+"""The longest sort key there is."""
+ALLOW_PRIVATE = "allow_private"
+"""The reader's context says whether private receivers are allowed."""
+
+
+def _url(url: str, info: ValidationInfo) -> str:
+    allow_private = bool(info.context and info.context[ALLOW_PRIVATE])
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise broken("invalid", "must be an absolute URL") from None
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise broken("invalid", "must have only printable ASCII characters; encode others")
+    schemes = ("https", "http") if allow_private else ("https",)
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
+        raise broken("invalid", f"must be an absolute URL with {' or '.join(schemes)}")
+    if parts.username is not None or parts.password is not None:
+        raise broken("invalid", "must not have a user name or password in it")
+    if parts.fragment:
+        raise broken("invalid", "must not have a fragment")
+    if not permitted_host(parts.hostname, allow_private=allow_private):
+        raise broken("private_address", "must not name a private, local or reserved address")
+    return url
+
+
+def _pattern(pattern: str) -> str:
+    well_formed = pattern == "*" or "*" not in pattern.removesuffix(".*")
+    if not well_formed or not any(matches(pattern, known) for known in FACT_TYPES):
+        known = ", ".join(FACT_TYPES)
+        raise broken("not_allowed", f"must be a type of event, prefix.* or *; the types are {known}")
+    return pattern
+
+
+class EndpointRequest(Contract):
+    """The body of POST /v1/webhook-endpoints. Reading it needs the context {ALLOW_PRIVATE: bool}."""
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=URL_LENGTH_MAX), AfterValidator(_url)]
+    events: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=PATTERN_LENGTH_MAX), AfterValidator(_pattern)]],
+        Field(min_length=1, max_length=PATTERNS_MAX),
+    ]
+    scheme: Annotated[str, one_of(SCHEMES), WithJsonSchema({"enum": list(SCHEMES)})] = STANDARD
+    filter: NotAvailable = None
+
+
+def endpoint_answer(endpoint: Endpoint) -> dict[str, Any]:
+    """An endpoint as lists and reads show it: without its secret."""
+    return {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "events": list(endpoint.events),
+        "scheme": endpoint.scheme,
+        "status": endpoint.status.value,
+        "disabled_reason": endpoint.disabled_reason,
+        "created_at": format_instant(endpoint.created_at),
+    }
+
+
+def delivery_answer(fact_type: str, delivery: Delivery) -> dict[str, Any]:
+    """A delivery with its attempts, oldest first. `next_attempt_at` is about when the next one is due."""
+    return {
+        "id": delivery.fact_id,
+        "type": fact_type,
+        "status": delivery.status.value,
+        "attempt_count": delivery.attempts,
+        "created_at": format_instant(delivery.created_at),
+        "next_attempt_at": _time(delivery.due_at),
+        "attempts": [
+            {
+                "number": attempt.number or None,
+                "at": format_instant(attempt.at),
+                "result": attempt.result,
+                "status": attempt.status,
+                "detail": attempt.detail or None,
+                "took_ms": attempt.took,
+            }
+            for attempt in delivery.history
+        ],
+    }
+
+
+def page_answer(data: list[dict[str, Any]], next_after: str | None) -> dict[str, Any]:
+    """A page of a list."""
+    cursor = None if next_after is None else base64.urlsafe_b64encode(next_after.encode()).decode().rstrip("=")
+    return {"data": data, "next_cursor": cursor}
+
+
+def page_asked(limit: str | None, cursor: str | None) -> tuple[int, str | None]:
+    """How many entries a list is asked for (1..PAGE_MAX), and after which. Raises InvalidRequest."""
+    count = PAGE_DEFAULT
+    if limit is not None:
+        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= PAGE_MAX):
+            raise invalid("?limit", "out_of_range", f"must be a whole number from 1 to {PAGE_MAX}")
+        count = int(limit)
+    if cursor is None:
+        return count, None
+    try:
+        after = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        after = ""
+    if not 1 <= len(after.encode()) <= CURSOR_BYTES_MAX:
+        raise invalid("?cursor", "invalid", "must be the next_cursor of an earlier answer")
+    return count, after
+
+
+def _time(instant: Instant | None) -> str | None:
+    return None if instant is None else format_instant(instant)

@@ -1,0 +1,43 @@
+"""periods: a customer's closed periods, as they are stated now.
+
+Each is the newest statement of its period: at revision 1 what usage.period_closed said, beyond that what the last
+usage.restated said, with `closed_raw`, the usage that was stated first, beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tallygate.domain.closing import FIRST_REVISION, closing_id
+from tallygate.domain.instants import format_instant
+from tallygate.domain.limits import Effective
+from tallygate.domain.quantities import format_quantity
+from tallygate.domain.statements import billed_to, statement, zone_of
+from tallygate.errors import NotFound
+from tallygate.store import ClosedTotal, ClosingStore
+
+
+def list_periods(
+    store: ClosingStore, customer: str, feature: str | None, *, after: str | None, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of statements in order of feature, limit and time, and where to go on. Raises NotFound."""
+    effective = store.effective(customer)
+    if effective is None:
+        raise NotFound(f"there is no customer {customer[:100]}", code="customer_not_found")
+    found, next_after = store.closed(customer, feature, after=after, limit=limit)
+    return [_stated(closed, effective) for closed in found], next_after
+
+
+def _stated(closed: ClosedTotal, effective: Effective) -> dict[str, Any]:
+    total = closed.total
+    return {
+        "id": closing_id(total),
+        **statement(
+            total,
+            timezone=zone_of(total, effective),
+            stripe_customer_id=billed_to(total, effective),
+            revision=max(FIRST_REVISION, total.revision),
+        ),
+        "closed_at": format_instant(closed.closed_at),
+        "closed_raw": format_quantity(closed.closed_value),
+    }
