@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
 
 from tallygate.domain.catalog import PlanId
 from tallygate.domain.instants import Instant
@@ -57,3 +59,49 @@ class CustomerRecord:
     def active_plan(self) -> PlanId | None:
         """The plan that the customer has now."""
         return self.subscription.plan if self.subscription is not None and self.subscription.active else None
+
+
+class Keep(Enum):
+    """A field that a request leaves out."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChange:
+    """What a request says of a customer; None clears a field, KEEP leaves it. `plan` is the newest version of one."""
+
+    name: str | Keep | None = KEEP
+    timezone: str | Keep | None = KEEP
+    subject_keys: frozenset[str] | Keep | None = KEEP
+    stripe_customer_id: str | Keep | None = KEEP
+    metadata: Mapping[str, str] | Keep | None = KEEP
+    plan: str | Keep = KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChange:
+    """A plan from now on. Without a version: the one that the customer has of this plan, else the newest."""
+
+    plan: str
+    version: int | None = None
+    started_at: Instant | None = None
+
+
+def changed_profile(before: Customer, change: ProfileChange) -> Customer:
+    """The customer with what the request says of it; its own id is no subject key that it could give up."""
+
+    def field_of(given: Any, held: Any, cleared: Any) -> Any:
+        return held if given is KEEP else cleared if given is None else given
+
+    return replace(
+        before,
+        name=field_of(change.name, before.name, None),
+        timezone=field_of(change.timezone, before.timezone, DEFAULT_ZONE),
+        subject_keys=field_of(change.subject_keys, before.subject_keys, frozenset()) - {before.id},
+        stripe_customer_id=field_of(change.stripe_customer_id, before.stripe_customer_id, None),
+        metadata=dict(field_of(change.metadata, before.metadata, {})),
+    )

@@ -1,0 +1,102 @@
+"""Customers and subscriptions on the wire. A field that is left out stays as it is; null clears it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, WithJsonSchema
+
+from tallygate.contracts.fields import Id, Time, Zone, one_of
+from tallygate.contracts.reading import Contract, invalid_fields
+from tallygate.domain.customers import KEEP, CustomerRecord, ProfileChange, Subscription, SubscriptionChange
+from tallygate.domain.instants import format_instant
+from tallygate.errors import FieldError
+
+SUBJECT_KEYS_MAX = 40
+"""Claiming this many and giving up as many others still fits one transaction."""
+METADATA_MAX = 50
+PLAN_VERSION_MAX = 999_999
+
+MetadataValue = Annotated[str, StringConstraints(max_length=500)]
+OnlyNow = Annotated[str, one_of(("now",), ("next_period",)), WithJsonSchema({"enum": ["now"]})]
+OnlyNextPeriod = Annotated[str, one_of(("next_period",), ("now",)), WithJsonSchema({"enum": ["next_period"]})]
+OnlyKeep = Annotated[str, one_of(("keep",), ("reset",)), WithJsonSchema({"enum": ["keep"]})]
+OnlyFull = Annotated[str, one_of(("full",), ("prorated",)), WithJsonSchema({"enum": ["full"]})]
+
+
+class CustomerBody(Contract):
+    """What a request says of a customer.
+
+    `plan` subscribes it to the newest version of that plan, unless it has some version of it already. A change of the
+    timezone acts from the end of each period that has begun (`effective`: next_period).
+    """
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    plan: Id | None = None
+    timezone: Zone | None = None
+    subject_keys: list[Id] | None = Field(default=None, max_length=SUBJECT_KEYS_MAX)
+    stripe_customer_id: Id | None = None
+    metadata: dict[Id, MetadataValue] | None = Field(default=None, max_length=METADATA_MAX)
+    effective: OnlyNextPeriod = "next_period"
+
+    def change(self) -> ProfileChange:
+        """What the request changes. Raises InvalidRequest where plan is null: a subscription is ended by DELETE."""
+        given = self.model_fields_set
+        if "plan" in given and self.plan is None:
+            detail = "must be a plan's key; DELETE the customer's subscription to end it"
+            raise invalid_fields((FieldError(pointer="/plan", code="type", detail=detail),))
+        if "plan" in given and "effective" in given:
+            detail = "a plan that starts later is not available in this version; effective concerns the timezone"
+            raise invalid_fields((FieldError(pointer="/effective", code="not_available", detail=detail),))
+        subjects = None if self.subject_keys is None else frozenset(self.subject_keys)
+        return ProfileChange(
+            name=self.name if "name" in given else KEEP,
+            timezone=self.timezone if "timezone" in given else KEEP,
+            subject_keys=subjects if "subject_keys" in given else KEEP,
+            stripe_customer_id=self.stripe_customer_id if "stripe_customer_id" in given else KEEP,
+            metadata=self.metadata if "metadata" in given else KEEP,
+            plan=self.plan if self.plan is not None else KEEP,
+        )
+
+
+class SubscriptionBody(Contract):
+    """A plan from now on. Without a version: the one that the customer has of this plan, else the newest."""
+
+    plan: Id
+    version: Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)] | None = None
+    started_at: Time | None = None
+    effective: OnlyNow = "now"
+    usage: OnlyKeep = "keep"
+    base: OnlyFull = "full"
+
+    def change(self) -> SubscriptionChange:
+        return SubscriptionChange(plan=self.plan, version=self.version, started_at=self.started_at)
+
+
+def customer_answer(record: CustomerRecord) -> dict[str, Any]:
+    """A customer as JSON, with its subscription."""
+    customer, subscription = record.customer, record.subscription
+    return {
+        "id": customer.id,
+        "name": customer.name,
+        "plan": record.active_plan[0] if record.active_plan is not None else None,
+        "timezone": customer.timezone,
+        "subject_keys": sorted(customer.subject_keys),
+        "stripe_customer_id": customer.stripe_customer_id,
+        "metadata": dict(customer.metadata),
+        "subscription": subscription_answer(subscription) if subscription is not None else None,
+        "created_at": format_instant(customer.created_at),
+        "changed_at": format_instant(customer.changed_at),
+    }
+
+
+def subscription_answer(subscription: Subscription) -> dict[str, Any]:
+    """A subscription as JSON."""
+    ended_at = subscription.ended_at
+    return {
+        "plan": subscription.plan[0],
+        "version": subscription.plan[1],
+        "status": "active" if subscription.active else "ended",
+        "started_at": format_instant(subscription.started_at),
+        "ended_at": format_instant(ended_at) if ended_at is not None else None,
+    }

@@ -1,0 +1,159 @@
+"""Customers: profile, subscription and limits in force, written together.
+
+    CUSTOMER#c   PROFILE       version, name, timezone, subject_keys (JSON), stripe_customer_id, metadata (JSON),
+                               created_at, changed_at
+                 SUBSCRIPTION  plan, plan_version, started_at, ended_at
+                 EFFECTIVE     version, doc (JSON)
+    SUBJECT#key  SUBJECT       customer
+
+PROFILE's version counts the changes of any of them, and every save is conditional on it: that one condition keeps the
+others consistent. A customer's own id is a subject key of its own, so that no other customer can take it as one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from tallygate.control_store import CustomerMoved, Saved, SubjectsTaken
+from tallygate.domain.catalog import PlanId
+from tallygate.domain.customers import Customer, CustomerRecord, Subscription
+from tallygate.errors import Contended
+from tallygate.storage import items, keys
+from tallygate.storage.catalog import mark_in_use
+from tallygate.storage.engine import Committed, Delete, Engine, Put, Write
+from tallygate.storage.expressions import Absent, Compare, Condition, Item, absent_or
+
+VERSION, CUSTOMER = "version", "customer"
+READS_MAX = 3
+
+
+class Customers:
+    """Reads and writes whole customers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def customer(self, customer: str) -> CustomerRecord | None:
+        """The customer, consistent and of one version: read again where it changed meanwhile. Four requests.
+
+        Raises Contended after READS_MAX.
+        """
+        profile = self._engine.get(keys.profile(customer))
+        for _ in range(READS_MAX):
+            if profile is None:
+                return None
+            subscription = self._engine.get(keys.subscription(customer))
+            effective = self._engine.get(keys.effective(customer)) or {}
+            before, profile = profile, self._engine.get(keys.profile(customer))
+            if profile is not None and profile[VERSION] == before[VERSION]:
+                return CustomerRecord(
+                    version=items.integer(profile, VERSION),
+                    customer=_customer_of(customer, profile),
+                    subscription=_subscription_of(subscription) if subscription is not None else None,
+                    effective=items.effective_of(effective),
+                )
+        raise Contended("the customer changed while it was read")
+
+    def save(
+        self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None
+    ) -> Saved | CustomerMoved | SubjectsTaken:
+        """Write what differs, claim and give up subject keys, mark the plan in use: all or none, in one transaction."""
+        assert seen is None or wanted.version == seen.version + 1
+        claimed = sorted(_subjects(wanted) - _subjects(seen))
+        writes: list[Write] = [_claim(subject, wanted.customer.id) for subject in claimed]
+        writes += [_give_up(subject, wanted.customer.id) for subject in sorted(_subjects(seen) - _subjects(wanted))]
+        writes += _parts(seen, wanted)
+        if mark is not None:
+            writes.append(mark_in_use(mark))
+        outcome = self._engine.transact(writes, repeatable=True)
+        if isinstance(outcome, Committed):
+            return Saved()
+        taken = [
+            subject
+            for subject, refused, held in zip(claimed, outcome.refused, outcome.images, strict=False)
+            if refused and held is not None and held.get(CUSTOMER) != wanted.customer.id
+        ]
+        return SubjectsTaken(tuple(taken)) if taken else CustomerMoved()
+
+
+def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
+    """PROFILE always, because its version guards the rest; SUBSCRIPTION and EFFECTIVE where they differ."""
+    customer = wanted.customer.id
+    unchanged: Condition = Absent(VERSION) if seen is None else Compare(VERSION, "=", seen.version)
+    yield Put(key=keys.profile(customer), item=_profile_item(wanted), condition=unchanged)
+    if wanted.subscription is not None and (seen is None or seen.subscription != wanted.subscription):
+        yield Put(key=keys.subscription(customer), item=_subscription_item(wanted.subscription))
+    if seen is None or seen.effective != wanted.effective:
+        document = items.effective_document(wanted.effective)
+        yield Put(
+            key=keys.effective(customer),
+            item={VERSION: wanted.effective.version, "doc": document},
+            condition=Absent(VERSION) if seen is None else Compare(VERSION, "=", seen.effective.version),
+        )
+
+
+def _subjects(record: CustomerRecord | None) -> frozenset[str]:
+    return frozenset() if record is None else record.customer.subject_keys | {record.customer.id}
+
+
+def _claim(subject: str, customer: str) -> Put:
+    condition = absent_or(Compare(CUSTOMER, "=", customer))
+    return Put(key=keys.subject(subject), item={CUSTOMER: customer}, condition=condition)
+
+
+def _give_up(subject: str, customer: str) -> Delete:
+    return Delete(key=keys.subject(subject), condition=absent_or(Compare(CUSTOMER, "=", customer)))
+
+
+def _profile_item(record: CustomerRecord) -> Item:
+    customer = record.customer
+    item: Item = {
+        VERSION: record.version,
+        "timezone": customer.timezone,
+        "subject_keys": items.compact(sorted(customer.subject_keys)),
+        "metadata": items.compact(dict(customer.metadata)),
+        "created_at": customer.created_at,
+        "changed_at": customer.changed_at,
+    }
+    if customer.name is not None:
+        item["name"] = customer.name
+    if customer.stripe_customer_id is not None:
+        item["stripe_customer_id"] = customer.stripe_customer_id
+    return item
+
+
+def _customer_of(customer: str, item: Item) -> Customer:
+    return Customer(
+        id=customer,
+        name=_optional(item, "name"),
+        timezone=items.text(item, "timezone"),
+        subject_keys=frozenset(json.loads(items.text(item, "subject_keys"))),
+        stripe_customer_id=_optional(item, "stripe_customer_id"),
+        metadata=json.loads(items.text(item, "metadata")),
+        created_at=items.integer(item, "created_at"),
+        changed_at=items.integer(item, "changed_at"),
+    )
+
+
+def _subscription_item(subscription: Subscription) -> Item:
+    item: Item = {
+        "plan": subscription.plan[0],
+        "plan_version": subscription.plan[1],
+        "started_at": subscription.started_at,
+    }
+    if subscription.ended_at is not None:
+        item["ended_at"] = subscription.ended_at
+    return item
+
+
+def _subscription_of(item: Item) -> Subscription:
+    return Subscription(
+        plan=(items.text(item, "plan"), items.integer(item, "plan_version")),
+        started_at=items.integer(item, "started_at"),
+        ended_at=items.integer(item, "ended_at") if "ended_at" in item else None,
+    )
+
+
+def _optional(item: Item, name: str) -> str | None:
+    return items.text(item, name) if name in item else None
