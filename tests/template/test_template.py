@@ -131,8 +131,19 @@ def test_the_stream_reaches_aggregate_in_order_and_with_its_shard(resources: Res
     assert source["ParallelizationFactor"] == 1
     assert source["BisectBatchOnFunctionError"] is False
     assert source["StartingPosition"] == "TRIM_HORIZON"
-    for entry in source["FilterCriteria"]["Filters"]:
-        assert json.loads(entry["Pattern"])["eventName"] == ["INSERT", "MODIFY"]
+
+
+def test_the_stream_s_filter_passes_what_aggregate_reads(resources: Resources) -> None:
+    filters = resources["TableStream"]["Properties"]["FilterCriteria"]["Filters"]
+    passed: dict[str, set[str]] = {}
+    for entry in filters:
+        pattern = json.loads(entry["Pattern"])
+        for prefix in pattern["dynamodb"]["Keys"]["pk"]["S"]:
+            kind = prefix if isinstance(prefix, str) else prefix["prefix"].removesuffix("#")
+            passed[kind] = set(pattern["eventName"])
+    reader = (REPOSITORY / "layers/tallygate/python/tallygate/storage/stream.py").read_text()
+    read = dict(re.findall(r'^ +case "(\w+)"( if old is None)?', reader, re.MULTILINE))
+    assert passed == {kind: {"INSERT"} if first else {"INSERT", "MODIFY"} for kind, first in read.items()}
 
 
 def test_a_slow_delivery_is_not_made_twice_at_once(resources: Resources, functions: dict[str, Any]) -> None:
