@@ -77,10 +77,14 @@ bench: venv dynoxide ## requests, write units, CPU and wall time per operation
 	@PYTHONPATH=layers/tallygate/python $(RUN) bench
 
 RUNTIME = $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
-deploy: venv $(STAMPS)/sam ## build for AWS and deploy to the account of your AWS credentials (asks first)
-	@PATH="$(CURDIR)/.local/sam/bin:$$PATH" TALLYGATE_RUNTIME=$(RUNTIME) TALLYGATE_UV=$(CURDIR)/$(UV) \
-		.local/sam/bin/sam build --parameter-overrides Runtime=$(RUNTIME)
-	@.local/sam/bin/sam deploy --guided --parameter-overrides Runtime=$(RUNTIME)
+ARCHITECTURE ?= arm64
+# The layer is built for these two, so that they are chosen here and not in the questions that follow.
+deploy: venv $(STAMPS)/sam ## deploy to the account of your AWS credentials, asks first (ARCHITECTURE=x86_64)
+	$(call say,building for $(RUNTIME) on $(ARCHITECTURE))
+	@PATH="$(CURDIR)/.local/sam/bin:$$PATH" TALLYGATE_RUNTIME=$(RUNTIME) TALLYGATE_ARCHITECTURE=$(ARCHITECTURE) \
+		TALLYGATE_UV=$(CURDIR)/$(UV) .local/sam/bin/sam build \
+		--parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
+	@.local/sam/bin/sam deploy --guided --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
 
 clean: ## remove what was installed and built, and the local stack's state
 	@[ ! -x .venv/bin/python ] || $(RUN) local.stack stop --folder $(STATE) --quiet
