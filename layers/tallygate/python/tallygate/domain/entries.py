@@ -59,6 +59,11 @@ def event_entry(ordinal: int, start: Instant, by: Decimal, brought: Decimal, now
     return {"k": "event", "o": ordinal, "s": start, "a": plain(by), "e": plain(brought), "t": now}
 
 
+def tidy_entry(floor: Instant, now: Instant) -> Entry:
+    """The entry of a write that only removed windows that ended by the floor."""
+    return {"k": "tidy", "fl": floor, "t": now}
+
+
 def entry_id(mark: RequestMark) -> str:
     """The id of a decision within its cell."""
     return f"{mark.minute}.{mark.digest.hex()}"

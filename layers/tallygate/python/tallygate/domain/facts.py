@@ -45,8 +45,9 @@ class Fact:
 class Total:
     """What was consumed under one limit in one window. `by_event` is the part that came by events.
 
-    `upto` is the last journal number that was applied. Once `closed`, a change of the value is a restatement;
-    `revision` counts what was stated about the closed window, the closing itself included.
+    `upto` is the last journal number that was applied, `traceparent` that of the newest entry in it that had one. Once
+    `closed`, a change of the value is a restatement; `revision` counts what was stated about the closed window, the
+    closing itself included.
     """
 
     customer: str
@@ -59,6 +60,7 @@ class Total:
     governed: Governed
     closed: bool = False
     revision: int = 0
+    traceparent: str | None = None
 
     @property
     def feature(self) -> str:
@@ -67,7 +69,10 @@ class Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """A fact to be: all but its place in the feature's sequence. `restates`: it is the total's next revision."""
+    """A fact to be: all but its place in the feature's sequence.
+
+    One that `restates` is the total's next revision; its data goes with the statement of the window.
+    """
 
     id: str
     type: str
@@ -121,8 +126,7 @@ def _limit_reached(new: Total, limit: Decimal) -> Announcement:
 def _restatement(before: Decimal, new: Total) -> Announcement:
     limit = new.governed.limit
     level = NORMAL if limit is None else level_at(new.governed.tiers, limit, new.value)
-    data = {**_about(new), "raw": format_quantity(new.value), "raw_before": format_quantity(before)}
-    return _announcement(new, RESTATED, "", level, data, restates=True)
+    return _announcement(new, RESTATED, "", level, {"raw_before": format_quantity(before)}, restates=True)
 
 
 def _about(new: Total) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class TotalChange:
     value: Decimal
     by_event: Decimal
     governed: Governed
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +171,11 @@ def changes_of(record: Record) -> Changes:
                     usage.add(found.meter, entry.time, found.dimensions, found.amount)
                 for window in entry.windows:
                     amount = amounts[record.limits[window.ordinal].meter]
-                    totals.add(window, amount, amount)
+                    totals.add(window, amount, amount, entry.traceparent)
             case UseEntry():
                 usage.add(entry.meter, entry.time, entry.dimensions, entry.amount)
                 for window in entry.windows:
-                    totals.add(window, entry.amount, ZERO)
+                    totals.add(window, entry.amount, ZERO, entry.traceparent)
             case NoteEntry() | ParkedEntry():
                 continue
             case _:
@@ -188,11 +189,14 @@ class _Totals:
     def __init__(self, limits: Mapping[int, Governed]) -> None:
         self._limits = limits
         self._sums: dict[tuple[int, Instant], tuple[Instant, Decimal, Decimal]] = {}
+        self._traces: dict[tuple[int, Instant], str] = {}
 
-    def add(self, window: CountedWindow, amount: Decimal, by_event: Decimal) -> None:
+    def add(self, window: CountedWindow, amount: Decimal, by_event: Decimal, traceparent: str | None) -> None:
         key = (window.ordinal, window.start)
         _, value, events = self._sums.get(key, (0, ZERO, ZERO))
         self._sums[key] = (window.end, _EXACT.add(value, amount), _EXACT.add(events, by_event))
+        if traceparent is not None:
+            self._traces[key] = traceparent
 
     def changes(self) -> tuple[TotalChange, ...]:
         return tuple(
@@ -203,6 +207,7 @@ class _Totals:
                 value=value,
                 by_event=events,
                 governed=self._limits[ordinal],
+                traceparent=self._traces.get((ordinal, start)),
             )
             for (ordinal, start), (end, value, events) in sorted(self._sums.items())
         )

@@ -6,6 +6,8 @@
 
 The move is by state, not by change: `u += new − e, e = new`, where the cell shows e as it was seen and a smaller ev. So
 totals that arrive twice, late or out of order leave what the newest of them says. It asks for no room: it has happened.
+
+A cell that nobody consumes from is tidied here: the first events of a window remove the limit's earlier ones.
 """
 
 from __future__ import annotations
@@ -14,21 +16,23 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.entries import event_entry
+from tallygate.domain.entries import event_entry, tidy_entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
+from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Engine, Update, Written
-from tallygate.storage.expressions import All, Change, Compare, Condition, Increase, Item, Set, absent_or
+from tallygate.storage.expressions import All, Change, Compare, Condition, Increase, Item, Remove, Set, absent_or
 
 TRIES_MAX = 10
+_COUNTED = (items.USED, items.BROUGHT, items.BROUGHT_FROM)
 
 
 @dataclass(slots=True)
 class CellEvents:
-    """Brings usage by event into the root cell of the total's feature."""
+    """What the fold tells the root cells."""
 
     engine: Engine
 
@@ -44,12 +48,50 @@ class CellEvents:
         for _ in range(TRIES_MAX):
             outcome = self.engine.write(_move(total, seen, now), repeatable=True)
             if isinstance(outcome, Written):
+                self._tidy(total, outcome.image or {}, now)
                 return
             image = outcome.image or {}
             if _number(image, brought_from) >= total.upto or _number(image, items.FLOOR) >= total.end:
                 return
             seen = _number(image, brought)
         raise Contended("other totals' events won every try")
+
+    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+        """Let the cell refuse writers with older limits. One request; repeating changes nothing."""
+        Cells(self.engine).raise_version(customer, feature, version, now)
+
+    def _tidy(self, total: Total, image: Item, now: Instant) -> None:
+        """Remove the limit's earlier windows where they have been over for long; the floor then guards their names.
+
+        Windows of one limit do not overlap, so all that began before this one ended by its start.
+        """
+        if total.start > now - DEAD_AFTER:
+            return
+        earlier = [
+            name
+            for name in image
+            if name.startswith(_COUNTED) and _ordinal(name) == total.ordinal and _start(name) < total.start
+        ]
+        if not earlier:
+            return
+        changes: tuple[Change, ...] = (
+            *(Remove(name) for name in earlier),
+            Set(items.FLOOR, total.start),
+            Set(items.LAST, items.entry_text(tidy_entry(total.start, now))),
+            Increase(items.REVISION, 1),
+        )
+        unless_higher = absent_or(Compare(items.FLOOR, "<=", total.start))
+        # Refused, somebody else has tidied further; repeated, there is nothing left to remove but the floor stands.
+        key = keys.root_cell(total.customer, total.feature)
+        self.engine.write(Update(key=key, changes=changes, condition=unless_higher))
+
+
+def _ordinal(name: str) -> int:
+    return int(name.split(".")[1])
+
+
+def _start(name: str) -> int:
+    return int(name.split(".")[2])
 
 
 def _move(total: Total, seen: Decimal, now: Instant) -> Update:

@@ -1,7 +1,8 @@
 """The totals family: what each journal record adds, written to each target once.
 
     TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
-                              end, value, by_event, upto, under (JSON: the limit as it stood), due_shard, due_at
+                              end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
+                              due_shard, due_at
                               set by the closing of the window: closed, revision; it removes due_shard and due_at
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
@@ -21,11 +22,11 @@ from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
-from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Set, absent_or
+from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Remove, Set, absent_or
 from tallygate.storage.journal import governed_from, governed_text
 from tallygate.store import UsageItem
 
-UPTO, VALUE, BY_EVENT, UNDER = "upto", "value", "by_event", "under"
+UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 _AFTER_ALL_DIMENSIONS = "~"
 
@@ -92,7 +93,9 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
         UNDER: governed_text(governed),
         UPTO: number,
     }
+    trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
     return (
+        trace,
         Increase(VALUE, change.value),
         Increase(BY_EVENT, change.by_event),
         *(Set(name, value) for name, value in about.items()),
@@ -101,6 +104,7 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
 
 def total_of(item: Item) -> Total:
     """The total that an item shows."""
+    traceparent = item.get(TRACE)
     return Total(
         customer=items.text(item, "customer"),
         ordinal=items.integer(item, "ordinal"),
@@ -112,6 +116,7 @@ def total_of(item: Item) -> Total:
         governed=governed_from(items.text(item, UNDER)),
         closed=CLOSED in item,
         revision=items.integer(item, REVISION, 0),
+        traceparent=traceparent if isinstance(traceparent, str) else None,
     )
 
 

@@ -1,0 +1,154 @@
+"""aggregate: one batch of the table's stream, folded.
+
+    EVENT, CELL ──> append: journal, totals, usage        (per customer)
+    TOTAL       ──> the cells learn of usage by event; announce: facts
+    OUTBOX      ──> dispatch: deliveries
+    EFFECTIVE   ──> the cells' versions, in case the change itself did not get to them
+    PROBE       ──> seen, last of all
+
+Every step may be repeated and none depends on another in the same batch. So a batch that fails in one place is done
+everywhere else, and comes again as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tallygate.domain.events import Event
+from tallygate.domain.facts import Total
+from tallygate.domain.instants import Instant
+from tallygate.domain.meters import Meters
+from tallygate.domain.observed import Batch, FactMade, Journaled, LimitsChanged, ProbePassed, TotalChanged
+from tallygate.domain.quantities import ZERO
+from tallygate.errors import TallygateError
+from tallygate.operations.announce import announce
+from tallygate.operations.append import Folded, JournalParts, append
+from tallygate.operations.dispatch import dispatch
+from tallygate.operations.each import Each, attempt, in_turn
+from tallygate.store import AttemptQueue, FoldedCells, OutboxStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What aggregate works with. `each` may do several customers at a time."""
+
+    journal: JournalParts
+    cells: FoldedCells
+    outbox: OutboxStore
+    queue: AttemptQueue
+    each: Each = in_turn
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """What a batch came to, for metrics and the log."""
+
+    records: int = 0
+    customers: int = 0
+    counted: int = 0
+    noted: int = 0
+    parked: int = 0
+    unmeasured: int = 0
+    repeated: int = 0
+    brought_in: int = 0
+    facts: list[str] = field(default_factory=list)
+    deliveries: int = 0
+    traces: set[str] = field(default_factory=set)
+
+
+def aggregate(parts: Parts, batch: Batch, *, now: Instant) -> Summary:
+    """Fold a batch. Raises the first TallygateError after everything else is done; then the batch must come again."""
+    summary = Summary(records=batch.records)
+    failures: list[TallygateError] = []
+    for step in (_journal, _totals, _limits, _facts):
+        failures += step(parts, batch, summary, now)
+    if failures:
+        raise failures[0]
+    for probe in _of(batch, ProbePassed):
+        parts.outbox.passed(probe.id, now)
+    return summary
+
+
+def _journal(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[TallygateError]:
+    owners: dict[str, list[Journaled]] = {}
+    for journaled in _of(batch, Journaled):
+        owners.setdefault(journaled.owner, []).append(journaled)
+    if not owners:
+        return []
+    events = any(isinstance(journaled.what, Event) for journaled in _of(batch, Journaled))
+    try:
+        meters = parts.journal.rules.meters() if events else Meters()
+    except TallygateError as error:
+        return [error]
+    # Several customers at a time; a customer on its own has its targets written several at a time instead.
+    outer, inner = (in_turn, parts.each) if len(owners) == 1 else (parts.each, in_turn)
+    outcomes, failures = attempt(
+        outer,
+        lambda owner: append(parts.journal, owner, owners[owner], meters, now=now, each=inner),
+        list(owners),
+    )
+    summary.customers = len(owners)
+    for folded in outcomes:
+        assert isinstance(folded, Folded)
+        summary.counted += folded.counted
+        summary.noted += folded.noted
+        summary.parked += folded.parked
+        summary.unmeasured += folded.unmeasured
+        summary.repeated += folded.repeated
+        summary.traces |= folded.traces
+    return failures
+
+
+def _totals(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[TallygateError]:
+    changes = _of(batch, TotalChanged)
+    newest = _newest_by_event(changes)
+    summary.brought_in = len(newest)
+    _, failures = attempt(parts.each, lambda change: parts.cells.bring_in(change[0], seen=change[1], now=now), newest)
+    for change in changes:
+        made, failed = attempt(
+            in_turn, lambda change: announce(parts.outbox, parts.journal.rules, change, now=now), [change]
+        )
+        summary.facts += [fact for facts in made for fact in facts]
+        failures += failed
+    return failures
+
+
+def _newest_by_event(changes: Sequence[TotalChanged]) -> list[tuple[Total, Any]]:
+    """Each total whose usage by event has changed, as it is now, and what its cell should show of it so far."""
+    newest: dict[tuple[str, int, Instant], tuple[Total, Any]] = {}
+    for change in changes:
+        before = change.old.by_event if change.old is not None else ZERO
+        name = (change.new.customer, change.new.ordinal, change.new.start)
+        if name in newest:
+            newest[name] = (change.new, newest[name][1])
+        elif change.new.by_event != before:
+            newest[name] = (change.new, before)
+    return list(newest.values())
+
+
+def _limits(parts: Parts, batch: Batch, _summary: Summary, now: Instant) -> list[TallygateError]:
+    changes = [(change, feature) for change in _of(batch, LimitsChanged) for feature in change.features]
+    _, failures = attempt(
+        parts.each,
+        lambda change: parts.cells.raise_version(change[0].customer, change[1], change[0].version, now),
+        changes,
+    )
+    return failures
+
+
+def _facts(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[TallygateError]:
+    made = _of(batch, FactMade)
+    if not made:
+        return []
+    endpoints = parts.outbox.endpoints()
+    asked, failures = attempt(
+        in_turn, lambda known: dispatch(parts.outbox, parts.queue, known.fact, endpoints, now=now), made
+    )
+    summary.deliveries += sum(asked)
+    return failures
+
+
+def _of(batch: Batch, kind: type[Any]) -> list[Any]:
+    return [seen for seen in batch.observed if isinstance(seen, kind)]

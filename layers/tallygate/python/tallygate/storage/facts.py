@@ -1,0 +1,71 @@
+"""What the fold makes known: a fact with its place in its feed, and the deliveries that follow from it.
+
+A fact, its feed and (for a restatement) its total move in one transaction. Its id says what it is about, so a fact
+that is made again meets itself and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallygate.domain.deliveries import DeliveryStatus, Endpoint
+from tallygate.domain.facts import Fact, Total
+from tallygate.domain.instants import Instant
+from tallygate.storage import items, keys
+from tallygate.storage.deliveries import begun
+from tallygate.storage.endpoints import Endpoints
+from tallygate.storage.engine import Committed, Engine, Key, Refused, Update, Write
+from tallygate.storage.expressions import Compare, Present, Set, SetOnce
+from tallygate.storage.outbox import SEQUENCE, next_in_feed, put_fact
+from tallygate.storage.totals import REVISION
+from tallygate.store import Published
+
+
+@dataclass(slots=True)
+class Facts:
+    """Every method is one request, unless it says otherwise."""
+
+    engine: Engine
+
+    def sequence(self, customer: str, feature: str) -> int:
+        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
+        return items.integer(self.engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
+
+    def revision(self, total: Total) -> int:
+        """How often something has been stated about a closed total, consistent."""
+        return items.integer(self.engine.get(_key(total)) or {}, REVISION, 0)
+
+    def publish(self, fact: Fact, *, level: str, restates: Total | None = None, revision: int = 0) -> Published:
+        """Keep the fact, take its place in its feed and (restating) count the total's revision, in one transaction.
+
+        Safe to repeat.
+        """
+        writes: list[Write] = [put_fact(fact), next_in_feed(fact, level)]
+        if restates is not None:
+            counted = Compare(REVISION, "=", revision - 1)
+            writes.append(Update(key=_key(restates), changes=(Set(REVISION, revision),), condition=counted))
+        outcome = self.engine.transact(writes, repeatable=True)
+        if isinstance(outcome, Committed):
+            return Published.DONE
+        return Published.KNOWN if outcome.refused[0] else Published.RACED
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every endpoint, consistent. One request for each MB of them."""
+        return Endpoints(self.engine).all()
+
+    def begin_delivery(self, fact_id: str, endpoint: str, now: Instant) -> bool:
+        """Begin a delivery, once. Whether its first attempt is still to be asked for: a crash may have come between."""
+        outcome = self.engine.write(begun(fact_id, endpoint, now=now), repeatable=True)
+        if not isinstance(outcome, Refused):
+            return True
+        image = outcome.image or {}
+        return image.get("status") == DeliveryStatus.PENDING.value and items.integer(image, "attempts") == 0
+
+    def passed(self, probe: str, now: Instant) -> None:
+        """Let the probe say when the fold came past it, if somebody still waits for it."""
+        changes = (SetOnce("seen_at", now),)
+        self.engine.write(Update(key=keys.probe(probe), changes=changes, condition=Present("pk")), repeatable=True)
+
+
+def _key(total: Total) -> Key:
+    return keys.total(total.customer, total.feature, total.ordinal, total.start)

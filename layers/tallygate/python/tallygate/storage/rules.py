@@ -1,0 +1,63 @@
+"""What the fold resolves events by: the limits in force, and the catalog's meters, remembered by the catalog's version.
+
+Both are read consistently and after the event was stored. So whatever was in force when the event was accepted, the
+fold knows at least that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tallygate.domain import catalog_forms as forms
+from tallygate.domain.limits import Effective
+from tallygate.domain.meters import Meters, meters_of
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Engine
+from tallygate.storage.expressions import Item
+
+
+@dataclass(slots=True)
+class Rules:
+    """Remembers one catalog. Every method is one request while nothing has changed."""
+
+    engine: Engine
+    _version: int | None = None
+    _meters: Meters = Meters()  # noqa: RUF009  # immutable
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+        item = self.engine.get(keys.effective(customer))
+        return None if item is None else items.effective_of(item)
+
+    def meters(self) -> Meters:
+        """The catalog's meters, consistent. What is read after a version is at least that version's."""
+        head = self.engine.query(keys.CATALOG_PARTITION, prefix=keys.CATALOG_HEAD.sk, limit=1, consistent=True)
+        version = items.integer(head.items[0], "version", 0) if head.items else 0
+        if version != self._version:
+            meters = tuple(forms.meter_of(form) for form in self._forms("METER#"))
+            features = [forms.feature_of(form) for form in self._forms("FEATURE#")]
+            self._meters = meters_of(meters, {feature.key: feature.meter for feature in features})
+            self._version = version
+        return self._meters
+
+    def meter_of(self, feature: str) -> str | None:
+        """The meter that a feature is counted by; None: no such feature."""
+        item = self.engine.get(keys.catalog_feature(feature), consistent=False)
+        return None if item is None else forms.feature_of(_form(item)).meter
+
+    def _forms(self, prefix: str) -> Iterator[Any]:
+        position: str | None = None
+        while True:
+            page = self.engine.query(keys.CATALOG_PARTITION, prefix=prefix, after=position, consistent=True)
+            yield from (_form(item) for item in page.items)
+            position = page.next_after
+            if position is None:
+                return
+
+
+def _form(item: Item) -> Any:
+    return json.loads(items.text(item, "form"), parse_float=Decimal)

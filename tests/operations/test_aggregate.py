@@ -1,0 +1,239 @@
+"""aggregate: from the stream to totals, usage, cells, facts and deliveries, each once."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tallygate.domain.decision_ids import DecisionId, format_decision_id
+from tallygate.domain.events import Draft
+from tallygate.domain.instants import DAY, Instant, parse_instant
+from tallygate.operations.admission import Memory
+from tallygate.operations.consume import consume
+from tallygate.operations.each import in_turn
+from tallygate.operations.ingest import Posted, ingest
+from tallygate.storage import keys
+from tallygate.storage.cells import Cells
+from tallygate.storage.engine import Put
+from tallygate.storage.events import Events
+from tallygate.storage.memory import MemoryEngine
+from tests.given import FEATURE, METER, NOW, effective, in_force, quota, wanted
+from tests.truth import (
+    CALLS,
+    TOKENS,
+    Requested,
+    container,
+    declare,
+    draft,
+    drain,
+    exists,
+    facts,
+    fold,
+    totals,
+    used,
+)
+
+MONTH = parse_instant("2026-11-01T00:00:00Z")
+
+
+def world(*limits: int, tiers: dict[str, int] | None = None) -> MemoryEngine:
+    engine = MemoryEngine()
+    in_force(engine, effective(*(quota(limit, ordinal=i) for i, limit in enumerate(limits or (1000,), 1)), tiers=tiers))
+    exists(engine, "acme", "acme-key")
+    declare(engine, TOKENS, CALLS)
+    return engine
+
+
+def post(engine: MemoryEngine, *drafts: Draft, now: Instant = NOW, batch: str = "b") -> None:
+    results = ingest(Events(engine), Posted(submitted=drafts, batch=batch), now=now, each=in_turn)
+    assert all(result.status == "accepted" for result in results), results
+
+
+def use(engine: MemoryEngine, amount: int, now: Instant = NOW) -> str:
+    decision = consume(Cells(engine), Memory(), wanted(amount), now=now, entropy=lambda n: b"\0" * n)
+    assert decision.granted, decision
+    assert decision.decision_id
+    return decision.decision_id
+
+
+def test_events_add_up_in_the_total_the_usage_and_the_cell() -> None:
+    engine = world()
+    post(engine, draft("a", tokens=30, model="large"), draft("b", tokens="12.5", model="large"), draft("c", tokens=1))
+    drain(engine, container(engine))
+    assert totals(engine) == {("acme", 1, MONTH): (Decimal("43.5"), Decimal("43.5"))}
+    assert used(engine, "acme", 1, MONTH) == Decimal("43.5")
+    large = engine.get(keys.usage("acme", METER, "2026-11-20", '{"model":"large"}'))
+    other = engine.get(keys.usage("acme", METER, "2026-11-20", "{}"))
+    assert large is not None
+    assert other is not None
+    assert (large["q40"], other["q40"]) == (Decimal("42.5"), Decimal(1))
+    calls = engine.get(keys.usage("acme", "calls", "2026-11-20", "{}"))
+    assert calls is not None
+    assert calls["q40"] == 3
+
+
+def test_consumed_and_posted_usage_meet_in_one_total() -> None:
+    engine = world()
+    use(engine, 100)
+    post(engine, draft("a", tokens=30))
+    drain(engine, container(engine))
+    assert totals(engine) == {("acme", 1, MONTH): (Decimal(130), Decimal(30))}
+    assert used(engine, "acme", 1, MONTH) == 130
+
+
+def test_an_event_that_names_its_decision_feeds_only_the_other_meters() -> None:
+    engine = world()
+    post(engine, draft("a", tokens=100, decision_id=use(engine, 100)))
+    drain(engine, container(engine))
+    assert totals(engine)[("acme", 1, MONTH)] == (Decimal(100), Decimal(0))
+    calls = engine.get(keys.usage("acme", "calls", "2026-11-20", "{}"))
+    assert calls is not None
+    assert calls["q40"] == 1
+
+
+def test_another_customers_decision_takes_nothing_away() -> None:
+    engine = world()
+    other = DecisionId(customer="other", feature=FEATURE, minute=1, digest=b"123456")
+    post(engine, draft("a", tokens=100, decision_id=format_decision_id(other)), draft("b", tokens=1, decision_id="x"))
+    drain(engine, container(engine))
+    assert totals(engine)[("acme", 1, MONTH)] == (Decimal(101), Decimal(101))
+
+
+def test_an_event_counts_in_the_window_of_its_own_time() -> None:
+    engine = world()
+    late = parse_instant("2026-10-31T23:59:59.999Z")
+    post(engine, draft("a", tokens=1, time=late), draft("b", tokens=2, time=late + 1))
+    drain(engine, container(engine))
+    assert totals(engine) == {
+        ("acme", 1, parse_instant("2026-10-01T00:00:00Z")): (Decimal(1), Decimal(1)),
+        ("acme", 1, MONTH): (Decimal(2), Decimal(2)),
+    }
+    assert used(engine, "acme", 1, parse_instant("2026-10-01T00:00:00Z")) == 0, "that window is over"
+
+
+def test_whatever_is_delivered_again_adds_nothing() -> None:
+    engine = world(tiers={"warning": 1})
+    post(engine, *(draft(f"e{i}", tokens=i) for i in range(1, 11)))
+    use(engine, 5)
+    position = drain(engine, container(engine))
+    before, known = totals(engine), facts(engine)
+    for _ in range(2):
+        drain(engine, container(engine))
+    assert totals(engine) == before == {("acme", 1, MONTH): (Decimal(60), Decimal(55))}
+    assert facts(engine) == known
+    assert used(engine, "acme", 1, MONTH) == 60
+    assert len(engine.stream) == position, "nothing was written again"
+
+
+def test_a_threshold_is_told_once_with_all_that_an_upgrade_needs() -> None:
+    engine = world(100, tiers={"warning": 80, "critical": 100})
+    parts = container(engine)
+    post(engine, draft("a", tokens=79))
+    position = drain(engine, parts)
+    assert facts(engine) == []
+    post(engine, draft("b", tokens=1))
+    position = drain(engine, parts, after=position)
+    (warning,) = facts(engine)
+    assert warning == {
+        "type": "usage.threshold_crossed",
+        "sequence": 1,
+        "customer": "acme",
+        "feature": FEATURE,
+        "meter": METER,
+        "plan": "pro",
+        "plan_version": 1,
+        "limit_name": FEATURE,
+        "limit": 100,
+        "usage": 80,
+        "period": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"},
+        "level": "warning",
+        "threshold": 80,
+        "at": "80%",
+        "upgrade_to": None,
+        "upgrade_limit": None,
+    }
+    post(engine, draft("c", tokens=500))
+    drain(engine, parts, after=position)
+    assert [(fact["type"], fact.get("level"), fact["sequence"]) for fact in facts(engine)[1:]] == [
+        ("usage.threshold_crossed", "critical", 2),
+        ("usage.limit_reached", "critical", 3),
+    ]
+
+
+def test_a_jump_over_several_thresholds_tells_each_of_them_in_order() -> None:
+    engine = world(100, tiers={"critical": 90, "warning": 50})
+    post(engine, draft("a", tokens=95))
+    drain(engine, container(engine))
+    assert [(fact["level"], fact["sequence"]) for fact in facts(engine)] == [("warning", 1), ("critical", 2)]
+
+
+def test_each_fact_is_handed_to_those_who_asked_for_it_and_to_the_bus() -> None:
+    engine = world(100)
+    for name, events, status in (
+        ("all", '["*"]', "active"),
+        ("usage", '["usage.*"]', "active"),
+        ("exact", '["usage.limit_reached"]', "active"),
+        ("other", '["credits.*"]', "active"),
+        ("off", '["*"]', "disabled"),
+    ):
+        item = {"url": "https://x", "events": events, "scheme": "standard", "secret": "s", "status": status}
+        engine.write(Put(key=keys.endpoint(name), item={**item, "created_at": NOW}))
+    queue = Requested()
+    post(engine, draft("a", tokens=100))
+    drain(engine, container(engine, queue))
+    assert sorted(message.endpoint for message in queue.messages) == ["BUS", "all", "exact", "usage"]
+    drain(engine, container(engine, queue))
+    assert len(queue.messages) == 8, "nothing has been attempted yet, so the attempts are asked for again"
+    assert sum(key.pk.startswith("DELIVERY#") for key in engine.items) == 4
+
+
+def test_limits_that_changed_are_raised_in_the_cells_by_the_stream_too() -> None:
+    engine = world()
+    in_force(engine, effective(quota(5), version=7))
+    drain(engine, container(engine))
+    cell = engine.get(keys.root_cell("acme", FEATURE))
+    assert cell is not None
+    assert cell["cv"] == 7
+
+
+def test_a_probe_says_when_the_fold_came_past_it() -> None:
+    engine = world()
+    engine.write(Put(key=keys.probe("p1"), item={"created_at": NOW}))
+    drain(engine, container(engine), now=NOW + 5)
+    probe = engine.get(keys.probe("p1"))
+    assert probe is not None
+    assert probe["seen_at"] == NOW + 5
+
+
+def test_a_cell_that_only_events_reach_stays_small() -> None:
+    engine = world()
+    in_force(engine, effective(quota(None, every="day")))
+    declare(engine, TOKENS, CALLS)
+    parts, position = container(engine), 0
+    for day in range(20):
+        now = NOW + day * DAY
+        post(engine, draft(f"e{day}", tokens=1, time=now), now=now)
+        position = drain(engine, parts, after=position, now=now)
+    cell = engine.get(keys.root_cell("acme", FEATURE))
+    assert cell is not None
+    assert sum(name.startswith("u.") for name in cell) == 1
+    assert len(totals(engine)) == 20
+
+
+def test_records_that_cannot_be_folded_are_parked_and_hold_nobody_up() -> None:
+    engine = world()
+    post(engine, draft("good", tokens=5))
+    engine.write(Put(key=keys.event("acme", "api", "forged"), item={"customer": "other", "type": "x"}))
+    cell = keys.root_cell("acme", FEATURE)
+    engine.write(Put(key=cell, item={"n": 7, "last": '{"k":"use"}'}))
+    engine.write(Put(key=cell, item={"n": 8, "last": "no json", "u.1.1": 5}))
+    summary = fold(container(engine), engine.stream[-4:])
+    assert (summary.counted, summary.parked) == (1, 3)
+    assert totals(engine)[("acme", 1, MONTH)][0] == 5
+
+
+def test_a_sum_without_a_value_counts_nowhere_and_says_so() -> None:
+    engine = world()
+    post(engine, draft("a", tokens=None), draft("b", tokens=-1), draft("c", tokens="many"))
+    summary = fold(container(engine), engine.stream[-3:])
+    assert (summary.counted, summary.unmeasured) == (3, 3)
+    assert totals(engine) == {}

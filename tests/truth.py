@@ -1,0 +1,188 @@
+"""The fold as tests run it: stream records as Lambda writes them, a container's parts, a catalog, and the sums that
+must come out."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from tallygate.domain import catalog_forms as forms
+from tallygate.domain.catalog import Feature
+from tallygate.domain.deliveries import Message
+from tallygate.domain.events import Draft, canonical
+from tallygate.domain.instants import Instant
+from tallygate.domain.meters import Meter
+from tallygate.operations.aggregate import Parts, Summary, aggregate
+from tallygate.operations.append import JournalParts
+from tallygate.operations.each import Each, in_turn
+from tallygate.storage import catalog, items, keys
+from tallygate.storage.cell_events import CellEvents
+from tallygate.storage.dynamo import to_wire
+from tallygate.storage.engine import Engine, Put
+from tallygate.storage.expressions import Item
+from tallygate.storage.facts import Facts
+from tallygate.storage.journal import Journal
+from tallygate.storage.memory import Change, MemoryEngine
+from tallygate.storage.rules import Rules
+from tallygate.storage.stream import batch_of
+from tallygate.storage.totals import Totals
+from tests.given import FEATURE, METER, NOW
+
+TOKENS = Meter(
+    key=METER,
+    event_type="llm.completion",
+    aggregation="sum",
+    value=("tokens",),
+    dimensions={"model": ("model",)},
+)
+CALLS = Meter(key="calls", event_type="llm.completion", aggregation="count")
+STREAM_CLOCK = NOW // 1000
+
+
+@dataclass(slots=True)
+class Requested:
+    """A queue that keeps what it was asked for."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    def send(self, message: Message) -> None:
+        self.messages.append(message)
+
+
+def container(engine: Engine, queue: Requested | None = None, each: Each = in_turn) -> Parts:
+    """What one Lambda container of aggregate works with; its memory of journals is its own."""
+    rules = Rules(engine)
+    return Parts(
+        journal=JournalParts(journal=Journal(engine), totals=Totals(engine), rules=rules),
+        cells=CellEvents(engine),
+        outbox=Facts(engine),
+        queue=queue or Requested(),
+        each=each,
+    )
+
+
+def declare(engine: Engine, *meters: Meter, features: Sequence[Feature] = (), version: int = 1) -> None:
+    """Put meters and features into the catalog."""
+    entries: list[Meter | Feature] = [*meters, *(features or (Feature(key=FEATURE, meter=METER),))]
+    for entry in entries:
+        engine.write(Put(key=catalog.key_of(entry), item={"form": items.compact(_form(entry))}))
+    engine.write(Put(key=keys.CATALOG_HEAD, item={"version": version}))
+
+
+def _form(entry: Meter | Feature) -> Any:
+    return forms.meter_form(entry) if isinstance(entry, Meter) else forms.feature_form(entry)
+
+
+def exists(engine: Engine, customer: str, *subject_keys: str) -> None:
+    """Create a customer with subject keys, as far as ingest is concerned."""
+    engine.write(Put(key=keys.profile(customer), item={"name": customer}))
+    for subject in subject_keys:
+        engine.write(Put(key=keys.subject(subject), item={"customer": customer}))
+
+
+def draft(
+    event_id: str = "e1",
+    *,
+    subject: str = "acme",
+    tokens: int | str | None = 10,
+    time: Instant | None = None,
+    event_type: str = "llm.completion",
+    source: str = "api",
+    traceparent: str | None = None,
+    **data: Any,
+) -> Draft:
+    """An event as contracts.ingest would read it."""
+    content = {**({} if tokens is None else {"tokens": tokens}), **data}
+    return Draft(source=source, id=event_id, type=event_type, subject=subject, time=time, data=canonical(content))
+
+
+def record(change: Change, *, written_at: float = STREAM_CLOCK) -> dict[str, Any]:
+    """The stream record of a change in memory, as Lambda writes it."""
+    return stream_record(change.key.attributes, change.old, change.new, change.sequence, written_at)
+
+
+def stream_record(
+    key: Item, old: Item | None, new: Item | None, sequence: int | str, written_at: float
+) -> dict[str, Any]:
+    """A stream record: binary values are base64 there."""
+    name = "REMOVE" if new is None else "INSERT" if old is None else "MODIFY"
+    change: dict[str, Any] = {
+        "Keys": _image(key),
+        "SequenceNumber": str(sequence),
+        "ApproximateCreationDateTime": written_at,
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    }
+    if old is not None:
+        change["OldImage"] = _image(old)
+    if new is not None:
+        change["NewImage"] = _image(new)
+    return {"eventName": name, "eventSource": "aws:dynamodb", "dynamodb": change}
+
+
+def _image(item: Item) -> dict[str, Any]:
+    return {name: json_typed(to_wire(value)) for name, value in item.items()}
+
+
+def json_typed(typed: dict[str, Any]) -> dict[str, Any]:
+    """A typed value as it stands in Lambda's JSON."""
+    ((kind, value),) = typed.items()
+    if kind == "B":
+        return {"B": base64.b64encode(bytes(value)).decode()}
+    if kind == "BS":
+        return {"BS": [base64.b64encode(bytes(element)).decode() for element in value]}
+    return {kind: value}
+
+
+def wanted_by_the_filter(change: Change) -> bool:
+    """Whether the template's filter lets a record through."""
+    prefixes = ("EVENT#", "CELL#", "TOTAL#", "OUTBOX#", "PROBE")
+    return change.key.pk.startswith(prefixes) or change.key.sk == "EFFECTIVE"
+
+
+def fold(parts: Parts, changes: Iterable[Change], *, shard: str = "0", now: Instant = NOW) -> Summary:
+    """One call of aggregate with these changes."""
+    event = {"Records": [record(change) for change in changes], "shardId": shard}
+    return aggregate(parts, batch_of(json.loads(json.dumps(event))), now=now)
+
+
+def drain(engine: MemoryEngine, parts: Parts, *, after: int = 0, now: Instant = NOW, size: int = 500) -> int:
+    """Fold everything that the stream holds after a position, and what follows from it; the new position."""
+    while after < len(engine.stream):
+        batch = [change for change in engine.stream[after : after + size] if wanted_by_the_filter(change)]
+        after = min(after + size, len(engine.stream))
+        if batch:
+            fold(parts, batch, now=now)
+    return after
+
+
+def totals(engine: MemoryEngine) -> dict[tuple[str, int, int], tuple[Decimal, Decimal]]:
+    """(customer, ordinal, start) -> (value, by_event) of every total."""
+    found: dict[tuple[str, int, int], tuple[Decimal, Decimal]] = {}
+    for key, item in engine.items.items():
+        if key.pk.startswith("TOTAL#"):
+            name = (items.text(item, "customer"), items.integer(item, "ordinal"), items.integer(item, "start"))
+            value, by_event = item["value"], item["by_event"]
+            assert isinstance(value, Decimal)
+            assert isinstance(by_event, Decimal)
+            found[name] = (value, by_event)
+    return found
+
+
+def used(engine: MemoryEngine, customer: str, ordinal: int, start: int) -> Decimal:
+    """What the root cell counts in a window."""
+    cell = items.cell_of(engine.get(keys.root_cell(customer, FEATURE)))
+    return cell.used.get((ordinal, start), Decimal(0))
+
+
+def facts(engine: MemoryEngine) -> list[dict[str, Any]]:
+    """Every fact, in order of customer, feature and sequence."""
+    found = []
+    for key, item in engine.items.items():
+        if key.pk.startswith("OUTBOX#"):
+            data = json.loads(items.text(item, "data"))
+            found.append({"type": item["type"], "sequence": items.integer(item, "sequence"), **data})
+    return sorted(found, key=lambda fact: (fact["customer"], fact["feature"], fact["sequence"]))
