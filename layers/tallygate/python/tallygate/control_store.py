@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from tallygate.domain.api_keys import ApiKey
 from tallygate.domain.catalog import Catalog, Change, PlanId
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.instants import Instant
+from tallygate.store import Moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +87,39 @@ class CustomerStore(Protocol):
         self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None
     ) -> Saved | CustomerMoved | SubjectsTaken:
         """Write what differs, claim and give up subject keys, mark the plan in use: all or none, in one transaction."""
+
+
+class KeyStore(Protocol):
+    """API keys."""
+
+    def create(self, key: ApiKey, digest: str) -> Moves:
+        """The writes that add a key; refused where its id or digest is taken."""
+
+    def page(self, *, after: str | None, limit: int) -> tuple[tuple[ApiKey, ...], str | None]:
+        """Some keys in order of their ids, and where to go on. One request."""
+
+    def delete(self, key_id: str) -> bool:
+        """Remove a key; False: there is none. One read and one transaction."""
+
+
+class ClockStore(Protocol):
+    """The test clock."""
+
+    def frozen_at(self) -> Instant | None:
+        """The instant at which time stands still; None: it does not. One consistent read."""
+
+    def move(self, seen: Instant | None, to: Instant | None) -> Moves:
+        """The write that moves the clock (None: back to real time), refused unless it stands where it was seen."""
+
+
+class ProbeStore(Protocol):
+    """Probes: items that the stream's reader marks when it comes past them."""
+
+    def send(self, probe: str, now: Instant) -> None:
+        """Put a probe into the stream. One request."""
+
+    def seen(self, probe: str) -> bool:
+        """Whether the stream's reader has come past the probe, consistent. One request."""
+
+    def drop(self, probe: str) -> None:
+        """Remove a probe. One request."""

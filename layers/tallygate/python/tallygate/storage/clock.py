@@ -8,6 +8,7 @@ from tallygate.domain.instants import Instant
 from tallygate.storage import keys
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Absent, Compare, Condition
+from tallygate.store import Moves
 
 NOW = "now"
 
@@ -23,7 +24,7 @@ class ClockItem:
         held = (self._engine.get(keys.CLOCK) or {}).get(NOW)
         return int(held) if isinstance(held, Decimal) else None
 
-    def move(self, seen: Instant | None, to: Instant | None) -> Put:
-        """The write that moves the clock, refused unless it still stands where it was seen."""
+    def move(self, seen: Instant | None, to: Instant | None) -> Moves:
+        """The write that moves the clock (None: back to real time), refused unless it stands where it was seen."""
         condition: Condition = Absent(NOW) if seen is None else Compare(NOW, "=", seen)
-        return Put(key=keys.CLOCK, item={} if to is None else {NOW: to}, condition=condition)
+        return (Put(key=keys.CLOCK, item={} if to is None else {NOW: to}, condition=condition),)

@@ -1,0 +1,52 @@
+"""entitlements: what a customer may consume of its features, as a decision about nothing would state it."""
+
+from __future__ import annotations
+
+from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.instants import Instant
+from tallygate.domain.quantities import ZERO
+from tallygate.errors import NotFound
+from tallygate.operations.admission import Memory
+from tallygate.operations.check import check
+from tallygate.operations.consume import Consume
+from tallygate.store import AdmissionStore
+
+_ABSENT = {
+    Reason.CUSTOMER_NOT_FOUND: "there is no customer {customer}",
+    Reason.FEATURE_NOT_FOUND: "there is no feature {feature}",
+    Reason.NO_ACTIVE_SUBSCRIPTION: "customer {customer} has no active subscription",
+    Reason.NOT_ENTITLED: "the plan of customer {customer} does not include {feature}",
+}
+
+
+def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Instant) -> Decision:
+    """The state of one feature. Raises NotFound with the reason as its code. Nothing is remembered between calls."""
+    decision = _state(store, Memory(), customer, feature, now)
+    if decision.reason in _ABSENT:
+        detail = _ABSENT[decision.reason].format(customer=customer, feature=feature)
+        raise NotFound(detail, code=decision.reason.value)
+    return decision
+
+
+def entitlements(
+    store: AdmissionStore, customer: str, *, after: str | None, limit: int, now: Instant
+) -> tuple[tuple[Decision, ...], str | None]:
+    """A page of the customer's features in order of their keys, and where to go on. Raises NotFound.
+
+    One read for the page and one for each feature on it; not one moment for all of them.
+    """
+    memory = Memory()
+    effective = memory.limits(store, customer)
+    if effective is None:
+        raise NotFound(f"there is no customer {customer}", code=Reason.CUSTOMER_NOT_FOUND.value)
+    features = sorted(feature for feature in effective.entitlements if after is None or feature > after)
+    page = features[:limit]
+    states = tuple(_state(store, memory, customer, feature, now) for feature in page)
+    return states, page[-1] if len(features) > limit else None
+
+
+def _state(store: AdmissionStore, memory: Memory, customer: str, feature: str, now: Instant) -> Decision:
+    question = Consume(
+        customer=customer, feature=feature, amount=ZERO, dimensions={}, request_id=None, idempotency_key=None
+    )
+    return check(store, memory, question, now=now)
