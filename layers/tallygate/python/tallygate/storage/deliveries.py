@@ -151,7 +151,7 @@ class Deliveries:
             Update(
                 key=keys.delivery(delivery.fact_id, delivery.endpoint),
                 changes=(Set(DUE_AT, until),),
-                condition=All((_PENDING, Compare(DUE_AT, "=", delivery.due_at))),
+                condition=All((_mine(delivery), Compare(DUE_AT, "=", delivery.due_at))),
             ),
             repeatable=True,
         )

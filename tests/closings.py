@@ -1,0 +1,81 @@
+"""Totals as the fold leaves them, and the facts that close them, for the tests of closings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tallygate.domain.closing import PERIOD_CLOSED, closing_id
+from tallygate.domain.facts import Fact, Total
+from tallygate.domain.fold import TotalChange
+from tallygate.domain.instants import DAY, parse_instant
+from tallygate.domain.journal import Governed
+from tallygate.domain.statements import statement
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Engine
+from tallygate.storage.expressions import Item
+from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.totals import Totals
+from tallygate.store import TotalName
+
+START = parse_instant("2026-11-01T00:00:00Z")
+END = parse_instant("2026-12-01T00:00:00Z")
+
+
+def governed(
+    limit: int | None = 3, *, feature: str = "ai-tokens", stripe_customer_id: str | None = "cus_1"
+) -> Governed:
+    return Governed(
+        feature=feature,
+        meter="tokens",
+        name=feature,
+        limit=None if limit is None else Decimal(limit),
+        plan="pro",
+        plan_version=2,
+        stripe_customer_id=stripe_customer_id,
+    )
+
+
+def add_usage(
+    engine: Engine,
+    value: int,
+    *,
+    customer: str = "acme",
+    start: int = START,
+    end: int = END,
+    ordinal: int = 1,
+    under: Governed | None = None,
+) -> None:
+    """What the fold does with usage of a window: the next journal record, applied to its total."""
+    under = under or governed()
+    held = engine.get(keys.total(customer, under.feature, ordinal, start)) or {}
+    change = TotalChange(
+        ordinal=ordinal, start=start, end=end, value=Decimal(value), by_event=Decimal(0), governed=under
+    )
+    Totals(engine).add_to_total(customer, change, items.integer(held, "upto", 0) + 1)
+
+
+def total_item(value: int, *, feature: str = "ai-tokens", start: int = START) -> Item:
+    """A total's item, as the fold would write it."""
+    engine = MemoryEngine()
+    add_usage(engine, value, start=start, end=start + 28 * DAY, under=governed(feature=feature))
+    item = engine.get(keys.total("acme", feature, 1, start))
+    assert item is not None
+    return {name: part for name, part in item.items() if name not in ("pk", "sk")}
+
+
+def name_of(customer: str = "acme", *, feature: str = "ai-tokens", start: int = START, ordinal: int = 1) -> TotalName:
+    key = keys.total(customer, feature, ordinal, start)
+    return TotalName(key.pk, key.sk)
+
+
+def closing_fact(total: Total) -> Fact:
+    """The fact that closes a total as the first of its feature."""
+    return Fact(
+        id=closing_id(total),
+        type=PERIOD_CLOSED,
+        customer=total.customer,
+        feature=total.feature,
+        time=END,
+        sequence=1,
+        data=statement(total, timezone="UTC", stripe_customer_id="cus_1", revision=1),
+    )

@@ -1,0 +1,78 @@
+"""Crashes: an engine whose n-th request kills its caller, before it has an effect or just after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tallygate.storage.engine import Cancelled, Committed, Engine, Key, Page, Refused, Require, Write, Written
+from tallygate.storage.expressions import Item
+
+T = TypeVar("T")
+
+
+class Crash(BaseException):
+    """The process is gone. Not an Exception: nothing may catch it on the way out."""
+
+
+@dataclass(slots=True)
+class Fuse:
+    """Burns at the `at`-th step (from 1; 0 never), once; `after` says whether the step still has its effect."""
+
+    at: int = 0
+    after: bool = False
+    steps: int = 0
+
+    def step(self, act: Callable[[], T]) -> T:
+        self.steps += 1
+        burns = self.steps == self.at
+        if burns and not self.after:
+            raise Crash
+        result = act()
+        if burns:
+            raise Crash
+        return result
+
+
+@dataclass(slots=True)
+class FusedEngine:
+    """An engine each of whose requests is a step of the fuse."""
+
+    engine: Engine
+    fuse: Fuse
+
+    def get(self, key: Key, *, consistent: bool = True) -> Item | None:
+        return self.fuse.step(lambda: self.engine.get(key, consistent=consistent))
+
+    def query(
+        self,
+        pk: str,
+        *,
+        prefix: str = "",
+        after: str | None = None,
+        until: str | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        return self.fuse.step(
+            lambda: self.engine.query(
+                pk,
+                prefix=prefix,
+                after=after,
+                until=until,
+                newest_first=newest_first,
+                limit=limit,
+                consistent=consistent,
+            )
+        )
+
+    def due(self, shard: str, until: int, limit: int) -> tuple[Key, ...]:
+        return self.fuse.step(lambda: self.engine.due(shard, until, limit))
+
+    def write(self, write: Write, *, repeatable: bool = False) -> Written | Refused:
+        return self.fuse.step(lambda: self.engine.write(write, repeatable=repeatable))
+
+    def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
+        return self.fuse.step(lambda: self.engine.transact(writes, repeatable=repeatable))
