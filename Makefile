@@ -39,12 +39,15 @@ help: ## this list
 # What a person does
 # ---------------------------------------------------------------------------------------------------------------------
 
-.PHONY: run stop demo test check bench deploy clean
+.PHONY: run stop logs demo test check bench deploy clean
 run: venv tools ## the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0)
 	@$(RUN) local.stack run --port $(PORT) --folder $(STATE) $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour)
 
 stop: venv ## stop it; its state stays
 	@$(RUN) local.stack stop --folder $(STATE)
+
+logs: venv ## what its functions logged (FUNCTION=check)
+	@$(RUN) local.stack logs --folder $(STATE) $(if $(FUNCTION),--function $(FUNCTION))
 
 demo: venv tools ## an hour of LLM traffic through the running stack (FULL=1 for all of it)
 	@$(RUN) local.demo --folder $(STATE) $(if $(FULL),--full)

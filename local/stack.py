@@ -1,7 +1,8 @@
-"""The command behind `make run` and `make stop`.
+"""The command behind `make run`, `make stop` and `make logs`.
 
 python -m local.stack run --port 4566 --folder .local [--detach] [--no-tour]
 python -m local.stack stop --folder .local [--quiet]
+python -m local.stack logs --folder .local [--function check]
 """
 
 import argparse
@@ -13,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from local import tour
+from local import logs, tour
 from local.inbox import Arrival
 from local.layout import DEFAULT_PORT, REPOSITORY, Layout, StackError
 from local.lifecycle import (
@@ -37,6 +38,9 @@ def main() -> int:
     try:
         if arguments.command == "stop":
             return stop(layout, quiet=arguments.quiet)
+        if arguments.command == "logs":
+            logs.show(layout, arguments.function)
+            return 0
         if arguments.detach:
             return run_detached(layout, with_tour=not arguments.no_tour)
         return run(layout, with_tour=not arguments.no_tour, quiet=arguments.quiet)
@@ -50,13 +54,14 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.stack")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("run", "stop"):
+    for name in ("run", "stop", "logs"):
         command = commands.add_parser(name)
         command.add_argument("--folder", type=Path, default=REPOSITORY / ".local")
         command.add_argument("--port", type=int, default=DEFAULT_PORT)
         command.add_argument("--detach", action="store_true")
         command.add_argument("--no-tour", action="store_true")
         command.add_argument("--quiet", action="store_true")
+        command.add_argument("--function")
     return parser.parse_args()
 
 
@@ -89,7 +94,7 @@ def walk(handle: Handle, layout: Layout) -> bool:
     try:
         tour.walk(handle, layout)
     except StackError as error:
-        print(f"\nThe tour ends here: {error}\nThe functions' logs are in {layout.emulator_log}", file=sys.stderr)
+        print(f"\nThe tour ends here: {error}\n`make logs` shows what the functions logged.", file=sys.stderr)
         return False
     return True
 
@@ -178,6 +183,7 @@ Serving. `make stop` stops it, Ctrl-C as well where it runs in front; scripts fi
   KEY={handle.manage_key}
   curl -s "$API/v1/health"
   curl -s -H "Authorization: Bearer $KEY" "$API/v1/catalog"
+  curl -s -H "Authorization: Bearer $KEY" -X PUT -d '{{"plan": "tour"}}' "$API/v1/customers/acme"
   curl -s -H "Authorization: Bearer $KEY" -d '{{"customer": "acme", "feature": "images"}}' "$API/v1/consume"
   curl -s {handle.inbox_url}    what the inbox received
 """
