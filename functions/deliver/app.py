@@ -51,7 +51,7 @@ def done(record: dict[str, Any], context: Any) -> bool:
         message = queue.message_of(record["body"])
         report = deliver(store, messages, courier.post, message, now=clock.now(), wall=real_time(), claimant=claimant)
     except Exception:  # one message that fails must not take others of its batch with it
-        logger.exception("deliver", message=record["body"])
+        logger.exception("deliver", body=record["body"])
         tell_failure(metrics)
         return False
     tell_attempt(logger, metrics, report)
