@@ -1,10 +1,57 @@
-"""Placeholder: answers 501 until the function is written."""
+"""aggregate: the table's stream -> journal, totals, usage, facts, deliveries. The clock and the threads enter here."""
 
-import json
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from reports import tell
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    problem = {"title": "Not implemented", "status": 501, "code": "not_implemented"}
-    headers = {"content-type": "application/problem+json"}
-    return {"statusCode": 501, "headers": headers, "body": json.dumps(problem)}
+from tallygate.clock import clock_of, real_time
+from tallygate.delivery import queue
+from tallygate.operations.aggregate import Parts, aggregate
+from tallygate.operations.append import JournalParts
+from tallygate.storage.cell_events import CellEvents
+from tallygate.storage.dynamo import DynamoEngine, client_config
+from tallygate.storage.facts import Facts
+from tallygate.storage.journal import Journal
+from tallygate.storage.rules import Rules
+from tallygate.storage.stream import batch_of
+from tallygate.storage.totals import Totals
+
+THREADS = 8
+
+logger = Logger()
+metrics = Metrics()
+engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+clock = clock_of(os.environ, engine)
+threads = ThreadPoolExecutor(THREADS)
+
+
+def each(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    return list(threads.map(function, values)) if len(values) > 1 else [function(value) for value in values]
+
+
+parts = Parts(
+    journal=JournalParts(journal=Journal(engine), totals=Totals(engine), rules=Rules(engine)),
+    cells=CellEvents(engine),
+    outbox=Facts(engine),
+    queue=queue.SqsQueue(boto3.client("sqs", config=queue.client_config()), os.environ["QUEUE_URL"]),
+    each=each,
+)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """A tumbling window's answer names its state; nothing is kept there, the window is only set to learn the shard."""
+    batch = batch_of(event)
+    try:
+        summary = aggregate(parts, batch, now=clock.now())
+    except Exception:
+        logger.exception("aggregate", shard=batch.shard, records=batch.records)
+        raise
+    tell(logger, metrics, batch, summary, now=real_time())
+    return {"state": {}}

@@ -1,10 +1,55 @@
-"""Placeholder: answers 501 until the function is written."""
+"""ingest: stores usage events, each once. The environment, the clock, ids and threads enter here and nowhere below."""
 
-import json
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from reports import tell
+from routes import ROUTES, App
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    problem = {"title": "Not implemented", "status": 501, "code": "not_implemented"}
-    headers = {"content-type": "application/problem+json"}
-    return {"statusCode": 501, "headers": headers, "body": json.dumps(problem)}
+from tallygate.clock import clock_of
+from tallygate.http import Answer, Request, answer, dispatch
+from tallygate.storage.dynamo import DynamoEngine, client_config
+from tallygate.storage.events import Events
+
+THREADS = 16
+
+logger = Logger()
+metrics = Metrics()
+engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+threads = ThreadPoolExecutor(THREADS)
+
+
+def each(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    return list(threads.map(function, values)) if len(values) > 1 else [function(value) for value in values]
+
+
+app = App(
+    store=Events(engine),
+    clock=clock_of(os.environ, engine),
+    each=each,
+    new_id=lambda: uuid.uuid4().hex,
+    ingested=partial(tell, logger, metrics),
+)
+
+
+def respond(request: Request) -> Answer:
+    return dispatch(ROUTES, app, request)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    result = answer(event, respond, logger.exception)
+    if result["statusCode"] >= 400:
+        metrics.add_dimension("status", str(result["statusCode"]))
+        metrics.add_metric("Refused", MetricUnit.Count, 1)
+        logger.warning("refused", status=result["statusCode"], problem=result["body"])
+    metrics.flush_metrics()
+    return result

@@ -1,0 +1,26 @@
+"""What ingest says of itself: one log line for each batch, and its metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from tallygate.domain.events import EventStatus, Result
+from tallygate.domain.instants import Instant
+from tallygate.http import Request
+
+
+def tell(
+    logger: Logger, metrics: Metrics, request: Request, results: Sequence[Result], lags: Sequence[Instant]
+) -> None:
+    """Events are counted by status; the lag is that of the oldest which was stored."""
+    by_status = Counter(result.status.value for result in results)
+    for status in EventStatus:
+        metrics.add_metric(f"Events{status.capitalize()}", MetricUnit.Count, by_status[status.value])
+    if lags:
+        metrics.add_metric("IngestLag", MetricUnit.Milliseconds, max(lags))
+    codes = Counter(result.code for result in results if result.code is not None)
+    logger.info("events", statuses=by_status, codes=codes, request_id=request.request_id, trace_id=request.trace_id)

@@ -1,0 +1,63 @@
+"""The route of ingest: what is posted, under which scope, and the operation that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tallygate.clock import Clock
+from tallygate.contracts.ingest import EventIn, events_answer, read_events
+from tallygate.domain.events import Draft, EventStatus, Result
+from tallygate.domain.instants import Instant
+from tallygate.http import Answer, Request, Route, permit
+from tallygate.operations.each import Each
+from tallygate.operations.ingest import Posted, ingest
+from tallygate.store import EventStore
+
+SCOPE = "ingest"
+
+
+@dataclass(slots=True, kw_only=True)
+class App:
+    """What one container ingests with. `ingested` is told of every batch, and how late each new event was."""
+
+    store: EventStore
+    clock: Clock
+    each: Each
+    new_id: Callable[[], str]
+    ingested: Callable[[Request, Sequence[Result], Sequence[Instant]], None]
+
+
+def _events(app: App, request: Request) -> Answer:
+    principal = permit(request.principal, SCOPE)
+    given_trace = request.traceparent if request.headers.get("traceparent") else None
+    submitted = read_events(request.json(), request.headers.get("content-type", ""), given_trace)
+    posted = Posted(submitted=submitted, batch=app.new_id(), customer=principal.customer)
+    now = app.clock.now()
+    results = ingest(app.store, posted, now=now, each=app.each)
+    app.ingested(request, results, _lags(submitted, results, now))
+    return Answer(body=events_answer(results))
+
+
+def _lags(submitted: Sequence[Draft | Result], results: Sequence[Result], now: Instant) -> list[Instant]:
+    """How long ago the events were that were stored; one that is ahead, or came without a time, has no lag."""
+    return [
+        max(0, now - (draft.time or now))
+        for draft, result in zip(submitted, results, strict=True)
+        if isinstance(draft, Draft) and result.status is EventStatus.ACCEPTED
+    ]
+
+
+ROUTES = {
+    route.key: route
+    for route in (
+        Route(
+            method="POST",
+            path="/v1/events",
+            scope=SCOPE,
+            respond=_events,
+            contract=EventIn,
+            summary="Post usage events, up to 500; each has its own result and sending them again is always safe",
+        ),
+    )
+}
