@@ -17,9 +17,7 @@ def test_an_id_gives_its_parts_back(customer: str, feature: str, minute: int, di
     assert parse_decision_id(format_decision_id(parts)) == parts
 
 
-@pytest.mark.parametrize(
-    "text", ["", "dec_", "dec_!!!!", "abc", "dec_YQ", "dec_YQpiCjEKYWE", "dec_" + "A" * 3000]
-)
+@pytest.mark.parametrize("text", ["", "dec_", "dec_!!!!", "abc", "dec_YQ", "dec_YQpiCjEKYWE", "dec_" + "A" * 3000])
 def test_any_other_text_is_none(text: str) -> None:
     assert parse_decision_id(text) is None
 

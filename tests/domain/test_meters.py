@@ -34,9 +34,7 @@ def test_a_path_is_names_joined_by_dots_and_survives_its_text() -> None:
     assert format_path(parse_path("$.a-b.c")) == "$.a-b.c"
 
 
-@pytest.mark.parametrize(
-    "text", ["", "$", "tokens", "$.", "$.a.", "$..a", "$.a[0]", "$['a']", "$.a b", "$.1", "$.a\n"]
-)
+@pytest.mark.parametrize("text", ["", "$", "tokens", "$.", "$.a.", "$..a", "$.a[0]", "$['a']", "$.a b", "$.1", "$.a\n"])
 def test_anything_else_is_no_path(text: str) -> None:
     with pytest.raises(ValueError, match="path"):
         parse_path(text)
@@ -149,11 +147,7 @@ def test_dimension_values_are_text_of_bounded_length() -> None:
     long = dimension_text("x" * (DIMENSION_LENGTH_MAX + 1))
     assert long is not None
     assert long.startswith("sha256:")
-    assert (
-        long
-        == dimension_text("x" * (DIMENSION_LENGTH_MAX + 1))
-        != dimension_text("x" * (DIMENSION_LENGTH_MAX + 2))
-    )
+    assert long == dimension_text("x" * (DIMENSION_LENGTH_MAX + 1)) != dimension_text("x" * (DIMENSION_LENGTH_MAX + 2))
 
 
 def test_meters_are_found_by_event_type_in_a_fixed_order() -> None:

@@ -22,6 +22,7 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Head, Record
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
+from tallygate.domain.usage import UsageItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,15 +323,6 @@ class AttemptQueue(Protocol):
         """Ask for an attempt. At least once: asking twice does no harm. Raises StoreUnavailable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageItem:
-    """Usage of one meter on one UTC day under one combination of dimension values, by quarter hour."""
-
-    day: str
-    dimensions: Mapping[str, str]
-    quarters: Mapping[int, Decimal]
-
-
 class UsageStore(Protocol):
     """What GET /v1/usage reads."""
 
@@ -339,3 +331,9 @@ class UsageStore(Protocol):
 
     def meter_of(self, feature: str) -> str | None:
         """The meter that a feature is counted by; None: no such feature. One request."""
+
+    def knows_meter(self, meter: str) -> bool:
+        """Whether the catalog has the meter. One request."""
+
+    def knows_customer(self, customer: str) -> bool:
+        """Whether the customer exists. One request."""

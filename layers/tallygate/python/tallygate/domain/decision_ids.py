@@ -48,9 +48,7 @@ def parse_decision_id(text: str) -> DecisionId | None:
         customer, feature, minute, digest = raw.decode().split("\n")
         if len(digest) != 2 * MARK_BYTES:
             return None
-        found = DecisionId(
-            customer=customer, feature=feature, minute=int(minute), digest=bytes.fromhex(digest)
-        )
+        found = DecisionId(customer=customer, feature=feature, minute=int(minute), digest=bytes.fromhex(digest))
     except ValueError:
         return None
     return found if format_decision_id(found) == text else None

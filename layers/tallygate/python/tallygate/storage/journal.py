@@ -234,9 +234,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 traceparent=document.get("tp"),
             )
         case "note":
-            return NoteEntry(
-                kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"]
-            )
+            return NoteEntry(kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"])
         case "parked":
             return ParkedEntry(reason=document["r"], raw=document["e"])
         case kind:

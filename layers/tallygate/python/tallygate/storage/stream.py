@@ -82,9 +82,7 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
         case "EVENT" if old is None:
             event = event_of(new)
             _must_own(rest, event.customer)
-            return Journaled(
-                position=position, owner=rest.partition("#")[0], customer=event.customer, what=event
-            )
+            return Journaled(position=position, owner=rest.partition("#")[0], customer=event.customer, what=event)
         case "CELL":
             return _cell_write(rest, position, old, new)
         case "TOTAL":

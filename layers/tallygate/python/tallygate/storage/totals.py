@@ -12,8 +12,6 @@ order from its cursor, so a target that has seen a number has seen all before it
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,11 +22,9 @@ from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
 from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Remove, Set, absent_or
 from tallygate.storage.journal import governed_from, governed_text
-from tallygate.store import UsageItem
 
 UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
-_AFTER_ALL_DIMENSIONS = "~"
 
 
 def quarter_name(quarter: int) -> str:
@@ -69,16 +65,6 @@ class Totals:
             repeatable=True,
         )
 
-    def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterator[UsageItem]:
-        """A meter's usage on these days, in order of the days. As many requests as there are pages of 1 MB."""
-        position: str | None = first_day
-        while position is not None:
-            page = self.engine.query(
-                keys.usage_partition(customer, meter), after=position, until=f"{last_day}#{_AFTER_ALL_DIMENSIONS}"
-            )
-            yield from (usage_item_of(item) for item in page.items)
-            position = page.next_after
-
 
 def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Change, ...]:
     governed = change.governed
@@ -118,17 +104,6 @@ def total_of(item: Item) -> Total:
         revision=items.integer(item, REVISION, 0),
         traceparent=traceparent if isinstance(traceparent, str) else None,
     )
-
-
-def usage_item_of(item: Item) -> UsageItem:
-    """The usage that an item shows."""
-    quarters = {
-        int(name[1:]): value
-        for name, value in item.items()
-        if isinstance(value, Decimal) and name[0] == "q" and name[1:].isdigit()
-    }
-    dimensions: Mapping[str, str] = json.loads(items.text(item, "dims"))
-    return UsageItem(day=items.text(item, "day"), dimensions=dimensions, quarters=quarters)
 
 
 def _quantity(item: Item, name: str) -> Decimal:

@@ -1,0 +1,142 @@
+"""GET /v1/usage on the wire: the query's parameters and the answer.
+
+customer, feature | meter     what to sum
+from, to                      RFC 3339; aligned outward to quarter hours, the rollup's resolution, and answered so;
+                              by default the current calendar month in `tz`, up to now
+window none | day, tz         one sum, or one for each day of an IANA zone (default UTC)
+group_by=a,b  filter[a]=x     by dimension values; usage without the dimension has the value null
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tallygate.domain.events import FUTURE_MAX
+from tallygate.domain.instants import DAY, Instant, format_instant, parse_instant
+from tallygate.domain.periods import calendar, is_zone, window_at
+from tallygate.domain.quantities import format_quantity
+from tallygate.domain.usage import RANGE_MAX, WINDOWS, UsageAnswer, UsageQuery, aligned
+from tallygate.errors import FieldError, InvalidRequest
+
+LATER_WINDOWS = ("hour", "week", "month")
+DIMENSIONS_MAX = 10
+NAME_LENGTH_MAX = 255
+EARLIEST = parse_instant("1971-01-01T00:00:00Z")
+LATEST = parse_instant("9999-01-01T00:00:00Z")
+_PLAIN = ("customer", "feature", "meter", "from", "to", "window", "tz", "group_by")
+_FILTER = re.compile(r"filter\[([^\]]{1,64})\]")
+
+
+def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
+    """The query that the parameters state. Raises InvalidRequest with every rule that is broken."""
+    errors: list[FieldError] = []
+    filters: dict[str, str] = {}
+    for name, value in parameters.items():
+        filtered = _FILTER.fullmatch(name)
+        if filtered is not None:
+            filters[filtered[1]] = value
+        elif name not in _PLAIN:
+            errors.append(_error(name, "unknown_field", "is not a parameter of this request"))
+    if not parameters.get("customer"):
+        errors.append(_error("customer", "required", "is required"))
+    if bool(parameters.get("feature")) == bool(parameters.get("meter")):
+        errors.append(_error("feature", "required", "exactly one of feature and meter must be given"))
+    errors += [
+        _error(name, "length", f"must have at most {NAME_LENGTH_MAX} characters")
+        for name in ("customer", "feature", "meter")
+        if len(parameters.get(name, "")) > NAME_LENGTH_MAX
+    ]
+    window = _window(parameters, errors)
+    zone = _zone(parameters, errors)
+    start, end = _stretch(parameters, zone, now, errors)
+    group_by = tuple(name for name in parameters.get("group_by", "").split(",") if name)
+    if len(set(group_by)) != len(group_by) or len(group_by) + len(filters) > DIMENSIONS_MAX:
+        detail = f"must name each dimension once, and at most {DIMENSIONS_MAX} together with the filters"
+        errors.append(_error("group_by", "invalid", detail))
+    if errors:
+        first = errors[0]
+        raise InvalidRequest(f"{first.pointer}: {first.detail}", errors=tuple(errors))
+    return UsageQuery(
+        customer=parameters["customer"],
+        feature=parameters.get("feature") or None,
+        meter=parameters.get("meter") or None,
+        start=start,
+        end=end,
+        window=window,
+        zone=zone,
+        group_by=group_by,
+        filters=filters,
+    )
+
+
+def _window(parameters: Mapping[str, str], errors: list[FieldError]) -> str:
+    window = parameters.get("window", "none")
+    if window in LATER_WINDOWS:
+        errors.append(_error("window", "not_available", f"{window} is not available in this version"))
+    elif window not in WINDOWS:
+        errors.append(_error("window", "not_allowed", f"must be {' or '.join(WINDOWS)}"))
+    return window
+
+
+def _zone(parameters: Mapping[str, str], errors: list[FieldError]) -> str:
+    zone = parameters.get("tz", "UTC")
+    if is_zone(zone):
+        return zone
+    errors.append(_error("tz", "invalid", "must be an IANA time zone, like Europe/Paris"))
+    return "UTC"
+
+
+def _stretch(
+    parameters: Mapping[str, str], zone: str, now: Instant, errors: list[FieldError]
+) -> tuple[Instant, Instant]:
+    """[from, to), aligned; events may be a little ahead of now, so that the default reaches there."""
+    broken = len(errors)
+    end = _instant(parameters, "to", now + FUTURE_MAX, errors)
+    start = _instant(parameters, "from", window_at(calendar("month", zone), min(now, end - 1)).start, errors)
+    if len(errors) == broken and start >= end:
+        errors.append(_error("to", "out_of_range", "must be later than from"))
+    elif end - start > RANGE_MAX:
+        errors.append(_error("from", "out_of_range", f"must be at most {RANGE_MAX // DAY} days before to"))
+    return aligned(start, end)
+
+
+def _instant(parameters: Mapping[str, str], name: str, default: Instant, errors: list[FieldError]) -> Instant:
+    given = parameters.get(name)
+    if given is None:
+        return default
+    try:
+        # An unescaped plus sign of an offset arrives as a space.
+        instant = parse_instant(re.sub(r" (?=\d\d:\d\d$)", "+", given))
+    except ValueError:
+        errors.append(_error(name, "invalid", "must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z"))
+        return default
+    if EARLIEST <= instant < LATEST:
+        return instant
+    errors.append(_error(name, "out_of_range", "must be between the years 1971 and 9998"))
+    return default
+
+
+def _error(name: str, code: str, detail: str) -> FieldError:
+    return FieldError(pointer=f"?{name}", code=code, detail=detail)
+
+
+def usage_answer(answer: UsageAnswer) -> dict[str, Any]:
+    """The answer as JSON."""
+    return {
+        "meter": answer.meter,
+        "from": format_instant(answer.start),
+        "to": format_instant(answer.end),
+        "data": [
+            {
+                "start": format_instant(row.start),
+                "end": format_instant(row.end),
+                "group": dict(row.group),
+                "value": format_quantity(row.value),
+            }
+            for row in answer.rows
+        ],
+        "total": format_quantity(answer.total),
+        "as_of": format_instant(answer.as_of),
+    }

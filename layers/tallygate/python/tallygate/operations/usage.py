@@ -1,0 +1,39 @@
+"""usage: what a customer used, by meter or feature, over time and by dimension. Reads the rollup, decides nothing.
+
+The fold lags behind decisions by about a second; `as_of` is when the rollup was read.
+"""
+
+from __future__ import annotations
+
+from tallygate.domain.instants import Instant
+from tallygate.domain.usage import ROWS_MAX, TooManyRows, UsageAnswer, UsageQuery, days_of, rows_of, total_of
+from tallygate.errors import InvalidRequest, NotFound
+from tallygate.store import UsageStore
+
+
+def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
+    """The sums that the query asks for. Raises NotFound for an unknown customer, feature or meter, InvalidRequest for
+    more rows than one answer holds."""
+    if not store.knows_customer(query.customer):
+        raise NotFound("there is no such customer", code="customer_not_found")
+    meter = _meter(store, query)
+    try:
+        rows = rows_of(query, store.usage(query.customer, meter, *days_of(query)))
+    except TooManyRows:
+        raise InvalidRequest(
+            f"the answer would have more than {ROWS_MAX} rows; ask for a shorter time or fewer groups",
+            code="too_many_rows",
+        ) from None
+    return UsageAnswer(meter=meter, start=query.start, end=query.end, rows=rows, total=total_of(rows), as_of=now)
+
+
+def _meter(store: UsageStore, query: UsageQuery) -> str:
+    if query.feature is not None:
+        meter = store.meter_of(query.feature)
+        if meter is None:
+            raise NotFound("there is no such feature", code="feature_not_found")
+        return meter
+    assert query.meter is not None
+    if not store.knows_meter(query.meter):
+        raise NotFound("there is no such meter", code="meter_not_found")
+    return query.meter

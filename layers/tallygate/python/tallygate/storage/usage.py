@@ -1,0 +1,60 @@
+"""The usage family, read: the rollup's items, and the names that a query may use.
+
+    USAGE#<customer>#<meter>  <day>#<dimensions>   day, dims (JSON), q00 … q95 (quarter hours), upto
+
+The fold writes them (`storage.totals`). Reads are eventually consistent: the fold lags by more than that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.domain.usage import UsageItem
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Engine
+from tallygate.storage.expressions import Item
+from tallygate.storage.rules import Rules
+
+_AFTER_ALL_DIMENSIONS = "~"
+
+
+@dataclass(slots=True)
+class Usage:
+    """What GET /v1/usage reads."""
+
+    engine: Engine
+
+    def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterator[UsageItem]:
+        """A meter's usage on these UTC days, in order of the days. As many requests as there are pages of 1 MB."""
+        partition, until = keys.usage_partition(customer, meter), f"{last_day}#{_AFTER_ALL_DIMENSIONS}"
+        position: str | None = first_day
+        while position is not None:
+            page = self.engine.query(partition, after=position, until=until)
+            yield from (usage_item_of(item) for item in page.items)
+            position = page.next_after
+
+    def meter_of(self, feature: str) -> str | None:
+        """The meter that a feature is counted by; None: no such feature. One request."""
+        return Rules(self.engine).meter_of(feature)
+
+    def knows_meter(self, meter: str) -> bool:
+        """Whether the catalog has the meter. One request."""
+        return self.engine.get(keys.catalog_meter(meter), consistent=False) is not None
+
+    def knows_customer(self, customer: str) -> bool:
+        """Whether the customer exists. One request."""
+        return self.engine.get(keys.profile(customer), consistent=False) is not None
+
+
+def usage_item_of(item: Item) -> UsageItem:
+    """The usage that an item shows."""
+    quarters = {
+        int(name[1:]): value
+        for name, value in item.items()
+        if isinstance(value, Decimal) and name[0] == "q" and name[1:].isdigit()
+    }
+    dimensions: Mapping[str, str] = json.loads(items.text(item, "dims"))
+    return UsageItem(day=items.text(item, "day"), dimensions=dimensions, quarters=quarters)

@@ -1,0 +1,172 @@
+"""usage: sums of the rollup by time and dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tallygate.contracts.usage import read_usage, usage_answer
+from tallygate.domain.fold import QUARTER, UsageChange, day_and_quarter, dimensions_text
+from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, format_instant, parse_instant
+from tallygate.errors import InvalidRequest, NotFound
+from tallygate.operations.usage import usage
+from tallygate.storage.engine import Engine
+from tallygate.storage.totals import Totals
+from tallygate.storage.usage import Usage
+from tests.given import METER, NOW
+from tests.truth import CALLS, TOKENS, declare, exists
+
+MIDNIGHT = NOW - NOW % DAY
+
+
+def counted(engine: Engine, *parts: tuple[Instant, Mapping[str, str], int | str], meter: str = METER) -> None:
+    """Usage as the fold would write it."""
+    exists(engine, "acme")
+    declare(engine, TOKENS, CALLS)
+    for number, (time, dimensions, amount) in enumerate(parts, 1):
+        day, quarter = day_and_quarter(time)
+        text = dimensions_text(dimensions)
+        change = UsageChange(meter=meter, day=day, dimensions=text, quarters={quarter: Decimal(amount)})
+        Totals(engine).add_to_usage("acme", change, number)
+
+
+def ask(engine: Engine, **parameters: str) -> dict[str, Any]:
+    query = read_usage({"customer": "acme", "meter": METER, **parameters}, now=NOW)
+    return usage_answer(usage(Usage(engine), query, NOW))
+
+
+def values(answer: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [(row["start"][:10], *row["group"].values(), row["value"]) for row in answer["data"]]
+
+
+def test_one_sum_over_a_stretch_that_is_half_open(engine: Engine) -> None:
+    counted(
+        engine, (MIDNIGHT - 1, {}, 1), (MIDNIGHT, {}, 10), (MIDNIGHT + DAY - 1, {}, 100), (MIDNIGHT + DAY, {}, 1000)
+    )
+    stretch = {"from": format_instant(MIDNIGHT), "to": format_instant(MIDNIGHT + DAY)}
+    assert ask(engine, **stretch) == {
+        "meter": METER,
+        **stretch,
+        "data": [{"start": stretch["from"], "end": stretch["to"], "group": {}, "value": 110}],
+        "total": 110,
+        "as_of": format_instant(NOW),
+    }
+
+
+def test_the_stretch_is_aligned_outward_and_the_answer_says_so(engine: Engine) -> None:
+    counted(engine, (NOW, {}, 1), (NOW + QUARTER, {}, 2))
+    answer = ask(engine, to=format_instant(NOW + 8 * MINUTE), **{"from": format_instant(NOW + 7 * MINUTE)})
+    assert (answer["from"], answer["to"], answer["total"]) == (format_instant(NOW), format_instant(NOW + QUARTER), 1)
+
+
+def test_without_usage_a_single_sum_is_zero_and_days_have_no_rows(engine: Engine) -> None:
+    counted(engine)
+    assert (ask(engine)["data"][0]["value"], ask(engine)["total"]) == (0, 0)
+    assert ask(engine, window="day")["data"] == []
+
+
+def test_by_default_the_current_month_up_to_now(engine: Engine) -> None:
+    counted(engine, (parse_instant("2026-11-01T00:00:00Z"), {}, 1), (parse_instant("2026-10-31T23:59:59Z"), {}, 5))
+    answer = ask(engine)
+    assert (answer["from"], answer["total"]) == ("2026-11-01T00:00:00Z", 1)
+    assert ask(engine, tz="Europe/Paris")["total"] == 6, "the month began an hour earlier there"
+
+
+def test_days_follow_their_zone_with_its_summer_time(engine: Engine) -> None:
+    first = parse_instant("2026-10-24T22:00:00Z")
+    counted(engine, *((first + hour * HOUR, {}, 1) for hour in range(49)))
+    answer = ask(
+        engine, window="day", tz="Europe/Paris", to="2026-10-27T00:00:00+01:00", **{"from": "2026-10-25T00:00:00+02:00"}
+    )
+    assert [(row["start"], row["end"], row["value"]) for row in answer["data"]] == [
+        ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", 25),
+        ("2026-10-25T23:00:00Z", "2026-10-26T23:00:00Z", 24),
+    ]
+
+
+def test_a_zone_of_a_quarter_hours_offset_is_exact(engine: Engine) -> None:
+    midnight = parse_instant("2026-11-20T00:00:00+05:45")
+    counted(engine, (midnight - 1, {}, 1), (midnight, {}, 2))
+    stretch = {"from": format_instant(midnight - DAY), "to": format_instant(midnight + DAY)}
+    answer = ask(engine, window="day", tz="Asia/Kathmandu", **stretch)
+    assert [row["value"] for row in answer["data"]] == [1, 2]
+
+
+def test_groups_and_filters(engine: Engine) -> None:
+    counted(
+        engine,
+        (NOW, {"model": "large", "team": "a"}, 1),
+        (NOW, {"model": "large", "team": "b"}, 2),
+        (NOW, {"model": "small", "team": "a"}, 4),
+        (NOW, {}, 8),
+        (NOW - DAY, {"model": "large"}, 16),
+    )
+    assert values(ask(engine, group_by="model")) == [
+        ("2026-11-01", None, 8),
+        ("2026-11-01", "large", 19),
+        ("2026-11-01", "small", 4),
+    ]
+    assert values(ask(engine, window="day", group_by="model", **{"filter[team]": "a"})) == [
+        ("2026-11-20", "large", 1),
+        ("2026-11-20", "small", 4),
+    ]
+    assert values(ask(engine, group_by="team,model", **{"filter[model]": "large"})) == [
+        ("2026-11-01", None, "large", 16),
+        ("2026-11-01", "a", "large", 1),
+        ("2026-11-01", "b", "large", 2),
+    ]
+    assert ask(engine, **{"filter[model]": "none"})["total"] == 0
+
+
+def test_a_feature_names_its_meter(engine: Engine) -> None:
+    counted(engine, (NOW, {}, 5))
+    query = read_usage({"customer": "acme", "feature": "ai-tokens"}, now=NOW)
+    assert usage(Usage(engine), query, NOW).total == 5
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"customer": "nobody", "meter": METER}, "customer_not_found"),
+        ({"customer": "acme", "meter": "none"}, "meter_not_found"),
+        ({"customer": "acme", "feature": "none"}, "feature_not_found"),
+    ],
+)
+def test_unknown_names_are_not_found(engine: Engine, parameters: dict[str, str], code: str) -> None:
+    counted(engine)
+    with pytest.raises(NotFound) as raised:
+        usage(Usage(engine), read_usage(parameters, now=NOW), NOW)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointer", "code"),
+    [
+        ({"customer": ""}, "?customer", "required"),
+        ({"meter": ""}, "?feature", "required"),
+        ({"feature": "f"}, "?feature", "required"),
+        ({"from": "yesterday"}, "?from", "invalid"),
+        ({"from": "2026-01-01"}, "?from", "invalid"),
+        ({"to": "0001-01-01T00:00:00Z"}, "?to", "out_of_range"),
+        ({"from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "?to", "out_of_range"),
+        ({"from": "2024-11-02T00:00:00Z"}, "?from", "out_of_range"),
+        ({"window": "hour"}, "?window", "not_available"),
+        ({"window": "second"}, "?window", "not_allowed"),
+        ({"tz": "Mars/Base"}, "?tz", "invalid"),
+        ({"group_by": "a,a"}, "?group_by", "invalid"),
+        ({"groupby": "a"}, "?groupby", "unknown_field"),
+        ({"filter": "a"}, "?filter", "unknown_field"),
+    ],
+)
+def test_a_bad_parameter_is_named(parameters: dict[str, str], pointer: str, code: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        read_usage({"customer": "acme", "meter": METER, **parameters}, now=NOW)
+    assert [(error.pointer, error.code) for error in raised.value.errors] == [(pointer, code)]
+
+
+def test_an_offset_whose_plus_sign_was_not_escaped_is_understood() -> None:
+    query = read_usage({"customer": "acme", "meter": METER, "from": "2026-11-01T00:00:00 01:00"}, now=NOW)
+    assert query.start == parse_instant("2026-10-31T23:00:00Z")
