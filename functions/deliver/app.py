@@ -41,6 +41,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         time_left=lambda: context.get_remaining_time_in_millis() > MILLISECONDS_KEPT,
     )
     tell_sweep(logger, metrics, swept)
+    if swept.defect is not None:
+        raise swept.defect  # so that it alarms, once all else is done
     return {"handed_over": len(swept.handed_over), "finished": swept.finished}
 
 

@@ -42,10 +42,12 @@ def tell_failure(metrics: Metrics) -> None:
 def tell_sweep(logger: Logger, metrics: Metrics, swept: Swept) -> None:
     """How much the sweep handed to the queue; an unfinished one goes on a minute later."""
     metrics.add_metric("DeliveriesHandedOver", MetricUnit.Count, len(swept.handed_over))
+    metrics.add_metric("DeliveryErrors", MetricUnit.Count, len(swept.failures))
     metrics.flush_metrics()
     logger.info(
         "sweep",
         handed_over=[[message.fact, message.endpoint, message.attempt] for message in swept.handed_over],
         out_of_date=swept.out_of_date,
+        failures=[f"{error.code}: {error.detail}" for error in swept.failures],
         finished=swept.finished,
     )

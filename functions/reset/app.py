@@ -47,7 +47,6 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         contended=run.contended,
         finished=run.finished,
     )
-    broken = next((failure.error for failure in run.failures if not failure.error.retryable), None)
-    if broken is not None:
-        raise broken
+    if run.defect is not None:
+        raise run.defect
     return {"closed": len(run.closed), "finished": run.finished}

@@ -178,6 +178,15 @@ def test_a_name_that_resolves_to_a_private_address_is_refused_and_the_examined_a
     assert asked == ["receiver.example"] * 2
 
 
+def test_a_host_with_many_addresses_that_have_no_route_is_reached_by_the_others() -> None:
+    def many(host: str, port: int) -> Sequence[str]:
+        return ("::1", "::1", "::1", "::1", "127.0.0.1")
+
+    with receiving(answering(200)) as receiver:
+        named = receiver.url.replace("127.0.0.1", "receiver.example")
+        assert post(named, resolve=many).verdict is Verdict.DELIVERED
+
+
 def test_metadata_services_are_out_of_reach_even_where_private_receivers_are_allowed() -> None:
     outcome = post("http://169.254.169.254/latest/meta-data/")
     assert outcome.detail == "address: the host has no address that webhooks may be sent to"

@@ -26,9 +26,11 @@ from tallygate.domain.deliveries import (
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant, parse_instant
 from tallygate.operations.deliver import Report, deliver, sweep
+from tallygate.storage import keys
 from tallygate.storage.deliveries import Deliveries, begun
 from tallygate.storage.endpoints import Endpoints
-from tallygate.storage.engine import Engine
+from tallygate.storage.engine import Engine, Update
+from tallygate.storage.expressions import Set
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.outbox import put_fact
 from tallygate.storage.receipts import writes_of
@@ -290,6 +292,19 @@ def test_a_sweep_that_runs_out_of_time_leaves_the_rest_to_the_next() -> None:
     assert (len(cut.handed_over), cut.finished) == (7, False)
     rest = sweep(world.store, world, now=world.now, time_left=lambda: True)
     assert (len(rest.handed_over), rest.finished) == (23, True)
+
+
+def test_a_delivery_that_cannot_be_swept_keeps_no_other_waiting() -> None:
+    world = World()
+    world.begin()
+    world.waiting.clear()
+    for n in range(3):
+        world.engine.write(begun(f"fact_{n + 10}", ENDPOINT.id, now=NOW))
+    broken = Update(key=keys.delivery("fact_10", ENDPOINT.id), changes=(Set("status", "nonsense"),))
+    world.engine.write(broken)
+    swept = sweep(world.store, world, now=NOW + MINUTE, time_left=lambda: True)
+    assert {message.fact for message in swept.handed_over} == {FACT.id, "fact_11", "fact_12"}
+    assert [error.code for error in swept.failures] == ["invariant_broken"]
 
 
 SCRIPTS = {

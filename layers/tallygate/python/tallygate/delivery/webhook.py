@@ -32,7 +32,8 @@ from tallygate.domain.instants import SECOND, Instant, of_datetime
 DEADLINE_SECONDS = 15.0
 CONNECT_SECONDS_MAX = 5.0
 """One address that never answers leaves time for the next."""
-ADDRESSES_TRIED_MAX = 3
+ADDRESSES_PER_FAMILY_MAX = 2
+"""Of each family, so that a host with many addresses of the one that has no route is reached by the other."""
 BODY_BYTES_READ_MAX = 4_096
 BODY_SECONDS_MAX = 1.0
 """A courtesy to receivers that mind an early close; what is decided does not depend on it."""
@@ -110,7 +111,9 @@ class Sender:
         allowed = tuple(a for a in found if permitted(a, allow_private=self.allow_private))
         if not allowed:
             raise _Failed("address: the host has no address that webhooks may be sent to")
-        return allowed[:ADDRESSES_TRIED_MAX]
+        sixes = tuple(address for address in allowed if ":" in address)[:ADDRESSES_PER_FAMILY_MAX]
+        fours = tuple(address for address in allowed if ":" not in address)[:ADDRESSES_PER_FAMILY_MAX]
+        return tuple(address for address in allowed if address in sixes + fours)
 
 
 def verdict_of(status: int, retry_after: str | None, wall: Instant) -> Outcome:

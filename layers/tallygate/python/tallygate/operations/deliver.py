@@ -11,7 +11,7 @@ next message is sent. A delivery whose fact or endpoint is gone, or whose endpoi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from tallygate.domain.deliveries import (
 )
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import MINUTE, Instant
+from tallygate.errors import TallygateError
 from tallygate.store import DeliveryStore
 
 DUE_SHARDS = 16
@@ -184,31 +185,57 @@ def _line(number: int, outcome: Outcome, now: Instant) -> Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What one sweep did: messages handed to the queue, and entries of the index that were out of date."""
+    """What one sweep did: messages handed to the queue, entries of the index that were out of date, and what failed,
+    which the next sweep tries again."""
 
     handed_over: tuple[Message, ...] = ()
     out_of_date: int = 0
+    failures: tuple[TallygateError, ...] = ()
     finished: bool = True
+
+    @property
+    def defect(self) -> TallygateError | None:
+        """The first failure that trying again does not mend."""
+        return next((error for error in self.failures if not error.retryable), None)
 
 
 def sweep(store: DeliveryStore, queue: Queue, *, now: Instant, time_left: Callable[[], bool]) -> Swept:
     """Hand every delivery that is due to the queue, as its next attempt. A second sweep at once hands over nothing.
 
     Bounded by SWEPT_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none starves.
+    One delivery that fails keeps no other waiting.
     """
     messages: list[Message] = []
+    failures: list[TallygateError] = []
     out_of_date = 0
-    for turn in range(DUE_SHARDS):
-        shard = (now // MINUTE + turn) % DUE_SHARDS
-        for fact_id, endpoint in store.due(shard, now, SWEPT_PER_SHARD_MAX):
-            if not time_left():
-                return Swept(handed_over=tuple(messages), out_of_date=out_of_date, finished=False)
-            delivery = store.delivery(fact_id, endpoint)
-            if delivery is None or delivery.due_at is None or delivery.due_at > now:
-                out_of_date += 1
-                continue
-            message = Message(fact=fact_id, endpoint=endpoint, attempt=delivery.attempts + 1)
-            queue.send(message, delay_seconds=0)
-            store.handed_over(delivery, until=now + timetable.HAND_OVER)
+    finished = True
+    for fact_id, endpoint in _due(store, now):
+        if not time_left():
+            finished = False
+            break
+        try:
+            message = _hand_over(store, queue, fact_id, endpoint, now=now)
+        except TallygateError as error:
+            failures.append(error)
+            continue
+        if message is None:
+            out_of_date += 1
+        else:
             messages.append(message)
-    return Swept(handed_over=tuple(messages), out_of_date=out_of_date)
+    return Swept(handed_over=tuple(messages), out_of_date=out_of_date, failures=tuple(failures), finished=finished)
+
+
+def _due(store: DeliveryStore, now: Instant) -> Iterator[tuple[str, str]]:
+    for turn in range(DUE_SHARDS):
+        yield from store.due((now // MINUTE + turn) % DUE_SHARDS, now, SWEPT_PER_SHARD_MAX)
+
+
+def _hand_over(store: DeliveryStore, queue: Queue, fact_id: str, endpoint: str, *, now: Instant) -> Message | None:
+    """Ask the queue for the delivery's next attempt; None: it is not due any more."""
+    delivery = store.delivery(fact_id, endpoint)
+    if delivery is None or delivery.due_at is None or delivery.due_at > now:
+        return None
+    message = Message(fact=fact_id, endpoint=endpoint, attempt=delivery.attempts + 1)
+    queue.send(message, delay_seconds=0)
+    store.handed_over(delivery, until=now + timetable.HAND_OVER)
+    return message

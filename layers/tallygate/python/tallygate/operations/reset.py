@@ -12,13 +12,14 @@ first to commit wins.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tallygate.domain.closing import FIRST_REVISION, PERIOD_CLOSED, closing_id, may_close, trace_of
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import HOUR, MINUTE, Instant
 from tallygate.domain.statements import billed_to, statement, zone_of
-from tallygate.errors import TallygateError
+from tallygate.errors import StoreUnavailable, TallygateError
 from tallygate.store import ClosingStore, TotalName
 
 DUE_SHARDS = 16
@@ -46,6 +47,11 @@ class Run:
     contended: int = 0
     finished: bool = True
 
+    @property
+    def defect(self) -> TallygateError | None:
+        """The first failure that trying again does not mend."""
+        return next((failure.error for failure in self.failures if not failure.error.retryable), None)
+
 
 def reset(store: ClosingStore, *, now: Instant, grace: Instant, time_left: Callable[[], bool]) -> Run:
     """Close every window that ended by now − grace, oldest first in each of 16 shards.
@@ -66,7 +72,8 @@ def reset(store: ClosingStore, *, now: Instant, grace: Instant, time_left: Calla
             except TallygateError as error:
                 failures.append(Failure(total=name, error=error))
                 if not error.retryable:
-                    store.look_again(name, at=now + POISON_POSTPONED)
+                    with suppress(StoreUnavailable):
+                        store.look_again(name, at=now + POISON_POSTPONED)
                 continue
             if isinstance(outcome, Fact):
                 closed.append(outcome)

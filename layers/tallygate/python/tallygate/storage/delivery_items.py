@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import TypeVar
 
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from tallygate.errors import InvariantBroken
 from tallygate.storage import items
 from tallygate.storage.expressions import Item
 
+S = TypeVar("S", DeliveryStatus, EndpointStatus)
 STATUS, DISABLED_REASON = "status", "disabled_reason"
 DUE_SHARD, DUE_AT, ATTEMPTS, HISTORY, CLAIMED_BY = "due_shard", "due_at", "attempts", "history", "claimed_by"
 
@@ -43,19 +46,19 @@ def endpoint_of(item: Item) -> Endpoint:
         events=tuple(json.loads(items.text(item, "events"))),
         scheme=items.text(item, "scheme"),
         secrets=(items.text(item, "secret"),),
-        status=EndpointStatus(items.text(item, STATUS)),
+        status=_status(EndpointStatus, item),
         created_at=items.integer(item, "created_at"),
         disabled_reason=_text_or_none(item, DISABLED_REASON),
     )
 
 
 def delivery_of(item: Item) -> Delivery:
-    """The delivery that an item shows."""
+    """The delivery that an item shows. Raises InvariantBroken."""
     due_at = item.get(DUE_AT)
     return Delivery(
         fact_id=items.text(item, "pk").partition("#")[2],
         endpoint=items.text(item, "sk"),
-        status=DeliveryStatus(items.text(item, STATUS)),
+        status=_status(DeliveryStatus, item),
         attempts=items.integer(item, ATTEMPTS),
         created_at=items.integer(item, "created_at"),
         due_at=int(due_at) if isinstance(due_at, Decimal) else None,
@@ -76,6 +79,13 @@ def _history_of(stored: object) -> tuple[Attempt, ...]:
         Attempt(number=number, at=at, result=result, status=status, detail=detail, took=took)
         for number, at, result, status, detail, took in json.loads(stored)
     )
+
+
+def _status(kind: type[S], item: Item) -> S:
+    try:
+        return kind(items.text(item, STATUS))
+    except ValueError as error:
+        raise InvariantBroken(str(error)) from error
 
 
 def _text_or_none(item: Item, name: str) -> str | None:

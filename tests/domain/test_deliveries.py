@@ -1,0 +1,80 @@
+"""Which facts an endpoint wants, and how a delivery's history grows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tallygate.domain import closing, facts
+from tallygate.domain.deliveries import (
+    FACT_TYPES,
+    HISTORY_MAX,
+    Attempt,
+    Endpoint,
+    EndpointStatus,
+    extended,
+    matches,
+)
+
+ENDPOINT = Endpoint(
+    id="we_1",
+    url="https://receiver.example/",
+    events=("usage.period_closed", "credits.*"),
+    scheme="standard",
+    secrets=("whsec_x",),
+    status=EndpointStatus.ACTIVE,
+    created_at=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fact_type", "covered"),
+    [
+        ("*", "usage.late", True),
+        ("usage.*", "usage.late", True),
+        ("usage.*", "usage_x.late", False),
+        ("usage.late", "usage.late", True),
+        ("usage.late", "usage.later", False),
+        ("credits.*", "usage.late", False),
+    ],
+)
+def test_patterns_are_exact_or_prefixes_at_a_dot(pattern: str, fact_type: str, covered: bool) -> None:
+    assert matches(pattern, fact_type) is covered
+
+
+def test_an_endpoint_wants_what_any_of_its_patterns_covers_while_it_is_active() -> None:
+    assert [kind for kind in FACT_TYPES if ENDPOINT.wants(kind)] == [
+        "usage.period_closed",
+        *(kind for kind in FACT_TYPES if kind.startswith("credits.")),
+    ]
+    disabled = replace(ENDPOINT, status=EndpointStatus.DISABLED)
+    assert not any(disabled.wants(kind) for kind in FACT_TYPES)
+
+
+def test_every_fact_that_is_made_has_a_type_that_endpoints_can_ask_for() -> None:
+    made = (facts.THRESHOLD_CROSSED, facts.LIMIT_REACHED, facts.RESTATED, closing.PERIOD_CLOSED)
+    assert set(made) <= set(FACT_TYPES)
+
+
+def line(number: int, result: str = "failed") -> Attempt:
+    return Attempt(number=number, at=number * 10, result=result)
+
+
+def test_attempts_that_were_begun_and_never_recorded_are_named() -> None:
+    history = extended((line(1),), line(4), begun=3)
+    assert [(entry.number, entry.result) for entry in history] == [
+        (1, "failed"),
+        (2, "interrupted"),
+        (3, "interrupted"),
+        (4, "failed"),
+    ]
+    remark = extended((line(1),), line(0, "disabled"), begun=2)
+    assert [(entry.number, entry.result) for entry in remark] == [(1, "failed"), (2, "interrupted"), (0, "disabled")]
+
+
+def test_a_history_is_bounded_and_keeps_the_newest() -> None:
+    history: tuple[Attempt, ...] = ()
+    for number in range(1, 100):
+        history = extended(history, line(number), begun=number - 1)
+    assert [entry.number for entry in history] == list(range(100 - HISTORY_MAX, 100))
