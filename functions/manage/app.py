@@ -1,10 +1,59 @@
-"""Placeholder: answers 501 until the function is written."""
+"""manage: the control plane. The environment, the clock, randomness and waiting enter here and nowhere below."""
 
-import json
+from __future__ import annotations
+
+import os
+import time
 from typing import Any
 
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from replies import App
+from routes import ROUTES
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    problem = {"title": "Not implemented", "status": 501, "code": "not_implemented"}
-    headers = {"content-type": "application/problem+json"}
-    return {"statusCode": 501, "headers": headers, "body": json.dumps(problem)}
+from tallygate.clock import clock_of, real_time
+from tallygate.delivery import invoke
+from tallygate.http import Answer, Request, answer, dispatch
+from tallygate.storage.dynamo import DynamoEngine, client_config
+
+logger = Logger()
+metrics = Metrics()
+engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+
+
+def run(verb: str) -> Any:
+    """Run another function, as the test clock does; only there a client for it is made."""
+    functions = invoke.Functions(boto3.client("lambda", config=invoke.client_config()))
+    return functions.run(os.environ[f"{verb.upper()}_FUNCTION"], {"source": "test-clock"})
+
+
+app = App(
+    engine=engine,
+    clock=clock_of(os.environ, engine),
+    real=real_time,
+    entropy=os.urandom,
+    wait=time.sleep,
+    ticks=time.monotonic,
+    run=run,
+    test_clock=os.environ.get("TEST_CLOCK") == "enabled",
+    allow_private=os.environ.get("ALLOW_PRIVATE_WEBHOOKS") == "true",
+)
+
+
+def respond(request: Request) -> Answer:
+    return dispatch(ROUTES, app, request)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    started = time.perf_counter()
+    result = answer(event, respond, logger.exception)
+    metrics.add_dimension("status", str(result["statusCode"]))
+    metrics.add_metric("ManageRequests", MetricUnit.Count, 1)
+    metrics.add_metric("Latency", MetricUnit.Milliseconds, (time.perf_counter() - started) * 1000)
+    metrics.add_metadata("route", event.get("routeKey", "$default"))
+    metrics.add_metadata("trace_id", result["headers"].get("traceparent", "")[3:35])
+    metrics.flush_metrics()
+    if result["statusCode"] >= 400:
+        logger.warning("refused", status=result["statusCode"], problem=result["body"])
+    return result

@@ -8,12 +8,16 @@ Both are written and removed together. Nothing here knows the key itself.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tallygate.domain.api_keys import ApiKey
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Committed, Delete, Engine, Put
 from tallygate.storage.expressions import Absent, Item
-from tallygate.store import Moves
+
+if TYPE_CHECKING:
+    from tallygate.store import Moves
 
 DIGEST = "digest"
 

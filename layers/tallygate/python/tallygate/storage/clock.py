@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from tallygate.domain.instants import Instant
 from tallygate.storage import keys
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Absent, Compare, Condition
-from tallygate.store import Moves
+
+if TYPE_CHECKING:
+    from tallygate.store import Moves
 
 NOW = "now"
 

@@ -1,0 +1,264 @@
+"""The routes of manage: what is asked, under which scope, with which contract, and the operation that answers."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
+
+from tallygate import __version__
+from tallygate.contracts import etags
+from tallygate.contracts.catalog import CatalogBody, changes_answer, read_catalog
+from tallygate.contracts.customers import CustomerBody, SubscriptionBody, customer_answer, subscription_answer
+from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
+from tallygate.contracts.entitlements import entitlement_answer
+from tallygate.contracts.keys import KeyBody, key_answer
+from tallygate.contracts.openapi import ELSEWHERE, document
+from tallygate.contracts.queries import switch
+from tallygate.contracts.reading import read
+from tallygate.contracts.test_clock import TestClockBody
+from tallygate.contracts.usage import read_usage, usage_answer
+from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
+from tallygate.domain.api_keys import PREFIX, ApiKey
+from tallygate.domain.catalog_forms import catalog_form
+from tallygate.domain.customers import CustomerRecord
+from tallygate.domain.deliveries import Endpoint, EndpointStatus
+from tallygate.domain.instants import format_instant
+from tallygate.http import Answer, Request, Route, permit
+from tallygate.operations import customers, endpoints, entitlements, keys, test_clock
+from tallygate.operations.catalog import declare_catalog
+from tallygate.operations.health import fold_lag_ms
+from tallygate.operations.periods import list_periods
+from tallygate.operations.receipts import Body, Planned
+from tallygate.operations.usage import usage
+
+KEY_BYTES = 32
+
+
+def _put_catalog(app: App, request: Request) -> Answer:
+    unbound(request)
+    dry_run = switch(query(request).get("dry_run"))
+    expected = etags.expected(request.headers)
+    wanted = read_catalog(request.json())
+    declared = declare_catalog(app.catalog, wanted, expected=expected, dry_run=dry_run, now=app.clock.now())
+    body = changes_answer(declared.changes, version=declared.version, dry_run=dry_run)
+    return Answer(body=body, headers={"etag": etags.etag(declared.version)})
+
+
+def _get_catalog(app: App, request: Request) -> Answer:
+    unbound(request)
+    stored = app.catalog.read()
+    return Answer(body=catalog_form(stored.catalog), headers={"etag": etags.etag(stored.version)})
+
+
+def _put_customer(app: App, request: Request) -> Answer:
+    customer = customer_of(request)
+    change = read(CustomerBody, request.json()).change()
+    expected = etags.expected(request.headers)
+    record, created = customers.put_customer(app.stores, customer, change, expected=expected, now=app.clock.now())
+    return _customer(record, 201 if created else 200)
+
+
+def _get_customer(app: App, request: Request) -> Answer:
+    return _customer(customers.customer(app.customers, customer_of(request)))
+
+
+def _customer(record: CustomerRecord, status: int = 200) -> Answer:
+    return Answer(status=status, body=customer_answer(record), headers={"etag": etags.etag(record.version)})
+
+
+def _put_subscription(app: App, request: Request) -> Answer:
+    customer = customer_of(request)
+    change = read(SubscriptionBody, request.json()).change()
+    expected = etags.expected(request.headers)
+    record = customers.put_subscription(app.stores, customer, change, expected=expected, now=app.clock.now())
+    return _subscription(record)
+
+
+def _delete_subscription(app: App, request: Request) -> Answer:
+    customer, expected = customer_of(request), etags.expected(request.headers)
+    return _subscription(customers.end_subscription(app.stores, customer, expected=expected, now=app.clock.now()))
+
+
+def _subscription(record: CustomerRecord) -> Answer:
+    assert record.subscription is not None
+    body = {"customer": record.customer.id, **subscription_answer(record.subscription)}
+    return Answer(body=body, headers={"etag": etags.etag(record.version)})
+
+
+def _list_entitlements(app: App, request: Request) -> Answer:
+    customer, (limit, after) = customer_of(request), asked_page(request)
+    states, more = entitlements.entitlements(app.cells, customer, after=after, limit=limit, now=app.clock.now())
+    return paged([entitlement_answer(state) for state in states], more)
+
+
+def _get_entitlement(app: App, request: Request) -> Answer:
+    customer, feature = customer_of(request), in_path(request).feature
+    assert feature is not None
+    return Answer(body=entitlement_answer(entitlements.entitlement(app.cells, customer, feature, now=app.clock.now())))
+
+
+def _list_periods(app: App, request: Request) -> Answer:
+    customer, (limit, after) = customer_of(request), asked_page(request)
+    return paged(*list_periods(app.closings, customer, query(request).get("feature"), after=after, limit=limit))
+
+
+def _get_usage(app: App, request: Request) -> Answer:
+    now = app.clock.now()
+    asked = read_usage(request.query, now=now)
+    permit(request.principal, SCOPE, asked.customer)
+    return Answer(body=usage_answer(usage(app.usage, asked, now)))
+
+
+def _post_key(app: App, request: Request) -> Answer:
+    unbound(request)
+    body = read(KeyBody, request.json())
+    now = app.clock.now()
+
+    def plan() -> Planned:
+        key = ApiKey(
+            id=app.new_id("key"),
+            name=body.name,
+            scopes=tuple(body.scopes),
+            customer=body.customer,
+            expires_at=body.expires_at,
+            created_at=now,
+        )
+        text = PREFIX + base64.urlsafe_b64encode(app.entropy(KEY_BYTES)).decode().rstrip("=")
+        return keys.make_key(app.keys, key, text, key_answer(key), now=now)
+
+    return posted(app, request, plan)
+
+
+def _list_keys(app: App, request: Request) -> Answer:
+    unbound(request)
+    limit, after = asked_page(request)
+    found, more = keys.list_keys(app.keys, after=after, limit=limit)
+    return paged([key_answer(key) for key in found], more)
+
+
+def _delete_key(app: App, request: Request) -> Answer:
+    unbound(request)
+    keys.revoke_key(app.keys, in_path(request).key or "")
+    return Answer(status=204)
+
+
+def _post_endpoint(app: App, request: Request) -> Answer:
+    unbound(request)
+    body = read(EndpointRequest, request.json(), context={ALLOW_PRIVATE: app.allow_private})
+    now = app.clock.now()
+
+    def plan() -> Planned:
+        endpoint = Endpoint(
+            id=app.new_id("we"),
+            url=body.url,
+            events=tuple(body.events),
+            scheme=body.scheme,
+            secrets=(secret_of(app.entropy(SECRET_BYTES_MIN)),),
+            status=EndpointStatus.ACTIVE,
+            created_at=now,
+        )
+        return endpoints.register_endpoint(app.endpoints, endpoint, endpoint_answer(endpoint))
+
+    return posted(app, request, plan)
+
+
+def _list_endpoints(app: App, request: Request) -> Answer:
+    unbound(request)
+    limit, after = asked_page(request)
+    found, more = endpoints.list_endpoints(app.endpoints, after=after, limit=limit)
+    return paged([endpoint_answer(endpoint) for endpoint in found], more)
+
+
+def _get_endpoint(app: App, request: Request) -> Answer:
+    unbound(request)
+    return Answer(body=endpoint_answer(endpoints.read_endpoint(app.endpoints, in_path(request).endpoint or "")))
+
+
+def _delete_endpoint(app: App, request: Request) -> Answer:
+    unbound(request)
+    endpoints.delete_endpoint(app.endpoints, in_path(request).endpoint or "")
+    return Answer(status=204)
+
+
+def _list_deliveries(app: App, request: Request) -> Answer:
+    unbound(request)
+    limit, after = asked_page(request)
+    endpoint = in_path(request).endpoint or ""
+    found, more = endpoints.list_deliveries(app.endpoints, endpoint, after=after, limit=limit)
+    return paged([delivery_answer(fact_type, delivery) for fact_type, delivery in found], more)
+
+
+def _post_test_clock(app: App, request: Request) -> Answer:
+    test_clock.require_enabled(enabled=app.test_clock)
+    unbound(request)
+    body = read(TestClockBody, request.json())
+
+    def plan() -> Planned:
+        return test_clock.move_clock(app.clock_item, body.now, real=app.real())
+
+    def finish(answer: Body) -> Body:
+        return test_clock.settle_clock(
+            answer, wait=app.wait, reset=lambda: app.run("reset"), deliver=lambda: app.run("deliver")
+        )
+
+    return posted(app, request, plan, finish)
+
+
+def _health(app: App, request: Request) -> Answer:
+    now = app.clock.now()
+    body = {"status": "ok", "version": __version__, "time": format_instant(now)}
+    if not switch(query(request).get("deep")):
+        return Answer(body=body)
+    lag = fold_lag_ms(app.probes, app.new_id("probe"), now=now, wait=app.wait, ticks=app.ticks)
+    body |= {"status": "degraded" if lag is None else "ok"}
+    return Answer(status=503 if lag is None else 200, body={**body, "fold": {"lag_ms": lag}})
+
+
+def _openapi(_app: App, _request: Request) -> Answer:
+    return Answer(body=document((*ROUTES.values(), *ELSEWHERE), version=__version__))
+
+
+def _route(
+    key: str,
+    respond: Callable[[App, Request], Answer],
+    summary: str,
+    contract: type | None = None,
+    scope: str | None = SCOPE,
+) -> Route[App]:
+    method, path = key.split()
+    return Route(method=method, path=path, scope=scope, respond=respond, contract=contract, summary=summary)
+
+
+_CUSTOMER = "/v1/customers/{customer}"
+_ENDPOINT = "/v1/webhook-endpoints/{endpoint}"
+
+ROUTES: dict[str, Route[App]] = {
+    route.key: route
+    for route in (
+        _route("PUT /v1/catalog", _put_catalog, "Declare the whole catalog", CatalogBody),
+        _route("GET /v1/catalog", _get_catalog, "The catalog, to be changed and put again"),
+        _route(f"PUT {_CUSTOMER}", _put_customer, "Create or change a customer", CustomerBody),
+        _route(f"GET {_CUSTOMER}", _get_customer, "A customer with its subscription"),
+        _route(f"PUT {_CUSTOMER}/subscription", _put_subscription, "Subscribe to a plan from now on", SubscriptionBody),
+        _route(f"DELETE {_CUSTOMER}/subscription", _delete_subscription, "End the subscription now"),
+        _route(f"GET {_CUSTOMER}/entitlements", _list_entitlements, "What the customer may consume"),
+        _route(f"GET {_CUSTOMER}/entitlements/{{feature}}", _get_entitlement, "The state of one feature"),
+        _route(f"GET {_CUSTOMER}/periods", _list_periods, "Closed periods, as they are stated now"),
+        _route("GET /v1/usage", _get_usage, "What a customer used, over time and by dimension"),
+        _route("POST /v1/keys", _post_key, "Make an API key; its text is shown once", KeyBody),
+        _route("GET /v1/keys", _list_keys, "API keys, without their texts"),
+        _route("DELETE /v1/keys/{key}", _delete_key, "Revoke an API key, within 60 seconds"),
+        _route("POST /v1/webhook-endpoints", _post_endpoint, "Register a receiver of webhooks", EndpointRequest),
+        _route("GET /v1/webhook-endpoints", _list_endpoints, "Receivers of webhooks"),
+        _route(f"GET {_ENDPOINT}", _get_endpoint, "A receiver of webhooks, without its secret"),
+        _route(f"DELETE {_ENDPOINT}", _delete_endpoint, "Remove a receiver of webhooks"),
+        _route(f"GET {_ENDPOINT}/deliveries", _list_deliveries, "What was delivered to a receiver, newest first"),
+        _route("POST /v1/test-clock", _post_test_clock, "Move the stack's time, where that is enabled", TestClockBody),
+        _route(
+            "GET /v1/health", _health, "Whether the service answers; with deep, whether the stream keeps up", None, None
+        ),
+        _route("GET /v1/openapi.json", _openapi, "This document", None, None),
+    )
+}

@@ -1,0 +1,413 @@
+"""The manage function as the gateway calls it: sample events in, answers and problems out."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tallygate.domain.instants import format_instant, parse_instant
+from tallygate.errors import StoreUnavailable
+from tallygate.storage import keys
+from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Put
+from tests.functions.conftest import LoadApp, sample
+
+CATALOG = json.loads(Path("events/catalog.json").read_text())
+Call = Any
+
+
+class Client:
+    """Calls the handler as the gateway would: route, path parameters, query and key in their places."""
+
+    def __init__(self, app: ModuleType) -> None:
+        self.app = app
+
+    def __call__(
+        self,
+        method: str,
+        route: str,
+        body: Any = None,
+        *,
+        scopes: str = "manage",
+        bound_to: str = "",
+        headers: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+        **path: str,
+    ) -> dict[str, Any]:
+        event = sample("manage")
+        event["routeKey"] = f"{method} {route}"
+        event["pathParameters"] = path
+        event["queryStringParameters"] = query or {}
+        event["headers"] = {**event["headers"], **(headers or {})}
+        event["requestContext"]["authorizer"]["lambda"] = {"key_id": "k", "scopes": scopes, "customer": bound_to}
+        event["body"] = body if isinstance(body, str) else json.dumps(body)
+        result: dict[str, Any] = self.app.handler(event, None)
+        return {**result, "json": json.loads(result["body"]) if result["body"] else None}
+
+
+@pytest.fixture
+def app(load_app: LoadApp) -> ModuleType:
+    return load_app("manage", RESET_FUNCTION="the-reset", DELIVER_FUNCTION="the-deliver")
+
+
+@pytest.fixture
+def call(app: ModuleType) -> Client:
+    return Client(app)
+
+
+@pytest.fixture
+def customer(call: Client) -> str:
+    """A customer on the sample catalog's plan."""
+    assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
+    assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer="acme")["statusCode"] == 201
+    return "acme"
+
+
+def problem(result: dict[str, Any], status: int, code: str) -> dict[str, Any]:
+    assert result["statusCode"] == status, result
+    assert result["headers"]["content-type"] == "application/problem+json"
+    assert (result["json"]["status"], result["json"]["code"]) == (status, code)
+    assert result["json"]["trace_id"] == result["headers"]["traceparent"][3:35]
+    found: dict[str, Any] = result["json"]
+    return found
+
+
+def test_the_sample_events_are_answered(app: ModuleType) -> None:
+    declared = app.handler(sample("manage.catalog"), None)
+    created = app.handler(sample("manage"), None)
+    key = app.handler(sample("manage.key"), None)
+    health = app.handler(sample("manage.health"), None)
+    assert [r["statusCode"] for r in (declared, created, key, health)] == [200, 201, 201, 200]
+    assert json.loads(created["body"])["subscription"]["plan"] == "tour"
+    assert json.loads(key["body"])["key"].startswith("tg_")
+    assert json.loads(health["body"])["status"] == "ok"
+
+
+def test_the_catalog_is_given_back_with_its_version(call: Client) -> None:
+    empty = call("GET", "/v1/catalog")
+    assert (empty["headers"]["etag"], empty["json"]) == ('"0"', {"meters": [], "features": [], "plans": []})
+    dry = call("PUT", "/v1/catalog", CATALOG, query={"dry_run": "1"})
+    assert (dry["json"]["dry_run"], len(dry["json"]["changes"]), dry["headers"]["etag"]) == (True, 5, '"0"')
+    assert call("PUT", "/v1/catalog", CATALOG)["headers"]["etag"] == '"1"'
+    held = call("GET", "/v1/catalog")
+    again = call("PUT", "/v1/catalog", held["json"], headers={"if-match": held["headers"]["etag"]})
+    assert (again["json"]["changes"], again["headers"]["etag"]) == ([], '"1"')
+    problem(call("PUT", "/v1/catalog", CATALOG, headers={"if-match": '"7"'}), 412, "precondition_failed")
+    problem(call("PUT", "/v1/catalog", CATALOG, headers={"if-match": 'W/"1"'}), 412, "precondition_failed")
+
+
+def test_a_broken_catalog_is_refused_with_every_pointer(call: Client) -> None:
+    body = {**CATALOG, "pools": [{"key": "main"}], "plans": [{"key": "p", "entitlements": [{"feature": "nope"}]}]}
+    errors = problem(call("PUT", "/v1/catalog", body), 422, "invalid_request")["errors"]
+    assert {error["pointer"] for error in errors} == {"/pools", "/plans/0/entitlements/0/feature"}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [("", "malformed_request"), ("{", "malformed_request"), ('{"a":NaN}', "malformed_request")]
+)
+def test_what_is_no_json_is_refused(call: Client, body: str, code: str) -> None:
+    problem(call("PUT", "/v1/catalog", body), 400, code)
+
+
+def test_a_query_parameter_that_nobody_knows_is_refused(call: Client) -> None:
+    result = call("PUT", "/v1/catalog", CATALOG, query={"dryrun": "1"})
+    assert problem(result, 422, "invalid_request")["errors"][0]["pointer"] == "?dryrun"
+    assert call("GET", "/v1/catalog")["headers"]["etag"] == '"0"'
+
+
+def test_a_customer_is_created_changed_and_read(call: Client, customer: str) -> None:
+    held = call("GET", "/v1/customers/{customer}", customer=customer)
+    assert held["json"]["subscription"]["plan"] == held["json"]["plan"] == "tour"
+    assert held["json"]["subscription"]["status"] == "active"
+    changed = call(
+        "PUT",
+        "/v1/customers/{customer}",
+        {"name": "Acme", "metadata": {"a": "b"}},
+        headers={"if-match": held["headers"]["etag"]},
+        customer=customer,
+    )
+    assert (changed["statusCode"], changed["json"]["name"], changed["json"]["plan"]) == (200, "Acme", "tour")
+    late = call("PUT", "/v1/customers/{customer}", {}, headers={"if-match": held["headers"]["etag"]}, customer=customer)
+    problem(late, 412, "precondition_failed")
+    problem(call("GET", "/v1/customers/{customer}", customer="nobody"), 404, "customer_not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        ([], "", "type"),
+        ({"nmae": "x"}, "/nmae", "unknown_field"),
+        ({"plan": None}, "/plan", "type"),
+        ({"plan": "gold"}, "/plan", "plan_not_found"),
+        ({"timezone": "Mars/Olympus"}, "/timezone", "invalid"),
+        ({"timezone": "UTC", "effective": "now"}, "/effective", "not_available"),
+        ({"plan": "tour", "effective": "next_period"}, "/effective", "not_available"),
+        ({"subject_keys": ["a", 5]}, "/subject_keys/1", "type"),
+        ({"subject_keys": [f"k{n}" for n in range(41)]}, "/subject_keys", "length"),
+        ({"metadata": {"a": 1}}, "/metadata/a", "type"),
+        ({"name": ""}, "/name", "length"),
+    ],
+)
+def test_every_field_of_a_customer_is_checked(call: Client, body: Any, pointer: str, code: str) -> None:
+    result = call("PUT", "/v1/customers/{customer}", body, customer="acme")
+    found = [(error["pointer"], error["code"]) for error in problem(result, 422, "invalid_request")["errors"]]
+    assert found == [(pointer, code)]
+
+
+@pytest.mark.parametrize("customer_id", ["a\x00b", "x" * 256, ""])
+def test_an_id_in_the_path_is_checked(call: Client, customer_id: str) -> None:
+    result = call("PUT", "/v1/customers/{customer}", {}, customer=customer_id)
+    assert problem(result, 422, "invalid_request")["errors"][0]["pointer"] == "/customer"
+
+
+@pytest.mark.parametrize("customer_id", ["a b", "a#b/c%", "日本", "x" * 255, "EFFECTIVE", "HEAD"])
+def test_foreign_ids_of_customers_are_kept(call: Client, customer_id: str) -> None:
+    call("PUT", "/v1/catalog", CATALOG)
+    assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer=customer_id)["statusCode"] == 201
+    assert call("GET", "/v1/customers/{customer}", customer=customer_id)["json"]["id"] == customer_id
+
+
+def test_a_subscription_is_changed_and_ended(call: Client, customer: str) -> None:
+    route = "/v1/customers/{customer}/subscription"
+    changed = call("PUT", route, {"plan": "tour", "version": 1, "effective": "now", "usage": "keep"}, customer=customer)
+    assert (changed["json"]["plan"], changed["json"]["version"], changed["json"]["status"]) == ("tour", 1, "active")
+    for name, value in (("effective", "next_period"), ("usage", "reset"), ("base", "prorated")):
+        refused = problem(call("PUT", route, {"plan": "tour", name: value}, customer=customer), 422, "invalid_request")
+        assert [(e["pointer"], e["code"]) for e in refused["errors"]] == [(f"/{name}", "not_available")]
+    assert call("DELETE", route, customer=customer)["json"]["status"] == "ended"
+    assert call("DELETE", route, customer=customer)["json"]["status"] == "ended"
+    assert call("GET", "/v1/customers/{customer}", customer=customer)["json"]["plan"] is None
+    problem(call("PUT", route, {"plan": "tour"}, customer="nobody"), 404, "customer_not_found")
+
+
+def test_entitlements_state_what_a_customer_may_consume(call: Client, customer: str) -> None:
+    route = "/v1/customers/{customer}/entitlements"
+    state = call("GET", f"{route}/{{feature}}", customer=customer, feature="images")["json"]
+    assert (state["limit"], state["used"], state["remaining"], state["unlimited"], state["stale"]) == (
+        5,
+        0,
+        5,
+        False,
+        False,
+    )
+    assert (state["presented"], state["breakdown"]["base"], len(state["nodes"])) == (None, 5, 1)
+    first = call("GET", route, customer=customer, query={"limit": "1"})["json"]
+    assert [entry["feature"] for entry in first["data"]] == ["ai-tokens"]
+    second = call("GET", route, customer=customer, query={"limit": "1", "cursor": first["next_cursor"]})["json"]
+    assert ([entry["feature"] for entry in second["data"]], second["next_cursor"]) == (["images"], None)
+    problem(call("GET", f"{route}/{{feature}}", customer=customer, feature="x"), 404, "feature_not_found")
+    problem(call("GET", f"{route}/{{feature}}", customer="nobody", feature="x"), 404, "customer_not_found")
+    problem(call("GET", route, customer="nobody"), 404, "customer_not_found")
+    call("DELETE", "/v1/customers/{customer}/subscription", customer=customer)
+    assert call("GET", route, customer=customer)["json"]["data"] == []
+    problem(call("GET", f"{route}/{{feature}}", customer=customer, feature="images"), 404, "no_active_subscription")
+
+
+def test_usage_is_asked_for_by_customer_and_feature(call: Client, customer: str) -> None:
+    answer = call("GET", "/v1/usage", query={"customer": customer, "feature": "ai-tokens"})
+    assert (answer["statusCode"], answer["json"]["total"], answer["json"]["meter"]) == (200, 0, "tokens")
+    errors = problem(call("GET", "/v1/usage", query={"from": "x"}), 422, "invalid_request")["errors"]
+    assert {error["pointer"] for error in errors} == {"?customer", "?feature", "?from"}
+    query = {"customer": "bolt", "feature": "ai-tokens"}
+    problem(call("GET", "/v1/usage", query=query, bound_to="acme"), 403, "other_customer")
+    problem(call("GET", "/v1/usage", query=query), 404, "customer_not_found")
+
+
+def test_closed_periods_are_listed(call: Client, customer: str) -> None:
+    answer = call("GET", "/v1/customers/{customer}/periods", customer=customer, query={"feature": "images"})
+    assert answer["json"] == {"data": [], "next_cursor": None}
+    problem(call("GET", "/v1/customers/{customer}/periods", customer="nobody"), 404, "customer_not_found")
+
+
+def test_a_key_is_shown_once_listed_without_its_text_and_revoked(call: Client, dynamo_engine: DynamoEngine) -> None:
+    body = {"name": "ci", "scopes": ["check", "ingest"], "customer": "acme", "expires_at": "2999-01-01T00:00:00Z"}
+    made = call("POST", "/v1/keys", body)
+    assert made["statusCode"] == 201
+    text = made["json"].pop("key")
+    assert len(text) == 46
+    listed = call("GET", "/v1/keys")["json"]
+    assert listed == {"data": [made["json"]], "next_cursor": None}
+    held = dynamo_engine.query(keys.KEYS_PARTITION).items
+    assert text not in str(held)
+    assert call("DELETE", "/v1/keys/{key}", key=made["json"]["id"])["statusCode"] == 204
+    assert call("GET", "/v1/keys")["json"]["data"] == []
+    problem(call("DELETE", "/v1/keys/{key}", key=made["json"]["id"]), 404, "key_not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"scopes": ["check"]}, "/name"),
+        ({"name": "x", "scopes": []}, "/scopes"),
+        ({"name": "x", "scopes": ["admin"]}, "/scopes/0"),
+        ({"name": "x", "scopes": ["check", "check"]}, "/scopes"),
+        ({"name": "x", "scopes": ["check"], "expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
+        ({"name": "x", "scopes": ["check"], "expires_at": "tomorrow"}, "/expires_at"),
+    ],
+)
+def test_every_field_of_a_key_is_checked(call: Client, body: Any, pointer: str) -> None:
+    errors = problem(call("POST", "/v1/keys", body), 422, "invalid_request")["errors"]
+    assert [error["pointer"] for error in errors] == [pointer]
+
+
+def test_a_repeated_post_is_replayed_without_its_secret(call: Client) -> None:
+    headers = {"idempotency-key": '"once"'}
+    first = call("POST", "/v1/keys", {"name": "a", "scopes": ["check"]}, headers=headers)
+    again = call("POST", "/v1/keys", '{ "scopes": ["check"], "name": "a" }', headers={"idempotency-key": "once"})
+    assert again["headers"]["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first["headers"]
+    assert (again["statusCode"], again["json"]) == (201, {**first["json"], "key": None})
+    assert len(call("GET", "/v1/keys")["json"]["data"]) == 1
+    other = call("POST", "/v1/keys", {"name": "b", "scopes": ["check"]}, headers=headers)
+    problem(other, 422, "idempotency_key_reused")
+    problem(call("POST", "/v1/keys", {}, headers={"idempotency-key": "x" * 256}), 422, "invalid_request")
+
+
+def test_a_webhook_endpoint_is_registered_listed_and_removed(call: Client) -> None:
+    made = call("POST", "/v1/webhook-endpoints", {"url": "https://example.com/hook", "events": ["usage.*"]})
+    assert made["statusCode"] == 201
+    assert made["json"].pop("secret").startswith("whsec_")
+    endpoint = made["json"]["id"]
+    assert call("GET", "/v1/webhook-endpoints")["json"]["data"] == [made["json"]]
+    assert call("GET", "/v1/webhook-endpoints/{endpoint}", endpoint=endpoint)["json"] == made["json"]
+    deliveries = call("GET", "/v1/webhook-endpoints/{endpoint}/deliveries", endpoint=endpoint)
+    assert deliveries["json"] == {"data": [], "next_cursor": None}
+    assert call("DELETE", "/v1/webhook-endpoints/{endpoint}", endpoint=endpoint)["statusCode"] == 204
+    problem(call("GET", "/v1/webhook-endpoints/{endpoint}", endpoint=endpoint), 404, "endpoint_not_found")
+    local = call("POST", "/v1/webhook-endpoints", {"url": "http://127.0.0.1/", "events": ["usage.*"]})
+    assert problem(local, 422, "invalid_request")["errors"][0]["pointer"] == "/url"
+
+
+def test_who_may_ask_is_decided_before_what(call: Client, app: ModuleType) -> None:
+    assert problem(call("PUT", "/v1/catalog", {}, scopes="check ingest"), 403, "scope_missing")
+    anonymous = sample("manage")
+    anonymous["requestContext"]["authorizer"] = {"lambda": {"error": "unauthenticated"}}
+    assert app.handler(anonymous, None)["statusCode"] == 401
+    anonymous["requestContext"].pop("authorizer")
+    assert json.loads(app.handler(anonymous, None)["body"])["code"] == "unauthenticated"
+
+
+def test_a_key_of_one_customer_reaches_that_customer_only(call: Client, customer: str) -> None:
+    assert call("GET", "/v1/customers/{customer}", customer=customer, bound_to="acme")["statusCode"] == 200
+    problem(call("GET", "/v1/customers/{customer}", customer="bolt", bound_to="acme"), 403, "other_customer")
+    for method, route in (
+        ("PUT", "/v1/catalog"),
+        ("GET", "/v1/catalog"),
+        ("POST", "/v1/keys"),
+        ("GET", "/v1/keys"),
+        ("DELETE", "/v1/keys/{key}"),
+        ("POST", "/v1/webhook-endpoints"),
+        ("GET", "/v1/webhook-endpoints"),
+        ("GET", "/v1/webhook-endpoints/{endpoint}"),
+        ("DELETE", "/v1/webhook-endpoints/{endpoint}"),
+        ("GET", "/v1/webhook-endpoints/{endpoint}/deliveries"),
+    ):
+        problem(call(method, route, {}, bound_to="acme", key="k", endpoint="e"), 403, "other_customer")
+
+
+def test_a_route_that_nobody_knows_is_a_problem(call: Client, app: ModuleType) -> None:
+    event = sample("manage.health")
+    event["routeKey"] = "$default"
+    result = app.handler(event, None)
+    assert (result["statusCode"], json.loads(result["body"])["code"]) == (404, "route_not_found")
+    problem(call("POST", "/v1/catalog"), 404, "route_not_found")
+
+
+def test_the_test_clock_is_no_route_where_it_is_not_enabled(call: Client) -> None:
+    problem(call("POST", "/v1/test-clock", {"now": None}), 404, "test_clock_disabled")
+
+
+def test_the_test_clock_moves_forward_and_runs_what_time_drives(
+    load_app: LoadApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = load_app("manage", TEST_CLOCK="enabled")
+    call = Client(app)
+    ran: list[Any] = []
+
+    def runs(verb: str) -> dict[str, str]:
+        ran.append(verb)
+        return {"of": verb}
+
+    monkeypatch.setattr(app.app, "wait", ran.append)
+    monkeypatch.setattr(app.app, "run", runs)
+    future = "2999-02-01T00:00:01Z"
+    headers = {"idempotency-key": "move"}
+    moved = call("POST", "/v1/test-clock", {"now": future}, headers=headers)
+    assert (moved["statusCode"], moved["json"]["now"], moved["json"]["frozen"]) == (200, future, True)
+    assert (moved["json"]["reset"], moved["json"]["deliver"]) == ({"of": "reset"}, {"of": "deliver"})
+    assert ran[0] > 1.0
+    assert ran[1:] == ["reset", "deliver"]
+    assert app.app.clock_item.frozen_at() == parse_instant(future)
+    again = call("POST", "/v1/test-clock", {"now": future}, headers=headers)
+    assert (again["headers"]["idempotent-replayed"], again["json"]) == ("true", moved["json"])
+    back = problem(call("POST", "/v1/test-clock", {"now": "2999-02-01T00:00:00Z"}), 409, "clock_moves_forward")
+    assert future in back["detail"]
+    assert "2999-02-01T00:00:00Z" in back["detail"]
+    real = call("POST", "/v1/test-clock", {"now": None})["json"]
+    assert real["frozen"] is False
+    assert real["now"] < format_instant(parse_instant(future))
+    past = problem(call("POST", "/v1/test-clock", {"now": "2020-01-01T00:00:00Z"}), 409, "clock_moves_forward")
+    assert "2020-01-01T00:00:00Z" in past["detail"]
+    assert problem(call("POST", "/v1/test-clock", {}), 422, "invalid_request")["errors"][0]["pointer"] == "/now"
+
+
+def test_a_function_that_fails_while_the_clock_is_moved_is_reported_as_retryable(
+    load_app: LoadApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = load_app("manage", TEST_CLOCK="enabled")
+
+    def fails(verb: str) -> None:
+        raise StoreUnavailable(f"{verb} failed", code="function_failed")
+
+    monkeypatch.setattr(app.app, "wait", lambda _: None)
+    monkeypatch.setattr(app.app, "run", fails)
+    result = Client(app)("POST", "/v1/test-clock", {"now": "2999-01-01T00:00:00Z"})
+    assert problem(result, 503, "function_failed")["retryable"] is True
+
+
+def test_a_deep_health_check_measures_the_way_to_the_streams_reader(
+    call: Client, app: ModuleType, dynamo_engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter(range(100))
+    monkeypatch.setattr(app.app, "ticks", lambda: next(moments) / 10)
+
+    def the_reader_passes(_: float) -> None:
+        for item in dynamo_engine.query("PROBE", consistent=True).items:
+            probe = item["sk"]
+            assert isinstance(probe, str)
+            dynamo_engine.write(Put(key=keys.probe(probe), item={"seen_at": 1}))
+
+    monkeypatch.setattr(app.app, "wait", the_reader_passes)
+    deep = call("GET", "/v1/health", query={"deep": "1"})
+    assert (deep["statusCode"], deep["json"]["status"], deep["json"]["fold"]) == (200, "ok", {"lag_ms": 200})
+    assert dynamo_engine.query("PROBE", consistent=True).items == ()
+
+
+def test_a_stream_that_is_not_read_is_a_degraded_health(
+    call: Client, app: ModuleType, dynamo_engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter(range(100))
+    monkeypatch.setattr(app.app, "ticks", lambda: float(next(moments)))
+    monkeypatch.setattr(app.app, "wait", lambda _: None)
+    deep = call("GET", "/v1/health", query={"deep": "1"})
+    assert (deep["statusCode"], deep["json"]["status"], deep["json"]["fold"]) == (503, "degraded", {"lag_ms": None})
+    assert dynamo_engine.query("PROBE", consistent=True).items == ()
+
+
+def test_the_version_is_the_projects(call: Client) -> None:
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    assert call("GET", "/v1/health")["json"]["version"] == project["version"]
+
+
+def test_every_call_leaves_one_line_with_its_trace_and_its_metrics(
+    call: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = call("GET", "/v1/catalog")
+    (line,) = [json.loads(text) for text in capsys.readouterr().out.strip().splitlines()]
+    assert line["trace_id"] == result["headers"]["traceparent"][3:35]
+    assert (line["route"], line["status"], line["ManageRequests"]) == ("GET /v1/catalog", "200", [1.0])

@@ -1,0 +1,90 @@
+"""The OpenAPI document: valid in shape, and no route is missing or invented."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.functions.conftest import LoadApp, sample
+
+
+@pytest.fixture
+def document(load_app: LoadApp) -> dict[str, Any]:
+    event = sample("manage.health")
+    event["routeKey"] = "GET /v1/openapi.json"
+    result = load_app("manage").handler(event, None)
+    assert result["statusCode"] == 200
+    found: dict[str, Any] = json.loads(result["body"])
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_it_has_the_shape_of_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    assert set(document["info"]) >= {"title", "version"}
+    ids = [operation["operationId"] for operation in operations(document).values()]
+    assert len(ids) == len(set(ids))
+    for key, operation in operations(document).items():
+        assert operation["responses"]
+        named = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
+        assert all(f"{{{name}}}" in key for name in named)
+        assert key.count("{") == len(named)
+        assert all(p["required"] for p in operation["parameters"] if p["in"] == "path")
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    def references(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+            return own + [found for part in value.values() for found in references(part)]
+        return [found for part in value for found in references(part)] if isinstance(value, list) else []
+
+    found = references(document)
+    assert found
+    for reference in found:
+        target: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+
+
+def test_it_lists_the_routes_of_the_template_and_of_every_function(document: dict[str, Any], load_app: LoadApp) -> None:
+    listed = operations(document)
+    routes: dict[str, Any] = {}
+    for verb in ("manage", "check", "ingest"):
+        routes |= load_app(verb, QUEUE_URL="").ROUTES
+    template = yaml.load(Path("template.yaml").read_text(), Loader=_Template)["Resources"].values()
+    deployed = {r["Properties"]["RouteKey"] for r in template if r["Type"] == "AWS::ApiGatewayV2::Route"}
+    assert set(listed) == set(routes)
+    assert set(listed) == deployed - {"$default"}
+    for key, route in routes.items():
+        assert listed[key]["summary"] == route.summary
+        assert bool(listed[key]["security"]) == (route.scope is not None)
+        body = listed[key].get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        assert body.get("$ref", "").rpartition("/")[2] == (route.contract.__name__ if route.contract else "")
+
+
+class _Template(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as what stands behind the tag."""
+
+
+def _short_form(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node)
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node)
+
+
+_Template.add_multi_constructor("!", _short_form)
