@@ -20,8 +20,8 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CUSTOMER#*": READ,
         "CATALOG": READ,
         "CLOCK": READ,
-        "CELL#*": {"GetItem", "UpdateItem"},
-        "RECEIPT#*": {"GetItem", "PutItem"},
+        "CELL#*": {"GetItem", "PutItem", "UpdateItem"},
+        "RECEIPT#*": {"GetItem", "PutItem", "UpdateItem"},
     },
     "ingest": {
         "EVENT#*": {"PutItem"},
