@@ -25,6 +25,7 @@ def leading_keys(request: dict[str, Any]) -> list[str]:
     """The partition keys that a DynamoDB request names, as AWS puts them into dynamodb:LeadingKeys.
 
     A query on the index has its shards for partition keys, which no policy restricts; it names none here.
+    The actions of a transaction are each judged by the keys of all: AWS does not say which, and this is stricter.
     """
     keys = [request.get("Key"), request.get("Item")]
     for action in request.get("TransactItems", []):

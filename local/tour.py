@@ -9,7 +9,7 @@ import json
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from local.api import Api, Json, await_that, compact, request, show_answer
+from local.api import Api, Json, await_that, request, show_answer
 from local.inbox import Arrival
 from local.layout import REPOSITORY, Layout, StackError
 from local.lifecycle import Handle
@@ -97,7 +97,7 @@ def show_webhook(handle: Handle, customer: str, kind: str) -> None:
     found = await_that(arrived, bool, f"the webhook {kind}")
     for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
         print(f"   {name}: {found['headers'].get(name)}")
-    print(f"   {compact(json.loads(found['body']))}")
+    print(f"   {found['body']}")
     print(f"   signature {'verified' if found['verified'] else 'NOT verified'}", flush=True)
     if not found["verified"]:
         raise StackError("A webhook arrived whose signature does not verify.")
