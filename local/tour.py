@@ -35,6 +35,7 @@ def walk(handle: Handle, layout: Layout) -> None:
     counted = await_that(
         lambda: usage(api, customer), lambda answer: str(answer["total"]) == "6000", "the events count"
     )
+    print(f"-> GET {usage_path(customer)}")
     show_answer(200, counted)
     title(f"Usage asked for first: a hard limit of {LIMIT} images a month")
     consume_until_denied(api, customer)
@@ -65,8 +66,12 @@ def completion(event_id: str, customer: str, tokens: int) -> Json:
     return {"id": event_id, "type": "llm.completion", "subject": customer, "data": data}
 
 
+def usage_path(customer: str) -> str:
+    return f"/v1/usage?customer={customer}&feature=ai-tokens"
+
+
 def usage(api: Api, customer: str) -> Json:
-    _, answer = api.ask("GET", f"/v1/usage?customer={customer}&feature=ai-tokens")
+    _, answer = api.ask("GET", usage_path(customer))
     return {"total": None} | answer
 
 
