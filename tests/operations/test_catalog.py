@@ -95,6 +95,19 @@ def test_what_usage_was_counted_by_cannot_change(wanted: Catalog, pointer: str) 
     assert {error.code for error in caught.value.errors} == {"immutable"}
 
 
+def test_what_was_removed_comes_back_as_what_it_was_or_not_at_all(engine: Engine) -> None:
+    declare(engine, CATALOG)
+    assert len(declare(engine, Catalog()).changes) == 3
+    with pytest.raises(Conflict) as caught:
+        declare(engine, Catalog(meters=(replace(METER, aggregation="count", value=None),)))
+    assert {error.pointer for error in caught.value.errors} == {"/meters/0/aggregation", "/meters/0/value"}
+    other = Meter(key="calls", event_type="llm", aggregation="count")
+    with pytest.raises(Conflict):
+        declare(engine, Catalog(meters=(METER, other), features=(Feature(key="tokens", meter="calls"),)))
+    declare(engine, CATALOG)
+    assert Catalogs(engine).read().catalog == CATALOG
+
+
 def test_a_meter_may_gain_dimensions_and_a_feature_another_way_to_fail() -> None:
     engine = MemoryEngine()
     declare(engine, CATALOG)
@@ -108,7 +121,13 @@ def test_more_changes_than_one_transaction_holds_are_refused(engine: Engine) -> 
     with pytest.raises(InvalidRequest) as caught:
         declare(engine, Catalog(plans=plans))
     assert caught.value.code == "too_many_changes"
-    assert declare(engine, Catalog(plans=plans[:99])).version == 1
+    meters = tuple(Meter(key=f"m{n}", event_type="e", aggregation="count") for n in range(50))
+    declare(engine, Catalog(meters=meters))
+    with pytest.raises(InvalidRequest):
+        declare(engine, Catalog())
+    declare(engine, Catalog(meters=meters[:25]))
+    declare(engine, Catalog())
+    assert declare(engine, Catalog(plans=plans[:99])).version == 4
 
 
 def test_two_who_declare_at_once_end_as_if_one_came_after_the_other(dynamo_engine: DynamoEngine) -> None:

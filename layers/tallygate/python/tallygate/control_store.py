@@ -17,11 +17,13 @@ from tallygate.store import Moves
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCatalog:
-    """The catalog at one version (0: nothing was ever declared), and the plans that customers have had."""
+    """The catalog at one version (0: nothing was ever declared), the plans that customers have had, and the meters and
+    features that were once removed."""
 
     version: int
     catalog: Catalog
     in_use: frozenset[PlanId]
+    former: Catalog
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The catalog: meters, features and plans as the vendor declares them, and what a new declaration may change.
 
 A plan's version is immutable once a customer has had it; a meter's and a feature's identity once it is stored, because
-usage has been counted by it. Whatever else is declared anew simply replaces what was there. A catalog is whole: every
+usage has been counted by it: one that is removed is remembered, and comes back as what it was or not at all. Whatever
+else is declared anew simply replaces what was there. A catalog is whole: every
 name in it refers to something in it (its contract sees to that).
 """
 
@@ -122,6 +123,11 @@ class Change:
     action: Literal["added", "changed", "removed"]
     entry: Entry
 
+    @property
+    def writes(self) -> int:
+        """How many items it takes: what is removed and must be remembered is written elsewhere."""
+        return 2 if self.action == "removed" and not isinstance(self.entry, Plan) else 1
+
 
 def changes(stored: Catalog, wanted: Catalog) -> tuple[Change, ...]:
     """What turns one catalog into the other."""
@@ -135,11 +141,13 @@ def changes(stored: Catalog, wanted: Catalog) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def forbidden(stored: Catalog, wanted: Catalog, in_use: frozenset[PlanId]) -> tuple[FieldError, ...]:
-    """Every change that must not be made, as errors of the wanted catalog's form."""
+def forbidden(stored: Catalog, former: Catalog, wanted: Catalog, in_use: frozenset[PlanId]) -> tuple[FieldError, ...]:
+    """Every change that must not be made, as errors of the wanted catalog's form. `former` is what was once removed."""
+    meters = {meter.key: meter for meter in (*former.meters, *stored.meters)}
+    features = {feature.key: feature for feature in (*former.features, *stored.features)}
     return (
-        *_changed_meters(stored, wanted),
-        *_changed_features(stored, wanted),
+        *_changed_meters(meters, wanted),
+        *_changed_features(features, wanted),
         *_changed_plans(stored, wanted, in_use),
     )
 
@@ -151,8 +159,7 @@ def _entries(catalog: Catalog) -> dict[tuple[str, str, int], Entry]:
     return named
 
 
-def _changed_meters(stored: Catalog, wanted: Catalog) -> Iterable[FieldError]:
-    before = {meter.key: meter for meter in stored.meters}
+def _changed_meters(before: Mapping[str, Meter], wanted: Catalog) -> Iterable[FieldError]:
     for index, meter in enumerate(wanted.meters):
         held = before.get(meter.key)
         if held is None:
@@ -166,8 +173,7 @@ def _changed_meters(stored: Catalog, wanted: Catalog) -> Iterable[FieldError]:
                 yield _immutable(f"/meters/{index}/dimensions", detail)
 
 
-def _changed_features(stored: Catalog, wanted: Catalog) -> Iterable[FieldError]:
-    before = {feature.key: feature for feature in stored.features}
+def _changed_features(before: Mapping[str, Feature], wanted: Catalog) -> Iterable[FieldError]:
     for index, feature in enumerate(wanted.features):
         held = before.get(feature.key)
         if held is not None and held.meter != feature.meter:

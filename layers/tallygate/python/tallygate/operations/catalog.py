@@ -16,7 +16,7 @@ from tallygate.errors import Conflict, Contended, FieldError, InvalidRequest
 
 TRIES_MAX = 3
 CHANGES_MAX = 99
-"""What one transaction of the store can change beside the catalog's version."""
+"""What one transaction of the store can write beside the catalog's version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,13 @@ def declare_catalog(
     for _ in range(TRIES_MAX):
         stored = store.read()
         require(expected, stored.version)
-        if errors := forbidden(stored.catalog, wanted, stored.in_use):
+        if errors := forbidden(stored.catalog, stored.former, wanted, stored.in_use):
             raise _conflict(errors)
         found = changes(stored.catalog, wanted)
-        if len(found) > CHANGES_MAX:
+        writes = sum(change.writes for change in found)
+        if writes > CHANGES_MAX:
             raise InvalidRequest(
-                f"this changes {len(found)} entries; one request changes at most {CHANGES_MAX}: declare it in steps",
+                f"this takes {writes} writes; one request makes at most {CHANGES_MAX}: declare it in steps",
                 code="too_many_changes",
             )
         if dry_run or not found:

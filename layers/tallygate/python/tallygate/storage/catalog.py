@@ -2,6 +2,7 @@
 
     CATALOG  METER#key · FEATURE#key · PLAN#key#version   form (JSON), in_use (a plan that customers have had)
              HEAD                                         version, changed_at
+             FORMER#METER#key · FORMER#FEATURE#key        form of what was removed, lest it comes back otherwise
 
 A change is one transaction of the entries that differ and HEAD, conditional on the version that it was planned on. A
 plan is marked in use by the transaction that gives it to a customer, and replacing or removing it requires that it is
@@ -49,19 +50,21 @@ class Catalogs:
         raise Contended("the catalog changed while it was read")
 
     def replace(self, changes: tuple[Change, ...], seen: int, now: Instant) -> Replaced | CatalogMoved | PlansTaken:
-        """Make the changes (at most CHANGES_MAX) to the version that was seen, all or none, in one transaction."""
-        assert 0 < len(changes) <= CHANGES_MAX
+        """Make the changes (at most CHANGES_MAX writes) to the version that was seen: all or none, one transaction."""
+        assert 0 < sum(change.writes for change in changes) <= CHANGES_MAX
         head = Put(
             key=keys.CATALOG_HEAD,
             item={VERSION: seen + 1, "changed_at": now},
             condition=Absent(VERSION) if seen == 0 else Compare(VERSION, "=", seen),
         )
-        outcome = self._engine.transact((head, *(_write(change) for change in changes)), repeatable=True)
+        writes = [_write(change) for change in changes]
+        kept = [_former(change.entry) for change in changes if change.writes > 1]
+        outcome = self._engine.transact((head, *writes, *kept), repeatable=True)
         if isinstance(outcome, Committed):
             return Replaced(seen + 1)
         if outcome.refused[0]:
             return CatalogMoved()
-        refused = [change.entry for change, bad in zip(changes, outcome.refused[1:], strict=True) if bad]
+        refused = [change.entry for change, bad in zip(changes, outcome.refused[1:], strict=False) if bad]
         return PlansTaken(tuple(plan.id for plan in refused if isinstance(plan, Plan)))
 
     def _version(self) -> int:
@@ -102,6 +105,11 @@ def _write(change: Change) -> Write:
     return Put(key=key, item={FORM: items.compact(_form(change.entry))}, condition=condition)
 
 
+def _former(entry: Entry) -> Put:
+    """What remains of an entry that is removed: what usage was counted by."""
+    return Put(key=keys.former(key_of(entry)), item={FORM: items.compact(_form(entry))})
+
+
 def _form(entry: Entry) -> forms.Form:
     match entry:
         case Meter():
@@ -113,18 +121,24 @@ def _form(entry: Entry) -> forms.Form:
 
 
 def _stored(version: int, held: list[Item]) -> StoredCatalog:
-    of_kind: dict[str, list[Item]] = {"METER": [], "FEATURE": [], "PLAN": []}
-    for item in held:
-        of_kind.get(items.text(item, "sk").partition("#")[0], []).append(item)
+    plans = _of_kind(held, "PLAN#")
     return StoredCatalog(
         version=version,
         catalog=Catalog(
-            meters=tuple(forms.meter_of(_read(item)) for item in of_kind["METER"]),
-            features=tuple(forms.feature_of(_read(item)) for item in of_kind["FEATURE"]),
-            plans=tuple(forms.plan_of(_read(item)) for item in of_kind["PLAN"]),
+            meters=tuple(forms.meter_of(_read(item)) for item in _of_kind(held, "METER#")),
+            features=tuple(forms.feature_of(_read(item)) for item in _of_kind(held, "FEATURE#")),
+            plans=tuple(forms.plan_of(_read(item)) for item in plans),
         ),
-        in_use=frozenset(forms.plan_of(_read(item)).id for item in of_kind["PLAN"] if IN_USE in item),
+        in_use=frozenset(forms.plan_of(_read(item)).id for item in plans if IN_USE in item),
+        former=Catalog(
+            meters=tuple(forms.meter_of(_read(item)) for item in _of_kind(held, "FORMER#METER#")),
+            features=tuple(forms.feature_of(_read(item)) for item in _of_kind(held, "FORMER#FEATURE#")),
+        ),
     )
+
+
+def _of_kind(held: list[Item], prefix: str) -> list[Item]:
+    return [item for item in held if items.text(item, "sk").startswith(prefix)]
 
 
 def _read(item: Item) -> Any:

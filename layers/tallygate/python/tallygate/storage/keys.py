@@ -62,6 +62,11 @@ def catalog_plan(plan: str, version: int) -> Key:
     return Key(CATALOG_PARTITION, f"PLAN#{escaped(plan)}#{version:06d}")
 
 
+def former(entry: Key) -> Key:
+    """Where the catalog remembers an entry that was removed."""
+    return Key(entry.pk, f"FORMER#{entry.sk}")
+
+
 def customer_partition(customer: str) -> str:
     return f"CUSTOMER#{escaped(customer)}"
 
