@@ -106,12 +106,19 @@ def _totals(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[
     newest = _newest_by_event(changes)
     summary.brought_in = len(newest)
     _, failures = attempt(parts.each, lambda change: parts.cells.bring_in(change[0], seen=change[1], now=now), newest)
+    # A feature's facts keep the order of its changes: after one that could not be told, the rest waits for the retry.
+    waiting: set[tuple[str, str]] = set()
     for change in changes:
+        feed = (change.new.customer, change.new.feature)
+        if feed in waiting:
+            continue
         made, failed = attempt(
             in_turn, lambda change: announce(parts.outbox, parts.journal.rules, change, now=now), [change]
         )
         summary.facts += [fact for facts in made for fact in facts]
         failures += failed
+        if failed:
+            waiting.add(feed)
     return failures
 
 

@@ -1,0 +1,175 @@
+"""What must hold when all is quiet, computed from the events and grants alone, by the simplest means."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant, parse_instant
+from tallygate.domain.journal import EventEntry, ParkedEntry, UseEntry
+from tallygate.storage import items
+from tallygate.storage.journal import Journal
+from tallygate.storage.memory import MemoryEngine
+from tests.given import FEATURE, METER, NOW
+from tests.simulation.world import CUSTOMERS, DAILY, MONTHLY, TIERS, World
+from tests.truth import facts, totals, used
+
+Window = tuple[str, int, Instant]
+Told = tuple[str, str, str, str]
+
+
+class Usage(NamedTuple):
+    """One thing that happened, as the commit log shows it."""
+
+    customer: str
+    time: Instant
+    amount: Decimal
+    by_event: bool
+    dimensions: dict[str, str]
+
+
+def happened(engine: MemoryEngine) -> Iterator[Usage]:
+    """Every event that was stored and every consume that was granted."""
+    for change in engine.stream:
+        new = change.new or {}
+        if change.key.pk.startswith("EVENT#") and change.old is None:
+            data = json.loads(items.text(new, "data"), parse_float=Decimal)
+            yield Usage(
+                items.text(new, "customer"),
+                items.integer(new, "time"),
+                Decimal(data["tokens"]),
+                True,
+                {"model": data["model"]},
+            )
+        elif change.key.pk.startswith("CELL#"):
+            entry = json.loads(items.text(new, "last"))
+            if entry["k"] == "use":
+                yield Usage(entry["c"], entry["t"], Decimal(entry["a"]), False, entry["d"])
+
+
+def windows_of(time: Instant) -> tuple[tuple[int, Instant, Instant], ...]:
+    """(ordinal, start, end) of the month and the day in UTC."""
+    month = parse_instant(format_instant(time)[:7] + "-01T00:00:00Z")
+    following = parse_instant(format_instant(month + 31 * DAY)[:7] + "-01T00:00:00Z")
+    return ((1, month, following), (2, time - time % DAY, time - time % DAY + DAY))
+
+
+def check(world: World) -> None:
+    """Raises AssertionError where anything is not exactly as it must be."""
+    engine = world.engine
+    expected: dict[Window, tuple[Decimal, Decimal]] = defaultdict(lambda: (Decimal(0), Decimal(0)))
+    rollup: Counter[tuple[str, str, str, str, str]] = Counter()
+    ends: dict[Window, Instant] = {}
+    for use in happened(engine):
+        for ordinal, start, end in windows_of(use.time):
+            value, by_event = expected[(use.customer, ordinal, start)]
+            events = use.amount if use.by_event else Decimal(0)
+            expected[(use.customer, ordinal, start)] = (value + use.amount, by_event + events)
+            ends[(use.customer, ordinal, start)] = end
+        day, quarter = format_instant(use.time)[:10], f"q{use.time % DAY // (15 * MINUTE):02d}"
+        dimensions = json.dumps(use.dimensions, sort_keys=True, separators=(",", ":"))
+        rollup[(use.customer, METER, day, dimensions, quarter)] += use.amount  # type: ignore[assignment]
+        if use.by_event:
+            rollup[(use.customer, "calls", day, "{}", quarter)] += 1
+    assert totals(engine) == dict(expected)
+    assert _rollup(engine) == dict(rollup)
+    for (customer, ordinal, start), (value, _) in expected.items():
+        if ends[(customer, ordinal, start)] > NOW - DEAD_AFTER:
+            assert used(engine, customer, ordinal, start) == value, "the cell counts what the total counts"
+    _check_journals(engine)
+    _check_facts(world, dict(expected))
+
+
+def _rollup(engine: MemoryEngine) -> dict[tuple[str, str, str, str, str], Decimal]:
+    found: dict[tuple[str, str, str, str, str], Decimal] = {}
+    for key, item in engine.items.items():
+        if key.pk.startswith("USAGE#"):
+            _, customer, meter = key.pk.split("#")
+            for name, value in item.items():
+                if name.startswith("q") and isinstance(value, Decimal):
+                    found[(customer, meter, items.text(item, "day"), items.text(item, "dims"), name)] = value
+    return found
+
+
+def _check_journals(engine: MemoryEngine) -> None:
+    """Each event and each write to a cell is in its customer's journal once; nothing was parked."""
+    for customer in CUSTOMERS:
+        numbers = [int(key.sk) for key in engine.items if key.pk == f"JOURNAL#{customer}" and key.sk != "CURSOR"]
+        assert sorted(numbers) == list(range(1, len(numbers) + 1))
+        records = Journal(engine).records(customer, 0, len(numbers)) if numbers else ()
+        entries = [entry for record in records for entry in record.entries]
+        assert not [entry for entry in entries if isinstance(entry, ParkedEntry)]
+        journaled = Counter(entry.id for entry in entries if isinstance(entry, EventEntry))
+        stored = Counter(
+            items.text(item, "id") for key, item in engine.items.items() if key.pk.startswith(f"EVENT#{customer}#")
+        )
+        assert journaled == stored
+        revisions = [e.revision for e in entries if not isinstance(e, EventEntry | ParkedEntry)]
+        writes = sum(change.key.pk == f"CELL#{customer}#{FEATURE}" for change in engine.stream)
+        assert sorted(revisions) == list(range(1, writes + 1))
+        assert len({e.revision for e in entries if isinstance(e, UseEntry)}) == sum(
+            isinstance(e, UseEntry) for e in entries
+        )
+
+
+def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) -> None:
+    """Every threshold that was reached before the closing was told once, every change after it was stated anew."""
+    wanted: Counter[Told] = Counter()
+    closed = _closed(world.engine)
+    for (customer, ordinal, start), (value, _) in expected.items():
+        name, limit = (FEATURE, MONTHLY) if ordinal == 1 else ("further-2", DAILY)
+        period = format_instant(start)
+        open_until = closed.get((customer, ordinal, start), value)
+        for level, percent in TIERS.items() if ordinal == 1 else ():
+            if open_until >= Decimal(limit) * percent / 100:
+                wanted[(customer, name, period, level)] += 1
+        if open_until >= limit:
+            wanted[(customer, name, period, "limit_reached")] += 1
+    told = facts(world.engine)
+    stated = [fact for fact in told if "revision" in fact]
+    found = Counter(_told(fact) for fact in told if "revision" not in fact)
+    assert found == wanted
+    _check_statements(stated, expected, closed)
+    for customer in CUSTOMERS:
+        sequences = [fact["sequence"] for fact in told if fact["customer"] == customer]
+        assert sequences == list(range(1, len(sequences) + 1))
+    known = {key.pk.removeprefix("OUTBOX#") for key in world.engine.items if key.pk.startswith("OUTBOX#")}
+    begun = {key.pk.removeprefix("DELIVERY#") for key in world.engine.items if key.pk.startswith("DELIVERY#")}
+    assert known == begun == {message.fact for message in world.queue.messages}
+
+
+def _told(fact: dict[str, Any]) -> Told:
+    what = "limit_reached" if fact["type"] == "usage.limit_reached" else fact["level"]
+    return (fact["customer"], fact["limit_name"], fact["period"]["start"], what)
+
+
+def _closed(engine: MemoryEngine) -> dict[Window, Decimal]:
+    """The value of each closed total when it was closed."""
+    found: dict[Window, Decimal] = {}
+    for key, item in engine.items.items():
+        value = item.get("closed_value")
+        if key.pk.startswith("TOTAL#") and isinstance(value, Decimal):
+            name = (items.text(item, "customer"), items.integer(item, "ordinal"), items.integer(item, "start"))
+            found[name] = value
+    return found
+
+
+def _check_statements(
+    stated: list[dict[str, Any]], expected: dict[Window, tuple[Decimal, Decimal]], closed: dict[Window, Decimal]
+) -> None:
+    """The closing states the value then; revisions follow without gaps, each with more, and the last with all."""
+    of_window: dict[Window, list[tuple[int, Decimal]]] = defaultdict(list)
+    for fact in stated:
+        ordinal = 1 if fact["limit_name"] == FEATURE else 2
+        name = (fact["customer"], ordinal, parse_instant(fact["period"]["start"]))
+        of_window[name].append((fact["revision"], Decimal(fact["raw"])))
+    assert of_window.keys() == closed.keys()
+    for name, statements in of_window.items():
+        assert [revision for revision, _ in statements] == list(range(1, len(statements) + 1))
+        raws = [raw for _, raw in statements]
+        assert raws == sorted(set(raws))
+        assert (raws[0], raws[-1]) == (closed[name], expected[name][0])
