@@ -11,7 +11,7 @@ from tallygate.operations.check import check
 from tallygate.operations.consume import Consume
 from tallygate.store import AdmissionStore
 
-_ABSENT = {
+ABSENT = {
     Reason.CUSTOMER_NOT_FOUND: "there is no customer {customer}",
     Reason.FEATURE_NOT_FOUND: "there is no feature {feature}",
     Reason.NO_ACTIVE_SUBSCRIPTION: "customer {customer} has no active subscription",
@@ -22,8 +22,8 @@ _ABSENT = {
 def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Instant) -> Decision:
     """The state of one feature. Raises NotFound with the reason as its code. Nothing is remembered between calls."""
     decision = _state(store, Memory(), customer, feature, now)
-    if decision.reason in _ABSENT:
-        detail = _ABSENT[decision.reason].format(customer=customer, feature=feature)
+    if decision.reason in ABSENT:
+        detail = ABSENT[decision.reason].format(customer=customer, feature=feature)
         raise NotFound(detail, code=decision.reason.value)
     return decision
 
