@@ -39,7 +39,7 @@ def plan(api: Api) -> str:
     """A plan with a feature that is asked for first and one that is reported."""
     tiers = [{"at": "80%", "level": "warning", "policy": "notify_only"}]
     month = {"every": "month"}
-    catalog = {
+    catalog: dict[str, list[Any]] = {
         "meters": [
             {"key": "calls", "event_type": "api.call", "aggregation": "count"},
             {
@@ -65,7 +65,10 @@ def plan(api: Api) -> str:
             }
         ],
     }
-    api.good("PUT", "/v1/catalog", catalog)
+    # What other tests have declared stays: a plan that customers have cannot be removed.
+    held = api.good("GET", "/v1/catalog")
+    merged = {kind: [*entries, *held[kind]] for kind, entries in catalog.items()}
+    api.good("PUT", "/v1/catalog", merged)
     return "stack"
 
 
