@@ -19,6 +19,7 @@ class StreamReader:
 
     streams: Any
     stream_arn: str
+    size: int = RECORDS_MAX
     _iterators: dict[str, str] = field(default_factory=dict)
 
     def batches(self) -> Iterator[dict[str, Any]]:
@@ -26,7 +27,7 @@ class StreamReader:
         for shard in self._shards():
             iterator = self._iterators.get(shard) or self._begin(shard)
             while True:
-                answer = self.streams.get_records(ShardIterator=iterator, Limit=RECORDS_MAX)
+                answer = self.streams.get_records(ShardIterator=iterator, Limit=self.size)
                 records = [record for raw in answer["Records"] if (record := _record(raw)) is not None]
                 if records:
                     yield {"Records": records, "shardId": shard}
@@ -47,9 +48,9 @@ class StreamReader:
         return iterator
 
 
-def reader(dynamodb: Any, streams: Any, table: str) -> StreamReader:
-    """A reader of a table's stream from its beginning."""
-    return StreamReader(streams, dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"])
+def reader(dynamodb: Any, streams: Any, table: str, size: int = RECORDS_MAX) -> StreamReader:
+    """A reader of a table's stream from its beginning, in batches of at most `size` records."""
+    return StreamReader(streams, dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"], size)
 
 
 def _record(raw: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,41 @@
+"""A process that folds a table's stream until it is killed: python fold_worker.py <url> <table> <batch size>
+
+It remembers nothing: each time it begins at the trim horizon, so that all that was folded before comes again. After
+each batch it says how many entries were new in it, and "idle" when nothing is left: for whoever means to kill it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+
+from bench import engine as bench_engine
+from tallygate.operations.aggregate import aggregate
+from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.stream import batch_of
+from tests.given import NOW
+from tests.streams import reader
+from tests.truth import container
+
+
+def main(url: str, table: str, size: int) -> None:
+    client = bench_engine.client(url)
+    parts = container(DynamoEngine(client, table))
+    stream = reader(client, bench_engine.client(url, "dynamodbstreams"), table, size)
+    pause = threading.Event()
+    while True:
+        for event in stream.batches():
+            summary = aggregate(parts, batch_of(json.loads(json.dumps(event))), now=NOW)
+            tell(str(summary.counted))
+        tell("idle")
+        pause.wait(0.02)
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
