@@ -30,15 +30,16 @@ def bootstrap(layout: Layout, clients: Clients, table: str) -> dict[str, str]:
         layout.keys.chmod(0o600)
     dynamodb = clients.of("dynamodb")
     for name, key in keys.items():
-        # The whole item every time: after an unclean stop the table may have lost it.
+        # Whole items every time: after an unclean stop the table may have lost it.
         digest = hashlib.sha256(key.encode()).hexdigest()
-        item = {
-            "pk": {"S": f"KEY#{digest}"},
-            "sk": {"S": "KEY"},
+        record = {
             "key_id": {"S": f"local_{name}"},
             "name": {"S": f"{name.removesuffix('_key')} (local stack)"},
             "scopes": {"S": " ".join(SCOPES[name])},
             "created_at": {"N": str(time.time_ns() // 1_000_000)},
         }
-        dynamodb.put_item(TableName=table, Item=item)
+        found = {"pk": {"S": f"KEY#{digest}"}, "sk": {"S": "KEY"}}
+        listed = {"pk": {"S": "KEYS"}, "sk": record["key_id"], "digest": {"S": digest}}
+        for place in (found, listed):
+            dynamodb.put_item(TableName=table, Item={**place, **record})
     return keys
