@@ -32,8 +32,9 @@ class Shard:
 
     @property
     def finished(self) -> bool:
-        """Whether all that it will ever hold has been read."""
-        return self.closed and self.read == len(self.records)
+        """Whether all that it will ever hold, and all that came before it, has been read."""
+        done = self.closed and self.read == len(self.records)
+        return done and (self.parent is None or self.parent.finished)
 
     @property
     def deliverable(self) -> bool:

@@ -1,0 +1,147 @@
+"""The fold: pure, exact, and the same in whatever portions it is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallygate.domain.events import Event, accepted_as
+from tallygate.domain.fold import (
+    changes_of,
+    day_and_quarter,
+    dimensions_text,
+    governed_of,
+    limits_named,
+    resolve_event,
+)
+from tallygate.domain.instants import DAY, parse_instant
+from tallygate.domain.journal import CountedWindow, EventEntry, Governed, Record, UseEntry
+from tallygate.domain.limits import Effective
+from tallygate.domain.meters import Measured, Meters, Unmeasured, meters_of
+from tests.given import FEATURE, METER, NOW, effective, quota
+from tests.truth import CALLS, TOKENS, draft
+
+METERS = meters_of((TOKENS, CALLS), {FEATURE: METER})
+MONTH = CountedWindow(1, parse_instant("2026-11-01T00:00:00Z"), parse_instant("2026-12-01T00:00:00Z"))
+TODAY = CountedWindow(2, NOW - NOW % DAY, NOW - NOW % DAY + DAY)
+
+
+def event(tokens: int | str | None = 10, **data: Any) -> Event:
+    return accepted_as(draft("e", tokens=tokens, time=NOW, **data), "acme", NOW, "b")
+
+
+def limits() -> Effective:
+    return effective(quota(100), quota(50, ordinal=2, every="day"))
+
+
+def test_an_event_counts_in_every_window_of_every_limit_that_its_meter_feeds() -> None:
+    entry = resolve_event(event(model="large"), METERS, limits())
+    assert entry.measured == (Measured("calls", Decimal(1), {}), Measured(METER, Decimal(10), {"model": "large"}))
+    assert entry.windows == (MONTH, TODAY)
+
+
+def test_without_limits_or_meters_an_event_is_a_fact_that_counts_nowhere_in_particular() -> None:
+    assert resolve_event(event(), METERS, None).windows == ()
+    assert resolve_event(event(), Meters(), limits()) == EventEntry(source="api", id="e", time=NOW)
+
+
+def test_an_event_that_cannot_be_measured_says_why_and_feeds_the_others() -> None:
+    entry = resolve_event(event(tokens=None), METERS, limits())
+    assert entry.unmeasured == (Unmeasured(METER, "value_missing"),)
+    assert [found.meter for found in entry.measured] == ["calls"]
+    assert entry.windows == (), "no limit is on calls"
+
+
+def test_data_that_is_no_object_cannot_be_resolved() -> None:
+    broken = Event(**{**{f: getattr(event(), f) for f in Event.__slots__}, "data": "[]"})
+    with pytest.raises(ValueError, match="object"):
+        resolve_event(broken, METERS, limits())
+
+
+def test_a_limit_that_is_no_longer_in_force_is_known_by_its_names() -> None:
+    use = UseEntry(
+        id="i", feature="old", meter="m", revision=1, time=NOW, amount=Decimal(1), windows=(CountedWindow(9, 0, 1),)
+    )
+    entry = resolve_event(event(), METERS, limits())
+    named = limits_named((use, entry), governed_of(limits()))
+    assert named[9] == Governed(feature="old", meter="m", name="old")
+    assert (named[1].limit, named[2].name) == (Decimal(100), "further-2")
+
+
+def record(*entries: EventEntry | UseEntry) -> Record:
+    return Record(
+        number=1, customer="acme", marks={}, entries=entries, limits=limits_named(entries, governed_of(limits()))
+    )
+
+
+def test_sums_are_exact_beyond_the_digits_of_the_default_context() -> None:
+    big, small = "9" * 18 + ".999999999", "0.000000001"
+    entries = tuple(resolve_event(event(tokens=amount), METERS, limits()) for amount in (big, big, small))
+    month, _ = changes_of(record(*entries)).totals
+    assert month.value == month.by_event == Decimal(big) * 2 + Decimal(small)
+
+
+ENTRIES = st.lists(
+    st.tuples(st.integers(0, 10**6), st.integers(0, 60 * DAY), st.sampled_from(["a", "b", ""]), st.booleans()),
+    max_size=30,
+)
+
+
+@given(ENTRIES, st.integers(1, 5))
+def test_many_records_add_up_to_what_one_would(given_entries: list[tuple[int, int, str, bool]], portions: int) -> None:
+    entries = [_entry(*entry) for entry in given_entries]
+    whole = _sums([record(*entries)])
+    parted = _sums([record(*entries[i::portions]) for i in range(portions)])
+    assert whole == parted
+    used = sum(entry[0] for entry in given_entries)
+    assert sum(v for (kind, *_), v in whole.items() if kind == "usage-tokens") == used
+    assert sum(v for (kind, *_), v in whole.items() if kind == "total-1") == used
+    assert sum(v for (kind, *_), v in whole.items() if kind == "event-1") == sum(e[0] for e in given_entries if e[3])
+
+
+def _entry(amount: int, ago: int, model: str, by_event: bool) -> EventEntry | UseEntry:
+    time, dimensions = NOW - ago, {"model": model} if model else {}
+    resolved = resolve_event(
+        accepted_as(draft("e", tokens=amount, time=time, **dimensions), "acme", NOW, "b"), METERS, limits()
+    )
+    if by_event:
+        return resolved
+    return UseEntry(
+        id="i",
+        feature=FEATURE,
+        meter=METER,
+        revision=1,
+        time=time,
+        amount=Decimal(amount),
+        dimensions=dimensions,
+        windows=resolved.windows,
+    )
+
+
+def _sums(records: list[Record]) -> dict[tuple[str, object, object], Decimal]:
+    found: Counter[tuple[str, object, object]] = Counter()
+    for one in records:
+        changes = changes_of(one)
+        for total in changes.totals:
+            found[(f"total-{total.ordinal}", total.start, total.end)] += total.value  # type: ignore[assignment]
+            found[(f"event-{total.ordinal}", total.start, total.end)] += total.by_event  # type: ignore[assignment]
+        for usage in changes.usage:
+            for quarter, amount in usage.quarters.items():
+                found[(f"usage-{usage.meter}", (usage.day, quarter), usage.dimensions)] += amount  # type: ignore[assignment]
+    return {name: Decimal(value) for name, value in found.items() if value}
+
+
+def test_days_and_quarters_are_those_of_utc() -> None:
+    assert day_and_quarter(parse_instant("2026-03-01T00:00:00Z")) == ("2026-03-01", 0)
+    assert day_and_quarter(parse_instant("2026-03-01T00:14:59.999Z")) == ("2026-03-01", 0)
+    assert day_and_quarter(parse_instant("2026-03-01T00:15:00Z")) == ("2026-03-01", 1)
+    assert day_and_quarter(parse_instant("2026-02-28T23:59:59Z")) == ("2026-02-28", 95)
+
+
+def test_dimensions_have_one_text_whatever_their_order() -> None:
+    assert dimensions_text({"b": "é", "a": '"'}) == dimensions_text({"a": '"', "b": "é"}) == '{"a":"\\"","b":"é"}'
