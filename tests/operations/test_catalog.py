@@ -130,6 +130,13 @@ def test_more_changes_than_one_transaction_holds_are_refused(engine: Engine) -> 
     assert declare(engine, Catalog(plans=plans[:99])).version == 4
 
 
+def test_a_plan_that_no_item_holds_is_refused(engine: Engine) -> None:
+    limits = tuple(replace(LIMIT, name=f"{n}-{'x' * 240}") for n in range(1500))
+    with pytest.raises(InvalidRequest) as caught:
+        declare(engine, replace(CATALOG, plans=(replace(PRO, limits=limits),)))
+    assert caught.value.code == "too_large"
+
+
 def test_two_who_declare_at_once_end_as_if_one_came_after_the_other(dynamo_engine: DynamoEngine) -> None:
     """Both replace the same version; the later one is planned afresh, and nobody's change is half there."""
     outcomes: list[object] = []

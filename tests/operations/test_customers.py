@@ -334,3 +334,47 @@ def test_of_two_who_claim_a_subject_key_at_once_one_gets_it(dynamo_engine: Dynam
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["claimed", *["subject_taken"] * 3]
+
+
+def test_a_plan_is_either_removed_or_given_away_never_both(dynamo_engine: DynamoEngine) -> None:
+    for number in range(6):
+        key, customer = f"gift-{number}", f"c{number}"
+        given_before = Catalogs(dynamo_engine).read().in_use
+        declare(dynamo_engine, *(_gift(n) for n in range(number) if (f"gift-{n}", 1) in given_before), _gift(number))
+        start = threading.Barrier(2)
+        outcomes: dict[str, str] = {}
+
+        def run(what: str, call: Callable[[], object], start: threading.Barrier, outcomes: dict[str, str]) -> None:
+            start.wait()
+            try:
+                call()
+                outcomes[what] = "done"
+            except InvalidRequest as error:
+                outcomes[what] = error.errors[0].code
+
+        def remove(kept: int = number) -> None:
+            given = Catalogs(dynamo_engine).read().in_use
+            declare(dynamo_engine, *(_gift(n) for n in range(kept) if (f"gift-{n}", 1) in given))
+
+        def give(customer: str = customer, key: str = key) -> None:
+            put(dynamo_engine, customer, plan=key)
+
+        threads = [
+            threading.Thread(target=run, args=(what, call, start, outcomes))
+            for what, call in (("remove", remove), ("give", give))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert outcomes in (
+            {"remove": "done", "give": "plan_not_found"},
+            {"remove": "plan_in_use", "give": "done"},
+        )
+        held = Catalogs(dynamo_engine).read()
+        assert ((key, 1) in held.in_use) == (outcomes["give"] == "done")
+        declare(dynamo_engine, *(_gift(n) for n in range(number + 1) if (f"gift-{n}", 1) in held.in_use))
+
+
+def _gift(number: int) -> dict[str, Any]:
+    return plan(f"gift-{number}", ("images", 1))

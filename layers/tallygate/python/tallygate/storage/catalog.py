@@ -102,7 +102,8 @@ def _write(change: Change) -> Write:
     condition: Condition | None = Absent(IN_USE) if isinstance(change.entry, Plan) else None
     if change.action == "removed":
         return Delete(key=key, condition=condition)
-    return Put(key=key, item={FORM: items.compact(_form(change.entry))}, condition=condition)
+    form = items.bounded(items.compact(_form(change.entry)), f"{key.sk.partition('#')[0].lower()} {change.entry.key}")
+    return Put(key=key, item={FORM: form}, condition=condition)
 
 
 def _former(entry: Entry) -> Put:

@@ -25,7 +25,7 @@ from tallygate.storage.engine import Committed, Delete, Engine, Put, Write
 from tallygate.storage.expressions import Absent, Compare, Condition, Item, absent_or
 
 VERSION, CUSTOMER = "version", "customer"
-READS_MAX = 3
+READS_MAX = 6
 
 
 class Customers:
@@ -85,7 +85,7 @@ def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Writ
     if wanted.subscription is not None and (seen is None or seen.subscription != wanted.subscription):
         yield Put(key=keys.subscription(customer), item=_subscription_item(wanted.subscription))
     if seen is None or seen.effective != wanted.effective:
-        document = items.effective_document(wanted.effective)
+        document = items.bounded(items.effective_document(wanted.effective), "what the plan grants this customer")
         yield Put(
             key=keys.effective(customer),
             item={VERSION: wanted.effective.version, "doc": document},

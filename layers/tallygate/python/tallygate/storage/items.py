@@ -23,9 +23,11 @@ from tallygate.domain.entries import Entry
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate, Tier
 from tallygate.domain.periods import Schedule, Segment
 from tallygate.domain.quantities import plain
-from tallygate.errors import InvariantBroken
+from tallygate.errors import InvalidRequest, InvariantBroken
 from tallygate.storage.expressions import Item
 
+DOCUMENT_BYTES_MAX = 380_000
+"""An item holds 400 KB, its other attributes included."""
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
@@ -105,6 +107,13 @@ def text(item: Mapping[str, object], name: str) -> str:
 def compact(value: Any) -> str:
     """Compact JSON with sorted keys, the stored form of documents."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def bounded(document: str, what: str) -> str:
+    """A document that an item can hold. Raises InvalidRequest `too_large` otherwise."""
+    if len(document.encode()) > DOCUMENT_BYTES_MAX:
+        raise InvalidRequest(f"{what} is too large to be stored as one", code="too_large")
+    return document
 
 
 def entry_text(entry: Entry) -> str:
