@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
 
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.events import Draft
+from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import DAY, Instant, parse_instant
+from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission import Memory
 from tallygate.operations.consume import consume
 from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage import keys
+from tallygate.operations.reset import reset
+from tallygate.storage import journal, keys
 from tallygate.storage.cells import Cells
+from tallygate.storage.closings import Closings
 from tallygate.storage.engine import Put
 from tallygate.storage.events import Events
+from tallygate.storage.facts import Facts
 from tallygate.storage.memory import MemoryEngine
+from tallygate.store import Published
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, wanted
 from tests.truth import (
     CALLS,
@@ -237,3 +248,73 @@ def test_a_sum_without_a_value_counts_nowhere_and_says_so() -> None:
     summary = fold(container(engine), engine.stream[-3:])
     assert (summary.counted, summary.unmeasured) == (3, 3)
     assert totals(engine) == {}
+
+
+def test_late_usage_of_a_closed_window_is_stated_anew_in_the_order_it_came() -> None:
+    engine = world(10_000)
+    october = parse_instant("2026-10-31T12:00:00Z")
+    parts, position = container(engine), 0
+    post(engine, draft("a", tokens=1, time=october))
+    position = drain(engine, parts, after=position)
+    assert len(reset(Closings(engine), now=NOW, grace=0, time_left=lambda: True).closed) == 1
+    for name, tokens in (("b", 10), ("c", 100)):
+        post(engine, draft(name, tokens=tokens, time=october), batch=name)
+        position = drain(engine, parts, after=position)
+    assert [(fact["type"], fact["revision"], fact["raw"], fact.get("raw_before")) for fact in facts(engine)] == [
+        ("usage.period_closed", 1, 1, None),
+        ("usage.restated", 2, 11, 1),
+        ("usage.restated", 3, 111, 11),
+    ]
+
+
+class Hesitant(Facts):
+    """Fails to publish its first fact, as a throttled table would."""
+
+    failed: ClassVar[list[str]] = []
+
+    def publish(self, fact: Fact, *, level: str, restates: Total | None = None, revision: int = 0) -> Published:
+        if not self.failed:
+            self.failed.append(fact.id)
+            raise StoreUnavailable("the database is throttling")
+        return Facts.publish(self, fact, level=level, restates=restates, revision=revision)
+
+
+def test_facts_of_a_feature_wait_for_the_one_before_them() -> None:
+    engine = world(100, tiers={"warning": 50, "critical": 90})
+    parts = container(engine)
+    for name, tokens in (("a", 60), ("b", 35)):
+        post(engine, draft(name, tokens=tokens), batch=name)
+        fold(parts, [change for change in engine.stream if change.key.pk.startswith("EVENT#")][-1:])
+    changes = [change for change in engine.stream if change.key.pk.startswith("TOTAL#")]
+    assert len(changes) == 2
+    hesitant = replace(parts, outbox=Hesitant(engine))
+    with pytest.raises(StoreUnavailable):
+        fold(hesitant, changes)
+    assert facts(engine) == [], "the second change could have been told, but not before the first"
+    fold(hesitant, changes)
+    assert [fact["level"] for fact in facts(engine)] == ["warning", "critical"]
+
+
+def test_a_batch_too_large_for_one_record_becomes_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "BODY_BYTES_MAX", 1_000)
+    engine = world(10**6)
+    post(engine, *(draft(f"e{i}", tokens=1) for i in range(300)), draft("vast", tokens=1, model="\x00é" * 100))
+    changes = [change for change in engine.stream if change.key.pk.startswith("EVENT#")]
+    assert fold(container(engine), changes).counted == 301
+    head = journal.Journal(engine).head("acme", fresh=True)
+    assert head.applied == head.number
+    assert head.number > 1
+    assert totals(engine)[("acme", 1, MONTH)][0] == 301
+    assert fold(container(engine), changes).repeated == 301
+
+
+def test_an_entry_too_large_for_any_record_is_parked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "BODY_BYTES_MAX", 500)
+    engine = world(10**6)
+    vast: dict[str, Any] = {f"d{i}": hashlib.sha256(str(i).encode()).hexdigest() for i in range(10)}
+    many = replace(TOKENS, dimensions={name: (name,) for name in vast})
+    declare(engine, many, version=2)
+    post(engine, draft("a", tokens=1), draft("vast", tokens=1, **vast), draft("b", tokens=1))
+    summary = fold(container(engine), [c for c in engine.stream if c.key.pk.startswith("EVENT#")])
+    assert (summary.counted, summary.parked) == (2, 1)
+    assert totals(engine)[("acme", 1, MONTH)][0] == 2

@@ -1,0 +1,306 @@
+"""Journal, totals, cells by event and facts: what must hold on either engine, also of a write that is sent twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.facts import Fact, Total
+from tallygate.domain.fold import TotalChange, UsageChange
+from tallygate.domain.instants import DAY
+from tallygate.domain.journal import (
+    CountedWindow,
+    EventEntry,
+    Governed,
+    Mark,
+    NoteEntry,
+    ParkedEntry,
+    Record,
+    UseEntry,
+)
+from tallygate.domain.limits import Tier
+from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.errors import InvariantBroken
+from tallygate.storage import items, keys
+from tallygate.storage import journal as journal_family
+from tallygate.storage.cell_events import CellEvents
+from tallygate.storage.engine import Engine, Put, Update
+from tallygate.storage.expressions import Item, Remove, Set
+from tallygate.storage.facts import Facts
+from tallygate.storage.journal import Journal, body_of, record_of
+from tallygate.storage.rules import Rules
+from tallygate.storage.totals import Totals, total_of
+from tallygate.store import Appended, Published
+from tests.given import FEATURE, METER, NOW
+from tests.truth import CALLS, TOKENS, declare
+
+GOVERNED = Governed(
+    feature=FEATURE,
+    meter=METER,
+    name=FEATURE,
+    limit=Decimal("1000.5"),
+    tiers=(Tier(level="warning", at_percent=Decimal("12.5")),),
+    plan="pro",
+    plan_version=2,
+    stripe_customer_id="cus_1",
+    upgrade_to="big",
+    upgrade_limit=Decimal(9000),
+)
+START, END = NOW - NOW % DAY, NOW - NOW % DAY + DAY
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+WINDOW = CountedWindow(1, START, END)
+ENTRIES = (
+    EventEntry(
+        source="s#1",
+        id="é",
+        time=NOW,
+        measured=(Measured(METER, Decimal("0.1"), {"model": "a"}),),
+        unmeasured=(Unmeasured("calls", "value_missing"),),
+        windows=(WINDOW,),
+        traceparent=TRACE,
+    ),
+    UseEntry(
+        id="1.ff",
+        feature=FEATURE,
+        meter=METER,
+        revision=4,
+        time=NOW,
+        amount=Decimal("1e3"),
+        dimensions={"team": "x"},
+        windows=(WINDOW,),
+    ),
+    NoteEntry(kind="bump", feature=FEATURE, revision=5, text='{"k":"bump"}'),
+    ParkedEntry(reason="unreadable", raw="{"),
+)
+
+
+def record(number: int = 1, **changes: object) -> Record:
+    whole = Record(
+        number=number,
+        customer="acme",
+        marks={"shard-1": Mark(10**39, NOW)},
+        entries=ENTRIES,
+        limits={1: GOVERNED},
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def test_a_record_is_read_back_as_it_was_written() -> None:
+    assert record_of({"sk": "00000000000000000001", "body": body_of(record())}) == record()
+
+
+def test_a_number_is_taken_once_and_its_own_writer_knows_it(engine: Engine) -> None:
+    journal, other = Journal(engine), Journal(engine)
+    assert journal.append("acme", record(), applied=0, now=NOW) is Appended.DONE
+    assert journal.append("acme", record(), applied=0, now=NOW) is Appended.DONE, "sent twice, it meets itself"
+    assert other.append("acme", record(entries=()), applied=0, now=NOW) is Appended.LOST
+    assert journal.records("acme", 0, 1) == (record(),)
+
+
+def test_the_head_is_remembered_by_who_wrote_it_and_read_by_others(engine: Engine) -> None:
+    journal = Journal(engine)
+    assert journal.head("acme", fresh=False).number == 0
+    for number in (1, 2, 3):
+        journal.append("acme", record(number), applied=0, now=NOW)
+    journal.applied("acme", 2)
+    mine, read = journal.head("acme", fresh=False), Journal(engine).head("acme", fresh=False)
+    assert (mine.number, mine.applied, mine.remembered) == (3, 0, True)
+    assert (read.number, read.applied, read.newest) == (3, 2, record(3))
+    assert mine.marks == read.marks == record().marks
+    journal.applied("acme", 3)
+    assert journal.head("acme", fresh=False).applied == 3
+
+
+def test_a_lost_append_forgets_what_was_remembered(engine: Engine) -> None:
+    journal, other = Journal(engine), Journal(engine)
+    journal.append("acme", record(1), applied=0, now=NOW)
+    other.append("acme", record(2, entries=()), applied=0, now=NOW)
+    assert journal.append("acme", record(2), applied=0, now=NOW) is Appended.LOST
+    assert journal.head("acme", fresh=False).number == 2
+
+
+def test_the_cursor_only_moves_forward_and_outlives_the_records(engine: Engine) -> None:
+    journal = Journal(engine)
+    journal.applied("acme", 7)
+    journal.applied("acme", 3)
+    assert journal.head("acme", fresh=True).applied == journal.head("acme", fresh=True).number == 7
+
+
+def test_a_gap_in_the_journal_is_a_broken_promise(engine: Engine) -> None:
+    journal = Journal(engine)
+    journal.append("acme", record(2), applied=0, now=NOW)
+    with pytest.raises(InvariantBroken):
+        journal.records("acme", 0, 2)
+
+
+def test_a_record_that_fits_no_item_is_to_be_parted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_family, "BODY_BYTES_MAX", len(body_of(record())))
+    assert Journal(engine).append("acme", record(entries=ENTRIES * 50), applied=0, now=NOW) is Appended.TOO_LARGE
+    assert Journal(engine).append("acme", record(), applied=0, now=NOW) is Appended.DONE
+
+
+def change(value: int | str, by_event: int | str = 0) -> TotalChange:
+    return TotalChange(
+        ordinal=1,
+        start=START,
+        end=END,
+        value=Decimal(value),
+        by_event=Decimal(by_event),
+        governed=GOVERNED,
+        traceparent=TRACE,
+    )
+
+
+def held(engine: Engine) -> Item:
+    item = engine.get(keys.total("acme", FEATURE, 1, START))
+    assert item is not None
+    return item
+
+
+def test_a_total_takes_each_number_once_and_in_order(engine: Engine) -> None:
+    totals = Totals(engine)
+    for number, amount in ((1, 5), (1, 5), (3, "0.5"), (3, "0.5"), (2, 100)):
+        totals.add_to_total("acme", change(amount, amount), number)
+    total = total_of(held(engine))
+    assert (total.value, total.by_event, total.upto) == (Decimal("5.5"), Decimal("5.5"), 3)
+    assert (total.governed, total.traceparent, total.end) == (GOVERNED, TRACE, END)
+
+
+def test_a_total_falls_due_once_and_not_again_when_its_closing_has_taken_that_away(engine: Engine) -> None:
+    totals = Totals(engine)
+    totals.add_to_total("acme", change(1), 1)
+    assert held(engine)["due_at"] == END
+    key = keys.total("acme", FEATURE, 1, START)
+    engine.write(Update(key=key, changes=(Set("closed", NOW), Remove("due_shard"), Remove("due_at"))))
+    totals.add_to_total("acme", change(1), 2)
+    assert "due_at" not in held(engine)
+    assert total_of(held(engine)).closed
+
+
+def test_usage_takes_each_number_once_and_keeps_its_dimensions(engine: Engine) -> None:
+    totals, long = Totals(engine), '{"user":"' + "u" * 300 + '"}'
+    for number in (1, 1, 4, 2):
+        part = UsageChange(meter=METER, day="2026-11-20", dimensions=long, quarters={0: Decimal("0.1"), 95: Decimal(2)})
+        totals.add_to_usage("acme", part, number)
+    item = engine.get(keys.usage("acme", METER, "2026-11-20", long))
+    assert item is not None
+    assert (item["q00"], item["q95"], item["dims"], item["upto"]) == (Decimal("0.2"), Decimal(4), long, 4)
+
+
+def total(by_event: int, upto: int, **changes: object) -> Total:
+    whole = Total(
+        customer="acme",
+        ordinal=1,
+        start=START,
+        end=END,
+        value=Decimal(by_event),
+        by_event=Decimal(by_event),
+        upto=upto,
+        governed=GOVERNED,
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def counted(engine: Engine) -> tuple[Decimal, int]:
+    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    return cell.used.get((1, START), Decimal(0)), cell.revision
+
+
+def test_usage_by_event_is_brought_in_by_state_whatever_the_order(engine: Engine) -> None:
+    cells = CellEvents(engine)
+    cells.bring_in(total(10, 1), seen=Decimal(0), now=NOW)
+    cells.bring_in(total(30, 3), seen=Decimal(20), now=NOW)
+    for again in (total(10, 1), total(20, 2), total(30, 3)):
+        cells.bring_in(again, seen=Decimal(0), now=NOW)
+    assert counted(engine) == (Decimal(30), 2)
+
+
+def test_a_window_that_is_over_or_below_the_floor_is_left_alone(engine: Engine) -> None:
+    cells = CellEvents(engine)
+    cells.bring_in(total(10, 1), seen=Decimal(0), now=END + DEAD_AFTER)
+    assert counted(engine) == (Decimal(0), 0)
+    engine.write(Put(key=keys.root_cell("acme", FEATURE), item={"fl": END, "n": 1}))
+    cells.bring_in(total(10, 1), seen=Decimal(0), now=NOW)
+    assert counted(engine) == (Decimal(0), 1)
+
+
+def test_the_first_events_of_a_window_remove_the_limits_earlier_ones(engine: Engine) -> None:
+    cells, earlier = CellEvents(engine), {"start": START - DAY, "end": START}
+    cells.bring_in(total(10, 1, **earlier), seen=Decimal(0), now=START - 1)
+    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=(Set(f"u.2.{START - DAY}", 5),)))
+    cells.bring_in(total(20, 2), seen=Decimal(0), now=NOW)
+    item = engine.get(keys.root_cell("acme", FEATURE)) or {}
+    assert {name for name in item if name[:2] in ("u.", "e.") or name[:3] == "ev."} == {
+        f"u.1.{START}",
+        f"e.1.{START}",
+        f"ev.1.{START}",
+        f"u.2.{START - DAY}",
+    }
+    assert (item["fl"], item["n"]) == (START, 3)
+
+
+def fact(sequence: int, fact_id: str = "fact_1") -> Fact:
+    return Fact(
+        id=fact_id,
+        type="usage.limit_reached",
+        customer="acme",
+        feature=FEATURE,
+        time=NOW,
+        sequence=sequence,
+        data={"a": 1},
+    )
+
+
+def test_a_fact_takes_its_place_or_none(engine: Engine) -> None:
+    facts = Facts(engine)
+    assert facts.publish(fact(2), level="warning") is Published.RACED
+    assert facts.publish(fact(1), level="warning") is Published.DONE
+    assert facts.publish(fact(1), level="warning") is Published.KNOWN
+    assert facts.publish(fact(2), level="warning") is Published.KNOWN
+    assert facts.publish(fact(1, "fact_2"), level="warning") is Published.RACED
+    assert facts.sequence("acme", FEATURE) == 1
+
+
+def test_a_restatement_is_the_revision_after_the_newest(engine: Engine) -> None:
+    facts = Facts(engine)
+    Totals(engine).add_to_total("acme", change(5), 1)
+    key = keys.total("acme", FEATURE, 1, START)
+    engine.write(Update(key=key, changes=(Set("closed", NOW), Set("revision", 1))))
+    restated = total_of(held(engine))
+    assert facts.revision(restated) == 1
+    assert facts.publish(fact(1), level="normal", restates=restated, revision=3) is Published.RACED
+    assert facts.publish(fact(1), level="normal", restates=restated, revision=2) is Published.DONE
+    assert facts.revision(restated) == 2
+
+
+def test_a_delivery_is_begun_once_and_asked_for_until_it_is_attempted(engine: Engine) -> None:
+    facts = Facts(engine)
+    assert facts.begin_delivery("fact_1", "BUS", NOW)
+    assert facts.begin_delivery("fact_1", "BUS", NOW), "nobody has attempted it yet"
+    engine.write(Update(key=keys.delivery("fact_1", "BUS"), changes=(Set("attempts", 1),)))
+    assert not facts.begin_delivery("fact_1", "BUS", NOW)
+
+
+def test_a_probe_is_seen_once_if_somebody_still_waits(engine: Engine) -> None:
+    facts = Facts(engine)
+    facts.passed("gone", NOW)
+    assert engine.get(keys.probe("gone")) is None
+    engine.write(Put(key=keys.probe("p"), item={"created_at": NOW}))
+    facts.passed("p", NOW + 1)
+    facts.passed("p", NOW + 2)
+    assert (engine.get(keys.probe("p")) or {})["seen_at"] == NOW + 1
+
+
+def test_meters_are_read_again_when_the_catalog_has_changed(engine: Engine) -> None:
+    rules = Rules(engine)
+    assert rules.meters().of_type == {}
+    declare(engine, TOKENS)
+    assert [meter.key for meter in rules.meters().of_type["llm.completion"]] == [METER]
+    declare(engine, CALLS, version=2)
+    assert [meter.key for meter in rules.meters().of_type["llm.completion"]] == ["calls", METER]
+    assert rules.meters().of_feature == {FEATURE: METER}
+    assert rules.meter_of(FEATURE) == METER
+    assert rules.meter_of("none") is None
