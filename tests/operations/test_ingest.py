@@ -167,3 +167,12 @@ def test_the_fingerprint_is_of_the_content_alone() -> None:
     assert one.fingerprint == replace(one, id="b", source="x", traceparent="00-…").fingerprint
     for other in (replace(one, type="y"), replace(one, time=NOW + 1), replace(one, extensions={"a": 1}), draft("a")):
         assert other.fingerprint != one.fingerprint
+
+
+@pytest.mark.parametrize("name", ["#" * 200, "\N{GRINNING FACE}" * 200, "x" * 255, "%41", "a#b", " "])
+def test_any_id_finds_its_own_place(engine: Engine, name: str) -> None:
+    exists(engine, name)
+    store = Events(engine)
+    batch = (draft(name, source=name, subject=name), draft("a", source=name, subject=name))
+    assert post(store, *batch) == ["accepted", "accepted"]
+    assert post(store, *batch, batch="b2") == ["duplicate", "duplicate"]

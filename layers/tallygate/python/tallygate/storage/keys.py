@@ -16,6 +16,7 @@ DELIVERY_SHARD = "d"
 EVENT_PARTITIONS = 16
 """Fixed for ever: an event's partition is part of its identity."""
 PLAIN_LENGTH_MAX = 200
+SORT_KEY_BYTES_MAX = 1_024
 
 _UNSAFE = re.compile(r"[%#\x00-\x1f\x7f]")
 _ESCAPED = re.compile(r"%([0-9A-F]{2})")
@@ -24,10 +25,14 @@ _ESCAPED = re.compile(r"%([0-9A-F]{2})")
 def escaped(foreign: str) -> str:
     """A foreign id as part of a key: reversible up to 200 characters, `%~` and a digest beyond."""
     if len(foreign) > PLAIN_LENGTH_MAX:
-        return "%~" + hashlib.sha256(foreign.encode()).hexdigest()
+        return _digest(foreign)
     if not _UNSAFE.search(foreign):
         return foreign
     return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", foreign)
+
+
+def _digest(text: str) -> str:
+    return "%~" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def unescaped(part: str) -> str | None:
@@ -97,8 +102,10 @@ def receipt(customer: str, operation: str, idempotency_key: str) -> Key:
 
 
 def event(customer: str, source: str, event_id: str) -> Key:
+    """Source and id together may be longer than a sort key can be: then their digest stands there."""
     identity = f"{escaped(source)}#{escaped(event_id)}"
-    return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", identity)
+    sk = identity if len(identity.encode()) <= SORT_KEY_BYTES_MAX else _digest(identity)
+    return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", sk)
 
 
 def journal_of(owner: str) -> str:
