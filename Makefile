@@ -19,7 +19,8 @@ TOUR ?= 1
 
 UV := .local/uv/bin/uv
 STAMPS := .local/stamps
-RUN := .venv/bin/python -m
+# The layer is on the path of what runs here, as it is in the functions.
+RUN := PYTHONPATH="$(CURDIR)/layers/tallygate/python" .venv/bin/python -m
 FUNCTIONS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/app.py)))))
 
 # uv uses the interpreter above and never fetches one.
@@ -39,7 +40,7 @@ help: ## this list
 # What a person does
 # ---------------------------------------------------------------------------------------------------------------------
 
-.PHONY: run stop logs demo test check bench deploy clean
+.PHONY: run stop logs demo test check bench deploy key clean
 run: venv tools ## the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0)
 	@$(RUN) local.stack run --port $(PORT) --folder $(STATE) $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour)
 
@@ -77,7 +78,7 @@ check: venv $(STAMPS)/sam ## format, lint, types, template, import direction
 	@.venv/bin/pytest -q tests/template/test_direction.py tests/template/test_locks.py
 
 bench: venv dynoxide ## requests, write units, CPU and wall time per operation
-	@PYTHONPATH=layers/tallygate/python $(RUN) bench
+	@$(RUN) bench
 
 RUNTIME = $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 ARCHITECTURE ?= arm64
@@ -88,6 +89,10 @@ deploy: venv $(STAMPS)/sam ## deploy to the account of your AWS credentials, ask
 		TALLYGATE_UV=$(CURDIR)/$(UV) .local/sam/bin/sam build \
 		--parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
 	@.local/sam/bin/sam deploy --guided --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
+
+key: venv ## the first API key of a deployed stack (STACK=tallygate NAME=first SCOPES="manage ingest check")
+	@$(RUN) local.keys --stack "$(or $(STACK),tallygate)" --name "$(or $(NAME),first)" \
+		--scopes "$(or $(SCOPES),manage ingest check)"
 
 clean: ## remove what was installed and built, and the local stack's state
 	@[ ! -x .venv/bin/python ] || $(RUN) local.stack stop --folder $(STATE) --quiet

@@ -1,45 +1,96 @@
-"""The first API keys of a local stack, which later ones can be made with.
+"""API keys that nobody's API key has made: a local stack's own, and the first one of a stack on AWS.
 
-Made once and kept in the stack's folder, so that scripts go on working after a restart. Stored as every key is: by
-the digest of its text alone.
+    python -m local.keys --stack tallygate [--name first] [--scopes "manage ingest check"]
+
+Written by the layer's own storage, so a key is stored in one way only: by the digest of its text. Whoever can write to
+the table can make one; that is what makes the first key possible, and the table worth guarding.
 """
 
-import hashlib
+from __future__ import annotations
+
+import argparse
 import json
 import secrets
+import sys
 import time
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.emulator import Clients, write_whole
 from local.layout import Layout
+from tallygate.domain import api_keys
+from tallygate.domain.api_keys import ApiKey, digest_of
+from tallygate.storage.api_keys import ApiKeys
+from tallygate.storage.dynamo import DynamoEngine, client_config
 
-# What each key may do, by the name that the handle has for it.
+# What each key of a local stack may do, by the name that the handle has for it.
 SCOPES = {
-    "manage_key": ["manage", "ingest", "check"],
-    "ingest_key": ["ingest"],
-    "check_key": ["check"],
+    "manage_key": ("manage", "ingest", "check"),
+    "ingest_key": ("ingest",),
+    "check_key": ("check",),
 }
 
 
 def bootstrap(layout: Layout, clients: Clients, table: str) -> dict[str, str]:
     """The stack's keys by name, each of them known to the table."""
     if layout.keys.exists():
-        keys: dict[str, str] = json.loads(layout.keys.read_text())
+        texts: dict[str, str] = json.loads(layout.keys.read_text())
     else:
-        keys = {name: f"tg_{secrets.token_urlsafe(32)}" for name in SCOPES}
-        write_whole(layout.keys, json.dumps(keys, indent=2))
+        texts = {name: new_text() for name in SCOPES}
+        write_whole(layout.keys, json.dumps(texts, indent=2))
         layout.keys.chmod(0o600)
-    dynamodb = clients.of("dynamodb")
-    for name, key in keys.items():
-        # Whole items every time: after an unclean stop the table may have lost it.
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        record = {
-            "key_id": {"S": f"local_{name}"},
-            "name": {"S": f"{name.removesuffix('_key')} (local stack)"},
-            "scopes": {"S": " ".join(SCOPES[name])},
-            "created_at": {"N": str(time.time_ns() // 1_000_000)},
-        }
-        found = {"pk": {"S": f"KEY#{digest}"}, "sk": {"S": "KEY"}}
-        listed = {"pk": {"S": "KEYS"}, "sk": record["key_id"], "digest": {"S": digest}}
-        for place in (found, listed):
-            dynamodb.put_item(TableName=table, Item={**place, **record})
-    return keys
+    engine = DynamoEngine(clients.of("dynamodb"), table)
+    for name, text in texts.items():
+        # Every time, because after an unclean stop the table may have lost them; one that is there is left as it is.
+        add(engine, f"local_{name}", f"{name.removesuffix('_key')} (local stack)", SCOPES[name], text)
+    return texts
+
+
+def new_text() -> str:
+    """A key: 43 characters of randomness behind a prefix that scanners for leaked secrets can know."""
+    return f"{api_keys.PREFIX}{secrets.token_urlsafe(32)}"
+
+
+def add(engine: DynamoEngine, key_id: str, name: str, scopes: tuple[str, ...], text: str) -> None:
+    """Add the key, unless it is there."""
+    now = time.time_ns() // 1_000_000
+    key = ApiKey(id=key_id, name=name, scopes=scopes, customer=None, expires_at=None, created_at=now)
+    writes: Any = ApiKeys(engine).create(key, digest_of(text))  # opaque to operations; written directly here
+    engine.transact(writes, repeatable=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local.keys", description="Make a deployed stack's first API key.")
+    parser.add_argument("--stack", default="tallygate")
+    parser.add_argument("--name", default="first")
+    parser.add_argument("--scopes", default="manage ingest check")
+    arguments = parser.parse_args()
+    scopes = tuple(arguments.scopes.split())
+    unknown = sorted(set(scopes) - set(api_keys.SCOPES))
+    if unknown or not scopes:
+        print(f"Scopes are manage, ingest and check; unknown: {' '.join(unknown) or 'none given'}", file=sys.stderr)
+        return 2
+    try:
+        engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), table_of(arguments.stack))
+        text = new_text()
+        add(engine, f"key_{secrets.token_hex(12)}", arguments.name, scopes, text)
+    except (BotoCoreError, ClientError, LookupError) as error:
+        print(f"No key was made for the stack {arguments.stack}: {error}", file=sys.stderr)
+        return 1
+    print(f"{text}\n\nShown once. It may {', '.join(scopes)}; DELETE /v1/keys/… revokes it.")
+    return 0
+
+
+def table_of(stack: str) -> str:
+    """The table of a deployed stack. Raises LookupError where the stack has no such output."""
+    stacks = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    outputs: dict[str, Any] = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
+    if "TableName" not in outputs:
+        raise LookupError("it has no output TableName")
+    return str(outputs["TableName"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
