@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate, Tier
+from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota, Rate, Tier
 from tallygate.domain.periods import calendar
 from tallygate.operations.consume import Consume
 from tallygate.storage import items, keys
@@ -26,10 +26,21 @@ def rate(limit: int | str, *, per: Instant = MINUTE, burst: int | str | None = N
     return Rate(ordinal=ordinal, limit=Decimal(limit), per=per, burst=Decimal(limit if burst is None else burst))
 
 
-def entitlement(*quotas: Quota, rates: tuple[Rate, ...] = (), tiers: Mapping[str, int] | None = None) -> Entitlement:
-    """The feature's entitlement with its own quota first."""
+def entitlement(
+    *quotas: Quota,
+    rates: tuple[Rate, ...] = (),
+    tiers: Mapping[str, int] | None = None,
+    enforcement: str = "hard",
+) -> Entitlement:
+    """The feature's entitlement with its own quota first; `enforcement` is that of its own limit."""
     levels = tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in (tiers or {}).items())
-    own = Limit(name=FEATURE, quotas=quotas[:1] or (quota(1000),), rates=rates, tiers=levels)
+    own = Limit(
+        name=FEATURE,
+        quotas=quotas[:1] or (quota(1000),),
+        rates=rates,
+        tiers=levels,
+        enforcement=Enforcement(enforcement),
+    )
     further = tuple(Limit(name=f"further-{q.ordinal}", quotas=(q,)) for q in quotas[1:])
     return Entitlement(feature=FEATURE, meter=METER, limits=(own, *further))
 
@@ -42,9 +53,10 @@ def effective(
     version: int = 1,
     subscribed: bool = True,
     timezone: str = "UTC",
+    enforcement: str = "hard",
 ) -> Effective:
     """A subscribed customer with one metered feature."""
-    right = entitlement(*quotas, rates=rates, tiers=tiers)
+    right = entitlement(*quotas, rates=rates, tiers=tiers, enforcement=enforcement)
     return Effective(
         customer=customer,
         version=version,

@@ -115,7 +115,7 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
     plan["limits"] = [
         {"name": "a", "feature": "zzz", "scope": {"user": "*"}, "rate": {"limit": 10, "per": "second", "burst": 5}},
         {"name": "a", "feature": "images", "rate": {"limit": 0, "per": "fortnight"}, "speed": 1},
-        {"name": "c", "feature": "images", "enforcement": "soft"},
+        {"name": "c", "feature": "images", "enforcement": "strict"},
     ]
     assert broken(body) == {
         "/meters/2/key": "repeated",
@@ -141,7 +141,7 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
         "/plans/0/limits/1/rate/limit": "out_of_range",
         "/plans/0/limits/1/rate/per": "not_allowed",
         "/plans/0/limits/1/speed": "unknown_field",
-        "/plans/0/limits/2/enforcement": "not_available",
+        "/plans/0/limits/2/enforcement": "not_allowed",
     }
 
 

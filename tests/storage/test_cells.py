@@ -137,6 +137,11 @@ def test_the_limits_in_force_are_read_as_they_were_stored(engine: Engine) -> Non
 
 
 RIGHT = entitlement(quota(5), quota(7, ordinal=2, every="day"), rates=(rate(4), rate(9, burst=3, ordinal=10)))
+MIXED = entitlement(
+    quota(5), quota(7, ordinal=2, every="day"), rates=(rate(4), rate(9, burst=3, ordinal=10)), enforcement="soft"
+)
+"""Its own limit only counts; the further one decides."""
+RIGHTS = st.sampled_from([RIGHT, MIXED])
 FULL = ask(RIGHT)
 COUNTS = st.integers(0, 8).map(Decimal)
 CELLS = st.fixed_dictionaries(
@@ -156,20 +161,24 @@ CELLS = st.fixed_dictionaries(
 
 
 @settings(max_examples=1500, deadline=None)
-@given(CELLS, CELLS, st.integers(1, 9), st.integers(0, MINUTE - 1))
-def test_a_condition_never_admits_what_the_image_refuses(item: Item, stale: Item, amount: int, offset: int) -> None:
+@given(RIGHTS, CELLS, CELLS, st.integers(1, 9), st.integers(0, MINUTE - 1))
+def test_a_condition_never_admits_what_the_image_refuses(
+    right: Entitlement, item: Item, stale: Item, amount: int, offset: int
+) -> None:
     """Whatever the writer saw last: if the write is made, the image allowed it. Never over a cap."""
-    asked = ask(RIGHT, amount, seen=items.cell_of(stale), now=NOW + offset)
+    asked = ask(right, amount, seen=items.cell_of(stale), now=NOW + offset)
     if holds(admission_condition(asked), item):
         assert decide.refusal(items.cell_of(item), asked) is None
 
 
 @settings(max_examples=1500, deadline=None)
-@given(CELLS, st.integers(1, 9), st.integers(0, MINUTE - 1))
-def test_a_condition_admits_whatever_the_image_it_was_made_from_allows(item: Item, amount: int, offset: int) -> None:
+@given(RIGHTS, CELLS, st.integers(1, 9), st.integers(0, MINUTE - 1))
+def test_a_condition_admits_whatever_the_image_it_was_made_from_allows(
+    right: Entitlement, item: Item, amount: int, offset: int
+) -> None:
     """No false denial: with the image in hand, the condition and the explanation agree in both directions."""
     cell = items.cell_of(item)
-    asked = ask(RIGHT, amount, seen=cell, now=NOW + offset)
+    asked = ask(right, amount, seen=cell, now=NOW + offset)
     assert holds(admission_condition(asked), item) == (decide.refusal(cell, asked) is None)
 
 

@@ -37,7 +37,6 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
     quota = decision.quota
     used = quota.used if quota else ZERO
     limit = quota.limit if quota else ZERO
-    overage = max(ZERO, used - limit) if limit is not None else ZERO
     answer = {
         "granted": decision.granted,
         "granted_amount": format_quantity(decision.granted_amount),
@@ -52,8 +51,8 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
         "used": format_quantity(used),
         "held": 0,
         "remaining": _quantity(quota.remaining if quota else ZERO),
-        "overage": format_quantity(overage),
-        "over_limit": overage > 0,
+        "overage": format_quantity(decision.overage),
+        "over_limit": decision.overage > 0,
         "max_grantable": _quantity(decision.max_grantable),
         "period": None,
         "resets_at": None,
@@ -63,8 +62,8 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
         "nodes": [node_answer(node, decision.as_of) for node in decision.nodes] if detail else [],
         "binding": node_answer(decision.binding, decision.as_of) if decision.binding else None,
         "credits": None,
-        "would_deny": False,
-        "would_reason": None,
+        "would_deny": decision.would_reason is not None,
+        "would_reason": decision.would_reason,
         "decision_id": decision.decision_id,
         "as_of": format_instant(decision.as_of),
         "replayed": decision.replayed,
@@ -87,6 +86,7 @@ def node_answer(node: Node, as_of: Instant) -> dict[str, Any]:
         "used": format_quantity(node.used),
         "remaining": _quantity(node.remaining),
         "granted": node.granted,
+        "enforcement": node.enforcement,
         "level": node.level,
         "resets_at": format_instant(node.resets_at),
         "as_of": format_instant(as_of),

@@ -14,6 +14,7 @@ from tallygate.domain.catalog import PER, RateTerms
 from tallygate.domain.catalog_forms import Form
 from tallygate.domain.instants import DAY, SECOND
 from tallygate.domain.limits import QUOTAS_PER_CELL_MAX, RATES_PER_CELL_MAX
+from tallygate.domain.limits import Enforcement as Mode
 from tallygate.domain.periods import EVERY
 from tallygate.domain.quantities import parse_quantity
 
@@ -82,7 +83,8 @@ Anchor = Annotated[str, PlainValidator(_anchor), WithJsonSchema({"enum": list(AN
 Per = Annotated[str, one_of(tuple(PER)), WithJsonSchema({"enum": list(PER)})]
 Percent = Annotated[str, PlainValidator(_percent), WithJsonSchema({"type": "string", "examples": ["80%"]})]
 Policy = Annotated[str, PlainValidator(_policy), WithJsonSchema({"enum": ["notify_only", "deny"]})]
-Enforcement = Annotated[str, one_of(("hard",), ("soft", "observe", "off")), WithJsonSchema({"enum": ["hard"]})]
+ENFORCEMENTS = tuple(mode.value for mode in Mode)
+Enforcement = Annotated[str, one_of(ENFORCEMENTS), WithJsonSchema({"enum": list(ENFORCEMENTS)})]
 
 
 class Period(Contract):
@@ -194,6 +196,7 @@ class Windowed(Contract):
     def window_forms(self) -> Form:
         """The windows and tiers in the stored form."""
         return {
+            "enforcement": self.enforcement,
             "windows": [_window_form(part) for part in self.parts],
             "tiers": [{"at": tier.at, "level": tier.level} for tier in sorted(self.tiers, key=lambda t: t.percent)],
         }

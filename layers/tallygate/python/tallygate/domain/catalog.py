@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Literal, assert_never
 
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.limits import Tier, rate_width
+from tallygate.domain.limits import Enforcement, Tier, rate_width
 from tallygate.domain.meters import Meter
 from tallygate.errors import FieldError
 
@@ -62,6 +62,7 @@ class PlanLimit:
     quotas: tuple[QuotaTerms, ...] = ()
     rates: tuple[RateTerms, ...] = ()
     tiers: tuple[Tier, ...] = ()
+    enforcement: Enforcement = Enforcement.HARD
 
     def __post_init__(self) -> None:
         assert self.quotas or self.rates, "a limit limits something"

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
-from tallygate.domain.limits import Tier
+from tallygate.domain.limits import Enforcement, Tier
 from tallygate.domain.meters import Filter, Meter, Scalar, format_path, parse_path
 from tallygate.domain.quantities import format_quantity, parse_quantity, plain
 
@@ -114,7 +114,7 @@ def _windows_form(limit: PlanLimit) -> Form:
         form = {name: value for window in (*quotas, *rates) for name, value in window.items()}
     else:
         form = {"windows": quotas + rates}
-    form["enforcement"] = "hard"
+    form["enforcement"] = limit.enforcement.value
     if limit.tiers:
         form["tiers"] = [
             {"at": f"{plain(tier.at_percent)}%", "level": tier.level, "policy": NOTIFY_ONLY} for tier in limit.tiers
@@ -138,6 +138,7 @@ def _limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
     return PlanLimit(
         name=name,
         feature=form["feature"],
+        enforcement=Enforcement(form.get("enforcement", "hard")),
         quotas=tuple(_quota_of(window) for window in windows if "limit" in window),
         rates=tuple(_rate_of(window["rate"]) for window in windows if "rate" in window),
         tiers=tuple(

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from tallygate.domain import rates
 from tallygate.domain.instants import MINUTE, Instant
-from tallygate.domain.limits import Entitlement, Quota, Rate
+from tallygate.domain.limits import Enforcement, Entitlement, Quota, Rate
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Alternative, SubWindow
@@ -59,11 +59,17 @@ class RequestMark:
 
 @dataclass(frozen=True, slots=True)
 class QuotaTerm:
-    """used + amount ≤ limit in this window; a limit of None only counts."""
+    """used + amount ≤ limit in this window; a limit of None only counts, and so does one that is not hard."""
 
     name: str
     quota: Quota
     window: Window
+    enforcement: Enforcement = Enforcement.HARD
+
+    @property
+    def decides(self) -> bool:
+        """Whether the write must hold it; otherwise it only counts."""
+        return self.enforcement is Enforcement.HARD and self.quota.limit is not None
 
     @property
     def counter(self) -> CounterName:
@@ -78,6 +84,12 @@ class RateTerm:
     rate: Rate
     at: SubWindow
     alternatives: tuple[Alternative, ...]
+    enforcement: Enforcement = Enforcement.HARD
+
+    @property
+    def decides(self) -> bool:
+        """Whether the write must hold it; otherwise it only counts."""
+        return self.enforcement is Enforcement.HARD
 
     @property
     def current(self) -> CounterName:
@@ -129,11 +141,14 @@ def terms(
     quota_terms: list[QuotaTerm] = []
     rate_terms: list[RateTerm] = []
     for limit in entitlement.limits:
-        quota_terms += [QuotaTerm(limit.name, quota, window_at(quota.schedule, now)) for quota in limit.quotas]
+        quota_terms += [
+            QuotaTerm(limit.name, quota, window_at(quota.schedule, now), limit.enforcement) for quota in limit.quotas
+        ]
         for rate in limit.rates:
             at = rates.sub_window(rate, now)
             previous = seen.rated.get((rate.ordinal, at.index - 1), ZERO)
-            rate_terms.append(RateTerm(limit.name, rate, at, rates.alternatives(rate, amount, previous, at)))
+            alternatives = rates.alternatives(rate, amount, previous, at)
+            rate_terms.append(RateTerm(limit.name, rate, at, alternatives, limit.enforcement))
     dead_used, dead_rated, gone = _dead_windows(entitlement, seen, now)
     return Terms(
         amount=amount,

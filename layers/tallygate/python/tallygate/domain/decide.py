@@ -7,14 +7,14 @@ request: the writer tries again with what it saw.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain import rates
 from tallygate.domain.cells import Cell, QuotaTerm, RateTerm, Terms
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
+from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.quantities import ZERO
 
 NORMAL = "normal"
@@ -62,9 +62,9 @@ def refusal(cell: Cell, terms: Terms) -> Refusal | None:
         return Behind()
     if cell.suspended:
         return Suspended()
-    if not all(_quota_admits(cell, term, terms.amount) for term in terms.quotas):
+    if not all(_quota_fits(cell, term, terms.amount) for term in terms.quotas if term.decides):
         return Exceeded()
-    if not all(_rate_admits(cell, term, terms.amount) for term in terms.rates):
+    if not all(_rate_fits(cell, term, terms.amount) for term in terms.rates if term.decides):
         return Exceeded()
     return None
 
@@ -73,12 +73,12 @@ def _behind(cell: Cell, terms: Terms) -> bool:
     return cell.floor is not None and terms.soonest_end is not None and cell.floor >= terms.soonest_end
 
 
-def _quota_admits(cell: Cell, term: QuotaTerm, amount: Decimal) -> bool:
+def _quota_fits(cell: Cell, term: QuotaTerm, amount: Decimal) -> bool:
     limit = term.quota.limit
     return limit is None or amount == 0 or cell.used.get(term.counter, ZERO) + amount <= limit
 
 
-def _rate_admits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
+def _rate_fits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
     if amount == 0:
         return True
     previous = cell.rated.get(term.previous, ZERO)
@@ -93,11 +93,15 @@ def level_of(limit: Limit, quota: Quota, used: Decimal) -> str:
     return max(reached, key=lambda tier: tier.at_percent).level if reached else NORMAL
 
 
-def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms) -> tuple[Node, ...]:
-    """Every limit window as the cell shows it, and whether each would admit the terms' amount."""
+def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
+    """Every limit window as the cell shows it, and whether the terms' amount fits it.
+
+    `counted`: the cell shows the amount already, so what fits is what the counters show.
+    """
     limits = {limit.name: limit for limit in entitlement.limits}
-    nodes = [_quota_node(limits[term.name], term, cell, terms.amount) for term in terms.quotas]
-    return (*nodes, *(_rate_node(term, cell, terms.amount) for term in terms.rates))
+    amount = ZERO if counted else terms.amount
+    nodes = [_quota_node(limits[term.name], term, cell, amount) for term in terms.quotas]
+    return (*nodes, *(_rate_node(term, cell, amount) for term in terms.rates))
 
 
 def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
@@ -111,10 +115,11 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> N
         limit=allowed,
         used=used,
         remaining=None if allowed is None else max(ZERO, allowed - used),
-        granted=_quota_admits(cell, term, amount),
+        fits=allowed is None or used + amount <= allowed,
         level=level_of(limit, term.quota, used),
         resets_at=term.window.end,
         retry_at=term.window.end if fits_a_fresh_window else None,
+        enforcement=term.enforcement,
     )
 
 
@@ -130,10 +135,11 @@ def _rate_node(term: RateTerm, cell: Cell, amount: Decimal) -> Node:
         limit=term.rate.burst,
         used=rates.weighted(previous, current, term.at),
         remaining=rates.remaining(term.rate, previous, current, term.at),
-        granted=_rate_admits(cell, term, amount),
+        fits=rates.admits(term.rate, amount, previous, current, term.at),
         level=NORMAL,
         resets_at=term.at.over,
         retry_at=rates.admitted_at(term.rate, amount, previous, current, now),
+        enforcement=term.enforcement,
     )
 
 
@@ -170,36 +176,58 @@ def granted(
     effective: Effective,
     entitlement: Entitlement,
     terms: Terms,
-    after: Cell,
+    cell: Cell,
     *,
     now: Instant,
     decision_id: str | None,
     replayed: bool = False,
+    requested: Decimal | None = None,
 ) -> Decision:
-    """The decision of a write that was made (or, for a check or a peek, that would be); `after` is the newest image."""
-    nodes = evaluate(entitlement, after, terms)
+    """The decision of a write that was made, `cell` being its newest image; without an id, of one that would be.
+
+    `requested` is what was asked for where only the terms' amount of it was granted.
+    """
+    counted = decision_id is not None
+    nodes = evaluate(entitlement, cell, terms, counted=counted)
+    # What was let through fitted when it was, whatever others have consumed or been allowed since.
+    nodes = tuple(replace(node, fits=True) if not node.granted else node for node in nodes)
     return Decision(
         granted=True,
-        reason=Reason.UNLIMITED if all(node.limit is None for node in nodes) else Reason.OK,
+        reason=_granting_reason(nodes),
         customer=effective.customer,
         feature=entitlement.feature,
-        requested=terms.amount,
+        requested=terms.amount if requested is None else requested,
         granted_amount=terms.amount,
         as_of=now,
         decision_id=decision_id,
         level=nodes[0].level,
         timezone=effective.timezone,
         nodes=nodes,
+        overage=_overage(nodes[0], ZERO if counted else terms.amount),
         max_grantable=_max_grantable(nodes),
         replayed=replayed,
     )
+
+
+def _granting_reason(nodes: tuple[Node, ...]) -> Reason:
+    if all(node.limit is None for node in nodes):
+        return Reason.UNLIMITED
+    missed = {node.enforcement for node in nodes if not node.fits}
+    if Enforcement.SOFT in missed:
+        return Reason.SOFT_LIMIT_EXCEEDED
+    return Reason.OBSERVED if Enforcement.OBSERVE in missed else Reason.OK
+
+
+def _overage(node: Node, amount: Decimal) -> Decimal:
+    """What lies beyond the limit, the amount included; zero without a limit."""
+    return ZERO if node.limit is None else max(ZERO, node.used + amount - node.limit)
 
 
 def denied(
     effective: Effective, entitlement: Entitlement, terms: Terms, seen: Cell, *, why: Refusal, now: Instant
 ) -> Decision:
     """The denial that an image stands for, with the limit that binds and the time from which a retry makes sense."""
-    nodes = evaluate(entitlement, seen, terms)
+    nodes = evaluate(entitlement, seen, terms, counted=False)
     refusing = [node for node in nodes if not node.granted]
     rates_first = sorted(refusing, key=lambda node: (node.kind != "rate", node.remaining))
     binding = rates_first[0] if rates_first else None
@@ -220,12 +248,14 @@ def denied(
         timezone=effective.timezone,
         nodes=nodes,
         binding=binding,
+        overage=_overage(nodes[0], ZERO),
         max_grantable=ZERO if reason is Reason.SUSPENDED else _max_grantable(nodes),
         retry_at=max((time for time in times if time is not None), default=None) if None not in times else None,
     )
 
 
 def _max_grantable(nodes: tuple[Node, ...]) -> Decimal | None:
-    """The largest amount that every limit would admit now; None without any limit."""
-    rooms = [node.remaining for node in nodes if node.remaining is not None]
+    """The largest amount that every limit that decides would admit now; None without any such limit."""
+    hard = [node for node in nodes if node.enforcement is Enforcement.HARD]
+    rooms = [node.remaining for node in hard if node.remaining is not None]
     return min(rooms, default=None)

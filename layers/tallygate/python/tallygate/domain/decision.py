@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Enforcement
 from tallygate.domain.quantities import ZERO
 
 
@@ -22,7 +23,11 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded"
     UNLIMITED = "unlimited"
     OK = "ok"
+    SOFT_LIMIT_EXCEEDED = "soft_limit_exceeded"
+    OBSERVED = "observed"
 
+
+GRANTING = frozenset((Reason.UNLIMITED, Reason.OK, Reason.SOFT_LIMIT_EXCEEDED, Reason.OBSERVED))
 
 MESSAGES = {
     Reason.CUSTOMER_NOT_FOUND: "There is no such customer.",
@@ -34,12 +39,18 @@ MESSAGES = {
     Reason.QUOTA_EXCEEDED: "The request does not fit what is left of the quota.",
     Reason.UNLIMITED: "Granted without a limit.",
     Reason.OK: "Granted.",
+    Reason.SOFT_LIMIT_EXCEEDED: "Granted beyond a soft limit.",
+    Reason.OBSERVED: "Granted; a limit that only observes would have denied it.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One window of one limit as it stands: after a consume that was granted, before one that was not."""
+    """One window of one limit as it stands: after a consume that was granted, before one that was not.
+
+    `fits` says whether the request fits the limit, `granted` whether the limit let it through: one that is not hard
+    always does.
+    """
 
     name: str
     kind: str
@@ -48,10 +59,15 @@ class Node:
     limit: Decimal | None
     used: Decimal
     remaining: Decimal | None
-    granted: bool
+    fits: bool
     level: str
     resets_at: Instant
     retry_at: Instant | None
+    enforcement: Enforcement = Enforcement.HARD
+
+    @property
+    def granted(self) -> bool:
+        return self.fits or self.enforcement is not Enforcement.HARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +86,24 @@ class Decision:
     timezone: str | None = None
     nodes: tuple[Node, ...] = ()
     binding: Node | None = None
+    overage: Decimal = ZERO
     max_grantable: Decimal | None = ZERO
     retry_at: Instant | None = None
     replayed: bool = False
 
     def __post_init__(self) -> None:
-        assert self.granted == (self.reason in (Reason.OK, Reason.UNLIMITED))
+        assert self.granted == (self.reason in GRANTING)
         assert self.granted or self.granted_amount == ZERO
 
     @property
     def quota(self) -> Node | None:
         """The entitlement's own quota, first among the nodes; None where nothing was evaluated."""
         return self.nodes[0] if self.nodes else None
+
+    @property
+    def would_reason(self) -> Reason | None:
+        """Why a limit that only observes would have denied; None: none would."""
+        missed = {n.kind for n in self.nodes if n.enforcement is Enforcement.OBSERVE and not n.fits}
+        if not missed:
+            return None
+        return Reason.RATE_LIMITED if "rate" in missed else Reason.QUOTA_EXCEEDED

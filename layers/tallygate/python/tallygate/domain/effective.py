@@ -112,6 +112,7 @@ def _entitlement(
 def _limit(declared: PlanLimit, allotted: _Allotted, zone: str, now: Instant) -> Limit:
     return Limit(
         name=declared.name,
+        enforcement=declared.enforcement,
         quotas=tuple(_quota(declared, quota, allotted, zone, now) for quota in declared.quotas),
         rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
         tiers=declared.tiers,

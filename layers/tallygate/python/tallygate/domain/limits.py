@@ -11,12 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.periods import Schedule
 
 RATES_PER_CELL_MAX = 8
 QUOTAS_PER_CELL_MAX = 8
+
+
+class Enforcement(StrEnum):
+    """What a limit does about usage beyond it. It is changed by the control plane alone; every mode counts.
+
+    hard denies; soft grants and says so; observe grants and says what hard would have done; off only counts.
+    """
+
+    HARD = "hard"
+    SOFT = "soft"
+    OBSERVE = "observe"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +79,10 @@ def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A named limit over the whole customer, with its windows; enforcement is hard."""
+    """A named limit over the whole customer, with its windows."""
 
     name: str
+    enforcement: Enforcement = Enforcement.HARD
     quotas: tuple[Quota, ...] = ()
     rates: tuple[Rate, ...] = ()
     tiers: tuple[Tier, ...] = ()

@@ -135,7 +135,7 @@ def admission_condition(terms: Terms) -> Condition:
     clauses += _clock_not_behind(terms)
     clauses.append(Absent(items.SUSPENDED))
     clauses += [clause for term in terms.quotas if (clause := _room_in_quota(term, terms.amount)) is not None]
-    clauses += [_room_in_rate(term) for term in terms.rates]
+    clauses += [_room_in_rate(term) for term in terms.rates if term.decides]
     return All(tuple(clauses))
 
 
@@ -158,8 +158,8 @@ def _clock_not_behind(terms: Terms) -> list[Condition]:
 
 
 def _room_in_quota(term: QuotaTerm, amount: Decimal) -> Condition | None:
-    """used ≤ limit − amount. A window without a counter is empty, and fits only what the limit fits by itself."""
-    if term.quota.limit is None:
+    """used ≤ limit − amount, where the limit decides. A window without a counter is empty: the limit must fit it."""
+    if not term.decides or term.quota.limit is None:
         return None
     room = term.quota.limit - amount
     enough = Compare(items.used_name(term.counter), "<=", room)

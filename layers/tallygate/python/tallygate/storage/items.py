@@ -20,7 +20,7 @@ from typing import Any
 
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate, Tier
+from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota, Rate, Tier
 from tallygate.domain.periods import Schedule, Segment
 from tallygate.domain.quantities import plain
 from tallygate.errors import InvalidRequest, InvariantBroken
@@ -168,6 +168,7 @@ def _entitlement_document(entitlement: Entitlement) -> dict[str, Any]:
 def _limit_document(limit: Limit) -> dict[str, Any]:
     return {
         "name": limit.name,
+        "enforcement": limit.enforcement.value,
         "tiers": [[tier.level, plain(tier.at_percent)] for tier in limit.tiers],
         "quotas": [
             {
@@ -196,6 +197,7 @@ def _entitlement_of(doc: dict[str, Any]) -> Entitlement:
 def _limit_of(doc: dict[str, Any]) -> Limit:
     return Limit(
         name=doc["name"],
+        enforcement=Enforcement(doc.get("enforcement", "hard")),
         tiers=tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in doc["tiers"]),
         quotas=tuple(
             Quota(
