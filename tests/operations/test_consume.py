@@ -16,7 +16,7 @@ from tallygate.operations.check import check
 from tallygate.operations.consume import Consume, consume
 from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells
-from tallygate.storage.engine import Cancelled, Committed, Engine, Refused, Require, Update, Write, Written
+from tallygate.storage.engine import Cancelled, Committed, Engine, Put, Refused, Require, Update, Write, Written
 from tallygate.storage.expressions import Increase
 from tallygate.storage.memory import MemoryEngine
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
@@ -188,6 +188,31 @@ def test_a_slow_clock_is_told_so_and_never_grants(container: Clocked) -> None:
         Clocked(container.engine).consume(wanted(1))
     with pytest.raises(ClockBehind):
         container.check(wanted(1))
+
+
+def test_a_limit_that_comes_back_after_its_window_was_over_is_counted_again(container: Clocked) -> None:
+    """Its counter ended before the floor that other windows left behind; removing it must not ask for a lower floor."""
+    in_force(container.engine, effective(quota(100), version=1))
+    assert container.consume(wanted(60)).granted
+    in_force(container.engine, effective(quota(100, ordinal=2, every="day"), version=2))
+    Cells(container.engine).raise_version("acme", FEATURE, 2, NOW)
+    for day in range(11, 15):
+        assert container.consume(wanted(60), NOW + day * DAY).granted
+    in_force(container.engine, effective(quota(100), version=3))
+    Cells(container.engine).raise_version("acme", FEATURE, 3, NOW)
+    for day in (15, 16):
+        assert container.consume(wanted(50), NOW + day * DAY).granted
+    assert not container.consume(wanted(1), NOW + 16 * DAY).granted
+
+
+def test_the_windows_of_a_long_use_are_removed_over_several_writes(container: Clocked) -> None:
+    """Thousands of short sub-windows do not fit one expression."""
+    names = {items.rated_name((9, index)): Decimal(1) for index in range(1000)}
+    in_force(container.engine, effective(quota(100), rates=(rate(50, per=SECOND),)))
+    container.engine.write(Put(key=keys.root_cell("acme", FEATURE), item={**names, "n": 1000, "cv": 1}))
+    for _ in range(20):
+        assert container.consume(wanted(1)).granted
+    assert len(Cells(container.engine).read("acme", FEATURE).rated) == 1
 
 
 def test_a_cell_that_is_ahead_of_the_stored_limits_is_contended_never_a_denial(container: Clocked) -> None:

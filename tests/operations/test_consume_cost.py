@@ -8,7 +8,7 @@ import pytest
 
 from bench.cost import Cost, counting
 from tallygate.domain.decision import Decision
-from tallygate.domain.instants import DAY, MINUTE, Instant, parse_instant
+from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume, consume
@@ -53,6 +53,20 @@ def test_eight_quotas_and_eight_rates_cost_no_more(warm: Warm, dynamo_engine: Dy
     warm.consume(wanted())
     _, cost = warm.consume(wanted())
     assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0)
+
+
+@pytest.mark.parametrize("per", [SECOND, MINUTE])
+def test_steady_use_of_short_rates_costs_no_more(warm: Warm, dynamo_engine: DynamoEngine, per: Instant) -> None:
+    """Sub-windows that are over do not pile up in the cell, and after a pause they fit one expression."""
+    in_force(dynamo_engine, effective(quota(10_000), rates=tuple(rate(50, per=per, ordinal=n) for n in range(9, 17))))
+    worst = 0.0
+    for index in range(100):
+        decision, cost = warm.consume(wanted(), NOW + index * per)
+        assert decision.granted
+        worst = max(worst, cost.write_units)
+    for index in range(3):
+        assert warm.consume(wanted(), NOW + 1000 * MINUTE + index * per)[0].granted
+    assert worst <= (1.0 if per == MINUTE else 2.0)
 
 
 def test_the_first_decision_of_a_new_month_is_one_request_and_one_unit(warm: Warm, dynamo_engine: DynamoEngine) -> None:

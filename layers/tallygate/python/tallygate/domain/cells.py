@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tallygate.domain import rates
-from tallygate.domain.instants import MINUTE, Instant
+from tallygate.domain.instants import MINUTE, SECOND, Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Quota, Rate
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
@@ -22,6 +22,11 @@ REQUEST_MEMORY_MINUTES = 1
 """A retry is recognised in the minute of the request and in the one on either side of it."""
 DEAD_AFTER = 10 * MINUTE
 """A window that has been over for this long is removed by the next write; `floor` then guards its name."""
+RATE_DEAD_AFTER = 10 * SECOND
+"""Sub-windows of a rate are many and short: a rate by the second, kept for DEAD_AFTER, would make every write cost ten
+units. A clock that lags by more than this beside a sub-window is told so, as one is beside a period by DEAD_AFTER."""
+REMOVED_MAX = 64
+"""So many counters go in one write, the oldest first, because an expression is at most 4 KB; the next write goes on."""
 MARK_BYTES = 6
 
 CounterName = tuple[int, int]
@@ -106,7 +111,7 @@ class Terms:
 
     `remembered` says whether the caller gave a request id, so that the mark is looked for and kept; without one the
     mark only names the decision. `dead` and `gone` tidy what the last seen image showed as over: the counters' and
-    minutes' names, and the newest end among the removed windows.
+    minutes' names, and the newest end among the removed windows, where that raises the floor.
     """
 
     amount: Decimal
@@ -167,22 +172,23 @@ def terms(
 def _dead_windows(
     entitlement: Entitlement, seen: Cell, now: Instant
 ) -> tuple[tuple[CounterName, ...], tuple[CounterName, ...], Instant | None]:
-    """Counters of this entitlement's windows that have been over for long, and the newest end among them.
+    """Counters of this entitlement's windows that have been over for long, and the floor that their removal needs.
 
-    A counter of a limit that is no longer in force stays: nobody knows its end any more, and it never grows.
+    None: the floor that was seen guards them already; it never falls. A counter of a limit that is no longer in force
+    stays: nobody knows its end any more, and it never grows. Once that limit is in force again, it may lie below.
     """
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
     widths = {rate.ordinal: rate.width for limit in entitlement.limits for rate in limit.rates}
-    gone: Instant | None = None
-    dead_used, dead_rated = [], []
-    for counter in seen.used:
-        quota = quotas.get(counter[0])
-        if quota is not None and (end := window_at(quota.schedule, counter[1]).end) <= now - DEAD_AFTER:
-            dead_used.append(counter)
-            gone = end if gone is None else max(gone, end)
-    for counter in seen.rated:
-        width = widths.get(counter[0])
-        if width is not None and (end := (counter[1] + 2) * width) <= now - DEAD_AFTER:
-            dead_rated.append(counter)
-            gone = end if gone is None else max(gone, end)
-    return tuple(dead_used), tuple(dead_rated), gone
+    ended_quotas = [(window_at(quotas[c[0]].schedule, c[1]).end, "quota", c) for c in seen.used if c[0] in quotas]
+    ended_rates = [((c[1] + 2) * widths[c[0]], "rate", c) for c in seen.rated if c[0] in widths]
+    dead = [ended for ended in ended_quotas if ended[0] <= now - DEAD_AFTER]
+    dead += [ended for ended in ended_rates if ended[0] <= now - RATE_DEAD_AFTER]
+    removed = sorted(dead)[:REMOVED_MAX]
+    gone = removed[-1][0] if removed else None
+    if gone is not None and seen.floor is not None and seen.floor >= gone:
+        gone = None
+    return (
+        tuple(counter for _, kind, counter in removed if kind == "quota"),
+        tuple(counter for _, kind, counter in removed if kind == "rate"),
+        gone,
+    )
