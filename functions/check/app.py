@@ -24,7 +24,9 @@ engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.envir
 
 
 def decided(request: Request, decision: Decision) -> None:
-    """One line a decision: the metrics, and beside them what finds it again by its id or trace."""
+    """One line a decision: its metrics, and beside them what finds it again. The last of a call has the latency."""
+    if metrics.metric_set:
+        metrics.flush_metrics()
     metrics.add_dimension("operation", request.route.rpartition("/")[2])
     metrics.add_dimension("reason", decision.reason.value)
     metrics.add_metric("Decisions", MetricUnit.Count, 1)

@@ -6,10 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateways import decision_headers, denial_answer, wants_status
+
 from tallygate.clock import Clock
-from tallygate.contracts.check import Ask, decision_answer
+from tallygate.contracts.check import ASKS_MAX, Ask, decision_answer
 from tallygate.contracts.reading import read
 from tallygate.domain.decision import Decision
+from tallygate.domain.instants import Instant
+from tallygate.errors import invalid
 from tallygate.http import Answer, Request, Route, permit
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
@@ -30,19 +34,31 @@ class App:
 
 
 def _check(app: App, request: Request) -> Answer:
-    ask = read(Ask, request.json())
-    decision = check(app.store, app.memory, _wanted(ask, request), now=app.clock.now())
-    return _answered(app, request, ask, decision)
+    body = request.json()
+    if not isinstance(body, list):
+        ask = read(Ask, body)
+        return _answered(request, ask, _decide(app, request, ask, now=app.clock.now()))
+    if not 1 <= len(body) <= ASKS_MAX:
+        raise invalid("", "length", f"must have 1 to {ASKS_MAX} elements")
+    asks = [read(Ask, entry, at=f"/{index}") for index, entry in enumerate(body)]
+    now = app.clock.now()
+    return Answer(body=[decision_answer(_decide(app, request, ask, now=now), detail=ask.detail) for ask in asks])
 
 
 def _consume(app: App, request: Request) -> Answer:
     ask = read(Ask, request.json())
-    wanted, now = _wanted(ask, request), app.clock.now()
+    now = app.clock.now()
     if ask.amount == 0:
-        decision = check(app.store, app.memory, wanted, now=now)
-    else:
-        decision = consume(app.store, app.memory, wanted, now=now, entropy=os.urandom)
-    return _answered(app, request, ask, decision)
+        return _answered(request, ask, _decide(app, request, ask, now=now))
+    decision = consume(app.store, app.memory, _wanted(ask, request), now=now, entropy=os.urandom)
+    app.decided(request, decision)
+    return _answered(request, ask, decision)
+
+
+def _decide(app: App, request: Request, ask: Ask, *, now: Instant) -> Decision:
+    decision = check(app.store, app.memory, _wanted(ask, request), now=now)
+    app.decided(request, decision)
+    return decision
 
 
 def _wanted(ask: Ask, request: Request) -> Consume:
@@ -53,15 +69,17 @@ def _wanted(ask: Ask, request: Request) -> Consume:
         amount=ask.amount,
         dimensions={"api_key": principal.key_id, **ask.dimensions},
         request_id=ask.request_id,
+        allow_partial=ask.allow_partial,
         idempotency_key=request.idempotency_key,
         traceparent=request.headers.get("traceparent") and request.traceparent,
     )
 
 
-def _answered(app: App, request: Request, ask: Ask, decision: Decision) -> Answer:
-    app.decided(request, decision)
-    headers = {"idempotent-replayed": "true"} if decision.replayed else {}
-    return Answer(body=decision_answer(decision, detail=ask.detail), headers=headers)
+def _answered(request: Request, ask: Ask, decision: Decision) -> Answer:
+    body = decision_answer(decision, detail=ask.detail)
+    if not decision.granted and wants_status(request):
+        return denial_answer(decision, body, request)
+    return Answer(body=body, headers=decision_headers(decision))
 
 
 ROUTES = {

@@ -23,6 +23,7 @@ def call(app: ModuleType, body: object, *, route: str = "consume", **changes: An
     event = sample("check.consume" if route == "consume" else "check")
     event["body"] = body if isinstance(body, str) else json.dumps(body)
     event["headers"] = {**event["headers"], **changes.pop("headers", {})}
+    event["queryStringParameters"] = changes.pop("query", {})
     event["requestContext"] = {**event["requestContext"], **changes}
     result: dict[str, Any] = app.handler(event, None)
     return {**result, "json": json.loads(result["body"])}
@@ -97,7 +98,7 @@ def test_quantities_are_exact_through_the_function(app: ModuleType) -> None:
         (ask(ammount=3), 422, "/ammount", "unknown_field"),
         (ask(dimensions={"team": 5}), 422, "/dimensions/team", "type"),
         (ask(dimensions={f"d{n}": "x" for n in range(11)}), 422, "/dimensions", "length"),
-        (ask(allow_partial=True), 422, "/allow_partial", "not_available"),
+        (ask(explain=True), 422, "/explain", "not_available"),
         (ask(request_id=""), 422, "/request_id", "length"),
         ('{"customer": "acme", "feature": "x", "amount": NaN}', 400, None, "malformed_request"),
     ],
@@ -148,3 +149,41 @@ def test_a_defect_is_a_problem_that_tells_the_caller_only_the_trace(
     assert (result["statusCode"], result["json"]["code"]) == (500, "invariant_broken")
     assert "NoneType" not in result["body"]
     assert "AttributeError" in caplog.text, "the log has the trace of the defect"
+
+
+def test_a_denial_can_be_a_status_for_gateways(app: ModuleType) -> None:
+    for changes in ({"headers": {"prefer": "http-status"}}, {"query": {"http_status": "1"}}):
+        result = call(app, ask(10_001), **changes)
+        assert (result["statusCode"], result["headers"]["content-type"]) == (429, "application/problem+json")
+        problem = result["json"]
+        assert (problem["code"], problem["decision"]["granted"]) == ("rate_limited", False)
+        assert problem["violated-policies"] == [FEATURE, f"{FEATURE}/rate"]
+    unknown = call(app, {**ask(), "customer": "nobody"}, headers={"prefer": "respond-async, http-status"})
+    assert (unknown["statusCode"], unknown["json"]["code"]) == (403, "customer_not_found")
+    assert call(app, ask(1), headers={"prefer": "http-status"})["statusCode"] == 200
+
+
+def test_the_rate_limit_headers_say_what_is_left_and_for_how_long(app: ModuleType) -> None:
+    headers = call(app, ask(1_000))["headers"]
+    quota, rate = headers["ratelimit-policy"].split(", ")
+    assert quota.startswith(f'"{FEATURE}";q=10000;w=')
+    assert rate == f'"{FEATURE}/rate";q=5000;w=60'
+    left, burst = headers["ratelimit"].split(", ")
+    assert left.startswith(f'"{FEATURE}";r=9000;t=')
+    assert burst.startswith(f'"{FEATURE}/rate";r=4000;t=')
+    assert "retry-after" not in headers
+    denied = call(app, ask(4_500))
+    assert 1 <= int(denied["headers"]["retry-after"]) <= 120
+
+
+def test_check_answers_up_to_twenty_questions_at_once(app: ModuleType) -> None:
+    several = call(app, [ask(1), ask(10_001), {**ask(), "customer": "nobody"}], route="check")
+    assert [decision["granted"] for decision in several["json"]] == [True, False, False]
+    assert call(app, [ask()] * 21, route="check")["json"]["errors"][0]["code"] == "length"
+    assert call(app, [ask(), ask(-1)], route="check")["json"]["errors"][0]["pointer"] == "/1/amount"
+    assert call(app, [ask()])["statusCode"] == 422, "a consume is one question"
+
+
+def test_a_part_is_granted_where_the_whole_does_not_fit(app: ModuleType) -> None:
+    result = call(app, ask(6_000, allow_partial=True))["json"]
+    assert (result["granted"], result["requested"], result["granted_amount"]) == (True, 6_000, 5_000)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from tallygate.domain.decision import Decision, Reason
+from tallygate.storage.engine import Engine
 from tallygate.storage.memory import MemoryEngine
 from tests.given import effective, in_force, quota, rate, wanted
 from tests.operations.test_consume import Clocked
@@ -83,6 +85,36 @@ def test_a_limit_that_is_switched_back_on_has_counted_all_the_while() -> None:
     for version, (enforcement, granted) in enumerate((("off", True), ("observe", True), ("hard", False)), start=1):
         in_force(engine, effective(quota(10), enforcement=enforcement, version=version))
         assert Clocked(engine).consume(wanted(6)).granted is granted
+
+
+@pytest.mark.parametrize(
+    ("used", "amount", "granted"),
+    [(4, "7", "6"), (4, "6", "6"), (10, "1", None), (0, "10.5", "10"), ("9.5", "2", None), ("9.5", "2.25", "0.5")],
+)
+def test_a_partial_grant_is_what_fits_in_the_amounts_own_decimal_places(
+    used: int | str, amount: str, granted: str | None
+) -> None:
+    engine = MemoryEngine()
+    in_force(engine, effective(quota(10), rates=(rate(100),)))
+    container = Clocked(engine)
+    if used:
+        container.consume(wanted(used))
+    decision = container.consume(replace(wanted(amount), allow_partial=True))
+    assert (decision.granted, decision.requested) == (granted is not None, Decimal(amount))
+    assert decision.granted_amount == Decimal(granted or 0)
+    assert container.check(wanted(0)).nodes[0].used == Decimal(used) + Decimal(granted or 0)
+
+
+@pytest.mark.parametrize("ids", [{"request_id": "r"}, {"idempotency_key": "k"}])
+def test_a_partial_grant_that_is_retried_is_the_same_grant(engine: Engine, ids: dict[str, str]) -> None:
+    in_force(engine, effective(quota(10)))
+    container = Clocked(engine)
+    container.consume(wanted(4))
+    request = replace(wanted(7, **ids), allow_partial=True)
+    first, second = container.consume(request), container.consume(request)
+    assert (first.granted_amount, second.granted_amount, second.replayed) == (6, 6, True)
+    assert first.decision_id == second.decision_id
+    assert container.check(wanted(0)).nodes[0].used == 10
 
 
 def test_a_granted_decision_shows_every_limit_as_granting() -> None:

@@ -14,6 +14,8 @@ from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.quantities import ONE, ZERO, format_quantity
 
 DIMENSIONS_MAX = 10
+ASKS_MAX = 20
+"""So many questions one check answers; a consume is always one."""
 DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 DimensionValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
@@ -28,7 +30,7 @@ class Ask(Contract):
     request_id: Id | None = None
     detail: bool = True
     value: NotAvailable = None
-    allow_partial: Off = False
+    allow_partial: bool = False
     explain: Off = False
 
 

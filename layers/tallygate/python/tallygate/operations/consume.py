@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from tallygate.domain import decide
 from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark, Terms, terms
@@ -27,6 +27,8 @@ from tallygate.errors import ClockBehind, Contended, InvalidRequest
 from tallygate.operations.admission import Memory
 from tallygate.store import AdmissionStore, Admitted, NotAdmitted, Receipt, Repeated
 
+PARTIAL = (Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED)
+"""Denials of which a part of the amount might not be denied."""
 TRIES_MAX = 3
 """Writes that a request may send when other writers win; then it is contended, which is never a denial."""
 
@@ -42,6 +44,18 @@ class Consume:
     request_id: str | None = None
     idempotency_key: str | None = None
     traceparent: str | None = None
+    allow_partial: bool = False
+
+    @property
+    def receipt_key(self) -> str | None:
+        """What a receipt is kept under; None where none is.
+
+        A partial grant cannot be told from its request alone, so one with a request id keeps a receipt as well, under
+        a key that no Idempotency-Key can be.
+        """
+        if self.idempotency_key is None and self.allow_partial and self.request_id is not None:
+            return f"\0{self.request_id}"
+        return self.idempotency_key
 
     @property
     def fingerprint(self) -> str:
@@ -52,11 +66,41 @@ class Consume:
 def consume(
     store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, entropy: Callable[[int], bytes]
 ) -> Decision:
-    """Grant and count the whole amount, or deny and count nothing.
+    """Grant and count the whole amount, or deny and count nothing; with `allow_partial`, as much of it as fits.
+
+    What fits is rounded down to the decimal places of the amount, so that whole units stay whole.
 
     `entropy(n)` gives n random bytes; it names a decision whose request has no id. Raises InvalidRequest for an
     Idempotency-Key that was used with another body, Contended, ClockBehind and OutcomeUnknown.
     """
+    decision = _consume(store, memory, request, request.amount, now=now, entropy=entropy)
+    for _ in range(TRIES_MAX):
+        part = _part(request, decision)
+        if part is None:
+            break
+        decision = _consume(store, memory, request, part, now=now, entropy=entropy)
+    return replace(decision, requested=request.amount)
+
+
+def _part(request: Consume, decision: Decision) -> Decimal | None:
+    """The part of the amount that a denial leaves room for; None where there is nothing to try."""
+    if decision.granted or not request.allow_partial or decision.reason not in PARTIAL or not decision.max_grantable:
+        return None
+    step = Decimal(1).scaleb(min(0, int(request.amount.normalize().as_tuple().exponent)))
+    part = decision.max_grantable.quantize(step, rounding=ROUND_FLOOR)
+    return part if 0 < part < request.amount else None
+
+
+def _consume(
+    store: AdmissionStore,
+    memory: Memory,
+    request: Consume,
+    amount: Decimal,
+    *,
+    now: Instant,
+    entropy: Callable[[int], bytes],
+) -> Decision:
+    """Grant and count this amount of the request, or deny it."""
     effective = memory.limits(store, request.customer)
     reloaded = False
     mark = _mark(request, now, entropy)
@@ -64,7 +108,7 @@ def consume(
         entitlement = _entitlement(store, effective, request, now=now)
         if isinstance(entitlement, Entitlement):
             assert effective is not None
-            decision = _try(store, memory, request, effective, entitlement, mark, now)
+            decision = _try(store, memory, request, amount, effective, entitlement, mark, now)
             if decision is not None and not isinstance(decision, decide.Stale):
                 return decision
             stale = decision is not None
@@ -84,6 +128,7 @@ def _try(
     store: AdmissionStore,
     memory: Memory,
     request: Consume,
+    amount: Decimal,
     effective: Effective,
     entitlement: Entitlement,
     mark: RequestMark,
@@ -91,9 +136,9 @@ def _try(
 ) -> Decision | decide.Stale | None:
     """One write and what it means; None: another writer came between, what it left is remembered for the next try."""
     customer, feature = request.customer, request.feature
-    looks_first = request.idempotency_key is None and memory.denied_lately(customer, feature)
+    looks_first = request.receipt_key is None and memory.denied_lately(customer, feature)
     seen = store.read(customer, feature) if looks_first else memory.last_seen(customer, feature)
-    wanted = _terms(request, effective, entitlement, mark, now, seen)
+    wanted = _terms(request, amount, effective, entitlement, mark, now, seen)
     if looks_first and isinstance(why := decide.refusal(seen, wanted), decide.Exceeded):
         return decide.denied(effective, entitlement, wanted, seen, why=why, now=now)
     outcome = _write(store, request, entitlement, wanted, now)
@@ -103,7 +148,15 @@ def _try(
     if isinstance(outcome, Admitted):
         memory.saw(customer, feature, outcome.after)
         decision_id = _id(request, mark.minute, mark.digest)
-        return decide.granted(effective, entitlement, wanted, outcome.after, now=now, decision_id=decision_id)
+        return decide.granted(
+            effective,
+            entitlement,
+            wanted,
+            outcome.after,
+            now=now,
+            decision_id=decision_id,
+            requested=request.amount,
+        )
     memory.saw(customer, feature, outcome.seen)
     match decide.refusal(outcome.seen, wanted):
         case decide.Replayed(minute):
@@ -150,6 +203,7 @@ def entitlement_or_denial(
 
 def _terms(
     request: Consume,
+    amount: Decimal,
     effective: Effective,
     entitlement: Entitlement,
     mark: RequestMark,
@@ -158,7 +212,7 @@ def _terms(
 ) -> Terms:
     return terms(
         entitlement,
-        amount=request.amount,
+        amount=amount,
         version=effective.version,
         mark=mark,
         remembered=request.request_id is not None,
@@ -178,15 +232,16 @@ def _write(
         now=now,
         traceparent=request.traceparent,
     )
-    if request.idempotency_key is None:
+    key = request.receipt_key
+    if key is None:
         return store.admit(request.customer, request.feature, wanted, entry)
     receipt = Receipt(
         fingerprint=request.fingerprint,
         decision_id=_id(request, wanted.mark.minute, wanted.mark.digest),
-        amount=request.amount,
+        amount=wanted.amount,
         decided_at=now,
     )
-    return store.admit_once(request.customer, request.feature, wanted, entry, request.idempotency_key, receipt)
+    return store.admit_once(request.customer, request.feature, wanted, entry, key, receipt)
 
 
 def _repeated(
@@ -221,7 +276,9 @@ def _mark(request: Consume, now: Instant, entropy: Callable[[int], bytes]) -> Re
 
 
 def _fingerprint(request: Consume) -> bytes:
-    body = [request.request_id, request.customer, request.feature, plain(request.amount)]
+    body: list[str | bool | None] = [request.request_id, request.customer, request.feature, plain(request.amount)]
+    if request.allow_partial:
+        body.append(True)
     return hashlib.sha256(json.dumps([body, sorted(request.dimensions.items())]).encode()).digest()
 
 

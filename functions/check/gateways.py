@@ -1,0 +1,94 @@
+"""Decisions for gateways: the rate-limit headers that accompany every answer, and a denial as an HTTP status.
+
+`RateLimit-Policy` and `RateLimit` follow the IETF's draft: for each limit a quantity and a window, and what is left of
+it for how many seconds. Their numbers are whole, so quantities are cut; the body has them exactly. `Retry-After` is
+advice: clients that were denied until the same instant are spread over some seconds after it, each always by the same.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from tallygate.domain.decision import MESSAGES, Decision, Node, Reason
+from tallygate.domain.instants import SECOND, Instant
+from tallygate.http import DOCS, Answer, Request
+
+SPREAD_SECONDS = 30
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+_STATUS = {Reason.RATE_LIMITED: 429, Reason.QUOTA_EXCEEDED: 429}
+_FORBIDDEN = 403
+
+
+def decision_headers(decision: Decision) -> dict[str, str]:
+    """The headers that accompany a decision; none of them where nothing limits."""
+    limited = [node for node in decision.nodes if node.limit is not None]
+    headers: dict[str, str] = {}
+    if limited:
+        headers["ratelimit-policy"] = ", ".join(_policy(node) for node in limited)
+        headers["ratelimit"] = ", ".join(_state(node, decision.as_of) for node in limited)
+    if decision.retry_at is not None:
+        headers["retry-after"] = str(_seconds(decision.retry_at - decision.as_of) + _spread(decision))
+    if decision.replayed:
+        headers["idempotent-replayed"] = "true"
+    return headers
+
+
+def wants_status(request: Request) -> bool:
+    """Whether the caller asked for denials as HTTP errors: `Prefer: http-status` or `?http_status=1`."""
+    preferences = {part.strip().lower() for part in request.headers.get("prefer", "").split(",")}
+    return "http-status" in preferences or request.query.get("http_status") == "1"
+
+
+def denial_answer(decision: Decision, body: dict[str, Any], request: Request) -> Answer:
+    """A denial as a problem document, with the decision in the extension `decision`."""
+    status = _STATUS.get(decision.reason, _FORBIDDEN)
+    code = decision.reason.value
+    problem = {
+        "type": QUOTA_EXCEEDED if status == 429 else f"urn:tallygate:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": MESSAGES[decision.reason],
+        "code": code,
+        "errors": [],
+        "trace_id": request.trace_id,
+        "retryable": decision.retry_at is not None,
+        "docs": f"{DOCS}#{code}",
+        "decision": body,
+    }
+    if status == 429:
+        problem["violated-policies"] = [policy_name(node) for node in decision.nodes if not node.granted]
+    headers = {"content-type": "application/problem+json", "preference-applied": "http-status"}
+    return Answer(status=status, body=problem, headers={**decision_headers(decision), **headers})
+
+
+def policy_name(node: Node) -> str:
+    """The name of a window among the policies: a limit's rate beside its quota has a name of its own."""
+    return node.name if node.kind == "quota" else f"{node.name}/{node.kind}"
+
+
+def _policy(node: Node) -> str:
+    window = max(1, (node.end - node.start) // SECOND)
+    return f"{_quoted(policy_name(node))};q={int(node.limit or 0)};w={window}"
+
+
+def _state(node: Node, now: Instant) -> str:
+    return f"{_quoted(policy_name(node))};r={int(node.remaining or 0)};t={_seconds(node.resets_at - now)}"
+
+
+def _quoted(name: str) -> str:
+    """A structured field's string: printable ASCII, anything else becomes `?`."""
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in name)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _seconds(time: Instant) -> int:
+    """Whole seconds, rounded up: advice never points before the instant."""
+    return max(0, -(-time // SECOND))
+
+
+def _spread(decision: Decision) -> int:
+    """Seconds after a quota's reset, so that all who wait for the same midnight do not come at once."""
+    if decision.binding is None or decision.binding.kind != "quota":
+        return 0
+    return zlib.crc32(decision.customer.encode()) % SPREAD_SECONDS
