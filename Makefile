@@ -42,16 +42,16 @@ help: ## this list
 
 .PHONY: run stop logs demo test check bench deploy key clean
 run: venv tools ## the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0)
-	@$(RUN) local.stack run --port $(PORT) --folder $(STATE) $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour)
+	@$(RUN) local.stack run --port $(PORT) --folder "$(STATE)" $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour)
 
 stop: venv ## stop it; its state stays
-	@$(RUN) local.stack stop --folder $(STATE)
+	@$(RUN) local.stack stop --folder "$(STATE)"
 
 logs: venv ## what its functions logged (FUNCTION=check)
-	@$(RUN) local.stack logs --folder $(STATE) $(if $(FUNCTION),--function $(FUNCTION))
+	@$(RUN) local.stack logs --folder "$(STATE)" $(if $(FUNCTION),--function $(FUNCTION))
 
 demo: venv tools ## an hour of LLM traffic through the running stack (FULL=1 for all of it)
-	@$(RUN) local.demo --folder $(STATE) $(if $(FULL),--full)
+	@$(RUN) local.demo --folder "$(STATE)" $(if $(FULL),--full)
 
 # What fails soonest comes first.
 test: venv tools dynoxide ## every test, set-up included
@@ -86,7 +86,7 @@ ARCHITECTURE ?= arm64
 deploy: venv $(STAMPS)/sam ## deploy to the account of your AWS credentials, asks first (ARCHITECTURE=x86_64)
 	$(call say,building for $(RUNTIME) on $(ARCHITECTURE))
 	@PATH="$(CURDIR)/.local/sam/bin:$$PATH" TALLYGATE_RUNTIME=$(RUNTIME) TALLYGATE_ARCHITECTURE=$(ARCHITECTURE) \
-		TALLYGATE_UV=$(CURDIR)/$(UV) .local/sam/bin/sam build \
+		TALLYGATE_UV="$(CURDIR)/$(UV)" .local/sam/bin/sam build \
 		--parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
 	@.local/sam/bin/sam deploy --guided --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
 
@@ -95,7 +95,7 @@ key: venv ## the first API key of a deployed stack (STACK=tallygate NAME=first S
 		--scopes "$(or $(SCOPES),manage ingest check)"
 
 clean: ## remove what was installed and built, and the local stack's state
-	@[ ! -x .venv/bin/python ] || $(RUN) local.stack stop --folder $(STATE) --quiet
+	@[ ! -x .venv/bin/python ] || $(RUN) local.stack stop --folder "$(STATE)" --quiet
 	rm -rf .local .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/node_modules
 
 # ---------------------------------------------------------------------------------------------------------------------

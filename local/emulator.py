@@ -200,7 +200,10 @@ class Clients:
 
 
 def write_whole(path: "Path", text: str) -> None:
-    """Replace a file so that a reader sees the old content or the new, never half of one."""
+    """Replace a file so that a reader sees the old content or the new, never half of one; for its owner only, from the
+    first byte on, since some hold keys."""
     fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
     fresh.write_text(text)
     fresh.replace(path)

@@ -17,7 +17,8 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from local.emulator import write_whole
 from local.layout import HOST
 
 KEPT_ARRIVALS = 1_000
@@ -56,8 +58,10 @@ class Inbox:
         self._released = threading.Event()
         self._secrets_file = kept.with_suffix(".secrets.json")
         self._secrets: list[str] = read_json(self._secrets_file, [])
-        lines = kept.read_text().splitlines() if kept.exists() else []
-        self._arrivals = deque((Arrival(**json.loads(line)) for line in lines), maxlen=KEPT_ARRIVALS)
+        self._arrivals = deque(read_arrivals(kept), maxlen=KEPT_ARRIVALS)
+        if kept.exists():
+            # Whole lines only, so that the next one does not join one that a kill has cut off.
+            self._rewrite()
         self._server = ThreadingHTTPServer((HOST, port), handler_of(self))
         self._server.daemon_threads = True
         self.url = f"http://{HOST}:{self._server.server_address[1]}"
@@ -72,7 +76,7 @@ class Inbox:
         with self._lock:
             if secret not in self._secrets:
                 self._secrets = [*self._secrets, secret][-KEPT_ARRIVALS:]
-                self._secrets_file.write_text(json.dumps(self._secrets))
+                write_whole(self._secrets_file, json.dumps(self._secrets))
 
     def receive(self, path: str, headers: dict[str, str], body: bytes) -> Arrival:
         with self._lock:
@@ -86,11 +90,16 @@ class Inbox:
             )
             full = len(self._arrivals) == KEPT_ARRIVALS
             self._arrivals.append(arrival)
-            lines = self._arrivals if full else [arrival]
-            with self._kept.open("w" if full else "a") as file:
-                file.writelines(json.dumps(asdict(line)) + "\n" for line in lines)
+            if full:
+                self._rewrite()
+            else:
+                with self._kept.open("a") as file:
+                    file.write(line_of(arrival))
         self._announce(arrival)
         return arrival
+
+    def _rewrite(self) -> None:
+        write_whole(self._kept, "".join(line_of(arrival) for arrival in self._arrivals))
 
     def arrivals(self) -> list[Arrival]:
         with self._lock:
@@ -104,6 +113,10 @@ class Inbox:
     def hang(self, seconds: float) -> None:
         """Keep a sender waiting, though never beyond the end of the inbox."""
         self._released.wait(min(seconds, HANG_S_MAX))
+
+
+def line_of(arrival: Arrival) -> str:
+    return json.dumps(asdict(arrival)) + "\n"
 
 
 def verify(headers: dict[str, str], body: bytes, secrets: list[str], now: float) -> bool | None:
@@ -138,7 +151,18 @@ def standard_key(secret: str) -> bytes | None:
 
 
 def read_json(path: Path, default: Any) -> Any:
-    return json.loads(path.read_text()) if path.exists() else default
+    """The file's value; the default where it is missing or was left unfinished by a kill."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return default
+
+
+def read_arrivals(path: Path) -> Iterator[Arrival]:
+    """The arrivals that were kept, without a line that a kill has cut off."""
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with suppress(ValueError, TypeError):
+            yield Arrival(**json.loads(line))
 
 
 def handler_of(inbox: Inbox) -> type[BaseHTTPRequestHandler]:

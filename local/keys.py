@@ -40,7 +40,6 @@ def bootstrap(layout: Layout, clients: Clients, table: str) -> dict[str, str]:
     else:
         texts = {name: new_text() for name in SCOPES}
         write_whole(layout.keys, json.dumps(texts, indent=2))
-        layout.keys.chmod(0o600)
     engine = DynamoEngine(clients.of("dynamodb"), table)
     for name, text in texts.items():
         # Every time, because after an unclean stop the table may have lost them; one that is there is left as it is.

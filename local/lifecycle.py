@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -19,6 +20,9 @@ from local import deploy, drain, emulator, keys
 from local.emulator import Clients, write_whole
 from local.inbox import Arrival, Inbox
 from local.layout import Layout, StackError, free_port, port_is_free
+
+OWNER_TIMEOUT_S = 2
+POLL_INTERVAL_S = 0.02
 
 Say = Callable[[str], None]
 
@@ -78,7 +82,6 @@ def running(layout: Layout, say: Say, announce: Callable[[Arrival], None]) -> It
             handle = describe(layout, outputs, keys.bootstrap(layout, clients, outputs["TableName"]), inbox)
             drain.open_intake(clients, outputs)
             write_whole(layout.handle, json.dumps(asdict(handle), indent=2) + "\n")
-            layout.handle.chmod(0o600)
             try:
                 yield Running(handle=handle, process=process, clients=clients)
             finally:
@@ -136,8 +139,15 @@ def owner(layout: Layout) -> int | None:
 
 
 def owner_of(lock: TextIO) -> int:
-    lock.seek(0)
-    return int(lock.read() or "0")
+    """Who holds the lock. Whoever has just taken it writes its number next; no number must never be taken for 0, which
+    to kill() means everybody in the caller's group."""
+    deadline = time.monotonic() + OWNER_TIMEOUT_S
+    while time.monotonic() < deadline:
+        lock.seek(0)
+        if text := lock.read():
+            return int(text)
+        time.sleep(POLL_INTERVAL_S)
+    raise StackError(f"Another process holds {lock.name} and does not say which.")
 
 
 def clean_up_after_a_kill(layout: Layout, say: Say) -> None:

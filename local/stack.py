@@ -29,6 +29,7 @@ from local.lifecycle import (
 
 POLL_INTERVAL_S = 0.1
 STOP_TIMEOUT_S = 180
+PORT_MAX = 65_535
 STARTED = time.monotonic()
 
 
@@ -57,12 +58,20 @@ def parse() -> argparse.Namespace:
     for name in ("run", "stop", "logs"):
         command = commands.add_parser(name)
         command.add_argument("--folder", type=Path, default=REPOSITORY / ".local")
-        command.add_argument("--port", type=int, default=DEFAULT_PORT)
+        command.add_argument("--port", type=port, default=DEFAULT_PORT)
         command.add_argument("--detach", action="store_true")
         command.add_argument("--no-tour", action="store_true")
         command.add_argument("--quiet", action="store_true")
         command.add_argument("--function")
     return parser.parse_args()
+
+
+def port(text: str) -> int:
+    """A port that leaves room for the inbox beside it."""
+    number = int(text)
+    if not 1 <= number < PORT_MAX:
+        raise argparse.ArgumentTypeError(f"choose a port from 1 to {PORT_MAX - 1}")
+    return number
 
 
 def run(layout: Layout, *, with_tour: bool, quiet: bool) -> int:

@@ -80,3 +80,24 @@ def test_what_arrives_is_kept_shown_and_announced(inbox: Inbox, announced: list[
     later = Inbox(0, tmp_path / "inbox.jsonl", announced.append)
     later.close()
     assert later.arrivals() == inbox.arrivals()
+
+
+def test_an_inbox_that_was_killed_while_it_wrote_opens_with_what_is_whole(
+    inbox: Inbox, announced: list[Arrival], tmp_path: Path
+) -> None:
+    kept, secrets = tmp_path / "inbox.jsonl", tmp_path / "inbox.secrets.json"
+    call("POST", f"{inbox.url}/acme", BODY.encode())
+    with kept.open("a") as file:
+        file.write('{"id": "msg_2", "pa')
+    secrets.write_text("")
+    after_the_kill = Inbox(0, kept, announced.append)
+    call("POST", f"{after_the_kill.url}/after", BODY.encode())
+    after_the_kill.close()
+    later = Inbox(0, kept, announced.append)
+    later.close()
+    assert [arrival.path for arrival in later.arrivals()] == ["/acme", "/after"]
+
+
+def test_the_secrets_are_for_their_owner_only(inbox: Inbox, tmp_path: Path) -> None:
+    call("PUT", f"{inbox.url}/secrets", json.dumps({"secret": SECRET}).encode())
+    assert (tmp_path / "inbox.secrets.json").stat().st_mode & 0o777 == 0o600

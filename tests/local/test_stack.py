@@ -1,0 +1,78 @@
+"""The local stack's files and commands: who owns a folder, who may read its keys, and where it may be."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from local import lifecycle, stack
+from local.emulator import write_whole
+from local.layout import REPOSITORY, Layout, StackError
+
+
+def test_a_file_is_for_its_owner_only_from_its_first_byte_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    write_text = Path.write_text
+
+    def watched(path: Path, text: str) -> int:
+        seen.append(stat.S_IMODE(path.stat().st_mode))
+        return write_text(path, text)
+
+    monkeypatch.setattr(Path, "write_text", watched)
+    write_whole(tmp_path / "stack.json", "{}")
+    assert seen == [0o600]
+    assert stat.S_IMODE((tmp_path / "stack.json").stat().st_mode) == 0o600
+
+
+def test_an_owner_that_has_just_taken_the_lock_is_waited_for(tmp_path: Path) -> None:
+    layout = Layout(folder=tmp_path, port=1)
+    with lifecycle.owned(layout):
+        layout.lock.write_text("")
+        threading.Timer(0.1, layout.lock.write_text, [str(os.getpid())]).start()
+        assert lifecycle.owner(layout) == os.getpid()
+
+
+def test_an_owner_that_never_says_who_it_is_is_not_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "OWNER_TIMEOUT_S", 0.1)
+    layout = Layout(folder=tmp_path, port=1)
+    with lifecycle.owned(layout):
+        layout.lock.write_text("")
+        with pytest.raises(StackError):
+            stack.stop(layout, quiet=True)
+
+
+@pytest.mark.parametrize("port", ["0", "65535", "-1", "http"])
+def test_a_port_without_room_for_the_inbox_is_refused(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["stack", "run", f"--port={port}"])
+    with pytest.raises(SystemExit):
+        stack.parse()
+
+
+@pytest.mark.parametrize("layer", ["dependencies", "tallygate"])
+def test_a_layer_is_built_in_a_folder_whose_name_has_a_space(layer: str, tmp_path: Path) -> None:
+    """Unquoted, its `rm -rf` and `find` would work on whatever the part before the space names."""
+    home = tmp_path / "a clone" / "layers" / layer
+    home.mkdir(parents=True)
+    for name in (f"layers/{layer}/Makefile", "template.yaml"):
+        (tmp_path / "a clone" / name).write_text((REPOSITORY / name).read_text())
+    (home / "python" / "tallygate").mkdir(parents=True)
+    (home / "python" / "tallygate" / "__init__.py").touch()
+    (home / "requirements.txt").touch()
+    uv = tmp_path / "a clone" / "uv"
+    uv.write_text('#!/bin/sh\necho "$@" >"$(dirname "$0")/asked"\n')
+    uv.chmod(0o755)
+    artifacts = tmp_path / "a clone" / "built"
+    command = ["make", "--makefile", str(home / "Makefile"), f"build-{layer.capitalize()}Layer"]
+    environment = os.environ | {"ARTIFACTS_DIR": str(artifacts), "TALLYGATE_UV": str(uv)}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (artifacts / "python").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["a clone"]
+    if layer == "dependencies":
+        assert "--python-version 3." in (tmp_path / "a clone" / "asked").read_text()
