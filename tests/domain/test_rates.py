@@ -6,12 +6,12 @@ from collections import defaultdict
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain import rates
 from tallygate.domain.instants import MINUTE, SECOND
-from tallygate.domain.limits import Rate
+from tallygate.domain.limits import Rate, rate_width
 from tallygate.domain.quantities import ZERO
 from tests.given import NOW, rate
 
@@ -97,6 +97,19 @@ def _admits_at(limit: Rate, amount: Decimal, previous: Decimal, current: Decimal
     elapsed = then // limit.width - now // limit.width
     counters = {0: (previous, current), 1: (current, ZERO)}.get(elapsed, (ZERO, ZERO))
     return rates.admits(limit, amount, *counters, rates.sub_window(limit, then))
+
+
+QUANTITIES = st.decimals(Decimal("1e-9"), 10**18 - 1, places=9)
+
+
+@given(QUANTITIES, st.sampled_from([SECOND, MINUTE, 24 * 60 * MINUTE]), QUANTITIES)
+@example(Decimal(7), SECOND, Decimal(9))
+@example(Decimal("1e-9"), 24 * 60 * MINUTE, Decimal(10**18 - 1))
+def test_a_sub_window_is_the_refill_of_a_burst_rounded_up(limit: Decimal, per: int, burst: Decimal) -> None:
+    """Rounded down, a steady caller would be admitted burst ÷ width, which is more than limit ÷ per."""
+    exact = Fraction(per) * Fraction(burst) / Fraction(limit)
+    width = rate_width(limit=limit, per=per, burst=burst)
+    assert exact <= width < exact + 1
 
 
 def test_a_full_burst_is_free_again_after_one_refill() -> None:

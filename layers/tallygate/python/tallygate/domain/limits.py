@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 
 from tallygate.domain.instants import SECOND, Instant
@@ -18,6 +18,7 @@ from tallygate.domain.periods import Schedule
 
 RATES_PER_CELL_MAX = 8
 QUOTAS_PER_CELL_MAX = 8
+_EXACT = Context(prec=60)
 
 
 class Enforcement(StrEnum):
@@ -74,7 +75,8 @@ class Rate:
 
 def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
     """per × burst ÷ limit, rounded up: a longer sub-window only ever admits less."""
-    return -int(-(Decimal(per) * burst) // limit)
+    whole, rest = _EXACT.divmod(_EXACT.multiply(Decimal(per), burst), limit)
+    return int(whole) + bool(rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
