@@ -4,7 +4,7 @@ It decides three things. How a value is written on the wire (numbers as exact de
 one function maps error codes to outcomes. And what may be sent again: botocore's own retries are off, because a write
 whose outcome is unknown (time-out, reset, 5xx) would be counted twice; reads and writes whose condition refuses a
 second application are repeated once, everything else becomes `OutcomeUnknown`. A throttled request was certainly not
-applied, so it is always safe to repeat.
+applied, so it is always safe to repeat; nor was one for which no connection could be made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
 
 from tallygate.errors import Contended, InvariantBroken, OutcomeUnknown, StoreUnavailable, TallygateError
 from tallygate.storage.engine import (
@@ -265,6 +271,8 @@ class _TransactionCancelled(TallygateError):
 def outcome_of(error: ClientError | BotoCoreError) -> TallygateError:
     """What a client error means. Total: an unforeseen code is a defect of ours and alarms."""
     if not isinstance(error, ClientError):
+        if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+            return StoreUnavailable("the database could not be reached")
         if isinstance(error, HTTPClientError):
             return OutcomeUnknown("the database did not answer in time")
         return InvariantBroken(f"the database client failed: {type(error).__name__}")
@@ -286,15 +294,19 @@ def outcome_of(error: ClientError | BotoCoreError) -> TallygateError:
 
 
 def _cancellation(reasons: list[Wire]) -> TallygateError:
-    """A cancelled transaction: refused conditions are an outcome, conflicts and throttles pass, the rest is ours."""
+    """A cancelled transaction: refused conditions are an outcome, conflicts and throttles pass, the rest is ours.
+
+    Beside a conflict a refused condition is no outcome yet: the item in conflict was not judged, and might have said
+    that all of it has happened before.
+    """
     codes = [reason.get("Code", "None") for reason in reasons]
+    if "TransactionConflict" in codes:
+        return Contended("another transaction holds an item")
+    if any(code in ("ThrottlingError", "ProvisionedThroughputExceeded") for code in codes):
+        return StoreUnavailable("the database is throttling", code="throttled")
     if "ConditionalCheckFailed" in codes:
         images = [from_wire(reason["Item"]) if reason.get("Item") else None for reason in reasons]
         return _TransactionCancelled(
             Cancelled(tuple(code == "ConditionalCheckFailed" for code in codes), tuple(images))
         )
-    if "TransactionConflict" in codes:
-        return Contended("another transaction holds an item")
-    if any(code in ("ThrottlingError", "ProvisionedThroughputExceeded") for code in codes):
-        return StoreUnavailable("the database is throttling", code="throttled")
     return InvariantBroken(f"the database cancelled the transaction: {codes}")
