@@ -101,6 +101,7 @@ def test_quantities_are_exact_through_the_function(app: ModuleType) -> None:
         (ask(explain=True), 422, "/explain", "not_available"),
         (ask(request_id=""), 422, "/request_id", "length"),
         ('{"customer": "acme", "feature": "x", "amount": NaN}', 400, None, "malformed_request"),
+        ('{"customer": "acme", "feature": "x", "amount": 1e99999999999999999999}', 400, None, "malformed_request"),
     ],
 )
 def test_bad_input_is_a_problem_that_names_the_field(

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar
 
 from tallygate.domain.quantities import format_quantity
@@ -83,6 +83,8 @@ class Request:
             raise MalformedRequest(f"the body has more than {BODY_BYTES_MAX} bytes", code="body_too_large")
         try:
             value = _DECODER.decode(self.body.decode())
+        except InvalidOperation:
+            raise MalformedRequest("a number of the body has an exponent that no number here can have") from None
         except (ValueError, RecursionError) as error:
             raise MalformedRequest(f"the body is not JSON: {str(error)[:200]}") from None
         return value

@@ -117,7 +117,7 @@ def page_asked(limit: str | None, cursor: str | None) -> tuple[int, str | None]:
     """How many entries a list is asked for (1..PAGE_MAX), and after which. Raises InvalidRequest."""
     count = PAGE_DEFAULT
     if limit is not None:
-        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= PAGE_MAX):
+        if not (limit.isascii() and limit.isdigit() and len(limit) <= 9 and 1 <= int(limit) <= PAGE_MAX):
             raise invalid("?limit", "out_of_range", f"must be a whole number from 1 to {PAGE_MAX}")
         count = int(limit)
     if cursor is None:
