@@ -10,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
-from tallygate.domain.effective import SEGMENTS_KEPT, compile_effective, features_ever_entitled, recent
-from tallygate.domain.instants import DAY, of_datetime
+from tallygate.domain.effective import SEGMENTS_KEPT, Dates, compile_effective, features_ever_entitled
+from tallygate.domain.instants import DAY, of_datetime, to_datetime
 from tallygate.domain.limits import Effective
-from tallygate.domain.periods import Schedule, Segment, window_at
+from tallygate.domain.periods import (
+    SUBSCRIPTION_START,
+    TIMESTAMP,
+    Schedule,
+    Segment,
+    is_partial,
+    recent,
+    window_at,
+)
 from tallygate.storage.expressions import Item
 from tallygate.storage.items import effective_document, effective_of
 
@@ -47,8 +55,12 @@ def compiled(
     zone: str = "UTC",
     now: int = NOW,
     catalog: Catalog = CATALOG,
+    started_at: int = NOW,
+    lapsed_at: int | None = None,
+    at_once: bool = False,
 ) -> Effective:
-    return compile_effective(customer="acme", previous=previous, zone=zone, plan=plan, catalog=catalog, now=now)
+    dates = Dates(zone=zone, now=now, started_at=started_at, lapsed_at=lapsed_at, at_once=at_once)
+    return compile_effective(customer="acme", previous=previous, dates=dates, plan=plan, catalog=catalog)
 
 
 def ordinals(effective: Effective) -> dict[int, tuple[str, str, str]]:
@@ -57,7 +69,8 @@ def ordinals(effective: Effective) -> dict[int, tuple[str, str, str]]:
     for entitlement in effective.entitlements.values():
         for held in entitlement.limits:
             for quota in held.quotas:
-                found[quota.ordinal] = (entitlement.feature, held.name, quota.schedule.current.every)
+                window = f"{quota.schedule.current.every}/{quota.schedule.current.anchor}"
+                found[quota.ordinal] = (entitlement.feature, held.name, window)
             for each in held.rates:
                 found[each.ordinal] = (entitlement.feature, held.name, str(each.width))
     return found
@@ -137,12 +150,81 @@ def test_the_next_plans_limit_is_told_for_the_same_feature_and_period() -> None:
 def test_segments_that_were_left_long_ago_are_forgotten() -> None:
     starts = [NOW - SEGMENTS_KEPT - n * 30 * DAY for n in range(30, 0, -1)]
     schedule = Schedule((Segment("month", "UTC"), *(Segment("month", "Asia/Tokyo", start) for start in starts)))
-    kept = recent(schedule, NOW)
+    kept = recent(schedule, NOW - SEGMENTS_KEPT, NOW)
     assert kept.segments == (Segment("month", "Asia/Tokyo"),)
     assert window_at(kept, NOW) == window_at(schedule, NOW)
 
 
+def anchored(every: str, anchor: str = SUBSCRIPTION_START, origin: int | None = None, amount: int = 5) -> QuotaTerms:
+    return QuotaTerms(limit=Decimal(amount), every=every, anchor=anchor, origin=origin)
+
+
+def test_what_was_stored_is_named_as_before_and_every_other_period_has_a_counter_of_its_own() -> None:
+    listed = (
+        month(1),
+        anchored("month"),
+        anchored("month", TIMESTAMP, NOW),
+        anchored("P1M"),
+        QuotaTerms(limit=Decimal(1), every="never"),
+        anchored("billing_period"),
+    )
+    plan = Plan(key="p", version=1, entitlements=(limit("f", *listed, rate(5)),))
+    assert list(compiled(plan).ordinals) == [
+        "f\nf\nquota/month",
+        "f\nf\nquota/month/subscription_start",
+        "f\nf\nquota/month/timestamp",
+        "f\nf\nquota/P1M/subscription_start",
+        "f\nf\nquota/never",
+        "f\nf\nquota/billing_period/subscription_start",
+        "f\nf\nrate/60000",
+    ]
+
+
+def test_a_billing_period_runs_from_the_day_of_the_subscription() -> None:
+    plan = Plan(key="p", version=1, entitlements=(limit("f", anchored("billing_period")),))
+    schedule = compiled(plan, started_at=NOW).entitlements["f"].quota.schedule
+    starts = [NOW]
+    while len(starts) < 5:
+        starts.append(window_at(schedule, starts[-1]).end)
+    assert [to_datetime(start).day for start in starts] == [31, 28, 31, 30, 31]
+
+
+def test_a_corrected_start_acts_from_the_end_of_the_running_period() -> None:
+    plan = Plan(key="p", version=1, entitlements=(limit("f", anchored("month")),))
+    first = compiled(plan, started_at=NOW)
+    running = window_at(first.entitlements["f"].quota.schedule, NOW)
+    moved = compiled(plan, first, started_at=NOW - 10 * DAY, now=NOW + DAY).entitlements["f"].quota.schedule
+    assert window_at(moved, NOW + DAY) == running
+    partial = window_at(moved, running.end)
+    assert partial.start == running.end
+    assert is_partial(moved, partial)
+    assert to_datetime(partial.end).day == 21
+
+
+def test_coming_back_in_the_same_period_refills_nothing() -> None:
+    plan = Plan(key="p", version=1, entitlements=(limit("f", anchored("month")),))
+    first = compiled(plan, started_at=NOW)
+    running = window_at(first.entitlements["f"].quota.schedule, NOW)
+    ended = compiled(None, first, now=NOW + DAY)
+    again = compiled(plan, ended, now=NOW + 2 * DAY, started_at=NOW + 2 * DAY, lapsed_at=NOW + DAY)
+    assert window_at(again.entitlements["f"].quota.schedule, NOW + 2 * DAY) == running
+
+
+def test_coming_back_after_that_period_begins_a_new_one() -> None:
+    plan = Plan(key="p", version=1, entitlements=(limit("f", anchored("month")),))
+    first = compiled(plan, started_at=NOW)
+    ended = compiled(None, first, now=NOW + DAY)
+    back = NOW + 100 * DAY
+    again = compiled(plan, ended, now=back, started_at=back, lapsed_at=NOW + DAY)
+    schedule = again.entitlements["f"].quota.schedule
+    window = window_at(schedule, back)
+    assert (window.start, is_partial(schedule, window)) == (back, False)
+    assert window_at(schedule, back - 1).end == back
+
+
 windows = st.one_of(
+    st.builds(anchored, st.sampled_from(["month", "P30D", "PT5H", "billing_period"])),
+    st.builds(anchored, st.just("week"), st.just(TIMESTAMP), st.sampled_from([NOW, NOW - 40 * DAY])),
     st.builds(month, st.none() | st.integers(0, 9), st.none() | st.sampled_from(ZONES)),
     st.builds(lambda n: QuotaTerms(limit=Decimal(n), every="day"), st.integers(0, 9)),
     st.builds(rate, st.integers(1, 99), st.sampled_from(["second", "minute"])),
@@ -150,7 +232,7 @@ windows = st.one_of(
 
 
 def _kind(window: QuotaTerms | RateTerms) -> object:
-    return window.every if isinstance(window, QuotaTerms) else window.width
+    return (window.every, window.anchor) if isinstance(window, QuotaTerms) else window.width
 
 
 def limits_of(feature: str) -> st.SearchStrategy[PlanLimit]:
@@ -175,20 +257,22 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 steps = st.lists(
-    st.tuples(st.none() | plans(), st.sampled_from(ZONES), st.integers(0, 90 * DAY)), min_size=1, max_size=8
+    st.tuples(st.none() | plans(), st.sampled_from(ZONES), st.integers(0, 90 * DAY), st.integers(0, 60 * DAY)),
+    min_size=1,
+    max_size=8,
 )
 
 
 @given(steps)
 def test_whatever_the_changes_an_ordinal_names_one_window_for_ever_and_its_time_has_no_gap(
-    history: list[tuple[Plan | None, str, int]],
+    history: list[tuple[Plan | None, str, int, int]],
 ) -> None:
     previous: Effective | None = None
     meaning: dict[int, tuple[str, str, str]] = {}
     at = NOW
-    for plan, zone, later in history:
+    for plan, zone, later, subscribed_for in history:
         at += later
-        effective = compiled(plan, previous, zone=zone, now=at)
+        effective = compiled(plan, previous, zone=zone, now=at, started_at=at - subscribed_for)
         for ordinal, name in ordinals(effective).items():
             assert meaning.setdefault(ordinal, name) == name
         for ordinal, held in _schedules(previous).items():

@@ -1,16 +1,29 @@
-"""Windows tile time, boundaries are local midnights, and a change of zone waits for the window's end."""
+"""Windows tile time for every period, anchor and zone, nothing drifts, and a change keeps what was decided."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain.instants import HOUR, format_instant, of_datetime, parse_instant, to_datetime
-from tallygate.domain.periods import Schedule, Segment, calendar, changed_zone, is_zone, window_at
+from tallygate.domain.boundaries import EVERY, NEVER_ENDS, WEEKDAYS, Grid, Unit, is_zone, step_of
+from tallygate.domain.instants import DAY, HOUR, format_instant, of_datetime, parse_instant, to_datetime
+from tallygate.domain.periods import (
+    ANCHORS,
+    CALENDAR,
+    SUBSCRIPTION_START,
+    Schedule,
+    Segment,
+    Window,
+    calendar,
+    changed,
+    recent,
+    window_at,
+)
 
 ZONES = [
     "UTC",
@@ -25,6 +38,23 @@ ZONES = [
     "Pacific/Apia",
     "Pacific/Auckland",
 ]
+DURATIONS = ["P30D", "P2W", "P1M", "P1Y6M", "P100Y", "PT1M", "PT5H", "PT45M", "PT6H", "PT36H", "PT90S"]
+AWKWARD = [
+    parse_instant(text)
+    for text in (
+        "2026-11-01T05:30:00Z",  # New York: 01:30, which comes again an hour later
+        "2026-11-01T06:30:00Z",
+        "2026-03-08T07:00:00Z",  # New York: the first instant after the gap
+        "2026-04-04T15:15:00Z",  # Lord Howe: 01:45, for the second time
+        "2026-10-03T15:30:00Z",
+        "2011-12-30T09:59:59.999Z",  # Apia: the last instant of 29 December
+        "2011-12-30T10:00:00Z",
+        "2024-02-29T12:00:00Z",
+        "2026-01-31T23:59:59.999Z",
+        "1970-01-01T00:00:00Z",
+    )
+]
+"""Anchors and instants around which clocks are moved and months end."""
 INSTANTS = st.integers(parse_instant("1995-01-01T00:00:00Z"), parse_instant("2036-12-31T00:00:00Z"))
 
 
@@ -78,21 +108,151 @@ def test_an_instant_at_the_end_belongs_to_the_next_window() -> None:
     assert (window_at(schedule, end - 1).end, window_at(schedule, end).start) == (end, end)
 
 
-@given(INSTANTS, st.sampled_from(ZONES), st.sampled_from(ZONES))
-def test_a_change_of_zone_keeps_the_window_that_runs_and_leaves_no_gap(now: int, old: str, new: str) -> None:
-    before = calendar("month", old)
-    after = changed_zone(before, new, now)
+@st.composite
+def segments(draw: st.DrawFn) -> Segment:
+    every = draw(st.sampled_from([*EVERY, *DURATIONS]))
+    anchor = SUBSCRIPTION_START if every == "billing_period" else draw(st.sampled_from(ANCHORS))
+    origin = None if anchor == CALENDAR else draw(INSTANTS | st.sampled_from(AWKWARD))
+    week = draw(st.sampled_from(WEEKDAYS)) if step_of(every).weekly and anchor == CALENDAR else WEEKDAYS[0]
+    return Segment(every, draw(st.sampled_from(ZONES)), None, anchor, origin, week)
+
+
+@settings(max_examples=1_000)
+@given(segments(), INSTANTS | st.sampled_from(AWKWARD))
+def test_windows_tile_time_for_every_period_anchor_and_zone(segment: Segment, instant: int) -> None:
+    schedule = Schedule((segment,))
+    window = window_at(schedule, instant)
+    assert instant in window
+    assert window_at(schedule, window.start) == window_at(schedule, window.end - 1) == window
+    if window.end < NEVER_ENDS:
+        assert window_at(schedule, window.end).start == window.end
+    assert window_at(schedule, window.start - 1).end == window.start
+
+
+@settings(max_examples=300)
+@given(segments(), INSTANTS, st.integers(1, 30))
+def test_walking_from_window_to_window_drifts_nowhere(segment: Segment, instant: int, steps: int) -> None:
+    """There and back again, however far: no boundary depends on the one before it."""
+    schedule = Schedule((segment,))
+    window = first = window_at(schedule, instant)
+    for _ in range(steps):
+        if window.end >= NEVER_ENDS:
+            break
+        window = window_at(schedule, window.end)
+    back = window
+    for _ in range(steps):
+        if back.start <= first.start:
+            break
+        back = window_at(schedule, back.start - 1)
+    assert back == first
+    if segment.origin is not None and step_of(segment.every).unit is not Unit.NEVER:
+        assert window_at(schedule, segment.origin).start == segment.origin, "the anchor is a boundary"
+
+
+@given(INSTANTS, st.sampled_from(ZONES), st.sampled_from(["day", "week", "month", "year"]), st.integers(-40, 40))
+def test_a_boundary_shows_the_anchors_time_of_day_wherever_that_exists(
+    origin: int, zone: str, every: str, steps: int
+) -> None:
+    grid = Grid(every, zone, origin)
+    at = grid.around(origin)[0]
+    for _ in range(abs(steps)):
+        at = grid.around(at)[1] if steps > 0 else grid.around(at - 1)[0]
+    shown, anchor = (to_datetime(t).astimezone(ZoneInfo(zone)) for t in (at, origin))
+    if shown.time() != anchor.time():
+        wanted = shown.replace(hour=anchor.hour, minute=anchor.minute, second=anchor.second, fold=0)
+        assert wanted.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) != wanted.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "start", "end"),
+    [
+        ("Asia/Kolkata", "2026-05-01T00:10:00Z", "2026-04-30T23:30:00Z", "2026-05-01T00:30:00Z"),
+        ("Asia/Kathmandu", "2026-05-01T00:10:00Z", "2026-04-30T23:15:00Z", "2026-05-01T00:15:00Z"),
+        ("America/St_Johns", "2026-01-01T00:10:00Z", "2025-12-31T23:30:00Z", "2026-01-01T00:30:00Z"),
+        # 01:00 to 02:00 is shown twice: each is an hour.
+        ("America/New_York", "2026-11-01T05:30:00Z", "2026-11-01T05:00:00Z", "2026-11-01T06:00:00Z"),
+        ("America/New_York", "2026-11-01T06:30:00Z", "2026-11-01T06:00:00Z", "2026-11-01T07:00:00Z"),
+        # Lord Howe's clock goes from 02:00 to 01:30, and from 02:00 to 02:30.
+        ("Australia/Lord_Howe", "2026-04-04T15:10:00Z", "2026-04-04T14:00:00Z", "2026-04-04T15:30:00Z"),
+        ("Australia/Lord_Howe", "2026-10-03T15:10:00Z", "2026-10-03T14:30:00Z", "2026-10-03T15:30:00Z"),
+        ("Australia/Lord_Howe", "2026-10-03T15:40:00Z", "2026-10-03T15:30:00Z", "2026-10-03T16:00:00Z"),
+    ],
+)
+def test_an_hour_is_from_the_top_of_one_local_hour_to_the_next(zone: str, at: str, start: str, end: str) -> None:
+    window = window_at(calendar("hour", zone), parse_instant(at))
+    assert (format_instant(window.start), format_instant(window.end)) == (start, end)
+
+
+@pytest.mark.parametrize(
+    "every",
+    [
+        "P",
+        "PT",
+        "P1M15D",
+        "P1DT2H",
+        "PT30S",
+        "P0D",
+        "PT0H",
+        "P101Y",
+        "P40000D",
+        "p30d",
+        "P1.5M",
+        "-P1M",
+        "months",
+        "",
+        "P1W2D",
+    ],
+)
+def test_a_length_of_two_meanings_is_none(every: str) -> None:
+    with pytest.raises(ValueError):
+        step_of(every)
+
+
+def test_the_window_asked_for_last_is_found_without_arithmetic() -> None:
+    """Twenty thousand decisions in one window: one calculation of its boundaries."""
+    schedule, now = calendar("month", "Australia/Lord_Howe"), parse_instant("2026-11-20T10:00:00Z")
+    first = window_at(schedule, now)
+    assert all(window_at(schedule, now + n) is first for n in range(20_000))
+
+
+@settings(max_examples=300)
+@given(segments(), segments(), INSTANTS, st.booleans())
+def test_a_change_keeps_what_was_decided_and_leaves_no_gap(old: Segment, new: Segment, now: int, at_once: bool) -> None:
+    wanted = replace(new, every=old.every, anchor=old.anchor, origin=_origin(old, new), week_starts=old.week_starts)
+    before = Schedule((old,))
+    after = changed(before, wanted, now, at_once=at_once)
     running = window_at(before, now)
-    assert window_at(after, now) == running, "what was decided stays as it was"
-    following = window_at(after, running.end)
-    assert following.start == running.end
-    assert window_at(after, following.end).end == window_at(calendar("month", new), following.end).end
+    assert window_at(after, running.start).start == running.start, "a counter keeps its name"
+    if after == before:
+        assert old.every == "never" or (old.zone, old.origin) == (wanted.zone, wanted.origin)
+        return
+    since = after.current.since
+    assert since == (now if at_once else running.end)
+    assert since is not None
+    assert window_at(after, since).start == since
+    assert window_at(after, since).end == Window(*wanted.grid.around(since)).end
+    assert window_at(after, since - 1).end == since
+    assert changed(after, wanted, now, at_once=at_once) == after, "asking twice changes nothing"
+
+
+def _origin(old: Segment, new: Segment) -> int | None:
+    if old.anchor == CALENDAR:
+        return None
+    return new.origin if new.origin is not None else old.origin
 
 
 def test_a_change_of_zone_that_is_taken_back_in_time_changes_nothing() -> None:
     now = parse_instant("2026-11-20T10:00:00Z")
     before = calendar("month", "UTC")
-    assert changed_zone(changed_zone(before, "Asia/Tokyo", now), "UTC", now) == before
+    assert changed(changed(before, Segment("month", "Asia/Tokyo"), now), Segment("month", "UTC"), now) == before
+
+
+def test_a_long_window_is_not_lost_with_the_segment_that_began_it() -> None:
+    now = parse_instant("2026-11-20T10:00:00Z")
+    cut = now - 800 * DAY
+    schedule = Schedule((Segment("P10Y", "UTC"), Segment("P10Y", "Asia/Tokyo", cut)))
+    assert window_at(schedule, now).start == cut
+    assert recent(schedule, now - 400 * DAY, now) == schedule
 
 
 def test_a_schedule_covers_all_of_time() -> None:

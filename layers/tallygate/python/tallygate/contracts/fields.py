@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringCons
 from pydantic_core import PydanticCustomError
 
 from tallygate.contracts.reading import broken
-from tallygate.domain import instants, periods, quantities
+from tallygate.domain import boundaries, instants, quantities
 
 ID_LENGTH_MAX = 255
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -51,7 +51,8 @@ def _of_value(value: object, error: ValueError) -> PydanticCustomError:
     return broken("invalid" if typed else "type", str(error))
 
 
-def _instant(value: object) -> instants.Instant:
+def instant_of(value: object) -> instants.Instant:
+    """The instant of an RFC 3339 time, for validators; broken rules are raised as such."""
     if not isinstance(value, str):
         raise broken("type", "must be a string: an RFC 3339 time with an offset")
     try:
@@ -64,7 +65,7 @@ def _instant(value: object) -> instants.Instant:
 
 
 def _zone(name: str) -> str:
-    if not periods.is_zone(name):
+    if not boundaries.is_zone(name):
         raise broken("invalid", "must be an IANA time zone, like Europe/Paris")
     return name
 
@@ -107,7 +108,7 @@ Quantity = Annotated[Decimal, PlainValidator(_quantity), WithJsonSchema(_QUANTIT
 Amount = Annotated[Decimal, PlainValidator(_amount), WithJsonSchema(_QUANTITY_SCHEMA)]
 """A quantity that is not negative."""
 PositiveQuantity = Annotated[Decimal, PlainValidator(_positive), WithJsonSchema(_QUANTITY_SCHEMA)]
-Time = Annotated[instants.Instant, PlainValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]
+Time = Annotated[instants.Instant, PlainValidator(instant_of), WithJsonSchema(_TIME_SCHEMA)]
 """An RFC 3339 time, read as an Instant (milliseconds)."""
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
 NotAvailable = Annotated[Any, PlainValidator(_not_available), WithJsonSchema({"not": {}})]

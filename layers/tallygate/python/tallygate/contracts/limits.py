@@ -8,14 +8,15 @@ from typing import Annotated, Self
 
 from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 
-from tallygate.contracts.fields import Amount, NotAvailable, PositiveQuantity, Zone, one_of
+from tallygate.contracts.fields import Amount, NotAvailable, PositiveQuantity, Zone, instant_of, one_of
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
+from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, step_of
 from tallygate.domain.catalog import PER, RateTerms
 from tallygate.domain.catalog_forms import Form
-from tallygate.domain.instants import DAY, SECOND
+from tallygate.domain.instants import DAY, SECOND, format_instant
 from tallygate.domain.limits import QUOTAS_PER_CELL_MAX, RATES_PER_CELL_MAX
 from tallygate.domain.limits import Enforcement as Mode
-from tallygate.domain.periods import EVERY
+from tallygate.domain.periods import CALENDAR, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import parse_quantity
 
 WINDOWS_MAX = QUOTAS_PER_CELL_MAX + RATES_PER_CELL_MAX
@@ -26,32 +27,29 @@ RATE_WIDTH_MAX = 366 * DAY
 COUNTED_EVERY = "month"
 """What is unlimited is still counted: by this period, unless another is given."""
 
-EVERY_LATER = ("minute", "hour", "week", "quarter", "year", "never", "billing_period")
-ANCHORS = ("calendar",)
-ANCHORS_LATER = ("subscription_start", "first_use", "rolling")
+ANCHORS_LATER = ("first_use", "rolling")
 POLICIES_LATER = ("allow_with_overage", "allow_with_grace", "rate_limit", "suspend_usage")
 
 
 def _every(value: object) -> str:
-    if isinstance(value, str) and value.startswith("P"):
-        raise broken("not_available", "periods in ISO 8601 are not available in this version")
-    return _known_every(value)
-
-
-def _known_every(value: object) -> str:
-    if value in EVERY_LATER:
-        raise broken("not_available", f"{value} is not available in this version; {' or '.join(EVERY)} is")
-    if not isinstance(value, str) or value not in EVERY:
-        raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {' or '.join(EVERY)}")
+    if not isinstance(value, str):
+        raise broken("type", "must be a string: a word like month, or an ISO 8601 duration like P30D")
+    try:
+        step_of(value)
+    except ValueError as error:
+        raise broken("not_allowed", str(error)) from None
     return value
 
 
 def _anchor(value: object) -> str:
-    if value == "calendar":
-        return "calendar"
-    if isinstance(value, str) and (value in ANCHORS_LATER or value[:1].isdigit()):
+    if isinstance(value, str) and value in ANCHORS_LATER:
         raise broken("not_available", f"{value} is not available in this version; calendar is")
-    raise broken("not_allowed" if isinstance(value, str) else "type", "must be calendar")
+    if value in (CALENDAR, SUBSCRIPTION_START):
+        return str(value)
+    if isinstance(value, str) and value[:1].isdigit():
+        return format_instant(instant_of(value))
+    rule = "must be calendar, subscription_start or an RFC 3339 time"
+    raise broken("not_allowed" if isinstance(value, str) else "type", rule)
 
 
 def _percent(value: object) -> str:
@@ -78,8 +76,19 @@ def _policy(value: object) -> str:
 
 
 Level = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Every = Annotated[str, PlainValidator(_every), WithJsonSchema({"enum": list(EVERY)})]
-Anchor = Annotated[str, PlainValidator(_anchor), WithJsonSchema({"enum": list(ANCHORS)})]
+Every = Annotated[
+    str,
+    PlainValidator(_every),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(EVERY)}, {"type": "string", "pattern": "^P", "examples": ["P30D", "PT5H"]}]}
+    ),
+]
+Anchor = Annotated[
+    str,
+    PlainValidator(_anchor),
+    WithJsonSchema({"anyOf": [{"enum": [CALENDAR, SUBSCRIPTION_START]}, {"type": "string", "format": "date-time"}]}),
+]
+Weekday = Annotated[str, one_of(WEEKDAYS), WithJsonSchema({"enum": list(WEEKDAYS)})]
 Per = Annotated[str, one_of(tuple(PER)), WithJsonSchema({"enum": list(PER)})]
 Percent = Annotated[str, PlainValidator(_percent), WithJsonSchema({"type": "string", "examples": ["80%"]})]
 Policy = Annotated[str, PlainValidator(_policy), WithJsonSchema({"enum": ["notify_only", "deny"]})]
@@ -88,12 +97,46 @@ Enforcement = Annotated[str, one_of(ENFORCEMENTS), WithJsonSchema({"enum": list(
 
 
 class Period(Contract):
-    """A recurring calendar period; without a timezone it is the customer's."""
+    """A recurring period; without a timezone it is the customer's.
+
+    Boundaries are those of the calendar, or are counted from when the subscription started, or from a time. A
+    billing_period is a month from when the subscription started; what is never over counts for ever.
+    """
 
     every: Every
-    anchor: Anchor = "calendar"
+    anchor: Anchor | None = None
     timezone: Zone | None = None
-    week_starts: NotAvailable = None
+    week_starts: Weekday = WEEKDAYS[0]
+
+    @property
+    def counted_from(self) -> str:
+        """The anchor, given or by default."""
+        if self.anchor is not None:
+            return self.anchor
+        return SUBSCRIPTION_START if self.every == BILLING_PERIOD else CALENDAR
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Self:
+        rules: list[Broken] = []
+        step = step_of(self.every)
+        if self.every == BILLING_PERIOD and self.counted_from != SUBSCRIPTION_START:
+            rules.append((("anchor",), "not_allowed", "must be subscription_start: a billing period is driven by it"))
+        if step.unit is Unit.NEVER and self.counted_from not in (CALENDAR, SUBSCRIPTION_START):
+            rules.append((("anchor",), "not_allowed", "has no boundaries to be counted from"))
+        if "week_starts" in self.model_fields_set and not (step.weekly and self.counted_from == CALENDAR):
+            rules.append((("week_starts",), "not_allowed", "is for weeks of the calendar"))
+        if rules:
+            raise broken_several(rules)
+        return self
+
+    def form(self) -> Form:
+        """The stored form."""
+        form: Form = {"every": self.every, "anchor": self.counted_from}
+        if self.timezone is not None:
+            form["timezone"] = self.timezone
+        if self.week_starts != WEEKDAYS[0]:
+            form["week_starts"] = self.week_starts
+        return form
 
 
 class RateWindow(Contract):
@@ -207,10 +250,7 @@ def _window_form(part: WindowEntry) -> Form:
         terms = part.rate.terms
         return {"rate": {"limit": terms.limit, "per": terms.per, "burst": terms.burst}}
     period = Period(every=COUNTED_EVERY) if part.period is None else part.period
-    form: Form = {"every": period.every}
-    if period.timezone is not None:
-        form["timezone"] = period.timezone
-    return {"limit": part.limit, "period": form}
+    return {"limit": part.limit, "period": period.form()}
 
 
 def _broken_pair(part: WindowEntry | Windowed) -> Iterator[Broken]:
@@ -235,12 +275,22 @@ def _broken_form(entry: Windowed) -> Iterator[Broken]:
 
 def _repeated_windows(entry: Windowed) -> Iterator[Broken]:
     at = ("windows",) if entry.windows is not None else ()
-    every = [part.period.every if part.period else COUNTED_EVERY for part in entry.quotas]
-    for name in sorted({name for name in every if every.count(name) > 1}):
-        yield (at, "repeated", f"two windows of this limit have a {name}: the lower one alone decides")
+    counted = [_counted(part) for part in entry.quotas]
+    for every, _ in sorted({name for name in counted if counted.count(name) > 1}):
+        yield (at, "repeated", f"two windows of this limit have a {every}: the lower one alone decides")
     widths = [rate.width for rate in entry.rates]
     for width in sorted({width for width in widths if widths.count(width) > 1}):
         yield (at, "repeated", f"two rates of this limit refill their burst in the same {width} ms: one alone decides")
+
+
+def _counted(part: WindowEntry) -> tuple[str, str]:
+    """What tells the counters of a limit's windows apart: the period and the kind of its anchor."""
+    if part.period is None:
+        return COUNTED_EVERY, CALENDAR
+    every, anchor = part.period.every, part.period.counted_from
+    if step_of(every).unit is Unit.NEVER:
+        return every, CALENDAR
+    return every, anchor if anchor in (CALENDAR, SUBSCRIPTION_START) else TIMESTAMP
 
 
 def _broken_tiers(entry: Windowed) -> Iterator[Broken]:

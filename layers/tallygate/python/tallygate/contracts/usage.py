@@ -13,9 +13,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tallygate.domain.boundaries import is_zone
 from tallygate.domain.events import FUTURE_MAX
 from tallygate.domain.instants import DAY, Instant, format_instant, parse_instant
-from tallygate.domain.periods import calendar, is_zone, window_at
+from tallygate.domain.periods import calendar, window_at
 from tallygate.domain.quantities import format_quantity
 from tallygate.domain.usage import RANGE_MAX, WINDOWS, UsageAnswer, UsageQuery, aligned
 from tallygate.errors import FieldError, InvalidRequest

@@ -16,6 +16,7 @@ from typing import Literal, assert_never
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Enforcement, Tier, rate_width
 from tallygate.domain.meters import Meter
+from tallygate.domain.periods import CALENDAR, TIMESTAMP
 from tallygate.errors import FieldError
 
 PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
@@ -32,11 +33,20 @@ class Feature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaTerms:
-    """At most `limit` units (None: unlimited) in every calendar period; `zone` None is the customer's."""
+    """At most `limit` units (None: unlimited) in every period; `zone` None is the customer's.
+
+    `anchor` is calendar, subscription_start, or timestamp with its `origin`.
+    """
 
     limit: Decimal | None
     every: str
     zone: str | None = None
+    anchor: str = CALENDAR
+    origin: Instant | None = None
+    week_starts: str = "monday"
+
+    def __post_init__(self) -> None:
+        assert (self.origin is not None) == (self.anchor == TIMESTAMP), "a timestamp is an instant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from tallygate.domain.boundaries import WEEKDAYS
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.instants import format_instant, parse_instant
 from tallygate.domain.limits import Enforcement, Tier
 from tallygate.domain.meters import Filter, Meter, Scalar, format_path, parse_path
+from tallygate.domain.periods import CALENDAR, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import format_quantity, parse_quantity, plain
 
 Form = dict[str, Any]
@@ -123,9 +126,11 @@ def _windows_form(limit: PlanLimit) -> Form:
 
 
 def _quota_form(quota: QuotaTerms) -> Form:
-    period = {"every": quota.every, "anchor": "calendar"}
+    period = {"every": quota.every, "anchor": quota.anchor if quota.origin is None else format_instant(quota.origin)}
     if quota.zone is not None:
         period["timezone"] = quota.zone
+    if quota.week_starts != WEEKDAYS[0]:
+        period["week_starts"] = quota.week_starts
     return {"limit": None if quota.limit is None else format_quantity(quota.limit), "period": period}
 
 
@@ -150,10 +155,15 @@ def _limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
 
 def _quota_of(form: Mapping[str, Any]) -> QuotaTerms:
     limit, period = form["limit"], form["period"]
+    anchor = period.get("anchor", CALENDAR)
+    origin = None if anchor in (CALENDAR, SUBSCRIPTION_START) else parse_instant(anchor)
     return QuotaTerms(
         limit=None if limit is None else parse_quantity(limit),
         every=period["every"],
         zone=period.get("timezone"),
+        anchor=anchor if origin is None else TIMESTAMP,
+        origin=origin,
+        week_starts=period.get("week_starts", WEEKDAYS[0]),
     )
 
 

@@ -72,7 +72,10 @@ KEEP = Keep.KEEP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
-    """What a request says of a customer; None clears a field, KEEP leaves it. `plan` is the newest version of one."""
+    """What a request says of a customer; None clears a field, KEEP leaves it. `plan` is the newest version of one.
+
+    A new timezone acts from the end of each window that runs, or, `at_once`, cuts them.
+    """
 
     name: str | Keep | None = KEEP
     timezone: str | Keep | None = KEEP
@@ -80,6 +83,7 @@ class ProfileChange:
     stripe_customer_id: str | Keep | None = KEEP
     metadata: Mapping[str, str] | Keep | None = KEEP
     plan: str | Keep = KEEP
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,14 @@
 
     previous ──ordinals, schedules──┐
     plan, catalog ──limits──────────┼──> Effective
-    zone, now ──────────────────────┘
+    zone, subscription, now ────────┘
 
 A window keeps its ordinal, and with it what was used, for as long as feature, limit name and window stay the same,
-whatever plan they come from: a change of plan refills nothing. The window of a quota is its period (`quota/month`),
-that of a rate the length of its sub-windows (`rate/60000`), because a counter of other sub-windows would be misread.
-An ordinal is never given to another window. A change of zone acts from the end of the window that holds `now`.
+whatever plan they come from: a change of plan refills nothing. The window of a quota is its period and, beside the
+calendar, the kind of its anchor (`quota/month`, `quota/month/subscription_start`), that of a rate the length of its
+sub-windows (`rate/60000`), because a counter of other windows would be misread. An ordinal is never given to another
+window. A change of zone, anchor or first day of the week acts from the end of the window that holds `now`, so that a
+counter keeps its name until then, or at once where that was asked for.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from tallygate.domain.boundaries import Unit, step_of
 from tallygate.domain.catalog import PER, Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate
-from tallygate.domain.periods import Schedule, Segment, calendar, changed_zone
+from tallygate.domain.periods import CALENDAR, SUBSCRIPTION_START, Schedule, Segment, changed, recent
 
 UNLIMITED = QuotaTerms(limit=None, every="month")
 """An entitlement with rates only is counted all the same, by the calendar month."""
@@ -27,15 +30,28 @@ SEGMENTS_KEPT = 400 * DAY
 _SEPARATOR = "\n"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dates:
+    """What periods depend on: the customer's zone, when its subscription started, and how a change of these acts.
+
+    `lapsed_at` is when the subscription before this one ended: what has been idle since then need not go on.
+    """
+
+    zone: str
+    now: Instant
+    started_at: Instant | None = None
+    lapsed_at: Instant | None = None
+    at_once: bool = False
+
+
 def compile_effective(
     *,
     customer: str,
     previous: Effective | None,
-    zone: str,
+    dates: Dates,
     plan: Plan | None,
     catalog: Catalog,
     stripe_customer_id: str | None = None,
-    now: Instant,
 ) -> Effective:
     """The limits in force under a plan (None: no active subscription); the previous value itself where nothing changes.
 
@@ -45,12 +61,12 @@ def compile_effective(
     entitlements: dict[str, Entitlement] = {}
     for entitled in plan.entitlements if plan is not None else ():
         assert plan is not None
-        entitlements[entitled.feature] = _entitlement(plan, entitled.feature, catalog, allotted, zone, now)
+        entitlements[entitled.feature] = _entitlement(plan, entitled.feature, catalog, allotted, dates)
     in_force = {quota.ordinal for e in entitlements.values() for limit in e.limits for quota in limit.quotas}
     compiled = Effective(
         customer=customer,
         version=previous.version if previous is not None else 1,
-        timezone=zone,
+        timezone=dates.zone,
         plan=plan.key if plan is not None else None,
         plan_version=plan.version if plan is not None else None,
         subscribed=plan is not None,
@@ -92,9 +108,7 @@ class _Allotted:
         return self.ordinals.setdefault(_SEPARATOR.join(parts), max(self.ordinals.values(), default=0) + 1)
 
 
-def _entitlement(
-    plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted, zone: str, now: Instant
-) -> Entitlement:
+def _entitlement(plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted, dates: Dates) -> Entitlement:
     declared = catalog.feature(feature)
     assert declared is not None, "a catalog is whole"
     own, *further = plan.limits_of(feature)
@@ -103,29 +117,43 @@ def _entitlement(
     return Entitlement(
         feature=feature,
         meter=declared.meter,
-        limits=tuple(_limit(limit, allotted, zone, now) for limit in (own, *further)),
+        limits=tuple(_limit(limit, allotted, dates) for limit in (own, *further)),
         upgrade_to=plan.upgrade_to,
         upgrade_limit=_limit_after_upgrade(plan, own, catalog),
     )
 
 
-def _limit(declared: PlanLimit, allotted: _Allotted, zone: str, now: Instant) -> Limit:
+def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:
     return Limit(
         name=declared.name,
         enforcement=declared.enforcement,
-        quotas=tuple(_quota(declared, quota, allotted, zone, now) for quota in declared.quotas),
+        quotas=tuple(_quota(declared, quota, allotted, dates) for quota in declared.quotas),
         rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
         tiers=declared.tiers,
     )
 
 
-def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, zone: str, now: Instant) -> Quota:
-    ordinal = allotted.ordinal(declared.feature, declared.name, f"quota/{quota.every}")
-    wanted = zone if quota.zone is None else quota.zone
+def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: Dates) -> Quota:
+    wanted, now = _segment(quota, dates), dates.now
+    window = f"quota/{wanted.every}" if wanted.anchor == CALENDAR else f"quota/{wanted.every}/{wanted.anchor}"
+    ordinal = allotted.ordinal(declared.feature, declared.name, window)
     held = allotted.schedules.get(ordinal)
-    schedule = calendar(quota.every, wanted) if held is None else recent(changed_zone(held, wanted, now), now)
+    if held is None:
+        schedule = Schedule((wanted,))
+    else:
+        after = changed(held, wanted, now, at_once=dates.at_once, idle_since=dates.lapsed_at)
+        schedule = recent(after, now - SEGMENTS_KEPT, now)
     allotted.schedules[ordinal] = schedule
     return Quota(ordinal=ordinal, limit=quota.limit, schedule=schedule)
+
+
+def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
+    """The recurrence that a quota states for this customer. One that never ends needs no anchor."""
+    zone = dates.zone if quota.zone is None else quota.zone
+    if step_of(quota.every).unit is Unit.NEVER:
+        return Segment(quota.every, zone)
+    origin = dates.started_at if quota.anchor == SUBSCRIPTION_START else quota.origin
+    return Segment(quota.every, zone, None, quota.anchor, origin, quota.week_starts)
 
 
 def _rate(declared: PlanLimit, rate: RateTerms, allotted: _Allotted) -> Rate:
@@ -138,16 +166,9 @@ def _limit_after_upgrade(plan: Plan, own: PlanLimit, catalog: Catalog) -> Decima
     better = catalog.plan(plan.upgrade_to) if plan.upgrade_to is not None else None
     for limit in better.entitlements if better is not None else ():
         for quota in limit.quotas:
-            if limit.feature == own.feature and quota.every == own.quotas[0].every:
+            if limit.feature == own.feature and (quota.every, quota.anchor) == (
+                own.quotas[0].every,
+                own.quotas[0].anchor,
+            ):
                 return quota.limit
     return None
-
-
-def recent(schedule: Schedule, now: Instant) -> Schedule:
-    """The schedule without the segments that were left SEGMENTS_KEPT ago, so that it is bounded."""
-    cut = now - SEGMENTS_KEPT
-    over = [index for index, s in enumerate(schedule.segments) if s.since is not None and s.since <= cut]
-    if not over:
-        return schedule
-    first = schedule.segments[over[-1]]
-    return Schedule((Segment(first.every, first.zone), *schedule.segments[over[-1] + 1 :]))

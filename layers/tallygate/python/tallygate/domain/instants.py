@@ -1,7 +1,7 @@
 """Instants: whole milliseconds since 1970-01-01T00:00:00Z, as `int`, everywhere inside the layer.
 
-An int compares, hashes and stores exactly and costs nothing on the hot path. Boundaries of periods are whole seconds,
-so cutting an event's time to the millisecond never moves it across one. The wire form is RFC 3339 in UTC.
+An int compares, hashes and stores exactly and costs nothing on the hot path. Boundaries of periods are whole
+milliseconds, so cutting an event's time to the millisecond never moves it across one. The wire form is RFC 3339 in UTC.
 """
 
 from __future__ import annotations

@@ -1,26 +1,26 @@
 """Periods: which window of a recurring schedule holds an instant. Pure; the only clock is the argument.
 
     schedule   ──segment (month, Paris)──┬──segment (month, Tokyo)── …
-    windows    [Oct) [Nov) [Dec ………… cut)[cut …… Jan Tokyo) [Feb)
+    next_period  [Oct) [Nov) [Dec ──────)[──) [Jan Tokyo) [Feb)      the running window goes on to its end
+    now          [Oct) [Nov) [Dec ─)[──────)  [Jan Tokyo) [Feb)      the running window is cut
 
-A schedule is a list of segments, so that a change of zone keeps what has already been decided: the old segment runs to
-its window's end, and the new one starts there. Windows are half-open `[start, end)` in UTC and tile time without gap or
-overlap. Boundaries are local midnights: a local time that does not exist becomes the first instant after the gap, one
-that exists twice its first occurrence. The zone database is the pinned tzdata package, never the machine's.
+A schedule is a list of segments, so that a change of zone or anchor keeps what has already been decided; between the
+old boundaries and the new ones lies a partial window. Windows are half-open `[start, end)` in UTC and tile time without
+gap or overlap. Where the boundaries of one segment lie is `domain.boundaries`' to say.
+
+The period of a schedule and the kind of its anchor never change: a counter counts by one of each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from dataclasses import dataclass, replace
 
-from tallygate.domain.instants import Instant, of_datetime, to_datetime
+from tallygate.domain.boundaries import Grid, Unit, step_of
+from tallygate.domain.instants import HOUR, Instant, format_instant
 
-EVERY = ("day", "month")
-_DAY_ZERO = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-_HALF_DAY = timedelta(hours=12)
+CALENDAR, SUBSCRIPTION_START, TIMESTAMP = "calendar", "subscription_start", "timestamp"
+ANCHORS = (CALENDAR, SUBSCRIPTION_START, TIMESTAMP)
+SCHEDULES_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,35 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`every` calendar period in `zone`, in force from `since` (None: from the beginning of time)."""
+    """A recurrence in `zone`, in force from `since` (None: from the beginning of time).
+
+    `origin` is the instant that boundaries are counted from, None for the calendar. `anchor` says where it came from.
+    """
 
     every: str
     zone: str
     since: Instant | None = None
+    anchor: str = CALENDAR
+    origin: Instant | None = None
+    week_starts: str = "monday"
 
     def __post_init__(self) -> None:
-        assert self.every in EVERY, self.every
+        step_of(self.every)
+        assert self.anchor in ANCHORS, self.anchor
+        assert (self.origin is None) == (self.anchor == CALENDAR), "an anchor is an instant"
+
+    @property
+    def grid(self) -> Grid:
+        """Its boundaries, were it in force for all time."""
+        return Grid(self.every, self.zone, self.origin, self.week_starts)
+
+    @property
+    def anchor_named(self) -> str:
+        """The anchor as it is told: its kind, or the timestamp itself."""
+        if self.anchor != TIMESTAMP:
+            return self.anchor
+        assert self.origin is not None
+        return format_instant(self.origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +80,7 @@ class Schedule:
         assert self.segments and self.segments[0].since is None, "a schedule covers all of time"
         starts = [segment.since for segment in self.segments[1:]]
         assert all(start is not None for start in starts) and starts == sorted(starts, key=lambda s: s or 0)
+        assert len({(segment.every, segment.anchor) for segment in self.segments}) == 1, "a schedule counts one period"
 
     @property
     def current(self) -> Segment:
@@ -71,87 +93,87 @@ def calendar(every: str, zone: str) -> Schedule:
     return Schedule((Segment(every, zone),))
 
 
-def is_zone(name: str) -> bool:
-    """Whether the pinned zone database knows this IANA name."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+def closes(every: str) -> bool:
+    """Whether windows of this period are closed and billed: those of an hour or longer that end at all."""
+    step = step_of(every)
+    return step.unit is not Unit.NEVER and (step.unit is not Unit.ELAPSED or step.count >= HOUR)
+
+
+def segment_at(schedule: Schedule, instant: Instant) -> Segment:
+    """The segment that is in force at the instant."""
+    segments = schedule.segments
+    return segments[0] if len(segments) == 1 else segments[_index_at(segments, instant)]
 
 
 def window_at(schedule: Schedule, instant: Instant) -> Window:
     """The one window that holds the instant."""
     segments = schedule.segments
     if len(segments) == 1:
-        return _natural_window(segments[0].every, segments[0].zone, instant)
-    index = max(i for i, s in enumerate(segments) if s.since is None or s.since <= instant)
+        return _natural_window(segments[0], instant)
+    index = _index_at(segments, instant)
     segment, until = segments[index], None
-    window = _natural_window(segment.every, segment.zone, instant)
+    window = _natural_window(segment, instant)
     if index + 1 < len(segments):
         until = segments[index + 1].since
     start = window.start if segment.since is None else max(window.start, segment.since)
     end = window.end if until is None else min(window.end, until)
-    return Window(start, end)
+    return window if (start, end) == (window.start, window.end) else Window(start, end)
 
 
-def changed_zone(schedule: Schedule, zone: str, now: Instant) -> Schedule:
-    """The schedule with a new zone from the end of the window that holds `now`; what was decided stays as it was.
+def is_partial(schedule: Schedule, window: Window) -> bool:
+    """Whether a change cut this window of the schedule short."""
+    return _natural_window(segment_at(schedule, window.start), window.start) != window
 
-    A change that was still to come is replaced. Equal zones change nothing.
+
+def changed(
+    schedule: Schedule, wanted: Segment, now: Instant, *, at_once: bool = False, idle_since: Instant | None = None
+) -> Schedule:
+    """The schedule with another zone, anchor or week from the end of the window that holds `now`, or `at_once`.
+
+    A change that was still to come is replaced. What has been idle since some instant changes at the end of the window
+    that held that instant: nothing was counted after it, so that no window that was begun is cut. Equal recurrences
+    change nothing, and neither does a period that never ends. `wanted.since` has no meaning here.
     """
     decided = tuple(s for s in schedule.segments if s.since is None or s.since <= now)
     kept = Schedule(decided)
-    if kept.current.zone == zone:
+    held = kept.current
+    if replace(wanted, since=held.since) == held or step_of(held.every).unit is Unit.NEVER:
         return kept
-    return Schedule((*decided, Segment(kept.current.every, zone, window_at(kept, now).end)))
+    if idle_since is not None:
+        since = max(window_at(kept, idle_since).end, held.since or idle_since)
+        since = max(since, wanted.origin) if wanted.origin is not None and wanted.origin <= now else since
+    else:
+        since = now if at_once else window_at(kept, now).end
+    if held.since == since:
+        decided = decided[:-1]
+    return Schedule((*decided, replace(wanted, since=since)))
 
 
-@lru_cache(maxsize=512)
-def _cached(every: str, zone: str, day: int) -> Window:
-    """The natural window of the local noon of a day number; noon always exists, so nothing is ambiguous here."""
-    local = _DAY_ZERO + timedelta(days=day)
-    if every == "day":
-        return Window(_midnight(local, zone), _midnight(local + timedelta(days=1), zone))
-    first = local.replace(day=1)
-    following = (first + timedelta(days=31)).replace(day=1)
-    return Window(_midnight(first, zone), _midnight(following, zone))
+def recent(schedule: Schedule, cut: Instant, now: Instant) -> Schedule:
+    """The schedule without the segments that were left by `cut`, so that it is bounded; the running window stays."""
+    over = [index for index, s in enumerate(schedule.segments) if s.since is not None and s.since <= cut]
+    if not over:
+        return schedule
+    first = schedule.segments[over[-1]]
+    shorter = Schedule((replace(first, since=None), *schedule.segments[over[-1] + 1 :]))
+    return shorter if window_at(shorter, now) == window_at(schedule, now) else schedule
 
 
-def _natural_window(every: str, zone: str, instant: Instant) -> Window:
-    local = to_datetime(instant).astimezone(ZoneInfo(zone))
-    day = (local.replace(tzinfo=None) - _DAY_ZERO).days
-    window = _cached(every, zone, day)
-    # Around a midnight that exists twice, the local date alone names the wrong side of the boundary.
-    while instant < window.start:
-        day -= 1
-        window = _cached(every, zone, day)
-    while instant >= window.end:
-        day += 1
-        window = _cached(every, zone, day)
+def _index_at(segments: tuple[Segment, ...], instant: Instant) -> int:
+    return max(i for i, s in enumerate(segments) if s.since is None or s.since <= instant)
+
+
+_newest: dict[Segment, Window] = {}
+"""The window last asked for of each segment, bounded: mostly the one that is asked for again, without arithmetic. It
+remembers what a pure function said and decides nothing."""
+
+
+def _natural_window(segment: Segment, instant: Instant) -> Window:
+    window = _newest.get(segment)
+    if window is not None and window.start <= instant < window.end:
+        return window
+    window = Window(*segment.grid.around(instant))
+    if len(_newest) >= SCHEDULES_REMEMBERED:
+        _newest.clear()
+    _newest[segment] = window
     return window
-
-
-def _midnight(local: datetime, zone: str) -> Instant:
-    """The first instant of a local calendar day."""
-    info = ZoneInfo(zone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=info, fold=0)
-    instant = midnight.astimezone(UTC)
-    if instant.astimezone(info).replace(tzinfo=None) == midnight.replace(tzinfo=None):
-        return of_datetime(instant)
-    return of_datetime(_first_after_gap(instant - _HALF_DAY, instant + _HALF_DAY, info))
-
-
-def _first_after_gap(low: datetime, high: datetime, info: ZoneInfo) -> datetime:
-    """The instant between low and high at which the zone's offset changes, to the second."""
-    before = low.astimezone(info).utcoffset()
-    while high - low > timedelta(seconds=1):
-        middle = low + (high - low) / 2
-        middle = middle.replace(microsecond=0)
-        if middle <= low:
-            break
-        if middle.astimezone(info).utcoffset() == before:
-            low = middle
-        else:
-            high = middle
-    return high

@@ -22,7 +22,7 @@ from tallygate.domain.customers import (
     SubscriptionChange,
     changed_profile,
 )
-from tallygate.domain.effective import compile_effective
+from tallygate.domain.effective import Dates, compile_effective
 from tallygate.domain.instants import Instant
 from tallygate.domain.versions import Expected, require
 from tallygate.errors import Conflict, Contended, FieldError, NotFound, invalid
@@ -62,7 +62,7 @@ def put_customer(
         subscription = seen.subscription if seen is not None else None
         if not isinstance(change.plan, Keep):
             subscription = _subscribed(subscription, SubscriptionChange(plan=change.plan), catalog, now)
-        return _record(seen, after, subscription, catalog, now)
+        return _record(seen, after, subscription, catalog, now, at_once=change.at_once)
 
     return _change(stores, customer_id, wanted, expected=expected, now=now)
 
@@ -168,17 +168,29 @@ def _subscribed(
 
 
 def _record(
-    seen: CustomerRecord | None, after: Customer, subscription: Subscription | None, catalog: Catalog, now: Instant
+    seen: CustomerRecord | None,
+    after: Customer,
+    subscription: Subscription | None,
+    catalog: Catalog,
+    now: Instant,
+    *,
+    at_once: bool = False,
 ) -> CustomerRecord:
-    """What the customer becomes: `seen` itself where nothing differs."""
+    """What the customer becomes: `seen` itself where nothing differs. `at_once` cuts the windows that run."""
+    before = seen.subscription if seen is not None else None
     effective = compile_effective(
         customer=after.id,
         previous=seen.effective if seen is not None else None,
-        zone=after.timezone,
+        dates=Dates(
+            zone=after.timezone,
+            now=now,
+            started_at=subscription.started_at if subscription is not None else None,
+            lapsed_at=before.ended_at if before is not None else None,
+            at_once=at_once,
+        ),
         plan=_plan_in_force(subscription, catalog),
         catalog=catalog,
         stripe_customer_id=after.stripe_customer_id,
-        now=now,
     )
     if seen is None:
         return CustomerRecord(version=1, customer=after, subscription=subscription, effective=effective)

@@ -18,10 +18,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from tallygate.domain.boundaries import WEEKDAYS
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota, Rate, Tier
-from tallygate.domain.periods import Schedule, Segment
+from tallygate.domain.periods import CALENDAR, Schedule, Segment
 from tallygate.domain.quantities import plain
 from tallygate.errors import InvalidRequest, InvariantBroken
 from tallygate.storage.expressions import Item
@@ -215,7 +216,15 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
 
 
 def _schedule_document(schedule: Schedule) -> list[Any]:
-    return [[segment.every, segment.zone, segment.since] for segment in schedule.segments]
+    """A calendar segment is its first three parts; the others follow where there is more to say."""
+    return [_segment_document(segment) for segment in schedule.segments]
+
+
+def _segment_document(segment: Segment) -> list[Any]:
+    document: list[Any] = [segment.every, segment.zone, segment.since]
+    if segment.anchor == CALENDAR and segment.week_starts == WEEKDAYS[0]:
+        return document
+    return [*document, segment.anchor, segment.origin, segment.week_starts]
 
 
 def _schedule_of(document: list[Any]) -> Schedule:
