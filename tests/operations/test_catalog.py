@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from tallygate.errors import Conflict, Contended, InvalidRequest, PreconditionFa
 from tallygate.operations.catalog import Declared, declare_catalog
 from tallygate.storage.catalog import Catalogs, mark_in_use
 from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
+from tallygate.storage.engine import Cancelled, Committed, Engine, Require, Write
 from tallygate.storage.memory import MemoryEngine
 
 NOW = 1_700_000_000_000
@@ -58,11 +59,26 @@ def test_another_version_than_the_expected_one_is_refused(engine: Engine) -> Non
     declare(engine, replace(CATALOG, plans=()), Expected(frozenset({7, 1})))
 
 
+class SentTwice(MemoryEngine):
+    """The answer of each transaction is lost, and it is sent again."""
+
+    def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
+        assert repeatable
+        super().transact(writes)
+        return super().transact(writes)
+
+
+def test_a_declaration_that_was_sent_twice_is_answered_as_made_once() -> None:
+    engine = SentTwice()
+    declared = declare(engine, CATALOG, Expected(frozenset({0})))
+    assert (declared.version, len(declared.changes)) == (1, 3)
+
+
 @pytest.mark.parametrize("plans", [(), (Plan(key="pro", version=1),)])
 def test_a_plan_that_customers_have_neither_changes_nor_goes(plans: tuple[Plan, ...]) -> None:
     engine = MemoryEngine()
     declare(engine, CATALOG)
-    engine.write(mark_in_use(PRO.id))
+    engine.write(mark_in_use(PRO.id, 1))
     with pytest.raises(Conflict) as caught:
         declare(engine, replace(CATALOG, plans=plans))
     assert caught.value.code == "plan_in_use"
@@ -72,7 +88,7 @@ def test_a_plan_that_customers_have_neither_changes_nor_goes(plans: tuple[Plan, 
 def test_a_new_version_stands_beside_the_one_in_use() -> None:
     engine = MemoryEngine()
     declare(engine, CATALOG)
-    engine.write(mark_in_use(PRO.id))
+    engine.write(mark_in_use(PRO.id, 1))
     assert declare(engine, replace(CATALOG, plans=(Plan(key="pro", version=2), PRO))).version == 2
 
 

@@ -213,6 +213,39 @@ def test_a_plan_that_was_given_away_can_no_longer_change(store: Engine) -> None:
     declare(store, FREE)
 
 
+@dataclass(slots=True)
+class Between(MemoryEngine):
+    """Lets something happen once, just before the next transaction; or sends each transaction twice."""
+
+    between: list[Callable[[], object]] = field(default_factory=list)
+    twice: bool = False
+
+    def transact(self, writes: Any, *, repeatable: bool = False) -> Any:
+        if self.between:
+            self.between.pop()()
+        outcome = MemoryEngine.transact(self, writes, repeatable=repeatable)
+        return MemoryEngine.transact(self, writes, repeatable=repeatable) if self.twice and repeatable else outcome
+
+
+def test_limits_are_those_of_the_plan_that_the_catalog_has_in_the_end() -> None:
+    """The plan is replaced after it was read and before it is given away, from when on it can no longer change."""
+    engine = Between()
+    declare(engine, FREE, PRO)
+    engine.between.append(lambda: declare(engine, plan("free", ("images", 3)), PRO))
+    assert put(engine, plan="free").effective.entitlements["images"].quota.limit == 3
+
+
+def test_a_change_that_was_sent_twice_is_answered_as_made_once() -> None:
+    engine = Between(twice=True)
+    declare(engine, FREE, PRO)
+    record, created = operations.put_customer(
+        stores(engine), "acme", ProfileChange(plan="free"), expected=Expected(frozenset({0})), now=NOW
+    )
+    assert (record.version, created) == (1, True)
+    changed = put(engine, name="Acme", expected=Expected(frozenset({1})))
+    assert (changed.version, changed.customer.name) == (2, "Acme")
+
+
 def test_subject_keys_belong_to_one_customer(store: Engine) -> None:
     put(store, subject_keys=frozenset({"u1", "u2"}))
     with pytest.raises(Conflict) as caught:

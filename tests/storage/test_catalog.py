@@ -66,7 +66,7 @@ def test_a_change_planned_on_another_version_is_refused_whole(engine: Engine) ->
 def test_a_plan_in_use_is_neither_replaced_nor_removed(engine: Engine) -> None:
     catalogs = Catalogs(engine)
     catalogs.replace(changes(Catalog(), CATALOG), 0, NOW)
-    engine.write(mark_in_use(PLAN.id))
+    engine.write(mark_in_use(PLAN.id, 1))
     assert catalogs.read().in_use == {("pro", 1)}
     for action in ("removed", "changed"):
         change = Change(action=action, entry=plan(1))
@@ -75,8 +75,18 @@ def test_a_plan_in_use_is_neither_replaced_nor_removed(engine: Engine) -> None:
 
 
 def test_a_plan_that_was_removed_cannot_be_marked(engine: Engine) -> None:
-    assert isinstance(engine.write(mark_in_use(("gone", 1))), Refused)
+    assert isinstance(engine.write(mark_in_use(("gone", 1), 1)), Refused)
     assert engine.get(keys.catalog_plan("gone", 1)) is None
+
+
+def test_a_plan_that_was_replaced_cannot_be_marked_by_whoever_read_the_earlier_one(engine: Engine) -> None:
+    """Its customer would keep limits that no plan in the catalog states, for ever: a plan in use is immutable."""
+    catalogs = Catalogs(engine)
+    catalogs.replace(changes(Catalog(), CATALOG), 0, NOW)
+    catalogs.replace((Change(action="changed", entry=plan(1)),), 1, NOW)
+    assert isinstance(engine.write(mark_in_use(PLAN.id, 1)), Refused)
+    catalogs.replace((Change(action="added", entry=plan(2)),), 2, NOW)
+    assert not isinstance(engine.write(mark_in_use(PLAN.id, 2)), Refused)
 
 
 def test_versions_of_a_plan_are_read_in_order_of_their_numbers(engine: Engine) -> None:

@@ -86,9 +86,12 @@ class CustomerStore(Protocol):
         """The customer, consistent. A save that is based on it is refused if any part of it has changed since."""
 
     def save(
-        self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None
+        self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None, *, catalog: int
     ) -> Saved | CustomerMoved | SubjectsTaken:
-        """Write what differs, claim and give up subject keys, mark the plan in use: all or none, in one transaction."""
+        """Write what differs, claim and give up subject keys, mark the plan in use: all or none, in one transaction.
+
+        Refused where the plan to be marked is not the one that the catalog had at the version `catalog`.
+        """
 
 
 class KeyStore(Protocol):

@@ -40,8 +40,12 @@ def declare_catalog(
     Raises PreconditionFailed where the caller expected another version, Conflict naming everything that is in use or
     immutable, InvalidRequest `too_many_changes`, Contended where others declare at the same time.
     """
+    attempted: Declared | None = None
     for _ in range(TRIES_MAX):
         stored = store.read()
+        if attempted is not None and attempted.version == stored.version and not changes(stored.catalog, wanted):
+            # Its answer was lost and it was sent again: the second was refused by what the first had written.
+            return attempted
         require(expected, stored.version)
         if errors := forbidden(stored.catalog, stored.former, wanted, stored.in_use):
             raise _conflict(errors)
@@ -60,7 +64,7 @@ def declare_catalog(
             case PlansTaken(plans):
                 raise _conflict(tuple(in_use_error("/plans", plan, "cannot change or be removed") for plan in plans))
             case CatalogMoved():
-                continue
+                attempted = Declared(version=stored.version + 1, changes=found)
     raise Contended("the catalog was changed by others at every try")
 
 

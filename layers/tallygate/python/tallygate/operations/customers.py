@@ -109,8 +109,14 @@ def _change(
     expected: Expected | None,
     now: Instant,
 ) -> tuple[CustomerRecord, bool]:
+    attempted: CustomerRecord | None = None
+    created = False
     for _ in range(TRIES_MAX):
         seen = stores.customers.customer(customer_id)
+        if attempted is not None and seen == attempted:
+            # Its answer was lost and it was sent again: the second was refused by what the first had written.
+            announce_limits(stores.cells, attempted.effective, now)
+            return attempted, created
         require(expected, seen.version if seen is not None else 0)
         stored = stores.catalog.read()
         record = wanted(seen, stored.catalog)
@@ -118,7 +124,8 @@ def _change(
             announce_limits(stores.cells, record.effective, now)
             return record, False
         plan = record.active_plan
-        outcome = stores.customers.save(seen, record, plan if plan is not None and plan not in stored.in_use else None)
+        mark = plan if plan is not None and plan not in stored.in_use else None
+        outcome = stores.customers.save(seen, record, mark, catalog=stored.version)
         match outcome:
             case Saved():
                 announce_limits(stores.cells, record.effective, now)
@@ -126,7 +133,7 @@ def _change(
             case SubjectsTaken(subject_keys):
                 raise _taken(customer_id, subject_keys)
             case CustomerMoved():
-                continue
+                attempted, created = record, seen is None
     raise Contended("the customer was changed by others at every try")
 
 

@@ -1,12 +1,14 @@
 """The catalog's items: one for each meter, feature and plan version, and HEAD, which counts the catalog's versions.
 
-    CATALOG  METER#key · FEATURE#key · PLAN#key#version   form (JSON), in_use (a plan that customers have had)
+    CATALOG  METER#key · FEATURE#key · PLAN#key#version   form (JSON), since (the catalog's version that brought it),
+                                                          in_use (a plan that customers have had)
              HEAD                                         version, changed_at
              FORMER#METER#key · FORMER#FEATURE#key        form of what was removed, lest it comes back otherwise
 
 A change is one transaction of the entries that differ and HEAD, conditional on the version that it was planned on. A
 plan is marked in use by the transaction that gives it to a customer, and replacing or removing it requires that it is
-not: whichever of the two comes first, the other is refused.
+not: whichever of the two comes first, the other is refused. The mark is refused as well where the plan is newer than
+the catalog that its customer's limits were compiled from.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from tallygate.domain.meters import Meter
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.engine import TRANSACTION_WRITES_MAX, Committed, Delete, Engine, Key, Put, Update, Write
-from tallygate.storage.expressions import Absent, Compare, Condition, Item, Present, Set
+from tallygate.storage.expressions import Absent, All, Compare, Condition, Item, Present, Set, absent_or
 
 CHANGES_MAX = TRANSACTION_WRITES_MAX - 1
 """The rest of the transaction is HEAD."""
 READS_MAX = 3
-FORM, VERSION, IN_USE = "form", "version", "in_use"
+FORM, SINCE, VERSION, IN_USE = "form", "since", "version", "in_use"
 
 
 class Catalogs:
@@ -57,7 +59,7 @@ class Catalogs:
             item={VERSION: seen + 1, "changed_at": now},
             condition=Absent(VERSION) if seen == 0 else Compare(VERSION, "=", seen),
         )
-        writes = [_write(change) for change in changes]
+        writes = [_write(change, seen + 1) for change in changes]
         kept = [_former(change.entry) for change in changes if change.writes > 1]
         outcome = self._engine.transact((head, *writes, *kept), repeatable=True)
         if isinstance(outcome, Committed):
@@ -92,18 +94,22 @@ def key_of(entry: Entry) -> Key:
             return keys.catalog_plan(entry.key, entry.version)
 
 
-def mark_in_use(plan: PlanId) -> Update:
-    """The write, in the transaction that gives the plan to a customer, by which it becomes immutable."""
-    return Update(key=keys.catalog_plan(*plan), changes=(Set(IN_USE, True),), condition=Present(FORM))
+def mark_in_use(plan: PlanId, read_at: int) -> Update:
+    """The write, in the transaction that gives the plan to a customer, by which it becomes immutable.
+
+    Refused where there is no such plan, or another than the catalog had at the version `read_at`.
+    """
+    as_read = All((Present(FORM), absent_or(Compare(SINCE, "<=", read_at))))
+    return Update(key=keys.catalog_plan(*plan), changes=(Set(IN_USE, True),), condition=as_read)
 
 
-def _write(change: Change) -> Write:
+def _write(change: Change, version: int) -> Write:
     key = key_of(change.entry)
     condition: Condition | None = Absent(IN_USE) if isinstance(change.entry, Plan) else None
     if change.action == "removed":
         return Delete(key=key, condition=condition)
     form = items.bounded(items.compact(_form(change.entry)), f"{key.sk.partition('#')[0].lower()} {change.entry.key}")
-    return Put(key=key, item={FORM: form}, condition=condition)
+    return Put(key=key, item={FORM: form, SINCE: version}, condition=condition)
 
 
 def _former(entry: Entry) -> Put:

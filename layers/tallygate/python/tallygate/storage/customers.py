@@ -56,16 +56,19 @@ class Customers:
         raise Contended("the customer changed while it was read")
 
     def save(
-        self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None
+        self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None, *, catalog: int
     ) -> Saved | CustomerMoved | SubjectsTaken:
-        """Write what differs, claim and give up subject keys, mark the plan in use: all or none, in one transaction."""
+        """Write what differs, claim and give up subject keys, mark the plan in use: all or none, in one transaction.
+
+        The limits in force were compiled from the version `catalog` of the catalog: a plan replaced since is refused.
+        """
         assert seen is None or wanted.version == seen.version + 1
         claimed = sorted(_subjects(wanted) - _subjects(seen))
         writes: list[Write] = [_claim(subject, wanted.customer.id) for subject in claimed]
         writes += [_give_up(subject, wanted.customer.id) for subject in sorted(_subjects(seen) - _subjects(wanted))]
         writes += _parts(seen, wanted)
         if mark is not None:
-            writes.append(mark_in_use(mark))
+            writes.append(mark_in_use(mark, catalog))
         outcome = self._engine.transact(writes, repeatable=True)
         if isinstance(outcome, Committed):
             return Saved()
