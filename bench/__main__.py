@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import io
 import json
-import os
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bench import engine as bench_engine
-from bench.cost import counting
+from bench.cost import Cost, counting
+from bench.functions import environment, loaded
+from bench.streams import reader
+from tallygate.domain.catalog_forms import meter_form
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate
+from tallygate.domain.meters import Meter
 from tallygate.domain.periods import calendar
 from tallygate.storage import items, keys
 from tallygate.storage.dynamo import DynamoEngine
@@ -34,15 +35,19 @@ from tallygate.storage.engine import Put
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, WARM_UP = 2_000, 200
+BATCH = 100
+IDS_EACH = 30
+"""Requests with ids on one customer, so that its cell stays within one unit, as at 30 a minute."""
+TABLE = "bench"
 FEATURE = "ai-tokens"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One operation: exact counts of one warm call, and medians over all of them."""
+    """One operation: exact counts of one warm operation, and medians over all of them."""
 
     operation: str
-    requests: dict[str, int]
+    requests: dict[str, float]
     write_units: float
     read_units: float
     cpu_ms: float
@@ -116,7 +121,7 @@ def event(path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
 
 
 def cases(handler: Callable[[dict[str, Any], object], Any]) -> dict[str, Callable[[int], object]]:
-    """Every measured operation as a call of the check function's handler, as Lambda would call it."""
+    """Every measured decision as a call of the check function's handler, as Lambda would call it."""
 
     def ask(path: str, name: str, amount: int = 1, **more: object) -> dict[str, Any]:
         dimensions = {"team": "eng", "user": "u7", "model": "large"}
@@ -130,60 +135,113 @@ def cases(handler: Callable[[dict[str, Any], object], Any]) -> dict[str, Callabl
         return handler(event("/v1/consume", body, **{"idempotency-key": f"key-{index}"}), None)
 
     def with_id(index: int) -> object:
-        return handler(ask("/v1/consume", f"ids-{index // 30}", request_id=f"request-{index}"), None)
+        return handler(ask("/v1/consume", f"ids-{index // IDS_EACH}", request_id=f"request-{index}"), None)
 
     return {
-        "consume, warm, one quota": lambda _: handler(warm, None),
-        "consume, warm, 8 quotas and 8 rates": lambda _: handler(wide, None),
+        "consume, one quota and one rate": lambda _: handler(warm, None),
+        "consume, 8 quotas and 8 rates": lambda _: handler(wide, None),
         "consume with a request id": with_id,
         "consume with an Idempotency-Key": keyed,
-        "consume, denied": lambda _: handler(denied, None),
+        "consume, denied again within a second": lambda _: handler(denied, None),
         "check": lambda _: handler(checked, None),
     }
 
 
+def decisions(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
+    """What check and consume cost."""
+    engine = DynamoEngine(dynamodb, TABLE)
+    customer(engine, "warm", limit=10**12)
+    customer(engine, "wide", limit=10**12, windows=8)
+    customer(engine, "denied", limit=1)
+    for number in range((runs + WARM_UP) // IDS_EACH + 1):
+        customer(engine, f"ids-{number}", limit=10**12)
+    with quiet(), loaded("check", environment("check", url, TABLE)) as app:
+        for name, call in cases(app.handler).items():
+            call(0)
+            times = compare(bare(dynamodb, TABLE), call, runs)
+            with counting(app.engine._client) as cost:  # noqa: SLF001  # the function's own client is what counts
+                call(runs + WARM_UP)
+            yield row(name, cost, 1, times)
+
+
+def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
+    """What an event costs until it is stored, and until it is counted: batches of one customer, warm."""
+    engine = DynamoEngine(dynamodb, TABLE)
+    customer(engine, "events", limit=10**12)
+    engine.write(Put(key=keys.profile("events"), item={"name": "events"}))
+    meter = Meter(key="tokens", event_type="llm.completion", aggregation="sum", value=("tokens",))
+    engine.write(Put(key=keys.catalog_meter(meter.key), item={"form": items.compact(meter_form(meter))}))
+    engine.write(Put(key=keys.CATALOG_HEAD, item={"version": 1}))
+    stream = reader(dynamodb, bench_engine.client(url, "dynamodbstreams"), TABLE)
+    list(stream.batches())
+    principal = {"lambda": {"key_id": "key_1", "scopes": "ingest", "customer": ""}}
+
+    def posted(batch: int) -> dict[str, Any]:
+        sent = [
+            {"id": f"{batch}-{n}", "type": "llm.completion", "subject": "events", "data": {"tokens": n}}
+            for n in range(BATCH)
+        ]
+        request = event("/v1/events", {})
+        request["requestContext"] = {**request["requestContext"], "authorizer": principal}
+        return {**request, "body": json.dumps(sent)}
+
+    with (
+        quiet(),
+        loaded("ingest", environment("ingest", url, TABLE)) as ingest,
+        loaded("aggregate", {**environment("aggregate", url, TABLE), "QUEUE_URL": f"{url}/queue"}) as aggregate,
+    ):
+
+        def store(batch: int) -> None:
+            assert json.loads(ingest.handler(posted(batch), None)["body"])["accepted"] == BATCH
+
+        def fold(_: int) -> None:
+            for batch in pending:
+                aggregate.handler(json.loads(json.dumps(batch)), None)
+
+        batches = max(5, runs // BATCH)
+        samples: dict[str, list[tuple[float, ...]]] = {"stored": [], "folded": []}
+        costs = {name: Cost() for name in samples}
+        for batch in range(batches + 1):
+            yardstick = timed(bare(dynamodb, TABLE), batch)
+            for name, call, client in (("stored", store, ingest), ("folded", fold, aggregate)):
+                pending = list(stream.batches()) if name == "folded" else []
+                with counting(client.engine._client) as cost:  # noqa: SLF001  # as above
+                    cpu, wall = timed(call, batch)
+                if batch:
+                    samples[name].append((*yardstick, cpu / BATCH, wall / BATCH))
+                    costs[name] = cost
+            pending = list(stream.batches())
+            fold(batch)
+        for name, columns in samples.items():
+            times = tuple(statistics.median(column) for column in zip(*columns, strict=True))
+            yield row(f"event, {name}, in batches of {BATCH}", costs[name], BATCH, times)
+
+
+def row(name: str, cost: Cost, each: int, times: tuple[float, ...]) -> Row:
+    """One row, per operation where a call does several at once."""
+    bare_cpu, bare_wall, cpu, wall = times
+    return Row(
+        operation=name,
+        requests={operation: count / each for operation, count in cost.requests.items()},
+        write_units=cost.write_units / each,
+        read_units=cost.read_units / each,
+        cpu_ms=cpu,
+        wall_ms=wall,
+        cpu_ratio=cpu / bare_cpu,
+        wall_ratio=wall / bare_wall,
+    )
+
+
+def quiet() -> contextlib.AbstractContextManager[object]:
+    """What the functions log is not what is measured here."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
 def measure(runs: int) -> list[Row]:
     with bench_engine.running() as running:
-        os.environ.update(
-            AWS_ENDPOINT_URL=running.url,
-            AWS_ACCESS_KEY_ID="local",
-            AWS_SECRET_ACCESS_KEY="local",
-            AWS_DEFAULT_REGION="us-east-1",
-            TABLE_NAME="bench",
-            POWERTOOLS_SERVICE_NAME="check",
-            POWERTOOLS_METRICS_NAMESPACE="Tallygate",
-        )
         dynamodb = bench_engine.client(running.url)
-        bench_engine.create_table(dynamodb, "bench")
-        engine = DynamoEngine(dynamodb, "bench")
-        customer(engine, "warm", limit=10**12)
-        customer(engine, "wide", limit=10**12, windows=8)
-        customer(engine, "denied", limit=1)
-        for number in range((runs + WARM_UP) // 30 + 1):
-            customer(engine, f"ids-{number}", limit=10**12)
-        sys.path.insert(0, str(ROOT / "functions/check"))
-        with contextlib.redirect_stdout(io.StringIO()):
-            app = importlib.import_module("app")
-        rows = []
-        for name, call in cases(app.handler).items():
-            with contextlib.redirect_stdout(io.StringIO()):
-                call(0)
-                bare_cpu, bare_wall, cpu, wall = compare(bare(dynamodb, "bench"), call, runs)
-                with counting(app.engine._client) as cost:  # noqa: SLF001  # the function's own client is what counts
-                    call(runs + WARM_UP)
-            rows.append(
-                Row(
-                    name,
-                    dict(cost.requests),
-                    cost.write_units,
-                    cost.read_units,
-                    cpu,
-                    wall,
-                    cpu / bare_cpu,
-                    wall / bare_wall,
-                )
-            )
-        return rows
+        bench_engine.create_table(dynamodb, TABLE)
+        return [*decisions(running.url, dynamodb, runs), *events(running.url, dynamodb, runs)]
 
 
 def main() -> None:
@@ -193,13 +251,13 @@ def main() -> None:
     options = parser.parse_args()
     rows = measure(options.runs)
     print(
-        f"{'operation':<38} {'requests':<36} {'WU':>4} {'RU':>4} {'CPU ms':>7} {'× bare':>7}"
+        f"{'operation':<38} {'requests':<64} {'WU':>5} {'RU':>5} {'CPU ms':>7} {'× bare':>7}"
         f" {'wall ms':>8} {'× bare':>7}"
     )
     for row in rows:
-        asked = ", ".join(f"{count} {name}" for name, count in row.requests.items())
+        asked = ", ".join(f"{count:g} {name}" for name, count in row.requests.items())
         print(
-            f"{row.operation:<38} {asked:<36} {row.write_units:>4g} {row.read_units:>4g} {row.cpu_ms:>7.2f}"
+            f"{row.operation:<38} {asked:<64} {row.write_units:>5g} {row.read_units:>5g} {row.cpu_ms:>7.2f}"
             f" {row.cpu_ratio:>7.2f} {row.wall_ms:>8.2f} {row.wall_ratio:>7.2f}"
         )
     options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")

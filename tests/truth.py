@@ -3,13 +3,13 @@ must come out."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from bench.streams import json_typed
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Feature
 from tallygate.domain.deliveries import Message
@@ -125,16 +125,6 @@ def stream_record(
 
 def _image(item: Item) -> dict[str, Any]:
     return {name: json_typed(to_wire(value)) for name, value in item.items()}
-
-
-def json_typed(typed: dict[str, Any]) -> dict[str, Any]:
-    """A typed value as it stands in Lambda's JSON."""
-    ((kind, value),) = typed.items()
-    if kind == "B":
-        return {"B": base64.b64encode(bytes(value)).decode()}
-    if kind == "BS":
-        return {"BS": [base64.b64encode(bytes(element)).decode() for element in value]}
-    return {kind: value}
 
 
 def wanted_by_the_filter(change: Change) -> bool:

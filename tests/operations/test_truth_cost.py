@@ -20,7 +20,7 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.events import Events
 from tallygate.storage.stream import batch_of
 from tests.given import NOW, effective, in_force, quota, wanted
-from tests.streams import StreamReader, reader
+from bench.streams import StreamReader, reader
 from tests.truth import TOKENS, container, declare, draft, exists
 
 BATCH = 100

@@ -15,7 +15,7 @@ from tallygate.operations.aggregate import aggregate
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.stream import batch_of
 from tests.given import NOW
-from tests.streams import reader
+from bench.streams import reader
 from tests.truth import container
 
 

@@ -33,7 +33,7 @@ from tallygate.storage.events import Events
 from tallygate.storage.journal import Journal
 from tallygate.storage.stream import batch_of
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, wanted
-from tests.streams import reader
+from bench.streams import reader
 from tests.truth import CALLS, TOKENS, container, declare, draft, exists
 
 ROOT = Path(__file__).resolve().parents[2]

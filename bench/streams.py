@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-
-from tests.truth import json_typed
 
 RECORDS_MAX = 1000
 FILTER_PREFIXES = ("EVENT#", "CELL#", "TOTAL#", "OUTBOX#", "PROBE")
@@ -71,3 +70,13 @@ def _record(raw: dict[str, Any]) -> dict[str, Any] | None:
         if image in change:
             found[image] = {name: json_typed(typed) for name, typed in change[image].items()}
     return {"eventName": raw["eventName"], "dynamodb": found}
+
+
+def json_typed(typed: dict[str, Any]) -> dict[str, Any]:
+    """A typed value as it stands in Lambda's JSON."""
+    ((kind, value),) = typed.items()
+    if kind == "B":
+        return {"B": base64.b64encode(bytes(value)).decode()}
+    if kind == "BS":
+        return {"BS": [base64.b64encode(bytes(element)).decode() for element in value]}
+    return {kind: value}
