@@ -17,7 +17,13 @@ from local.lifecycle import Running
 # What each function may do with an item of each partition-key prefix. `x` stands for any customer.
 PRIVILEGES: dict[str, dict[str, str]] = {
     "authorize": {"KEY#x": "get", "CUSTOMER#x": "", "CELL#x#f": "", "EVENT#x#0": ""},
-    "check": {"CUSTOMER#x": "get", "CELL#x#f": "get put update", "RECEIPT#x": "get put update", "KEY#x": "", "JOURNAL#x": ""},
+    "check": {
+        "CUSTOMER#x": "get",
+        "CELL#x#f": "get put update",
+        "RECEIPT#x": "get put update",
+        "KEY#x": "",
+        "JOURNAL#x": "",
+    },
     "ingest": {"EVENT#x#0": "put", "SUBJECT#x": "get", "CUSTOMER#x": "get", "CELL#x#f": "", "TOTAL#x": ""},
     "aggregate": {"JOURNAL#x": "get put update", "CELL#x#f": "get put update", "CUSTOMER#x": "get", "KEY#x": ""},
     "reset": {"TOTAL#x": "get put update", "OUTBOX#x": "get put update", "CELL#x#f": "", "JOURNAL#x": ""},
