@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,38 @@ def test_an_idempotency_key_replays_for_a_day_and_then_is_new(container: Clocked
         container.consume(wanted(5, idempotency_key="k"))
     expired = container.consume(wanted(1, idempotency_key="k"), NOW + DAY + SECOND)
     assert (expired.granted, expired.reason) == (False, Reason.QUOTA_EXCEEDED)
+
+
+@pytest.mark.parametrize(
+    "ids", [{"request_id": "r"}, {"idempotency_key": "k"}, {"request_id": "r", "idempotency_key": "k"}]
+)
+@pytest.mark.parametrize("lost", [{"subscribed": False}, {"entitlements": {}}])
+def test_a_retry_repeats_its_grant_although_the_feature_is_lost_by_now(
+    container: Clocked, ids: dict[str, str], lost: dict[str, Any]
+) -> None:
+    """It was counted; to deny it would charge for what is then not done."""
+    in_force(container.engine, effective(quota(10)))
+    first = container.consume(wanted(4, **ids))
+    in_force(container.engine, replace(effective(quota(10), version=2), **lost))
+    Cells(container.engine).raise_version("acme", FEATURE, 2, NOW)
+    again = container.consume(wanted(4, **ids))
+    assert (again.granted, again.replayed, again.granted_amount) == (True, True, 4)
+    assert again.decision_id == first.decision_id
+    assert not container.consume(wanted(4, request_id="other", idempotency_key="other")).granted
+    if "idempotency_key" in ids:
+        with pytest.raises(InvalidRequest, match="another body"):
+            container.consume(wanted(5, **ids))
+
+
+def test_a_partial_grant_is_never_told_as_whole(container: Clocked) -> None:
+    """The cell remembers that a request was granted, the receipt of its key how much of it was."""
+    in_force(container.engine, effective(quota(4)))
+    request = replace(wanted(7, request_id="r", idempotency_key="k"), allow_partial=True)
+    for _ in range(2):
+        assert container.consume(request).granted_amount == 4
+    for other in ("k2", None):
+        with pytest.raises(InvalidRequest, match="another Idempotency-Key"):
+            container.consume(replace(request, idempotency_key=other))
 
 
 def test_a_denial_with_an_idempotency_key_stores_nothing(container: Clocked) -> None:

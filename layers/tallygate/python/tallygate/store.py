@@ -80,6 +80,9 @@ class AdmissionStore(Protocol):
     ) -> Admitted | NotAdmitted | Repeated:
         """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
 
+    def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
+        """What the key keeps, consistent; asked only before a denial that no cell was asked for."""
+
 
 Moves = tuple[object, ...]
 """Writes that a family of storage prepared, to be committed with others in one transaction; it alone looks inside."""

@@ -113,7 +113,7 @@ def _consume(
                 return decision
             stale = decision is not None
         elif reloaded or effective is None:
-            return entitlement
+            return _granted_before(store, request, effective, mark, now) or entitlement
         else:
             # The denial rests on remembered limits alone; no cell has proved them, so they are read afresh.
             stale = True
@@ -160,6 +160,10 @@ def _try(
     memory.saw(customer, feature, outcome.seen)
     match decide.refusal(outcome.seen, wanted):
         case decide.Replayed(minute):
+            if request.allow_partial:
+                raise InvalidRequest(
+                    "this request_id was used with another Idempotency-Key", code="idempotency_key_reused"
+                )
             first_id = _id(request, minute, mark.digest)
             return decide.granted(
                 effective, entitlement, wanted, outcome.seen, now=now, decision_id=first_id, replayed=True
@@ -253,11 +257,7 @@ def _repeated(
     now: Instant,
 ) -> Decision:
     """The stored outcome with today's numbers. Raises InvalidRequest where the key stands for another body."""
-    if outcome.receipt.fingerprint != request.fingerprint:
-        raise InvalidRequest(
-            "this Idempotency-Key was used with another body in the last 24 hours",
-            code="idempotency_key_reused",
-        )
+    _same_body(request, outcome.receipt)
     decision = decide.granted(
         effective,
         entitlement,
@@ -268,6 +268,48 @@ def _repeated(
         replayed=True,
     )
     return replace(decision, granted_amount=outcome.receipt.amount)
+
+
+def _same_body(request: Consume, receipt: Receipt) -> None:
+    if receipt.fingerprint != request.fingerprint:
+        raise InvalidRequest(
+            "this Idempotency-Key was used with another body in the last 24 hours",
+            code="idempotency_key_reused",
+        )
+
+
+def _granted_before(
+    store: AdmissionStore, request: Consume, effective: Effective | None, mark: RequestMark, now: Instant
+) -> Decision | None:
+    """The grant that a retry repeats although its customer has lost the feature since; it was counted all the same.
+
+    There are no limits any more to state numbers of.
+    """
+    if effective is None:
+        return None
+    decision_id, amount = None, request.amount
+    key = request.receipt_key
+    if key is not None and (kept := store.receipt(request.customer, key, now)) is not None:
+        _same_body(request, kept)
+        decision_id, amount = kept.decision_id, kept.amount
+    elif request.request_id is not None and not request.allow_partial:
+        marks = store.read(request.customer, request.feature).marks
+        minute = next((minute for minute in mark.minutes if mark.digest in marks.get(minute, ())), None)
+        decision_id = None if minute is None else _id(request, minute, mark.digest)
+    if decision_id is None:
+        return None
+    return Decision(
+        granted=True,
+        reason=Reason.OK,
+        customer=request.customer,
+        feature=request.feature,
+        requested=request.amount,
+        granted_amount=amount,
+        as_of=now,
+        decision_id=decision_id,
+        timezone=effective.timezone,
+        replayed=True,
+    )
 
 
 def _mark(request: Consume, now: Instant, entropy: Callable[[int], bytes]) -> RequestMark:

@@ -81,6 +81,13 @@ class Cells:
             return NotAdmitted(items.cell_of(cell_image))
         return Admitted(self.read(customer, feature))
 
+    def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
+        """What the key keeps, consistent; None where nothing is kept, or no longer."""
+        item = self._engine.get(keys.receipt(customer, "consume", idempotency_key))
+        if item is None or items.integer(item, "expires_at") <= now // SECOND:
+            return None
+        return _receipt_of(item)
+
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
         self._engine.write(
