@@ -179,11 +179,12 @@ def test_every_alarm_tells_somebody(resources: Resources, functions: dict[str, A
         assert resources[name]["Condition"] == "HasAlarmTopic"
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
     watched = {alarm["MetricName"] for alarm in alarms.values()}
-    assert watched == {"Errors", "Throttles", "IteratorAge", "ApproximateNumberOfMessagesVisible", "5xx"}
+    waiting = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
+    assert watched == {"Errors", "Throttles", "IteratorAge", "5xx"} | waiting
     failing = [name for name, alarm in alarms.items() if alarm["MetricName"] == "Errors"]
     assert sorted(failing) == sorted(f"{verb.capitalize()}Errors" for verb in functions)
     queues = [a["Dimensions"][0]["Value"] for a in alarms.values() if a["Namespace"] == "AWS/SQS"]
-    assert set().union(*map(names_in, queues)) == {"FailureQueue", "DeliveryDeadLetterQueue"}
+    assert set().union(*map(names_in, queues)) == {"FailureQueue", "DeliveryDeadLetterQueue", "DeliveryQueue"}
 
 
 @pytest.mark.parametrize("name", ["Runtime", "Architecture"])

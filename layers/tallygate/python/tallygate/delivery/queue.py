@@ -1,6 +1,10 @@
 """The deliveries queue: messages that ask for one attempt at one delivery, at once or within 15 minutes.
 
 {"fact": "<id>", "endpoint": "<id> | BUS", "attempt": n}        attempt may be absent: the first
+
+Every message names its endpoint as its group. In a standard queue that promises no order; it makes the queue fair:
+while the messages of one group take more than their share of the consumers' time, those of the others go first. So one
+receiver that hangs, with however many deliveries, takes the place of neither the bus nor other receivers.
 """
 
 from __future__ import annotations
@@ -35,7 +39,12 @@ class SqsQueue:
     def send(self, message: Message, *, delay_seconds: int = 0) -> None:
         """Let the message arrive after the delay. Raises StoreUnavailable; the sweep makes up for a message lost."""
         try:
-            self._client.send_message(QueueUrl=self._url, MessageBody=message_text(message), DelaySeconds=delay_seconds)
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=message_text(message),
+                DelaySeconds=delay_seconds,
+                MessageGroupId=message.endpoint,
+            )
         except (ClientError, BotoCoreError) as error:
             raise StoreUnavailable(f"the deliveries queue did not take a message: {error}") from error
 
