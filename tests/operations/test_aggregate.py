@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.events import Draft
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import DAY, Instant, parse_instant
+from tallygate.domain.observed import FactMade
 from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission import Memory
 from tallygate.operations.consume import consume
@@ -195,6 +197,19 @@ def test_each_fact_is_handed_to_those_who_asked_for_it_and_to_the_bus() -> None:
     drain(engine, container(engine, queue))
     assert len(queue.messages) == 8, "nothing has been attempted yet, so the attempts are asked for again"
     assert sum(key.pk.startswith("DELIVERY#") for key in engine.items) == 4
+
+
+def test_facts_are_handed_over_several_at_a_time() -> None:
+    engine = world(100, tiers={"critical": 90, "warning": 50})
+    post(engine, draft("a", tokens=100))
+    together: list[int] = []
+
+    def each(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
+        together.append(sum(isinstance(value, FactMade) for value in values))
+        return in_turn(function, values)
+
+    drain(engine, container(engine, each=each))
+    assert max(together) == 3
 
 
 def test_limits_that_changed_are_raised_in_the_cells_by_the_stream_too() -> None:

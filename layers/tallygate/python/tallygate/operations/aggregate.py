@@ -32,7 +32,7 @@ from tallygate.store import AttemptQueue, FoldedCells, OutboxStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What aggregate works with. `each` may do several customers at a time."""
+    """What aggregate works with. `each` may do several customers, or facts, at a time."""
 
     journal: JournalParts
     cells: FoldedCells
@@ -151,7 +151,10 @@ def _facts(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[T
         return []
     endpoints = parts.outbox.endpoints()
     asked, failures = attempt(
-        in_turn, lambda known: dispatch(parts.outbox, parts.queue, known.fact, endpoints, now=now), made
+        # Several at a time: a month's end makes hundreds of facts at once, each with a delivery for every endpoint.
+        parts.each,
+        lambda known: dispatch(parts.outbox, parts.queue, known.fact, endpoints, now=now),
+        made,
     )
     summary.deliveries += sum(asked)
     return failures
