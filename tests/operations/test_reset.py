@@ -17,7 +17,7 @@ from tallygate.domain.limits import Effective
 from tallygate.domain.periods import Schedule, Segment
 from tallygate.errors import NotFound, StoreUnavailable
 from tallygate.operations.periods import list_periods
-from tallygate.operations.reset import Run, reset
+from tallygate.operations.reset import CLOSED_PER_SHARD_MAX, Run, reset
 from tallygate.storage import keys
 from tallygate.storage.closings import Closings
 from tallygate.storage.engine import Cancelled, Committed, Engine, Put, Require, Update, Write
@@ -143,6 +143,18 @@ def test_windows_shorter_than_an_hour_are_never_closed() -> None:
     assert run(engine).closed == ()
     assert all(engine.due(str(shard), END, 10) == () for shard in range(16))
     assert "closed" not in engine.items[keys.total("acme", "ai-tokens", 1, START)]
+
+
+def test_a_window_whose_end_has_moved_takes_no_place_from_those_that_are_over() -> None:
+    engine = MemoryEngine()
+    customers = [f"c{n}" for n in range(2 * 16 * CLOSED_PER_SHARD_MAX)]
+    for customer in customers:
+        add_usage(engine, 5, customer=customer, end=END - DAY)
+        add_usage(engine, 1, customer=customer, end=END)
+    add_usage(engine, 5, customer="over", end=END - HOUR)
+    runs = [run(engine, now=END - HOUR + minute * MINUTE) for minute in range(3)]
+    assert [fact.customer for done in runs for fact in done.closed] == ["over"]
+    assert run(engine, now=END).closed, "and they are closed at the end that they have now"
 
 
 def test_each_feature_has_its_sequence() -> None:

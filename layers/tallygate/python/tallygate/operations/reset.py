@@ -89,9 +89,9 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
         if total is None:
             return True
         if not may_close(total, now=now, grace=grace):
-            # Closed already, or never to be closed: the index need not name it. One that is still open stays.
-            if total.end + grace <= now:
-                store.look_again(name, at=None)
+            # Closed already, or never to be closed: the index need not name it. One whose end has moved since it was
+            # first counted falls due at that end, and until then takes no place from those that are over.
+            store.look_again(name, at=total.end if total.end + grace > now else None)
             return True
         fact = _fact(store, total, now=now)
         if store.close(name, total, fact):
