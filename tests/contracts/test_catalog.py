@@ -194,6 +194,62 @@ def test_each_rule_is_named_at_its_place(body: object, pointers: set[str]) -> No
     assert set(broken(body)) == pointers
 
 
+TYPED = {
+    "meters": [{"key": "m", "event_type": "e", "aggregation": "count"}],
+    "features": [
+        {"key": "f", "type": "metered", "meter": "m"},
+        {"key": "sso", "type": "boolean"},
+        {"key": "region", "type": "config"},
+    ],
+}
+
+
+def typed(*entitlements: Any, limits: Any = ()) -> dict[str, Any]:
+    return {**TYPED, "plans": [{"key": "p", "entitlements": list(entitlements), "limits": list(limits)}]}
+
+
+@given(
+    st.booleans(),
+    st.recursive(
+        st.text(max_size=20) | st.booleans() | st.integers(-(10**12), 10**12) | st.decimals("-9999", "9999", places=4),
+        lambda one: st.lists(one, max_size=5),
+        max_leaves=1,
+    ),
+)
+def test_switches_and_settings_are_given_back_to_be_put_again(enabled: bool, value: object) -> None:
+    round_trip(
+        typed({"feature": "sso", "enabled": enabled}, {"feature": "region", "value": value}, {"feature": "f", **QUOTA})
+    )
+
+
+@pytest.mark.parametrize(
+    ("entitlement", "errors"),
+    [
+        ({"feature": "sso"}, {"/enabled": "required"}),
+        ({"feature": "sso", "enabled": None}, {"/enabled": "type"}),
+        ({"feature": "sso", "enabled": True, "value": 1}, {"/value": "not_allowed"}),
+        ({"feature": "sso", "enabled": True, "limit": None}, {"/limit": "not_allowed"}),
+        ({"feature": "sso", **QUOTA}, {"/enabled": "required", "/limit": "not_allowed", "/period": "not_allowed"}),
+        ({"feature": "region", "enabled": True}, {"/value": "required", "/enabled": "not_allowed"}),
+        ({"feature": "region", "value": None}, {"/value": "type"}),
+        ({"feature": "region", "value": {"a": 1}}, {"/value": "type"}),
+        ({"feature": "region", "value": ["x" * 1001]}, {"/value": "length"}),
+        ({"feature": "region", "value": [1] * 101}, {"/value": "length"}),
+        ({"feature": "f", "enabled": True, **QUOTA}, {"/enabled": "not_allowed"}),
+    ],
+)
+def test_an_entitlement_says_what_goes_with_its_features_type(entitlement: Any, errors: dict[str, str]) -> None:
+    assert broken(typed(entitlement)) == {f"/plans/0/entitlements/0{at}": code for at, code in errors.items()}
+
+
+def test_only_a_metered_feature_has_a_meter_and_limits() -> None:
+    body = typed({"feature": "sso", "enabled": True}, limits=[{"name": "x", "feature": "sso", **QUOTA}])
+    assert broken(body) == {"/plans/0/limits/0/feature": "not_allowed"}
+    body = typed()
+    body["features"] = [{"key": "a", "type": "metered"}, {"key": "b", "type": "boolean", "meter": "m"}]
+    assert broken(body) == {"/features/0/meter": "required", "/features/1/meter": "not_allowed"}
+
+
 def test_the_limits_of_a_feature_fit_one_cell() -> None:
     limits = [{"name": f"l{n}", "feature": "f", "rate": {**RATE, "burst": 10 + n}} for n in range(9)]
     assert len(read_catalog(catalog({"feature": "f", **QUOTA}, limits=limits[:8])).plans[0].limits) == 8

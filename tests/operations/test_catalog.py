@@ -100,6 +100,7 @@ def test_a_new_version_stands_beside_the_one_in_use() -> None:
         (replace(CATALOG, meters=(replace(METER, value=("x",)),)), "/meters/0/value"),
         (replace(CATALOG, meters=(replace(METER, dimensions={}),)), "/meters/0/dimensions"),
         (replace(CATALOG, features=(Feature(key="tokens", meter="other"),)), "/features/0/meter"),
+        (replace(CATALOG, features=(Feature(key="tokens", type="boolean"),), plans=()), "/features/0/type"),
     ],
 )
 def test_what_usage_was_counted_by_cannot_change(wanted: Catalog, pointer: str) -> None:

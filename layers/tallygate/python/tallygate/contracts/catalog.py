@@ -37,6 +37,7 @@ from tallygate.contracts.reading import (
 )
 from tallygate.domain.catalog import Catalog, Change, name_of
 from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of, plan_of
+from tallygate.domain.features import BOOLEAN, CONFIG, FEATURE_TYPES, METERED
 from tallygate.domain.limits import QUOTAS_PER_CELL_MAX, RATES_PER_CELL_MAX
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
 from tallygate.domain.quantities import parse_quantity
@@ -45,6 +46,8 @@ from tallygate.errors import FieldError
 ENTRIES_MAX = 1_000
 PLAN_VERSION_MAX = 999_999
 FILTER_DIGITS_MAX = 15
+SETTING_PARTS_MAX = 100
+SETTING_LENGTH_MAX = 1_000
 
 
 def _refers_to(kind: str) -> AfterValidator:
@@ -82,6 +85,18 @@ def _scalar(value: object) -> Any:
     return value
 
 
+def _setting(value: object) -> Any:
+    parts = value if isinstance(value, list) else [value]
+    if len(parts) > SETTING_PARTS_MAX:
+        raise broken("length", f"must have at most {SETTING_PARTS_MAX} elements")
+    read = [_scalar(part) for part in parts]
+    if any(part is None for part in read):
+        raise broken("type", "must be a string, a number, true, false, or a list of those")
+    if any(isinstance(part, str) and len(part) > SETTING_LENGTH_MAX for part in read):
+        raise broken("length", f"must have at most {SETTING_LENGTH_MAX} characters")
+    return value
+
+
 def _filter_value(value: object) -> Any:
     if isinstance(value, list):
         return [_scalar(part) for part in value]
@@ -98,8 +113,11 @@ Aggregation = Annotated[
 ]
 Kind = Annotated[str, one_of(("cumulative",), ("total", "gauge", "up_down")), WithJsonSchema({"enum": ["cumulative"]})]
 Operator = Annotated[str, one_of(OPERATORS), WithJsonSchema({"enum": list(OPERATORS)})]
+SettingValue = Annotated[
+    Any, PlainValidator(_setting), WithJsonSchema({"type": ["string", "number", "boolean", "array"]})
+]
 FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
-FeatureType = Annotated[str, one_of(("metered",), ("boolean", "config")), WithJsonSchema({"enum": ["metered"]})]
+FeatureType = Annotated[str, one_of(FEATURE_TYPES), WithJsonSchema({"enum": list(FEATURE_TYPES)})]
 OnUnavailable = Annotated[str, one_of(("closed", "open"), ("cached",)), WithJsonSchema({"enum": ["closed", "open"]})]
 Scope = Annotated[dict[str, str], PlainValidator(_scope), WithJsonSchema({"type": "object", "maxProperties": 0})]
 
@@ -142,21 +160,47 @@ class MeterEntry(Contract):
 
 
 class FeatureEntry(Contract):
-    """What the product sells, counted by one meter."""
+    """What the product sells: metered, counted by one meter; boolean, there or not; config, set to a value."""
 
     key: Id
     type: FeatureType
-    meter: Annotated[Id, _refers_to("meter")]
+    meter: Annotated[Id, _refers_to("meter")] | None = None
     on_unavailable: OnUnavailable = "closed"
     unit: NotAvailable = None
 
+    @model_validator(mode="after")
+    def _meter_where_it_counts(self) -> Self:
+        if self.type == METERED and self.meter is None:
+            raise broken("required", "a metered feature needs the meter that counts it", at="meter")
+        if self.type != METERED and "meter" in self.model_fields_set:
+            raise broken("not_allowed", f"nothing is counted for a {self.type} feature", at="meter")
+        return self
+
 
 class EntitlementEntry(Windowed):
-    """What a plan grants of a feature. A rate alone is counted by the calendar month, without a limit."""
+    """What a plan grants of a feature: limits of a metered one, `enabled` of a boolean, `value` of a config one.
+
+    A rate alone is counted by the calendar month, without a limit.
+    """
 
     feature: Annotated[Id, _refers_to("feature")]
-    enabled: NotAvailable = None
-    value: NotAvailable = None
+    enabled: bool = False
+    value: SettingValue = None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is of a feature that nothing is counted for."""
+        return not self.model_fields_set.isdisjoint(_SAID_OF_FIXED)
+
+    def rules_broken(self, known: Mapping[str, Any]) -> Iterator[Broken]:
+        kind = known["type"].get(self.feature, METERED)
+        rules = list(_broken_type(self, kind))
+        yield from rules if rules or kind != METERED else super().rules_broken(known)
+
+    def form(self) -> Form:
+        """The stored form."""
+        said = {name: getattr(self, name) for name in _SAID_OF_FIXED if name in self.model_fields_set}
+        return {"feature": self.feature, **(said or self.window_forms())}
 
 
 class LimitEntry(Windowed):
@@ -165,6 +209,11 @@ class LimitEntry(Windowed):
     name: Id
     feature: Annotated[Id, _refers_to("feature")]
     scope: Scope = Field(default_factory=dict)
+
+    def rules_broken(self, known: Mapping[str, Any]) -> Iterator[Broken]:
+        if (kind := known["type"].get(self.feature, METERED)) != METERED:
+            yield (("feature",), "not_allowed", f"{self.feature} is a {kind} feature, which has no limits")
+        yield from super().rules_broken(known)
 
 
 class PlanEntry(Contract):
@@ -189,9 +238,13 @@ class PlanEntry(Contract):
             "key": self.key,
             "version": self.version,
             "upgrade_to": self.upgrade_to,
-            "entitlements": [{"feature": e.feature, **e.window_forms()} for e in self.entitlements],
+            "entitlements": [entitlement.form() for entitlement in self.entitlements],
             "limits": [{"name": e.name, "feature": e.feature, **e.window_forms()} for e in self.limits],
         }
+
+
+_SAID_OF = {BOOLEAN: "enabled", CONFIG: "value"}
+_SAID_OF_FIXED = tuple(_SAID_OF.values())
 
 
 class CatalogBody(Contract):
@@ -234,6 +287,8 @@ def changes_answer(changes: tuple[Change, ...], *, version: int, dry_run: bool) 
 def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
     """All limits of a feature share a cell, and one condition holds so many windows."""
     for index, entitlement in enumerate(plan.entitlements):
+        if entitlement.fixed:
+            continue
         limits: list[Windowed] = [entitlement]
         limits += [limit for limit in plan.limits if limit.feature == entitlement.feature]
         quotas = sum(len(limit.quotas) for limit in limits) + int(not entitlement.quotas)
@@ -249,12 +304,24 @@ def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
             yield (at, "too_many", detail)
 
 
-def _declared(body: object) -> dict[str, set[str]]:
+def _broken_type(entitlement: EntitlementEntry, kind: str) -> Iterator[Broken]:
+    """What an entitlement says must be of its feature's type."""
+    wanted = _SAID_OF.get(kind)
+    if wanted is not None and wanted not in entitlement.model_fields_set:
+        yield ((wanted,), "required", f"is required: {entitlement.feature} is a {kind} feature")
+    for name in sorted(entitlement.model_fields_set - {"feature", wanted}):
+        if wanted is not None or name in _SAID_OF_FIXED:
+            yield ((name,), "not_allowed", f"does not go with a {kind} feature like {entitlement.feature}")
+
+
+def _declared(body: object) -> dict[str, Any]:
     """The keys of a body that may be unsound elsewhere, so that a sound reference to them is no second error."""
-    return {
+    keys: dict[str, Any] = {
         kind: {entry["key"] for _, entry in _objects(body, f"{kind}s") if isinstance(entry.get("key"), str)}
         for kind in ("meter", "feature", "plan")
     }
+    types = ((entry.get("key"), entry.get("type")) for _, entry in _objects(body, "features"))
+    return {**keys, "type": {key: kind for key, kind in types if isinstance(key, str) and kind in _SAID_OF}}
 
 
 def _repetitions(body: object) -> Iterator[FieldError]:

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from tallygate.contracts.fields import Amount, CustomerId, FeatureKey, Id, NotAvailable, Off
 from tallygate.contracts.reading import Contract
 from tallygate.domain.decision import MESSAGES, Decision, Node
+from tallygate.domain.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.quantities import ONE, ZERO, format_quantity
 
@@ -38,7 +39,8 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
     """A decision as JSON; the numbers at the top are those of the feature's entitlement quota."""
     quota = decision.quota
     used = quota.used if quota else ZERO
-    limit = quota.limit if quota else ZERO
+    # Without a quota, what is granted has no limit, and what is denied has nothing left.
+    limit = quota.limit if quota else None if decision.granted else ZERO
     answer = {
         "granted": decision.granted,
         "granted_amount": format_quantity(decision.granted_amount),
@@ -48,11 +50,13 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
         "feature": decision.feature,
         "requested": format_quantity(decision.requested),
         "level": decision.level,
-        "unlimited": quota is not None and limit is None,
+        "type": feature_type(decision),
+        "value": value_form(decision.fixed.value) if isinstance(decision.fixed, Setting) else None,
+        "unlimited": limit is None,
         "limit": _quantity(limit),
         "used": format_quantity(used),
         "held": 0,
-        "remaining": _quantity(quota.remaining if quota else ZERO),
+        "remaining": _quantity(quota.remaining if quota else limit),
         "overage": format_quantity(decision.overage),
         "over_limit": decision.overage > 0,
         "max_grantable": _quantity(decision.max_grantable),
@@ -76,6 +80,17 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
         answer["period"] = {"start": start, "end": end, "anchor": "calendar", "timezone": decision.timezone}
         answer["resets_at"] = end
     return answer
+
+
+def feature_type(decision: Decision) -> str | None:
+    """The type of the decision's feature; None where there is no right to it that would say."""
+    match decision.fixed:
+        case Switch():
+            return BOOLEAN
+        case Setting():
+            return CONFIG
+        case None:
+            return METERED if decision.quota is not None else None
 
 
 def node_answer(node: Node, as_of: Instant) -> dict[str, Any]:

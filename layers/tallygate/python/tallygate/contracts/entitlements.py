@@ -6,10 +6,13 @@ from typing import Any
 
 from tallygate.contracts.check import decision_answer
 from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.features import Switch
 
 _STATE = (
     "customer",
     "feature",
+    "type",
+    "value",
     "limit",
     "unlimited",
     "used",
@@ -29,7 +32,11 @@ _STATE = (
 
 
 def entitlement_answer(decision: Decision) -> dict[str, Any]:
-    """A feature's state. `stale` false: the numbers were read from the counters themselves."""
+    """A feature's state. `stale` false: the numbers were read from the counters themselves.
+
+    `enabled` is false only for a boolean feature that the plan names and switches off.
+    """
     stated = decision_answer(decision, detail=True)
     state = {name: stated[name] for name in _STATE}
-    return {**state, "type": "metered", "suspended": decision.reason is Reason.SUSPENDED, "stale": False}
+    enabled = decision.fixed.enabled if isinstance(decision.fixed, Switch) else True
+    return {**state, "enabled": enabled, "suspended": decision.reason is Reason.SUSPENDED, "stale": False}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
+from pydantic import Field, PlainValidator, StringConstraints, ValidationInfo, WithJsonSchema, model_validator
 
 from tallygate.contracts.fields import Amount, NotAvailable, PositiveQuantity, Zone, instant_of, one_of
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
@@ -230,11 +230,16 @@ class Windowed(Contract):
         return [part.rate.terms for part in self.parts if part.rate is not None]
 
     @model_validator(mode="after")
-    def _sound_windows(self) -> Self:
-        rules = [*_broken_form(self), *_repeated_windows(self), *_broken_tiers(self)]
-        if rules:
+    def _sound(self, info: ValidationInfo) -> Self:
+        if rules := list(self.rules_broken(info.context or {})):
             raise broken_several(rules)
         return self
+
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[Broken]:
+        """What the members break together; `known` is what the reader's context holds of the catalog."""
+        yield from _broken_form(self)
+        yield from _repeated_windows(self)
+        yield from _broken_tiers(self)
 
     def window_forms(self) -> Form:
         """The windows and tiers in the stored form."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, assert_never
 
+from tallygate.domain.features import FEATURE_TYPES, METERED, Fixed
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Enforcement, Tier, rate_width
 from tallygate.domain.meters import Meter
@@ -24,11 +25,16 @@ PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """A metered feature: what the product sells, counted by one meter."""
+    """What the product sells. A metered one is counted by one meter; nothing is counted for the others."""
 
     key: str
-    meter: str
+    type: str = METERED
+    meter: str | None = None
     on_unavailable: str = "closed"
+
+    def __post_init__(self) -> None:
+        assert self.type in FEATURE_TYPES
+        assert (self.type == METERED) == (self.meter is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +86,17 @@ class PlanLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One version of a plan. `entitlements` are limits named by their features; `limits` are further ones."""
+    """One version of a plan.
+
+    `entitlements` are limits on metered features, named by them; `limits` are further ones. `fixed` is what the plan
+    says of boolean and config features.
+    """
 
     key: str
     version: int
     entitlements: tuple[PlanLimit, ...] = ()
     limits: tuple[PlanLimit, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
     upgrade_to: str | None = None
 
     def __post_init__(self) -> None:
@@ -187,7 +198,9 @@ def _changed_meters(before: Mapping[str, Meter], wanted: Catalog) -> Iterable[Fi
 def _changed_features(before: Mapping[str, Feature], wanted: Catalog) -> Iterable[FieldError]:
     for index, feature in enumerate(wanted.features):
         held = before.get(feature.key)
-        if held is not None and held.meter != feature.meter:
+        if held is not None and held.type != feature.type:
+            yield _immutable(f"/features/{index}/type", f"the type of feature {feature.key} cannot change")
+        elif held is not None and held.meter != feature.meter:
             yield _immutable(f"/features/{index}/meter", f"the meter of feature {feature.key} cannot change")
 
 

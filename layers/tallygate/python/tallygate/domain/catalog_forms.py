@@ -8,14 +8,14 @@ with what it has found to be sound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.boundaries import WEEKDAYS
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.features import fixed_form, fixed_of, value_form
 from tallygate.domain.instants import format_instant, parse_instant
 from tallygate.domain.limits import Enforcement, Tier
-from tallygate.domain.meters import Filter, Meter, Scalar, format_path, parse_path
+from tallygate.domain.meters import Filter, Meter, format_path, parse_path
 from tallygate.domain.periods import CALENDAR, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import format_quantity, parse_quantity, plain
 
@@ -41,7 +41,7 @@ def meter_form(meter: Meter) -> Form:
         form["dimensions"] = {name: format_path(path) for name, path in meter.dimensions.items()}
     if meter.filters:
         form["filters"] = [
-            {"property": format_path(f.property), "op": f.op, "value": _value_form(f.value)} for f in meter.filters
+            {"property": format_path(f.property), "op": f.op, "value": value_form(f.value)} for f in meter.filters
         ]
     return form
 
@@ -68,31 +68,30 @@ def filter_of(form: Mapping[str, Any]) -> Filter:
     )
 
 
-def _value_form(value: Scalar | tuple[Scalar, ...]) -> Any:
-    """JSON has one kind of number: a decimal that a filter compares is written as such, so that it stays a number."""
-    if isinstance(value, tuple):
-        return [_value_form(part) for part in value]
-    return float(value) if isinstance(value, Decimal) else value
-
-
 def feature_form(feature: Feature) -> Form:
-    return {
-        "key": feature.key,
-        "type": "metered",
-        "meter": feature.meter,
-        "on_unavailable": feature.on_unavailable,
-    }
+    form: Form = {"key": feature.key, "type": feature.type}
+    if feature.meter is not None:
+        form["meter"] = feature.meter
+    return {**form, "on_unavailable": feature.on_unavailable}
 
 
 def feature_of(form: Mapping[str, Any]) -> Feature:
-    return Feature(key=form["key"], meter=form["meter"], on_unavailable=form.get("on_unavailable", "closed"))
+    return Feature(
+        key=form["key"],
+        type=form["type"],
+        meter=form.get("meter"),
+        on_unavailable=form.get("on_unavailable", "closed"),
+    )
 
 
 def plan_form(plan: Plan) -> Form:
     form: Form = {"key": plan.key, "version": plan.version}
     if plan.upgrade_to is not None:
         form["upgrade_to"] = plan.upgrade_to
-    form["entitlements"] = [{"feature": limit.feature, **_windows_form(limit)} for limit in plan.entitlements]
+    form["entitlements"] = [
+        *({"feature": limit.feature, **_windows_form(limit)} for limit in plan.entitlements),
+        *(fixed_form(fixed) for fixed in plan.fixed),
+    ]
     if plan.limits:
         form["limits"] = [
             {"name": limit.name, "feature": limit.feature, **_windows_form(limit)} for limit in plan.limits
@@ -105,7 +104,8 @@ def plan_of(form: Mapping[str, Any]) -> Plan:
         key=form["key"],
         version=form["version"],
         upgrade_to=form.get("upgrade_to"),
-        entitlements=tuple(_limit_of(f, f["feature"]) for f in form["entitlements"]),
+        entitlements=tuple(_limit_of(f, f["feature"]) for f in form["entitlements"] if fixed_of(f) is None),
+        fixed=tuple(fixed for f in form["entitlements"] if (fixed := fixed_of(f)) is not None),
         limits=tuple(_limit_of(f, f["name"]) for f in form.get("limits", ())),
     )
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from tallygate.domain import rates
 from tallygate.domain.cells import Cell, QuotaTerm, RateTerm, Terms
 from tallygate.domain.decision import Decision, Node, Reason
+from tallygate.domain.features import Fixed, Setting
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.quantities import ZERO
@@ -162,6 +163,23 @@ def absent(
         granted_amount=ZERO,
         as_of=now,
         timezone=timezone,
+    )
+
+
+def unmetered(effective: Effective, fixed: Fixed, *, requested: Decimal, now: Instant) -> Decision:
+    """The decision about a boolean or config feature: what is switched on or set is granted, in any amount."""
+    granted = isinstance(fixed, Setting) or fixed.enabled
+    return Decision(
+        granted=granted,
+        reason=Reason.UNLIMITED if granted else Reason.NOT_ENTITLED,
+        customer=effective.customer,
+        feature=fixed.feature,
+        requested=requested,
+        granted_amount=requested if granted else ZERO,
+        as_of=now,
+        timezone=effective.timezone,
+        max_grantable=None if granted else ZERO,
+        fixed=fixed,
     )
 
 

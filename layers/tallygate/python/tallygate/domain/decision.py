@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from tallygate.domain.features import Fixed
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.quantities import ZERO
@@ -72,7 +73,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided, with the numbers it was decided on. Quantities are raw units of the feature's meter."""
+    """What was decided, with the numbers it was decided on. Quantities are raw units of the feature's meter.
+
+    `fixed` is what the plan says of a boolean or config feature, which has no numbers.
+    """
 
     granted: bool
     reason: Reason
@@ -90,6 +94,7 @@ class Decision:
     max_grantable: Decimal | None = ZERO
     retry_at: Instant | None = None
     replayed: bool = False
+    fixed: Fixed | None = None
 
     def __post_init__(self) -> None:
         assert self.granted == (self.reason in GRANTING)

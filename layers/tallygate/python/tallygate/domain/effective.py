@@ -72,6 +72,7 @@ def compile_effective(
         subscribed=plan is not None,
         stripe_customer_id=stripe_customer_id,
         entitlements=entitlements,
+        fixed={fixed.feature: fixed for fixed in plan.fixed} if plan is not None else {},
         ordinals=allotted.ordinals,
         retired={ordinal: held for ordinal, held in allotted.schedules.items() if ordinal not in in_force},
     )
@@ -110,7 +111,7 @@ class _Allotted:
 
 def _entitlement(plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted, dates: Dates) -> Entitlement:
     declared = catalog.feature(feature)
-    assert declared is not None, "a catalog is whole"
+    assert declared is not None and declared.meter is not None, "a catalog is whole"
     own, *further = plan.limits_of(feature)
     if not own.quotas:
         own = replace(own, quotas=(UNLIMITED,))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from enum import StrEnum
 
+from tallygate.domain.features import Fixed
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.periods import Schedule
 
@@ -115,6 +116,7 @@ class Entitlement:
 class Effective:
     """All that admission and the fold must know of one customer. `version` grows by one with every change.
 
+    `entitlements` are those to metered features, `fixed` what the plan says of the others, both by feature.
     `ordinals` and `retired` only grow: the ordinal of every limit window that the customer has ever had, and the
     schedule that each quota had when it was last in force, so that one that comes back goes on where it was.
     """
@@ -127,5 +129,6 @@ class Effective:
     subscribed: bool = False
     stripe_customer_id: str | None = None
     entitlements: Mapping[str, Entitlement] = field(default_factory=dict)
+    fixed: Mapping[str, Fixed] = field(default_factory=dict)
     ordinals: Mapping[str, int] = field(default_factory=dict)
     retired: Mapping[int, Schedule] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark, Terms, terms
 from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.entries import use_entry
+from tallygate.domain.features import Switch
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.quantities import plain
@@ -71,7 +72,8 @@ def consume(
     What fits is rounded down to the decimal places of the amount, so that whole units stay whole.
 
     `entropy(n)` gives n random bytes; it names a decision whose request has no id. Raises InvalidRequest for an
-    Idempotency-Key that was used with another body, Contended, ClockBehind and OutcomeUnknown.
+    Idempotency-Key that was used with another body and for a feature that is not metered; Contended, ClockBehind and
+    OutcomeUnknown.
     """
     decision = _consume(store, memory, request, request.amount, now=now, entropy=entropy)
     for _ in range(TRIES_MAX):
@@ -113,9 +115,9 @@ def _consume(
                 return decision
             stale = decision is not None
         elif reloaded or effective is None:
-            return _granted_before(store, request, effective, mark, now) or entitlement
+            return _granted_before(store, request, effective, mark, now) or _counted(entitlement)
         else:
-            # The denial rests on remembered limits alone; no cell has proved them, so they are read afresh.
+            # The decision rests on remembered limits alone; no cell has proved them, so they are read afresh.
             stale = True
         if stale:
             if reloaded:
@@ -177,6 +179,17 @@ def _try(
             return stale_or_raced
 
 
+def _counted(decision: Decision) -> Decision:
+    """A denial that needs no cell. Raises InvalidRequest for a feature that nothing is counted for."""
+    if decision.fixed is not None:
+        kind = "boolean" if isinstance(decision.fixed, Switch) else "config"
+        raise InvalidRequest(
+            f"{decision.feature} is a {kind} feature, of which nothing is consumed: ask check, or consume 0",
+            code="feature_type_mismatch",
+        )
+    return decision
+
+
 def _entitlement(
     store: AdmissionStore, effective: Effective | None, request: Consume, *, now: Instant
 ) -> Entitlement | Decision:
@@ -194,7 +207,9 @@ def entitlement_or_denial(
     amount: Decimal,
     now: Instant,
 ) -> Entitlement | Decision:
-    """The customer's right to the feature, or the denial that needs no cell, first reason first."""
+    """The customer's right to a metered feature, or the decision that needs no cell, first reason first."""
+    if effective is not None and effective.subscribed and feature in effective.fixed:
+        return decide.unmetered(effective, effective.fixed[feature], requested=amount, now=now)
     found: Entitlement | Reason
     found = Reason.CUSTOMER_NOT_FOUND if effective is None else decide.entitled(effective, feature)
     if isinstance(found, Entitlement):

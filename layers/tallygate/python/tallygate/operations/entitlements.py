@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tallygate.domain import decide
 from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO
@@ -22,7 +23,7 @@ ABSENT = {
 def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Instant) -> Decision:
     """The state of one feature. Raises NotFound with the reason as its code. Nothing is remembered between calls."""
     decision = _state(store, Memory(), customer, feature, now)
-    if decision.reason in ABSENT:
+    if decision.reason in ABSENT and decision.fixed is None:
         detail = ABSENT[decision.reason].format(customer=customer, feature=feature)
         raise NotFound(detail, code=decision.reason.value)
     return decision
@@ -33,15 +34,21 @@ def entitlements(
 ) -> tuple[tuple[Decision, ...], str | None]:
     """A page of the customer's features in order of their keys, and where to go on. Raises NotFound.
 
-    One read for the page and one for each feature on it; not one moment for all of them.
+    One read for the page and one for each metered feature on it; not one moment for all of them.
     """
     memory = Memory()
     effective = memory.limits(store, customer)
     if effective is None:
         raise NotFound(f"there is no customer {customer}", code=Reason.CUSTOMER_NOT_FOUND.value)
-    features = sorted(feature for feature in effective.entitlements if after is None or feature > after)
+    known = {*effective.entitlements, *effective.fixed}
+    features = sorted(feature for feature in known if after is None or feature > after)
     page = features[:limit]
-    states = tuple(_state(store, memory, customer, feature, now) for feature in page)
+    states = tuple(
+        decide.unmetered(effective, effective.fixed[feature], requested=ZERO, now=now)
+        if feature in effective.fixed
+        else _state(store, memory, customer, feature, now)
+        for feature in page
+    )
     return states, page[-1] if len(features) > limit else None
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from tallygate.domain.boundaries import WEEKDAYS
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry
+from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_text
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota, Rate, Tier
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
 from tallygate.domain.quantities import plain
@@ -135,6 +136,7 @@ def effective_document(effective: Effective) -> str:
             "ordinals": dict(effective.ordinals),
             "retired": [[ordinal, _schedule_document(s)] for ordinal, s in sorted(effective.retired.items())],
             "entitlements": [_entitlement_document(e) for e in effective.entitlements.values()],
+            "fixed": [_fixed_document(fixed) for fixed in effective.fixed.values()],
         }
     )
 
@@ -153,7 +155,20 @@ def effective_of(item: Item) -> Effective:
         ordinals=doc["ordinals"],
         retired={ordinal: _schedule_of(segments) for ordinal, segments in doc["retired"]},
         entitlements={e["feature"]: _entitlement_of(e) for e in doc["entitlements"]},
+        fixed={feature: _fixed_of(feature, kind, said) for feature, kind, said in doc.get("fixed", ())},
     )
+
+
+def _fixed_document(fixed: Fixed) -> list[Any]:
+    if isinstance(fixed, Switch):
+        return [fixed.feature, "enabled", fixed.enabled]
+    return [fixed.feature, "value", value_text(fixed.value)]
+
+
+def _fixed_of(feature: str, kind: str, said: Any) -> Fixed:
+    if kind == "enabled":
+        return Switch(feature=feature, enabled=said)
+    return Setting(feature=feature, value=value_from(said))
 
 
 def _entitlement_document(entitlement: Entitlement) -> dict[str, Any]:

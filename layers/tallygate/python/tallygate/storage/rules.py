@@ -40,12 +40,12 @@ class Rules:
         if version != self._version:
             meters = tuple(forms.meter_of(form) for form in self._forms("METER#"))
             features = [forms.feature_of(form) for form in self._forms("FEATURE#")]
-            self._meters = meters_of(meters, {feature.key: feature.meter for feature in features})
+            self._meters = meters_of(meters, {f.key: f.meter for f in features if f.meter is not None})
             self._version = version
         return self._meters
 
     def meter_of(self, feature: str) -> str | None:
-        """The meter that a feature is counted by; None: no such feature."""
+        """The meter that a feature is counted by; None: no such feature, or not a metered one."""
         item = self.engine.get(keys.catalog_feature(feature), consistent=False)
         return None if item is None else forms.feature_of(_form(item)).meter
 
