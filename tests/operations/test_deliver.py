@@ -437,3 +437,19 @@ def test_while_one_receiver_hangs_another_is_served(engine: Engine) -> None:
         hangs.join()
     assert reports["we_slow"].result == "retry"
     assert world.delivery("we_slow").history[0].detail.startswith("timeout")
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("status", "odd"), ("history", "[[1,")])
+def test_a_delivery_that_cannot_be_read_keeps_no_other_waiting_and_makes_room_for_an_hour(
+    attribute: str, value: str
+) -> None:
+    world = World()
+    world.begin()
+    world.begin(BUS)
+    world.engine.write(Update(key=keys.delivery(FACT.id, ENDPOINT.id), changes=(Set(attribute, value),)))
+    world.now += 2 * MINUTE
+    swept = sweep(world.store, world, now=world.now, time_left=lambda: True)
+    assert swept.defect is not None
+    assert [message.endpoint for message in swept.handed_over] == [BUS]
+    assert sweep(world.store, world, now=world.now + MINUTE, time_left=lambda: True).failures == ()
+    assert sweep(world.store, world, now=world.now + HOUR, time_left=lambda: True).defect is not None

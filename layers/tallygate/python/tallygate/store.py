@@ -176,6 +176,9 @@ class DeliveryStore(Protocol):
     def handed_over(self, delivery: Delivery, *, until: Instant) -> None:
         """Keep the sweep from handing it over again before `until`, unless something has happened to it since."""
 
+    def look_again(self, fact_id: str, endpoint: str, *, at: Instant) -> None:
+        """Move when a delivery that cannot be read is due."""
+
 
 @dataclass(frozen=True, slots=True)
 class TotalName:

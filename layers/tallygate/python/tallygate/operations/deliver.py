@@ -12,6 +12,7 @@ next message is sent. A delivery whose fact or endpoint is gone, or whose endpoi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,13 +31,15 @@ from tallygate.domain.deliveries import (
     extended,
 )
 from tallygate.domain.facts import Fact
-from tallygate.domain.instants import MINUTE, Instant
-from tallygate.errors import TallygateError
+from tallygate.domain.instants import HOUR, MINUTE, Instant
+from tallygate.errors import StoreUnavailable, TallygateError
 from tallygate.store import DeliveryStore
 
 DUE_SHARDS = 16
 SWEPT_PER_SHARD_MAX = 50
 """So that one sweep ends in its time; what is left is the oldest of the next."""
+POISON_POSTPONED = HOUR
+"""A delivery that cannot be read for a defect of ours makes room for others, and is tried again every hour."""
 
 
 class Queue(Protocol):
@@ -217,6 +220,9 @@ def sweep(store: DeliveryStore, queue: Queue, *, now: Instant, time_left: Callab
             message = _hand_over(store, queue, fact_id, endpoint, now=now)
         except TallygateError as error:
             failures.append(error)
+            if not error.retryable:
+                with suppress(StoreUnavailable):
+                    store.look_again(fact_id, endpoint, at=now + POISON_POSTPONED)
             continue
         if message is None:
             out_of_date += 1

@@ -156,6 +156,11 @@ class Deliveries:
             repeatable=True,
         )
 
+    def look_again(self, fact_id: str, endpoint: str, *, at: Instant) -> None:
+        """Move when a delivery that cannot be read is due. Repeating it changes nothing."""
+        key = keys.delivery(fact_id, endpoint)
+        self._engine.write(Update(key=key, changes=(Set(DUE_AT, at),), condition=Present(DUE_AT)), repeatable=True)
+
 
 def _mine(delivery: Delivery) -> Condition:
     """No attempt has begun since the delivery was seen, and it is not settled."""

@@ -75,10 +75,13 @@ def history_text(history: tuple[Attempt, ...]) -> str:
 def _history_of(stored: object) -> tuple[Attempt, ...]:
     if not isinstance(stored, str):
         return ()
-    return tuple(
-        Attempt(number=number, at=at, result=result, status=status, detail=detail, took=took)
-        for number, at, result, status, detail, took in json.loads(stored)
-    )
+    try:
+        return tuple(
+            Attempt(number=number, at=at, result=result, status=status, detail=detail, took=took)
+            for number, at, result, status, detail, took in json.loads(stored)
+        )
+    except (ValueError, TypeError) as error:
+        raise InvariantBroken(f"the history of a delivery cannot be read: {error}") from error
 
 
 def _status(kind: type[S], item: Item) -> S:
