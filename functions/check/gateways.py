@@ -68,12 +68,14 @@ def policy_name(node: Node) -> str:
 
 
 def _policy(node: Node) -> str:
-    window = max(1, (node.end - node.start) // SECOND)
-    return f"{_quoted(policy_name(node))};q={int(node.limit or 0)};w={window}"
+    policy = f"{_quoted(policy_name(node))};q={int(node.limit or 0)}"
+    # What never resets has no window.
+    return policy if node.resets_at is None else f"{policy};w={max(1, (node.end - node.start) // SECOND)}"
 
 
 def _state(node: Node, now: Instant) -> str:
-    return f"{_quoted(policy_name(node))};r={int(node.remaining or 0)};t={_seconds(node.resets_at - now)}"
+    state = f"{_quoted(policy_name(node))};r={int(node.remaining or 0)}"
+    return state if node.resets_at is None else f"{state};t={_seconds(node.resets_at - now)}"
 
 
 def _quoted(name: str) -> str:

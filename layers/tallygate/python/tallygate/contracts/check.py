@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from tallygate.contracts.fields import Amount, CustomerId, FeatureKey, Id, NotAvailable, Off
 from tallygate.contracts.reading import Contract
+from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.decision import MESSAGES, Decision, Node
 from tallygate.domain.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
 from tallygate.domain.instants import Instant, format_instant
@@ -76,9 +77,8 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
         "degraded": False,
     }
     if quota is not None:
-        start, end = format_instant(quota.start), format_instant(quota.end)
-        answer["period"] = {"start": start, "end": end, "anchor": "calendar", "timezone": decision.timezone}
-        answer["resets_at"] = end
+        answer["period"] = _period(quota)
+        answer["resets_at"] = _time(quota.resets_at)
     return answer
 
 
@@ -93,19 +93,36 @@ def feature_type(decision: Decision) -> str | None:
             return METERED if decision.quota is not None else None
 
 
+def _period(node: Node) -> dict[str, Any]:
+    """The window of a quota and the recurrence that it is an instance of."""
+    assert node.period is not None, "a quota has a period"
+    return {
+        "start": format_instant(node.start),
+        "end": _end(node),
+        "every": node.period.every,
+        "anchor": node.period.anchor_named,
+        "timezone": node.period.zone,
+    }
+
+
+def _end(node: Node) -> str | None:
+    """The end of a window; None where it never ends."""
+    return None if node.end >= NEVER_ENDS else format_instant(node.end)
+
+
 def node_answer(node: Node, as_of: Instant) -> dict[str, Any]:
     """One window of one limit as JSON."""
     return {
         "name": node.name,
         "scope": {},
-        "window": {"kind": node.kind, "start": format_instant(node.start), "end": format_instant(node.end)},
+        "window": {"kind": node.kind, "start": format_instant(node.start), "end": _end(node)},
         "limit": _quantity(node.limit),
         "used": format_quantity(node.used),
         "remaining": _quantity(node.remaining),
         "granted": node.granted,
         "enforcement": node.enforcement,
         "level": node.level,
-        "resets_at": format_instant(node.resets_at),
+        "resets_at": _time(node.resets_at),
         "as_of": format_instant(as_of),
     }
 

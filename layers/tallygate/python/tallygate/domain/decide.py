@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain import rates
+from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.cells import Cell, QuotaTerm, RateTerm, Terms
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.features import Fixed, Setting
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
+from tallygate.domain.periods import segment_at
 from tallygate.domain.quantities import ZERO
 
 NORMAL = "normal"
@@ -108,6 +110,7 @@ def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: boo
 def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
     used, allowed = cell.used.get(term.counter, ZERO), term.quota.limit
     fits_a_fresh_window = allowed is None or amount <= allowed
+    ends = term.window.end if term.window.end < NEVER_ENDS else None
     return Node(
         name=term.name,
         kind="quota",
@@ -118,8 +121,9 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> N
         remaining=None if allowed is None else max(ZERO, allowed - used),
         fits=allowed is None or used + amount <= allowed,
         level=level_of(limit, term.quota, used),
-        resets_at=term.window.end,
-        retry_at=term.window.end if fits_a_fresh_window else None,
+        resets_at=ends,
+        retry_at=ends if fits_a_fresh_window else None,
+        period=segment_at(term.quota.schedule, term.window.start),
         enforcement=term.enforcement,
     )
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from tallygate.domain.features import Fixed
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement
+from tallygate.domain.periods import Segment
 from tallygate.domain.quantities import ZERO
 
 
@@ -62,8 +63,9 @@ class Node:
     remaining: Decimal | None
     fits: bool
     level: str
-    resets_at: Instant
+    resets_at: Instant | None
     retry_at: Instant | None
+    period: Segment | None = None
     enforcement: Enforcement = Enforcement.HARD
 
     @property
