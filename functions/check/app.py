@@ -12,6 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from routes import ROUTES, App
 
 from tallygate.clock import clock_of
+from tallygate.defects import told_to
 from tallygate.domain.decision import Decision
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.operations.admission import Memory
@@ -46,7 +47,7 @@ def respond(request: Request) -> Answer:
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     started = time.perf_counter()
-    result = answer(event, respond, logger.exception)
+    result = answer(event, respond, told_to(logger))
     if result["statusCode"] >= 400:
         metrics.add_dimension("status", str(result["statusCode"]))
         logger.warning("refused", status=result["statusCode"], problem=result["body"])

@@ -16,6 +16,7 @@ from reports import tell
 from routes import ROUTES, App
 
 from tallygate.clock import clock_of
+from tallygate.defects import told_to
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.storage.dynamo import DynamoEngine, client_config
 from tallygate.storage.events import Events
@@ -46,7 +47,7 @@ def respond(request: Request) -> Answer:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    result = answer(event, respond, logger.exception)
+    result = answer(event, respond, told_to(logger))
     if result["statusCode"] >= 400:
         metrics.add_dimension("status", str(result["statusCode"]))
         metrics.add_metric("Refused", MetricUnit.Count, 1)

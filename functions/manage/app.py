@@ -13,6 +13,7 @@ from replies import App
 from routes import ROUTES
 
 from tallygate.clock import clock_of, real_time
+from tallygate.defects import told_to
 from tallygate.delivery import invoke
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.storage.dynamo import DynamoEngine, client_config
@@ -47,7 +48,7 @@ def respond(request: Request) -> Answer:
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     started = time.perf_counter()
-    result = answer(event, respond, logger.exception)
+    result = answer(event, respond, told_to(logger))
     metrics.add_dimension("status", str(result["statusCode"]))
     metrics.add_metric("ManageRequests", MetricUnit.Count, 1)
     metrics.add_metric("Latency", MetricUnit.Milliseconds, (time.perf_counter() - started) * 1000)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.keys import root_cell
 from tests.functions.conftest import LoadApp, sample
 from tests.given import FEATURE, effective, in_force, quota, rate
 
@@ -101,6 +102,7 @@ def test_quantities_are_exact_through_the_function(app: ModuleType) -> None:
         (ask(explain=True), 422, "/explain", "not_available"),
         (ask(request_id=""), 422, "/request_id", "length"),
         ('{"customer": "acme", "feature": "x", "amount": NaN}', 400, None, "malformed_request"),
+        ('{"customer": "acme", "feature": "x", "amount": 1, "amount": 2}', 400, None, "malformed_request"),
         ('{"customer": "acme", "feature": "x", "amount": 1e99999999999999999999}', 400, None, "malformed_request"),
     ],
 )
@@ -143,17 +145,23 @@ def test_a_replay_says_so(app: ModuleType) -> None:
 
 
 def test_a_defect_is_a_problem_that_tells_the_caller_only_the_trace(
-    app: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    app: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(app.app, "clock", None)
     result = call(app, ask())
     assert (result["statusCode"], result["json"]["code"]) == (500, "invariant_broken")
     assert "NoneType" not in result["body"]
     assert "AttributeError" in caplog.text, "the log has the trace of the defect"
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "Defects" in line]
+    assert [(line["Defects"], line["service"]) for line in told] == [([1.0], "tallygate")]
 
 
 def test_a_denial_can_be_a_status_for_gateways(app: ModuleType) -> None:
-    for changes in ({"headers": {"prefer": "http-status"}}, {"query": {"http_status": "1"}}):
+    preferred: list[dict[str, Any]] = [{"headers": {"prefer": "http-status"}}, {"query": {"http_status": "1"}}]
+    for changes in preferred:
         result = call(app, ask(10_001), **changes)
         assert (result["statusCode"], result["headers"]["content-type"]) == (429, "application/problem+json")
         problem = result["json"]
@@ -188,3 +196,18 @@ def test_check_answers_up_to_twenty_questions_at_once(app: ModuleType) -> None:
 def test_a_part_is_granted_where_the_whole_does_not_fit(app: ModuleType) -> None:
     result = call(app, ask(6_000, allow_partial=True))["json"]
     assert (result["granted"], result["requested"], result["granted_amount"]) == (True, 6_000, 5_000)
+
+
+def test_a_retry_under_a_rotated_key_is_the_same_request(app: ModuleType, dynamo_engine: DynamoEngine) -> None:
+    first = call(app, ask(5, request_id="r"), headers={"idempotency-key": "k"})
+    rotated = {"lambda": {"key_id": "key_2", "scopes": "check", "customer": ""}}
+    second = call(app, ask(5, request_id="r"), headers={"idempotency-key": "k"}, authorizer=rotated)
+    assert (second["json"]["replayed"], second["json"]["used"]) == (True, 5)
+    assert first["json"]["decision_id"] == second["json"]["decision_id"]
+
+
+def test_nobody_names_his_own_api_key(app: ModuleType, dynamo_engine: DynamoEngine) -> None:
+    call(app, ask(5, dimensions={"api_key": "another"}))
+    cell = dynamo_engine.get(root_cell("acme", FEATURE))
+    assert cell is not None
+    assert json.loads(str(cell["last"]))["d"] == {"api_key": "key_1"}

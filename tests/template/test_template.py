@@ -180,7 +180,7 @@ def test_every_alarm_tells_somebody(resources: Resources, functions: dict[str, A
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
     watched = {alarm["MetricName"] for alarm in alarms.values()}
     waiting = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
-    assert watched == {"Errors", "Throttles", "IteratorAge", "5xx"} | waiting
+    assert watched == {"Errors", "Throttles", "IteratorAge", "5xx", "Defects"} | waiting
     failing = [name for name, alarm in alarms.items() if alarm["MetricName"] == "Errors"]
     assert sorted(failing) == sorted(f"{verb.capitalize()}Errors" for verb in functions)
     queues = [a["Dimensions"][0]["Value"] for a in alarms.values() if a["Namespace"] == "AWS/SQS"]

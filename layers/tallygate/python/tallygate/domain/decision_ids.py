@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from tallygate.domain.cells import MARK_BYTES
 
 PREFIX = "dec_"
-LENGTH_MAX = 2_000
+LENGTH_MAX = 3_000
+"""Above the longest id there can be: two names of 255 characters of four bytes each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

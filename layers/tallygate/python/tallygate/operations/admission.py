@@ -40,7 +40,7 @@ class Memory:
         if effective is None:
             self._limits.pop(customer, None)
         else:
-            _bound(self._limits)
+            _bound(self._limits, customer)
             self._limits[customer] = (effective, self.ticks())
         return effective
 
@@ -49,11 +49,11 @@ class Memory:
         return self._cells.get((customer, feature)) or Cell()
 
     def saw(self, customer: str, feature: str, cell: Cell) -> None:
-        _bound(self._cells)
+        _bound(self._cells, (customer, feature))
         self._cells[(customer, feature)] = cell
 
     def denied(self, customer: str, feature: str) -> None:
-        _bound(self._denials)
+        _bound(self._denials, (customer, feature))
         self._denials[(customer, feature)] = self.ticks()
 
     def denied_lately(self, customer: str, feature: str) -> bool:
@@ -62,7 +62,7 @@ class Memory:
         return at is not None and self.ticks() - at < DENIAL_KEPT_SECONDS
 
 
-def _bound(remembered: dict[Any, Any]) -> None:
-    """Forget the oldest entry where the memory is full."""
-    if len(remembered) >= REMEMBERED_MAX:
+def _bound(remembered: dict[Any, Any], name: object) -> None:
+    """Forget the oldest entry where the memory is full and the name is new to it."""
+    if name not in remembered and len(remembered) >= REMEMBERED_MAX:
         remembered.pop(next(iter(remembered)), None)

@@ -30,22 +30,33 @@ from tallygate.store import AdmissionStore, Admitted, NotAdmitted, Receipt, Repe
 
 PARTIAL = (Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED)
 """Denials of which a part of the amount might not be denied."""
+API_KEY = "api_key"
 TRIES_MAX = 3
 """Writes that a request may send when other writers win; then it is contended, which is never a denial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consume:
-    """One request. `amount` is in raw units of the feature's meter and above zero; a peek is a check."""
+    """One request. `amount` is in raw units of the feature's meter and above zero; a peek is a check.
+
+    `api_key` names the credential that asked. It becomes a dimension of what is counted, and is no part of what makes
+    two requests the same: a key may be rotated between a request and its retry.
+    """
 
     customer: str
     feature: str
     amount: Decimal
     dimensions: Mapping[str, str]
+    api_key: str | None = None
     request_id: str | None = None
     idempotency_key: str | None = None
     traceparent: str | None = None
     allow_partial: bool = False
+
+    @property
+    def counted_dimensions(self) -> Mapping[str, str]:
+        """The dimensions of the usage: those given, and the credential's own name, which nobody can give himself."""
+        return self.dimensions if self.api_key is None else {**self.dimensions, API_KEY: self.api_key}
 
     @property
     def receipt_key(self) -> str | None:
@@ -247,7 +258,7 @@ def _write(
         wanted,
         customer=request.customer,
         entitlement=entitlement,
-        dimensions=request.dimensions,
+        dimensions=request.counted_dimensions,
         now=now,
         traceparent=request.traceparent,
     )
