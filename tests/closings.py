@@ -9,7 +9,7 @@ from tallygate.domain.facts import Fact, Total
 from tallygate.domain.fold import TotalChange
 from tallygate.domain.instants import DAY, parse_instant
 from tallygate.domain.journal import Governed
-from tallygate.domain.statements import statement
+from tallygate.domain.statements import period_of, statement
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import Item
@@ -22,7 +22,11 @@ END = parse_instant("2026-12-01T00:00:00Z")
 
 
 def governed(
-    limit: int | None = 3, *, feature: str = "ai-tokens", stripe_customer_id: str | None = "cus_1"
+    limit: int | None = 3,
+    *,
+    feature: str = "ai-tokens",
+    stripe_customer_id: str | None = "cus_1",
+    every: str | None = None,
 ) -> Governed:
     return Governed(
         feature=feature,
@@ -32,6 +36,7 @@ def governed(
         plan="pro",
         plan_version=2,
         stripe_customer_id=stripe_customer_id,
+        every=every,
     )
 
 
@@ -77,5 +82,5 @@ def closing_fact(total: Total) -> Fact:
         feature=total.feature,
         time=END,
         sequence=1,
-        data=statement(total, timezone="UTC", stripe_customer_id="cus_1", revision=1),
+        data=statement(total, period=period_of(total, None), stripe_customer_id="cus_1", revision=1),
     )

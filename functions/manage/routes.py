@@ -57,15 +57,16 @@ def _put_customer(app: App, request: Request) -> Answer:
     change = read(CustomerBody, request.json()).change()
     expected = etags.expected(request.headers)
     record, created = customers.put_customer(app.stores, customer, change, expected=expected, now=app.clock.now())
-    return _customer(record, 201 if created else 200)
+    return _customer(app, record, 201 if created else 200)
 
 
 def _get_customer(app: App, request: Request) -> Answer:
-    return _customer(customers.customer(app.customers, customer_of(request)))
+    return _customer(app, customers.customer(app.customers, customer_of(request)))
 
 
-def _customer(record: CustomerRecord, status: int = 200) -> Answer:
-    return Answer(status=status, body=customer_answer(record), headers={"etag": etags.etag(record.version)})
+def _customer(app: App, record: CustomerRecord, status: int = 200) -> Answer:
+    body = customer_answer(record, now=app.clock.now())
+    return Answer(status=status, body=body, headers={"etag": etags.etag(record.version)})
 
 
 def _put_subscription(app: App, request: Request) -> Answer:

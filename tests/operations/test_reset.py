@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import DAY, HOUR, MINUTE, parse_instant
 from tallygate.domain.limits import Effective
@@ -57,7 +58,13 @@ def test_a_closed_period_is_stated_as_the_contract_says(engine: Engine) -> None:
         "feature": "ai-tokens",
         "meter": "tokens",
         "limit_name": "ai-tokens",
-        "period": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z", "timezone": "UTC"},
+        "period": {
+            "start": "2026-11-01T00:00:00Z",
+            "end": "2026-12-01T00:00:00Z",
+            "every": "month",
+            "anchor": "calendar",
+            "timezone": "UTC",
+        },
         "raw": 5,
         "presented": None,
         "billable": 5,
@@ -135,6 +142,28 @@ def test_a_second_run_changes_nothing() -> None:
     before = dict(engine.items)
     assert run(engine, now=END + DAY) == Run()
     assert engine.items == before
+
+
+def test_a_short_rest_of_a_long_period_is_closed_and_what_counts_for_ever_never_is() -> None:
+    engine = MemoryEngine()
+    add_usage(engine, 5, end=START + MINUTE, under=governed(every="month"))
+    add_usage(engine, 5, ordinal=2, under=governed(every="PT59M"))
+    add_usage(engine, 5, ordinal=3, end=NEVER_ENDS, under=governed(every="never"))
+    assert [fact.data["period"]["end"] for fact in run(engine, now=NEVER_ENDS).closed] == ["2026-11-01T00:01:00Z"]
+    assert all(engine.due(str(shard), 2 * NEVER_ENDS, 10) == () for shard in range(16))
+
+
+def test_a_window_that_was_cut_is_stated_with_the_end_that_it_has() -> None:
+    """What was counted before the cut says the old end; no usage after it need ever come."""
+    engine, cut = MemoryEngine(), START + 10 * DAY
+    given.in_force(engine, in_zones(Segment("month", "UTC"), Segment("month", "Asia/Tokyo", cut)))
+    add_usage(engine, 5)
+    add_usage(engine, 7, start=cut, end=END - 9 * HOUR)
+    stated = [fact.data["period"] for fact in sorted(run(engine).closed, key=lambda fact: fact.data["raw"])]
+    assert [(period["start"], period["end"], period["timezone"]) for period in stated] == [
+        ("2026-11-01T00:00:00Z", "2026-11-11T00:00:00Z", "UTC"),
+        ("2026-11-11T00:00:00Z", "2026-11-30T15:00:00Z", "Asia/Tokyo"),
+    ]
 
 
 def test_windows_shorter_than_an_hour_are_never_closed() -> None:

@@ -168,6 +168,8 @@ def test_a_month_is_used_closed_billed_and_restated(receivers: Receivers) -> Non
     assert closed["data"]["period"] == {
         "start": "2026-11-01T00:00:00Z",
         "end": "2026-12-01T00:00:00Z",
+        "every": "month",
+        "anchor": "calendar",
         "timezone": "UTC",
     }
 

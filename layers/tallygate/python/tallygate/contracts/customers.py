@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints, WithJsonSchema
 from tallygate.contracts.fields import Id, Time, Zone, one_of
 from tallygate.contracts.reading import Contract, invalid_fields
 from tallygate.domain.customers import KEEP, CustomerRecord, ProfileChange, Subscription, SubscriptionChange
-from tallygate.domain.instants import format_instant
+from tallygate.domain.effective import PeriodChange, period_changes
+from tallygate.domain.instants import Instant, format_instant
 from tallygate.errors import FieldError
 
 SUBJECT_KEYS_MAX = 40
@@ -19,7 +20,7 @@ PLAN_VERSION_MAX = 999_999
 
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 OnlyNow = Annotated[str, one_of(("now",), ("next_period",)), WithJsonSchema({"enum": ["now"]})]
-OnlyNextPeriod = Annotated[str, one_of(("next_period",), ("now",)), WithJsonSchema({"enum": ["next_period"]})]
+NextPeriodOrNow = Annotated[str, one_of(("next_period", "now")), WithJsonSchema({"enum": ["next_period", "now"]})]
 OnlyKeep = Annotated[str, one_of(("keep",), ("reset",)), WithJsonSchema({"enum": ["keep"]})]
 OnlyFull = Annotated[str, one_of(("full",), ("prorated",)), WithJsonSchema({"enum": ["full"]})]
 
@@ -28,7 +29,8 @@ class CustomerBody(Contract):
     """What a request says of a customer.
 
     `plan` subscribes it to the newest version of that plan, unless it has some version of it already. A change of the
-    timezone acts from the end of each period that has begun (`effective`: next_period).
+    timezone acts from the end of each period that has begun (`effective`: next_period), or cuts it and begins a partial
+    one (now); either way the answer states the period that results.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
@@ -37,7 +39,7 @@ class CustomerBody(Contract):
     subject_keys: list[Id] | None = Field(default=None, max_length=SUBJECT_KEYS_MAX)
     stripe_customer_id: Id | None = None
     metadata: dict[Id, MetadataValue] | None = Field(default=None, max_length=METADATA_MAX)
-    effective: OnlyNextPeriod = "next_period"
+    effective: NextPeriodOrNow = "next_period"
 
     def change(self) -> ProfileChange:
         """What the request changes. Raises InvalidRequest where plan is null: a subscription is ended by DELETE."""
@@ -45,7 +47,7 @@ class CustomerBody(Contract):
         if "plan" in given and self.plan is None:
             detail = "must be a plan's key; DELETE the customer's subscription to end it"
             raise invalid_fields((FieldError(pointer="/plan", code="type", detail=detail),))
-        if "plan" in given and "effective" in given:
+        if "plan" in given and "effective" in given and self.effective == "next_period":
             detail = "a plan that starts later is not available in this version; effective concerns the timezone"
             raise invalid_fields((FieldError(pointer="/effective", code="not_available", detail=detail),))
         subjects = None if self.subject_keys is None else frozenset(self.subject_keys)
@@ -56,6 +58,7 @@ class CustomerBody(Contract):
             stripe_customer_id=self.stripe_customer_id if "stripe_customer_id" in given else KEEP,
             metadata=self.metadata if "metadata" in given else KEEP,
             plan=self.plan if self.plan is not None else KEEP,
+            at_once=self.effective == "now",
         )
 
 
@@ -73,8 +76,8 @@ class SubscriptionBody(Contract):
         return SubscriptionChange(plan=self.plan, version=self.version, started_at=self.started_at)
 
 
-def customer_answer(record: CustomerRecord) -> dict[str, Any]:
-    """A customer as JSON, with its subscription."""
+def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
+    """A customer as JSON, with its subscription and the periods that a change of zone or anchor results in."""
     customer, subscription = record.customer, record.subscription
     return {
         "id": customer.id,
@@ -85,8 +88,25 @@ def customer_answer(record: CustomerRecord) -> dict[str, Any]:
         "stripe_customer_id": customer.stripe_customer_id,
         "metadata": dict(customer.metadata),
         "subscription": subscription_answer(subscription) if subscription is not None else None,
+        "period_changes": [_period_change(change) for change in period_changes(record.effective, now)],
         "created_at": format_instant(customer.created_at),
         "changed_at": format_instant(customer.changed_at),
+    }
+
+
+def _period_change(change: PeriodChange) -> dict[str, Any]:
+    return {
+        "feature": change.feature,
+        "limit_name": change.limit,
+        "effective_at": format_instant(change.window.start),
+        "partial": change.partial,
+        "period": {
+            "start": format_instant(change.window.start),
+            "end": format_instant(change.window.end),
+            "every": change.segment.every,
+            "anchor": change.segment.anchor_named,
+            "timezone": change.segment.zone,
+        },
     }
 
 

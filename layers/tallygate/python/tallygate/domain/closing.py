@@ -8,13 +8,17 @@ Closing decides nothing about admission: the next window begins at `end`, whethe
 accepted before the end but is counted after the closing (the fold lags by about a second) is a restatement like any
 other late usage; whoever bills from the closing sets close_grace.
 
-Only quotas of an hour or longer are closed, never rates, and only windows with usage: without, there is no total.
+Only quotas of an hour or longer are closed, never rates, never what counts for ever, and only windows with usage:
+without, there is no total. A window that a change has cut is closed when it would have ended, with the end that it has.
 """
 
 from __future__ import annotations
 
+from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.facts import Total, fact_id
 from tallygate.domain.instants import HOUR, Instant
+from tallygate.domain.journal import Governed
+from tallygate.domain.periods import closes
 
 PERIOD_CLOSED = "usage.period_closed"
 SHORTEST_PERIOD = HOUR
@@ -23,7 +27,14 @@ FIRST_REVISION = 1
 
 def may_close(total: Total, *, now: Instant, grace: Instant) -> bool:
     """Whether the window is over, its grace too, and nothing has been stated of it yet."""
-    return not total.closed and total.end + grace <= now and total.end - total.start >= SHORTEST_PERIOD
+    return not total.closed and total.end + grace <= now and is_closed(total.governed, total.start, total.end)
+
+
+def is_closed(governed: Governed, start: Instant, end: Instant) -> bool:
+    """Whether a window of this limit is ever closed: by its period's length, for a change may have cut it short."""
+    if governed.every is not None:
+        return closes(governed.every)
+    return end - start >= SHORTEST_PERIOD and end < NEVER_ENDS
 
 
 def closing_id(total: Total) -> str:

@@ -21,7 +21,17 @@ from tallygate.domain.boundaries import Unit, step_of
 from tallygate.domain.catalog import PER, Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate
-from tallygate.domain.periods import CALENDAR, SUBSCRIPTION_START, Schedule, Segment, changed, recent
+from tallygate.domain.periods import (
+    CALENDAR,
+    SUBSCRIPTION_START,
+    Schedule,
+    Segment,
+    Window,
+    changed,
+    is_partial,
+    recent,
+    window_at,
+)
 
 UNLIMITED = QuotaTerms(limit=None, every="month")
 """An entitlement with rates only is counted all the same, by the calendar month."""
@@ -79,6 +89,40 @@ def compile_effective(
     if previous is None or compiled == previous:
         return compiled
     return replace(compiled, version=previous.version + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodChange:
+    """The first window under another zone, anchor or week: one that begins, or has begun and not yet ended."""
+
+    feature: str
+    limit: str
+    segment: Segment
+    window: Window
+    partial: bool
+
+
+def period_changes(effective: Effective, now: Instant) -> tuple[PeriodChange, ...]:
+    """What changes of zone and anchor result in, for each quota in force where one is to come or has just come."""
+    found: list[PeriodChange] = []
+    for entitlement in effective.entitlements.values():
+        for limit, quota in ((limit, quota) for limit in entitlement.limits for quota in limit.quotas):
+            segment = quota.schedule.current
+            if segment.since is None:
+                continue
+            first = window_at(quota.schedule, segment.since)
+            if first.end <= now:
+                continue
+            found.append(
+                PeriodChange(
+                    feature=entitlement.feature,
+                    limit=limit.name,
+                    segment=segment,
+                    window=first,
+                    partial=is_partial(quota.schedule, first),
+                )
+            )
+    return tuple(found)
 
 
 def features_ever_entitled(effective: Effective) -> tuple[str, ...]:

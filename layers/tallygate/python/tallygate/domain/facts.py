@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.journal import Governed
 from tallygate.domain.limits import Tier
@@ -144,7 +145,10 @@ def _about(new: Total) -> dict[str, Any]:
         "limit_name": governed.name,
         "limit": None if governed.limit is None else format_quantity(governed.limit),
         "usage": format_quantity(new.value),
-        "period": {"start": format_instant(new.start), "end": format_instant(new.end)},
+        "period": {
+            "start": format_instant(new.start),
+            "end": format_instant(new.end) if new.end < NEVER_ENDS else None,
+        },
     }
 
 

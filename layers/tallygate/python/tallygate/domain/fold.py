@@ -87,6 +87,7 @@ def governed_of(effective: Effective | None) -> Mapping[int, Governed]:
             stripe_customer_id=effective.stripe_customer_id,
             upgrade_to=entitlement.upgrade_to,
             upgrade_limit=entitlement.upgrade_limit,
+            every=quota.schedule.current.every,
         )
         for entitlement in effective.entitlements.values()
         for limit in entitlement.limits

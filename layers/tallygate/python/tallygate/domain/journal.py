@@ -75,7 +75,7 @@ class CountedWindow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governed:
-    """A limit as it stood when the record was written: what totals and facts say of it."""
+    """A limit as it stood when the record was written: what totals and facts say of it. `every` is its period's."""
 
     feature: str
     meter: str
@@ -87,6 +87,7 @@ class Governed:
     stripe_customer_id: str | None = None
     upgrade_to: str | None = None
     upgrade_limit: Decimal | None = None
+    every: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

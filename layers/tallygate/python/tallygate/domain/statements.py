@@ -6,27 +6,42 @@ covered by the plan's limit and `overage` is beyond it. Without a limit everythi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tallygate.domain.instants import format_instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.periods import Schedule, segment_at, window_at
 from tallygate.domain.quantities import ZERO, format_quantity
 
 if TYPE_CHECKING:
     from tallygate.domain.facts import Total
 
 
-def zone_of(total: Total, effective: Effective | None) -> str:
-    """The zone in which the window was cut. A plan that no longer has the limit leaves the customer's own zone, a
-    customer that is gone leaves UTC."""
+def period_of(total: Total, effective: Effective | None) -> dict[str, Any]:
+    """The window and the recurrence that it is an instance of, as JSON.
+
+    A window that was cut after it was last counted ends where it was cut. Without the limit's schedule (a customer that
+    is gone, limits of long ago) there is the window as it was counted, in the customer's zone or UTC.
+    """
+    schedule = _schedule(total.ordinal, effective)
+    stated = {"start": format_instant(total.start), "end": format_instant(total.end)}
+    if schedule is None:
+        return {**stated, "timezone": effective.timezone if effective is not None else "UTC"}
+    segment, window = segment_at(schedule, total.start), window_at(schedule, total.start)
+    if window.start == total.start and window.end < total.end:
+        stated["end"] = format_instant(window.end)
+    return {**stated, "every": segment.every, "anchor": segment.anchor_named, "timezone": segment.zone}
+
+
+def _schedule(ordinal: int, effective: Effective | None) -> Schedule | None:
     if effective is None:
-        return "UTC"
+        return None
     for entitlement in effective.entitlements.values():
         for quota in (quota for limit in entitlement.limits for quota in limit.quotas):
-            if quota.ordinal == total.ordinal:
-                segments = quota.schedule.segments
-                return [s.zone for s in segments if s.since is None or s.since <= total.start][-1]
-    return effective.timezone
+            if quota.ordinal == ordinal:
+                return quota.schedule
+    return effective.retired.get(ordinal)
 
 
 def billed_to(total: Total, effective: Effective | None) -> str | None:
@@ -35,7 +50,9 @@ def billed_to(total: Total, effective: Effective | None) -> str | None:
     return known if known is not None or effective is None else effective.stripe_customer_id
 
 
-def statement(total: Total, *, timezone: str, stripe_customer_id: str | None, revision: int) -> dict[str, Any]:
+def statement(
+    total: Total, *, period: Mapping[str, Any], stripe_customer_id: str | None, revision: int
+) -> dict[str, Any]:
     """The statement as JSON, the feature's sequence aside; quantities in their wire form."""
     governed = total.governed
     limit = governed.limit
@@ -48,11 +65,7 @@ def statement(total: Total, *, timezone: str, stripe_customer_id: str | None, re
         "feature": governed.feature,
         "meter": governed.meter,
         "limit_name": governed.name,
-        "period": {
-            "start": format_instant(total.start),
-            "end": format_instant(total.end),
-            "timezone": timezone,
-        },
+        "period": dict(period),
         "raw": format_quantity(total.value),
         "presented": None,
         "billable": format_quantity(total.value),

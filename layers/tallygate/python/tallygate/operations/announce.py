@@ -10,7 +10,7 @@ from dataclasses import replace
 from tallygate.domain.facts import Announcement, Fact, announcements
 from tallygate.domain.instants import Instant
 from tallygate.domain.observed import TotalChanged
-from tallygate.domain.statements import billed_to, statement, zone_of
+from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import Contended
 from tallygate.store import OutboxStore, Published, RulesStore
 
@@ -62,7 +62,7 @@ def _restate(
     revision = outbox.revision(total) + 1
     stated = statement(
         total,
-        timezone=zone_of(total, effective),
+        period=period_of(total, effective),
         stripe_customer_id=billed_to(total, effective),
         revision=revision,
     )

@@ -12,7 +12,7 @@ from tallygate.domain.closing import FIRST_REVISION, closing_id
 from tallygate.domain.instants import format_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.quantities import format_quantity
-from tallygate.domain.statements import billed_to, statement, zone_of
+from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import NotFound
 from tallygate.store import ClosedTotal, ClosingStore
 
@@ -34,7 +34,7 @@ def _stated(closed: ClosedTotal, effective: Effective) -> dict[str, Any]:
         "id": closing_id(total),
         **statement(
             total,
-            timezone=zone_of(total, effective),
+            period=period_of(total, effective),
             stripe_customer_id=billed_to(total, effective),
             revision=max(FIRST_REVISION, total.revision),
         ),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from tallygate.domain.closing import FIRST_REVISION, PERIOD_CLOSED, closing_id, may_close, trace_of
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import HOUR, MINUTE, Instant
-from tallygate.domain.statements import billed_to, statement, zone_of
+from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import StoreUnavailable, TallygateError
 from tallygate.store import ClosingStore, TotalName
 
@@ -111,7 +111,7 @@ def _fact(store: ClosingStore, total: Total, *, now: Instant) -> Fact:
         sequence=store.sequence(total.customer, total.feature) + 1,
         data=statement(
             total,
-            timezone=zone_of(total, effective),
+            period=period_of(total, effective),
             stripe_customer_id=billed_to(total, effective),
             revision=FIRST_REVISION,
         ),

@@ -140,7 +140,9 @@ def record_of(item: Item) -> Record:
 
 
 def _governed_document(governed: Governed) -> dict[str, Any]:
+    period = {} if governed.every is None else {"e": governed.every}
     return {
+        **period,
         "f": governed.feature,
         "m": governed.meter,
         "n": governed.name,
@@ -167,6 +169,7 @@ def _governed_of(document: Mapping[str, Any]) -> Governed:
         stripe_customer_id=document["s"],
         upgrade_to=document["u"],
         upgrade_limit=None if upgrade_limit is None else Decimal(upgrade_limit),
+        every=document.get("e"),
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tallygate.domain.closing import is_closed
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.errors import InvariantBroken
@@ -40,8 +41,8 @@ class Totals:
     def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
         """Add one record's part to a total, once. One request more where the window is new.
 
-        The window's closing falls due at its end. That is written with the first part only, for the closing takes it
-        away again, and a late part must not call for a second closing.
+        The window's closing falls due at its end, if it is ever closed. That is written with the first part only, for
+        the closing takes it away again, and a late part must not call for a second closing.
         """
         key = keys.total(customer, change.governed.feature, change.ordinal, change.start)
         changes = _total_changes(customer, change, number)
@@ -49,7 +50,9 @@ class Totals:
             Update(key=key, changes=changes, condition=Compare(UPTO, "<", number)), repeatable=True
         )
         if isinstance(outcome, Refused) and outcome.image is None:
-            due = (Set(DUE_SHARD, keys.shard_of(f"{key.pk}#{key.sk}")), Set(DUE_AT, change.end))
+            due: tuple[Change, ...] = ()
+            if is_closed(change.governed, change.start, change.end):
+                due = (Set(DUE_SHARD, keys.shard_of(f"{key.pk}#{key.sk}")), Set(DUE_AT, change.end))
             # Should another applier create it first, it has applied this very record: nobody begins with a later one.
             self.engine.write(Update(key=key, changes=(*changes, *due), condition=Absent(UPTO)), repeatable=True)
 
