@@ -1,4 +1,4 @@
-"""The public API of a running stack, spoken as any client would speak it: for the tour and the demo."""
+"""The public API of a running stack with every request and answer printed, as the tour shows it."""
 
 import json
 import time
@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from local.client import Client, Json, with_ours
 from local.layout import StackError
 from local.lifecycle import Handle
 
 WAIT_S = 30
 POLL_INTERVAL_S = 0.2
 SHOWN_CHARACTERS = 432
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +24,8 @@ class Api:
     handle: Handle
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Json]:
-        headers = {"authorization": f"Bearer {self.handle.manage_key}"}
-        return request(method, self.handle.api_url + path, body, headers)
+        reply = Client(self.handle.api_url, self.handle.manage_key).send(method, path, body)
+        return reply.status, reply.json if isinstance(reply.json, dict) else {"body": reply.json}
 
     def call(self, method: str, path: str, body: Any = None, *, shown: Callable[[Json], Json] | None = None) -> Json:
         """Ask, print the request with its answer, and insist on success."""
@@ -40,15 +39,11 @@ class Api:
     def publish(self, plan: str, ours: Json) -> None:
         """Put a catalog, unless its plan is there already; what somebody else has put stays."""
         status, known = self.ask("GET", "/v1/catalog")
-        parts = ("meters", "features", "plans")
-        theirs = {part: known.get(part, []) if status == 200 else [] for part in parts}
-        if plan in {entry["key"] for entry in theirs["plans"]}:
+        known = known if status == 200 else {}
+        if plan in {entry["key"] for entry in known.get("plans", [])}:
             self.call("GET", "/v1/catalog")
-            return
-        for part in parts:
-            taken = {entry["key"] for entry in ours[part]}
-            theirs[part] = [entry for entry in theirs[part] if entry["key"] not in taken] + ours[part]
-        self.call("PUT", "/v1/catalog", theirs)
+        else:
+            self.call("PUT", "/v1/catalog", with_ours(known, ours))
 
 
 def request(method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[int, Json]:

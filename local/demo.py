@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import http.client
 import json
 import random
 import sys
@@ -29,6 +28,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from local.client import Client, Json, with_ours
 from local.layout import DEFAULT_PORT, REPOSITORY, Layout, StackError
 from local.lifecycle import Handle, read_handle
 
@@ -38,10 +38,7 @@ BATCH = 500
 THREADS = 8
 USERS, TEAMS = 97, 7
 SETTLE_SECONDS_MAX = 120
-TRIES_MAX = 20
 BAR = 40
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -154,10 +151,7 @@ def publish(api: Api, plan: str, limit: int) -> None:
             }
         ],
     }
-    for part, entries in ours.items():
-        taken = {entry["key"] for entry in entries}
-        ours[part] = entries + [entry for entry in known.get(part, []) if entry["key"] not in taken]
-    api.ask("PUT", "/v1/catalog", ours)
+    api.ask("PUT", "/v1/catalog", with_ours(known, ours))
 
 
 def report(api: Api, layout: Layout, customer: str, code: list[Row]) -> None:
@@ -252,40 +246,17 @@ def check_consumed(api: Api, customer: str, conv: list[Row], limit: int, tokens:
 
 
 class Api:
-    """The deployed API with the manage key, one kept connection for each thread. Transient errors are asked again."""
+    """The deployed API with the manage key. What may be retried is; what fails all the same ends the demo."""
 
     def __init__(self, handle: Handle) -> None:
-        self._url = urllib.parse.urlsplit(handle.api_url)
-        self._headers = {"authorization": f"Bearer {handle.manage_key}", "content-type": "application/json"}
-        self._threads = threading.local()
+        self._client = Client(handle.api_url, handle.manage_key)
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Json:
-        content = None if body is None else json.dumps(body)
-        answer: Json = {}
-        status = attempt = 0
-        while attempt < TRIES_MAX and (status == 0 or answer.get("retryable")):
-            time.sleep(0.05 * attempt)
-            status, answer = self._exchange(method, self._url.path + path, content, self._headers | (headers or {}))
-            attempt += 1
-        if status < 300:
-            return answer
-        raise StackError(f"{method} {path} answered {status}: {json.dumps(answer)[:400]}")
-
-    def _exchange(self, method: str, path: str, content: str | None, headers: dict[str, str]) -> tuple[int, Json]:
-        for fresh in (False, True):
-            connection = None if fresh else getattr(self._threads, "connection", None)
-            if connection is None:
-                connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port, timeout=60)
-                self._threads.connection = connection
-            try:
-                connection.request(method, path, content, headers)
-                answer = connection.getresponse()
-                return answer.status, json.loads(answer.read() or b"{}")
-            except (http.client.HTTPException, OSError):
-                connection.close()
-                if fresh:
-                    raise
-        raise AssertionError("unreachable")
+        reply = self._client.settled(method, path, body, headers)
+        if not reply.good:
+            raise StackError(f"{method} {path} answered {reply.status}: {json.dumps(reply.json)[:400]}")
+        answer: Json = reply.json
+        return answer
 
 
 class Progress:

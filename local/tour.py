@@ -9,7 +9,8 @@ import json
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from local.api import Api, Json, await_that, request, show_answer
+from local.api import Api, await_that, request, show_answer
+from local.client import Json
 from local.inbox import Arrival
 from local.layout import REPOSITORY, Layout, StackError
 from local.lifecycle import Handle

@@ -1,77 +1,57 @@
-"""A plain client of the deployed API: every answer as it came, with its status and headers."""
+"""The deployed API as the tests speak it: every answer as it came, or insisting on success."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
 import time
-import urllib.parse
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from local.client import Client, Reply
 from local.lifecycle import Handle
+
+__all__ = ["Api", "Reply", "unique", "until"]
 
 PATIENCE_SECONDS = 60
 Found = TypeVar("Found")
 _PAUSE = threading.Event()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer. Header names are lower case; `json` is None where there is no body."""
-
-    status: int
-    headers: dict[str, str]
-    json: Any
-
-
 @dataclass(slots=True)
 class Api:
-    """The API with one key; a kept connection for each thread."""
+    """The API with one key. Keywords are headers: `if_match="…"`."""
 
     handle: Handle
     key: str
-    _kept: threading.local = field(default_factory=threading.local)
-    _connections: list[http.client.HTTPConnection] = field(default_factory=list)
+    client: Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = Client(self.handle.api_url, self.key)
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
-        url = urllib.parse.urlsplit(self.handle.api_url)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent = {"content-type": "application/json", "authorization": f"Bearer {self.key}", **named}
-        connection = getattr(self._kept, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=PATIENCE_SECONDS)
-            self._kept.connection = connection
-            self._connections.append(connection)
-        content = body if isinstance(body, str | None) else json.dumps(body)
-        connection.request(method, url.path + path, content, sent)
-        answer = connection.getresponse()
-        text = answer.read()
-        received = {name.lower(): value for name, value in answer.getheaders()}
-        return Reply(answer.status, received, json.loads(text) if text else None)
-
-    def close(self) -> None:
-        """Close the connections of every thread."""
-        for connection in self._connections:
-            connection.close()
+        return self.client.send(method, path, body, _named(headers))
 
     def good(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """The JSON of an answer that must be a success."""
-        reply = self(method, path, body, **headers)
-        assert reply.status < 300, f"{method} {path}: {reply.status} {reply.json}"
-        return reply.json
+        return _insisted(self(method, path, body, **headers), method, path)
 
     def settled(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """As `good`, and asked again for as long as the answer says that a retry is harmless."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            reply = self(method, path, body, **headers)
-            if reply.status < 300 or time.monotonic() > deadline or not reply.json.get("retryable"):
-                assert reply.status < 300, f"{method} {path}: {reply.status} {reply.json}"
-                return reply.json
+        return _insisted(self.client.settled(method, path, body, _named(headers)), method, path)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def _named(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def _insisted(reply: Reply, method: str, path: str) -> Any:
+    assert reply.good, f"{method} {path}: {reply.status} {reply.json}"
+    return reply.json
 
 
 def until(ask: Callable[[], Found], holds: Callable[[Found], object]) -> Found:

@@ -12,6 +12,7 @@ import pytest
 import standardwebhooks
 import stripe
 
+from local.client import with_ours
 from local.lifecycle import Running
 from tests.stack.api import Api, unique, until
 from tests.stack.receiver import Receiver, receiving
@@ -66,9 +67,7 @@ def plan(api: Api) -> str:
         ],
     }
     # What other tests have declared stays: a plan that customers have cannot be removed.
-    held = api.good("GET", "/v1/catalog")
-    merged = {kind: [*entries, *held[kind]] for kind, entries in catalog.items()}
-    api.good("PUT", "/v1/catalog", merged)
+    api.good("PUT", "/v1/catalog", with_ours(api.good("GET", "/v1/catalog"), catalog))
     return "stack"
 
 
