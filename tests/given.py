@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
@@ -74,6 +75,13 @@ def in_force(engine: Engine, limits: Effective) -> None:
     item: Item = {"version": limits.version, "doc": items.effective_document(limits)}
     engine.write(Put(key=keys.effective(limits.customer), item=item))
     engine.write(Put(key=keys.catalog_feature(FEATURE), item={"doc": "{}"}))
+
+
+def scoped(*limits: Limit, own: Quota | None = None, rates: tuple[Rate, ...] = ()) -> Effective:
+    """A subscribed customer whose entitlement has further limits, each over a scope."""
+    limited = effective(own or quota(1000), rates=rates)
+    right = limited.entitlements[FEATURE]
+    return replace(limited, entitlements={FEATURE: replace(right, limits=(*right.limits, *limits))})
 
 
 def wanted(

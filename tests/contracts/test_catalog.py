@@ -18,6 +18,7 @@ from tallygate.errors import InvalidRequest
 from tallygate.http import dumps
 
 SAMPLE = json.loads(Path("events/catalog.json").read_text(), parse_float=Decimal)
+DAILY = {"every": "day"}
 QUOTA = {"limit": 10, "period": {"every": "month"}}
 RATE = {"limit": 10, "per": "second", "burst": 10}
 
@@ -135,7 +136,7 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
         "/plans/0/entitlements/2/tiers/0/policy": "not_available",
         "/plans/0/entitlements/2/carryover": "not_available",
         "/plans/0/limits/0/feature": "not_entitled",
-        "/plans/0/limits/0/scope": "not_available",
+        "/plans/0/limits/0/scope/user": "not_available",
         "/plans/0/limits/0/rate/burst": "out_of_range",
         "/plans/0/limits/1/name": "repeated",
         "/plans/0/limits/1/rate/limit": "out_of_range",
@@ -240,6 +241,46 @@ def test_switches_and_settings_are_given_back_to_be_put_again(enabled: bool, val
 )
 def test_an_entitlement_says_what_goes_with_its_features_type(entitlement: Any, errors: dict[str, str]) -> None:
     assert broken(typed(entitlement)) == {f"/plans/0/entitlements/0{at}": code for at, code in errors.items()}
+
+
+SCOPED = [{"key": "m", "event_type": "e", "aggregation": "count", "dimensions": {"model": "$.model", "team": "$.team"}}]
+
+
+@pytest.mark.parametrize(
+    ("scope", "errors"),
+    [
+        ({"model": "large"}, {}),
+        ({"model": "large", "team": "a", "api_key": "key_1"}, {}),
+        ({}, {}),
+        ({"modle": "large"}, {"/modle": "unknown_reference"}),
+        ({"model": "*"}, {"/model": "not_available"}),
+        ({"model": ""}, {"/model": "length"}),
+        ({"model": 1}, {"/model": "type"}),
+        ("model", {"": "type"}),
+    ],
+)
+def test_a_scope_fixes_dimensions_that_the_meter_counts_by(scope: Any, errors: dict[str, str]) -> None:
+    body = {**typed({"feature": "f", **QUOTA}, limits=[{"name": "x", "feature": "f", "scope": scope, **QUOTA}])}
+    body["meters"] = SCOPED
+    if errors:
+        assert broken(body) == {f"/plans/0/limits/0/scope{at}": code for at, code in errors.items()}
+    else:
+        assert read_catalog(body).plans[0].limits[0].scope == scope
+        round_trip(body)
+
+
+def test_limits_over_values_of_one_dimension_are_never_met_together() -> None:
+    limits = [
+        {"name": f"{n}", "feature": "f", "scope": {"model": f"m{n}"}, "windows": [QUOTA, {**QUOTA, "period": DAILY}]}
+        for n in range(16)
+    ]
+    body = typed({"feature": "f", **QUOTA}, limits=limits[:15])
+    body["meters"] = SCOPED
+    assert len(read_catalog(body).plans[0].limits) == 15
+    body["plans"][0]["limits"] = limits
+    assert broken(body) == {"/plans/0/entitlements/0": "too_many"}, "33 windows in one cell"
+    body["plans"][0]["limits"] = [{**limit, "scope": {"model": "m"}} for limit in limits[:4]]
+    assert broken(body) == {"/plans/0/entitlements/0": "too_many"}, "9 quotas in one write"
 
 
 def test_only_a_metered_feature_has_a_meter_and_limits() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,9 +22,9 @@ from tallygate.domain.fold import (
 )
 from tallygate.domain.instants import DAY, parse_instant
 from tallygate.domain.journal import CountedWindow, EventEntry, Governed, Record, UseEntry
-from tallygate.domain.limits import Effective
+from tallygate.domain.limits import Effective, Limit
 from tallygate.domain.meters import Measured, Meters, Unmeasured, meters_of
-from tests.given import FEATURE, METER, NOW, effective, quota
+from tests.given import FEATURE, METER, NOW, effective, quota, scoped
 from tests.truth import CALLS, TOKENS, draft
 
 METERS = meters_of((TOKENS, CALLS), {FEATURE: METER})
@@ -43,6 +44,26 @@ def test_an_event_counts_in_every_window_of_every_limit_that_its_meter_feeds() -
     entry = resolve_event(event(model="large"), METERS, limits())
     assert entry.measured == (Measured("calls", Decimal(1), {}), Measured(METER, Decimal(10), {"model": "large"}))
     assert entry.windows == (MONTH, TODAY)
+
+
+def test_an_event_counts_in_a_scoped_limit_only_where_its_dimensions_match() -> None:
+    over = {
+        2: {"model": "large"},
+        3: {"model": "small"},
+        4: {"model": "large", "team": "eng"},
+        5: {"team": "eng"},
+    }
+    meter = replace(TOKENS, dimensions={"model": ("model",), "team": ("team",)})
+    meters = meters_of((meter, CALLS), {FEATURE: METER})
+    limits = tuple(Limit(name=f"l{n}", scope=scope, quotas=(quota(9, ordinal=n),)) for n, scope in over.items())
+
+    def counted(**data: Any) -> list[int]:
+        return [window.ordinal for window in resolve_event(event(**data), meters, scoped(*limits)).windows]
+
+    assert counted(model="large") == [1, 2]
+    assert counted(model="large", team="eng") == [1, 2, 4, 5]
+    assert counted(model="medium", team="eng") == [1, 5]
+    assert counted() == [1]
 
 
 def test_without_limits_or_meters_an_event_is_a_fact_that_counts_nowhere_in_particular() -> None:

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from tallygate.contracts.fields import Empty, Id, NotAvailable, one_of
-from tallygate.contracts.limits import Windowed
+from tallygate.contracts.limits import Scope, Windowed, broken_scope
 from tallygate.contracts.reading import (
     Broken,
     Contract,
@@ -38,9 +38,9 @@ from tallygate.contracts.reading import (
 from tallygate.domain.catalog import Catalog, Change, name_of
 from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of, plan_of
 from tallygate.domain.features import BOOLEAN, CONFIG, FEATURE_TYPES, METERED
-from tallygate.domain.limits import QUOTAS_PER_CELL_MAX, RATES_PER_CELL_MAX
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
 from tallygate.domain.quantities import parse_quantity
+from tallygate.domain.scopes import Sized, crowded
 from tallygate.errors import FieldError
 
 ENTRIES_MAX = 1_000
@@ -64,14 +64,6 @@ def _refers_to(kind: str) -> AfterValidator:
 def _path(text: str) -> str:
     parse_path(text)
     return text
-
-
-def _scope(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise broken("type", "must be an object")
-    if value:
-        raise broken("not_available", "scopes are not available in this version: {} is, the whole customer")
-    return {}
 
 
 def _scalar(value: object) -> Any:
@@ -119,7 +111,6 @@ SettingValue = Annotated[
 FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
 FeatureType = Annotated[str, one_of(FEATURE_TYPES), WithJsonSchema({"enum": list(FEATURE_TYPES)})]
 OnUnavailable = Annotated[str, one_of(("closed", "open"), ("cached",)), WithJsonSchema({"enum": ["closed", "open"]})]
-Scope = Annotated[dict[str, str], PlainValidator(_scope), WithJsonSchema({"type": "object", "maxProperties": 0})]
 
 
 class MeterFilter(Contract):
@@ -204,7 +195,7 @@ class EntitlementEntry(Windowed):
 
 
 class LimitEntry(Windowed):
-    """A further limit on an entitled feature, over the whole customer."""
+    """A further limit on an entitled feature: over all its requests, or those with certain dimension values."""
 
     name: Id
     feature: Annotated[Id, _refers_to("feature")]
@@ -213,7 +204,12 @@ class LimitEntry(Windowed):
     def rules_broken(self, known: Mapping[str, Any]) -> Iterator[Broken]:
         if (kind := known["type"].get(self.feature, METERED)) != METERED:
             yield (("feature",), "not_allowed", f"{self.feature} is a {kind} feature, which has no limits")
+        yield from broken_scope(self.scope, known["dimensions"].get(self.feature))
         yield from super().rules_broken(known)
+
+    def form(self) -> Form:
+        """The stored form."""
+        return {"name": self.name, "feature": self.feature, "scope": self.scope, **self.window_forms()}
 
 
 class PlanEntry(Contract):
@@ -239,7 +235,7 @@ class PlanEntry(Contract):
             "version": self.version,
             "upgrade_to": self.upgrade_to,
             "entitlements": [entitlement.form() for entitlement in self.entitlements],
-            "limits": [{"name": e.name, "feature": e.feature, **e.window_forms()} for e in self.limits],
+            "limits": [limit.form() for limit in self.limits],
         }
 
 
@@ -289,19 +285,14 @@ def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
     for index, entitlement in enumerate(plan.entitlements):
         if entitlement.fixed:
             continue
-        limits: list[Windowed] = [entitlement]
-        limits += [limit for limit in plan.limits if limit.feature == entitlement.feature]
-        quotas = sum(len(limit.quotas) for limit in limits) + int(not entitlement.quotas)
-        rates = sum(len(limit.rates) for limit in limits)
-        at = ("entitlements", index)
-        if quotas > QUOTAS_PER_CELL_MAX:
-            detail = (
-                f"{entitlement.feature} has {quotas} quotas in this plan; at most {QUOTAS_PER_CELL_MAX} can be held"
-            )
-            yield (at, "too_many", detail)
-        if rates > RATES_PER_CELL_MAX:
-            detail = f"{entitlement.feature} has {rates} rates in this plan; at most {RATES_PER_CELL_MAX} can be held"
-            yield (at, "too_many", detail)
+        sized: list[Sized] = [({}, len(entitlement.quotas) or 1, len(entitlement.rates))]
+        sized += [
+            (limit.scope, len(limit.quotas), len(limit.rates))
+            for limit in plan.limits
+            if limit.feature == entitlement.feature
+        ]
+        if crowd := crowded(sized):
+            yield (("entitlements", index), "too_many", f"{entitlement.feature} has {crowd}")
 
 
 def _broken_type(entitlement: EntitlementEntry, kind: str) -> Iterator[Broken]:
@@ -320,8 +311,14 @@ def _declared(body: object) -> dict[str, Any]:
         kind: {entry["key"] for _, entry in _objects(body, f"{kind}s") if isinstance(entry.get("key"), str)}
         for kind in ("meter", "feature", "plan")
     }
-    types = ((entry.get("key"), entry.get("type")) for _, entry in _objects(body, "features"))
-    return {**keys, "type": {key: kind for key, kind in types if isinstance(key, str) and kind in _SAID_OF}}
+    features = [entry for _, entry in _objects(body, "features") if isinstance(entry.get("key"), str)]
+    measured = {str(meter.get("key")): meter.get("dimensions", {}) for _, meter in _objects(body, "meters")}
+    counted = {entry["key"]: measured.get(str(entry.get("meter"))) for entry in features}
+    return {
+        **keys,
+        "type": {entry["key"]: str(entry.get("type")) for entry in features if str(entry.get("type")) in _SAID_OF},
+        "dimensions": {key: set(names) for key, names in counted.items() if isinstance(names, dict)},
+    }
 
 
 def _repetitions(body: object) -> Iterator[FieldError]:

@@ -5,9 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from tallygate.contracts.fields import Amount, CustomerId, FeatureKey, Id, NotAvailable, Off
+from tallygate.contracts.fields import (
+    DIMENSIONS_MAX,
+    Amount,
+    CustomerId,
+    DimensionKey,
+    DimensionValue,
+    FeatureKey,
+    Id,
+    NotAvailable,
+    Off,
+)
 from tallygate.contracts.reading import Contract
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.decision import MESSAGES, Decision, Node
@@ -15,11 +25,8 @@ from tallygate.domain.features import BOOLEAN, CONFIG, METERED, Setting, Switch,
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.quantities import ONE, ZERO, format_quantity
 
-DIMENSIONS_MAX = 10
 ASKS_MAX = 20
 """So many questions one check answers; a consume is always one."""
-DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-DimensionValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 class Ask(Contract):
@@ -114,7 +121,7 @@ def node_answer(node: Node, as_of: Instant) -> dict[str, Any]:
     """One window of one limit as JSON."""
     return {
         "name": node.name,
-        "scope": {},
+        "scope": dict(node.scope),
         "window": {"kind": node.kind, "start": format_instant(node.start), "end": _end(node)},
         "limit": _quantity(node.limit),
         "used": format_quantity(node.used),

@@ -103,6 +103,9 @@ Id = Annotated[
 CustomerId = Id
 FeatureKey = Id
 MeterKey = Id
+DIMENSIONS_MAX = 10
+DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+DimensionValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Name = Id
 Quantity = Annotated[Decimal, PlainValidator(_quantity), WithJsonSchema(_QUANTITY_SCHEMA)]
 Amount = Annotated[Decimal, PlainValidator(_amount), WithJsonSchema(_QUANTITY_SCHEMA)]

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PlainValidator, StringConstraints, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from tallygate.contracts.fields import Amount, NotAvailable, PositiveQuantity, Zone, instant_of, one_of
+from tallygate.contracts.fields import (
+    DIMENSIONS_MAX,
+    Amount,
+    DimensionKey,
+    DimensionValue,
+    NotAvailable,
+    PositiveQuantity,
+    Zone,
+    instant_of,
+    one_of,
+)
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
 from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, step_of
 from tallygate.domain.catalog import PER, RateTerms
 from tallygate.domain.catalog_forms import Form
 from tallygate.domain.instants import DAY, SECOND, format_instant
-from tallygate.domain.limits import QUOTAS_PER_CELL_MAX, RATES_PER_CELL_MAX
 from tallygate.domain.limits import Enforcement as Mode
 from tallygate.domain.periods import CALENDAR, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import parse_quantity
+from tallygate.domain.scopes import QUOTAS_PER_WRITE_MAX, RATES_PER_WRITE_MAX
 
-WINDOWS_MAX = QUOTAS_PER_CELL_MAX + RATES_PER_CELL_MAX
+WINDOWS_MAX = QUOTAS_PER_WRITE_MAX + RATES_PER_WRITE_MAX
 TIERS_MAX = 16
+API_KEY = "api_key"
+"""The dimension that the credential fills in; no meter has to name it."""
 PERCENT_MAX = 1_000
 RATE_WIDTH_MAX = 366 * DAY
 """A rate that takes longer than this to refill its burst is a quota."""
@@ -75,6 +95,15 @@ def _policy(value: object) -> str:
     raise broken("not_allowed" if isinstance(value, str) else "type", "must be notify_only, or deny at 100%")
 
 
+def _fixed_value(value: str) -> str:
+    if value == "*":
+        raise broken("not_available", "a free dimension is not available in this version; a fixed value is")
+    return value
+
+
+Scope = Annotated[
+    dict[DimensionKey, Annotated[DimensionValue, AfterValidator(_fixed_value)]], Field(max_length=DIMENSIONS_MAX)
+]
 Level = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Every = Annotated[
     str,
@@ -248,6 +277,13 @@ class Windowed(Contract):
             "windows": [_window_form(part) for part in self.parts],
             "tiers": [{"at": tier.at, "level": tier.level} for tier in sorted(self.tiers, key=lambda t: t.percent)],
         }
+
+
+def broken_scope(scope: Mapping[str, str], dimensions: Collection[str] | None) -> Iterator[Broken]:
+    """A scope names dimensions that the feature's meter has (None: unknown), else no event would ever match it."""
+    for name in scope:
+        if dimensions is not None and name not in dimensions and name != API_KEY:
+            yield (("scope", name), "unknown_reference", f"the feature's meter has no dimension {name}")
 
 
 def _window_form(part: WindowEntry) -> Form:

@@ -9,7 +9,7 @@ name in it refers to something in it (its contract sees to that).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, assert_never
 
@@ -18,6 +18,7 @@ from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Enforcement, Tier, rate_width
 from tallygate.domain.meters import Meter
 from tallygate.domain.periods import CALENDAR, TIMESTAMP
+from tallygate.domain.scopes import Scope
 from tallygate.errors import FieldError
 
 PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
@@ -79,6 +80,7 @@ class PlanLimit:
     rates: tuple[RateTerms, ...] = ()
     tiers: tuple[Tier, ...] = ()
     enforcement: Enforcement = Enforcement.HARD
+    scope: Scope = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.quotas or self.rates, "a limit limits something"

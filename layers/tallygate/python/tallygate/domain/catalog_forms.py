@@ -93,9 +93,7 @@ def plan_form(plan: Plan) -> Form:
         *(fixed_form(fixed) for fixed in plan.fixed),
     ]
     if plan.limits:
-        form["limits"] = [
-            {"name": limit.name, "feature": limit.feature, **_windows_form(limit)} for limit in plan.limits
-        ]
+        form["limits"] = [limit_form(limit) for limit in plan.limits]
     return form
 
 
@@ -108,6 +106,14 @@ def plan_of(form: Mapping[str, Any]) -> Plan:
         fixed=tuple(fixed for f in form["entitlements"] if (fixed := fixed_of(f)) is not None),
         limits=tuple(_limit_of(f, f["name"]) for f in form.get("limits", ())),
     )
+
+
+def limit_form(limit: PlanLimit) -> Form:
+    """A further limit, as a plan lists it."""
+    form: Form = {"name": limit.name, "feature": limit.feature}
+    if limit.scope:
+        form["scope"] = dict(limit.scope)
+    return {**form, **_windows_form(limit)}
 
 
 def _windows_form(limit: PlanLimit) -> Form:
@@ -143,6 +149,7 @@ def _limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
     return PlanLimit(
         name=name,
         feature=form["feature"],
+        scope=form.get("scope", {}),
         enforcement=Enforcement(form.get("enforcement", "hard")),
         quotas=tuple(_quota_of(window) for window in windows if "limit" in window),
         rates=tuple(_rate_of(window["rate"]) for window in windows if "rate" in window),

@@ -17,6 +17,7 @@ from tallygate.domain.limits import Enforcement, Entitlement, Quota, Rate
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Alternative, SubWindow
+from tallygate.domain.scopes import governs
 
 REQUEST_MEMORY_MINUTES = 1
 """A retry is recognised in the minute of the request and in the one on either side of it."""
@@ -141,11 +142,17 @@ def terms(
     remembered: bool,
     now: Instant,
     seen: Cell,
+    dimensions: Mapping[str, str] | None = None,
 ) -> Terms:
-    """The terms of one request against a cell that was last seen as `seen` (which may be out of date)."""
+    """The terms of one request against a cell that was last seen as `seen` (which may be out of date).
+
+    Only limits whose scopes govern a request with these dimensions are in them; None: every limit, whatever its scope.
+    """
     quota_terms: list[QuotaTerm] = []
     rate_terms: list[RateTerm] = []
     for limit in entitlement.limits:
+        if dimensions is not None and not governs(limit.scope, dimensions):
+            continue
         quota_terms += [
             QuotaTerm(limit.name, quota, window_at(quota.schedule, now), limit.enforcement) for quota in limit.quotas
         ]

@@ -104,7 +104,7 @@ def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: boo
     limits = {limit.name: limit for limit in entitlement.limits}
     amount = ZERO if counted else terms.amount
     nodes = [_quota_node(limits[term.name], term, cell, amount) for term in terms.quotas]
-    return (*nodes, *(_rate_node(term, cell, amount) for term in terms.rates))
+    return (*nodes, *(_rate_node(limits[term.name], term, cell, amount) for term in terms.rates))
 
 
 def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
@@ -113,6 +113,7 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> N
     ends = term.window.end if term.window.end < NEVER_ENDS else None
     return Node(
         name=term.name,
+        scope=limit.scope,
         kind="quota",
         start=term.window.start,
         end=term.window.end,
@@ -128,12 +129,13 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> N
     )
 
 
-def _rate_node(term: RateTerm, cell: Cell, amount: Decimal) -> Node:
+def _rate_node(limit: Limit, term: RateTerm, cell: Cell, amount: Decimal) -> Node:
     previous, current = cell.rated.get(term.previous, ZERO), cell.rated.get(term.current, ZERO)
     start = term.at.index * term.at.width
     now = start + term.at.width - term.at.left
     return Node(
         name=term.name,
+        scope=limit.scope,
         kind="rate",
         start=start,
         end=start + term.at.width,

@@ -11,6 +11,7 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.periods import Segment
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.scopes import Scope
 
 
 class Reason(StrEnum):
@@ -55,6 +56,7 @@ class Node:
     """
 
     name: str
+    scope: Scope
     kind: str
     start: Instant
     end: Instant

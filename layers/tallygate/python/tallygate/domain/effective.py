@@ -7,9 +7,9 @@
 A window keeps its ordinal, and with it what was used, for as long as feature, limit name and window stay the same,
 whatever plan they come from: a change of plan refills nothing. The window of a quota is its period and, beside the
 calendar, the kind of its anchor (`quota/month`, `quota/month/subscription_start`), that of a rate the length of its
-sub-windows (`rate/60000`), because a counter of other windows would be misread. An ordinal is never given to another
-window. A change of zone, anchor or first day of the week acts from the end of the window that holds `now`, so that a
-counter keeps its name until then, or at once where that was asked for.
+sub-windows (`rate/60000`), each with the scope that it counts, because a counter of other windows would be misread. An
+ordinal is never given to another window. A change of zone, anchor or first day of the week acts from the end of the
+window that holds `now`, so that a counter keeps its name until then, or at once where that was asked for.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from tallygate.domain.periods import (
     recent,
     window_at,
 )
+from tallygate.domain.scopes import scope_text
 
 UNLIMITED = QuotaTerms(limit=None, every="month")
 """An entitlement with rates only is counted all the same, by the calendar month."""
@@ -147,8 +148,8 @@ class _Allotted:
                 schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
         return _Allotted(dict(previous.ordinals), schedules)
 
-    def ordinal(self, feature: str, name: str, window: str) -> int:
-        parts = (feature, name, window)
+    def ordinal(self, limit: PlanLimit, window: str) -> int:
+        parts = (limit.feature, limit.name, f"{window}@{scope_text(limit.scope)}" if limit.scope else window)
         assert not any(_SEPARATOR in part for part in parts), "no name has control characters"
         return self.ordinals.setdefault(_SEPARATOR.join(parts), max(self.ordinals.values(), default=0) + 1)
 
@@ -171,6 +172,7 @@ def _entitlement(plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted
 def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:
     return Limit(
         name=declared.name,
+        scope=declared.scope,
         enforcement=declared.enforcement,
         quotas=tuple(_quota(declared, quota, allotted, dates) for quota in declared.quotas),
         rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
@@ -181,7 +183,7 @@ def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:
 def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: Dates) -> Quota:
     wanted, now = _segment(quota, dates), dates.now
     window = f"quota/{wanted.every}" if wanted.anchor == CALENDAR else f"quota/{wanted.every}/{wanted.anchor}"
-    ordinal = allotted.ordinal(declared.feature, declared.name, window)
+    ordinal = allotted.ordinal(declared, window)
     held = allotted.schedules.get(ordinal)
     if held is None:
         schedule = Schedule((wanted,))
@@ -202,7 +204,7 @@ def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
 
 
 def _rate(declared: PlanLimit, rate: RateTerms, allotted: _Allotted) -> Rate:
-    ordinal = allotted.ordinal(declared.feature, declared.name, f"rate/{rate.width}")
+    ordinal = allotted.ordinal(declared, f"rate/{rate.width}")
     return Rate(ordinal=ordinal, limit=rate.limit, per=PER[rate.per], burst=rate.burst)
 
 

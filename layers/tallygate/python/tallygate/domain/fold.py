@@ -32,6 +32,7 @@ from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Measured, Meters, Unmeasured, measure
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.scopes import governs
 
 QUARTER = 15 * MINUTE
 QUARTERS = DAY // QUARTER
@@ -113,7 +114,7 @@ def resolve_event(event: Event, meters: Meters, effective: Effective | None) -> 
         time=event.time,
         measured=measured,
         unmeasured=tuple(found for found in results if isinstance(found, Unmeasured)),
-        windows=_windows(frozenset(found.meter for found in measured), event.time, effective),
+        windows=_windows({found.meter: found.dimensions for found in measured}, event.time, effective),
         traceparent=event.traceparent,
     )
 
@@ -130,14 +131,18 @@ def _meter_of_decision(
     return entitlement.meter if entitlement is not None else meters.of_feature.get(decision.feature)
 
 
-def _windows(fed: frozenset[str], time: Instant, effective: Effective | None) -> tuple[CountedWindow, ...]:
+def _windows(
+    fed: Mapping[str, Mapping[str, str]], time: Instant, effective: Effective | None
+) -> tuple[CountedWindow, ...]:
+    """The windows that an event counts in, by the meters that it feeds and its dimensions on each of them."""
     if effective is None or not fed:
         return ()
     found: list[CountedWindow] = []
     for entitlement in effective.entitlements.values():
         if entitlement.meter in fed:
+            dimensions = fed[entitlement.meter]
             for limit in entitlement.limits:
-                for quota in limit.quotas:
+                for quota in limit.quotas if governs(limit.scope, dimensions) else ():
                     window = window_at(quota.schedule, time)
                     found.append(CountedWindow(quota.ordinal, window.start, window.end))
     return tuple(found)

@@ -16,9 +16,8 @@ from enum import StrEnum
 from tallygate.domain.features import Fixed
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.periods import Schedule
+from tallygate.domain.scopes import Scope, crowded
 
-RATES_PER_CELL_MAX = 8
-QUOTAS_PER_CELL_MAX = 8
 _EXACT = Context(prec=60)
 
 
@@ -82,9 +81,10 @@ def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A named limit over the whole customer, with its windows."""
+    """A named limit with its windows, over the requests that its scope governs: all of them, where it is empty."""
 
     name: str
+    scope: Scope = field(default_factory=dict)
     enforcement: Enforcement = Enforcement.HARD
     quotas: tuple[Quota, ...] = ()
     rates: tuple[Rate, ...] = ()
@@ -102,9 +102,9 @@ class Entitlement:
     upgrade_limit: Decimal | None = None
 
     def __post_init__(self) -> None:
-        assert self.limits and self.limits[0].name == self.feature
-        assert sum(len(limit.quotas) for limit in self.limits) <= QUOTAS_PER_CELL_MAX
-        assert sum(len(limit.rates) for limit in self.limits) <= RATES_PER_CELL_MAX
+        assert self.limits and self.limits[0].name == self.feature and not self.limits[0].scope
+        crowd = crowded((limit.scope, len(limit.quotas), len(limit.rates)) for limit in self.limits)
+        assert crowd is None, crowd
 
     @property
     def quota(self) -> Quota:

@@ -14,10 +14,11 @@ from tallygate.store import AdmissionStore
 _NOBODY = bytes(MARK_BYTES)
 
 
-def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant) -> Decision:
+def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, whole: bool = False) -> Decision:
     """Whether the amount would be granted, with the numbers as they stand; an amount of 0 asks for the state alone.
 
-    The answer is that of `decide` over the cell as it stands now, and so agrees with a consume that races nobody.
+    The answer is that of `decide` over the cell as it stands now, and so agrees with a consume that races nobody. By
+    `whole`, every limit of the feature is looked at, not only those that govern the request's dimensions.
     Raises ClockBehind, and Contended where the limits change faster than they can be read.
     """
     effective = memory.limits(store, request.customer)
@@ -46,6 +47,7 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
             remembered=False,
             now=now,
             seen=cell,
+            dimensions=None if whole else request.dimensions,
         )
         match decide.refusal(cell, asked):
             case None:

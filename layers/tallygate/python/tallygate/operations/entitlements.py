@@ -56,4 +56,4 @@ def _state(store: AdmissionStore, memory: Memory, customer: str, feature: str, n
     question = Consume(
         customer=customer, feature=feature, amount=ZERO, dimensions={}, request_id=None, idempotency_key=None
     )
-    return check(store, memory, question, now=now)
+    return check(store, memory, question, now=now, whole=True)

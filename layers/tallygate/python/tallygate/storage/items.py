@@ -184,6 +184,7 @@ def _entitlement_document(entitlement: Entitlement) -> dict[str, Any]:
 def _limit_document(limit: Limit) -> dict[str, Any]:
     return {
         "name": limit.name,
+        "scope": dict(limit.scope),
         "enforcement": limit.enforcement.value,
         "tiers": [[tier.level, plain(tier.at_percent)] for tier in limit.tiers],
         "quotas": [
@@ -213,6 +214,7 @@ def _entitlement_of(doc: dict[str, Any]) -> Entitlement:
 def _limit_of(doc: dict[str, Any]) -> Limit:
     return Limit(
         name=doc["name"],
+        scope=doc.get("scope", {}),
         enforcement=Enforcement(doc.get("enforcement", "hard")),
         tiers=tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in doc["tiers"]),
         quotas=tuple(
