@@ -53,7 +53,17 @@ amounts = st.decimals(min_value=0, max_value=10**17, places=3).map(lambda value:
 quotas = st.fixed_dictionaries(
     {
         "limit": st.none() | amounts,
-        "period": st.sampled_from([{"every": "day"}, {"every": "month", "timezone": "Asia/Tokyo"}]),
+        "period": st.sampled_from(
+            [
+                {"every": "day"},
+                {"every": "month", "timezone": "Asia/Tokyo"},
+                {"every": "week", "week_starts": "sunday"},
+                {"every": "P30D", "anchor": "2026-01-31T12:00:00.25+01:00"},
+                {"every": "PT5H", "anchor": "subscription_start"},
+                {"every": "billing_period"},
+                {"every": "never"},
+            ]
+        ),
     }
 )
 rates = st.builds(

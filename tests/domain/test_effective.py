@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -145,6 +146,15 @@ def test_the_next_plans_limit_is_told_for_the_same_feature_and_period() -> None:
     plan = replace(BASIC, upgrade_to="pro")
     entitlement = compiled(plan, catalog=catalog).entitlements["f"]
     assert (entitlement.upgrade_to, entitlement.upgrade_limit) == ("pro", 500)
+
+
+def test_a_document_from_before_there_were_anchors_is_read_and_written_as_it_was() -> None:
+    first = compiled(BASIC)
+    doc = json.loads(effective_document(first))
+    (quota,) = doc["entitlements"][0]["limits"][0]["quotas"]
+    assert quota["schedule"] == [["month", "UTC", None]]
+    item: Item = {"version": 1, "doc": json.dumps(doc)}
+    assert compiled(BASIC, effective_of(item)) == first
 
 
 def test_segments_that_were_left_long_ago_are_forgotten() -> None:

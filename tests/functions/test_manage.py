@@ -137,6 +137,25 @@ def test_a_customer_is_created_changed_and_read(call: Client, customer: str) -> 
     problem(call("GET", "/v1/customers/{customer}", customer="nobody"), 404, "customer_not_found")
 
 
+def test_a_zone_that_acts_now_answers_the_partial_period_that_begins(call: Client) -> None:
+    call("PUT", "/v1/catalog", CATALOG)
+    created = call("PUT", "/v1/customers/{customer}", {"plan": "tour", "timezone": "UTC"}, customer="acme")["json"]
+    assert created["period_changes"] == []
+    body = {"timezone": "Asia/Kathmandu", "effective": "now"}
+    moved = call("PUT", "/v1/customers/{customer}", body, customer="acme")["json"]
+    assert moved["period_changes"]
+    for change in moved["period_changes"]:
+        assert (change["effective_at"], change["partial"]) == (moved["changed_at"], True)
+        assert change["period"]["start"] == moved["changed_at"]
+        assert change["period"]["end"].endswith("T18:15:00Z")
+        assert (change["period"]["timezone"], change["period"]["anchor"]) == ("Asia/Kathmandu", "calendar")
+    again = call("PUT", "/v1/customers/{customer}", body, customer="acme")
+    assert (again["json"], again["headers"]["etag"]) == (moved, '"2"')
+    back = call("PUT", "/v1/customers/{customer}", {"timezone": "UTC"}, customer="acme")["json"]
+    starts = [change["period"]["start"] for change in back["period_changes"]]
+    assert starts == [change["period"]["end"] for change in moved["period_changes"]], "by default at the period's end"
+
+
 @pytest.mark.parametrize(
     ("body", "pointer", "code"),
     [
