@@ -87,6 +87,24 @@ def test_days_follow_their_zone_with_its_summer_time(engine: Engine) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("window", "first", "rows"),
+    [
+        ("hour", "2026-10-24T22:00:00Z", 49),
+        ("week", "2026-10-24T22:00:00Z", 2),
+        ("month", "2026-10-24T22:00:00Z", 1),
+    ],
+)
+def test_hours_weeks_and_months_are_those_of_the_zone(engine: Engine, window: str, first: str, rows: int) -> None:
+    """From the Sunday on which Paris sets its clocks back; what is asked for clips the first week and the month."""
+    begin = parse_instant("2026-10-25T00:00:00+02:00")
+    counted(engine, *((begin + hour * HOUR, {}, 1) for hour in range(49)))
+    stretch = {"from": "2026-10-25T00:00:00+02:00", "to": "2026-10-27T00:00:00+01:00"}
+    answer = ask(engine, window=window, tz="Europe/Paris", **stretch)
+    assert (answer["data"][0]["start"], len(answer["data"]), answer["total"]) == (first, rows, 49)
+    assert [row["end"] for row in answer["data"]][:-1] == [row["start"] for row in answer["data"]][1:]
+
+
 def test_a_zone_of_a_quarter_hours_offset_is_exact(engine: Engine) -> None:
     midnight = parse_instant("2026-11-20T00:00:00+05:45")
     counted(engine, (midnight - 1, {}, 1), (midnight, {}, 2))
@@ -153,7 +171,7 @@ def test_unknown_names_are_not_found(engine: Engine, parameters: dict[str, str],
         ({"to": "0001-01-01T00:00:00Z"}, "?to", "out_of_range"),
         ({"from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "?to", "out_of_range"),
         ({"from": "2024-11-02T00:00:00Z"}, "?from", "out_of_range"),
-        ({"window": "hour"}, "?window", "not_available"),
+        ({"window": "quarter"}, "?window", "not_allowed"),
         ({"window": "second"}, "?window", "not_allowed"),
         ({"tz": "Mars/Base"}, "?tz", "invalid"),
         ({"group_by": "a,a"}, "?group_by", "invalid"),

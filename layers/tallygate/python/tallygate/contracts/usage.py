@@ -3,7 +3,8 @@
 customer, feature | meter     what to sum
 from, to                      RFC 3339; aligned outward to quarter hours, the rollup's resolution, and answered so;
                               by default the current calendar month in `tz`, up to now
-window none | day, tz         one sum, or one for each day of an IANA zone (default UTC)
+window none | hour | day |    one sum, or one for each hour, day, week (from Monday) or month of an IANA zone
+       week | month, tz       (default UTC)
 group_by=a,b  filter[a]=x     by dimension values; usage without the dimension has the value null
 """
 
@@ -21,7 +22,6 @@ from tallygate.domain.quantities import format_quantity
 from tallygate.domain.usage import RANGE_MAX, WINDOWS, UsageAnswer, UsageQuery, aligned
 from tallygate.errors import FieldError, InvalidRequest
 
-LATER_WINDOWS = ("hour", "week", "month")
 DIMENSIONS_MAX = 10
 NAME_LENGTH_MAX = 255
 EARLIEST = parse_instant("1971-01-01T00:00:00Z")
@@ -74,9 +74,7 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
 
 def _window(parameters: Mapping[str, str], errors: list[FieldError]) -> str:
     window = parameters.get("window", "none")
-    if window in LATER_WINDOWS:
-        errors.append(_error("window", "not_available", f"{window} is not available in this version"))
-    elif window not in WINDOWS:
+    if window not in WINDOWS:
         errors.append(_error("window", "not_allowed", f"must be {' or '.join(WINDOWS)}"))
     return window
 

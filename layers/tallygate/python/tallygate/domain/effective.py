@@ -107,7 +107,7 @@ def period_changes(effective: Effective, now: Instant) -> tuple[PeriodChange, ..
     """What changes of zone and anchor result in, for each quota in force where one is to come or has just come."""
     found: list[PeriodChange] = []
     for entitlement in effective.entitlements.values():
-        for limit, quota in ((limit, quota) for limit in entitlement.limits for quota in limit.quotas):
+        for name, quota in [(limit.name, quota) for limit in entitlement.limits for quota in limit.quotas]:
             segment = quota.schedule.current
             if segment.since is None:
                 continue
@@ -117,7 +117,7 @@ def period_changes(effective: Effective, now: Instant) -> tuple[PeriodChange, ..
             found.append(
                 PeriodChange(
                     feature=entitlement.feature,
-                    limit=limit.name,
+                    limit=name,
                     segment=segment,
                     window=first,
                     partial=is_partial(quota.schedule, first),

@@ -1,7 +1,7 @@
 """Usage over a stretch of time: quarter hours of the rollup, summed into windows and groups. Pure.
 
 quarter hours   |q|q|q|q|q|q|q|q|q|q|q|q|          from and to are aligned outward to whole ones; the answer
-days in a zone  |  day 1  |  day 2  |  …           says which stretch it covers
+days in a zone  |  day 1  |  day 2  |  …           says which stretch it covers; hours, weeks and months likewise
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tallygate.domain.instants import DAY, Instant, parse_instant
 from tallygate.domain.periods import Window, calendar, window_at
 from tallygate.domain.quantities import ZERO
 
-WINDOWS = ("none", "day")
+WINDOWS = ("none", "hour", "day", "week", "month")
 RANGE_MAX = 400 * DAY
 ROWS_MAX = 10_000
 
@@ -127,5 +127,5 @@ def total_of(rows: Iterable[UsageRow]) -> Decimal:
 def _window(query: UsageQuery, at: Instant) -> Window:
     if query.window == "none":
         return Window(query.start, query.end)
-    day = window_at(calendar("day", query.zone), at)
-    return Window(max(day.start, query.start), min(day.end, query.end))
+    window = window_at(calendar(query.window, query.zone), at)
+    return Window(max(window.start, query.start), min(window.end, query.end))
