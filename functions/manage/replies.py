@@ -98,6 +98,7 @@ class InPath(Contract):
     feature: Id | None = None
     key: Id | None = None
     endpoint: Id | None = None
+    name: Id | None = None
 
 
 def in_path(request: Request) -> InPath:

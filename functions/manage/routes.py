@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
+from own_limits import delete_limit, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
 
 from tallygate import __version__
@@ -15,6 +16,7 @@ from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delive
 from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.keys import KeyBody, key_answer
 from tallygate.contracts.openapi import ELSEWHERE, document
+from tallygate.contracts.own_limits import OwnLimitBody
 from tallygate.contracts.queries import switch
 from tallygate.contracts.reading import read
 from tallygate.contracts.test_clock import TestClockBody
@@ -233,6 +235,7 @@ def _route(
 
 
 _CUSTOMER = "/v1/customers/{customer}"
+_LIMIT = f"{_CUSTOMER}/limits/{{name}}"
 _ENDPOINT = "/v1/webhook-endpoints/{endpoint}"
 
 ROUTES: dict[str, Route[App]] = {
@@ -244,6 +247,10 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_CUSTOMER}", _get_customer, "A customer with its subscription"),
         _route(f"PUT {_CUSTOMER}/subscription", _put_subscription, "Subscribe to a plan from now on", SubscriptionBody),
         _route(f"DELETE {_CUSTOMER}/subscription", _delete_subscription, "End the subscription now"),
+        _route(f"PUT {_LIMIT}", put_limit, "Give the customer a limit, or override its plan's by field", OwnLimitBody),
+        _route(f"GET {_LIMIT}", get_limit, "A limit of the customer's own, and what is in force with it"),
+        _route(f"DELETE {_LIMIT}", delete_limit, "Take it away: what the plan says is in force again"),
+        _route(f"GET {_CUSTOMER}/limits", list_limits, "Limits of the customer's own"),
         _route(f"GET {_CUSTOMER}/entitlements", _list_entitlements, "What the customer may consume"),
         _route(f"GET {_CUSTOMER}/entitlements/{{feature}}", _get_entitlement, "The state of one feature"),
         _route(f"GET {_CUSTOMER}/periods", _list_periods, "Closed periods, as they are stated now"),

@@ -295,6 +295,18 @@ def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
             yield (("entitlements", index), "too_many", f"{entitlement.feature} has {crowd}")
 
 
+def known_of(catalog: Catalog) -> dict[str, Any]:
+    """What the readers of limits know of a catalog: the context of `read`."""
+    dimensions = {meter.key: set(meter.dimensions) for meter in catalog.meters}
+    return {
+        "meter": set(dimensions),
+        "feature": {feature.key for feature in catalog.features},
+        "plan": {plan.key for plan in catalog.plans},
+        "type": {feature.key: feature.type for feature in catalog.features if feature.type in _SAID_OF},
+        "dimensions": {f.key: dimensions[f.meter] for f in catalog.features if f.meter is not None},
+    }
+
+
 def _broken_type(entitlement: EntitlementEntry, kind: str) -> Iterator[Broken]:
     """What an entitlement says must be of its feature's type."""
     wanted = _SAID_OF.get(kind)

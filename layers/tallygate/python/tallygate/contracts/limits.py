@@ -286,10 +286,14 @@ def broken_scope(scope: Mapping[str, str], dimensions: Collection[str] | None) -
             yield (("scope", name), "unknown_reference", f"the feature's meter has no dimension {name}")
 
 
+def rate_form(terms: RateTerms) -> Form:
+    """A rate in the stored form."""
+    return {"limit": terms.limit, "per": terms.per, "burst": terms.burst}
+
+
 def _window_form(part: WindowEntry) -> Form:
     if part.rate is not None:
-        terms = part.rate.terms
-        return {"rate": {"limit": terms.limit, "per": terms.per, "burst": terms.burst}}
+        return {"rate": rate_form(part.rate.terms)}
     period = Period(every=COUNTED_EVERY) if part.period is None else part.period
     return {"limit": part.limit, "period": period.form()}
 

@@ -8,6 +8,7 @@ with what it has found to be sound.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.boundaries import WEEKDAYS
@@ -102,10 +103,22 @@ def plan_of(form: Mapping[str, Any]) -> Plan:
         key=form["key"],
         version=form["version"],
         upgrade_to=form.get("upgrade_to"),
-        entitlements=tuple(_limit_of(f, f["feature"]) for f in form["entitlements"] if fixed_of(f) is None),
+        entitlements=tuple(limit_of(f, f["feature"]) for f in form["entitlements"] if fixed_of(f) is None),
         fixed=tuple(fixed for f in form["entitlements"] if (fixed := fixed_of(f)) is not None),
-        limits=tuple(_limit_of(f, f["name"]) for f in form.get("limits", ())),
+        limits=tuple(limit_of(f, f["name"]) for f in form.get("limits", ())),
     )
+
+
+def as_json(form: Any) -> Any:
+    """A form without decimals, which stand as quantities do on the wire: equal forms are equal texts."""
+    match form:
+        case Decimal():
+            return format_quantity(form)
+        case list() | tuple():
+            return [as_json(part) for part in form]
+        case dict():
+            return {name: as_json(part) for name, part in form.items()}
+    return form
 
 
 def limit_form(limit: PlanLimit) -> Form:
@@ -144,7 +157,8 @@ def _rate_form(rate: RateTerms) -> Form:
     return {"rate": {"limit": format_quantity(rate.limit), "per": rate.per, "burst": format_quantity(rate.burst)}}
 
 
-def _limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
+def limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
+    """The limit that a form states, under this name."""
     windows = form.get("windows", (form,))
     return PlanLimit(
         name=name,

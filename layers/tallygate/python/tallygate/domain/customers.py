@@ -10,6 +10,7 @@ from typing import Any
 from tallygate.domain.catalog import PlanId
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.overrides import OwnLimit
 
 DEFAULT_ZONE = "UTC"
 
@@ -43,12 +44,16 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerRecord:
-    """All of a customer that one transaction writes. `version` grows by one with every change of any part of it."""
+    """All of a customer that one transaction writes. `version` grows by one with every change of any part of it.
+
+    `limits` are the customer's own, in order of their names.
+    """
 
     version: int
     customer: Customer
     subscription: Subscription | None
     effective: Effective
+    limits: tuple[OwnLimit, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.customer.id == self.effective.customer

@@ -24,6 +24,7 @@ from tallygate.domain.customers import (
 )
 from tallygate.domain.effective import Dates, compile_effective
 from tallygate.domain.instants import Instant
+from tallygate.domain.overrides import OwnLimit, too_crowded, with_own
 from tallygate.domain.versions import Expected, require
 from tallygate.errors import Conflict, Contended, FieldError, NotFound, invalid
 from tallygate.operations.limits_in_force import announce_limits
@@ -62,9 +63,9 @@ def put_customer(
         subscription = seen.subscription if seen is not None else None
         if not isinstance(change.plan, Keep):
             subscription = _subscribed(subscription, SubscriptionChange(plan=change.plan), catalog, now)
-        return _record(seen, after, subscription, catalog, now, at_once=change.at_once)
+        return record_of(seen, after, subscription, catalog, now, at_once=change.at_once)
 
-    return _change(stores, customer_id, wanted, expected=expected, now=now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now)
 
 
 def put_subscription(
@@ -76,32 +77,33 @@ def put_subscription(
     """
 
     def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
-        held = _known(seen, customer_id)
-        return _record(held, held.customer, _subscribed(held.subscription, change, catalog, now), catalog, now)
+        held = known(seen, customer_id)
+        return record_of(held, held.customer, _subscribed(held.subscription, change, catalog, now), catalog, now)
 
-    return _change(stores, customer_id, wanted, expected=expected, now=now)[0]
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now)[0]
 
 
 def end_subscription(stores: Stores, customer_id: str, *, expected: Expected | None, now: Instant) -> CustomerRecord:
     """End the subscription now; ending it again changes nothing. Raises NotFound where there never was one."""
 
     def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
-        held = _known(seen, customer_id)
+        held = known(seen, customer_id)
         if held.subscription is None:
             raise NotFound(f"customer {customer_id} has no subscription", code="no_active_subscription")
         ended = held.subscription if not held.subscription.active else replace(held.subscription, ended_at=now)
-        return _record(held, held.customer, ended, catalog, now)
+        return record_of(held, held.customer, ended, catalog, now)
 
-    return _change(stores, customer_id, wanted, expected=expected, now=now)[0]
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now)[0]
 
 
-def _known(seen: CustomerRecord | None, customer_id: str) -> CustomerRecord:
+def known(seen: CustomerRecord | None, customer_id: str) -> CustomerRecord:
+    """The customer that was seen. Raises NotFound where there is none."""
     if seen is None:
         raise NotFound(f"there is no customer {customer_id}", code="customer_not_found")
     return seen
 
 
-def _change(
+def change_customer(
     stores: Stores,
     customer_id: str,
     wanted: Callable[[CustomerRecord | None, Catalog], CustomerRecord],
@@ -109,6 +111,10 @@ def _change(
     expected: Expected | None,
     now: Instant,
 ) -> tuple[CustomerRecord, bool]:
+    """Make the customer what is `wanted` of it, and let its cells know; whether it was created. Repeating is harmless.
+
+    Raises PreconditionFailed, Conflict `subject_taken`, Contended, and whatever `wanted` raises.
+    """
     attempted: CustomerRecord | None = None
     created = False
     for _ in range(TRIES_MAX):
@@ -158,11 +164,11 @@ def _subscribed(
         version = going_on.plan[1]
     plan = catalog.plan(change.plan, version)
     if plan is None:
-        known = catalog.plan(change.plan) is not None
+        exists = catalog.plan(change.plan) is not None
         raise invalid(
-            "/version" if known else "/plan",
+            "/version" if exists else "/plan",
             "plan_not_found",
-            f"plan {change.plan} has no version {version}" if known else f"there is no plan {change.plan}",
+            f"plan {change.plan} has no version {version}" if exists else f"there is no plan {change.plan}",
         )
     if change.started_at is not None and change.started_at > now:
         raise invalid(
@@ -174,16 +180,26 @@ def _subscribed(
     return Subscription(plan=plan.id, started_at=started_at)
 
 
-def _record(
+def record_of(
     seen: CustomerRecord | None,
     after: Customer,
     subscription: Subscription | None,
     catalog: Catalog,
     now: Instant,
     *,
+    limits: tuple[OwnLimit, ...] | None = None,
     at_once: bool = False,
 ) -> CustomerRecord:
-    """What the customer becomes: `seen` itself where nothing differs. `at_once` cuts the windows that run."""
+    """What the customer becomes: `seen` itself where nothing differs. `at_once` cuts the windows that run.
+
+    Without `limits` its own stay. Raises InvalidRequest `too_many` where they and the plan's do not fit together.
+    """
+    own = limits if limits is not None else seen.limits if seen is not None else ()
+    plan = plan_in_force(subscription, catalog)
+    if plan is not None and own:
+        plan = with_own(plan, own)
+        if crowd := too_crowded(plan):
+            raise invalid("", "too_many", f"with the customer's own limits, {crowd}")
     before = seen.subscription if seen is not None else None
     effective = compile_effective(
         customer=after.id,
@@ -195,19 +211,20 @@ def _record(
             lapsed_at=before.ended_at if before is not None else None,
             at_once=at_once,
         ),
-        plan=_plan_in_force(subscription, catalog),
+        plan=plan,
         catalog=catalog,
         stripe_customer_id=after.stripe_customer_id,
     )
     if seen is None:
         return CustomerRecord(version=1, customer=after, subscription=subscription, effective=effective)
-    record = replace(seen, customer=after, subscription=subscription, effective=effective)
+    record = replace(seen, customer=after, subscription=subscription, effective=effective, limits=own)
     if record == seen:
         return seen
     return replace(record, version=seen.version + 1, customer=replace(after, changed_at=now))
 
 
-def _plan_in_force(subscription: Subscription | None, catalog: Catalog) -> Plan | None:
+def plan_in_force(subscription: Subscription | None, catalog: Catalog) -> Plan | None:
+    """The plan version of an active subscription, as the catalog has it."""
     if subscription is None or not subscription.active:
         return None
     plan = catalog.plan(*subscription.plan)

@@ -1,9 +1,10 @@
 """Customers: profile, subscription and limits in force, written together.
 
     CUSTOMER#c   PROFILE       version, name, timezone, subject_keys (JSON), stripe_customer_id, metadata (JSON),
-                               created_at, changed_at
+                               created_at, changed_at, limits (how many LIMIT# there are)
                  SUBSCRIPTION  plan, plan_version, started_at, ended_at
                  EFFECTIVE     version, doc (JSON)
+                 LIMIT#name    name, form (JSON): a limit of the customer's own
     SUBJECT#key  SUBJECT       customer
 
 PROFILE's version counts the changes of any of them, and every save is conditional on it: that one condition keeps the
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from tallygate.control_store import CustomerMoved, Saved, SubjectsTaken
 from tallygate.domain.catalog import PlanId
 from tallygate.domain.customers import Customer, CustomerRecord, Subscription
+from tallygate.domain.overrides import OwnLimit
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.catalog import mark_in_use
@@ -35,7 +37,8 @@ class Customers:
         self._engine = engine
 
     def customer(self, customer: str) -> CustomerRecord | None:
-        """The customer, consistent and of one version: read again where it changed meanwhile. Four requests.
+        """The customer, consistent and of one version: read again where it changed meanwhile. Four requests;
+        one more where the customer has limits of its own.
 
         Raises Contended after READS_MAX.
         """
@@ -45,6 +48,7 @@ class Customers:
                 return None
             subscription = self._engine.get(keys.subscription(customer))
             effective = self._engine.get(keys.effective(customer)) or {}
+            limits = self._limits(customer) if profile.get("limits") else ()
             before, profile = profile, self._engine.get(keys.profile(customer))
             if profile is not None and profile[VERSION] == before[VERSION]:
                 return CustomerRecord(
@@ -52,8 +56,21 @@ class Customers:
                     customer=_customer_of(customer, profile),
                     subscription=_subscription_of(subscription) if subscription is not None else None,
                     effective=items.effective_of(effective),
+                    limits=limits,
                 )
         raise Contended("the customer changed while it was read")
+
+    def _limits(self, customer: str) -> tuple[OwnLimit, ...]:
+        found: list[OwnLimit] = []
+        position: str | None = None
+        while True:
+            page = self._engine.query(
+                keys.customer_partition(customer), prefix=keys.OWN_LIMIT, after=position, consistent=True
+            )
+            found += [OwnLimit(name=items.text(i, "name"), form=json.loads(items.text(i, "form"))) for i in page.items]
+            position = page.next_after
+            if position is None:
+                return tuple(sorted(found, key=lambda own: own.name))
 
     def save(
         self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None, *, catalog: int
@@ -67,6 +84,7 @@ class Customers:
         writes: list[Write] = [_claim(subject, wanted.customer.id) for subject in claimed]
         writes += [_give_up(subject, wanted.customer.id) for subject in sorted(_subjects(seen) - _subjects(wanted))]
         writes += _parts(seen, wanted)
+        writes += _own_limits(seen, wanted)
         if mark is not None:
             writes.append(mark_in_use(mark, catalog))
         outcome = self._engine.transact(writes, repeatable=True)
@@ -78,6 +96,17 @@ class Customers:
             if refused and held is not None and held.get(CUSTOMER) != wanted.customer.id
         ]
         return SubjectsTaken(tuple(taken)) if taken else CustomerMoved()
+
+
+def _own_limits(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
+    customer = wanted.customer.id
+    before = {own.name: own for own in seen.limits} if seen is not None else {}
+    after = {own.name: own for own in wanted.limits}
+    for name in sorted(before.keys() - after.keys()):
+        yield Delete(key=keys.own_limit(customer, name))
+    for name, own in after.items():
+        if before.get(name) != own:
+            yield Put(key=keys.own_limit(customer, name), item={"name": name, "form": items.compact(own.form)})
 
 
 def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
@@ -113,6 +142,7 @@ def _profile_item(record: CustomerRecord) -> Item:
     customer = record.customer
     item: Item = {
         VERSION: record.version,
+        "limits": len(record.limits),
         "timezone": customer.timezone,
         "subject_keys": items.compact(sorted(customer.subject_keys)),
         "metadata": items.compact(dict(customer.metadata)),

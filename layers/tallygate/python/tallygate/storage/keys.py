@@ -47,6 +47,7 @@ def shard_of(text: str, shards: int = DUE_SHARDS) -> str:
     return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % shards)
 
 
+OWN_LIMIT = "LIMIT#"
 CATALOG_PARTITION = "CATALOG"
 ENDPOINT_PARTITION = "ENDPOINT"
 KEYS_PARTITION = "KEYS"
@@ -86,6 +87,10 @@ def subscription(customer: str) -> Key:
 
 def effective(customer: str) -> Key:
     return Key(customer_partition(customer), "EFFECTIVE")
+
+
+def own_limit(customer: str, name: str) -> Key:
+    return Key(customer_partition(customer), f"{OWN_LIMIT}{escaped(name)}")
 
 
 def subject(subject_key: str) -> Key:

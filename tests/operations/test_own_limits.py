@@ -1,0 +1,344 @@
+"""A customer's own limits: field by field over the plan's, at the very next decision, through every change of plan."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tallygate.contracts.catalog import read_catalog
+from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
+from tallygate.contracts.reading import read
+from tallygate.domain.customers import CustomerRecord, ProfileChange
+from tallygate.domain.decision import Decision
+from tallygate.domain.overrides import OwnLimit
+from tallygate.domain.versions import Expected
+from tallygate.errors import InvalidRequest, NotFound, PreconditionFailed
+from tallygate.http import dumps
+from tallygate.operations import customers, own_limits
+from tallygate.operations.admission import Memory
+from tallygate.operations.catalog import declare_catalog
+from tallygate.operations.check import check
+from tallygate.operations.consume import consume
+from tallygate.operations.customers import Stores
+from tallygate.storage.catalog import Catalogs
+from tallygate.storage.cells import Cells
+from tallygate.storage.customers import Customers
+from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Engine
+from tallygate.storage.memory import MemoryEngine
+from tests.given import NOW, wanted
+
+MONTH, DAY = {"every": "month"}, {"every": "day"}
+TIERS = [{"at": "80%", "level": "warning"}, {"at": "100%", "level": "critical"}]
+CATALOG: dict[str, Any] = {
+    "meters": [{"key": "m", "event_type": "e", "aggregation": "count", "dimensions": {"model": "$.model"}}],
+    "features": [
+        {"key": "images", "type": "metered", "meter": "m"},
+        {"key": "tokens", "type": "metered", "meter": "m"},
+        {"key": "sso", "type": "boolean"},
+        {"key": "region", "type": "config"},
+    ],
+    "plans": [
+        {
+            "key": "free",
+            "entitlements": [
+                {"feature": "images", "limit": 2, "period": MONTH, "tiers": TIERS},
+                {"feature": "sso", "enabled": False},
+                {"feature": "region", "value": "us"},
+            ],
+        },
+        {
+            "key": "pro",
+            "entitlements": [
+                {
+                    "feature": "images",
+                    "windows": [
+                        {"limit": 50, "period": MONTH},
+                        {"limit": 5, "period": DAY},
+                        {"rate": {"limit": 9, "per": "minute"}},
+                    ],
+                },
+                {"feature": "tokens", "limit": 100, "period": MONTH},
+            ],
+            "limits": [
+                {"name": "large", "feature": "images", "scope": {"model": "large"}, "limit": 1, "period": MONTH},
+                {"name": "fast", "feature": "tokens", "rate": {"limit": 10, "per": "minute"}},
+            ],
+        },
+    ],
+}
+
+
+def stores(engine: Engine) -> Stores:
+    return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+
+
+def subscribe(engine: Engine, plan: str) -> CustomerRecord:
+    return customers.put_customer(stores(engine), "acme", ProfileChange(plan=plan), expected=None, now=NOW)[0]
+
+
+def put(engine: Engine, name: str, *, expected: Expected | None = None, **given: Any) -> CustomerRecord:
+    own = OwnLimit(name=name, form=read(OwnLimitBody, given).form())
+    return own_limits.put_limit(stores(engine), "acme", own, judge, expected=expected, now=NOW)[0]
+
+
+def delete(engine: Engine, name: str) -> CustomerRecord:
+    return own_limits.delete_limit(stores(engine), "acme", name, expected=None, now=NOW)
+
+
+def told(engine: Engine, name: str) -> dict[str, Any]:
+    record = customers.customer(Customers(engine), "acme")
+    plan = customers.plan_in_force(record.subscription, Catalogs(engine).read().catalog)
+    answer = own_limit_answer(record, own_limits.own_limit(record, name), plan)
+    found: dict[str, Any] = json.loads(dumps(answer))
+    return found
+
+
+def ask(engine: Engine, memory: Memory, feature: str = "images", dimensions: dict[str, str] | None = None) -> Decision:
+    request = replace(wanted(1, feature=feature), dimensions=dimensions or {})
+    return consume(Cells(engine), memory, request, now=NOW, entropy=os.urandom)
+
+
+def declared(engine: Engine) -> Engine:
+    declare_catalog(Catalogs(engine), read_catalog(CATALOG), expected=None, dry_run=False, now=NOW)
+    return engine
+
+
+@pytest.fixture
+def store(engine: Engine) -> Engine:
+    """A customer of the plan free."""
+    subscribe(declared(engine), "free")
+    return engine
+
+
+def test_an_override_acts_at_the_very_next_decision_and_keeps_what_was_used(store: Engine) -> None:
+    memory = Memory()
+    assert [ask(store, memory).granted for _ in range(3)] == [True, True, False]
+    put(store, "images", limit=4)
+    assert [ask(store, memory).granted for _ in range(3)] == [True, True, False]
+    put(store, "images", limit=3)
+    denied = ask(store, memory)
+    assert (denied.granted, denied.nodes[0].limit, denied.nodes[0].used) == (False, 3, 4)
+    delete(store, "images")
+    assert ask(store, memory).nodes[0].limit == 2
+
+
+BASE = {"limit": 2, "period": {"every": "month", "anchor": "calendar"}, "enforcement": "hard"}
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({"limit": 9}, {"limit": 9}),
+        ({"limit": 0}, {"limit": 0}),
+        ({"period": DAY}, {"period": {"every": "day", "anchor": "calendar"}}),
+        ({"enforcement": "soft"}, {"enforcement": "soft"}),
+        ({"rate": {"limit": 5, "per": "minute"}}, {"rate": {"limit": 5, "per": "minute", "burst": 5}}),
+        (
+            {"windows": [{"limit": 7, "period": DAY}]},
+            {"limit": 7, "period": {"every": "day", "anchor": "calendar"}},
+        ),
+    ],
+)
+def test_only_the_fields_that_are_given_differ(store: Engine, given: dict[str, Any], changed: dict[str, Any]) -> None:
+    put(store, "images", **given)
+    effective = told(store, "images")["effective"]
+    effective.pop("tiers")
+    assert effective == {"feature": "images", **BASE, **changed}
+
+
+def test_tiers_are_overridden_by_level(store: Engine) -> None:
+    put(store, "images", tiers=[{"at": "50%", "level": "warning"}, {"at": "90%", "level": "high"}])
+    tiers = told(store, "images")["effective"]["tiers"]
+    assert [(tier["level"], tier["at"]) for tier in tiers] == [
+        ("warning", "50%"),
+        ("critical", "100%"),
+        ("high", "90%"),
+    ]
+
+
+def test_unlimited_is_a_state_of_its_own_and_drops_the_thresholds(store: Engine) -> None:
+    put(store, "images", limit=None)
+    memory = Memory()
+    answers = [ask(store, memory) for _ in range(5)]
+    assert {(answer.reason, answer.nodes[0].limit) for answer in answers} == {("unlimited", None)}
+    answer = told(store, "images")
+    assert (answer["limit"], answer["effective"]["limit"], "tiers" in answer["effective"]) == (None, None, False)
+
+
+def test_one_of_several_windows_is_overridden_by_its_period_or_it_is_the_first(store: Engine) -> None:
+    subscribe(store, "pro")
+    put(store, "images", limit=60)
+    windows = told(store, "images")["effective"]["windows"]
+    assert [window.get("limit") for window in windows] == [60, 5, None]
+    put(store, "images", limit=7, period=DAY)
+    windows = told(store, "images")["effective"]["windows"]
+    assert [window.get("limit") for window in windows] == [50, 7, None]
+    put(store, "images", limit=70, period={"every": "week"})
+    windows = told(store, "images")["effective"]["windows"]
+    assert [window.get("limit") for window in windows] == [50, 5, 70, None]
+
+
+def test_a_plans_limit_over_a_scope_is_overridden_by_its_name(store: Engine) -> None:
+    subscribe(store, "pro")
+    memory, large = Memory(), {"model": "large"}
+    assert [ask(store, memory, dimensions=large).granted for _ in range(2)] == [True, False]
+    put(store, "large", limit=2)
+    assert [ask(store, memory, dimensions=large).granted for _ in range(2)] == [True, False]
+    assert told(store, "large")["effective"]["scope"] == large
+
+
+def test_a_limit_of_ones_own_stands_beside_the_plans(store: Engine) -> None:
+    put(store, "mine", feature="images", scope={"model": "small"}, limit=1, period=DAY)
+    memory, small = Memory(), {"model": "small"}
+    assert ask(store, memory, dimensions=small).granted
+    denied = ask(store, memory, dimensions=small)
+    assert (denied.granted, denied.binding.name if denied.binding else None) == (False, "mine")
+    assert ask(store, memory).granted
+    answer = told(store, "mine")
+    assert (answer["role"], answer["effective"]["limit"], answer["scope"]) == ("adds", 1, small)
+
+
+def test_a_limit_is_kept_over_changes_of_plan_and_sleeps_where_it_fits_nothing(store: Engine) -> None:
+    subscribe(store, "pro")
+    put(store, "fast", rate={"limit": 1, "per": "minute"})
+    put(store, "mine", feature="tokens", limit=3, period=DAY)
+    put(store, "images", limit=4)
+    assert [told(store, name)["role"] for name in ("fast", "mine", "images")] == ["overrides", "adds", "overrides"]
+    subscribe(store, "free")
+    assert [told(store, name)["role"] for name in ("fast", "mine", "images")] == ["dormant", "dormant", "overrides"]
+    assert told(store, "mine")["effective"] is None
+    assert ask(store, Memory()).nodes[0].limit == 4
+    customers.end_subscription(stores(store), "acme", expected=None, now=NOW)
+    assert told(store, "images")["role"] == "dormant"
+    subscribe(store, "pro")
+    memory = Memory()
+    assert [ask(store, memory, "tokens").reason for _ in range(2)] == ["ok", "rate_limited"]
+    assert told(store, "mine")["role"] == "adds"
+
+
+def test_switches_and_settings_are_overridden_where_the_plan_names_them(store: Engine) -> None:
+    memory = Memory()
+    assert not check(Cells(store), memory, wanted(1, feature="sso"), now=NOW).granted
+    put(store, "sso", enabled=True)
+    put(store, "region", value=["eu", Decimal("0.5")])
+    assert check(Cells(store), memory, wanted(1, feature="sso"), now=NOW).granted
+    assert told(store, "region")["effective"] == {"feature": "region", "value": ["eu", 0.5]}
+    subscribe(store, "pro")
+    assert told(store, "sso")["role"] == "dormant"
+    assert check(Cells(store), memory, wanted(1, feature="sso"), now=NOW).reason == "not_entitled"
+
+
+@pytest.mark.parametrize(
+    ("plan", "name", "given", "errors"),
+    [
+        ("free", "images", {}, {"": "required"}),
+        ("free", "images", {"feature": "images"}, {"": "required"}),
+        ("free", "images", {"period": None}, {"/period": "type"}),
+        ("free", "images", {"limit": 1, "windows": [{"limit": 1, "period": MONTH}]}, {"/limit": "not_allowed"}),
+        ("free", "images", {"scope": {"model": "x"}, "limit": 1}, {"/scope": "not_allowed"}),
+        ("free", "images", {"enabled": True}, {"/enabled": "not_allowed"}),
+        ("free", "images", {"limit": -1}, {"/limit": "out_of_range"}),
+        ("free", "images", {"speed": 1}, {"/speed": "unknown_field"}),
+        ("free", "images", {"tiers": [{"at": "100%", "level": "warning"}]}, {"/tiers/1/at": "repeated"}),
+        ("free", "sso", {"limit": 1}, {"/limit": "not_allowed", "/period": "not_allowed"}),
+        ("free", "sso", {"value": "x"}, {"/value": "not_allowed"}),
+        ("free", "mine", {"limit": 1}, {"/feature": "required"}),
+        ("free", "mine", {"feature": "images", "limit": 1}, {"/period": "required"}),
+        ("free", "mine", {"feature": "images", "enforcement": "soft"}, {"/limit": "required"}),
+        ("free", "mine", {"feature": "nope", "limit": None}, {"/feature": "unknown_reference"}),
+        (
+            "free",
+            "mine",
+            {"feature": "images", "limit": 1, "period": MONTH, "scope": {"modle": "x"}},
+            {"/scope/modle": "unknown_reference"},
+        ),
+        ("pro", "sso", {"enabled": True}, {"/feature": "required"}),
+        ("pro", "images", {"tiers": [{"at": "80%", "level": "x"}], "limit": None}, None),
+        ("pro", "tokens", {"tiers": [{"at": "80%", "level": "x"}], "limit": None}, {"/tiers": "not_allowed"}),
+    ],
+)
+def test_what_would_be_no_sound_limit_is_refused_at_its_place(
+    store: Engine, plan: str, name: str, given: dict[str, Any], errors: dict[str, str] | None
+) -> None:
+    subscribe(store, plan)
+    if errors is None:
+        put(store, name, **given)
+        return
+    with pytest.raises(InvalidRequest) as caught:
+        put(store, name, **given)
+    assert {error.pointer: error.code for error in caught.value.errors} == errors
+
+
+def test_more_than_a_cell_holds_is_refused_when_it_is_given_and_when_a_plan_brings_it(store: Engine) -> None:
+    for n in range(7):
+        put(store, f"q{n}", feature="images", limit=10 + n, period={"every": f"P{n + 2}D"})
+    with pytest.raises(InvalidRequest) as caught:
+        put(store, "one-more", feature="images", limit=1, period=DAY)
+    assert [error.code for error in caught.value.errors] == ["too_many"]
+    with pytest.raises(InvalidRequest) as caught:
+        subscribe(store, "pro")
+    assert [error.code for error in caught.value.errors] == ["too_many"]
+    assert customers.customer(Customers(store), "acme").active_plan == ("free", 1)
+
+
+def test_the_same_limit_again_changes_nothing() -> None:
+    engine = MemoryEngine()
+    subscribe(declared(engine), "free")
+    first = put(engine, "images", limit=5, tiers=[{"at": "80%", "level": "warning"}])
+    written = len(engine.stream)
+    assert put(engine, "images", limit="5", tiers=[{"at": "80%", "level": "warning"}]) == first
+    assert len(engine.stream) == written
+    assert put(engine, "images", limit=6).version == first.version + 1
+
+
+def test_limits_are_listed_read_and_taken_away_under_the_customers_etag(store: Engine) -> None:
+    long = "x" * 250
+    for name in ("b", "a#%"):
+        put(store, name, feature="images", limit=1, period={"every": "week"})
+    record = put(store, long, feature="images", limit=1, period={"every": "week"})
+    page, more = own_limits.list_limits(record, after=None, limit=2)
+    assert ([own.name for own in page], more) == (["a#%", "b"], "b")
+    page, more = own_limits.list_limits(record, after=more, limit=2)
+    assert ([own.name for own in page], more) == ([long], None)
+    assert customers.customer(Customers(store), "acme") == record
+    with pytest.raises(PreconditionFailed):
+        put(store, "b", expected=Expected(frozenset({record.version - 1})), limit=3)
+    assert delete(store, long).version == record.version + 1
+    for call in (lambda: delete(store, long), lambda: told(store, long)):
+        with pytest.raises(NotFound) as caught:
+            call()
+        assert caught.value.code == "limit_not_found"
+
+
+def test_overrides_set_at_once_are_all_in_force(dynamo_engine: DynamoEngine) -> None:
+    subscribe(declared(dynamo_engine), "pro")
+    start = threading.Barrier(4)
+    names = ["images", "tokens", "large", "fast"]
+
+    def call(name: str) -> None:
+        start.wait()
+        while True:
+            try:
+                put(dynamo_engine, name, enforcement="soft")
+            except Exception as error:  # noqa: BLE001  # contention is retried as a caller would
+                assert type(error).__name__ == "Contended"  # noqa: PT017  # nothing else may come
+                continue
+            return
+
+    threads = [threading.Thread(target=call, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    record = customers.customer(Customers(dynamo_engine), "acme")
+    assert [own.name for own in record.limits] == sorted(names)
+    limits = [limit for entitlement in record.effective.entitlements.values() for limit in entitlement.limits]
+    assert {limit.enforcement.value for limit in limits} == {"soft"}
+    assert Cells(dynamo_engine).read("acme", "images").version == record.effective.version
