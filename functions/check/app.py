@@ -17,6 +17,7 @@ from tallygate.domain.decision import Decision
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.operations.admission import Memory
 from tallygate.storage.cells import Cells
+from tallygate.storage.decisions import Decisions
 from tallygate.storage.dynamo import DynamoEngine, client_config
 
 logger = Logger()
@@ -38,7 +39,8 @@ def decided(request: Request, decision: Decision) -> None:
     metrics.add_metadata("trace_id", request.trace_id)
 
 
-app = App(store=Cells(engine), clock=clock_of(os.environ, engine), memory=Memory(), decided=decided)
+clock = clock_of(os.environ, engine)
+app = App(store=Cells(engine), decisions=Decisions(engine), clock=clock, memory=Memory(), decided=decided)
 
 
 def respond(request: Request) -> Answer:

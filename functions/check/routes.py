@@ -10,7 +10,9 @@ from gateways import decision_headers, denial_answer, wants_status
 
 from tallygate.clock import Clock
 from tallygate.contracts.check import ASKS_MAX, Ask, decision_answer
+from tallygate.contracts.decisions import SettleBody, settlement_answer
 from tallygate.contracts.reading import read
+from tallygate.decision_store import DecisionStore
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import Instant
 from tallygate.errors import invalid
@@ -18,6 +20,8 @@ from tallygate.http import Answer, Request, Route, permit
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume, consume
+from tallygate.operations.find_decision import decision_named
+from tallygate.operations.settle import Settle, settle
 from tallygate.store import AdmissionStore
 
 SCOPE = "check"
@@ -28,6 +32,7 @@ class App:
     """What one container decides with. `decided` is told of every decision, for metrics and the log."""
 
     store: AdmissionStore
+    decisions: DecisionStore
     clock: Clock
     memory: Memory
     decided: Callable[[Request, Decision], None]
@@ -61,6 +66,24 @@ def _decide(app: App, request: Request, ask: Ask, *, now: Instant) -> Decision:
     return decision
 
 
+def _settle(app: App, request: Request) -> Answer:
+    body = read(SettleBody, request.json())
+    named, now = request.path["decision_id"], app.clock.now()
+    decision = decision_named(named, now=now)
+    permit(request.principal, SCOPE, decision.customer)
+    wanted = Settle(decision_id=named, decision=decision, amount=body.amount, traceparent=_given_trace(request))
+    settled = settle(app.decisions, wanted, now=now)
+    answered = settlement_answer(
+        settled.settlement, customer=decision.customer, feature=decision.feature, replayed=settled.replayed
+    )
+    return Answer(body=answered, headers={"idempotent-replayed": "true"} if settled.replayed else {})
+
+
+def _given_trace(request: Request) -> str | None:
+    """The trace that the caller began; one that begins here leads nowhere and is not recorded."""
+    return request.traceparent if request.headers.get("traceparent") else None
+
+
 def _wanted(ask: Ask, request: Request) -> Consume:
     principal = permit(request.principal, SCOPE, ask.customer)
     return Consume(
@@ -72,7 +95,7 @@ def _wanted(ask: Ask, request: Request) -> Consume:
         request_id=ask.request_id,
         allow_partial=ask.allow_partial,
         idempotency_key=request.idempotency_key,
-        traceparent=request.headers.get("traceparent") and request.traceparent,
+        traceparent=_given_trace(request),
     )
 
 
@@ -101,6 +124,14 @@ ROUTES = {
             respond=_consume,
             contract=Ask,
             summary="Check and count in one step",
+        ),
+        Route(
+            method="POST",
+            path="/v1/consume/{decision_id}/settle",
+            scope=SCOPE,
+            respond=_settle,
+            contract=SettleBody,
+            summary="Correct what a granted consume counts, once: from an estimate to what it came to",
         ),
     )
 }

@@ -23,6 +23,7 @@ from tallygate.storage.cells import Cells
 from tallygate.storage.clock import ClockItem
 from tallygate.storage.closings import Closings
 from tallygate.storage.customers import Customers
+from tallygate.storage.decisions import Decisions
 from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Engine
 from tallygate.storage.probes import Probes
@@ -57,6 +58,10 @@ class App:
     @property
     def cells(self) -> Cells:
         return Cells(self.engine)
+
+    @property
+    def decisions(self) -> Decisions:
+        return Decisions(self.engine)
 
     @property
     def keys(self) -> ApiKeys:

@@ -12,6 +12,7 @@ from tallygate import __version__
 from tallygate.contracts import etags
 from tallygate.contracts.catalog import CatalogBody, changes_answer, read_catalog
 from tallygate.contracts.customers import CustomerBody, SubscriptionBody, customer_answer, subscription_answer
+from tallygate.contracts.decisions import decision_record_answer
 from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
 from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.keys import KeyBody, key_answer
@@ -30,6 +31,8 @@ from tallygate.domain.instants import format_instant
 from tallygate.http import Answer, Request, Route, permit
 from tallygate.operations import customers, endpoints, entitlements, keys, test_clock
 from tallygate.operations.catalog import declare_catalog
+from tallygate.operations.explain import explain
+from tallygate.operations.find_decision import decision_named
 from tallygate.operations.health import fold_lag_ms
 from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Body, Planned
@@ -112,6 +115,13 @@ def _get_usage(app: App, request: Request) -> Answer:
     asked = read_usage(request.query, now=now)
     permit(request.principal, SCOPE, asked.customer)
     return Answer(body=usage_answer(usage(app.usage, asked, now)))
+
+
+def _get_decision(app: App, request: Request) -> Answer:
+    named, now = request.path["decision_id"], app.clock.now()
+    wanted = decision_named(named, now=now)
+    permit(request.principal, SCOPE, wanted.customer)
+    return Answer(body=decision_record_answer(explain(app.decisions, named, wanted, now=now)))
 
 
 def _post_key(app: App, request: Request) -> Answer:
@@ -255,6 +265,7 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_CUSTOMER}/entitlements/{{feature}}", _get_entitlement, "The state of one feature"),
         _route(f"GET {_CUSTOMER}/periods", _list_periods, "Closed periods, as they are stated now"),
         _route("GET /v1/usage", _get_usage, "What a customer used, over time and by dimension"),
+        _route("GET /v1/decisions/{decision_id}", _get_decision, "A granted consume as it was recorded, and settled"),
         _route("POST /v1/keys", _post_key, "Make an API key; its text is shown once", KeyBody),
         _route("GET /v1/keys", _list_keys, "API keys, without their texts"),
         _route("DELETE /v1/keys/{key}", _delete_key, "Revoke an API key, within 60 seconds"),

@@ -1,4 +1,7 @@
-"""What must hold when all is quiet, computed from the events and grants alone, by the simplest means."""
+"""What must hold when all is quiet, computed from the events, grants and settlements alone, by the simplest means.
+
+What was told on the way is held against the commit log of the totals, whose last values are those computed.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.decision_ids import parse_decision_id
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant, parse_instant
 from tallygate.domain.journal import EventEntry, ParkedEntry, UseEntry
 from tallygate.storage import items
 from tallygate.storage.journal import Journal
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.totals import total_of
 from tests.given import FEATURE, METER, NOW
 from tests.simulation.world import CUSTOMERS, DAILY, MONTHLY, TIERS, World
 from tests.truth import facts, totals, used
@@ -33,7 +38,7 @@ class Usage(NamedTuple):
 
 
 def happened(engine: MemoryEngine) -> Iterator[Usage]:
-    """Every event that was stored and every consume that was granted."""
+    """Every event that was stored, every consume that was granted, and by how much it was corrected."""
     for change in engine.stream:
         new = change.new or {}
         if change.key.pk.startswith("EVENT#") and change.old is None:
@@ -49,6 +54,8 @@ def happened(engine: MemoryEngine) -> Iterator[Usage]:
             entry = json.loads(items.text(new, "last"))
             if entry["k"] == "use":
                 yield Usage(entry["c"], entry["t"], Decimal(entry["a"]), False, entry["d"])
+            elif entry["k"] == "settle":
+                yield Usage(entry["c"], entry["of"], Decimal(entry["a"]), False, entry["d"])
 
 
 def windows_of(time: Instant) -> tuple[tuple[int, Instant, Instant], ...]:
@@ -80,8 +87,36 @@ def check(world: World) -> None:
     for (customer, ordinal, start), (value, _) in expected.items():
         if ends[(customer, ordinal, start)] > NOW - DEAD_AFTER:
             assert used(engine, customer, ordinal, start) == value, "the cell counts what the total counts"
+    _check_settlements(engine)
     _check_journals(engine)
     _check_facts(world, dict(expected))
+
+
+def _check_settlements(engine: MemoryEngine) -> None:
+    """Each settlement corrected its decision once, to what its receipt says; no total was ever below nothing."""
+    written: list[tuple[str, str, Decimal, Decimal]] = []
+    granted: dict[tuple[str, str], Decimal] = {}
+    for change in engine.stream:
+        if change.key.pk.startswith("CELL#"):
+            entry = json.loads(items.text(change.new or {}, "last"))
+            if entry["k"] == "use":
+                granted[(entry["c"], entry["i"])] = Decimal(entry["a"])
+            elif entry["k"] == "settle":
+                before = granted[(entry["c"], entry["i"])]
+                assert Decimal(entry["to"]) - Decimal(entry["a"]) == before
+                written.append((entry["c"], entry["i"], before, Decimal(entry["to"])))
+        elif change.key.pk.startswith("TOTAL#"):
+            assert total_of(change.new or {}).value >= 0
+    kept: list[tuple[str, str, Decimal, Decimal]] = []
+    for key, item in engine.items.items():
+        operation, _, named = key.sk.partition("#")
+        if key.pk.startswith("RECEIPT#") and operation == "settle":
+            decision = parse_decision_id(named)
+            assert decision is not None
+            name = f"{decision.minute}.{decision.digest.hex()}"
+            kept.append((decision.customer, name, item["granted"], item["amount"]))  # type: ignore[arg-type]
+    assert Counter(written) == Counter(kept)
+    assert len({(customer, name) for customer, name, _, _ in written}) == len(written)
 
 
 def _rollup(engine: MemoryEngine) -> dict[tuple[str, str, str, str, str], Decimal]:
@@ -117,23 +152,29 @@ def _check_journals(engine: MemoryEngine) -> None:
 
 
 def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) -> None:
-    """Every threshold that was reached before the closing was told once, every change after it was stated anew."""
+    """Every threshold is told by each change of an open total that crosses it, every change after it stated anew."""
     wanted: Counter[Told] = Counter()
+    restated: dict[Window, list[Decimal]] = defaultdict(list)
+    for change in world.engine.stream:
+        if not change.key.pk.startswith("TOTAL#"):
+            continue
+        before, after = total_of(change.old) if change.old else None, total_of(change.new or {})
+        value = Decimal(0) if before is None else before.value
+        if before is not None and before.closed:
+            if value != after.value:
+                restated[(after.customer, after.ordinal, after.start)].append(after.value)
+            continue
+        name, limit = (FEATURE, MONTHLY) if after.ordinal == 1 else ("further-2", DAILY)
+        thresholds = {level: Decimal(limit) * percent / 100 for level, percent in TIERS.items()}
+        for level, threshold in {**(thresholds if after.ordinal == 1 else {}), "limit_reached": Decimal(limit)}.items():
+            if value < threshold <= after.value:
+                wanted[(after.customer, name, format_instant(after.start), level)] += 1
     closed = _closed(world.engine)
-    for (customer, ordinal, start), (value, _) in expected.items():
-        name, limit = (FEATURE, MONTHLY) if ordinal == 1 else ("further-2", DAILY)
-        period = format_instant(start)
-        open_until = closed.get((customer, ordinal, start), value)
-        for level, percent in TIERS.items() if ordinal == 1 else ():
-            if open_until >= Decimal(limit) * percent / 100:
-                wanted[(customer, name, period, level)] += 1
-        if open_until >= limit:
-            wanted[(customer, name, period, "limit_reached")] += 1
     told = facts(world.engine)
     stated = [fact for fact in told if "revision" in fact]
     found = Counter(_told(fact) for fact in told if "revision" not in fact)
     assert found == wanted
-    _check_statements(stated, expected, closed)
+    _check_statements(stated, expected, closed, restated)
     for customer in CUSTOMERS:
         sequences = [fact["sequence"] for fact in told if fact["customer"] == customer]
         assert sequences == list(range(1, len(sequences) + 1))
@@ -159,9 +200,12 @@ def _closed(engine: MemoryEngine) -> dict[Window, Decimal]:
 
 
 def _check_statements(
-    stated: list[dict[str, Any]], expected: dict[Window, tuple[Decimal, Decimal]], closed: dict[Window, Decimal]
+    stated: list[dict[str, Any]],
+    expected: dict[Window, tuple[Decimal, Decimal]],
+    closed: dict[Window, Decimal],
+    restated: dict[Window, list[Decimal]],
 ) -> None:
-    """The closing states the value then; revisions follow without gaps, each with more, and the last with all."""
+    """The closing states the value then; revisions follow without gaps, each with what changed, the last with all."""
     of_window: dict[Window, list[tuple[int, Decimal]]] = defaultdict(list)
     for fact in stated:
         ordinal = 1 if fact["limit_name"] == FEATURE else 2
@@ -170,6 +214,5 @@ def _check_statements(
     assert of_window.keys() == closed.keys()
     for name, statements in of_window.items():
         assert [revision for revision, _ in statements] == list(range(1, len(statements) + 1))
-        raws = [raw for _, raw in statements]
-        assert raws == sorted(set(raws))
-        assert (raws[0], raws[-1]) == (closed[name], expected[name][0])
+        assert [raw for _, raw in statements] == [closed[name], *restated[name]]
+        assert statements[-1][1] == expected[name][0]

@@ -9,23 +9,30 @@ When all is quiet, totals, usage, cells, journals and facts must be exactly what
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import TypeVar
 
+from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.events import Draft
 from tallygate.domain.instants import DAY, MINUTE, Instant, parse_instant
-from tallygate.errors import OutcomeUnknown, StoreUnavailable
+from tallygate.errors import Conflict, OutcomeUnknown, StoreUnavailable
 from tallygate.operations.admission import Memory
 from tallygate.operations.aggregate import Parts, aggregate
 from tallygate.operations.consume import consume
 from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.reset import reset
+from tallygate.operations.settle import Settle, settle
+from tallygate.storage import items
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
+from tallygate.storage.decisions import Decisions
 from tallygate.storage.engine import Cancelled, Committed, Key, Page, Refused, Require, Write, Written
 from tallygate.storage.events import Events
 from tallygate.storage.expressions import Item
@@ -229,7 +236,7 @@ class World:
             self._settle()
 
     def _work(self) -> None:
-        """A client posts events, some of them again, or asks to consume; periods are closed; limits change."""
+        """A client posts events, some of them again, asks to consume, or settles; periods are closed; limits change."""
         self.actions -= 1
         rng, customer = self.rng, self.rng.choice(CUSTOMERS)
         kind = rng.random()
@@ -240,11 +247,18 @@ class World:
             posted = Posted(submitted=drafts, batch=f"b{self.actions}")
             store = Events(self.stepping)
             work: Callable[[], None] = lambda: _ignore(ingest(store, posted, now=NOW, each=in_turn))  # noqa: E731
+        elif kind < 0.68:
+            made = self._decisions()
+            if not made:
+                return
+            work = partial(self._settle_one, rng.choice(made), Decimal(rng.choice([0, 1, 7, 50])))
         elif kind < 0.9:
             request = wanted(rng.randint(1, 30), customer=customer)
             entropy = rng.randbytes
             cells, memory = Cells(self.stepping), Memory()
-            work = lambda: _ignore(consume(cells, memory, request, now=NOW, entropy=entropy))  # noqa: E731
+            # Some containers' clocks are a day behind: their windows are closed and removed before they are settled.
+            at = rng.choice([NOW, NOW, NOW - DAY])
+            work = lambda: _ignore(consume(cells, memory, request, now=at, entropy=entropy))  # noqa: E731
         elif kind < 0.98:
             closings = Closings(self.stepping)
             work = lambda: _ignore(reset(closings, now=NOW, grace=0, time_left=lambda: True))  # noqa: E731
@@ -253,6 +267,19 @@ class World:
             self.shards.collect()
             return
         self.workers.append(self.scheduler.start(f"client-{self.actions}", work))
+
+    def _decisions(self) -> list[str]:
+        """The ids of all that was granted so far."""
+        return [change.new["last"] for change in self.engine.stream if _grants(change)]  # type: ignore[misc,index]
+
+    def _settle_one(self, last: str, amount: Decimal) -> None:
+        """Settle what this entry of a cell says was granted; somebody may have settled it already, to anything."""
+        entry = json.loads(last)
+        minute, digest = entry["i"].split(".")
+        decision = DecisionId(customer=entry["c"], feature=entry["f"], minute=int(minute), digest=bytes.fromhex(digest))
+        request = Settle(decision_id=format_decision_id(decision), decision=decision, amount=amount)
+        with contextlib.suppress(Conflict):
+            settle(Decisions(self.stepping), request, now=NOW)
 
     def _event(self, name: str) -> Draft:
         """The event of an id: always the same one."""
@@ -310,6 +337,10 @@ class World:
             for actor in [a for a in actors if not a.running]:
                 actors.remove(actor)
                 _expected(actor)
+
+
+def _grants(change: Change) -> bool:
+    return change.key.pk.startswith("CELL#") and '"k":"use"' in items.text(change.new or {}, "last")
 
 
 def _ignore(_: object) -> None:

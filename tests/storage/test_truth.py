@@ -19,6 +19,7 @@ from tallygate.domain.journal import (
     NoteEntry,
     ParkedEntry,
     Record,
+    SettleEntry,
     UseEntry,
 )
 from tallygate.domain.limits import Tier
@@ -71,6 +72,19 @@ ENTRIES = (
         amount=Decimal("1e3"),
         dimensions={"team": "x"},
         windows=(WINDOW,),
+    ),
+    SettleEntry(
+        id="1.ff",
+        feature=FEATURE,
+        meter=METER,
+        revision=6,
+        time=NOW,
+        settled_at=NOW + DAY,
+        amount=Decimal("0.1"),
+        by=Decimal("-999.9"),
+        dimensions={"team": "x"},
+        windows=(WINDOW,),
+        traceparent=TRACE,
     ),
     NoteEntry(kind="bump", feature=FEATURE, revision=5, text='{"k":"bump"}'),
     ParkedEntry(reason="unreadable", raw="{"),

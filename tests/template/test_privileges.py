@@ -22,6 +22,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CLOCK": READ,
         "CELL#*": {"GetItem", "PutItem", "UpdateItem"},
         "RECEIPT#*": {"GetItem", "PutItem", "UpdateItem"},
+        "JOURNAL#*": {"Query"},
     },
     "ingest": {
         "EVENT#*": {"PutItem"},

@@ -15,12 +15,19 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from tallygate.contracts.check import Ask
+from tallygate.contracts.decisions import SettleBody
+from tallygate.contracts.fields import ID_LENGTH_MAX
 from tallygate.contracts.ingest import EventIn
 from tallygate.contracts.queries import QUERIES
+from tallygate.domain import decision_ids
 
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _WITH_RECEIPT = "POST"
+_SETTLE = "/v1/consume/{decision_id}/settle"
+_REPEATABLE = ("/v1/check", "/v1/events", _SETTLE)
+"""POSTs that are safe to repeat by themselves, and so know no Idempotency-Key."""
+_LENGTHS = {"decision_id": decision_ids.LENGTH_MAX}
 
 PROBLEM_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -86,6 +93,13 @@ ELSEWHERE = (
         summary="Ask whether an amount would be granted; changes nothing",
     ),
     Elsewhere(method="POST", path="/v1/consume", scope="check", contract=Ask, summary="Check and count in one step"),
+    Elsewhere(
+        method="POST",
+        path=_SETTLE,
+        scope="check",
+        contract=SettleBody,
+        summary="Correct what a granted consume counts, once: from an estimate to what it came to",
+    ),
     Elsewhere(
         method="POST",
         path="/v1/events",
@@ -154,7 +168,12 @@ def _operation(row: Row) -> dict[str, Any]:
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 255}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1, "maxLength": _LENGTHS.get(name, ID_LENGTH_MAX)},
+        }
         for name in _PARAMETER.findall(path)
     ]
 
@@ -168,7 +187,7 @@ def _query_parameters(key: str) -> list[dict[str, Any]]:
 
 def _header_parameters(row: Row) -> list[dict[str, Any]]:
     found = []
-    if row.method == _WITH_RECEIPT and row.path not in ("/v1/check", "/v1/events"):
+    if row.method == _WITH_RECEIPT and row.path not in _REPEATABLE:
         text = "The same key again within 24 hours replays the answer. Secrets in it are null then."
         found.append(("Idempotency-Key", text, {"type": "string", "minLength": 1, "maxLength": 255}))
     if row.path.startswith(("/v1/catalog", "/v1/customers")) and row.method in ("PUT", "DELETE"):

@@ -1,11 +1,13 @@
 """The fold: from what happened to what it adds up to. Pure, so that whoever repeats it gets the same.
 
     event ──resolve (meters, limits in force)──> entry ──┐
-    use   ──as the cell's own entry states it───> entry ──┴─ record ──changes──> per total: + value, + by_event
+    use, settle ──as the cell's entry states it─> entry ──┴─ record ──changes──> per total: + value, + by_event
                                                                                  per usage item: + quarter hours
 
 An event counts in the windows of its own time, in every limit of every feature whose meter it feeds. One that names the
-decision which already counted the same work feeds the other meters and adds nothing to the meter of that decision.
+decision which already counted the same work feeds the other meters and adds nothing to the meter of that decision. A
+settled decision moves its own windows, time and dimension values by the difference; it comes after the decision in the
+same cell, and so in the journal: no sum ever shows less than nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from tallygate.domain.events import Event
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
     CountedWindow,
+    Entry,
     EventEntry,
     Governed,
     NoteEntry,
     ParkedEntry,
     Record,
+    SettleEntry,
     UseEntry,
 )
 from tallygate.domain.limits import Effective
@@ -148,19 +152,17 @@ def _windows(
     return tuple(found)
 
 
-def limits_named(
-    entries: tuple[EventEntry | UseEntry | NoteEntry | ParkedEntry, ...], governed: Mapping[int, Governed]
-) -> dict[int, Governed]:
+def limits_named(entries: tuple[Entry, ...], governed: Mapping[int, Governed]) -> dict[int, Governed]:
     """The limits that entries name, as a record keeps them; of one that is no longer in force only the names."""
     named: dict[int, Governed] = {}
     for entry in entries:
-        if isinstance(entry, EventEntry | UseEntry):
+        if isinstance(entry, EventEntry | UseEntry | SettleEntry):
             for window in entry.windows:
                 if window.ordinal in named:
                     continue
                 if window.ordinal in governed:
                     named[window.ordinal] = governed[window.ordinal]
-                elif isinstance(entry, UseEntry):
+                elif isinstance(entry, UseEntry | SettleEntry):
                     named[window.ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=entry.feature)
     return named
 
@@ -182,6 +184,12 @@ def changes_of(record: Record) -> Changes:
                 usage.add(entry.meter, entry.time, entry.dimensions, entry.amount)
                 for window in entry.windows:
                     totals.add(window, entry.amount, ZERO, entry.traceparent)
+            case SettleEntry():
+                if entry.by == 0:
+                    continue
+                usage.add(entry.meter, entry.time, entry.dimensions, entry.by)
+                for window in entry.windows:
+                    totals.add(window, entry.by, ZERO, entry.traceparent)
             case NoteEntry() | ParkedEntry():
                 continue
             case _:

@@ -119,6 +119,30 @@ class UseEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettleEntry:
+    """A settled consume: `id`, `time`, dimensions and windows are the decision's own, which now counts `amount`.
+
+    `by` is what that adds to what the decision had counted: more, less or nothing, and never more than all of it less.
+    """
+
+    id: str
+    feature: str
+    meter: str
+    revision: int
+    time: Instant
+    settled_at: Instant
+    amount: Decimal
+    by: Decimal
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    windows: tuple[CountedWindow, ...] = ()
+    traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        assert self.amount >= 0, "what was consumed is not negative"
+        assert self.amount >= self.by, "what was granted is not negative"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteEntry:
     """Another write to a cell, which counts nothing. `text` is the cell's own entry."""
 
@@ -139,7 +163,7 @@ class ParkedEntry:
         assert len(self.raw) <= PARKED_LENGTH_MAX
 
 
-Entry = EventEntry | UseEntry | NoteEntry | ParkedEntry
+Entry = EventEntry | UseEntry | SettleEntry | NoteEntry | ParkedEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

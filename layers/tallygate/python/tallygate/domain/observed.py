@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import NoteEntry, ParkedEntry, Position, UseEntry
+from tallygate.domain.journal import NoteEntry, ParkedEntry, Position, SettleEntry, UseEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Journaled:
     position: Position
     owner: str
     customer: str | None
-    what: Event | UseEntry | NoteEntry | ParkedEntry
+    what: Event | UseEntry | SettleEntry | NoteEntry | ParkedEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

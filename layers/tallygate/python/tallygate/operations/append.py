@@ -26,6 +26,7 @@ from tallygate.domain.journal import (
     Mark,
     ParkedEntry,
     Record,
+    SettleEntry,
     UseEntry,
     advanced,
     is_new,
@@ -39,6 +40,7 @@ from tallygate.store import Appended, JournalStore, RulesStore, TotalStore
 
 TRIES_MAX = 30
 """Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""
+_COUNTING = EventEntry | UseEntry | SettleEntry
 _UNRESOLVABLE = (ValueError, LookupError, TypeError, ArithmeticError)
 
 
@@ -176,7 +178,7 @@ def _put(
 def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -> Record:
     entries = tuple(entry for _, entry in part)
     customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
-    counting = any(isinstance(entry, EventEntry | UseEntry) and entry.windows for entry in entries)
+    counting = any(isinstance(entry, _COUNTING) and entry.windows for entry in entries)
     limits = limits_named(entries, governed_of(resolver.effective(customer))) if counting else {}
     return Record(
         number=head.number + 1,
@@ -223,7 +225,7 @@ def _apply_record(totals: TotalStore, record: Record, each: Each) -> None:
 
 
 def _folded(kept: Sequence[Entry], seen: int) -> Folded:
-    counting = [entry for entry in kept if isinstance(entry, EventEntry | UseEntry)]
+    counting = [entry for entry in kept if isinstance(entry, _COUNTING)]
     parked = sum(isinstance(entry, ParkedEntry) for entry in kept)
     return Folded(
         counted=len(counting),

@@ -28,6 +28,7 @@ from tallygate.domain.journal import (
     NoteEntry,
     ParkedEntry,
     Record,
+    SettleEntry,
     UseEntry,
 )
 from tallygate.domain.limits import Tier
@@ -200,6 +201,19 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
                 "a": plain(entry.amount),
                 "d": entry.dimensions,
             }
+        case SettleEntry():
+            document = {
+                "k": "settle",
+                "i": entry.id,
+                "f": entry.feature,
+                "m": entry.meter,
+                "n": entry.revision,
+                "t": entry.time,
+                "s": entry.settled_at,
+                "a": plain(entry.amount),
+                "b": plain(entry.by),
+                "d": entry.dimensions,
+            }
         case NoteEntry():
             return {"k": "note", "y": entry.kind, "f": entry.feature, "n": entry.revision, "e": entry.text}
         case ParkedEntry():
@@ -232,6 +246,20 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 revision=document["n"],
                 time=document["t"],
                 amount=Decimal(document["a"]),
+                dimensions=document["d"],
+                windows=_windows_of(document),
+                traceparent=document.get("tp"),
+            )
+        case "settle":
+            return SettleEntry(
+                id=document["i"],
+                feature=document["f"],
+                meter=document["m"],
+                revision=document["n"],
+                time=document["t"],
+                settled_at=document["s"],
+                amount=Decimal(document["a"]),
+                by=Decimal(document["b"]),
                 dimensions=document["d"],
                 windows=_windows_of(document),
                 traceparent=document.get("tp"),

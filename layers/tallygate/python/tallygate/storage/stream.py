@@ -15,10 +15,10 @@ from typing import Any
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.journal import (
     PARKED_LENGTH_MAX,
-    CountedWindow,
     NoteEntry,
     ParkedEntry,
     Position,
+    SettleEntry,
     UseEntry,
 )
 from tallygate.domain.observed import (
@@ -33,6 +33,7 @@ from tallygate.domain.observed import (
 from tallygate.domain.proof import disproved
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
+from tallygate.storage.cell_entries import settle_of, use_of
 from tallygate.storage.events import event_of
 from tallygate.storage.expressions import Item, Value
 from tallygate.storage.outbox import fact_of
@@ -105,31 +106,23 @@ def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> J
     entry = json.loads(items.text(new, items.LAST))
     before, after = items.cell_of(old), items.cell_of(new)
     kind = entry["k"]
-    if kind == "use":
+    what: UseEntry | SettleEntry | NoteEntry
+    if kind in ("use", "settle"):
         _must_own(f"{owner}#{feature}", entry["c"], entry["f"])
-        use = UseEntry(
-            id=entry["i"],
-            feature=entry["f"],
-            meter=entry["m"],
-            revision=after.revision,
-            time=int(entry["t"]),
-            amount=Decimal(entry["a"]),
-            dimensions=entry.get("d", {}),
-            windows=tuple(CountedWindow(*window) for window in entry["w"]),
-            traceparent=entry.get("tp"),
-        )
-        expected = {(window.ordinal, window.start): use.amount for window in use.windows}
-        why = disproved(before, after, expected, use.amount)
-        if why is None:
-            return Journaled(position=position, owner=owner, customer=entry["c"], what=use)
+        what = use_of(entry, after.revision) if kind == "use" else settle_of(entry, after.revision)
+        added, rate_by = Decimal(entry["a"]), Decimal(entry["a"]) if kind == "use" else Decimal(0)
+        expected = {(ordinal, start): added for ordinal, start, _ in entry["w"]}
+        customer = entry["c"]
     else:
         expected = {(entry["o"], entry["s"]): Decimal(entry["a"])} if kind == "event" else {}
-        why = disproved(before, after, expected, Decimal(0))
-        if why is None:
-            named = keys.unescaped(feature) or feature
-            note = NoteEntry(kind=kind, feature=named, revision=after.revision, text=items.text(new, items.LAST))
-            return Journaled(position=position, owner=owner, customer=keys.unescaped(owner), what=note)
-    raise Parked(f"disproved: {why}")
+        rate_by = Decimal(0)
+        named = keys.unescaped(feature) or feature
+        what = NoteEntry(kind=kind, feature=named, revision=after.revision, text=items.text(new, items.LAST))
+        customer = keys.unescaped(owner)
+    why = disproved(before, after, expected, rate_by)
+    if why is not None:
+        raise Parked(f"disproved: {why}")
+    return Journaled(position=position, owner=owner, customer=customer, what=what)
 
 
 def _must_own(rest: str, *names: str) -> None:

@@ -1,0 +1,58 @@
+"""What settle and explain ask of storage, as `tallygate.store` says it of the other operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tallygate.domain.cells import Cell
+from tallygate.domain.entries import Entry
+from tallygate.domain.instants import Instant
+from tallygate.domain.journal import CountedWindow, Record, SettleEntry, UseEntry
+from tallygate.domain.limits import Effective
+from tallygate.domain.settlements import Settlement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCell:
+    """A cell as it was read: its image, and the granted consume or settlement that it was last written by, if any."""
+
+    cell: Cell
+    last: UseEntry | SettleEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A journal record, and when it was appended."""
+
+    record: Record
+    at: Instant
+
+
+class DecisionStore(Protocol):
+    """Decisions that were made. Every method is one request; reads are consistent."""
+
+    def look(self, customer: str, feature: str) -> SeenCell:
+        """The root cell."""
+
+    def settlement(self, customer: str, decision_id: str) -> Settlement | None:
+        """What the decision was settled to; None: it was not."""
+
+    def settle(
+        self, customer: str, use: UseEntry, settlement: Settlement, held: Sequence[CountedWindow], entry: Entry
+    ) -> Settlement | None:
+        """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
+
+        The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds one of the
+        windows.
+        """
+
+    def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records (numbered less than `before`), the newest first."""
+
+    def following(self, customer: str, after: int, *, limit: int) -> tuple[KeptRecord, ...]:
+        """The journal records after a number, in order; at most so many, or a page."""
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force; None: no such customer."""

@@ -1,0 +1,33 @@
+"""explain: what was decided, as it was recorded, and what it was settled to since."""
+
+from __future__ import annotations
+
+from tallygate.decision_store import DecisionStore
+from tallygate.domain.decision_ids import DecisionId
+from tallygate.domain.fold import governed_of, limits_named
+from tallygate.domain.instants import Instant
+from tallygate.domain.settlements import MadeDecision
+from tallygate.operations.find_decision import RECENT_MAX, among, find_decision, told_by
+
+
+def explain(store: DecisionStore, decision_id: str, wanted: DecisionId, *, now: Instant) -> MadeDecision:
+    """The decision as recorded. Reads only. Raises NotFound, and StoreUnavailable where it is not folded yet."""
+    customer = wanted.customer
+    seen = store.look(customer, wanted.feature)
+    use = told_by(seen, wanted)
+    found = among(store.newest(customer, before=None, limit=RECENT_MAX), wanted) if use is not None else None
+    if use is None:
+        found = find_decision(store, wanted, seen, now=now)
+    if found is not None:
+        use, limits = found.use, found.kept.record.limits
+    else:
+        assert use is not None
+        limits = limits_named((use,), governed_of(store.effective(customer)))
+    return MadeDecision(
+        decision_id=decision_id,
+        customer=customer,
+        use=use,
+        limits=limits,
+        settlement=store.settlement(customer, decision_id),
+        folded=found is not None,
+    )

@@ -1,0 +1,79 @@
+"""settle: correct the amount of a granted consume, once, in its own windows.
+
+the cell's newest write? ─no─> settled before? ─no─> the journal ─> one transaction ─┬─ written
+         └────────yes──────────────────────────────────^            (cell, receipt)  ├─ settled before: same or conflict
+                                                       └──── look at the cell anew ──┴─ a window went meanwhile
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.decision_store import DecisionStore, SeenCell
+from tallygate.domain.decision_ids import DecisionId
+from tallygate.domain.entries import settle_entry
+from tallygate.domain.instants import Instant
+from tallygate.domain.journal import CountedWindow, UseEntry
+from tallygate.domain.settlements import Settlement
+from tallygate.errors import Conflict, Contended
+from tallygate.operations.find_decision import find_decision, said_by
+
+TRIES_MAX = 3
+"""A window leaves a cell at most once, some minutes after its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """One request: the decision by its id and that id's parts, and what it came to, in raw units."""
+
+    decision_id: str
+    decision: DecisionId
+    amount: Decimal
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The settlement that stands; `replayed`: it had been made before."""
+
+    settlement: Settlement
+    replayed: bool
+
+
+def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
+    """Let the decision count the amount instead of what it was granted; up, down or not at all.
+
+    Safe to repeat: the same amount answers what is stored. Raises Conflict for another one, NotFound, StoreUnavailable
+    where the decision is not folded yet, and Contended.
+    """
+    customer, feature = request.decision.customer, request.decision.feature
+    seen = store.look(customer, feature)
+    use = said_by(seen, request.decision)
+    if use is None:
+        stored = store.settlement(customer, request.decision_id)
+        if stored is not None:
+            return _repeated(stored, request)
+        use = find_decision(store, request.decision, seen, now=now).use
+    wanted = Settlement(decision_id=request.decision_id, granted=use.amount, amount=request.amount, settled_at=now)
+    for _ in range(TRIES_MAX):
+        held = _held(use, seen)
+        entry = settle_entry(
+            use, customer=customer, to=request.amount, held=held, now=now, traceparent=request.traceparent
+        )
+        stands = store.settle(customer, use, wanted, held, entry)
+        if stands is not None:
+            return Settled(stands, replayed=False) if stands is wanted else _repeated(stands, request)
+        seen = store.look(customer, feature)
+    raise Contended("the decision's windows left the cell at every try")
+
+
+def _held(use: UseEntry, seen: SeenCell) -> tuple[CountedWindow, ...]:
+    """The decision's windows that the cell still counts. One that it has removed is below its floor for ever."""
+    return tuple(window for window in use.windows if (window.ordinal, window.start) in seen.cell.used)
+
+
+def _repeated(stored: Settlement, request: Settle) -> Settled:
+    if stored.amount != request.amount:
+        raise Conflict("the decision was settled to another amount before", code="already_settled")
+    return Settled(stored, replayed=True)

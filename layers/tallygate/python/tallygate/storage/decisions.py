@@ -1,0 +1,127 @@
+"""The family of decisions that were made: found again in the cell or the journal, and settled once.
+
+    CELL#<customer>#<feature>   u.<ordinal>.<start> grows by the difference; last, n as with every write
+    RECEIPT#<customer>          settle#<decision id>   granted, amount, settled_at, expires_at
+
+The receipt is put if absent in the transaction that corrects the cell: so the first settlement stands, and a repetition
+is answered by what refused it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from tallygate.decision_store import KeptRecord, SeenCell
+from tallygate.domain.entries import Entry
+from tallygate.domain.instants import SECOND
+from tallygate.domain.journal import CountedWindow, UseEntry
+from tallygate.domain.limits import Effective
+from tallygate.domain.settlements import Settlement
+from tallygate.errors import InvariantBroken
+from tallygate.storage import items, keys
+from tallygate.storage.cell_entries import last_decision
+from tallygate.storage.cells import Cells
+from tallygate.storage.engine import Cancelled, Engine, Key, Put, Update
+from tallygate.storage.expressions import Absent, All, Change, Increase, Item, Present, Set
+from tallygate.storage.journal import KEPT, record_of
+
+_CURSOR = 1
+"""The journal's newest item is its cursor."""
+
+
+class Decisions:
+    """What settle and explain ask of storage. Every method is one request."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def look(self, customer: str, feature: str) -> SeenCell:
+        """The root cell, consistent."""
+        item = self._engine.get(keys.root_cell(customer, feature))
+        return SeenCell(cell=items.cell_of(item), last=last_decision(item))
+
+    def settlement(self, customer: str, decision_id: str) -> Settlement | None:
+        """What the decision was settled to, consistent; None: it was not."""
+        item = self._engine.get(_receipt(customer, decision_id))
+        return None if item is None else _settlement_of(decision_id, item)
+
+    def settle(
+        self, customer: str, use: UseEntry, settlement: Settlement, held: Sequence[CountedWindow], entry: Entry
+    ) -> Settlement | None:
+        """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
+
+        The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds one of the
+        windows.
+        """
+        receipt = Put(
+            key=_receipt(customer, settlement.decision_id),
+            item={
+                "granted": settlement.granted,
+                "amount": settlement.amount,
+                "settled_at": settlement.settled_at,
+                "expires_at": (settlement.settled_at + KEPT) // SECOND,
+            },
+            condition=Absent("pk"),
+        )
+        outcome = self._engine.transact((_correction(customer, use, settlement, held, entry), receipt), repeatable=True)
+        if not isinstance(outcome, Cancelled):
+            return settlement
+        _, kept = outcome.images
+        return None if kept is None else _settlement_of(settlement.decision_id, kept)
+
+    def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records (numbered less than `before`), the newest first; at most so many, or a page."""
+        owner = keys.escaped(customer)
+        page = self._engine.query(
+            keys.journal_of(owner),
+            after=None if before is None else keys.journal_record(owner, before).sk,
+            newest_first=True,
+            limit=limit + (_CURSOR if before is None else 0),
+            consistent=True,
+        )
+        return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)[:limit]
+
+    def following(self, customer: str, after: int, *, limit: int) -> tuple[KeptRecord, ...]:
+        """The journal records after a number, in order; at most so many, or a page."""
+        owner = keys.escaped(customer)
+        page = self._engine.query(
+            keys.journal_of(owner), after=keys.journal_record(owner, after).sk, limit=limit, consistent=True
+        )
+        return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+        return Cells(self._engine).effective(customer)
+
+
+def _correction(
+    customer: str, use: UseEntry, settlement: Settlement, held: Sequence[CountedWindow], entry: Entry
+) -> Update:
+    """Unconditional but for the windows still being there: a counter that was removed must not come back."""
+    names = [items.used_name((window.ordinal, window.start)) for window in held]
+    by = settlement.amount - settlement.granted
+    changes: list[Change] = [Increase(name, by) for name in names]
+    changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
+    return Update(
+        key=keys.root_cell(customer, use.feature),
+        changes=tuple(changes),
+        condition=All(tuple(Present(name) for name in names)) if names else None,
+    )
+
+
+def _receipt(customer: str, decision_id: str) -> Key:
+    return keys.receipt(customer, "settle", decision_id)
+
+
+def _settlement_of(decision_id: str, item: Item) -> Settlement:
+    granted, amount = item.get("granted"), item.get("amount")
+    if not isinstance(granted, Decimal) or not isinstance(amount, Decimal):
+        raise InvariantBroken("a settlement has its amounts")
+    return Settlement(
+        decision_id=decision_id, granted=granted, amount=amount, settled_at=items.integer(item, "settled_at")
+    )
+
+
+def _kept_record(item: Item) -> KeptRecord:
+    return KeptRecord(record_of(item), items.integer(item, "at"))

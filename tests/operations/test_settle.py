@@ -1,0 +1,377 @@
+"""settle and explain: what was estimated becomes what it came to, once, wherever the decision is found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tallygate.domain.decision_ids import DecisionId, format_decision_id
+from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
+from tallygate.domain.journal import ParkedEntry
+from tallygate.domain.settlements import SETTLED_WITHIN, MadeDecision
+from tallygate.errors import Conflict, Contended, NotFound, OutcomeUnknown, StoreUnavailable
+from tallygate.operations import find_decision
+from tallygate.operations.admission import Memory
+from tallygate.operations.check import check
+from tallygate.operations.consume import consume
+from tallygate.operations.each import in_turn
+from tallygate.operations.explain import explain
+from tallygate.operations.find_decision import decision_named
+from tallygate.operations.ingest import Posted, ingest
+from tallygate.operations.reset import reset
+from tallygate.operations.settle import Settle, Settled, settle
+from tallygate.storage import items, keys
+from tallygate.storage.cells import Cells
+from tallygate.storage.closings import Closings
+from tallygate.storage.decisions import Decisions
+from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Cancelled, Committed, Engine, Require, Write
+from tallygate.storage.events import Events
+from tallygate.storage.memory import MemoryEngine
+from tests.given import FEATURE, METER, NOW, effective, in_force, quota, rate, wanted
+from tests.truth import TOKENS, container, declare, draft, drain, exists, facts, totals, used
+
+MONTH = parse_instant("2026-11-01T00:00:00Z")
+TODAY = NOW - NOW % DAY
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class Desk:
+    """One caller with its own memory; a counter in the place of randomness."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.memory = Memory()
+        self._drawn = 0
+
+    def consume(self, amount: int | str, now: Instant = NOW) -> str:
+        """The id of a decision that must be granted."""
+        decision = consume(Cells(self.engine), self.memory, wanted(amount), now=now, entropy=self._entropy)
+        assert decision.decision_id is not None
+        return decision.decision_id
+
+    def settle(self, decision_id: str, amount: int | str, now: Instant = NOW) -> Settled:
+        request = Settle(
+            decision_id=decision_id,
+            decision=decision_named(decision_id, now=now),
+            amount=Decimal(amount),
+            traceparent=TRACE,
+        )
+        return settle(Decisions(self.engine), request, now=now)
+
+    def explain(self, decision_id: str, now: Instant = NOW) -> MadeDecision:
+        named = decision_named(decision_id, now=now)
+        return explain(Decisions(self.engine), decision_id, named, now=now)
+
+    def used(self, now: Instant = NOW) -> tuple[Decimal, ...]:
+        nodes = check(Cells(self.engine), self.memory, wanted(0), now=now).nodes
+        return tuple(node.used for node in nodes)
+
+    def _entropy(self, count: int) -> bytes:
+        self._drawn += 1
+        return self._drawn.to_bytes(count)
+
+
+@pytest.fixture
+def desk(engine: Engine) -> Desk:
+    in_force(engine, effective(quota(100), quota(50, ordinal=2, every="day")))
+    return Desk(engine)
+
+
+@pytest.fixture
+def folded() -> Desk:
+    """A caller of the memory engine, whose stream can be folded."""
+    engine = MemoryEngine()
+    in_force(engine, effective(quota(100), quota(50, ordinal=2, every="day"), tiers={"warning": 50}))
+    declare(engine, TOKENS)
+    return Desk(engine)
+
+
+def fold(desk: Desk, after: int = 0, now: Instant = NOW) -> int:
+    assert isinstance(desk.engine, MemoryEngine)
+    return drain(desk.engine, container(desk.engine), after=after, now=now)
+
+
+@pytest.mark.parametrize("amount", ["0", "4", "10", "10.5", "90"])
+def test_every_window_of_the_decision_counts_what_it_came_to(desk: Desk, amount: str) -> None:
+    """90 lies beyond the daily limit of 50: it has happened, so it is counted."""
+    desk.consume(3)
+    made = desk.consume(10)
+    settled = desk.settle(made, amount)
+    assert (settled.settlement.granted, settled.settlement.amount, settled.replayed) == (10, Decimal(amount), False)
+    assert desk.used() == (3 + Decimal(amount), 3 + Decimal(amount))
+
+
+def test_the_first_settlement_stands(desk: Desk) -> None:
+    made = desk.consume(10)
+    first = desk.settle(made, 4)
+    again = desk.settle(made, 4, NOW + HOUR)
+    assert (again.settlement, again.replayed) == (first.settlement, True)
+    with pytest.raises(Conflict) as refused:
+        desk.settle(made, 5)
+    assert refused.value.code == "already_settled"
+    desk.consume(1)
+    assert desk.settle(made, 4).replayed, "also when the cell says nothing of it any more"
+    assert desk.used() == (5, 5)
+
+
+def test_a_difference_of_nothing_settles_all_the_same(desk: Desk) -> None:
+    made = desk.consume(10)
+    assert not desk.settle(made, 10).replayed
+    with pytest.raises(Conflict):
+        desk.settle(made, 9)
+    assert desk.used() == (10, 10)
+
+
+def test_rates_are_not_corrected(engine: Engine) -> None:
+    in_force(engine, effective(quota(100), rates=(rate(20),)))
+    desk = Desk(engine)
+    desk.settle(desk.consume(10), 2)
+    assert desk.used() == (2, 10)
+
+
+def test_what_a_settlement_gives_back_can_be_consumed(desk: Desk) -> None:
+    made = desk.consume(50)
+    desk.settle(made, 20)
+    desk.consume(30)
+    assert desk.used() == (50, 50)
+
+
+TOO_OLD = format_decision_id(DecisionId(customer="a", feature="f", minute=1, digest=b"123456"))
+
+
+@pytest.mark.parametrize("decision_id", ["", "dec_", "dec_%", "nonsense", TOO_OLD])
+def test_what_is_no_id_or_too_old_is_not_found(desk: Desk, decision_id: str) -> None:
+    with pytest.raises(NotFound) as refused:
+        desk.settle(decision_id, 1)
+    assert refused.value.code == "decision_not_found"
+
+
+def test_a_decision_is_settled_for_as_long_as_an_event_may_be_late(desk: Desk) -> None:
+    made = desk.consume(10)
+    with pytest.raises(NotFound):
+        desk.settle(made, 1, NOW + SETTLED_WITHIN + MINUTE)
+    desk.settle(made, 1, NOW + SETTLED_WITHIN - MINUTE)
+
+
+def test_a_decision_that_is_not_folded_yet_is_worth_asking_for_again(folded: Desk) -> None:
+    first = folded.consume(10)
+    folded.consume(1)
+    with pytest.raises(StoreUnavailable) as refused:
+        folded.settle(first, 4)
+    assert (refused.value.code, refused.value.retryable) == ("decision_not_folded", True)
+    fold(folded)
+    assert not folded.settle(first, 4).replayed
+    assert folded.settle(first, 4).replayed, "known by its receipt, before it is folded"
+
+
+def test_a_decision_that_never_was_is_not_found_once_everything_is_folded(folded: Desk) -> None:
+    never = format_decision_id(DecisionId(customer="acme", feature=FEATURE, minute=NOW // MINUTE, digest=b"nobody"))
+    with pytest.raises(NotFound):
+        folded.settle(never, 4)
+    folded.consume(10)
+    with pytest.raises(StoreUnavailable):
+        folded.settle(never, 4)
+    with pytest.raises(NotFound):
+        folded.settle(never, 4, NOW + DAY + MINUTE)
+    fold(folded)
+    with pytest.raises(NotFound):
+        folded.settle(never, 4)
+
+
+def test_an_old_decision_of_a_busy_customer_is_found_by_halving(folded: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find_decision, "RECENT_MAX", 3)
+    monkeypatch.setattr(find_decision, "FORWARD_MAX", 4)
+    made, position = {}, 0
+    for step in range(60):
+        now = NOW + step * 2 * MINUTE
+        made[now] = folded.consume("0.1", now)
+        position = fold(folded, position, now)
+    end = max(made)
+    engine = folded.engine
+    assert isinstance(engine, MemoryEngine)
+    for now, decision_id in made.items():
+        engine.requests = 0
+        assert folded.explain(decision_id, end).use.time == now
+        assert engine.requests <= 12, "log2 of the journal, and a few"
+        folded.settle(decision_id, "0.2", end)
+    assert folded.used(end)[0] == Decimal(12)
+
+
+def test_the_fold_counts_what_it_came_to_in_the_decision_s_own_windows_time_and_dimensions(folded: Desk) -> None:
+    made = folded.consume(10)
+    position = fold(folded)
+    settled_at = NOW + DAY
+    folded.settle(made, 4, settled_at)
+    fold(folded, position, settled_at)
+    engine = folded.engine
+    assert isinstance(engine, MemoryEngine)
+    assert totals(engine) == {("acme", 1, MONTH): (4, 0), ("acme", 2, TODAY): (4, 0)}
+    (item,) = engine.query(keys.usage_partition("acme", METER)).items
+    assert (item["day"], item["dims"], item["q40"]) == ("2026-11-20", '{"team":"eng"}', 4)
+
+
+def test_a_window_that_left_the_cell_moves_only_the_journal_and_totals(folded: Desk) -> None:
+    made = folded.consume(10)
+    position = fold(folded)
+    later = NOW + DAY + HOUR
+    folded.consume(1, later)
+    folded.consume(1, later)
+    position = fold(folded, position, later)
+    folded.settle(made, 25, later)
+    position = fold(folded, position, later)
+    engine = folded.engine
+    assert isinstance(engine, MemoryEngine)
+    assert folded.used(later) == (27, 2)
+    assert used(engine, "acme", 2, TODAY) == 0
+    assert totals(engine)[("acme", 2, TODAY)] == (25, 0)
+    assert totals(engine)[("acme", 1, MONTH)] == (27, 0)
+
+
+def test_thresholds_are_told_by_the_change_and_closed_windows_stated_anew(folded: Desk) -> None:
+    engine = folded.engine
+    assert isinstance(engine, MemoryEngine)
+    made, second = folded.consume(10), folded.consume(5)
+    position = fold(folded)
+    folded.settle(made, 60)
+    position = fold(folded, position)
+    assert {(f["limit_name"], f["type"]) for f in facts(engine)} == {
+        (FEATURE, "usage.threshold_crossed"),
+        ("further-2", "usage.limit_reached"),
+    }
+    after = NOW + DAY
+    reset(Closings(engine), now=after, grace=0, time_left=lambda: True)
+    folded.settle(second, 1, after)
+    fold(folded, position, after)
+    stated = [(f["revision"], f["raw"]) for f in facts(engine) if "revision" in f]
+    assert stated == [(1, 65), (2, 61)]
+
+
+def test_usage_by_event_is_settled_around(folded: Desk) -> None:
+    """The part of a counter that came by events stays as it is."""
+    exists(folded.engine, "acme")
+    made = folded.consume(10)
+    posted = Posted(submitted=(draft(tokens=7, time=NOW),), batch="b")
+    ingest(Events(folded.engine), posted, now=NOW, each=in_turn)
+    position = fold(folded)
+    folded.settle(made, 0)
+    fold(folded, position)
+    assert folded.used() == (7, 7)
+    assert isinstance(folded.engine, MemoryEngine)
+    assert totals(folded.engine)[("acme", 1, MONTH)] == (7, 7)
+
+
+def test_a_decision_is_explained_as_recorded(folded: Desk) -> None:
+    made = folded.consume(10)
+    before = folded.explain(made)
+    fold(folded)
+    after = folded.explain(made)
+    assert (before.folded, after.folded) == (False, True)
+    assert before.limits == after.limits
+    assert (after.use.amount, after.use.time, after.settlement) == (10, NOW, None)
+    assert {name: limit.limit for name, limit in after.limits.items()} == {1: 100, 2: 50}
+    in_force(folded.engine, effective(quota(7), version=2))
+    assert folded.explain(made).limits == before.limits, "later changes do not rewrite it"
+    folded.settle(made, 3)
+    settled = folded.explain(made).settlement
+    assert settled is not None
+    assert settled.amount == 3
+
+
+@pytest.mark.parametrize("broken", [{"a": "-7"}, {"to": "-1", "a": "-11"}, {"c": "umbrella"}])
+def test_a_settlement_that_does_not_prove_itself_is_parked_and_counts_nothing(
+    folded: Desk, broken: dict[str, str]
+) -> None:
+    engine = folded.engine
+    assert isinstance(engine, MemoryEngine)
+    made = folded.consume(10)
+    position = fold(folded)
+    folded.settle(made, 4)
+    (written,) = [change for change in engine.stream[position:] if change.key.pk.startswith("CELL#")]
+    assert written.new is not None
+    entry = {**json.loads(items.text(written.new, "last")), **broken}
+    engine.stream[position:] = [replace(written, new={**written.new, "last": items.entry_text(entry)})]
+    fold(folded, position)
+    assert totals(engine)[("acme", 1, MONTH)] == (10, 0)
+    newest = Decisions(engine).newest("acme", before=None, limit=1)[0].record
+    assert isinstance(newest.entries[-1], ParkedEntry)
+
+
+class Unsure:
+    """An engine whose transactions are made, and then do not say so once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.unsure = engine, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
+        outcome = self.engine.transact(writes, repeatable=repeatable)
+        if self.unsure:
+            self.unsure = False
+            raise OutcomeUnknown("the database did not answer in time")
+        return outcome
+
+
+def test_an_unknown_outcome_is_safe_to_repeat(desk: Desk) -> None:
+    made = desk.consume(10)
+    desk.engine = Unsure(desk.engine)
+    with pytest.raises(OutcomeUnknown):
+        desk.settle(made, 4)
+    assert desk.settle(made, 4).replayed
+    assert desk.used() == (4, 4)
+
+
+class Tidied:
+    """An engine whose cell loses a window just before the first transaction."""
+
+    def __init__(self, engine: Engine, tidy: Any) -> None:
+        self.engine, self.tidy = engine, tidy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
+        tidy, self.tidy = self.tidy, lambda: None
+        tidy()
+        return self.engine.transact(writes, repeatable=repeatable)
+
+
+def test_a_window_that_leaves_the_cell_meanwhile_does_not_come_back(desk: Desk) -> None:
+    made = desk.consume(10)
+    later = NOW + DAY + HOUR
+    other = Desk(desk.engine)
+    other.memory = desk.memory
+    desk.engine = Tidied(desk.engine, lambda: other.consume(1, later))
+    desk.settle(made, 25, later)
+    assert other.used(later) == (26, 1)
+    cell = Cells(other.engine).read("acme", FEATURE)
+    assert (2, TODAY) not in cell.used
+
+
+def test_of_two_amounts_at_once_exactly_one_is_settled(dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(1000)))
+    desk = Desk(dynamo_engine)
+    for _ in range(5):
+        before, made = desk.used()[0], desk.consume(10)
+
+        def one(amount: int, made: str = made) -> int | None:
+            while True:
+                try:
+                    settled = desk.settle(made, amount)
+                    return None if settled.replayed else amount
+                except Contended:
+                    continue
+                except Conflict:
+                    return None
+
+        with ThreadPoolExecutor(16) as pool:
+            (won,) = [amount for amount in pool.map(one, [4, 17] * 8) if amount is not None]
+        assert desk.used()[0] == before + won
