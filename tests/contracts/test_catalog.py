@@ -62,6 +62,7 @@ quotas = st.fixed_dictionaries(
                 {"every": "PT5H", "anchor": "subscription_start"},
                 {"every": "billing_period"},
                 {"every": "never"},
+                {"every": "P1W", "anchor": "rolling"},
             ]
         ),
     }

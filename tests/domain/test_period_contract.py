@@ -17,7 +17,7 @@ from tallygate.domain.cells import Cell, RequestMark, terms
 from tallygate.domain.decide import granted
 from tallygate.domain.decision import Node
 from tallygate.domain.effective import Dates, compile_effective, period_changes
-from tallygate.domain.instants import format_instant, parse_instant
+from tallygate.domain.instants import DAY, HOUR, format_instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.errors import InvalidRequest
 
@@ -195,6 +195,18 @@ def test_a_change_of_zone_waits_for_the_periods_end_or_cuts_it(every: str, how: 
     assert before.entitlements["calls"].quota.ordinal == after.entitlements["calls"].quota.ordinal
 
 
+def test_what_rolls_counts_the_last_days_in_twelfths() -> None:
+    """The last 30 days, in parts of 60 hours since 1970: those that are over count for 30 days more."""
+    effective = limits({"every": "P30D", "anchor": "rolling"}, BERLIN)
+    node = asked(effective, "2026-05-05T12:00:00Z")
+    part_end = parse_instant("2026-05-07T00:00:00Z")
+    assert (node.start, node.end) == (part_end - 30 * DAY - 60 * HOUR, part_end)
+    assert node.resets_at == part_end + 30 * DAY, "when nothing that is used now counts any more"
+    assert node.period is not None
+    assert (node.period.every, node.period.anchor_named) == ("P30D", "rolling")
+    assert list(effective.ordinals) == ["calls\ncalls\nquota/P30D/rolling"]
+
+
 def test_what_never_ends_has_one_zone_for_ever() -> None:
     before = limits({"every": "never"}, BERLIN)
     after = limits({"every": "never"}, NEW_YORK, previous=before, at_once=True)
@@ -218,6 +230,9 @@ def test_what_never_ends_has_one_zone_for_ever() -> None:
         ({"every": "week", "week_starts": "sun"}, "week_starts", "not_allowed"),
         ({"every": "week", "anchor": "subscription_start", "week_starts": "sunday"}, "week_starts", "not_allowed"),
         ({"every": "month", "timezone": "Europe/Atlantis"}, "timezone", "invalid"),
+        ({"every": "month", "anchor": "rolling"}, "every", "not_allowed"),
+        ({"every": "PT59M", "anchor": "rolling"}, "every", "not_allowed"),
+        ({"every": "month", "anchor": "first_use"}, "anchor", "not_available"),
     ],
 )
 def test_a_period_without_one_meaning_is_refused_where_it_stands(

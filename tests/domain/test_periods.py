@@ -10,18 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain.boundaries import EVERY, NEVER_ENDS, WEEKDAYS, Grid, Unit, is_zone, step_of
+from tallygate.domain.boundaries import EVERY, NEVER_ENDS, WEEKDAYS, Grid, Unit, is_zone, length_of, step_of
 from tallygate.domain.instants import DAY, HOUR, format_instant, of_datetime, parse_instant, to_datetime
 from tallygate.domain.periods import (
-    ANCHORS,
     CALENDAR,
+    ROLLING_PARTS,
     SUBSCRIPTION_START,
+    TIMESTAMP,
     Schedule,
     Segment,
     Window,
     calendar,
     changed,
     recent,
+    rolling,
     window_at,
 )
 
@@ -111,7 +113,11 @@ def test_an_instant_at_the_end_belongs_to_the_next_window() -> None:
 @st.composite
 def segments(draw: st.DrawFn) -> Segment:
     every = draw(st.sampled_from([*EVERY, *DURATIONS]))
-    anchor = SUBSCRIPTION_START if every == "billing_period" else draw(st.sampled_from(ANCHORS))
+    anchor = (
+        SUBSCRIPTION_START
+        if every == "billing_period"
+        else draw(st.sampled_from([CALENDAR, SUBSCRIPTION_START, TIMESTAMP]))
+    )
     origin = None if anchor == CALENDAR else draw(INSTANTS | st.sampled_from(AWKWARD))
     week = draw(st.sampled_from(WEEKDAYS)) if step_of(every).weekly and anchor == CALENDAR else WEEKDAYS[0]
     return Segment(every, draw(st.sampled_from(ZONES)), None, anchor, origin, week)
@@ -127,6 +133,21 @@ def test_windows_tile_time_for_every_period_anchor_and_zone(segment: Segment, in
     if window.end < NEVER_ENDS:
         assert window_at(schedule, window.end).start == window.end
     assert window_at(schedule, window.start - 1).end == window.start
+
+
+@given(st.sampled_from(["P30D", "P1W", "hour", "PT36H", "PT3601S", "day"]), st.sampled_from(ZONES), INSTANTS)
+def test_what_rolls_is_counted_in_equal_parts_that_reach_back_its_whole_length(
+    every: str, zone: str, instant: int
+) -> None:
+    schedule, length = Schedule((rolling(every, zone),)), length_of(step_of(every))
+    window = window_at(schedule, instant)
+    assert length is not None
+    assert instant in window
+    assert window_at(schedule, window.end).start == window.end
+    width = window.end - window.start
+    assert schedule.reach == ROLLING_PARTS * width
+    assert length <= schedule.reach < length + ROLLING_PARTS, "a length that twelve does not divide is rounded up"
+    assert changed(schedule, rolling(every, "Asia/Tokyo"), instant, at_once=True) == schedule
 
 
 @settings(max_examples=300)

@@ -40,7 +40,7 @@ from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of
 from tallygate.domain.features import BOOLEAN, CONFIG, FEATURE_TYPES, METERED
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
 from tallygate.domain.quantities import parse_quantity
-from tallygate.domain.scopes import Sized, crowded
+from tallygate.domain.scopes import ROLLING_PER_FEATURE_MAX, Sized, crowded
 from tallygate.errors import FieldError
 
 ENTRIES_MAX = 1_000
@@ -291,6 +291,16 @@ def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
             for limit in plan.limits
             if limit.feature == entitlement.feature
         ]
+        limits: list[Windowed] = [
+            entitlement,
+            *(limit for limit in plan.limits if limit.feature == entitlement.feature),
+        ]
+        rolling = sum(part.rolls for limit in limits for part in limit.quotas)
+        if rolling > ROLLING_PER_FEATURE_MAX:
+            detail = (
+                f"{entitlement.feature} has {rolling} rolling periods; at most {ROLLING_PER_FEATURE_MAX} can be held"
+            )
+            yield (("entitlements", index), "too_many", detail)
         if crowd := crowded(sized):
             yield (("entitlements", index), "too_many", f"{entitlement.feature} has {crowd}")
 

@@ -28,12 +28,12 @@ from tallygate.contracts.fields import (
     one_of,
 )
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
-from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, step_of
+from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, step_of
 from tallygate.domain.catalog import PER, RateTerms
 from tallygate.domain.catalog_forms import Form
-from tallygate.domain.instants import DAY, SECOND, format_instant
+from tallygate.domain.instants import DAY, HOUR, SECOND, format_instant
 from tallygate.domain.limits import Enforcement as Mode
-from tallygate.domain.periods import CALENDAR, SUBSCRIPTION_START, TIMESTAMP
+from tallygate.domain.periods import CALENDAR, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import parse_quantity
 from tallygate.domain.scopes import QUOTAS_PER_WRITE_MAX, RATES_PER_WRITE_MAX
 
@@ -47,7 +47,9 @@ RATE_WIDTH_MAX = 366 * DAY
 COUNTED_EVERY = "month"
 """What is unlimited is still counted: by this period, unless another is given."""
 
-ANCHORS_LATER = ("first_use", "rolling")
+ROLLING_MIN = HOUR
+"""What rolls faster is a rate."""
+ANCHORS_LATER = ("first_use",)
 POLICIES_LATER = ("allow_with_overage", "allow_with_grace", "rate_limit", "suspend_usage")
 
 
@@ -64,11 +66,11 @@ def _every(value: object) -> str:
 def _anchor(value: object) -> str:
     if isinstance(value, str) and value in ANCHORS_LATER:
         raise broken("not_available", f"{value} is not available in this version; calendar is")
-    if value in (CALENDAR, SUBSCRIPTION_START):
+    if value in (CALENDAR, SUBSCRIPTION_START, ROLLING):
         return str(value)
     if isinstance(value, str) and value[:1].isdigit():
         return format_instant(instant_of(value))
-    rule = "must be calendar, subscription_start or an RFC 3339 time"
+    rule = "must be calendar, subscription_start, rolling or an RFC 3339 time"
     raise broken("not_allowed" if isinstance(value, str) else "type", rule)
 
 
@@ -115,7 +117,9 @@ Every = Annotated[
 Anchor = Annotated[
     str,
     PlainValidator(_anchor),
-    WithJsonSchema({"anyOf": [{"enum": [CALENDAR, SUBSCRIPTION_START]}, {"type": "string", "format": "date-time"}]}),
+    WithJsonSchema(
+        {"anyOf": [{"enum": [CALENDAR, SUBSCRIPTION_START, ROLLING]}, {"type": "string", "format": "date-time"}]}
+    ),
 ]
 Weekday = Annotated[str, one_of(WEEKDAYS), WithJsonSchema({"enum": list(WEEKDAYS)})]
 Per = Annotated[str, one_of(tuple(PER)), WithJsonSchema({"enum": list(PER)})]
@@ -128,7 +132,8 @@ Enforcement = Annotated[str, one_of(ENFORCEMENTS), WithJsonSchema({"enum": list(
 class Period(Contract):
     """A recurring period; without a timezone it is the customer's.
 
-    Boundaries are those of the calendar, or are counted from when the subscription started, or from a time. A
+    Boundaries are those of the calendar, or are counted from when the subscription started, or from a time. What is
+    rolling counts the last so many days or hours at any time, and forgets what was used a twelfth late at most. A
     billing_period is a month from when the subscription started; what is never over counts for ever.
     """
 
@@ -152,6 +157,8 @@ class Period(Contract):
             rules.append((("anchor",), "not_allowed", "must be subscription_start: a billing period is driven by it"))
         if step.unit is Unit.NEVER and self.counted_from not in (CALENDAR, SUBSCRIPTION_START):
             rules.append((("anchor",), "not_allowed", "has no boundaries to be counted from"))
+        if self.counted_from == ROLLING and (length_of(step) or 0) < ROLLING_MIN:
+            rules.append((("every",), "not_allowed", "must be days, weeks or hours to roll: P30D, not a month"))
         if "week_starts" in self.model_fields_set and not (step.weekly and self.counted_from == CALENDAR):
             rules.append((("week_starts",), "not_allowed", "is for weeks of the calendar"))
         if rules:
@@ -195,6 +202,10 @@ class WindowEntry(Contract):
     period: Period | None = None
     rate: RateWindow | None = None
     spend: NotAvailable = None
+
+    @property
+    def rolls(self) -> bool:
+        return self.period is not None and self.period.counted_from == ROLLING
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
@@ -335,12 +346,14 @@ def _counted(part: WindowEntry) -> tuple[str, str]:
     every, anchor = part.period.every, part.period.counted_from
     if step_of(every).unit is Unit.NEVER:
         return every, CALENDAR
-    return every, anchor if anchor in (CALENDAR, SUBSCRIPTION_START) else TIMESTAMP
+    return every, anchor if anchor in (CALENDAR, SUBSCRIPTION_START, ROLLING) else TIMESTAMP
 
 
 def _broken_tiers(entry: Windowed) -> Iterator[Broken]:
     if entry.tiers and all(part.limit is None for part in entry.quotas):
         yield (("tiers",), "not_allowed", "need a quota with a limit")
+    elif entry.tiers and all(part.limit is None or part.rolls for part in entry.quotas):
+        yield (("tiers",), "not_available", "of a rolling period are not available in this version")
     seen: set[Decimal] = set()
     for index, tier in enumerate(entry.tiers):
         if tier.percent in seen:

@@ -25,7 +25,7 @@ from enum import Enum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant, of_datetime, to_datetime
+from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, of_datetime, to_datetime
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 YEARS_MAX = 100
@@ -99,6 +99,13 @@ def step_of(every: str) -> Step:
         f"must be {', '.join(EVERY)} or an ISO 8601 duration of years and months (P1Y6M), weeks (P2W), days (P30D), "
         "or hours, minutes and seconds (PT5H)"
     )
+
+
+def length_of(step: Step) -> Instant | None:
+    """The length of a step in elapsed time, days being of 24 hours; None for months, which have none, and for never."""
+    if step.unit is Unit.ELAPSED:
+        return step.count
+    return step.count * DAY if step.unit is Unit.DAYS else None
 
 
 def _bounded(step: Step) -> Step:

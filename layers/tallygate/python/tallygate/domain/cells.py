@@ -65,12 +65,17 @@ class RequestMark:
 
 @dataclass(frozen=True, slots=True)
 class QuotaTerm:
-    """used + amount ≤ limit in this window; a limit of None only counts, and so does one that is not hard."""
+    """used + amount ≤ limit in this window; a limit of None only counts, and so does one that is not hard.
+
+    `beside` are the other sub-windows of a rolling period with what was seen in them: those that still count, and the
+    next, where a clock that is ahead may have counted. They hardly grow, so what was seen stands in the condition.
+    """
 
     name: str
     quota: Quota
     window: Window
     enforcement: Enforcement = Enforcement.HARD
+    beside: tuple[tuple[CounterName, Decimal], ...] = ()
 
     @property
     def decides(self) -> bool:
@@ -80,6 +85,16 @@ class QuotaTerm:
     @property
     def counter(self) -> CounterName:
         return (self.quota.ordinal, self.window.start)
+
+    @property
+    def over(self) -> Instant:
+        """When what is counted here counts no more."""
+        return self.window.end + self.quota.schedule.reach
+
+    def used_in(self, cell: Cell) -> Decimal:
+        """What the cell shows as used of the limit."""
+        used = cell.used.get(self.counter, ZERO)
+        return sum((cell.used.get(counter, ZERO) for counter, _ in self.beside), used) if self.beside else used
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +144,7 @@ class Terms:
     @property
     def soonest_end(self) -> Instant | None:
         """The end of the first window to be over among those written; the floor must lie before it."""
-        ends = [term.window.end for term in self.quotas] + [term.at.over for term in self.rates]
+        ends = [term.over for term in self.quotas] + [term.at.over for term in self.rates]
         return min(ends, default=None)
 
 
@@ -154,7 +169,8 @@ def terms(
         if dimensions is not None and not governs(limit.scope, dimensions):
             continue
         quota_terms += [
-            QuotaTerm(limit.name, quota, window_at(quota.schedule, now), limit.enforcement) for quota in limit.quotas
+            QuotaTerm(limit.name, quota, window_at(quota.schedule, now), limit.enforcement, _beside(quota, now, seen))
+            for quota in limit.quotas
         ]
         for rate in limit.rates:
             at = rates.sub_window(rate, now)
@@ -176,6 +192,18 @@ def terms(
     )
 
 
+def _beside(quota: Quota, now: Instant, seen: Cell) -> tuple[tuple[CounterName, Decimal], ...]:
+    """The other sub-windows of a rolling period that count now or may be counted in already, with what was seen."""
+    reach = quota.schedule.reach
+    if not reach:
+        return ()
+    window = window_at(quota.schedule, now)
+    width = window.end - window.start
+    starts = (*range(window.start - reach, window.start, width), window.end)
+    counters = [(quota.ordinal, start) for start in starts]
+    return tuple((counter, seen.used.get(counter, ZERO)) for counter in counters)
+
+
 def _dead_windows(
     entitlement: Entitlement, seen: Cell, now: Instant
 ) -> tuple[tuple[CounterName, ...], tuple[CounterName, ...], Instant | None]:
@@ -186,7 +214,7 @@ def _dead_windows(
     """
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
     widths = {rate.ordinal: rate.width for limit in entitlement.limits for rate in limit.rates}
-    ended_quotas = [(window_at(quotas[c[0]].schedule, c[1]).end, "quota", c) for c in seen.used if c[0] in quotas]
+    ended_quotas = [(_over(quotas[c[0]], c[1]), "quota", c) for c in seen.used if c[0] in quotas]
     ended_rates = [((c[1] + 2) * widths[c[0]], "rate", c) for c in seen.rated if c[0] in widths]
     dead = [ended for ended in ended_quotas if ended[0] <= now - DEAD_AFTER]
     dead += [ended for ended in ended_rates if ended[0] <= now - RATE_DEAD_AFTER]
@@ -199,3 +227,8 @@ def _dead_windows(
         tuple(counter for _, kind, counter in removed if kind == "rate"),
         gone,
     )
+
+
+def _over(quota: Quota, start: Instant) -> Instant:
+    """When the window that began at `start` counts no more."""
+    return window_at(quota.schedule, start).end + quota.schedule.reach

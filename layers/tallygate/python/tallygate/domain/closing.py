@@ -8,8 +8,9 @@ Closing decides nothing about admission: the next window begins at `end`, whethe
 accepted before the end but is counted after the closing (the fold lags by about a second) is a restatement like any
 other late usage; whoever bills from the closing sets close_grace.
 
-Only quotas of an hour or longer are closed, never rates, never what counts for ever, and only windows with usage:
-without, there is no total. A window that a change has cut is closed when it would have ended, with the end that it has.
+Only quotas of an hour or longer are closed, never rates, never what counts for ever or rolls, and only windows with
+usage: without, there is no total. A window that a change has cut is closed when it would have ended, with the end that
+it has.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def may_close(total: Total, *, now: Instant, grace: Instant) -> bool:
 
 def is_closed(governed: Governed, start: Instant, end: Instant) -> bool:
     """Whether a window of this limit is ever closed: by its period's length, for a change may have cut it short."""
+    if governed.reach:
+        return False
     if governed.every is not None:
         return closes(governed.every)
     return end - start >= SHORTEST_PERIOD and end < NEVER_ENDS

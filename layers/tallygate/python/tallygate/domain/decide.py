@@ -78,7 +78,7 @@ def _behind(cell: Cell, terms: Terms) -> bool:
 
 def _quota_fits(cell: Cell, term: QuotaTerm, amount: Decimal) -> bool:
     limit = term.quota.limit
-    return limit is None or amount == 0 or cell.used.get(term.counter, ZERO) + amount <= limit
+    return limit is None or amount == 0 or term.used_in(cell) + amount <= limit
 
 
 def _rate_fits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
@@ -108,14 +108,15 @@ def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: boo
 
 
 def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
-    used, allowed = cell.used.get(term.counter, ZERO), term.quota.limit
+    used, allowed = term.used_in(cell), term.quota.limit
     fits_a_fresh_window = allowed is None or amount <= allowed
-    ends = term.window.end if term.window.end < NEVER_ENDS else None
+    ends = term.over if term.window.end < NEVER_ENDS else None
+    fits_at = _rolled_off(term, cell, amount) if term.beside else ends
     return Node(
         name=term.name,
         scope=limit.scope,
         kind="quota",
-        start=term.window.start,
+        start=term.window.start - term.quota.schedule.reach,
         end=term.window.end,
         limit=allowed,
         used=used,
@@ -123,10 +124,21 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> N
         fits=allowed is None or used + amount <= allowed,
         level=level_of(limit, term.quota, used),
         resets_at=ends,
-        retry_at=ends if fits_a_fresh_window else None,
+        retry_at=fits_at if fits_a_fresh_window else None,
         period=segment_at(term.quota.schedule, term.window.start),
         enforcement=term.enforcement,
     )
+
+
+def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant:
+    """When enough of a rolling period's sub-windows count no more for the amount to fit; an amount that ever does."""
+    used, at, limit = term.used_in(cell), term.window.start, term.quota.limit
+    for counter in sorted([counter for counter, _ in term.beside] + [term.counter]):
+        if limit is None or used + amount <= limit:
+            break
+        used -= cell.used.get(counter, ZERO)
+        at = counter[1] + term.over - term.window.start
+    return at
 
 
 def _rate_node(limit: Limit, term: RateTerm, cell: Cell, amount: Decimal) -> Node:

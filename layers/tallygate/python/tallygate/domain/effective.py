@@ -23,6 +23,7 @@ from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate
 from tallygate.domain.periods import (
     CALENDAR,
+    ROLLING,
     SUBSCRIPTION_START,
     Schedule,
     Segment,
@@ -30,6 +31,7 @@ from tallygate.domain.periods import (
     changed,
     is_partial,
     recent,
+    rolling,
     window_at,
 )
 from tallygate.domain.scopes import scope_text
@@ -199,6 +201,8 @@ def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
     zone = dates.zone if quota.zone is None else quota.zone
     if step_of(quota.every).unit is Unit.NEVER:
         return Segment(quota.every, zone)
+    if quota.anchor == ROLLING:
+        return rolling(quota.every, zone)
     origin = dates.started_at if quota.anchor == SUBSCRIPTION_START else quota.origin
     return Segment(quota.every, zone, None, quota.anchor, origin, quota.week_starts)
 

@@ -67,6 +67,11 @@ class Total:
     def feature(self) -> str:
         return self.governed.feature
 
+    @property
+    def over(self) -> Instant:
+        """When what it counts counts no more for admission."""
+        return self.end + self.governed.reach
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:

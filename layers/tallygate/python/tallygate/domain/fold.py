@@ -85,14 +85,15 @@ def governed_of(effective: Effective | None) -> Mapping[int, Governed]:
             feature=entitlement.feature,
             meter=entitlement.meter,
             name=limit.name,
-            limit=quota.limit,
-            tiers=limit.tiers,
+            limit=None if quota.schedule.reach else quota.limit,
+            tiers=() if quota.schedule.reach else limit.tiers,
             plan=effective.plan,
             plan_version=effective.plan_version,
             stripe_customer_id=effective.stripe_customer_id,
             upgrade_to=entitlement.upgrade_to,
             upgrade_limit=entitlement.upgrade_limit,
             every=quota.schedule.current.every,
+            reach=quota.schedule.reach,
         )
         for entitlement in effective.entitlements.values()
         for limit in entitlement.limits

@@ -75,7 +75,10 @@ class CountedWindow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governed:
-    """A limit as it stood when the record was written: what totals and facts say of it. `every` is its period's."""
+    """A limit as it stood when the record was written: what totals and facts say of it. `every` is its period's.
+
+    A window of what rolls counts for `reach` after its end; its total by itself is measured against no limit.
+    """
 
     feature: str
     meter: str
@@ -88,6 +91,7 @@ class Governed:
     upgrade_to: str | None = None
     upgrade_limit: Decimal | None = None
     every: str | None = None
+    reach: Instant = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

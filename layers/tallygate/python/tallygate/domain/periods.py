@@ -9,17 +9,23 @@ old boundaries and the new ones lies a partial window. Windows are half-open `[s
 gap or overlap. Where the boundaries of one segment lie is `domain.boundaries`' to say.
 
 The period of a schedule and the kind of its anchor never change: a counter counts by one of each.
+
+A rolling period is counted in ROLLING_PARTS equal sub-windows and the running one, of which only the newest grows; they
+are its windows here, and each counts for another `reach` after it is over. So the last 30 days are counted as at least
+30 and at most 32.5 days: never too little is seen, and what was used is forgotten at most a twelfth late.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tallygate.domain.boundaries import Grid, Unit, step_of
+from tallygate.domain.boundaries import Grid, Unit, length_of, step_of
 from tallygate.domain.instants import HOUR, Instant, format_instant
 
-CALENDAR, SUBSCRIPTION_START, TIMESTAMP = "calendar", "subscription_start", "timestamp"
-ANCHORS = (CALENDAR, SUBSCRIPTION_START, TIMESTAMP)
+CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING = "calendar", "subscription_start", "timestamp", "rolling"
+ANCHORS = (CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING)
+ROLLING_PARTS = 12
+"""Sub-windows in a rolling period: its error, and what a cell has to hold of it."""
 SCHEDULES_REMEMBERED = 4_096
 
 
@@ -52,14 +58,22 @@ class Segment:
     week_starts: str = "monday"
 
     def __post_init__(self) -> None:
-        step_of(self.every)
+        step = step_of(self.every)
         assert self.anchor in ANCHORS, self.anchor
+        assert self.anchor != ROLLING or length_of(step) is not None, "what rolls has a fixed length"
         assert (self.origin is None) == (self.anchor == CALENDAR), "an anchor is an instant"
 
     @property
     def grid(self) -> Grid:
         """Its boundaries, were it in force for all time."""
         return Grid(self.every, self.zone, self.origin, self.week_starts)
+
+    @property
+    def width(self) -> Instant:
+        """The length of a rolling period's sub-windows."""
+        length = length_of(step_of(self.every))
+        assert self.anchor == ROLLING and length is not None
+        return -(-length // ROLLING_PARTS)
 
     @property
     def anchor_named(self) -> str:
@@ -87,10 +101,20 @@ class Schedule:
         """The segment that is in force from its start on, for ever."""
         return self.segments[-1]
 
+    @property
+    def reach(self) -> Instant:
+        """How long a window counts after its end: nothing, but for the sub-windows of what rolls."""
+        return ROLLING_PARTS * self.current.width if self.current.anchor == ROLLING else 0
+
 
 def calendar(every: str, zone: str) -> Schedule:
     """The schedule of one calendar period in one zone, unchanged for all time."""
     return Schedule((Segment(every, zone),))
+
+
+def rolling(every: str, zone: str) -> Segment:
+    """The last so much time, at any time; the zone is only told."""
+    return Segment(every, zone, None, ROLLING, 0)
 
 
 def closes(every: str) -> bool:
@@ -132,12 +156,12 @@ def changed(
 
     A change that was still to come is replaced. What has been idle since some instant changes at the end of the window
     that held that instant: nothing was counted after it, so that no window that was begun is cut. Equal recurrences
-    change nothing, and neither does a period that never ends. `wanted.since` has no meaning here.
+    change nothing, and neither does a period that never ends or rolls. `wanted.since` has no meaning here.
     """
     decided = tuple(s for s in schedule.segments if s.since is None or s.since <= now)
     kept = Schedule(decided)
     held = kept.current
-    if replace(wanted, since=held.since) == held or step_of(held.every).unit is Unit.NEVER:
+    if replace(wanted, since=held.since) == held or step_of(held.every).unit is Unit.NEVER or held.anchor == ROLLING:
         return kept
     if idle_since is not None:
         since = max(window_at(kept, idle_since).end, held.since or idle_since)
@@ -172,7 +196,11 @@ def _natural_window(segment: Segment, instant: Instant) -> Window:
     window = _newest.get(segment)
     if window is not None and window.start <= instant < window.end:
         return window
-    window = Window(*segment.grid.around(instant))
+    if segment.anchor == ROLLING:
+        start = instant - instant % segment.width
+        window = Window(start, start + segment.width)
+    else:
+        window = Window(*segment.grid.around(instant))
     if len(_newest) >= SCHEDULES_REMEMBERED:
         _newest.clear()
     _newest[segment] = window

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 QUOTAS_PER_WRITE_MAX = 8
 RATES_PER_WRITE_MAX = 8
 """An expression holds 4 KB and 300 operators."""
+ROLLING_PER_FEATURE_MAX = 2
+"""Of its quotas: what rolls states fourteen counters in the condition."""
 WINDOWS_PER_CELL_MAX = 32
 """The counters of so many windows still fit the write unit that a cell of up to 1 KB costs, or a second one."""
 

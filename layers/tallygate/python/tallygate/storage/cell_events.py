@@ -41,7 +41,7 @@ class CellEvents:
 
         A window that is over for long, or that the cell has removed, is left alone: nothing is admitted there any more.
         """
-        if total.end <= now - DEAD_AFTER:
+        if total.over <= now - DEAD_AFTER:
             return
         counter = (total.ordinal, total.start)
         brought, brought_from = items.brought_name(counter), items.brought_from_name(counter)
@@ -51,7 +51,7 @@ class CellEvents:
                 self._tidy(total, outcome.image or {}, now)
                 return
             image = outcome.image or {}
-            if _number(image, brought_from) >= total.upto or _number(image, items.FLOOR) >= total.end:
+            if _number(image, brought_from) >= total.upto or _number(image, items.FLOOR) >= total.over:
                 return
             seen = _number(image, brought)
         raise Contended("other totals' events won every try")
@@ -63,14 +63,17 @@ class CellEvents:
     def _tidy(self, total: Total, image: Item, now: Instant) -> None:
         """Remove the limit's earlier windows where they have been over for long; the floor then guards their names.
 
-        Windows of one limit do not overlap, so all that began before this one ended by its start.
+        Windows of one limit do not overlap, so all that began before this one ended by its start; of what rolls, those
+        that no longer count by then.
         """
         if total.start > now - DEAD_AFTER:
             return
         earlier = [
             name
             for name in image
-            if name.startswith(_COUNTED) and _ordinal(name) == total.ordinal and _start(name) < total.start
+            if name.startswith(_COUNTED)
+            and _ordinal(name) == total.ordinal
+            and _start(name) < total.start - total.governed.reach
         ]
         if not earlier:
             return
@@ -112,7 +115,7 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
             (
                 absent_or(Compare(items.brought_name(counter), "=", ZERO)) if seen == 0 else as_seen,
                 absent_or(Compare(items.brought_from_name(counter), "<", total.upto)),
-                absent_or(Compare(items.FLOOR, "<", total.end)),
+                absent_or(Compare(items.FLOOR, "<", total.over)),
             )
         ),
     )

@@ -165,12 +165,18 @@ def _clock_not_behind(terms: Terms) -> list[Condition]:
 
 
 def _room_in_quota(term: QuotaTerm, amount: Decimal) -> Condition | None:
-    """used ≤ limit − amount, where the limit decides. A window without a counter is empty: the limit must fit it."""
+    """used ≤ limit − amount, where the limit decides. A window without a counter is empty: the limit must fit it.
+
+    Of a rolling period the other sub-windows take their part of the room; none may have grown since it was seen.
+    """
     if not term.decides or term.quota.limit is None:
         return None
-    room = term.quota.limit - amount
+    room = term.quota.limit - amount - sum(seen for _, seen in term.beside)
     enough = Compare(items.used_name(term.counter), "<=", room)
-    return absent_or(enough) if room >= 0 else enough
+    fits = absent_or(enough) if room >= 0 else enough
+    if not term.beside:
+        return fits
+    return All((fits, *(absent_or(Compare(items.used_name(c), "<=", seen)) for c, seen in term.beside)))
 
 
 def _room_in_rate(term: RateTerm) -> Condition:

@@ -141,7 +141,9 @@ def record_of(item: Item) -> Record:
 
 
 def _governed_document(governed: Governed) -> dict[str, Any]:
-    period = {} if governed.every is None else {"e": governed.every}
+    period: dict[str, Any] = {} if governed.every is None else {"e": governed.every}
+    if governed.reach:
+        period["r"] = governed.reach
     return {
         **period,
         "f": governed.feature,
@@ -171,6 +173,7 @@ def _governed_of(document: Mapping[str, Any]) -> Governed:
         upgrade_to=document["u"],
         upgrade_limit=None if upgrade_limit is None else Decimal(upgrade_limit),
         every=document.get("e"),
+        reach=document.get("r", 0),
     )
 
 
