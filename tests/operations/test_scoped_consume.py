@@ -132,6 +132,19 @@ def test_nodes_name_the_limits_that_govern_with_their_scopes(engine: Engine) -> 
     ]
 
 
+def test_a_limit_over_a_credential_governs_what_that_credential_consumes(engine: Engine) -> None:
+    in_force(engine, scoped(over({"api_key": "k1"}, 2, 2)))
+    cells, memory = Cells(engine), Memory()
+    theirs, others = (replace(wanted(2), api_key=name) for name in ("k1", "k2"))
+    assert consume(cells, memory, theirs, now=NOW, entropy=os.urandom).granted
+    assert consume(cells, memory, others, now=NOW, entropy=os.urandom).granted
+    assert not check(cells, memory, theirs, now=NOW).granted
+    refused = consume(cells, memory, theirs, now=NOW, entropy=os.urandom)
+    assert (refused.granted, refused.binding and refused.binding.name) == (False, "k1")
+    pretended = replace(others, dimensions={"api_key": "k1"})
+    assert consume(cells, memory, pretended, now=NOW, entropy=os.urandom).granted, "nobody gives himself a credential"
+
+
 def test_the_journal_entry_lists_exactly_the_windows_that_were_charged(engine: Engine) -> None:
     in_force(engine, scoped(over(LARGE, 3, 2), over(SMALL, 4, 3)))
     consume(Cells(engine), Memory(), asking(1, SMALL), now=NOW, entropy=os.urandom)

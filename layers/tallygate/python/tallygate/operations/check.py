@@ -47,7 +47,7 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
             remembered=False,
             now=now,
             seen=cell,
-            dimensions=None if whole else request.dimensions,
+            dimensions=None if whole else request.counted_dimensions,
         )
         match decide.refusal(cell, asked):
             case None:

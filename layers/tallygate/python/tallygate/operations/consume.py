@@ -248,7 +248,7 @@ def _terms(
         remembered=request.request_id is not None,
         now=now,
         seen=seen,
-        dimensions=request.dimensions,
+        dimensions=request.counted_dimensions,
     )
 
 
