@@ -253,6 +253,22 @@ def test_thresholds_are_told_by_the_change_and_closed_windows_stated_anew(folded
     assert stated == [(1, 65), (2, 61)]
 
 
+def test_what_a_window_was_counted_under_outlives_the_plan(folded: Desk) -> None:
+    """Settled after the customer has another plan, the closed window is stated anew under the limit that it had."""
+    engine = folded.engine
+    assert isinstance(engine, MemoryEngine)
+    made = folded.consume(10)
+    position = fold(folded)
+    after = NOW + DAY
+    reset(Closings(engine), now=after, grace=0, time_left=lambda: True)
+    in_force(engine, effective(quota(7, ordinal=3), version=2))
+    folded.settle(made, 60, after)
+    fold(folded, position, after)
+    first, second = [f for f in facts(engine) if "revision" in f]
+    assert (second["plan"], second["limit_name"]) == (first["plan"], first["limit_name"]) == ("pro@1", "further-2")
+    assert (second["raw"], second["included"], second["overage"]) == (60, 50, 10)
+
+
 def test_usage_by_event_is_settled_around(folded: Desk) -> None:
     """The part of a counter that came by events stays as it is."""
     exists(folded.engine, "acme")

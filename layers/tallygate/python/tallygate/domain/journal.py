@@ -93,6 +93,11 @@ class Governed:
     every: str | None = None
     reach: Instant = 0
 
+    @property
+    def named_only(self) -> bool:
+        """Whether nothing but names is known: the limit was not in force any more when the record was written."""
+        return self == Governed(feature=self.feature, meter=self.meter, name=self.feature)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventEntry:

@@ -21,7 +21,7 @@ from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
-from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Remove, Set, absent_or
+from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Remove, Set, SetOnce, absent_or
 from tallygate.storage.journal import governed_from, governed_text
 
 UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
@@ -75,19 +75,21 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
         "customer": customer,
         "feature": governed.feature,
         "meter": governed.meter,
-        "limit_name": governed.name,
         "ordinal": change.ordinal,
         "start": change.start,
         "end": change.end,
-        UNDER: governed_text(governed),
         UPTO: number,
     }
+    # A limit that is no longer in force is known by its names only: then the total keeps what it was counted under.
+    put = SetOnce if governed.named_only else Set
     trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
     return (
         trace,
         Increase(VALUE, change.value),
         Increase(BY_EVENT, change.by_event),
         *(Set(name, value) for name, value in about.items()),
+        put("limit_name", governed.name),
+        put(UNDER, governed_text(governed)),
     )
 
 
