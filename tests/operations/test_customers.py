@@ -13,7 +13,7 @@ import pytest
 
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain.customers import CustomerRecord, ProfileChange, SubscriptionChange
-from tallygate.domain.instants import DAY, of_datetime
+from tallygate.domain.instants import DAY, HOUR, of_datetime
 from tallygate.domain.periods import window_at
 from tallygate.domain.versions import Expected
 from tallygate.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed
@@ -411,3 +411,22 @@ def test_a_plan_is_either_removed_or_given_away_never_both(dynamo_engine: Dynamo
 
 def _gift(number: int) -> dict[str, Any]:
     return plan(f"gift-{number}", ("images", 1))
+
+
+def test_a_change_of_plan_at_once_leaves_the_running_windows(engine: Engine) -> None:
+    def anchored(key: str, at: str) -> dict[str, Any]:
+        entitled = {"feature": "images", "limit": 2, "period": {"every": "month", "anchor": at}}
+        return {"key": key, "entitlements": [entitled]}
+
+    declare(engine, anchored("a", "2026-01-01T00:00:00Z"), anchored("b", "2026-01-02T00:00:00Z"))
+    put(engine, plan="a")
+    granted = 0
+    for hour, (key, zone) in enumerate([("a", "UTC"), ("b", "UTC"), ("a", "UTC"), ("b", "UTC")]):
+        now = NOW + hour * HOUR
+        put(engine, plan=key, timezone=zone, at_once=True, now=now)
+        granted += sum(ask(engine, Memory(), now=now + i).granted for i in range(1, 5))
+    assert granted == 2, "no refill by switching plans"
+    moved = put(engine, plan="a", timezone="Asia/Tokyo", at_once=True, now=NOW + DAY)
+    window = window_at(moved.effective.entitlements["images"].quota.schedule, NOW + DAY)
+    assert window.start == NOW + DAY, "a zone cuts them, also beside a change of plan"
+    assert put(engine, plan="a", timezone="Asia/Tokyo", at_once=True, now=NOW + DAY + HOUR) == moved

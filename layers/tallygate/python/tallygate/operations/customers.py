@@ -25,6 +25,7 @@ from tallygate.domain.customers import (
 from tallygate.domain.effective import Dates, compile_effective
 from tallygate.domain.instants import Instant
 from tallygate.domain.overrides import OwnLimit, too_crowded, with_own
+from tallygate.domain.periods import segment_at
 from tallygate.domain.versions import Expected, require
 from tallygate.errors import Conflict, Contended, FieldError, NotFound, invalid
 from tallygate.operations.limits_in_force import announce_limits
@@ -61,11 +62,22 @@ def put_customer(
         before = seen.customer if seen is not None else Customer(id=customer_id, created_at=now, changed_at=now)
         after = changed_profile(before, change)
         subscription = seen.subscription if seen is not None else None
+        moved = seen
+        if seen is not None and change.at_once and _changes_zone(seen, after.timezone, now):
+            moved = record_of(seen, after, subscription, catalog, now, at_once=True)
         if not isinstance(change.plan, Keep):
             subscription = _subscribed(subscription, SubscriptionChange(plan=change.plan), catalog, now)
-        return record_of(seen, after, subscription, catalog, now, at_once=change.at_once)
+        record = record_of(moved, after, subscription, catalog, now)
+        return record if seen is None or record == seen else replace(record, version=seen.version + 1)
 
     return change_customer(stores, customer_id, wanted, expected=expected, now=now)
+
+
+def _changes_zone(seen: CustomerRecord, zone: str, now: Instant) -> bool:
+    """Whether periods are not counted in this zone yet. A change of plan cuts none of them, else it would refill."""
+    quotas = [q for e in seen.effective.entitlements.values() for limit in e.limits for q in limit.quotas]
+    to_come = any(segment_at(q.schedule, now).zone != q.schedule.current.zone == zone for q in quotas)
+    return to_come or seen.customer.timezone != zone
 
 
 def put_subscription(
