@@ -11,7 +11,13 @@ from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted,
 from tallygate import __version__
 from tallygate.contracts import etags
 from tallygate.contracts.catalog import CatalogBody, changes_answer, read_catalog
-from tallygate.contracts.customers import CustomerBody, SubscriptionBody, customer_answer, subscription_answer
+from tallygate.contracts.customers import (
+    CustomerBody,
+    SubscriptionBody,
+    customer_answer,
+    period_changes_answer,
+    subscription_answer,
+)
 from tallygate.contracts.decisions import decision_record_answer
 from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
 from tallygate.contracts.entitlements import entitlement_answer
@@ -79,17 +85,19 @@ def _put_subscription(app: App, request: Request) -> Answer:
     change = read(SubscriptionBody, request.json()).change()
     expected = etags.expected(request.headers)
     record = customers.put_subscription(app.stores, customer, change, expected=expected, now=app.clock.now())
-    return _subscription(record)
+    return _subscription(app, record)
 
 
 def _delete_subscription(app: App, request: Request) -> Answer:
     customer, expected = customer_of(request), etags.expected(request.headers)
-    return _subscription(customers.end_subscription(app.stores, customer, expected=expected, now=app.clock.now()))
+    record = customers.end_subscription(app.stores, customer, expected=expected, now=app.clock.now())
+    return _subscription(app, record)
 
 
-def _subscription(record: CustomerRecord) -> Answer:
+def _subscription(app: App, record: CustomerRecord) -> Answer:
     assert record.subscription is not None
-    body = {"customer": record.customer.id, **subscription_answer(record.subscription)}
+    changes = {"period_changes": period_changes_answer(record, now=app.clock.now())}
+    body = {"customer": record.customer.id, **subscription_answer(record.subscription), **changes}
     return Answer(body=body, headers={"etag": etags.etag(record.version)})
 
 

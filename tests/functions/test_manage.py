@@ -137,6 +137,18 @@ def test_a_customer_is_created_changed_and_read(call: Client, customer: str) -> 
     problem(call("GET", "/v1/customers/{customer}", customer="nobody"), 404, "customer_not_found")
 
 
+def test_a_corrected_start_answers_the_partial_period_that_results(call: Client) -> None:
+    period = {"every": "month", "anchor": "subscription_start"}
+    plans = [{"key": "tour", "entitlements": [{"feature": "images", "limit": 3, "period": period}]}]
+    call("PUT", "/v1/catalog", {**CATALOG, "plans": plans})
+    call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer="acme")
+    body = {"plan": "tour", "started_at": "2026-01-31T00:00:00Z"}
+    corrected = call("PUT", "/v1/customers/{customer}/subscription", body, customer="acme")["json"]
+    (change,) = corrected["period_changes"]
+    assert (change["feature"], change["partial"], change["period"]["anchor"]) == ("images", True, "subscription_start")
+    assert change["period"]["end"].endswith("T00:00:00Z"), "the first boundary that the 31st leads to"
+
+
 def test_a_zone_that_acts_now_answers_the_partial_period_that_begins(call: Client) -> None:
     call("PUT", "/v1/catalog", CATALOG)
     created = call("PUT", "/v1/customers/{customer}", {"plan": "tour", "timezone": "UTC"}, customer="acme")["json"]

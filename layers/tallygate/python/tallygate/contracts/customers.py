@@ -88,10 +88,15 @@ def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
         "stripe_customer_id": customer.stripe_customer_id,
         "metadata": dict(customer.metadata),
         "subscription": subscription_answer(subscription) if subscription is not None else None,
-        "period_changes": [_period_change(change) for change in period_changes(record.effective, now)],
+        "period_changes": period_changes_answer(record, now=now),
         "created_at": format_instant(customer.created_at),
         "changed_at": format_instant(customer.changed_at),
     }
+
+
+def period_changes_answer(record: CustomerRecord, *, now: Instant) -> list[dict[str, Any]]:
+    """The periods that a change of zone or anchor results in: those to come, and those that it has begun."""
+    return [_period_change(change) for change in period_changes(record.effective, now)]
 
 
 def _period_change(change: PeriodChange) -> dict[str, Any]:
