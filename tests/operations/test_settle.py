@@ -14,6 +14,8 @@ import pytest
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
 from tallygate.domain.journal import ParkedEntry
+from tallygate.domain.limits import Quota
+from tallygate.domain.periods import Schedule, rolling
 from tallygate.domain.settlements import SETTLED_WITHIN, MadeDecision
 from tallygate.errors import Conflict, Contended, NotFound, OutcomeUnknown, StoreUnavailable
 from tallygate.operations import find_decision
@@ -134,6 +136,22 @@ def test_rates_are_not_corrected(engine: Engine) -> None:
     desk = Desk(engine)
     desk.settle(desk.consume(10), 2)
     assert desk.used() == (2, 10)
+
+
+def test_a_rolling_period_is_corrected_for_as_long_as_it_counts() -> None:
+    """The sub-window is over soon; what it counts is not, whatever the floor says of other limits' windows."""
+    rolls = Quota(ordinal=1, limit=Decimal(10), schedule=Schedule((rolling("P30D", "UTC"),)))
+    desk = Desk(MemoryEngine())
+    in_force(desk.engine, effective(rolls, quota(100, ordinal=2, every="day")))
+    declare(desk.engine, TOKENS)
+    made, later = desk.consume(8), NOW + 20 * DAY
+    fold(desk)
+    desk.consume(1, later)
+    desk.consume(1, later)
+    assert desk.used(later) == (10, 2)
+    desk.settle(made, 2, later)
+    assert desk.used(later) == (4, 2)
+    desk.consume(6, later)
 
 
 def test_what_a_settlement_gives_back_can_be_consumed(desk: Desk) -> None:
