@@ -8,6 +8,8 @@ advice: clients that were denied until the same instant are spread over some sec
 from __future__ import annotations
 
 import zlib
+from decimal import Decimal
+from itertools import count
 from typing import Any
 
 from tallygate.domain.decision import MESSAGES, Decision, Node, Reason
@@ -18,15 +20,18 @@ SPREAD_SECONDS = 30
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 _STATUS = {Reason.RATE_LIMITED: 429, Reason.QUOTA_EXCEEDED: 429}
 _FORBIDDEN = 403
+INTEGER_MAX = 10**15 - 1
+"""A structured field's integer has at most 15 digits; with more, a client has to drop the whole header."""
 
 
 def decision_headers(decision: Decision) -> dict[str, str]:
     """The headers that accompany a decision; none of them where nothing limits."""
-    limited = [node for node in decision.nodes if node.limit is not None]
+    limited = _limited(decision)
     headers: dict[str, str] = {}
     if limited:
-        headers["ratelimit-policy"] = ", ".join(_policy(node) for node in limited)
-        headers["ratelimit"] = ", ".join(_state(node, decision.as_of) for node in limited)
+        named = list(zip(policy_names(limited), limited, strict=True))
+        headers["ratelimit-policy"] = ", ".join(_policy(name, node) for name, node in named)
+        headers["ratelimit"] = ", ".join(_state(name, node, decision.as_of) for name, node in named)
     if decision.retry_at is not None:
         headers["retry-after"] = str(_seconds(decision.retry_at - decision.as_of) + _spread(decision))
     if decision.replayed:
@@ -57,25 +62,43 @@ def denial_answer(decision: Decision, body: dict[str, Any], request: Request) ->
         "decision": body,
     }
     if status == 429:
-        problem["violated-policies"] = [policy_name(node) for node in decision.nodes if not node.granted]
+        limited = _limited(decision)
+        names = zip(policy_names(limited), limited, strict=True)
+        problem["violated-policies"] = [name for name, node in names if not node.granted]
     headers = {"content-type": "application/problem+json", "preference-applied": "http-status"}
     return Answer(status=status, body=problem, headers={**decision_headers(decision), **headers})
 
 
-def policy_name(node: Node) -> str:
-    """The name of a window among the policies: a limit's rate beside its quota has a name of its own."""
-    return node.name if node.kind == "quota" else f"{node.name}/{node.kind}"
+def policy_names(nodes: list[Node]) -> list[str]:
+    """A name for each window, of which none is another's: the limit's for its first quota, then `limit/every`; a rate
+    beside it is `limit/rate`. A number follows where that does not tell them apart."""
+    names: list[str] = []
+    for node in nodes:
+        name = node.name if node.kind == "quota" else f"{node.name}/{node.kind}"
+        if name in names and node.period is not None:
+            name = f"{node.name}/{node.period.every}"
+        numbered = (name if number == 1 else f"{name}/{number}" for number in count(1))
+        names.append(next(candidate for candidate in numbered if candidate not in names))
+    return names
 
 
-def _policy(node: Node) -> str:
-    policy = f"{_quoted(policy_name(node))};q={int(node.limit or 0)}"
+def _limited(decision: Decision) -> list[Node]:
+    return [node for node in decision.nodes if node.limit is not None]
+
+
+def _policy(name: str, node: Node) -> str:
+    policy = f"{_quoted(name)};q={_whole(node.limit)}"
     # What never resets has no window.
     return policy if node.resets_at is None else f"{policy};w={max(1, (node.end - node.start) // SECOND)}"
 
 
-def _state(node: Node, now: Instant) -> str:
-    state = f"{_quoted(policy_name(node))};r={int(node.remaining or 0)}"
+def _state(name: str, node: Node, now: Instant) -> str:
+    state = f"{_quoted(name)};r={_whole(node.remaining)}"
     return state if node.resets_at is None else f"{state};t={_seconds(node.resets_at - now)}"
+
+
+def _whole(quantity: Decimal | None) -> int:
+    return min(int(quantity or 0), INTEGER_MAX)
 
 
 def _quoted(name: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tallygate.domain.instants import HOUR
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.keys import root_cell
 from tests.functions.conftest import LoadApp, sample
@@ -183,6 +185,25 @@ def test_the_rate_limit_headers_say_what_is_left_and_for_how_long(app: ModuleTyp
     assert "retry-after" not in headers
     denied = call(app, ask(4_500))
     assert 1 <= int(denied["headers"]["retry-after"]) <= 120
+
+
+def test_every_window_has_a_name_and_a_number_that_a_header_can_hold(
+    load_app: LoadApp, dynamo_engine: DynamoEngine
+) -> None:
+    limits = effective(quota(10**18 - 1), rates=(rate(9), rate(50, per=HOUR, ordinal=10)))
+    right = limits.entitlements[FEATURE]
+    windows = (*right.limits[0].quotas, quota(2_000, ordinal=2, every="day"))
+    right = replace(right, limits=(replace(right.limits[0], quotas=windows),))
+    in_force(dynamo_engine, replace(limits, entitlements={FEATURE: right}))
+    app = load_app("check")
+    headers = call(app, ask(1))["headers"]
+    names = [FEATURE, f"{FEATURE}/day", f"{FEATURE}/rate", f"{FEATURE}/rate/2"]
+    for header, number in (("ratelimit-policy", "q"), ("ratelimit", "r")):
+        members = headers[header].split(", ")
+        assert [member.split(";")[0].strip('"') for member in members] == names
+        assert members[0].split(";")[1] == f"{number}=999999999999999", "at most 15 digits"
+    refused = call(app, ask(3_000), headers={"prefer": "http-status"})["json"]
+    assert refused["violated-policies"] == names[1:]
 
 
 def test_check_answers_up_to_twenty_questions_at_once(app: ModuleType) -> None:
