@@ -101,6 +101,15 @@ def test_no_thirty_days_ever_have_more_than_the_limit(steps: list[tuple[int, int
     assert not denied_with_room, "what was used is forgotten a twelfth late at most"
 
 
+def test_a_clock_that_is_behind_sees_what_one_ahead_has_counted() -> None:
+    cells, right = Cells(MemoryEngine()), entitlement(rolls(10))
+    boundary = ask(right, 1).quotas[0].window.end
+    assert isinstance(cells.admit("acme", FEATURE, ask(right, 10, now=boundary), ENTRY), Admitted)
+    unaware = cells.admit("acme", FEATURE, ask(right, 1, now=boundary - 1), ENTRY)
+    assert isinstance(unaware, NotAdmitted)
+    assert decide.refusal(unaware.seen, ask(right, 1, seen=unaware.seen, now=boundary - 1)) == decide.Exceeded()
+
+
 def _tried(
     cells: Cells, right: Entitlement, amount: int, seen: list[Cell], which: int, now: int
 ) -> tuple[Admitted | NotAdmitted, Terms]:
