@@ -69,6 +69,13 @@ def test_steady_use_of_short_rates_costs_no_more(warm: Warm, dynamo_engine: Dyna
     assert worst <= (1.0 if per == MINUTE else 2.0)
 
 
+def test_steady_use_of_quotas_by_the_minute_costs_no_more(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    """Eight are the most that one write can state."""
+    in_force(dynamo_engine, effective(*(quota(50, ordinal=n, every="minute") for n in range(1, 9))))
+    costs = [warm.consume(wanted(), NOW + index * MINUTE // 2)[1].write_units for index in range(60)]
+    assert max(costs) == 1.0
+
+
 def test_the_first_decision_of_a_new_month_is_one_request_and_one_unit(warm: Warm, dynamo_engine: DynamoEngine) -> None:
     in_force(dynamo_engine, effective(quota(100), rates=(rate(500),)))
     end = parse_instant("2026-12-01T00:00:00Z")

@@ -23,6 +23,9 @@ REQUEST_MEMORY_MINUTES = 1
 """A retry is recognised in the minute of the request and in the one on either side of it."""
 DEAD_AFTER = 10 * MINUTE
 """A window that has been over for this long is removed by the next write; `floor` then guards its name."""
+DEAD_AFTER_MIN = MINUTE
+"""A shorter window is kept for its own length, and for this long at least: eight quotas by the minute, kept for
+DEAD_AFTER, would make every write cost three units."""
 RATE_DEAD_AFTER = 10 * SECOND
 """Sub-windows of a rate are many and short: a rate by the second, kept for DEAD_AFTER, would make every write cost ten
 units. A clock that lags by more than this beside a sub-window is told so, as one is beside a period by DEAD_AFTER."""
@@ -214,10 +217,13 @@ def _dead_windows(
     """
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
     widths = {rate.ordinal: rate.width for limit in entitlement.limits for rate in limit.rates}
-    ended_quotas = [(_over(quotas[c[0]], c[1]), "quota", c) for c in seen.used if c[0] in quotas]
+    ended_quotas = [
+        (over, "quota", c)
+        for c in seen.used
+        if c[0] in quotas and c[1] <= now - DEAD_AFTER_MIN and (over := _dead(quotas[c[0]], c[1], now)) is not None
+    ]
     ended_rates = [((c[1] + 2) * widths[c[0]], "rate", c) for c in seen.rated if c[0] in widths]
-    dead = [ended for ended in ended_quotas if ended[0] <= now - DEAD_AFTER]
-    dead += [ended for ended in ended_rates if ended[0] <= now - RATE_DEAD_AFTER]
+    dead = ended_quotas + [ended for ended in ended_rates if ended[0] <= now - RATE_DEAD_AFTER]
     removed = sorted(dead)[:REMOVED_MAX]
     gone = removed[-1][0] if removed else None
     if gone is not None and seen.floor is not None and seen.floor >= gone:
@@ -229,6 +235,9 @@ def _dead_windows(
     )
 
 
-def _over(quota: Quota, start: Instant) -> Instant:
-    """When the window that began at `start` counts no more."""
-    return window_at(quota.schedule, start).end + quota.schedule.reach
+def _dead(quota: Quota, start: Instant, now: Instant) -> Instant | None:
+    """When the window that began at `start` stopped counting; None while it is kept."""
+    window = window_at(quota.schedule, start)
+    over = window.end + quota.schedule.reach
+    kept = min(DEAD_AFTER, max(DEAD_AFTER_MIN, window.end - window.start))
+    return over if over <= now - kept else None
