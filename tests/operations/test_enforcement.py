@@ -7,10 +7,13 @@ from decimal import Decimal
 
 import pytest
 
+from tallygate.domain import decide
+from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark, terms
 from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.instants import MINUTE
 from tallygate.storage.engine import Engine
 from tallygate.storage.memory import MemoryEngine
-from tests.given import effective, in_force, quota, rate, wanted
+from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
 from tests.operations.test_consume import Clocked
 
 
@@ -120,3 +123,15 @@ def test_a_partial_grant_that_is_retried_is_the_same_grant(engine: Engine, ids: 
 def test_a_granted_decision_shows_every_limit_as_granting() -> None:
     _, consumed = asked("hard", used=0, amount=6)
     assert [node.granted for node in consumed.nodes] == [True], "although the same amount would not fit again"
+
+
+def test_a_suspension_names_no_limit_and_no_time_to_try_again() -> None:
+    limits = effective(quota(1))
+    right = limits.entitlements[FEATURE]
+    mark = RequestMark(NOW // MINUTE, bytes(MARK_BYTES))
+    wants = terms(right, amount=Decimal(2), version=1, mark=mark, remembered=False, now=NOW, seen=Cell())
+    cell = Cell(used={wants.quotas[0].counter: Decimal(1)}, suspended=True)
+    why = decide.refusal(cell, wants)
+    assert isinstance(why, decide.Suspended)
+    decision = decide.denied(limits, right, wants, cell, why=why, now=NOW)
+    assert (decision.reason, decision.binding, decision.retry_at) == (Reason.SUSPENDED, None, None)

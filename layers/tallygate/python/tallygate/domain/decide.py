@@ -267,11 +267,12 @@ def denied(
     refusing = [node for node in nodes if not node.granted]
     rates_first = sorted(refusing, key=lambda node: (node.kind != "rate", node.remaining))
     binding = rates_first[0] if rates_first else None
+    times = [node.retry_at for node in refusing]
     if isinstance(why, Suspended):
-        reason = Reason.SUSPENDED
+        # No window's end ends a suspension.
+        reason, binding, times = Reason.SUSPENDED, None, []
     else:
         reason = Reason.RATE_LIMITED if binding and binding.kind == "rate" else Reason.QUOTA_EXCEEDED
-    times = [node.retry_at for node in refusing]
     return Decision(
         granted=False,
         reason=reason,
