@@ -10,6 +10,7 @@ import pytest
 
 from bench import engine as bench_engine
 from bench.cost import Cost, counting
+from bench.streams import StreamReader, reader
 from tallygate.domain.events import Draft
 from tallygate.operations.admission import Memory
 from tallygate.operations.aggregate import Parts, aggregate
@@ -20,7 +21,6 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.events import Events
 from tallygate.storage.stream import batch_of
 from tests.given import NOW, effective, in_force, quota, wanted
-from bench.streams import StreamReader, reader
 from tests.truth import TOKENS, container, declare, draft, exists
 
 BATCH = 100

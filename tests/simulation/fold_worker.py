@@ -11,11 +11,11 @@ import sys
 import threading
 
 from bench import engine as bench_engine
+from bench.streams import reader
 from tallygate.operations.aggregate import aggregate
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.stream import batch_of
 from tests.given import NOW
-from bench.streams import reader
 from tests.truth import container
 
 

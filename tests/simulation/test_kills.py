@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from bench import engine as bench_engine
+from bench.streams import reader
 from tallygate.domain.decision import Decision
 from tallygate.domain.journal import EventEntry, NoteEntry, ParkedEntry, UseEntry
 from tallygate.errors import StoreUnavailable
@@ -33,7 +34,6 @@ from tallygate.storage.events import Events
 from tallygate.storage.journal import Journal
 from tallygate.storage.stream import batch_of
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, wanted
-from bench.streams import reader
 from tests.truth import CALLS, TOKENS, container, declare, draft, exists
 
 ROOT = Path(__file__).resolve().parents[2]
