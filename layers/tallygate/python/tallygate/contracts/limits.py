@@ -28,7 +28,7 @@ from tallygate.contracts.fields import (
     one_of,
 )
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
-from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, step_of
+from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, plainest, step_of
 from tallygate.domain.catalog import PER, RateTerms
 from tallygate.domain.catalog_forms import Form
 from tallygate.domain.instants import DAY, HOUR, SECOND, format_instant
@@ -343,7 +343,7 @@ def _counted(part: WindowEntry) -> tuple[str, str]:
     """What tells the counters of a limit's windows apart: the period and the kind of its anchor."""
     if part.period is None:
         return COUNTED_EVERY, CALENDAR
-    every, anchor = part.period.every, part.period.counted_from
+    every, anchor = plainest(part.period.every), part.period.counted_from
     if step_of(every).unit is Unit.NEVER:
         return every, CALENDAR
     return every, anchor if anchor in (CALENDAR, SUBSCRIPTION_START, ROLLING) else TIMESTAMP

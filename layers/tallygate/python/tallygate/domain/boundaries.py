@@ -101,6 +101,26 @@ def step_of(every: str) -> Step:
     )
 
 
+@lru_cache(maxsize=1024)
+def plainest(every: str) -> str:
+    """The one spelling of a period that counts: `P1M`, `billing_period` and `month` are the same length of time.
+
+    A counter is named by it, so that a plan which only spells its period otherwise refills nothing.
+    """
+    step = step_of(every)
+    for word, meaning in _WORDS.items():
+        if meaning == step:
+            return word
+    if step.unit is Unit.MONTHS:
+        return f"P{step.count}M"
+    if step.unit is Unit.DAYS:
+        return f"P{step.count // 7}W" if step.weekly else f"P{step.count}D"
+    for length, sign in ((HOUR, "H"), (MINUTE, "M")):
+        if step.count % length == 0:
+            return f"PT{step.count // length}{sign}"
+    return f"PT{step.count // SECOND}S"
+
+
 def length_of(step: Step) -> Instant | None:
     """The length of a step in elapsed time, days being of 24 hours; None for months, which have none, and for never."""
     if step.unit is Unit.ELAPSED:

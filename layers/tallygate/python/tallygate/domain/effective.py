@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from tallygate.domain.boundaries import Unit, step_of
+from tallygate.domain.boundaries import Unit, plainest, step_of
 from tallygate.domain.catalog import PER, Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate
@@ -198,13 +198,13 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
 
 def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
     """The recurrence that a quota states for this customer. One that never ends needs no anchor."""
-    zone = dates.zone if quota.zone is None else quota.zone
-    if step_of(quota.every).unit is Unit.NEVER:
-        return Segment(quota.every, zone)
+    zone, every = dates.zone if quota.zone is None else quota.zone, plainest(quota.every)
+    if step_of(every).unit is Unit.NEVER:
+        return Segment(every, zone)
     if quota.anchor == ROLLING:
-        return rolling(quota.every, zone)
+        return rolling(every, zone)
     origin = dates.started_at if quota.anchor == SUBSCRIPTION_START else quota.origin
-    return Segment(quota.every, zone, None, quota.anchor, origin, quota.week_starts)
+    return Segment(every, zone, None, quota.anchor, origin, quota.week_starts)
 
 
 def _rate(declared: PlanLimit, rate: RateTerms, allotted: _Allotted) -> Rate:
