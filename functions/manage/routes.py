@@ -53,7 +53,14 @@ def _put_catalog(app: App, request: Request) -> Answer:
     expected = etags.expected(request.headers)
     wanted = read_catalog(request.json())
     declared = declare_catalog(app.catalog, wanted, expected=expected, dry_run=dry_run, now=app.clock.now())
-    body = changes_answer(declared.changes, version=declared.version, dry_run=dry_run)
+    body = changes_answer(
+        declared.changes,
+        declared.concerned,
+        version=declared.version,
+        dry_run=dry_run,
+        customers=declared.customers,
+        resumed=declared.resumed,
+    )
     return Answer(body=body, headers={"etag": etags.etag(declared.version)})
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, upgrades
 from tallygate.domain.effective import SEGMENTS_KEPT, Dates, compile_effective, features_ever_entitled
 from tallygate.domain.instants import DAY, of_datetime, to_datetime
 from tallygate.domain.limits import Effective
@@ -145,8 +145,14 @@ def test_a_quota_with_a_zone_of_its_own_ignores_the_customers() -> None:
 def test_the_next_plans_limit_is_told_for_the_same_feature_and_period() -> None:
     catalog = replace(CATALOG, plans=(PRO, replace(PRO, version=2, entitlements=(limit("f", month(500)),))))
     plan = replace(BASIC, upgrade_to="pro")
-    entitlement = compiled(plan, catalog=catalog).entitlements["f"]
-    assert (entitlement.upgrade_to, entitlement.upgrade_limit) == ("pro", 500)
+    assert compiled(plan, catalog=catalog).entitlements["f"].upgrade_to == "pro"
+    assert upgrades(catalog, plan) == {"f": 500}
+    assert upgrades(replace(CATALOG, plans=(replace(PRO, entitlements=(limit("f", month(None)),)),)), plan) == {
+        "f": None
+    }
+    by_day = limit("f", QuotaTerms(limit=Decimal(9), every="day"))
+    assert upgrades(replace(CATALOG, plans=(replace(PRO, entitlements=(by_day,)),)), plan) == {}
+    assert upgrades(CATALOG, plan) == upgrades(catalog, BASIC) == {}
 
 
 def test_a_document_from_before_there_were_anchors_is_read_and_written_as_it_was() -> None:

@@ -113,6 +113,7 @@ def test_facts_hold_what_an_upgrade_needs() -> None:
         "plan_version": 3,
         "limit_name": "f",
         "limit": 100,
+        "unlimited": False,
         "usage": 100,
         "period": {"start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:00:00.010Z"},
         "level": "warning",
@@ -120,6 +121,7 @@ def test_facts_hold_what_an_upgrade_needs() -> None:
         "at": "80%",
         "upgrade_to": "big",
         "upgrade_limit": 1000,
+        "upgrade_unlimited": False,
     }
 
 

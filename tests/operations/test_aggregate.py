@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tallygate.contracts.catalog import read_catalog
+from tallygate.domain import catalog_forms as forms
+from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.events import Draft
 from tallygate.domain.facts import Fact, Total
@@ -17,13 +20,17 @@ from tallygate.domain.instants import DAY, Instant, parse_instant
 from tallygate.domain.observed import FactMade
 from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission import Memory
+from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.consume import consume
+from tallygate.operations.customers import Stores, put_customer
 from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.reset import reset
 from tallygate.storage import journal, keys
+from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
+from tallygate.storage.customers import Customers
 from tallygate.storage.engine import Put
 from tallygate.storage.events import Events
 from tallygate.storage.facts import Facts
@@ -156,6 +163,7 @@ def test_a_threshold_is_told_once_with_all_that_an_upgrade_needs() -> None:
         "plan_version": 1,
         "limit_name": FEATURE,
         "limit": 100,
+        "unlimited": False,
         "usage": 80,
         "period": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"},
         "level": "warning",
@@ -163,6 +171,7 @@ def test_a_threshold_is_told_once_with_all_that_an_upgrade_needs() -> None:
         "at": "80%",
         "upgrade_to": None,
         "upgrade_limit": None,
+        "upgrade_unlimited": False,
     }
     post(engine, draft("c", tokens=500))
     drain(engine, parts, after=position)
@@ -170,6 +179,50 @@ def test_a_threshold_is_told_once_with_all_that_an_upgrade_needs() -> None:
         ("usage.threshold_crossed", "critical", 2),
         ("usage.limit_reached", "critical", 3),
     ]
+
+
+def test_what_the_next_plan_allows_is_told_as_the_catalog_has_it_when_usage_is_folded() -> None:
+    """Also where the next plan was declared long after the customer subscribed: nobody's limits had to be compiled."""
+    engine = MemoryEngine()
+    mine = {
+        "key": "mine",
+        "upgrade_to": "next",
+        "entitlements": [
+            {
+                "feature": FEATURE,
+                "limit": 10,
+                "period": {"every": "month"},
+                "tiers": [{"at": f"{n}0%", "level": f"t{n}"} for n in (2, 4, 6)],
+            }
+        ],
+    }
+
+    def offer(*versions: Any) -> None:
+        following = [
+            {
+                "key": "next",
+                "version": n,
+                "entitlements": [{"feature": FEATURE, "limit": limit, "period": {"every": "month"}}],
+            }
+            for n, limit in enumerate(versions, 1)
+        ]
+        body = {
+            "meters": [forms.meter_form(TOKENS)],
+            "features": [{"key": FEATURE, "type": "metered", "meter": METER}],
+            "plans": [mine, *following],
+        }
+        declare_catalog(Catalogs(engine), read_catalog(body), expected=None, dry_run=False, now=NOW)
+
+    offer(100)
+    stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+    put_customer(stores, "acme", ProfileChange(plan="mine"), expected=None, now=NOW)
+    parts, position = container(engine), 0
+    for number, versions in enumerate(((100,), (100, 200), (100, 200, None))):
+        offer(*versions)
+        post(engine, draft(f"e{number}", tokens=2))
+        position = drain(engine, parts, after=position)
+    told = [(fact["upgrade_to"], fact["upgrade_limit"], fact["upgrade_unlimited"]) for fact in facts(engine)]
+    assert told == [("next", 100, False), ("next", 200, False), ("next", None, True)]
 
 
 def test_a_jump_over_several_thresholds_tells_each_of_them_in_order() -> None:

@@ -133,20 +133,6 @@ def test_a_meter_may_gain_dimensions_and_a_feature_another_way_to_fail() -> None
     assert declare(engine, replace(CATALOG, meters=(meter,), features=(feature,))).version == 2
 
 
-def test_more_changes_than_one_transaction_holds_are_refused(engine: Engine) -> None:
-    plans = tuple(Plan(key=f"p{n}", version=1) for n in range(100))
-    with pytest.raises(InvalidRequest) as caught:
-        declare(engine, Catalog(plans=plans))
-    assert caught.value.code == "too_many_changes"
-    meters = tuple(Meter(key=f"m{n}", event_type="e", aggregation="count") for n in range(50))
-    declare(engine, Catalog(meters=meters))
-    with pytest.raises(InvalidRequest):
-        declare(engine, Catalog())
-    declare(engine, Catalog(meters=meters[:25]))
-    declare(engine, Catalog())
-    assert declare(engine, Catalog(plans=plans[:99])).version == 4
-
-
 def test_a_plan_that_no_item_holds_is_refused(engine: Engine) -> None:
     limits = tuple(replace(LIMIT, name=f"{n}-{'x' * 240}") for n in range(1500))
     with pytest.raises(InvalidRequest) as caught:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tallygate.control_store import CatalogMoved, PlansTaken, Replaced
+from tallygate.control_store import Applying, CatalogMoved, PlansTaken, Replaced
 from tallygate.domain.catalog import Catalog, Change, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, changes
 from tallygate.domain.limits import Tier
 from tallygate.domain.meters import Filter, Meter
@@ -35,6 +35,7 @@ LIMIT = PlanLimit(
     tiers=(Tier(level="warning", at_percent=Decimal("79.5")),),
 )
 PLAN = Plan(key="pro", version=1, entitlements=(LIMIT,), upgrade_to="pro")
+WHOLE = Applying("digest", 0)
 CATALOG = Catalog(meters=(METER,), features=(Feature(key="tokens", meter="tokens"),), plans=(PLAN,))
 
 
@@ -49,28 +50,30 @@ def test_nothing_declared_is_an_empty_catalog_of_version_0(engine: Engine) -> No
 
 def test_what_was_declared_is_read_back_equal(engine: Engine) -> None:
     catalogs = Catalogs(engine)
-    assert catalogs.replace(changes(Catalog(), CATALOG), 0, NOW) == Replaced(1)
+    assert catalogs.replace(changes(Catalog(), CATALOG), 0, WHOLE, NOW) == Replaced(1, 3)
     assert catalogs.read().catalog == CATALOG
 
 
 def test_a_change_planned_on_another_version_is_refused_whole(engine: Engine) -> None:
     catalogs = Catalogs(engine)
-    catalogs.replace(changes(Catalog(), CATALOG), 0, NOW)
+    catalogs.replace(changes(Catalog(), CATALOG), 0, WHOLE, NOW)
     more = (Change(action="added", entry=plan(2)),)
-    assert catalogs.replace(more, 0, NOW) == CatalogMoved()
+    assert catalogs.replace(more, 0, WHOLE, NOW) == CatalogMoved()
     assert catalogs.read().catalog == CATALOG
-    assert catalogs.replace(more, 1, NOW) == Replaced(2)
+    assert catalogs.replace(more, 1, WHOLE, NOW) == Replaced(2, 1)
     assert catalogs.read().catalog.plans == (PLAN, plan(2))
 
 
 def test_a_plan_in_use_is_neither_replaced_nor_removed(engine: Engine) -> None:
     catalogs = Catalogs(engine)
-    catalogs.replace(changes(Catalog(), CATALOG), 0, NOW)
+    catalogs.replace(changes(Catalog(), CATALOG), 0, WHOLE, NOW)
     engine.write(mark_in_use(PLAN.id, 1))
     assert catalogs.read().in_use == {("pro", 1)}
     for action in ("removed", "changed"):
         change = Change(action=action, entry=plan(1))
-        assert catalogs.replace((change, Change(action="added", entry=plan(2))), 1, NOW) == PlansTaken((("pro", 1),))
+        assert catalogs.replace((change, Change(action="added", entry=plan(2))), 1, WHOLE, NOW) == PlansTaken(
+            (("pro", 1),)
+        )
     assert catalogs.read().catalog == CATALOG
 
 
@@ -82,16 +85,16 @@ def test_a_plan_that_was_removed_cannot_be_marked(engine: Engine) -> None:
 def test_a_plan_that_was_replaced_cannot_be_marked_by_whoever_read_the_earlier_one(engine: Engine) -> None:
     """Its customer would keep limits that no plan in the catalog states, for ever: a plan in use is immutable."""
     catalogs = Catalogs(engine)
-    catalogs.replace(changes(Catalog(), CATALOG), 0, NOW)
-    catalogs.replace((Change(action="changed", entry=plan(1)),), 1, NOW)
+    catalogs.replace(changes(Catalog(), CATALOG), 0, WHOLE, NOW)
+    catalogs.replace((Change(action="changed", entry=plan(1)),), 1, WHOLE, NOW)
     assert isinstance(engine.write(mark_in_use(PLAN.id, 1)), Refused)
-    catalogs.replace((Change(action="added", entry=plan(2)),), 2, NOW)
+    catalogs.replace((Change(action="added", entry=plan(2)),), 2, WHOLE, NOW)
     assert not isinstance(engine.write(mark_in_use(PLAN.id, 2)), Refused)
 
 
 def test_versions_of_a_plan_are_read_in_order_of_their_numbers(engine: Engine) -> None:
     catalogs = Catalogs(engine)
-    catalogs.replace(tuple(Change(action="added", entry=plan(n)) for n in (10, 2, 1)), 0, NOW)
+    catalogs.replace(tuple(Change(action="added", entry=plan(n)) for n in (10, 2, 1)), 0, WHOLE, NOW)
     catalog = catalogs.read().catalog
     assert [found.version for found in catalog.plans] == [1, 2, 10]
     assert catalog.plan("pro") == plan(10)

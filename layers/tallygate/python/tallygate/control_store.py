@@ -5,6 +5,7 @@ The other half of `tallygate.store`, split off because both together would be to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,22 +16,32 @@ from tallygate.domain.instants import Instant
 from tallygate.store import Moves
 
 
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """A declaration that takes several transactions: a digest of what is declared, and the version that it began at."""
+
+    digest: str
+    since: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCatalog:
     """The catalog at one version (0: nothing was ever declared), the plans that customers have had, and the meters and
-    features that were once removed."""
+    features that were once removed. `applying` is the declaration that it is on its way to, and did not reach yet."""
 
     version: int
     catalog: Catalog
     in_use: frozenset[PlanId]
     former: Catalog
+    applying: Applying | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The catalog was changed; it has this version now."""
+    """The catalog was changed; it has this version now, and the first `done` of the changes."""
 
     version: int
+    done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +62,16 @@ class CatalogStore(Protocol):
     def read(self) -> StoredCatalog:
         """The whole catalog, consistent and of one version. Raises Contended where it changes all the time."""
 
-    def replace(self, changes: tuple[Change, ...], seen: int, now: Instant) -> Replaced | CatalogMoved | PlansTaken:
-        """Make the changes to the version that was seen, all or none, in one transaction."""
+    def replace(
+        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant
+    ) -> Replaced | CatalogMoved | PlansTaken:
+        """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
+
+        Atomic. Where some are left, the catalog says what is being applied; with the last it says so no longer.
+        """
+
+    def customers(self) -> Mapping[PlanId, int]:
+        """How many customers have each plan version now. One request for each MB of counters."""
 
 
 class VersionStore(Protocol):

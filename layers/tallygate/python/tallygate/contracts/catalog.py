@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from tallygate.contracts.catalog_whole import SAID_OF, declared_in, repetitions
 from tallygate.contracts.fields import Empty, Id, NotAvailable, one_of
 from tallygate.contracts.limits import Scope, Windowed, broken_scope
 from tallygate.contracts.reading import (
@@ -33,11 +34,10 @@ from tallygate.contracts.reading import (
     broken_rules,
     broken_several,
     invalid_fields,
-    pointer,
 )
 from tallygate.domain.catalog import Catalog, Change, name_of
 from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of, plan_of
-from tallygate.domain.features import BOOLEAN, CONFIG, FEATURE_TYPES, METERED
+from tallygate.domain.features import FEATURE_TYPES, METERED
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
 from tallygate.domain.quantities import parse_quantity
 from tallygate.domain.scopes import ROLLING_PER_FEATURE_MAX, Sized, crowded
@@ -239,8 +239,7 @@ class PlanEntry(Contract):
         }
 
 
-_SAID_OF = {BOOLEAN: "enabled", CONFIG: "value"}
-_SAID_OF_FIXED = tuple(_SAID_OF.values())
+_SAID_OF_FIXED = tuple(SAID_OF.values())
 
 
 class CatalogBody(Contract):
@@ -257,10 +256,10 @@ def read_catalog(body: object) -> Catalog:
     errors: list[FieldError] = []
     read = None
     try:
-        read = CatalogBody.model_validate(body, context=_declared(body))
+        read = CatalogBody.model_validate(body, context=declared_in(body))
     except ValidationError as failed:
         errors += broken_rules(failed)
-    errors += _repetitions(body)
+    errors += repetitions(body)
     if errors or read is None:
         raise invalid_fields(tuple(errors))
     return Catalog(
@@ -270,13 +269,25 @@ def read_catalog(body: object) -> Catalog:
     )
 
 
-def changes_answer(changes: tuple[Change, ...], *, version: int, dry_run: bool) -> Form:
-    """What PUT answers. A plan that customers have cannot change, so that no change touches a customer by itself."""
+def changes_answer(
+    changes: tuple[Change, ...],
+    concerned: tuple[int, ...],
+    *,
+    version: int,
+    dry_run: bool,
+    customers: int,
+    resumed: bool,
+) -> Form:
+    """What PUT answers: every change with the number of customers that it touches, and all of them together."""
     return {
         "version": version,
         "dry_run": dry_run,
-        "changes": [{"action": change.action, **name_of(change.entry)} for change in changes],
-        "customers": 0,
+        "changes": [
+            {"action": change.action, **name_of(change.entry), "customers": count}
+            for change, count in zip(changes, concerned, strict=True)
+        ],
+        "customers": customers,
+        "resumed": resumed,
     }
 
 
@@ -305,94 +316,11 @@ def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
             yield (("entitlements", index), "too_many", f"{entitlement.feature} has {crowd}")
 
 
-def known_of(catalog: Catalog) -> dict[str, Any]:
-    """What the readers of limits know of a catalog: the context of `read`."""
-    dimensions = {meter.key: set(meter.dimensions) for meter in catalog.meters}
-    return {
-        "meter": set(dimensions),
-        "feature": {feature.key for feature in catalog.features},
-        "plan": {plan.key for plan in catalog.plans},
-        "type": {feature.key: feature.type for feature in catalog.features if feature.type in _SAID_OF},
-        "dimensions": {f.key: dimensions[f.meter] for f in catalog.features if f.meter is not None},
-    }
-
-
 def _broken_type(entitlement: EntitlementEntry, kind: str) -> Iterator[Broken]:
     """What an entitlement says must be of its feature's type."""
-    wanted = _SAID_OF.get(kind)
+    wanted = SAID_OF.get(kind)
     if wanted is not None and wanted not in entitlement.model_fields_set:
         yield ((wanted,), "required", f"is required: {entitlement.feature} is a {kind} feature")
     for name in sorted(entitlement.model_fields_set - {"feature", wanted}):
         if wanted is not None or name in _SAID_OF_FIXED:
             yield ((name,), "not_allowed", f"does not go with a {kind} feature like {entitlement.feature}")
-
-
-def _declared(body: object) -> dict[str, Any]:
-    """The keys of a body that may be unsound elsewhere, so that a sound reference to them is no second error."""
-    keys: dict[str, Any] = {
-        kind: {entry["key"] for _, entry in _objects(body, f"{kind}s") if isinstance(entry.get("key"), str)}
-        for kind in ("meter", "feature", "plan")
-    }
-    features = [entry for _, entry in _objects(body, "features") if isinstance(entry.get("key"), str)]
-    measured = {str(meter.get("key")): meter.get("dimensions", {}) for _, meter in _objects(body, "meters")}
-    counted = {entry["key"]: measured.get(str(entry.get("meter"))) for entry in features}
-    return {
-        **keys,
-        "type": {entry["key"]: str(entry.get("type")) for entry in features if str(entry.get("type")) in _SAID_OF},
-        "dimensions": {key: set(names) for key, names in counted.items() if isinstance(names, dict)},
-    }
-
-
-def _repetitions(body: object) -> Iterator[FieldError]:
-    """What is there twice, in a body that may be unsound elsewhere."""
-    for kind in ("meters", "features"):
-        keys: list[tuple[str, object]] = [
-            (pointer(kind, index, "key"), entry.get("key")) for index, entry in _objects(body, kind)
-        ]
-        yield from _repeated(keys, f"another of the {kind} has this key")
-    plans = list(_objects(body, "plans"))
-    ids: list[tuple[str, object]] = [
-        (pointer("plans", i, "version"), (plan.get("key"), plan.get("version", 1))) for i, plan in plans
-    ]
-    yield from _repeated(ids, "another plan has this key and version")
-    for index, plan in plans:
-        entitled: list[tuple[str, object]] = [
-            (pointer("plans", index, "entitlements", i, "feature"), entry.get("feature"))
-            for i, entry in _objects(plan, "entitlements")
-        ]
-        named: list[tuple[str, object]] = [
-            (pointer("plans", index, "limits", i, "name"), entry.get("name")) for i, entry in _objects(plan, "limits")
-        ]
-        yield from _repeated(
-            entitled + named, "another limit of this plan has this name (an entitlement's is its feature)"
-        )
-        features = {feature for _, feature in entitled if isinstance(feature, str)}
-        for i, entry in _objects(plan, "limits"):
-            if isinstance(entry.get("feature"), str) and entry["feature"] not in features:
-                detail = f"this plan has no entitlement for {entry['feature']}"
-                yield FieldError(
-                    pointer=pointer("plans", index, "limits", i, "feature"), code="not_entitled", detail=detail
-                )
-
-
-def _repeated(named: list[tuple[str, object]], detail: str) -> Iterator[FieldError]:
-    """An error at every name that was there before; what is no name at all has its error already."""
-    seen: set[object] = set()
-    for where, name in named:
-        if not isinstance(name, str | tuple) or (isinstance(name, tuple) and not all(map(_plain, name))):
-            continue
-        if name in seen:
-            yield FieldError(pointer=where, code="repeated", detail=detail)
-        seen.add(name)
-
-
-def _plain(value: object) -> bool:
-    return isinstance(value, str | int)
-
-
-def _objects(body: object, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The objects in a list of a body, with their places; nothing where the body is of another shape."""
-    listed = body.get(name) if isinstance(body, dict) else None
-    for index, entry in enumerate(listed if isinstance(listed, list) else ()):
-        if isinstance(entry, dict):
-            yield index, entry

@@ -124,6 +124,7 @@ def node_answer(node: Node, as_of: Instant) -> dict[str, Any]:
         "scope": dict(node.scope),
         "window": {"kind": node.kind, "start": format_instant(node.start), "end": _end(node)},
         "limit": _quantity(node.limit),
+        "unlimited": node.limit is None,
         "used": format_quantity(node.used),
         "remaining": _quantity(node.remaining),
         "granted": node.granted,

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import Field
 
-from tallygate.contracts.catalog import EntitlementEntry, LimitEntry, SettingValue, known_of
+from tallygate.contracts.catalog import EntitlementEntry, LimitEntry, SettingValue
+from tallygate.contracts.catalog_whole import known_of
 from tallygate.contracts.fields import Id
 from tallygate.contracts.limits import Scope, Windowed, rate_form
 from tallygate.contracts.reading import Broken, invalid_fields, read

@@ -109,6 +109,12 @@ class Plan:
     def id(self) -> PlanId:
         return (self.key, self.version)
 
+    @property
+    def features(self) -> frozenset[str]:
+        """Every feature that it says something of."""
+        limits, fixed = (*self.entitlements, *self.limits), self.fixed
+        return frozenset({limit.feature for limit in limits} | {each.feature for each in fixed})
+
     def limits_of(self, feature: str) -> tuple[PlanLimit, ...]:
         """The limits on an entitled feature, the entitlement's own first."""
         own = tuple(limit for limit in self.entitlements if limit.feature == feature)
@@ -154,15 +160,59 @@ class Change:
 
 
 def changes(stored: Catalog, wanted: Catalog) -> tuple[Change, ...]:
-    """What turns one catalog into the other."""
+    """What turns one catalog into the other, in an order in which each step leaves a whole catalog.
+
+    What others refer to comes before them and goes after them: meters, features, plans; plans, features, meters.
+    """
     before, after = _entries(stored), _entries(wanted)
-    found = [Change(action="removed", entry=entry) for name, entry in before.items() if name not in after]
+    found: list[Change] = []
     for name, entry in after.items():
         if name not in before:
             found.append(Change(action="added", entry=entry))
         elif before[name] != entry:
             found.append(Change(action="changed", entry=entry))
-    return tuple(found)
+    gone = [entry for name, entry in before.items() if name not in after]
+    return (*found, *(Change(action="removed", entry=entry) for entry in reversed(gone)))
+
+
+def upgrades(catalog: Catalog, plan: Plan) -> Mapping[str, Decimal | None]:
+    """What the newest version of the next plan allows of each feature in the same period, None being unlimited.
+
+    A feature is left out where the next plan has none, or counts it by another period: then nobody can compare.
+    """
+    better = catalog.plan(plan.upgrade_to) if plan.upgrade_to is not None else None
+    if better is None:
+        return {}
+    offered = {
+        (limit.feature, quota.every, quota.anchor): quota.limit
+        for limit in better.entitlements
+        for quota in reversed(limit.quotas)
+    }
+    found: dict[str, Decimal | None] = {}
+    for limit in plan.entitlements:
+        for quota in limit.quotas[:1]:
+            if (name := (limit.feature, quota.every, quota.anchor)) in offered:
+                found[limit.feature] = offered[name]
+    return found
+
+
+def touched(stored: Catalog, wanted: Catalog, change: Change) -> frozenset[PlanId]:
+    """The stored plan versions whose customers a change concerns.
+
+    What a plan in use grants cannot change; but how its features are counted can, and what the next plan would allow.
+    """
+    entry = change.entry
+    match entry:
+        case Meter():
+            counted = {feature.key for feature in stored.features if feature.meter == entry.key}
+            return frozenset(plan.id for plan in stored.plans if counted & plan.features)
+        case Feature():
+            return frozenset(plan.id for plan in stored.plans if entry.key in plan.features)
+        case Plan():
+            below = [plan for plan in stored.plans if plan.upgrade_to == entry.key]
+            concerned = {plan.id for plan in below if upgrades(stored, plan) != upgrades(wanted, plan)}
+            return frozenset(concerned | ({entry.id} if change.action != "added" else set()))
+    assert_never(entry)
 
 
 def forbidden(stored: Catalog, former: Catalog, wanted: Catalog, in_use: frozenset[PlanId]) -> tuple[FieldError, ...]:

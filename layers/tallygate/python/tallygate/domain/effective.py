@@ -15,7 +15,6 @@ window that holds `now`, so that a counter keeps its name until then, or at once
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from tallygate.domain.boundaries import Unit, plainest, step_of
 from tallygate.domain.catalog import PER, Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
@@ -167,7 +166,6 @@ def _entitlement(plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted
         meter=declared.meter,
         limits=tuple(_limit(limit, allotted, dates) for limit in (own, *further)),
         upgrade_to=plan.upgrade_to,
-        upgrade_limit=_limit_after_upgrade(plan, own, catalog),
     )
 
 
@@ -210,16 +208,3 @@ def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
 def _rate(declared: PlanLimit, rate: RateTerms, allotted: _Allotted) -> Rate:
     ordinal = allotted.ordinal(declared, f"rate/{rate.width}")
     return Rate(ordinal=ordinal, limit=rate.limit, per=PER[rate.per], burst=rate.burst)
-
-
-def _limit_after_upgrade(plan: Plan, own: PlanLimit, catalog: Catalog) -> Decimal | None:
-    """What the newest version of the next plan allows in the same period; None: unlimited, or unknown."""
-    better = catalog.plan(plan.upgrade_to) if plan.upgrade_to is not None else None
-    for limit in better.entitlements if better is not None else ():
-        for quota in limit.quotas:
-            if limit.feature == own.feature and (quota.every, quota.anchor) == (
-                own.quotas[0].every,
-                own.quotas[0].anchor,
-            ):
-                return quota.limit
-    return None

@@ -149,6 +149,7 @@ def _about(new: Total) -> dict[str, Any]:
         "plan_version": governed.plan_version,
         "limit_name": governed.name,
         "limit": None if governed.limit is None else format_quantity(governed.limit),
+        "unlimited": governed.limit is None,
         "usage": format_quantity(new.value),
         "period": {
             "start": format_instant(new.start),
@@ -160,7 +161,11 @@ def _about(new: Total) -> dict[str, Any]:
 def _upgrade(governed: Governed) -> dict[str, Any]:
     """Enough for an automation to upgrade the customer without a second call."""
     allowed = governed.upgrade_limit
-    return {"upgrade_to": governed.upgrade_to, "upgrade_limit": None if allowed is None else format_quantity(allowed)}
+    return {
+        "upgrade_to": governed.upgrade_to,
+        "upgrade_limit": None if allowed is None else format_quantity(allowed),
+        "upgrade_unlimited": governed.upgrade_unlimited,
+    }
 
 
 def _announcement(

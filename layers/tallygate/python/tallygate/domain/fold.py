@@ -76,8 +76,11 @@ class Changes:
     usage: tuple[UsageChange, ...]
 
 
-def governed_of(effective: Effective | None) -> Mapping[int, Governed]:
-    """What totals and facts say of each quota in force, by ordinal."""
+def governed_of(
+    effective: Effective | None, upgrades: Mapping[str, Decimal | None] | None = None
+) -> Mapping[int, Governed]:
+    """What totals and facts say of each quota in force, by ordinal; by `upgrades`, what the next plan would allow."""
+    offered = upgrades or {}
     if effective is None:
         return {}
     return {
@@ -91,7 +94,8 @@ def governed_of(effective: Effective | None) -> Mapping[int, Governed]:
             plan_version=effective.plan_version,
             stripe_customer_id=effective.stripe_customer_id,
             upgrade_to=entitlement.upgrade_to,
-            upgrade_limit=entitlement.upgrade_limit,
+            upgrade_limit=offered.get(entitlement.feature),
+            upgrade_unlimited=entitlement.feature in offered and offered[entitlement.feature] is None,
             every=quota.schedule.current.every,
             reach=quota.schedule.reach,
         )

@@ -90,6 +90,7 @@ class Governed:
     stripe_customer_id: str | None = None
     upgrade_to: str | None = None
     upgrade_limit: Decimal | None = None
+    upgrade_unlimited: bool = False
     every: str | None = None
     reach: Instant = 0
 

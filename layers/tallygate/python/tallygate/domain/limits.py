@@ -99,7 +99,6 @@ class Entitlement:
     meter: str
     limits: tuple[Limit, ...]
     upgrade_to: str | None = None
-    upgrade_limit: Decimal | None = None
 
     def __post_init__(self) -> None:
         assert self.limits and self.limits[0].name == self.feature and not self.limits[0].scope

@@ -138,10 +138,14 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meters:
-    """What the fold knows of the catalog: the meters of each event type, and the meter of each feature."""
+    """What the fold knows of the catalog: the meters of each event type, and the meter of each feature.
+
+    `upgrades` says of each plan version what the next plan allows of its features, where that can be compared.
+    """
 
     of_type: Mapping[str, tuple[Meter, ...]] = field(default_factory=dict)
     of_feature: Mapping[str, str] = field(default_factory=dict)
+    upgrades: Mapping[tuple[str, int], Mapping[str, Decimal | None]] = field(default_factory=dict)
 
 
 def meters_of(meters: tuple[Meter, ...], of_feature: Mapping[str, str]) -> Meters:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from tallygate.domain.events import Event
 from tallygate.domain.fold import TotalChange, UsageChange, changes_of, governed_of, limits_named, resolve_event
@@ -22,6 +23,7 @@ from tallygate.domain.journal import (
     PARKED_LENGTH_MAX,
     Entry,
     EventEntry,
+    Governed,
     Head,
     Mark,
     ParkedEntry,
@@ -133,6 +135,15 @@ class _Resolver:
             self._effective, self._asked = self._rules.effective(customer), True
         return self._effective
 
+    def governed(self, customer: str | None) -> Mapping[int, Governed]:
+        """The limits in force, with what the next plan allows by the catalog as it is now."""
+        effective = self.effective(customer)
+        upgrades: Mapping[str, Decimal | None] = {}
+        if effective is not None and any(e.upgrade_to is not None for e in effective.entitlements.values()):
+            plan = (effective.plan or "", effective.plan_version or 0)
+            upgrades = self._rules.meters().upgrades.get(plan, {})
+        return governed_of(effective, upgrades)
+
     def _resolve(self, journaled: Journaled) -> Entry:
         what = journaled.what
         if not isinstance(what, Event):
@@ -179,7 +190,7 @@ def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Reso
     entries = tuple(entry for _, entry in part)
     customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
     counting = any(isinstance(entry, _COUNTING) and entry.windows for entry in entries)
-    limits = limits_named(entries, governed_of(resolver.effective(customer))) if counting else {}
+    limits = limits_named(entries, resolver.governed(customer)) if counting else {}
     return Record(
         number=head.number + 1,
         customer=customer,

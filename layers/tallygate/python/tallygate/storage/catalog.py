@@ -2,10 +2,13 @@
 
     CATALOG  METER#key · FEATURE#key · PLAN#key#version   form (JSON), since (the catalog's version that brought it),
                                                           in_use (a plan that customers have had)
-             HEAD                                         version, changed_at
+             HEAD                                         version, changed_at, applying (digest and first version of
+                                                          a declaration that is not whole yet)
+             CUSTOMERS#plan#version#shard                 plan, plan_version, n: customers that have it now
              FORMER#METER#key · FORMER#FEATURE#key        form of what was removed, lest it comes back otherwise
 
-A change is one transaction of the entries that differ and HEAD, conditional on the version that it was planned on. A
+A change is one transaction of the entries that differ and HEAD, conditional on the version that it was planned on; what
+one cannot hold goes on in the next, in an order in which no entry ever refers to one that is missing. A
 plan is marked in use by the transaction that gives it to a customer, and replacing or removing it requires that it is
 not: whichever of the two comes first, the other is refused. The mark is refused as well where the plan is newer than
 the catalog that its customer's limits were compiled from.
@@ -14,10 +17,12 @@ the catalog that its customer's limits were compiled from.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tallygate.control_store import CatalogMoved, PlansTaken, Replaced, StoredCatalog
+from tallygate.control_store import Applying, CatalogMoved, PlansTaken, Replaced, StoredCatalog
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, PlanId
 from tallygate.domain.instants import Instant
@@ -25,12 +30,15 @@ from tallygate.domain.meters import Meter
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.engine import TRANSACTION_WRITES_MAX, Committed, Delete, Engine, Key, Put, Update, Write
-from tallygate.storage.expressions import Absent, All, Compare, Condition, Item, Present, Set, absent_or
+from tallygate.storage.expressions import Absent, All, Compare, Condition, Increase, Item, Present, Set, absent_or
 
 CHANGES_MAX = TRANSACTION_WRITES_MAX - 1
 """The rest of the transaction is HEAD."""
-READS_MAX = 3
-FORM, SINCE, VERSION, IN_USE = "form", "since", "version", "in_use"
+STEP_BYTES_MAX = 3_000_000
+"""A transaction holds 4 MB, keys and names included."""
+READS_MAX = 6
+APPLYING = "applying"
+FORM, SINCE, VERSION, IN_USE, COUNT = "form", "since", "version", "in_use", "n"
 
 
 class Catalogs:
@@ -45,36 +53,53 @@ class Catalogs:
         Raises Contended after READS_MAX. One query and two reads; more queries beyond 1 MB.
         """
         for _ in range(READS_MAX):
-            before = self._version()
+            before = self._engine.get(keys.CATALOG_HEAD)
             held = self._items()
-            if self._version() == before:
-                return _stored(before, held)
+            if self._engine.get(keys.CATALOG_HEAD) == before:
+                return _stored(before or {}, held)
         raise Contended("the catalog changed while it was read")
 
-    def replace(self, changes: tuple[Change, ...], seen: int, now: Instant) -> Replaced | CatalogMoved | PlansTaken:
-        """Make the changes (at most CHANGES_MAX writes) to the version that was seen: all or none, one transaction."""
-        assert 0 < sum(change.writes for change in changes) <= CHANGES_MAX
-        head = Put(
+    def replace(
+        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant
+    ) -> Replaced | CatalogMoved | PlansTaken:
+        """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
+
+        Atomic. Where some are left, HEAD keeps what is being applied; the last transaction takes that away.
+        """
+        writes = [_write(change, seen + 1) for change in changes]
+        done = _step(changes, writes)
+        head: Item = {VERSION: seen + 1, "changed_at": now}
+        if done < len(changes):
+            head[APPLYING] = items.compact([applying.digest, applying.since])
+        first = Put(
             key=keys.CATALOG_HEAD,
-            item={VERSION: seen + 1, "changed_at": now},
+            item=head,
             condition=Absent(VERSION) if seen == 0 else Compare(VERSION, "=", seen),
         )
-        writes = [_write(change, seen + 1) for change in changes]
-        kept = [_former(change.entry) for change in changes if change.writes > 1]
-        outcome = self._engine.transact((head, *writes, *kept), repeatable=True)
+        kept = [_former(change.entry) for change in changes[:done] if change.writes > 1]
+        outcome = self._engine.transact((first, *writes[:done], *kept), repeatable=True)
         if isinstance(outcome, Committed):
-            return Replaced(seen + 1)
+            return Replaced(seen + 1, done)
         if outcome.refused[0]:
             return CatalogMoved()
-        refused = [change.entry for change, bad in zip(changes, outcome.refused[1:], strict=False) if bad]
+        refused = [change.entry for change, bad in zip(changes[:done], outcome.refused[1:], strict=False) if bad]
         return PlansTaken(tuple(plan.id for plan in refused if isinstance(plan, Plan)))
 
-    def _version(self) -> int:
-        return items.integer(self._engine.get(keys.CATALOG_HEAD) or {}, VERSION, 0)
+    def customers(self) -> Mapping[PlanId, int]:
+        """How many customers have each plan version now. One request for each MB of counters."""
+        found: Counter[PlanId] = Counter()
+        after: str | None = None
+        while True:
+            page = self._engine.query(keys.CATALOG_PARTITION, prefix=keys.PLAN_CUSTOMERS, after=after, consistent=True)
+            for item in page.items:
+                found[items.text(item, "plan"), items.integer(item, "plan_version")] += items.integer(item, COUNT)
+            after = page.next_after
+            if after is None:
+                return found
 
     def _items(self) -> list[Item]:
         held: list[Item] = []
-        after: str | None = None
+        after: str | None = keys.BEFORE_CATALOG
         while True:
             page = self._engine.query(keys.CATALOG_PARTITION, after=after, consistent=True)
             held += page.items
@@ -103,6 +128,23 @@ def mark_in_use(plan: PlanId, read_at: int) -> Update:
     return Update(key=keys.catalog_plan(*plan), changes=(Set(IN_USE, True),), condition=as_read)
 
 
+def count_customer(plan: PlanId, customer: str, by: int) -> Update:
+    """The write, in the transaction that gives or takes the plan, that counts who has it."""
+    named = (Set("plan", plan[0]), Set("plan_version", plan[1]))
+    return Update(key=keys.plan_customers(*plan, customer), changes=(*named, Increase(COUNT, by)))
+
+
+def _step(changes: tuple[Change, ...], writes: list[Write]) -> int:
+    """How many of the changes, from the first on, one transaction takes."""
+    count = size = 0
+    for index, (change, write) in enumerate(zip(changes, writes, strict=True)):
+        count += change.writes
+        size += len(str(write.item[FORM]).encode()) if isinstance(write, Put) else 0
+        if index and (count > CHANGES_MAX or size > STEP_BYTES_MAX):
+            return index
+    return len(changes)
+
+
 def _write(change: Change, version: int) -> Write:
     key = key_of(change.entry)
     condition: Condition | None = Absent(IN_USE) if isinstance(change.entry, Plan) else None
@@ -127,10 +169,12 @@ def _form(entry: Entry) -> forms.Form:
             return forms.plan_form(entry)
 
 
-def _stored(version: int, held: list[Item]) -> StoredCatalog:
+def _stored(head: Item, held: list[Item]) -> StoredCatalog:
     plans = _of_kind(held, "PLAN#")
+    applying = Applying(*json.loads(items.text(head, APPLYING))) if APPLYING in head else None
     return StoredCatalog(
-        version=version,
+        version=items.integer(head, VERSION, 0),
+        applying=applying,
         catalog=Catalog(
             meters=tuple(forms.meter_of(_read(item)) for item in _of_kind(held, "METER#")),
             features=tuple(forms.feature_of(_read(item)) for item in _of_kind(held, "FEATURE#")),

@@ -22,7 +22,7 @@ from tallygate.domain.customers import Customer, CustomerRecord, Subscription
 from tallygate.domain.overrides import OwnLimit
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
-from tallygate.storage.catalog import mark_in_use
+from tallygate.storage.catalog import count_customer, mark_in_use
 from tallygate.storage.engine import Committed, Delete, Engine, Put, Write
 from tallygate.storage.expressions import Absent, Compare, Condition, Item, absent_or
 
@@ -85,6 +85,7 @@ class Customers:
         writes += [_give_up(subject, wanted.customer.id) for subject in sorted(_subjects(seen) - _subjects(wanted))]
         writes += _parts(seen, wanted)
         writes += _own_limits(seen, wanted)
+        writes += _counts(seen, wanted)
         if mark is not None:
             writes.append(mark_in_use(mark, catalog))
         outcome = self._engine.transact(writes, repeatable=True)
@@ -96,6 +97,17 @@ class Customers:
             if refused and held is not None and held.get(CUSTOMER) != wanted.customer.id
         ]
         return SubjectsTaken(tuple(taken)) if taken else CustomerMoved()
+
+
+def _counts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
+    """The plan that the customer leaves has one customer less, the one that it takes has one more."""
+    before, after = seen.active_plan if seen is not None else None, wanted.active_plan
+    if before == after:
+        return
+    if before is not None:
+        yield count_customer(before, wanted.customer.id, -1)
+    if after is not None:
+        yield count_customer(after, wanted.customer.id, 1)
 
 
 def _own_limits(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:

@@ -176,7 +176,6 @@ def _entitlement_document(entitlement: Entitlement) -> dict[str, Any]:
         "feature": entitlement.feature,
         "meter": entitlement.meter,
         "upgrade_to": entitlement.upgrade_to,
-        "upgrade_limit": _plain_or_none(entitlement.upgrade_limit),
         "limits": [_limit_document(limit) for limit in entitlement.limits],
     }
 
@@ -206,7 +205,6 @@ def _entitlement_of(doc: dict[str, Any]) -> Entitlement:
         feature=doc["feature"],
         meter=doc["meter"],
         upgrade_to=doc["upgrade_to"],
-        upgrade_limit=_decimal_or_none(doc["upgrade_limit"]),
         limits=tuple(_limit_of(limit) for limit in doc["limits"]),
     )
 

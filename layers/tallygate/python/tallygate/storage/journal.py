@@ -156,6 +156,7 @@ def _governed_document(governed: Governed) -> dict[str, Any]:
         "s": governed.stripe_customer_id,
         "u": governed.upgrade_to,
         "x": None if governed.upgrade_limit is None else plain(governed.upgrade_limit),
+        **({"xu": True} if governed.upgrade_unlimited else {}),
     }
 
 
@@ -172,6 +173,7 @@ def _governed_of(document: Mapping[str, Any]) -> Governed:
         stripe_customer_id=document["s"],
         upgrade_to=document["u"],
         upgrade_limit=None if upgrade_limit is None else Decimal(upgrade_limit),
+        upgrade_unlimited="xu" in document,
         every=document.get("e"),
         reach=document.get("r", 0),
     )

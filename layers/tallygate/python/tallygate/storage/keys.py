@@ -47,6 +47,11 @@ def shard_of(text: str, shards: int = DUE_SHARDS) -> str:
     return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % shards)
 
 
+PLAN_SHARDS = 16
+"""So many customers may take one plan at once without meeting at its counter."""
+PLAN_CUSTOMERS = "CUSTOMERS#"
+BEFORE_CATALOG = "CUSTOMERS$"
+"""Lies between the counters and the entries, so that whoever reads the catalog passes the counters over."""
 OWN_LIMIT = "LIMIT#"
 CATALOG_PARTITION = "CATALOG"
 ENDPOINT_PARTITION = "ENDPOINT"
@@ -66,6 +71,12 @@ def catalog_meter(meter: str) -> Key:
 def catalog_plan(plan: str, version: int) -> Key:
     """Versions of a plan sort by number."""
     return Key(CATALOG_PARTITION, f"PLAN#{escaped(plan)}#{version:06d}")
+
+
+def plan_customers(plan: str, version: int, customer: str) -> Key:
+    """The counter of a plan version's customers that this customer is counted by. Sorts before all of the catalog."""
+    shard = shard_of(customer, PLAN_SHARDS)
+    return Key(CATALOG_PARTITION, f"{PLAN_CUSTOMERS}{escaped(plan)}#{version:06d}#{shard}")
 
 
 def former(entry: Key) -> Key:

@@ -1,4 +1,4 @@
-"""What the fold resolves events by: the limits in force, and the catalog's meters, remembered by the catalog's version.
+"""What the fold resolves by: the limits in force, and the catalog as far as it needs it, remembered by its version.
 
 Both are read consistently and after the event was stored. So whatever was in force when the event was accepted, the
 fold knows at least that.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from tallygate.domain import catalog_forms as forms
+from tallygate.domain.catalog import Catalog, upgrades
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters, meters_of
 from tallygate.storage import items, keys
@@ -40,7 +41,10 @@ class Rules:
         if version != self._version:
             meters = tuple(forms.meter_of(form) for form in self._forms("METER#"))
             features = [forms.feature_of(form) for form in self._forms("FEATURE#")]
-            self._meters = meters_of(meters, {f.key: f.meter for f in features if f.meter is not None})
+            plans = tuple(forms.plan_of(form) for form in self._forms("PLAN#"))
+            known = meters_of(meters, {f.key: f.meter for f in features if f.meter is not None})
+            catalog = Catalog(plans=plans)
+            self._meters = replace(known, upgrades={plan.id: upgrades(catalog, plan) for plan in plans})
             self._version = version
         return self._meters
 
