@@ -40,7 +40,7 @@ help: ## this list
 # What a person does
 # ---------------------------------------------------------------------------------------------------------------------
 
-.PHONY: run stop logs demo test check bench deploy key clean
+.PHONY: run stop logs demo apply test check bench deploy key clean
 run: venv tools ## the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0)
 	@$(RUN) local.stack run --port $(PORT) --folder "$(STATE)" $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour)
 
@@ -52,6 +52,9 @@ logs: venv ## what its functions logged (FUNCTION=check)
 
 demo: venv tools ## an hour of LLM traffic through the running stack (FULL=1 for all of it)
 	@$(RUN) local.demo --folder "$(STATE)" $(if $(FULL),--full)
+
+apply: venv ## apply a catalog: FILE=catalog.yaml|json (DRY=1 shows what changes; API=… KEY=… for any stack)
+	@$(RUN) local.apply "$(FILE)" --folder "$(STATE)" --api "$(API)" --key "$(KEY)" $(if $(DRY),--dry-run)
 
 # What fails soonest comes first.
 test: venv tools dynoxide ## every test, set-up included

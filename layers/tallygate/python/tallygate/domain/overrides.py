@@ -19,7 +19,8 @@ from typing import Any
 from tallygate.domain.catalog import Plan, PlanLimit
 from tallygate.domain.catalog_forms import Form, limit_form, limit_of
 from tallygate.domain.features import Fixed, Switch, fixed_of
-from tallygate.domain.scopes import crowded
+from tallygate.domain.periods import ROLLING
+from tallygate.domain.scopes import ROLLING_PER_FEATURE_MAX, crowded
 
 OWN_LIMITS_MAX = 200
 COUNTED: Form = {"every": "month", "anchor": "calendar"}
@@ -96,6 +97,9 @@ def too_crowded(plan: Plan) -> str | None:
         )
         if crowd is not None:
             return f"{entitlement.feature} has {crowd}"
+        rolling = sum(quota.anchor == ROLLING for limit in limits for quota in limit.quotas)
+        if rolling > ROLLING_PER_FEATURE_MAX:
+            return f"{entitlement.feature} has {rolling} rolling periods; at most {ROLLING_PER_FEATURE_MAX} can be held"
     return None
 
 
@@ -113,9 +117,8 @@ def merged(base: Form, given: Mapping[str, Any]) -> Form:
         rates = _rates(rates, given["rate"])
     form = {name: value for name, value in base.items() if name not in (*_WINDOWS, "tiers")}
     form |= {name: value for name, value in given.items() if name not in (*_WINDOWS, "tiers")}
-    if tiers := _tiers(
-        base.get("tiers", ()), given.get("tiers", ()), limited=any(q["limit"] is not None for q in quotas)
-    ):
+    limited = any(q["limit"] is not None and q["period"].get("anchor") != ROLLING for q in quotas)
+    if tiers := _tiers(base.get("tiers", ()), given.get("tiers", ()), limited=limited):
         form["tiers"] = tiers
     if len(quotas) <= 1 and len(rates) <= 1:
         return {**form, **(quotas[0] if quotas else {}), **({"rate": rates[0]} if rates else {})}
@@ -178,6 +181,6 @@ def _rates(held: list[Form], given: Form) -> list[Form]:
 
 
 def _tiers(held: Sequence[Form], given: Sequence[Form], *, limited: bool) -> list[Form]:
-    """By level; what has no limit has no thresholds but those that are given."""
+    """By level. Without a limit over a period that ends there are no thresholds, but those that are given."""
     levels = {tier["level"]: tier for tier in (held if limited else ())}
     return list((levels | {tier["level"]: tier for tier in given}).values())
