@@ -14,6 +14,7 @@ from typing import Any
 
 from tallygate.domain.decision import MESSAGES, Decision, Node, Reason
 from tallygate.domain.instants import SECOND, Instant
+from tallygate.domain.limits import Enforcement
 from tallygate.http import DOCS, Answer, Request
 
 SPREAD_SECONDS = 30
@@ -83,7 +84,8 @@ def policy_names(nodes: list[Node]) -> list[str]:
 
 
 def _limited(decision: Decision) -> list[Node]:
-    return [node for node in decision.nodes if node.limit is not None]
+    """The windows that deny: a polite client slows down for what it is told, and must not for one that observes."""
+    return [n for n in decision.nodes if n.limit is not None and n.enforcement is Enforcement.HARD]
 
 
 def _policy(name: str, node: Node) -> str:
@@ -93,8 +95,10 @@ def _policy(name: str, node: Node) -> str:
 
 
 def _state(name: str, node: Node, now: Instant) -> str:
+    """What is left, and until when it is; for a limit that refuses, until it would not: Retry-After is never before."""
+    until = node.resets_at if node.granted or node.retry_at is None else node.retry_at
     state = f"{_quoted(name)};r={_whole(node.remaining)}"
-    return state if node.resets_at is None else f"{state};t={_seconds(node.resets_at - now)}"
+    return state if until is None else f"{state};t={_seconds(until - now)}"
 
 
 def _whole(quantity: Decimal | None) -> int:

@@ -24,7 +24,9 @@ from tallygate.storage import keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
+from tallygate.storage.memory import MemoryEngine
 from tests.given import FEATURE, NOW, in_force, quota, rate, scoped, wanted
+from tests.operations.test_consume import Clocked
 
 LARGE, SMALL, ENG = {"model": "large"}, {"model": "small"}, {"team": "eng"}
 
@@ -233,3 +235,18 @@ def test_the_fullest_cell_costs_two_units_at_most(dynamo_engine: DynamoEngine, d
     assert len(decision.nodes) == 7 + 8
     assert cost.requests["UpdateItem"] == 1
     assert cost.write_units <= 2.0
+
+
+def test_one_values_denials_cost_the_others_nothing() -> None:
+    """While one model is full, a request for another is still one write."""
+    engine = MemoryEngine()
+    in_force(engine, scoped(over({"model": "large"}, 1, 2), own=quota(1000)))
+    container = Clocked(engine)
+    large, small = (replace(wanted(), dimensions={"model": model}) for model in ("large", "small"))
+    assert container.consume(large).granted
+    assert not container.consume(large).granted
+    before = engine.requests
+    assert container.consume(small).granted
+    assert engine.requests == before + 1
+    assert not container.consume(large).granted
+    assert engine.requests == before + 2, "asked again by a read, and not written"

@@ -145,6 +145,11 @@ class Terms:
     gone: Instant | None = None
 
     @property
+    def names(self) -> frozenset[str]:
+        """The limits that govern the request."""
+        return frozenset([term.name for term in self.quotas] + [term.name for term in self.rates])
+
+    @property
     def soonest_end(self) -> Instant | None:
         """The end of the first window to be over among those written; the floor must lie before it."""
         ends = [term.over for term in self.quotas] + [term.at.over for term in self.rates]

@@ -29,7 +29,7 @@ class Memory:
     ticks: Callable[[], float] = time.monotonic
     _limits: dict[str, tuple[Effective, float]] = field(default_factory=dict)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
-    _denials: dict[tuple[str, str], float] = field(default_factory=dict)
+    _denials: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
 
     def limits(self, store: AdmissionStore, customer: str, *, fresh: bool = False) -> Effective | None:
         """The customer's limits in force: remembered, or read. An unknown customer is never remembered."""
@@ -52,14 +52,15 @@ class Memory:
         _bound(self._cells, (customer, feature))
         self._cells[(customer, feature)] = cell
 
-    def denied(self, customer: str, feature: str) -> None:
+    def denied(self, customer: str, feature: str, limits: frozenset[str]) -> None:
+        """These limits of the cell had no room just now."""
         _bound(self._denials, (customer, feature))
-        self._denials[(customer, feature)] = self.ticks()
+        self._denials[(customer, feature)] = (limits, self.ticks())
 
-    def denied_lately(self, customer: str, feature: str) -> bool:
-        """Whether this cell refused a request here within the last second."""
-        at = self._denials.get((customer, feature))
-        return at is not None and self.ticks() - at < DENIAL_KEPT_SECONDS
+    def denied_lately(self, customer: str, feature: str, limits: frozenset[str]) -> bool:
+        """Whether one of these limits refused a request here within the last second: another's are no hint."""
+        refusing, at = self._denials.get((customer, feature), (frozenset(), 0.0))
+        return not refusing.isdisjoint(limits) and self.ticks() - at < DENIAL_KEPT_SECONDS
 
 
 def _bound(remembered: dict[Any, Any], name: object) -> None:

@@ -149,11 +149,12 @@ def _try(
 ) -> Decision | decide.Stale | None:
     """One write and what it means; None: another writer came between, what it left is remembered for the next try."""
     customer, feature = request.customer, request.feature
-    looks_first = request.receipt_key is None and memory.denied_lately(customer, feature)
-    seen = store.read(customer, feature) if looks_first else memory.last_seen(customer, feature)
-    wanted = _terms(request, amount, effective, entitlement, mark, now, seen)
-    if looks_first and isinstance(why := decide.refusal(seen, wanted), decide.Exceeded):
-        return decide.denied(effective, entitlement, wanted, seen, why=why, now=now)
+    wanted = _terms(request, amount, effective, entitlement, mark, now, memory.last_seen(customer, feature))
+    if request.receipt_key is None and memory.denied_lately(customer, feature, wanted.names):
+        seen = store.read(customer, feature)
+        wanted = _terms(request, amount, effective, entitlement, mark, now, seen)
+        if isinstance(why := decide.refusal(seen, wanted), decide.Exceeded):
+            return decide.denied(effective, entitlement, wanted, seen, why=why, now=now)
     outcome = _write(store, request, entitlement, wanted, now)
     if isinstance(outcome, Repeated):
         memory.saw(customer, feature, outcome.cell)
@@ -184,8 +185,10 @@ def _try(
         case decide.Behind():
             raise ClockBehind("this container's clock lags behind the cell's newest removed window")
         case decide.Suspended() | decide.Exceeded() as why:
-            memory.denied(customer, feature)
-            return decide.denied(effective, entitlement, wanted, outcome.seen, why=why, now=now)
+            denial = decide.denied(effective, entitlement, wanted, outcome.seen, why=why, now=now)
+            refusing = frozenset(node.name for node in denial.nodes if not node.granted)
+            memory.denied(customer, feature, refusing or wanted.names)
+            return denial
         case stale_or_raced:
             return stale_or_raced
 
