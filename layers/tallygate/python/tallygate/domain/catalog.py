@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, assert_never
 
+from tallygate.domain.boundaries import plainest
 from tallygate.domain.features import FEATURE_TYPES, METERED, Fixed
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Enforcement, Tier, rate_width
@@ -184,14 +185,14 @@ def upgrades(catalog: Catalog, plan: Plan) -> Mapping[str, Decimal | None]:
     if better is None:
         return {}
     offered = {
-        (limit.feature, quota.every, quota.anchor): quota.limit
+        (limit.feature, plainest(quota.every), quota.anchor): quota.limit
         for limit in better.entitlements
         for quota in reversed(limit.quotas)
     }
     found: dict[str, Decimal | None] = {}
     for limit in plan.entitlements:
         for quota in limit.quotas[:1]:
-            if (name := (limit.feature, quota.every, quota.anchor)) in offered:
+            if (name := (limit.feature, plainest(quota.every), quota.anchor)) in offered:
                 found[limit.feature] = offered[name]
     return found
 

@@ -16,10 +16,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from tallygate.domain.catalog import Plan, PlanLimit
+from tallygate.domain.boundaries import Unit, plainest, step_of
+from tallygate.domain.catalog import PER, Plan, PlanLimit
 from tallygate.domain.catalog_forms import Form, limit_form, limit_of
 from tallygate.domain.features import Fixed, Switch, fixed_of
-from tallygate.domain.periods import ROLLING
+from tallygate.domain.limits import rate_width
+from tallygate.domain.periods import CALENDAR, ROLLING, TIMESTAMP
+from tallygate.domain.quantities import parse_quantity
 from tallygate.domain.scopes import ROLLING_PER_FEATURE_MAX, crowded
 
 OWN_LIMITS_MAX = 200
@@ -163,21 +166,28 @@ def _quotas(held: list[Form], given: Mapping[str, Any]) -> list[Form]:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two periods are counted by counters of one name, up to the instant of a timestamp."""
+    """Whether two periods are counted by counters of one name, however they are spelled and whatever their instant."""
 
     def kind(period: Mapping[str, Any]) -> tuple[str, str]:
-        anchor = period.get("anchor", "calendar")
-        return period["every"], "timestamp" if anchor[:1].isdigit() else anchor
+        every, anchor = plainest(period["every"]), period.get("anchor", CALENDAR)
+        if step_of(every).unit is Unit.NEVER:
+            return every, CALENDAR
+        return every, TIMESTAMP if anchor[:1].isdigit() else anchor
 
     return kind(one) == kind(other)
 
 
 def _rates(held: list[Form], given: Form) -> list[Form]:
-    """One rate is replaced. Of several, the one over the same time, else the first; none is there twice."""
+    """One rate is replaced. Of several, the one over the same time, else the first; no counter is there twice."""
     if len(held) <= 1:
         return [given]
     at = next((i for i, rate in enumerate(held) if rate["per"] == given["per"]), 0)
-    return [given, *(rate for i, rate in enumerate(held) if i != at and rate != given)]
+    return [given, *(rate for i, rate in enumerate(held) if i != at and _width(rate) != _width(given))]
+
+
+def _width(rate: Form) -> int:
+    limit, burst = parse_quantity(rate["limit"]), parse_quantity(rate["burst"])
+    return rate_width(limit=limit, per=PER[rate["per"]], burst=burst)
 
 
 def _tiers(held: Sequence[Form], given: Sequence[Form], *, limited: bool) -> list[Form]:
