@@ -4,7 +4,7 @@ Requests and units are exact; time is a ratio to a bare call in the same run.
 
 The bare call is one `update_item` of boto3 that adds 1 to a counter, on the same engine, interleaved with what is
 measured, so that a machine that slows down slows both. CPU is this process's own (the client's side); the engine runs
-in another process. Prints a table and writes bench.json.
+in another process. Prints a table and writes bench/results/bench.json.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def measure(runs: int) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--json", type=Path, default=Path("bench.json"))
+    parser.add_argument("--json", type=Path, default=ROOT / "bench/results/bench.json")
     options = parser.parse_args()
     rows = measure(options.runs)
     print(
@@ -260,6 +260,7 @@ def main() -> None:
             f"{row.operation:<38} {asked:<64} {row.write_units:>5g} {row.read_units:>5g} {row.cpu_ms:>7.2f}"
             f" {row.cpu_ratio:>7.2f} {row.wall_ms:>8.2f} {row.wall_ratio:>7.2f}"
         )
+    options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
 
 
