@@ -50,8 +50,8 @@ stop: venv ## stop it; its state stays
 logs: venv ## what its functions logged (FUNCTION=check)
 	@$(RUN) local.stack logs --folder "$(STATE)" $(if $(FUNCTION),--function $(FUNCTION))
 
-demo: venv tools ## an hour of LLM traffic through the running stack (FULL=1 for all of it)
-	@$(RUN) local.demo --folder "$(STATE)" $(if $(FULL),--full)
+demo: venv tools ## an hour of LLM traffic through the running stack (QUICK=1 for its first ten minutes)
+	@$(RUN) local.demo --folder "$(STATE)" $(if $(QUICK),--quick)
 
 apply: venv ## apply a catalog: FILE=catalog.yaml|json (DRY=1 shows what changes; API=… KEY=… for any stack)
 	@$(RUN) local.apply "$(FILE)" --folder "$(STATE)" --api "$(API)" --key "$(KEY)" $(if $(DRY),--dry-run)

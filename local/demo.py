@@ -58,7 +58,7 @@ class Row:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
     parser.add_argument("--folder", type=Path, default=REPOSITORY / ".local")
-    parser.add_argument("--full", action="store_true", help="the whole hour instead of its first ten minutes")
+    parser.add_argument("--quick", action="store_true", help="the first ten minutes instead of the whole hour")
     arguments = parser.parse_args()
     layout = Layout(folder=arguments.folder.resolve(), port=DEFAULT_PORT)
     handle = read_handle(layout)
@@ -66,16 +66,16 @@ def main() -> int:
         print("No stack is running here. Start one with: make run DETACH=1", file=sys.stderr)
         return 1
     try:
-        replay(handle, layout, full=arguments.full)
+        replay(handle, layout, quick=arguments.quick)
     except StackError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     return 0
 
 
-def replay(handle: Handle, layout: Layout, *, full: bool) -> None:
+def replay(handle: Handle, layout: Layout, *, quick: bool) -> None:
     """Send both files and hold what was counted against them; StackError where they differ."""
-    code, conv, name = traffic(full=full)
+    code, conv, name = traffic(quick=quick)
     limit = sum(row.tokens for row in conv) // 2
     customer = f"demo-{name}-{limit}"
     api = Api(handle)
@@ -88,15 +88,15 @@ def replay(handle: Handle, layout: Layout, *, full: bool) -> None:
     check_consumed(api, customer, conv, limit, consumed)
 
 
-def traffic(*, full: bool) -> tuple[list[Row], list[Row], str]:
+def traffic(*, quick: bool) -> tuple[list[Row], list[Row], str]:
     """(code, conv, a name for the data): the trace, or a sample of its shape."""
     if not TRACE.exists():
         print(f"The trace is not in {TRACE.relative_to(REPOSITORY.parent)}: a made-up sample stands in for it.")
         return sample(1, 900, 2_000), sample(2, 2_000, 1_400), "sample"
     code, conv = rows(TRACE / "code.csv"), rows(TRACE / "conv.csv")
-    if full:
+    if not quick:
         return code, conv, "hour"
-    print("The first ten minutes of the hour; FULL=1 replays all of it.")
+    print("The first ten minutes of the hour.")
     end = min(code[0].at, conv[0].at) + FIRST_PART
     return [row for row in code if row.at < end], [row for row in conv if row.at < end], "ten-minutes"
 
