@@ -26,9 +26,10 @@ from bench.cost import Cost, counting
 from bench.functions import environment, loaded
 from bench.streams import reader
 from tallygate.domain.catalog_forms import meter_form
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate
+from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.meters import Meter
 from tallygate.domain.periods import calendar
+from tallygate.domain.rates import Rate
 from tallygate.storage import items, keys
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Put

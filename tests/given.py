@@ -7,8 +7,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
-from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota, Rate, Tier
+from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.periods import calendar
+from tallygate.domain.rates import Rate
+from tallygate.domain.tiers import Tier, percent
 from tallygate.operations.consume import Consume
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Put
@@ -34,7 +36,7 @@ def entitlement(
     enforcement: str = "hard",
 ) -> Entitlement:
     """The feature's entitlement with its own quota first; `enforcement` is that of its own limit."""
-    levels = tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in (tiers or {}).items())
+    levels = tuple(Tier(level=level, at=percent(at)) for level, at in (tiers or {}).items())
     own = Limit(
         name=FEATURE,
         quotas=quotas[:1] or (quota(1000),),

@@ -314,7 +314,7 @@ def test_denying_at_100_percent_is_what_a_hard_limit_does() -> None:
         {"at": "100%", "level": "critical", "policy": "deny"},
     ]
     (plan,) = read_catalog(catalog({"feature": "f", **QUOTA, "tiers": tiers})).plans
-    assert [(tier.level, tier.at_percent) for tier in plan.entitlements[0].tiers] == [
+    assert [(tier.level, tier.at.percent) for tier in plan.entitlements[0].tiers] == [
         ("warning", 80),
         ("critical", 100),
     ]

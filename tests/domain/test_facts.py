@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.facts import Total, announcements, level_at
+from tallygate.domain.facts import Total, announcements
 from tallygate.domain.journal import Governed
-from tallygate.domain.limits import Tier
+from tallygate.domain.tiers import Tier, level_at, percent
 
-TIERS = tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in (("warning", 80), ("critical", 100)))
+TIERS = tuple(Tier(level=level, at=percent(at)) for level, at in (("warning", 80), ("critical", 100)))
 GOVERNED = Governed(feature="f", meter="m", name="f", limit=Decimal(100), tiers=TIERS, upgrade_to="big")
 TOTAL = Total(
     customer="acme",

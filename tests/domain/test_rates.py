@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tallygate.domain import rates
 from tallygate.domain.instants import MINUTE, SECOND
-from tallygate.domain.limits import Rate, rate_width
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.rates import Rate, rate_width
 from tests.given import NOW, rate
 
 RATES = st.builds(

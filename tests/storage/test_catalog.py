@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from tallygate.control_store import Applying, CatalogMoved, PlansTaken, Replaced
 from tallygate.domain.catalog import Catalog, Change, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, changes
-from tallygate.domain.limits import Tier
 from tallygate.domain.meters import Filter, Meter
+from tallygate.domain.tiers import Tier, percent
 from tallygate.storage import keys
 from tallygate.storage.catalog import Catalogs, mark_in_use
 from tallygate.storage.engine import Engine, Refused
@@ -32,7 +32,7 @@ LIMIT = PlanLimit(
         QuotaTerms(limit=None, every="day", zone="Asia/Kathmandu"),
     ),
     rates=(RateTerms(limit=Decimal(10), per="second", burst=Decimal(30)),),
-    tiers=(Tier(level="warning", at_percent=Decimal("79.5")),),
+    tiers=(Tier(level="warning", at=percent("79.5")),),
 )
 PLAN = Plan(key="pro", version=1, entitlements=(LIMIT,), upgrade_to="pro")
 WHOLE = Applying("digest", 0)

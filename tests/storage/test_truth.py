@@ -22,8 +22,8 @@ from tallygate.domain.journal import (
     SettleEntry,
     UseEntry,
 )
-from tallygate.domain.limits import Tier
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.tiers import Tier, percent
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage import journal as journal_family
@@ -43,7 +43,7 @@ GOVERNED = Governed(
     meter=METER,
     name=FEATURE,
     limit=Decimal("1000.5"),
-    tiers=(Tier(level="warning", at_percent=Decimal("12.5")),),
+    tiers=(Tier(level="warning", at=percent("12.5")),),
     plan="pro",
     plan_version=2,
     stripe_customer_id="cus_1",

@@ -29,12 +29,13 @@ from tallygate.contracts.fields import (
 )
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
 from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, plainest, step_of
-from tallygate.domain.catalog import PER, RateTerms
+from tallygate.domain.catalog import RateTerms
 from tallygate.domain.catalog_forms import Form
 from tallygate.domain.instants import DAY, HOUR, SECOND, format_instant
 from tallygate.domain.limits import Enforcement as Mode
 from tallygate.domain.periods import CALENDAR, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import parse_quantity
+from tallygate.domain.rates import PER
 from tallygate.domain.scopes import QUOTAS_PER_WRITE_MAX, RATES_PER_WRITE_MAX
 
 WINDOWS_MAX = QUOTAS_PER_WRITE_MAX + RATES_PER_WRITE_MAX

@@ -15,14 +15,14 @@ from typing import Literal, assert_never
 
 from tallygate.domain.boundaries import plainest
 from tallygate.domain.features import FEATURE_TYPES, METERED, Fixed
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.limits import Enforcement, Tier, rate_width
+from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Meter
 from tallygate.domain.periods import CALENDAR, TIMESTAMP
+from tallygate.domain.rates import PER, rate_width
 from tallygate.domain.scopes import Scope
+from tallygate.domain.tiers import Tier
 from tallygate.errors import FieldError
-
-PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,13 +15,13 @@ from tallygate.domain.boundaries import WEEKDAYS
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.features import fixed_form, fixed_of, value_form
 from tallygate.domain.instants import format_instant, parse_instant
-from tallygate.domain.limits import Enforcement, Tier
+from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Filter, Meter, format_path, parse_path
 from tallygate.domain.periods import CALENDAR, ROLLING, SUBSCRIPTION_START, TIMESTAMP
-from tallygate.domain.quantities import format_quantity, parse_quantity, plain
+from tallygate.domain.quantities import format_quantity, parse_quantity
+from tallygate.domain.tier_forms import tier_form, tier_of
 
 Form = dict[str, Any]
-NOTIFY_ONLY = "notify_only"
 
 
 def catalog_form(catalog: Catalog) -> Form:
@@ -138,9 +138,7 @@ def _windows_form(limit: PlanLimit) -> Form:
         form = {"windows": quotas + rates}
     form["enforcement"] = limit.enforcement.value
     if limit.tiers:
-        form["tiers"] = [
-            {"at": f"{plain(tier.at_percent)}%", "level": tier.level, "policy": NOTIFY_ONLY} for tier in limit.tiers
-        ]
+        form["tiers"] = [tier_form(tier) for tier in limit.tiers]
     return form
 
 
@@ -167,10 +165,7 @@ def limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
         enforcement=Enforcement(form.get("enforcement", "hard")),
         quotas=tuple(_quota_of(window) for window in windows if "limit" in window),
         rates=tuple(_rate_of(window["rate"]) for window in windows if "rate" in window),
-        tiers=tuple(
-            Tier(level=tier["level"], at_percent=parse_quantity(tier["at"].removesuffix("%")))
-            for tier in form.get("tiers", ())
-        ),
+        tiers=tuple(tier_of(tier) for tier in form.get("tiers", ())),
     )
 
 

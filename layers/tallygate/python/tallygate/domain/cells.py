@@ -13,10 +13,10 @@ from decimal import Decimal
 
 from tallygate.domain import rates
 from tallygate.domain.instants import MINUTE, SECOND, Instant
-from tallygate.domain.limits import Enforcement, Entitlement, Quota, Rate
+from tallygate.domain.limits import Enforcement, Entitlement, Quota
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
-from tallygate.domain.rates import Alternative, SubWindow
+from tallygate.domain.rates import Alternative, Rate, SubWindow
 from tallygate.domain.scopes import governs
 
 REQUEST_MEMORY_MINUTES = 1

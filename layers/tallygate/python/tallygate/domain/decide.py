@@ -16,11 +16,10 @@ from tallygate.domain.cells import Cell, QuotaTerm, RateTerm, Terms
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.features import Fixed, Setting
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
+from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit
 from tallygate.domain.periods import segment_at
 from tallygate.domain.quantities import ZERO
-
-NORMAL = "normal"
+from tallygate.domain.tiers import NORMAL, level_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +87,6 @@ def _rate_fits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
     return rates.admits(term.rate, amount, previous, cell.rated.get(term.current, ZERO), term.at)
 
 
-def level_of(limit: Limit, quota: Quota, used: Decimal) -> str:
-    """The name of the highest tier that the usage has reached; `normal` below all of them and without a limit."""
-    if quota.limit is None:
-        return NORMAL
-    reached = [tier for tier in limit.tiers if used >= tier.threshold(quota.limit)]
-    return max(reached, key=lambda tier: tier.at_percent).level if reached else NORMAL
-
-
 def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
     """Every limit window as the cell shows it, and whether the terms' amount fits it.
 
@@ -122,7 +113,7 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> N
         used=used,
         remaining=None if allowed is None else max(ZERO, allowed - used),
         fits=allowed is None or used + amount <= allowed,
-        level=level_of(limit, term.quota, used),
+        level=level_at(limit.tiers, allowed, used),
         resets_at=ends,
         retry_at=fits_at if fits_a_fresh_window else None,
         period=segment_at(term.quota.schedule, term.window.start),

@@ -17,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tallygate.domain.boundaries import Unit, plainest, step_of
-from tallygate.domain.catalog import PER, Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.catalog import Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.instants import DAY, Instant
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota, Rate
+from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.periods import (
     CALENDAR,
     ROLLING,
@@ -33,6 +33,7 @@ from tallygate.domain.periods import (
     rolling,
     window_at,
 )
+from tallygate.domain.rates import PER, Rate
 from tallygate.domain.scopes import scope_text
 
 UNLIMITED = QuotaTerms(limit=None, every="month")

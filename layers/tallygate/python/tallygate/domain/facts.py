@@ -19,13 +19,12 @@ from typing import Any
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.journal import Governed
-from tallygate.domain.limits import Tier
-from tallygate.domain.quantities import ZERO, format_quantity, plain
+from tallygate.domain.quantities import ZERO, format_quantity
+from tallygate.domain.tiers import NORMAL, Tier, level_at
 
 THRESHOLD_CROSSED = "usage.threshold_crossed"
 LIMIT_REACHED = "usage.limit_reached"
 RESTATED = "usage.restated"
-NORMAL = "normal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,19 +96,11 @@ def announcements(old: Total | None, new: Total) -> tuple[Announcement, ...]:
     limit = new.governed.limit
     if limit is None or new.value <= before:
         return ()
-    crossed = [
-        (tier.threshold(limit), tier) for tier in new.governed.tiers if before < tier.threshold(limit) <= new.value
-    ]
+    crossed = [(tier.at.of(limit), tier) for tier in new.governed.tiers if before < tier.at.of(limit) <= new.value]
     found = [_crossing(new, tier, threshold) for threshold, tier in sorted(crossed, key=lambda c: c[0])]
     if before < limit <= new.value:
         found.append(_limit_reached(new, limit))
     return tuple(found)
-
-
-def level_at(tiers: tuple[Tier, ...], limit: Decimal, used: Decimal) -> str:
-    """The level of the highest tier that the usage has reached."""
-    reached = [tier for tier in tiers if used >= tier.threshold(limit)]
-    return max(reached, key=lambda tier: tier.at_percent).level if reached else NORMAL
 
 
 def _crossing(new: Total, tier: Tier, threshold: Decimal) -> Announcement:
@@ -117,10 +108,10 @@ def _crossing(new: Total, tier: Tier, threshold: Decimal) -> Announcement:
         **_about(new),
         "level": tier.level,
         "threshold": format_quantity(threshold),
-        "at": f"{plain(tier.at_percent)}%",
+        "at": str(tier.at),
         **_upgrade(new.governed),
     }
-    return _announcement(new, THRESHOLD_CROSSED, f"{tier.level}@{plain(tier.at_percent)}", tier.level, data)
+    return _announcement(new, THRESHOLD_CROSSED, f"{tier.level}@{tier.at}", tier.level, data)
 
 
 def _limit_reached(new: Total, limit: Decimal) -> Announcement:

@@ -22,8 +22,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tallygate.domain.instants import HOUR, Instant
-from tallygate.domain.limits import Tier
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.tiers import Tier
 
 MARK_KEPT = 48 * HOUR
 """Twice as long as a stream keeps records: no shard that could still deliver loses its mark."""

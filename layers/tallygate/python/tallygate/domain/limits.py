@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
 from tallygate.domain.features import Fixed
-from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.periods import Schedule
+from tallygate.domain.rates import Rate
 from tallygate.domain.scopes import Scope, crowded
-
-_EXACT = Context(prec=60)
+from tallygate.domain.tiers import Tier
 
 
 class Enforcement(StrEnum):
@@ -34,49 +33,12 @@ class Enforcement(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tier:
-    """A threshold of a quota: `level` begins where usage reaches `at_percent` of the limit. It only notifies."""
-
-    level: str
-    at_percent: Decimal
-
-    def threshold(self, limit: Decimal) -> Decimal:
-        """The usage at which the level begins."""
-        return limit * self.at_percent / 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """At most `limit` units in each window of the schedule; None counts without limiting."""
 
     ordinal: int
     limit: Decimal | None
     schedule: Schedule
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """At most burst + limit × T ÷ per units in any interval T; see `domain.rates`."""
-
-    ordinal: int
-    limit: Decimal
-    per: Instant
-    burst: Decimal
-
-    def __post_init__(self) -> None:
-        assert self.limit > 0 and self.burst > 0 and self.per > 0
-        assert self.width >= SECOND, "a sub-window is at least a second"
-
-    @property
-    def width(self) -> Instant:
-        """Length of a sub-window: the time in which the rate refills a whole burst, rounded up to a millisecond."""
-        return rate_width(limit=self.limit, per=self.per, burst=self.burst)
-
-
-def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
-    """per × burst ÷ limit, rounded up: a longer sub-window only ever admits less."""
-    whole, rest = _EXACT.divmod(_EXACT.multiply(Decimal(per), burst), limit)
-    return int(whole) + bool(rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,12 @@ from enum import StrEnum
 from typing import Any
 
 from tallygate.domain.boundaries import Unit, plainest, step_of
-from tallygate.domain.catalog import PER, Plan, PlanLimit
+from tallygate.domain.catalog import Plan, PlanLimit
 from tallygate.domain.catalog_forms import Form, limit_form, limit_of
 from tallygate.domain.features import Fixed, Switch, fixed_of
-from tallygate.domain.limits import rate_width
 from tallygate.domain.periods import CALENDAR, ROLLING, TIMESTAMP
 from tallygate.domain.quantities import parse_quantity
+from tallygate.domain.rates import PER, rate_width
 from tallygate.domain.scopes import ROLLING_PER_FEATURE_MAX, crowded
 
 OWN_LIMITS_MAX = 200

@@ -12,15 +12,42 @@ image the rule itself would grant is tried again with that image, so none of the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Rate
+from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.quantities import ZERO
 
 _EXACT = Context(prec=60)
 _STEP = Decimal("1e-9")
+PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
+"""What a rate may be per."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """At most burst + limit × T ÷ per units in any interval T; see `domain.rates`."""
+
+    ordinal: int
+    limit: Decimal
+    per: Instant
+    burst: Decimal
+
+    def __post_init__(self) -> None:
+        assert self.limit > 0 and self.burst > 0 and self.per > 0
+        assert self.width >= SECOND, "a sub-window is at least a second"
+
+    @property
+    def width(self) -> Instant:
+        """Length of a sub-window: the time in which the rate refills a whole burst, rounded up to a millisecond."""
+        return rate_width(limit=self.limit, per=self.per, burst=self.burst)
+
+
+def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
+    """per × burst ÷ limit, rounded up: a longer sub-window only ever admits less."""
+    whole, rest = _EXACT.divmod(_EXACT.multiply(Decimal(per), burst), limit)
+    return int(whole) + bool(rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,11 @@ from tallygate.domain.boundaries import WEEKDAYS
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_text
-from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota, Rate, Tier
+from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
 from tallygate.domain.quantities import plain
+from tallygate.domain.rates import Rate
+from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvalidRequest, InvariantBroken
 from tallygate.storage.expressions import Item
 
@@ -185,7 +187,7 @@ def _limit_document(limit: Limit) -> dict[str, Any]:
         "name": limit.name,
         "scope": dict(limit.scope),
         "enforcement": limit.enforcement.value,
-        "tiers": [[tier.level, plain(tier.at_percent)] for tier in limit.tiers],
+        "tiers": [tier_form(tier) for tier in limit.tiers],
         "quotas": [
             {
                 "ordinal": quota.ordinal,
@@ -214,7 +216,7 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
         name=doc["name"],
         scope=doc.get("scope", {}),
         enforcement=Enforcement(doc.get("enforcement", "hard")),
-        tiers=tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in doc["tiers"]),
+        tiers=tuple(tier_of(tier) for tier in doc["tiers"]),
         quotas=tuple(
             Quota(
                 ordinal=quota["ordinal"],

@@ -31,9 +31,9 @@ from tallygate.domain.journal import (
     SettleEntry,
     UseEntry,
 )
-from tallygate.domain.limits import Tier
 from tallygate.domain.meters import Measured, Unmeasured
 from tallygate.domain.quantities import plain
+from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Put, Refused, Update
@@ -150,7 +150,7 @@ def _governed_document(governed: Governed) -> dict[str, Any]:
         "m": governed.meter,
         "n": governed.name,
         "l": None if governed.limit is None else plain(governed.limit),
-        "t": [[tier.level, plain(tier.at_percent)] for tier in governed.tiers],
+        "t": [tier_form(tier) for tier in governed.tiers],
         "p": governed.plan,
         "v": governed.plan_version,
         "s": governed.stripe_customer_id,
@@ -167,7 +167,7 @@ def _governed_of(document: Mapping[str, Any]) -> Governed:
         meter=document["m"],
         name=document["n"],
         limit=None if limit is None else Decimal(limit),
-        tiers=tuple(Tier(level=level, at_percent=Decimal(at)) for level, at in document["t"]),
+        tiers=tuple(tier_of(tier) for tier in document["t"]),
         plan=document["p"],
         plan_version=document["v"],
         stripe_customer_id=document["s"],

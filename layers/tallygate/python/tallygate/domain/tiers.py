@@ -1,0 +1,144 @@
+"""Tiers: the thresholds of a quota, the level that begins at each, and the policy for what is used beyond it.
+
+    used   0 ─────────── 80 % ──────────── 100 % ─────────── 120 %
+    level        normal    │    warning      │     critical     │   over_usage
+    policy                 │  notify_only    │  allow_with_…    │     deny
+
+A level begins where usage reaches the threshold, `used ≥ at`; a policy governs only the units beyond it, so that deny
+at 100 % grants exactly the limit. A request takes the strictest policy of any tier that its last unit lies beyond.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Context, Decimal
+
+from tallygate.domain.instants import Instant
+from tallygate.domain.quantities import plain
+from tallygate.domain.rates import Rate
+
+NORMAL = "normal"
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A share of the limit in percent, or an amount of its own. Exactly one of them is given."""
+
+    percent: Decimal | None = None
+    amount: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.percent is None) != (self.amount is None), "a threshold is a share or an amount"
+
+    def of(self, limit: Decimal) -> Decimal:
+        """The usage that it stands for under a limit, all that the limit was raised by included."""
+        if self.amount is not None:
+            return self.amount
+        assert self.percent is not None
+        return _EXACT.divide(_EXACT.multiply(limit, self.percent), Decimal(100))
+
+    def __str__(self) -> str:
+        return plain(self.amount) if self.amount is not None else f"{plain(self.percent or Decimal(0))}%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyOnly:
+    """Grants; the crossing is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowWithOverage:
+    """Grants, up to `max_overage` units beyond the limit (None: without end)."""
+
+    max_overage: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """Grants no faster than the rate. In a catalog the rate has the ordinal 0; in force it has one of its own."""
+
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deny:
+    """Grants nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendUsage:
+    """Grants nothing, and suspends all usage of the feature in the limit's scope.
+
+    `until` says what ends it: somebody resumes it, the next period begins, a top-up (an upward adjustment), or, with
+    `lasts`, so much time.
+    """
+
+    until: str
+    lasts: Instant | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.until == AFTER) == (self.lasts is not None)
+        assert self.until in UNTIL
+
+
+RESUMED, NEXT_PERIOD, TOP_UP, AFTER = "resumed", "next_period", "top_up", "after"
+UNTIL = (RESUMED, NEXT_PERIOD, TOP_UP, AFTER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowWithGrace:
+    """Grants up to `amount` units beyond the threshold, and for as long as it `lasts` from the first crossing in a
+    period; what is beyond either takes the policy `then`."""
+
+    amount: Decimal | None = None
+    lasts: Instant | None = None
+    then: Deny | SuspendUsage | RateLimit | AllowWithOverage = Deny()
+
+    def __post_init__(self) -> None:
+        assert self.amount is not None or self.lasts is not None, "a grace ends"
+
+
+Policy = NotifyOnly | AllowWithOverage | AllowWithGrace | RateLimit | Deny | SuspendUsage
+STRICTNESS: tuple[type[Policy], ...] = (NotifyOnly, AllowWithOverage, AllowWithGrace, RateLimit, Deny, SuspendUsage)
+"""From the most lenient to the strictest."""
+POLICY_NAMES: dict[type[Policy], str] = {
+    NotifyOnly: "notify_only",
+    AllowWithOverage: "allow_with_overage",
+    AllowWithGrace: "allow_with_grace",
+    RateLimit: "rate_limit",
+    Deny: "deny",
+    SuspendUsage: "suspend_usage",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """A threshold of a quota. `level` begins where usage reaches `at`, `policy` governs what is used beyond it.
+
+    By its `hysteresis` usage must fall that far below the threshold before the level counts as left, and may be
+    reached anew.
+    """
+
+    level: str
+    at: Threshold
+    policy: Policy = NotifyOnly()
+    hysteresis: Threshold | None = None
+
+    def rearms_below(self, limit: Decimal) -> Decimal:
+        """The usage below which the level is left for good."""
+        margin = Decimal(0) if self.hysteresis is None else self.hysteresis.of(limit)
+        return _EXACT.subtract(self.at.of(limit), margin)
+
+
+def percent(at: Decimal | int | str) -> Threshold:
+    """So many percent of the limit."""
+    return Threshold(percent=Decimal(at))
+
+
+def level_at(tiers: tuple[Tier, ...], limit: Decimal | None, used: Decimal) -> str:
+    """The level of the highest tier that usage has reached; `normal` below all of them and without a limit."""
+    if limit is None or not tiers:
+        return NORMAL
+    reached = [(tier.at.of(limit), tier.level) for tier in tiers if used >= tier.at.of(limit)]
+    return max(reached, key=lambda found: found[0])[1] if reached else NORMAL
