@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.domain.carryover import Cap, Carryover
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, upgrades
 from tallygate.domain.effective import SEGMENTS_KEPT, Dates, compile_effective, features_ever_entitled
-from tallygate.domain.instants import DAY, of_datetime, to_datetime
+from tallygate.domain.instants import DAY, MINUTE, of_datetime, to_datetime
 from tallygate.domain.limits import Effective
 from tallygate.domain.periods import (
     SUBSCRIPTION_START,
@@ -23,6 +24,18 @@ from tallygate.domain.periods import (
     is_partial,
     recent,
     window_at,
+)
+from tallygate.domain.rates import Rate
+from tallygate.domain.tiers import (
+    AllowWithGrace,
+    AllowWithOverage,
+    Deny,
+    NotifyOnly,
+    RateLimit,
+    SuspendUsage,
+    Threshold,
+    Tier,
+    percent,
 )
 from tallygate.storage.expressions import Item
 from tallygate.storage.items import effective_document, effective_of
@@ -75,6 +88,12 @@ def ordinals(effective: Effective) -> dict[int, tuple[str, str, str]]:
                 found[quota.ordinal] = (entitlement.feature, held.name, window)
             for each in held.rates:
                 found[each.ordinal] = (entitlement.feature, held.name, str(each.width))
+            for tier in held.tiers:
+                policy = tier.policy.then if isinstance(tier.policy, AllowWithGrace) else tier.policy
+                if isinstance(policy, RateLimit):
+                    window = f"{tier.level}/{policy.rate.width}"
+                    found[policy.rate.ordinal] = (entitlement.feature, held.name, window)
+    assert 0 not in found, "every window in force has an ordinal"
     return found
 
 
@@ -101,6 +120,21 @@ def test_a_rate_with_other_sub_windows_is_another_counter() -> None:
     slow = compiled(Plan(key="p", version=1, entitlements=(limit("f", month(1), rate(60, burst=60)),)))
     bursty = compiled(Plan(key="p", version=2, entitlements=(limit("f", month(1), rate(60, burst=30)),)), slow)
     assert slow.entitlements["f"].limits[0].rates[0].ordinal != bursty.entitlements["f"].limits[0].rates[0].ordinal
+
+
+def test_the_rate_of_a_tier_has_a_counter_of_its_own_and_keeps_it() -> None:
+    slow = RateLimit(rate=Rate(ordinal=0, limit=Decimal(5), per=MINUTE, burst=Decimal(5)))
+    levels = (
+        Tier(level="slow", at=percent(100), policy=slow),
+        Tier(level="later", at=percent(200), policy=AllowWithGrace(amount=Decimal(9), then=slow)),
+    )
+    own = replace(limit("f", month(10), rate(5)), tiers=levels)
+    first = compiled(Plan(key="p", version=1, entitlements=(own,)))
+    assert len(ordinals(first)) == 4, "two tiers, the limit's own rate of the same width and the quota"
+    renewed = compiled(
+        Plan(key="p", version=2, entitlements=(replace(own, tiers=levels[::-1]),)), compiled(None, first)
+    )
+    assert ordinals(renewed) == ordinals(first)
 
 
 def test_an_entitlement_with_rates_only_is_counted_by_the_month() -> None:
@@ -155,11 +189,12 @@ def test_the_next_plans_limit_is_told_for_the_same_feature_and_period() -> None:
     assert upgrades(CATALOG, plan) == upgrades(catalog, BASIC) == {}
 
 
-def test_a_document_from_before_there_were_anchors_is_read_and_written_as_it_was() -> None:
+def test_a_document_from_before_there_were_anchors_or_carryover_is_read_and_written_as_it_was() -> None:
     first = compiled(BASIC)
     doc = json.loads(effective_document(first))
     (quota,) = doc["entitlements"][0]["limits"][0]["quotas"]
     assert quota["schedule"] == [["month", "UTC", None]]
+    doc["entitlements"][0]["limits"][0].pop("carryover")
     item: Item = {"version": 1, "doc": json.dumps(doc)}
     assert compiled(BASIC, effective_of(item)) == first
 
@@ -271,9 +306,45 @@ def _kind(window: QuotaTerms | RateTerms) -> object:
     return (window.every, window.anchor) if isinstance(window, QuotaTerms) else window.width
 
 
+slower = st.builds(
+    lambda amount: RateLimit(rate=Rate(ordinal=0, limit=Decimal(amount), per=MINUTE, burst=Decimal(amount))),
+    st.integers(1, 3),
+)
+policies = st.one_of(
+    st.just(NotifyOnly()),
+    st.just(Deny()),
+    st.builds(AllowWithOverage, max_overage=st.none() | st.just(Decimal("0.5"))),
+    slower,
+    st.sampled_from(
+        [SuspendUsage(until="next_period"), SuspendUsage(until="resumed"), SuspendUsage(until="after", lasts=DAY)]
+    ),
+    st.builds(AllowWithGrace, lasts=st.just(3 * DAY), then=slower | st.just(SuspendUsage(until="top_up"))),
+)
+carryovers = st.builds(
+    Carryover,
+    most=st.sampled_from([None, Cap(amount=Decimal(0)), Cap(percent=Decimal("12.5")), Cap(periods=3)]),
+    expires_after=st.none() | st.integers(1, 3),
+    overage=st.sampled_from(["forgive", "deduct"]),
+)
+
+
 def limits_of(feature: str) -> st.SearchStrategy[PlanLimit]:
     listed = st.lists(windows, min_size=1, max_size=3, unique_by=_kind)
-    return listed.map(lambda found: limit(feature, *found))
+    margins = st.none() | st.just(percent(5)) | st.just(Threshold(amount=Decimal(1)))
+    tier = st.builds(
+        Tier,
+        level=st.sampled_from(["warning", "over"]),
+        at=st.sampled_from([percent("80.5"), Threshold(amount=Decimal(7))]),
+        policy=policies,
+        hysteresis=margins,
+    )
+    tiers = st.lists(tier, max_size=2, unique_by=lambda tier: tier.level).map(tuple)
+    return st.builds(
+        lambda found, tiers, carryover: replace(limit(feature, *found), tiers=tiers, carryover=carryover),
+        listed,
+        tiers,
+        st.none() | carryovers,
+    )
 
 
 @st.composite

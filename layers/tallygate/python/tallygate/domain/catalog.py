@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Literal, assert_never
 
 from tallygate.domain.boundaries import plainest
+from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import FEATURE_TYPES, METERED, Fixed
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement
@@ -73,7 +74,10 @@ class RateTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanLimit:
-    """A limit that every customer of a plan has on a feature; an entitlement's own is named by its feature."""
+    """A limit that every customer of a plan has on a feature; an entitlement's own is named by its feature.
+
+    Without a `carryover` every period begins with the limit alone.
+    """
 
     name: str
     feature: str
@@ -82,6 +86,7 @@ class PlanLimit:
     tiers: tuple[Tier, ...] = ()
     enforcement: Enforcement = Enforcement.HARD
     scope: Scope = field(default_factory=dict)
+    carryover: Carryover | None = None
 
     def __post_init__(self) -> None:
         assert self.quotas or self.rates, "a limit limits something"

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.boundaries import WEEKDAYS
+from tallygate.domain.carryover_forms import carryover_form, carryover_of
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.features import fixed_form, fixed_of, value_form
 from tallygate.domain.instants import format_instant, parse_instant
@@ -139,6 +140,8 @@ def _windows_form(limit: PlanLimit) -> Form:
     form["enforcement"] = limit.enforcement.value
     if limit.tiers:
         form["tiers"] = [tier_form(tier) for tier in limit.tiers]
+    if limit.carryover is not None:
+        form["carryover"] = carryover_form(limit.carryover)
     return form
 
 
@@ -158,6 +161,7 @@ def _rate_form(rate: RateTerms) -> Form:
 def limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
     """The limit that a form states, under this name."""
     windows = form.get("windows", (form,))
+    carryover = form.get("carryover")
     return PlanLimit(
         name=name,
         feature=form["feature"],
@@ -166,6 +170,7 @@ def limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
         quotas=tuple(_quota_of(window) for window in windows if "limit" in window),
         rates=tuple(_rate_of(window["rate"]) for window in windows if "rate" in window),
         tiers=tuple(tier_of(tier) for tier in form.get("tiers", ())),
+        carryover=None if carryover is None else carryover_of(carryover),
     )
 
 

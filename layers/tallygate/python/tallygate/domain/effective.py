@@ -7,9 +7,10 @@
 A window keeps its ordinal, and with it what was used, for as long as feature, limit name and window stay the same,
 whatever plan they come from: a change of plan refills nothing. The window of a quota is its period and, beside the
 calendar, the kind of its anchor (`quota/month`, `quota/month/subscription_start`), that of a rate the length of its
-sub-windows (`rate/60000`), each with the scope that it counts, because a counter of other windows would be misread. An
-ordinal is never given to another window. A change of zone, anchor or first day of the week acts from the end of the
-window that holds `now`, so that a counter keeps its name until then, or at once where that was asked for.
+sub-windows (`rate/60000`, and `tier/slow/rate/60000` where it is a tier's), each with the scope that it counts, because
+a counter of other windows would be misread. An ordinal is never given to another window. A change of zone, anchor or
+first day of the week acts from the end of the window that holds `now`, so that a counter keeps its name until then, or
+at once where that was asked for.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from tallygate.domain.periods import (
 )
 from tallygate.domain.rates import PER, Rate
 from tallygate.domain.scopes import scope_text
+from tallygate.domain.tiers import AllowWithGrace, RateLimit, Tier
 
 UNLIMITED = QuotaTerms(limit=None, every="month")
 """An entitlement with rates only is counted all the same, by the calendar month."""
@@ -177,7 +179,8 @@ def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:
         enforcement=declared.enforcement,
         quotas=tuple(_quota(declared, quota, allotted, dates) for quota in declared.quotas),
         rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
-        tiers=declared.tiers,
+        tiers=tuple(_tier(declared, tier, allotted) for tier in declared.tiers),
+        carryover=declared.carryover,
     )
 
 
@@ -204,6 +207,21 @@ def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
         return rolling(every, zone)
     origin = dates.started_at if quota.anchor == SUBSCRIPTION_START else quota.origin
     return Segment(every, zone, None, quota.anchor, origin, quota.week_starts)
+
+
+def _tier(declared: PlanLimit, tier: Tier, allotted: _Allotted) -> Tier:
+    """The tier with a counter of its own for the rate of its policy, if that has one."""
+    match tier.policy:
+        case RateLimit(rate=rate):
+            return replace(tier, policy=RateLimit(rate=_tier_rate(declared, tier.level, rate, allotted)))
+        case AllowWithGrace(then=RateLimit(rate=rate)):
+            then = RateLimit(rate=_tier_rate(declared, tier.level, rate, allotted))
+            return replace(tier, policy=replace(tier.policy, then=then))
+    return tier
+
+
+def _tier_rate(declared: PlanLimit, level: str, rate: Rate, allotted: _Allotted) -> Rate:
+    return replace(rate, ordinal=allotted.ordinal(declared, f"tier/{level}/rate/{rate.width}"))
 
 
 def _rate(declared: PlanLimit, rate: RateTerms, allotted: _Allotted) -> Rate:

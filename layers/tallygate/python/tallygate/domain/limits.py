@@ -8,16 +8,17 @@ the condition of the write, so a change of limits touches no counter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import Fixed
 from tallygate.domain.periods import Schedule
 from tallygate.domain.rates import Rate
 from tallygate.domain.scopes import Scope, crowded
-from tallygate.domain.tiers import Tier
+from tallygate.domain.tiers import AllowWithGrace, RateLimit, Tier
 
 
 class Enforcement(StrEnum):
@@ -51,6 +52,16 @@ class Limit:
     quotas: tuple[Quota, ...] = ()
     rates: tuple[Rate, ...] = ()
     tiers: tuple[Tier, ...] = ()
+
+    @property
+    def every_rate(self) -> Iterator[Rate]:
+        """Its rates, and those that its tiers ask for."""
+        yield from self.rates
+        for tier in self.tiers:
+            policy = tier.policy.then if isinstance(tier.policy, AllowWithGrace) else tier.policy
+            if isinstance(policy, RateLimit):
+                yield policy.rate
+    carryover: Carryover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

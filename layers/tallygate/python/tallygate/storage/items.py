@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.boundaries import WEEKDAYS
+from tallygate.domain.carryover_forms import carryover_form, carryover_of
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_text
@@ -188,6 +189,7 @@ def _limit_document(limit: Limit) -> dict[str, Any]:
         "scope": dict(limit.scope),
         "enforcement": limit.enforcement.value,
         "tiers": [tier_form(tier) for tier in limit.tiers],
+        "carryover": None if limit.carryover is None else carryover_form(limit.carryover),
         "quotas": [
             {
                 "ordinal": quota.ordinal,
@@ -212,11 +214,13 @@ def _entitlement_of(doc: dict[str, Any]) -> Entitlement:
 
 
 def _limit_of(doc: dict[str, Any]) -> Limit:
+    carryover = doc.get("carryover")
     return Limit(
         name=doc["name"],
         scope=doc.get("scope", {}),
         enforcement=Enforcement(doc.get("enforcement", "hard")),
         tiers=tuple(tier_of(tier) for tier in doc["tiers"]),
+        carryover=None if carryover is None else carryover_of(carryover),
         quotas=tuple(
             Quota(
                 ordinal=quota["ordinal"],
