@@ -52,6 +52,7 @@ class Limit:
     quotas: tuple[Quota, ...] = ()
     rates: tuple[Rate, ...] = ()
     tiers: tuple[Tier, ...] = ()
+    carryover: Carryover | None = None
 
     @property
     def every_rate(self) -> Iterator[Rate]:
@@ -61,7 +62,6 @@ class Limit:
             policy = tier.policy.then if isinstance(tier.policy, AllowWithGrace) else tier.policy
             if isinstance(policy, RateLimit):
                 yield policy.rate
-    carryover: Carryover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
