@@ -120,8 +120,8 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
     plan["entitlements"].append(
         {
             "feature": "images",
-            "tiers": [{"at": 80, "level": "X", "policy": {"allow_with_overage": {}}}],
-            "carryover": {},
+            "tiers": [{"at": -80, "level": "X", "policy": {"allow_with_overage": {"max": 1}}}],
+            "carryover": {"max": -1},
         }
     )
     plan["limits"] = [
@@ -142,10 +142,10 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
         "/plans/0/entitlements/0/period/anchor": "not_available",
         "/plans/0/entitlements/1/limit": "out_of_range",
         "/plans/0/entitlements/2/feature": "repeated",
-        "/plans/0/entitlements/2/tiers/0/at": "not_available",
+        "/plans/0/entitlements/2/tiers/0/at": "out_of_range",
         "/plans/0/entitlements/2/tiers/0/level": "invalid",
-        "/plans/0/entitlements/2/tiers/0/policy": "not_available",
-        "/plans/0/entitlements/2/carryover": "not_available",
+        "/plans/0/entitlements/2/tiers/0/policy/allow_with_overage/max": "unknown_field",
+        "/plans/0/entitlements/2/carryover/max": "out_of_range",
         "/plans/0/limits/0/feature": "not_entitled",
         "/plans/0/limits/0/scope/user": "not_available",
         "/plans/0/limits/0/rate/burst": "out_of_range",
@@ -180,10 +180,6 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
         (
             catalog({"feature": "f", **QUOTA, "tiers": [{"at": "80%", "level": "a"}, {"at": "80.0%", "level": "b"}]}),
             {"/plans/0/entitlements/0/tiers/1/at"},
-        ),
-        (
-            catalog({"feature": "f", **QUOTA, "tiers": [{"at": "80%", "level": "a", "policy": "deny"}]}),
-            {"/plans/0/entitlements/0/tiers/0/policy"},
         ),
         (catalog({"feature": "f", "enabled": True}), {"/plans/0/entitlements/0/enabled"}),
         (
@@ -306,15 +302,6 @@ def test_the_limits_of_a_feature_fit_one_cell() -> None:
     limits = [{"name": f"l{n}", "feature": "f", "rate": {**RATE, "burst": 10 + n}} for n in range(9)]
     assert len(read_catalog(catalog({"feature": "f", **QUOTA}, limits=limits[:8])).plans[0].limits) == 8
     assert broken(catalog({"feature": "f", **QUOTA}, limits=limits)) == {"/plans/0/entitlements/0": "too_many"}
-
-
-def test_denying_at_100_percent_is_what_a_hard_limit_does() -> None:
-    tiers = [
-        {"at": "80%", "level": "warning", "policy": "notify_only"},
-        {"at": "100%", "level": "critical", "policy": "deny"},
-    ]
-    (plan,) = read_catalog(catalog({"feature": "f", **QUOTA, "tiers": tiers})).plans
-    assert [(tier.level, tier.at.percent) for tier in plan.entitlements[0].tiers] == [
-        ("warning", 80),
-        ("critical", 100),
-    ]
+    slow = {"at": "100%", "level": "slow", "policy": "rate_limit", "limit": 1, "per": "minute"}
+    body = catalog({"feature": "f", **QUOTA, "tiers": [slow]}, limits=limits[:8])
+    assert broken(body) == {"/plans/0/entitlements/0": "too_many"}, "a tier's rate is one of them"

@@ -296,9 +296,9 @@ def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
     for index, entitlement in enumerate(plan.entitlements):
         if entitlement.fixed:
             continue
-        sized: list[Sized] = [({}, len(entitlement.quotas) or 1, len(entitlement.rates))]
+        sized: list[Sized] = [({}, len(entitlement.quotas) or 1, entitlement.rates_counted)]
         sized += [
-            (limit.scope, len(limit.quotas), len(limit.rates))
+            (limit.scope, len(limit.quotas), limit.rates_counted)
             for limit in plan.limits
             if limit.feature == entitlement.feature
         ]

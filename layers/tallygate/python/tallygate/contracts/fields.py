@@ -32,14 +32,16 @@ def _quantity(value: object) -> Decimal:
         raise _of_value(value, error) from None
 
 
-def _amount(value: object) -> Decimal:
+def amount_of(value: object) -> Decimal:
+    """A quantity that is not negative, for validators."""
     quantity = _quantity(value)
     if quantity < 0:
         raise broken("out_of_range", "must not be negative")
     return quantity
 
 
-def _positive(value: object) -> Decimal:
+def positive_of(value: object) -> Decimal:
+    """A quantity of more than nothing, for validators."""
     quantity = _quantity(value)
     if quantity <= 0:
         raise broken("out_of_range", "must be more than 0")
@@ -90,7 +92,7 @@ def _off(value: object) -> bool:
     return False
 
 
-_QUANTITY_SCHEMA: dict[str, Any] = {
+QUANTITY_SCHEMA: dict[str, Any] = {
     "description": "An exact quantity: at most 18 integer and 9 fractional digits.",
     "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d{1,18}(\.\d{1,9})?$"}],
 }
@@ -107,10 +109,10 @@ DIMENSIONS_MAX = 10
 DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 DimensionValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Name = Id
-Quantity = Annotated[Decimal, PlainValidator(_quantity), WithJsonSchema(_QUANTITY_SCHEMA)]
-Amount = Annotated[Decimal, PlainValidator(_amount), WithJsonSchema(_QUANTITY_SCHEMA)]
+Quantity = Annotated[Decimal, PlainValidator(_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
+Amount = Annotated[Decimal, PlainValidator(amount_of), WithJsonSchema(QUANTITY_SCHEMA)]
 """A quantity that is not negative."""
-PositiveQuantity = Annotated[Decimal, PlainValidator(_positive), WithJsonSchema(_QUANTITY_SCHEMA)]
+PositiveQuantity = Annotated[Decimal, PlainValidator(positive_of), WithJsonSchema(QUANTITY_SCHEMA)]
 Time = Annotated[instants.Instant, PlainValidator(instant_of), WithJsonSchema(_TIME_SCHEMA)]
 """An RFC 3339 time, read as an Instant (milliseconds)."""
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]

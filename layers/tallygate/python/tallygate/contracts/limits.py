@@ -1,57 +1,54 @@
-"""Limits on the wire, as the catalog declares them: windows in the short form or as a list, enforcement and tiers."""
+"""Limits on the wire, as the catalog declares them: windows in the short form or as a list, and what they do.
+
+Tiers, carryover and rates have contracts of their own; what they break together with the windows is found here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
     Field,
     PlainValidator,
-    StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 
+from tallygate.contracts.carryover import CarryoverEntry, broken_carryover
 from tallygate.contracts.fields import (
     DIMENSIONS_MAX,
     Amount,
     DimensionKey,
     DimensionValue,
     NotAvailable,
-    PositiveQuantity,
     Zone,
     instant_of,
     one_of,
 )
+from tallygate.contracts.rates import RateWindow, rate_form
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
+from tallygate.contracts.tiers import TIERS_MAX, Tiered, TierEntry, broken_tiers, in_order
 from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, plainest, step_of
 from tallygate.domain.catalog import RateTerms
 from tallygate.domain.catalog_forms import Form
-from tallygate.domain.instants import DAY, HOUR, SECOND, format_instant
+from tallygate.domain.instants import HOUR, format_instant
 from tallygate.domain.limits import Enforcement as Mode
 from tallygate.domain.periods import CALENDAR, ROLLING, SUBSCRIPTION_START, TIMESTAMP
-from tallygate.domain.quantities import parse_quantity
-from tallygate.domain.rates import PER
 from tallygate.domain.scopes import QUOTAS_PER_WRITE_MAX, RATES_PER_WRITE_MAX
+from tallygate.domain.tiers import tier_rates
 
 WINDOWS_MAX = QUOTAS_PER_WRITE_MAX + RATES_PER_WRITE_MAX
-TIERS_MAX = 16
 API_KEY = "api_key"
 """The dimension that the credential fills in; no meter has to name it."""
-PERCENT_MAX = 1_000
-RATE_WIDTH_MAX = 366 * DAY
-"""A rate that takes longer than this to refill its burst is a quota."""
 COUNTED_EVERY = "month"
 """What is unlimited is still counted: by this period, unless another is given."""
 
 ROLLING_MIN = HOUR
 """What rolls faster is a rate."""
 ANCHORS_LATER = ("first_use",)
-POLICIES_LATER = ("allow_with_overage", "allow_with_grace", "rate_limit", "suspend_usage")
 
 
 def _every(value: object) -> str:
@@ -75,29 +72,6 @@ def _anchor(value: object) -> str:
     raise broken("not_allowed" if isinstance(value, str) else "type", rule)
 
 
-def _percent(value: object) -> str:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        raise broken("not_available", "absolute thresholds are not available in this version; a percentage like 80% is")
-    if not isinstance(value, str) or not value.endswith("%"):
-        raise broken("type" if not isinstance(value, str) else "invalid", "must be a percentage like 80%")
-    try:
-        percent = parse_quantity(value.removesuffix("%"))
-    except ValueError:
-        raise broken("invalid", "must be a percentage like 80%") from None
-    if not 0 < percent <= PERCENT_MAX:
-        raise broken("out_of_range", f"must be more than 0% and at most {PERCENT_MAX}%")
-    return value
-
-
-def _policy(value: object) -> str:
-    if value in ("notify_only", "deny"):
-        return str(value)
-    name = next(iter(value), None) if isinstance(value, dict) else value
-    if name in POLICIES_LATER:
-        raise broken("not_available", f"{name} is not available in this version; notify_only is")
-    raise broken("not_allowed" if isinstance(value, str) else "type", "must be notify_only, or deny at 100%")
-
-
 def _fixed_value(value: str) -> str:
     if value == "*":
         raise broken("not_available", "a free dimension is not available in this version; a fixed value is")
@@ -107,7 +81,6 @@ def _fixed_value(value: str) -> str:
 Scope = Annotated[
     dict[DimensionKey, Annotated[DimensionValue, AfterValidator(_fixed_value)]], Field(max_length=DIMENSIONS_MAX)
 ]
-Level = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Every = Annotated[
     str,
     PlainValidator(_every),
@@ -123,9 +96,6 @@ Anchor = Annotated[
     ),
 ]
 Weekday = Annotated[str, one_of(WEEKDAYS), WithJsonSchema({"enum": list(WEEKDAYS)})]
-Per = Annotated[str, one_of(tuple(PER)), WithJsonSchema({"enum": list(PER)})]
-Percent = Annotated[str, PlainValidator(_percent), WithJsonSchema({"type": "string", "examples": ["80%"]})]
-Policy = Annotated[str, PlainValidator(_policy), WithJsonSchema({"enum": ["notify_only", "deny"]})]
 ENFORCEMENTS = tuple(mode.value for mode in Mode)
 Enforcement = Annotated[str, one_of(ENFORCEMENTS), WithJsonSchema({"enum": list(ENFORCEMENTS)})]
 
@@ -149,6 +119,10 @@ class Period(Contract):
         if self.anchor is not None:
             return self.anchor
         return SUBSCRIPTION_START if self.every == BILLING_PERIOD else CALENDAR
+
+    @property
+    def ends(self) -> bool:
+        return step_of(self.every).unit is not Unit.NEVER
 
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
@@ -176,26 +150,6 @@ class Period(Contract):
         return form
 
 
-class RateWindow(Contract):
-    """At most burst + limit × T ÷ per units in any interval T; burst defaults to the limit."""
-
-    limit: PositiveQuantity
-    per: Per
-    burst: PositiveQuantity | None = None
-
-    @property
-    def terms(self) -> RateTerms:
-        return RateTerms(limit=self.limit, per=self.per, burst=self.limit if self.burst is None else self.burst)
-
-    @model_validator(mode="after")
-    def _burst_in_bounds(self) -> Self:
-        if self.terms.width < SECOND:
-            raise broken("out_of_range", "must be at least what the rate allows in one second", at="burst")
-        if self.terms.width > RATE_WIDTH_MAX:
-            raise broken("out_of_range", "must be at most what the rate allows in 366 days", at="burst")
-        return self
-
-
 class WindowEntry(Contract):
     """One window of a limit: `limit` (null: unlimited) with `period`, or `rate`."""
 
@@ -217,27 +171,8 @@ class WindowEntry(Contract):
         return self
 
 
-class TierEntry(Contract):
-    """A threshold that announces itself. `deny` may stand at 100% of a hard limit, which denies beyond it anyway."""
-
-    at: Percent
-    level: Level
-    policy: Policy = "notify_only"
-    hysteresis: NotAvailable = None
-
-    @model_validator(mode="after")
-    def _deny_where_the_limit_does(self) -> Self:
-        if self.policy == "deny" and self.percent != 100:
-            raise broken("not_available", "deny is available at 100% only in this version", at="policy")
-        return self
-
-    @property
-    def percent(self) -> Decimal:
-        return parse_quantity(self.at.removesuffix("%"))
-
-
 class Windowed(Contract):
-    """What entitlements and limits share: windows in the short form or as a list, enforcement and tiers."""
+    """What entitlements and limits share: windows in the short form or as a list, enforcement, tiers and carryover."""
 
     limit: Amount | None = None
     period: Period | None = None
@@ -245,8 +180,8 @@ class Windowed(Contract):
     windows: list[WindowEntry] | None = Field(default=None, min_length=1, max_length=WINDOWS_MAX)
     enforcement: Enforcement = "hard"
     tiers: list[TierEntry] = Field(default_factory=list, max_length=TIERS_MAX)
+    carryover: CarryoverEntry | None = None
     spend: NotAvailable = None
-    carryover: NotAvailable = None
     price: NotAvailable = None
     values: NotAvailable = None
     ceiling: NotAvailable = None
@@ -270,6 +205,20 @@ class Windowed(Contract):
     def rates(self) -> list[RateTerms]:
         return [part.rate.terms for part in self.parts if part.rate is not None]
 
+    @property
+    def rates_counted(self) -> int:
+        """How many rates a cell counts for it, those of its tiers too."""
+        return len(self.rates) + len(tier_rates(tuple(tier.tier for tier in self.tiers)))
+
+    @property
+    def tiered(self) -> list[Tiered]:
+        """The quotas that its tiers are thresholds of."""
+        return [
+            Tiered(limit=part.limit, ends=part.period is None or part.period.ends)
+            for part in self.quotas
+            if part.limit is not None and not part.rolls
+        ]
+
     @model_validator(mode="after")
     def _sound(self, info: ValidationInfo) -> Self:
         if rules := list(self.rules_broken(info.context or {})):
@@ -281,13 +230,15 @@ class Windowed(Contract):
         yield from _broken_form(self)
         yield from _repeated_windows(self)
         yield from _broken_tiers(self)
+        yield from _broken_carryover(self)
 
     def window_forms(self) -> Form:
-        """The windows and tiers in the stored form."""
+        """The windows, tiers and carryover in the stored form."""
         return {
             "enforcement": self.enforcement,
             "windows": [_window_form(part) for part in self.parts],
-            "tiers": [{"at": tier.at, "level": tier.level} for tier in sorted(self.tiers, key=lambda t: t.percent)],
+            "tiers": [tier.form() for tier in in_order(self.tiers, self.tiered)],
+            "carryover": None if self.carryover is None else self.carryover.form(),
         }
 
 
@@ -296,11 +247,6 @@ def broken_scope(scope: Mapping[str, str], dimensions: Collection[str] | None) -
     for name in scope:
         if dimensions is not None and name not in dimensions and name != API_KEY:
             yield (("scope", name), "unknown_reference", f"the feature's meter has no dimension {name}")
-
-
-def rate_form(terms: RateTerms) -> Form:
-    """A rate in the stored form."""
-    return {"limit": terms.limit, "per": terms.per, "burst": terms.burst}
 
 
 def _window_form(part: WindowEntry) -> Form:
@@ -353,10 +299,13 @@ def _counted(part: WindowEntry) -> tuple[str, str]:
 def _broken_tiers(entry: Windowed) -> Iterator[Broken]:
     if entry.tiers and all(part.limit is None for part in entry.quotas):
         yield (("tiers",), "not_allowed", "need a quota with a limit")
-    elif entry.tiers and all(part.limit is None or part.rolls for part in entry.quotas):
+    elif entry.tiers and not entry.tiered:
         yield (("tiers",), "not_available", "of a rolling period are not available in this version")
-    seen: set[Decimal] = set()
-    for index, tier in enumerate(entry.tiers):
-        if tier.percent in seen:
-            yield (("tiers", index, "at"), "repeated", "another tier begins here")
-        seen.add(tier.percent)
+    else:
+        for steps, code, detail in broken_tiers(entry.tiers, entry.tiered):
+            yield (("tiers", *steps), code, detail)
+
+
+def _broken_carryover(entry: Windowed) -> Iterator[Broken]:
+    if entry.carryover is not None:
+        yield from broken_carryover([_counted(part) for part in entry.quotas if part.limit is not None])

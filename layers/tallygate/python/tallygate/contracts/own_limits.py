@@ -14,7 +14,8 @@ from pydantic import Field
 from tallygate.contracts.catalog import EntitlementEntry, LimitEntry, SettingValue
 from tallygate.contracts.catalog_whole import known_of
 from tallygate.contracts.fields import Id
-from tallygate.contracts.limits import Scope, Windowed, rate_form
+from tallygate.contracts.limits import Scope, Windowed
+from tallygate.contracts.rates import rate_form
 from tallygate.contracts.reading import Broken, invalid_fields, read
 from tallygate.domain.catalog import Catalog, Plan
 from tallygate.domain.catalog_forms import Form, as_json, limit_form

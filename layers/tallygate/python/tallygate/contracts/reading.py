@@ -93,6 +93,11 @@ def broken_rules(failed: ValidationError, at: str = "") -> tuple[FieldError, ...
     return tuple(error for detail in details[:ERRORS_MAX] for error in _field_errors(detail, at))[:ERRORS_MAX]
 
 
+def member_rules(failed: ValidationError) -> tuple[Broken, ...]:
+    """The same as what a validator raises by `broken_several`, where it has read a part of its object itself."""
+    return tuple((_steps(error.pointer), error.code, error.detail) for error in broken_rules(failed))
+
+
 def invalid_fields(errors: tuple[FieldError, ...]) -> InvalidRequest:
     """One InvalidRequest about all of them; its detail names the first."""
     first = errors[0]
@@ -104,6 +109,11 @@ def pointer(*steps: str | int) -> str:
     """A JSON pointer (RFC 6901) of unescaped steps; a lone surrogate, which no answer could carry, is written out."""
     text = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _steps(text: str) -> tuple[str, ...]:
+    """The steps of a pointer."""
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:])
 
 
 def _field_errors(detail: ErrorDetails, at: str) -> tuple[FieldError, ...]:

@@ -11,7 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from tallygate.domain.boundaries import Unit, step_of
+from tallygate.domain.instants import HOUR
+from tallygate.domain.periods import ROLLING
+
 FORGIVE, DEDUCT = "forgive", "deduct"
+OVERAGE = (FORGIVE, DEDUCT)
+PERIOD_MIN = HOUR
+"""What is shorter is too soon over for anybody to save up in it."""
 _EXACT = Context(prec=60)
 
 
@@ -45,5 +52,17 @@ class Carryover:
     overage: str = FORGIVE
 
     def __post_init__(self) -> None:
-        assert self.overage in (FORGIVE, DEDUCT)
+        assert self.overage in OVERAGE
         assert self.expires_after is None or self.expires_after >= 1
+
+
+def nothing_carried(every: str, anchor: str) -> str | None:
+    """Why nothing carries over from periods like these; None: it does."""
+    step = step_of(every)
+    if step.unit is Unit.NEVER:
+        return "does not go with a period that never ends: it has no next one"
+    if anchor == ROLLING:
+        return "does not go with a rolling period: it has no end at which something is left"
+    if step.unit is Unit.ELAPSED and step.count < PERIOD_MIN:
+        return "does not go with periods shorter than an hour"
+    return None

@@ -22,7 +22,7 @@ from tallygate.domain.meters import Meter
 from tallygate.domain.periods import CALENDAR, TIMESTAMP
 from tallygate.domain.rates import PER, rate_width
 from tallygate.domain.scopes import Scope
-from tallygate.domain.tiers import Tier
+from tallygate.domain.tiers import Tier, tier_rates
 from tallygate.errors import FieldError
 
 
@@ -90,6 +90,11 @@ class PlanLimit:
 
     def __post_init__(self) -> None:
         assert self.quotas or self.rates, "a limit limits something"
+
+    @property
+    def rates_counted(self) -> int:
+        """How many rates a cell counts for it, those of its tiers too."""
+        return len(self.rates) + len(tier_rates(self.tiers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from tallygate.domain.boundaries import Unit, plainest, step_of
+from tallygate.domain.carryover import nothing_carried
 from tallygate.domain.catalog import Plan, PlanLimit
 from tallygate.domain.catalog_forms import Form, limit_form, limit_of
 from tallygate.domain.features import Fixed, Switch, fixed_of
@@ -96,7 +97,7 @@ def too_crowded(plan: Plan) -> str | None:
     for entitlement in plan.entitlements:
         limits = plan.limits_of(entitlement.feature)
         crowd = crowded(
-            (limit.scope, max(len(limit.quotas), limit is entitlement), len(limit.rates)) for limit in limits
+            (limit.scope, max(len(limit.quotas), limit is entitlement), limit.rates_counted) for limit in limits
         )
         if crowd is not None:
             return f"{entitlement.feature} has {crowd}"
@@ -107,7 +108,7 @@ def too_crowded(plan: Plan) -> str | None:
 
 
 def merged(base: Form, given: Mapping[str, Any]) -> Form:
-    """A limit's form with the fields that are given in place of its own: of tiers those of the same level."""
+    """A limit's form with the fields that are given in place of its own; a tier takes the place of its level's."""
     windows = list(base.get("windows", ({n: base[n] for n in ("limit", "period", "rate") if n in base},)))
     quotas = [{n: w[n] for n in ("limit", "period")} for w in windows if "limit" in w]
     rates = [w["rate"] for w in windows if "rate" in w]
@@ -123,6 +124,8 @@ def merged(base: Form, given: Mapping[str, Any]) -> Form:
     limited = any(q["limit"] is not None and q["period"].get("anchor") != ROLLING for q in quotas)
     if tiers := _tiers(base.get("tiers", ()), given.get("tiers", ()), limited=limited):
         form["tiers"] = tiers
+    if "carryover" not in given and not _leaves(quotas):
+        form.pop("carryover", None)
     if len(quotas) <= 1 and len(rates) <= 1:
         return {**form, **(quotas[0] if quotas else {}), **({"rate": rates[0]} if rates else {})}
     return {**form, "windows": [*quotas, *({"rate": rate} for rate in rates)]}
@@ -188,6 +191,12 @@ def _rates(held: list[Form], given: Form) -> list[Form]:
 def _width(rate: Form) -> int:
     limit, burst = parse_quantity(rate["limit"]), parse_quantity(rate["burst"])
     return rate_width(limit=limit, per=PER[rate["per"]], burst=burst)
+
+
+def _leaves(quotas: Sequence[Form]) -> bool:
+    """Whether something can be left over: the plan's carryover stays only where it means something."""
+    limited = [quota["period"] for quota in quotas if quota["limit"] is not None]
+    return bool(limited) and not any(nothing_carried(p["every"], p.get("anchor", CALENDAR)) for p in limited)
 
 
 def _tiers(held: Sequence[Form], given: Sequence[Form], *, limited: bool) -> list[Form]:

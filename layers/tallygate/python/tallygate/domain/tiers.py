@@ -18,6 +18,8 @@ from tallygate.domain.quantities import plain
 from tallygate.domain.rates import Rate
 
 NORMAL = "normal"
+WHOLE = Decimal(100)
+"""The percentage that is the limit itself."""
 _EXACT = Context(prec=60)
 
 
@@ -129,6 +131,12 @@ class Tier:
         """The usage below which the level is left for good."""
         margin = Decimal(0) if self.hysteresis is None else self.hysteresis.of(limit)
         return _EXACT.subtract(self.at.of(limit), margin)
+
+
+def tier_rates(tiers: tuple[Tier, ...]) -> tuple[Rate, ...]:
+    """The rates that tiers slow usage down to, also where a grace is over."""
+    policies = (tier.policy.then if isinstance(tier.policy, AllowWithGrace) else tier.policy for tier in tiers)
+    return tuple(policy.rate for policy in policies if isinstance(policy, RateLimit))
 
 
 def percent(at: Decimal | int | str) -> Threshold:

@@ -1,0 +1,359 @@
+"""Tiers on the wire. A policy's parameters stand beside its name, or in an object under it; the first is given back.
+
+    {"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 500}
+    {"at": "100%", "level": "over", "policy": {"allow_with_overage": {"max_overage": 500}}}
+
+One set of contracts reads the parameters in either place, so the same rule is broken at the pointer where it was given.
+What the tiers of a limit must not say together is judged against its quotas, as far as it can be told: the limit of a
+customer's own may be another, and what was carried over is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
+from pydantic import ValidationError as Unread
+
+from tallygate.contracts.fields import QUANTITY_SCHEMA, Amount, PositiveQuantity, positive_of
+from tallygate.contracts.rates import Per, RateWindow
+from tallygate.contracts.reading import Broken, Contract, broken, broken_several, member_rules
+from tallygate.domain.catalog_forms import Form, as_json
+from tallygate.domain.quantities import parse_quantity
+from tallygate.domain.tier_forms import POLICY_FIELDS, duration_of, tier_form, tier_of
+from tallygate.domain.tiers import NEXT_PERIOD, RESUMED, TOP_UP, Threshold, Tier
+
+TIERS_MAX = 16
+PERCENT_MAX = 1_000
+POLICIES = tuple(POLICY_FIELDS)
+THEN = ("deny", "suspend_usage", "rate_limit", "allow_with_overage")
+"""What a grace may end in."""
+UNTIL = (RESUMED, NEXT_PERIOD, TOP_UP)
+_PERCENT = "%"
+
+
+def percent_of(value: str, most: int) -> Decimal:
+    """The share that a text like 80% states; for validators."""
+    try:
+        percent = parse_quantity(value.removesuffix(_PERCENT))
+    except ValueError:
+        raise broken("invalid", "must be a percentage like 80%") from None
+    if not 0 < percent <= most:
+        raise broken("out_of_range", f"must be more than 0% and at most {most}%")
+    return percent
+
+
+def _place(value: object) -> Threshold:
+    if isinstance(value, str) and value.endswith(_PERCENT):
+        return Threshold(percent=percent_of(value, PERCENT_MAX))
+    return Threshold(amount=positive_of(value))
+
+
+def _duration(value: object) -> str:
+    if not isinstance(value, str):
+        raise broken("type", "must be a string: an ISO 8601 duration like P3D or PT12H")
+    try:
+        duration_of(value)
+    except ValueError as error:
+        raise broken("not_allowed", str(error)) from None
+    return value
+
+
+def _until(value: object) -> str:
+    if value in UNTIL:
+        return str(value)
+    if isinstance(value, str) and value.startswith("P"):
+        return _duration(value)
+    rule = f"must be {', '.join(UNTIL)} or an ISO 8601 duration like P3D"
+    raise broken("not_allowed" if isinstance(value, str) else "type", rule)
+
+
+_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^P", "examples": ["P3D", "PT12H"]}
+_SHARE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?%$", "examples": ["80%"]}
+Place = Annotated[
+    Threshold, PlainValidator(_place), WithJsonSchema({"anyOf": [_SHARE_SCHEMA, *QUANTITY_SCHEMA["anyOf"]]})
+]
+Level = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Duration = Annotated[str, PlainValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Until = Annotated[str, PlainValidator(_until), WithJsonSchema({"anyOf": [{"enum": list(UNTIL)}, _DURATION_SCHEMA]})]
+
+
+class NoParameters(Contract):
+    """The policy takes none."""
+
+
+class OverageParameters(Contract):
+    """Usage is granted up to `max_overage` beyond the limit, or without end."""
+
+    max_overage: Amount | None = None
+
+
+class SuspendParameters(Contract):
+    """What ends the suspension: somebody resumes it, the next period begins, a top-up, or so much time."""
+
+    until: Until = RESUMED
+
+
+class _ByName(Contract):
+    """A policy as an object: one name, its parameters under it."""
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> Self:
+        names = sorted(self.model_fields_set)
+        if len(names) != 1:
+            raise broken("invalid", "is one policy: give one name with its parameters under it")
+        if getattr(self, names[0]) is None:
+            raise broken("type", "must be an object: the policy's parameters", at=names[0])
+        return self
+
+    @property
+    def name(self) -> str:
+        return next(iter(self.model_fields_set))
+
+    @property
+    def parameters(self) -> Contract:
+        found: Contract = getattr(self, self.name)
+        return found
+
+    def form(self) -> Form:
+        """The policy in the stored form, still as an object."""
+        return {self.name: _given(self.parameters)}
+
+
+class ThenByName(_ByName):
+    """What a grace ends in, with its parameters."""
+
+    deny: NoParameters | None = None
+    suspend_usage: SuspendParameters | None = None
+    rate_limit: RateWindow | None = None
+    allow_with_overage: OverageParameters | None = None
+
+
+def _then(value: object) -> object:
+    if isinstance(value, dict):
+        return ThenByName.model_validate(value)
+    if isinstance(value, ThenByName) or (value in THEN and value != "rate_limit"):
+        return value
+    if value == "rate_limit":
+        raise broken("required", "needs parameters: {rate_limit: {limit, per, burst}}")
+    raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {' or '.join(THEN)}")
+
+
+Then = Annotated[
+    Annotated[str, WithJsonSchema({"enum": [name for name in THEN if name != "rate_limit"]})] | ThenByName,
+    BeforeValidator(_then),
+]
+
+
+class GraceParameters(Contract):
+    """Usage is granted up to `grace_amount` beyond the threshold, and for `grace_for` from the first crossing."""
+
+    grace_amount: PositiveQuantity | None = None
+    grace_for: Duration | None = None
+    then: Then = "deny"
+
+    @model_validator(mode="after")
+    def _that_ends(self) -> Self:
+        if self.grace_amount is None and self.grace_for is None:
+            raise broken("required", "is required, or grace_for: a grace ends", at="grace_amount")
+        return self
+
+
+class PolicyByName(_ByName):
+    """A policy with its parameters."""
+
+    notify_only: NoParameters | None = None
+    allow_with_overage: OverageParameters | None = None
+    allow_with_grace: GraceParameters | None = None
+    rate_limit: RateWindow | None = None
+    deny: NoParameters | None = None
+    suspend_usage: SuspendParameters | None = None
+
+
+PARAMETERS: dict[str, type[Contract]] = {
+    "notify_only": NoParameters,
+    "allow_with_overage": OverageParameters,
+    "allow_with_grace": GraceParameters,
+    "rate_limit": RateWindow,
+    "deny": NoParameters,
+    "suspend_usage": SuspendParameters,
+}
+
+
+def _policy(value: object) -> object:
+    if isinstance(value, dict):
+        return PolicyByName.model_validate(value)
+    if value in POLICIES:
+        return value
+    raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {' or '.join(POLICIES)}")
+
+
+PolicyName = Annotated[str, WithJsonSchema({"enum": list(POLICIES)})]
+
+
+class TierEntry(Contract):
+    """A threshold of a limit's quotas: the level that begins where usage reaches it, and the policy for what is beyond.
+
+    `at` is a share of the limit (with what was carried over and adjusted) or an amount. The level is left once usage is
+    below the threshold by more than the `hysteresis`. The parameters of the policy stand beside its name, or under it:
+    allow_with_overage {max_overage}, allow_with_grace {grace_amount, grace_for, then}, rate_limit {limit, per, burst},
+    suspend_usage {until}; notify_only and deny take none.
+    """
+
+    at: Place
+    level: Level
+    policy: Annotated[PolicyName | PolicyByName, BeforeValidator(_policy)] = "notify_only"
+    hysteresis: Place | None = None
+    max_overage: Amount | None = Field(default=None, description="Of allow_with_overage: the most beyond the limit.")
+    grace_amount: PositiveQuantity | None = Field(
+        default=None, description="Of allow_with_grace: the most beyond the threshold."
+    )
+    grace_for: Duration | None = Field(
+        default=None, description="Of allow_with_grace: the time from the first crossing in a period."
+    )
+    then: Then | None = Field(default=None, description="Of allow_with_grace: the policy after it; deny by default.")
+    limit: PositiveQuantity | None = Field(default=None, description="Of rate_limit: so many units")
+    per: Per | None = Field(default=None, description="Of rate_limit: in so much time")
+    burst: PositiveQuantity | None = Field(default=None, description="Of rate_limit: as of a rate.")
+    until: Until | None = Field(default=None, description="Of suspend_usage: what ends it; resumed by default.")
+
+    @property
+    def policy_name(self) -> str:
+        return self.policy if isinstance(self.policy, str) else self.policy.name
+
+    @property
+    def tier(self) -> Tier:
+        """What it states. The rate of a policy has no ordinal yet."""
+        form: Form = {"level": self.level, "policy": self.policy_name, **_given(self._parameters)}
+        stated = tier_of({**form, "at": str(self.at)})
+        return Tier(level=stated.level, at=self.at, policy=stated.policy, hysteresis=self.hysteresis)
+
+    def form(self) -> Form:
+        """The stored form."""
+        return tier_form(self.tier)
+
+    def place_of(self, parameter: str, *, of_then: bool = False) -> tuple[str, ...]:
+        """Where a parameter of its policy, or of what a grace ends in, was given or would be."""
+        steps = () if isinstance(self.policy, str) else ("policy", self.policy.name)
+        if not of_then:
+            return (*steps, parameter)
+        then = getattr(self._parameters, "then", None)
+        return (*steps, "then", then.name, parameter) if isinstance(then, ThenByName) else (*steps, "then")
+
+    @property
+    def _flat(self) -> Form:
+        """The parameters that are given beside the name."""
+        names = self.model_fields_set & _PARAMETER_NAMES
+        return {name: getattr(self, name) for name in sorted(names)}
+
+    @property
+    def _parameters(self) -> Contract:
+        if isinstance(self.policy, str):
+            return PARAMETERS[self.policy].model_validate(self._flat)
+        return self.policy.parameters
+
+    @model_validator(mode="after")
+    def _parameters_of_the_policy(self) -> Self:
+        if rules := [*self._misplaced(), *self._unread(), *self._never_left()]:
+            raise broken_several(rules)
+        return self
+
+    def _misplaced(self) -> Iterator[Broken]:
+        for name in self._flat:
+            if not isinstance(self.policy, str):
+                yield ((name,), "not_allowed", "belongs under the policy's name, where its parameters are given")
+            elif name not in POLICY_FIELDS[self.policy]:
+                yield ((name,), "not_allowed", f"is no parameter of {self.policy}")
+
+    def _unread(self) -> Iterator[Broken]:
+        if not isinstance(self.policy, str):
+            return
+        given = {name: value for name, value in self._flat.items() if name in POLICY_FIELDS[self.policy]}
+        try:
+            PARAMETERS[self.policy].model_validate(given)
+        except Unread as failed:
+            yield from member_rules(failed)
+
+    def _never_left(self) -> Iterator[Broken]:
+        margin = self.hysteresis
+        if margin is None:
+            return
+        shares = margin.percent is not None and self.at.percent is not None and margin.percent >= self.at.percent
+        amounts = margin.amount is not None and self.at.amount is not None and margin.amount >= self.at.amount
+        if shares or amounts:
+            yield (("hysteresis",), "out_of_range", "must be less than the threshold: else the level is never left")
+
+
+_PARAMETER_NAMES = frozenset(name for names in POLICY_FIELDS.values() for name in names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiered:
+    """A limited quota that tiers are thresholds of, and whether its periods end."""
+
+    limit: Decimal
+    ends: bool
+
+
+def broken_tiers(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> Iterator[Broken]:
+    """What the tiers of these quotas break together; the steps begin at their list."""
+    tiers = [entry.tier for entry in entries]
+    limit = quotas[0].limit if len(quotas) == 1 else None
+    for index, tier in enumerate(tiers):
+        if tier.at.amount is not None and limit is None:
+            detail = "must be a share like 80%: a limit with several quotas has no one amount"
+            yield ((index, "at"), "not_allowed", detail)
+        if any(_same_place(tier.at, other.at, limit) for other in tiers[:index]):
+            yield ((index, "at"), "repeated", "another tier begins here")
+        if any(tier.level == other.level for other in tiers[:index]):
+            yield ((index, "level"), "repeated", "another tier of this limit has this level")
+        for steps, code, detail in _broken_policy(entries[index], quotas):
+            yield ((index, *steps), code, detail)
+
+
+def in_order(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> list[TierEntry]:
+    """From the lowest to the highest, as far as it can be told: else shares before amounts."""
+    limits = [quota.limit for quota in quotas]
+
+    def place(entry: TierEntry) -> tuple[bool, Decimal]:
+        at = entry.at
+        if len(limits) == 1 and limits[0] > 0:
+            return False, at.of(limits[0])
+        return at.amount is not None, at.amount if at.amount is not None else at.percent or Decimal(0)
+
+    return sorted(entries, key=place)
+
+
+def _same_place(one: Threshold, other: Threshold, limit: Decimal | None) -> bool:
+    return one == other or (limit is not None and limit > 0 and one.of(limit) == other.of(limit))
+
+
+def _broken_policy(entry: TierEntry, quotas: Sequence[Tiered]) -> Iterator[Broken]:
+    """A limit of nothing is passed over: its shares are nothing too, whatever they are."""
+    limits = [quota.limit for quota in quotas if quota.limit > 0]
+    margin = entry.hysteresis
+    if margin is not None and any(margin.of(limit) >= entry.at.of(limit) for limit in limits):
+        yield (("hysteresis",), "out_of_range", "must be less than the threshold: else the level is never left")
+    policy = entry.tier.policy
+    for each, of_then in ((policy, False), (getattr(policy, "then", None), True)):
+        most: Decimal | None = getattr(each, "max_overage", None)
+        if most is not None and any(limit + most <= entry.at.of(limit) for limit in limits):
+            detail = "must reach beyond the tier: the limit with it is not more than the threshold"
+            yield (entry.place_of("max_overage", of_then=of_then), "out_of_range", detail)
+        if getattr(each, "until", None) == NEXT_PERIOD and not all(quota.ends for quota in quotas):
+            detail = "must not be next_period: a period that never ends has none"
+            yield (entry.place_of("until", of_then=of_then), "not_allowed", detail)
+
+
+def _given(parameters: Contract) -> Form:
+    """Parameters in the stored form: those that are given."""
+    form: Form = {}
+    for name in parameters.model_fields_set:
+        value = getattr(parameters, name)
+        if value is not None:
+            form[name] = value.form() if isinstance(value, ThenByName) else value
+    read: Form = as_json(form)
+    return read
