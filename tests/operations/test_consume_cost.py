@@ -88,9 +88,15 @@ def test_the_first_decision_of_a_new_month_is_one_request_and_one_unit(warm: War
     assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0), "removing what is over is free"
 
 
-def test_a_denial_is_one_request_and_writes_nothing(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+def test_a_denial_is_one_request_and_writes_nothing_but_the_first_of_a_window(
+    warm: Warm, dynamo_engine: DynamoEngine
+) -> None:
     in_force(dynamo_engine, effective(quota(1)))
     warm.consume(wanted())
+    decision, cost = warm.consume(wanted())
+    assert not decision.granted
+    assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 2}, 1.0), "the first is marked in the cell"
+    warm.memory.ticks = lambda: 2.0
     decision, cost = warm.consume(wanted())
     assert not decision.granted
     assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 0.0)

@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 
 from tallygate.domain import decide
-from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark, terms
+from tallygate.domain.cells import MARK_BYTES, WHOLE_FEATURE, Cell, RequestMark, terms
 from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.instants import MINUTE
+from tallygate.domain.rungs import UNTIL_RESUMED
 from tallygate.storage.engine import Engine
 from tallygate.storage.memory import MemoryEngine
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
@@ -130,7 +131,7 @@ def test_a_suspension_names_no_limit_and_no_time_to_try_again() -> None:
     right = limits.entitlements[FEATURE]
     mark = RequestMark(NOW // MINUTE, bytes(MARK_BYTES))
     wants = terms(right, amount=Decimal(2), version=1, mark=mark, remembered=False, now=NOW, seen=Cell())
-    cell = Cell(used={wants.quotas[0].counter: Decimal(1)}, suspended=True)
+    cell = Cell(used={wants.quotas[0].counter: Decimal(1)}, suspended={WHOLE_FEATURE: UNTIL_RESUMED})
     why = decide.refusal(cell, wants)
     assert isinstance(why, decide.Suspended)
     decision = decide.denied(limits, right, wants, cell, why=why, now=NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,18 @@ from hypothesis import strategies as st
 from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark, Terms, terms
 from tallygate.domain.instants import DAY, HOUR, MINUTE
-from tallygate.domain.limits import Entitlement
+from tallygate.domain.limits import Enforcement, Entitlement
+from tallygate.domain.rungs import UNTIL_RESUMED
+from tallygate.domain.tiers import (
+    AllowWithGrace,
+    AllowWithOverage,
+    Deny,
+    NotifyOnly,
+    RateLimit,
+    SuspendUsage,
+    Threshold,
+    Tier,
+)
 from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells, admission_condition
 from tallygate.storage.dynamo import DynamoEngine
@@ -123,10 +135,10 @@ def test_the_same_request_is_counted_once_in_three_minutes_and_forgotten_later(e
 
 
 def test_a_suspended_cell_admits_nothing(engine: Engine) -> None:
-    write(engine, {"sus": "stop", "n": 1, "cv": 1})
+    write(engine, {"sus": NOW + HOUR, "n": 1, "cv": 1})
     refused = Cells(engine).admit("acme", FEATURE, ask(entitlement(quota(10))), ENTRY)
     assert isinstance(refused, NotAdmitted)
-    assert decide.refusal(refused.seen, ask(entitlement(quota(10)))) == decide.Suspended()
+    assert decide.refusal(refused.seen, ask(entitlement(quota(10)))) == decide.Suspended(NOW + HOUR)
 
 
 def test_the_limits_in_force_are_read_as_they_were_stored(engine: Engine) -> None:
@@ -141,18 +153,47 @@ MIXED = entitlement(
     quota(5), quota(7, ordinal=2, every="day"), rates=(rate(4), rate(9, burst=3, ordinal=10)), enforcement="soft"
 )
 """Its own limit only counts; the further one decides."""
-RIGHTS = st.sampled_from([RIGHT, MIXED])
+THROTTLE = RateLimit(rate=rate(3, ordinal=20))
+ENDS_IN = st.sampled_from([Deny(), SuspendUsage(until="resumed"), AllowWithOverage(max_overage=Decimal(2)), THROTTLE])
+POLICIES = st.one_of(
+    st.sampled_from([NotifyOnly(), Deny(), SuspendUsage(until="next_period"), AllowWithOverage(), THROTTLE]),
+    st.builds(AllowWithOverage, max_overage=st.integers(0, 3).map(Decimal)),
+    st.builds(AllowWithGrace, amount=st.integers(1, 3).map(Decimal), then=ENDS_IN),
+)
+LASTING = st.builds(AllowWithGrace, amount=st.none() | st.just(Decimal(2)), lasts=st.just(HOUR), then=ENDS_IN)
+PLACES = st.one_of(
+    st.sampled_from([40, 60, 80, 100, 120]).map(lambda at: Threshold(percent=Decimal(at))),
+    st.sampled_from([3, 5, 6]).map(lambda at: Threshold(amount=Decimal(at))),
+)
+
+
+@st.composite
+def _tiered(draw: st.DrawFn) -> Entitlement:
+    """A limit with up to four tiers, one of which may be a grace that lasts some time, of any enforcement."""
+    tiers = draw(st.lists(st.builds(Tier, level=st.just("l"), at=PLACES, policy=POLICIES), max_size=3))
+    tiers += draw(st.lists(st.builds(Tier, level=st.just("g"), at=PLACES, policy=LASTING), max_size=1))
+    own = replace(RIGHT.limits[0], tiers=tuple(tiers), enforcement=draw(st.sampled_from(Enforcement)))
+    return replace(RIGHT, limits=(own, *RIGHT.limits[1:]))
+
+
+RIGHTS = st.one_of(st.sampled_from([RIGHT, MIXED]), _tiered())
 FULL = ask(RIGHT)
+OWN = FULL.quotas[0].counter
 COUNTS = st.integers(0, 8).map(Decimal)
+RAISED = st.integers(-2, 4).map(Decimal)
 CELLS = st.fixed_dictionaries(
     {},
     optional={
         **{items.used_name(term.counter): COUNTS for term in FULL.quotas},
         **{items.rated_name(term.current): COUNTS for term in FULL.rates},
         **{items.rated_name(term.previous): COUNTS for term in FULL.rates},
+        items.rated_name((20, FULL.rates[0].at.index)): COUNTS,
+        items.window_name(items.CARRIED, OWN): RAISED,
+        items.window_name(items.ADJUSTED, OWN): RAISED,
+        items.window_name(items.GRACE, OWN): st.sampled_from([NOW - 2 * HOUR, NOW - HOUR, NOW - MINUTE]).map(Decimal),
         "cv": st.integers(0, 2).map(Decimal),
         "fl": st.sampled_from([NOW - DAY, NOW + HOUR, NOW + 40 * DAY]).map(Decimal),
-        "sus": st.just("x"),
+        "sus": st.sampled_from([NOW - MINUTE, NOW + HOUR, UNTIL_RESUMED]).map(Decimal),
         items.marks_name(MARK.minute - 1): st.sets(st.sampled_from([MARK.digest, b"other!"]), min_size=1).map(
             frozenset
         ),
@@ -186,10 +227,10 @@ def test_the_real_engine_admits_exactly_what_the_explanation_allows(dynamo_engin
     cells = Cells(dynamo_engine)
 
     @settings(max_examples=250, deadline=None)
-    @given(CELLS, st.integers(1, 9))
-    def agree(item: Item, amount: int) -> None:
+    @given(RIGHTS, CELLS, st.integers(1, 9))
+    def agree(right: Entitlement, item: Item, amount: int) -> None:
         write(dynamo_engine, item)
-        asked = ask(RIGHT, amount, seen=items.cell_of(item))
+        asked = ask(right, amount, seen=items.cell_of(item))
         admitted = cells.admit("acme", FEATURE, asked, ENTRY)
         assert isinstance(admitted, Admitted) == (decide.refusal(items.cell_of(item), asked) is None)
 

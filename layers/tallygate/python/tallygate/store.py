@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
-from tallygate.domain.cells import Cell, Terms
+from tallygate.domain.cells import Cell, CounterName, Suspension, Terms
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
 from tallygate.domain.entries import Entry
 from tallygate.domain.events import Event
@@ -82,6 +82,15 @@ class AdmissionStore(Protocol):
 
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
         """What the key keeps, consistent; asked only before a denial that no cell was asked for."""
+
+    def suspend(self, customer: str, feature: str, suspension: Suspension, entry: Entry) -> Cell | None:
+        """Suspend usage in the cell while the request still reaches for the tier that does; safe to repeat.
+
+        The cell after it; None: it is suspended already, or there is room by now.
+        """
+
+    def mark_denied(self, customer: str, feature: str, counter: CounterName, over: Instant, entry: Entry) -> Cell | None:
+        """Mark the first denial in a window that is over at an instant; None: it is marked, or removed. Repeatable."""
 
 
 Moves = tuple[object, ...]

@@ -19,7 +19,9 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit
 from tallygate.domain.periods import segment_at
 from tallygate.domain.quantities import ZERO
-from tallygate.domain.tiers import NORMAL, level_at
+from tallygate.domain.rates import Rate
+from tallygate.domain.rungs import UNTIL_TOP_UP, Ladder, landing, suspended_until
+from tallygate.domain.tiers import NORMAL, AllowWithGrace, SuspendUsage, Tier, level_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,18 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """The customer's use of the feature is suspended."""
+    """Usage of the feature is suspended, all of it or a scope that governs the request; `domain.rungs` on until when."""
+
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Suspending:
+    """The request reaches for a tier that suspends: usage is to be suspended, and the request denied."""
+
+    term: QuotaTerm
+    tier: Tier
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +62,14 @@ class Exceeded:
     """At least one limit has no room for the request."""
 
 
-Refusal = Replayed | Stale | Behind | Suspended | Exceeded
+Refusal = Replayed | Stale | Behind | Suspended | Suspending | Exceeded
 
 
 def refusal(cell: Cell, terms: Terms) -> Refusal | None:
-    """Why the cell refuses these terms: the first that holds of replay, stale, behind, suspended, limits."""
+    """Why the cell refuses these terms: the first that holds of replay, stale, behind, suspended, limits.
+
+    None where the cell would admit the amount, though not as the terms expected it: on another rung, say.
+    """
     if terms.remembered:
         for minute in terms.mark.minutes:
             if terms.mark.digest in cell.marks.get(minute, ()):
@@ -62,29 +78,71 @@ def refusal(cell: Cell, terms: Terms) -> Refusal | None:
         return Stale()
     if _behind(cell, terms):
         return Behind()
-    if cell.suspended:
-        return Suspended()
-    if not all(_quota_fits(cell, term, terms.amount) for term in terms.quotas if term.decides):
-        return Exceeded()
-    if not all(_rate_fits(cell, term, terms.amount) for term in terms.rates if term.decides):
+    if cell.suspended and (until := _suspended(cell, terms)) is not None:
+        return Suspended(until)
+    if terms.amount == 0:
+        return None
+    exceeded = False
+    for term in terms.quotas:
+        if term.decides:
+            found = _refused_by(cell, term, terms)
+            if isinstance(found, Suspending):
+                return found
+            exceeded = exceeded or found is not None
+    if exceeded or not all(_rate_fits(cell, term, terms.amount) for term in terms.rates if term.decides):
         return Exceeded()
     return None
+
+
+def _suspended(cell: Cell, terms: Terms) -> Instant | None:
+    """Until when what governs the request is suspended; None: it is not, or no longer."""
+    until = max((cell.suspended.get(name, 0) for name in terms.suspensions), default=0)
+    return until if until > terms.now else None
+
+
+def _refused_by(cell: Cell, term: QuotaTerm, terms: Terms) -> Exceeded | Suspending | None:
+    """Whether a quota that decides has no room for the amount, or suspends where it reaches."""
+    if not term.tiers:
+        return None if _within(term, cell, terms.amount) else Exceeded()
+    landed = landing(term.ladder_in(cell), term.used_in(cell) + terms.amount)
+    if isinstance(landed.policy, SuspendUsage):
+        assert landed.tier is not None, "no enforcement suspends"
+        until = suspended_until(landed.policy, window_end=term.window.end, now=terms.now)
+        return Suspending(term, landed.tier, until)
+    if not landed.grants:
+        return Exceeded()
+    throttle = landed.throttle
+    if throttle is None or _admits(throttle, cell, terms.amount, terms.now):
+        return None
+    return Exceeded()
+
+
+def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> bool:
+    total = term.total_in(cell)
+    return total is None or term.used_in(cell) + amount <= total
+
+
+def _admits(rate: Rate, cell: Cell, amount: Decimal, now: Instant) -> bool:
+    at = rates.sub_window(rate, now)
+    previous, current = _rated(rate, cell, at.index)
+    return rates.admits(rate, amount, previous, current, at)
+
+
+def _rated(rate: Rate, cell: Cell, index: int) -> tuple[Decimal, Decimal]:
+    """What was admitted in the sub-window before this one, and in this one."""
+    rated, ordinal = cell.rated, rate.ordinal
+    return rated.get((ordinal, index - 1), ZERO), rated.get((ordinal, index), ZERO)
 
 
 def _behind(cell: Cell, terms: Terms) -> bool:
     return cell.floor is not None and terms.soonest_end is not None and cell.floor >= terms.soonest_end
 
 
-def _quota_fits(cell: Cell, term: QuotaTerm, amount: Decimal) -> bool:
-    limit = term.quota.limit
-    return limit is None or amount == 0 or term.used_in(cell) + amount <= limit
-
-
 def _rate_fits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
-    if amount == 0:
+    if term.throttles is not None:
+        # It was expected from what was seen; whether a tier asks for it, the quota has said from this very image.
         return True
-    previous = cell.rated.get(term.previous, ZERO)
-    return rates.admits(term.rate, amount, previous, cell.rated.get(term.current, ZERO), term.at)
+    return rates.admits(term.rate, amount, *_rated(term.rate, cell, term.at.index), term.at)
 
 
 def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
@@ -99,31 +157,71 @@ def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: boo
 
 
 def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
-    used, allowed = term.used_in(cell), term.quota.limit
-    fits_a_fresh_window = allowed is None or amount <= allowed
+    used, total = term.used_in(cell), term.total_in(cell)
     ends = term.over if term.window.end < NEVER_ENDS else None
     fits_at = _rolled_off(term, cell, amount) if term.beside else ends
+    landed, room = None, None if total is None else max(ZERO, total - used)
+    fits = total is None or used + amount <= total
+    if term.tiers and total is not None:
+        rungs = term.ladder_in(cell)
+        landed = landing(rungs, used + amount)
+        fits, room = landed.grants, _room(term, rungs, cell, used)
     return Node(
         name=term.name,
         scope=limit.scope,
         kind="quota",
         start=term.window.start - term.quota.schedule.reach,
         end=term.window.end,
-        limit=allowed,
+        limit=total,
         used=used,
-        remaining=None if allowed is None else max(ZERO, allowed - used),
-        fits=allowed is None or used + amount <= allowed,
-        level=level_at(limit.tiers, allowed, used),
+        remaining=None if total is None else max(ZERO, total - used),
+        fits=fits,
+        level=level_at(limit.tiers, total, used),
         resets_at=ends,
-        retry_at=fits_at if fits_a_fresh_window else None,
+        retry_at=fits_at if _fits_afresh(term, amount) else None,
         period=segment_at(term.quota.schedule, term.window.start),
         enforcement=term.enforcement,
+        decides=term.decides,
+        over=total is not None and used + amount > total,
+        room=room,
+        policy=landed.policy if landed is not None and landed.tier is not None else None,
+        carried=cell.carried.get(term.counter, ZERO),
+        adjusted=cell.adjusted.get(term.counter, ZERO),
+        counter=term.counter,
     )
+
+
+def _room(term: QuotaTerm, rungs: Ladder, cell: Cell, used: Decimal) -> Decimal | None:
+    """The largest amount that the quota's rungs would grant now, at the rates that they ask for; None: any."""
+    best: Decimal | None = ZERO
+    for rung in rungs:
+        if not rung.grants:
+            break
+        most = None if rung.upto is None else rung.upto - used
+        if rung.throttle is not None:
+            at = rates.sub_window(rung.throttle, term.now)
+            free = rates.remaining(rung.throttle, *_rated(rung.throttle, cell, at.index), at)
+            most = free if most is None else min(most, free)
+            if rung.above is not None and used + most <= rung.above:
+                continue
+        if most is None:
+            return None
+        assert best is not None, "only the last rung has no end"
+        best = max(best, most)
+    return best
+
+
+def _fits_afresh(term: QuotaTerm, amount: Decimal) -> bool:
+    """Whether the amount would fit a window that nothing has been used of, or carried into."""
+    limit = term.quota.limit
+    if limit is None or not term.tiers:
+        return limit is None or amount <= limit
+    return landing(term.ladder_in(Cell()), amount).grants
 
 
 def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant:
     """When enough of a rolling period's sub-windows count no more for the amount to fit; an amount that ever does."""
-    used, at, limit = term.used_in(cell), term.window.start, term.quota.limit
+    used, at, limit = term.used_in(cell), term.window.start, term.total_in(cell)
     for counter in sorted([counter for counter, _ in term.beside] + [term.counter]):
         if limit is None or used + amount <= limit:
             break
@@ -133,7 +231,7 @@ def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant:
 
 
 def _rate_node(limit: Limit, term: RateTerm, cell: Cell, amount: Decimal) -> Node:
-    previous, current = cell.rated.get(term.previous, ZERO), cell.rated.get(term.current, ZERO)
+    previous, current = _rated(term.rate, cell, term.at.index)
     start = term.at.index * term.at.width
     now = start + term.at.width - term.at.left
     return Node(
@@ -150,6 +248,9 @@ def _rate_node(limit: Limit, term: RateTerm, cell: Cell, amount: Decimal) -> Nod
         resets_at=term.at.over,
         retry_at=rates.admitted_at(term.rate, amount, previous, current, now),
         enforcement=term.enforcement,
+        decides=term.decides,
+        room=None if term.throttles is not None else rates.remaining(term.rate, previous, current, term.at),
+        counter=term.current,
     )
 
 
@@ -239,10 +340,21 @@ def granted(
 def _granting_reason(nodes: tuple[Node, ...]) -> Reason:
     if all(node.limit is None for node in nodes):
         return Reason.UNLIMITED
-    missed = {node.enforcement for node in nodes if not node.fits}
-    if Enforcement.SOFT in missed:
-        return Reason.SOFT_LIMIT_EXCEEDED
-    return Reason.OBSERVED if Enforcement.OBSERVE in missed else Reason.OK
+    found = {reason for node in nodes if (reason := _beyond(node)) is not None}
+    return next((reason for reason in Reason if reason in found), Reason.OK)
+
+
+def _beyond(node: Node) -> Reason | None:
+    """Why a node let through what it would not as a plain limit; None: it had no need to."""
+    if node.enforcement is Enforcement.OBSERVE:
+        return None if node.fits else Reason.OBSERVED
+    if not node.decides and node.enforcement is not Enforcement.SOFT:
+        return None
+    if isinstance(node.policy, AllowWithGrace):
+        return Reason.GRACE
+    if not node.over or node.kind != "quota":
+        return Reason.SOFT_LIMIT_EXCEEDED if node.enforcement is Enforcement.SOFT and not node.fits else None
+    return Reason.OVERAGE_ALLOWED if node.policy is not None else Reason.SOFT_LIMIT_EXCEEDED
 
 
 def _overage(node: Node, amount: Decimal) -> Decimal:
@@ -259,9 +371,9 @@ def denied(
     rates_first = sorted(refusing, key=lambda node: (node.kind != "rate", node.remaining))
     binding = rates_first[0] if rates_first else None
     times = [node.retry_at for node in refusing]
-    if isinstance(why, Suspended):
-        # No window's end ends a suspension.
-        reason, binding, times = Reason.SUSPENDED, None, []
+    if isinstance(why, Suspended | Suspending):
+        # No window's end ends a suspension, unless that is what it waits for.
+        reason, binding, times = Reason.SUSPENDED, None, [why.until if why.until < UNTIL_TOP_UP else None]
     else:
         reason = Reason.RATE_LIMITED if binding and binding.kind == "rate" else Reason.QUOTA_EXCEEDED
     return Decision(
@@ -284,6 +396,4 @@ def denied(
 
 def _max_grantable(nodes: tuple[Node, ...]) -> Decimal | None:
     """The largest amount that every limit that decides would admit now; None without any such limit."""
-    hard = [node for node in nodes if node.enforcement is Enforcement.HARD]
-    rooms = [node.remaining for node in hard if node.remaining is not None]
-    return min(rooms, default=None)
+    return min((node.room for node in nodes if node.decides and node.room is not None), default=None)

@@ -12,6 +12,8 @@ from tallygate.domain.limits import Enforcement
 from tallygate.domain.periods import Segment
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.scopes import Scope
+from tallygate.domain.suspensions import Suspension
+from tallygate.domain.tiers import Policy
 
 
 class Reason(StrEnum):
@@ -26,11 +28,13 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded"
     UNLIMITED = "unlimited"
     OK = "ok"
+    GRACE = "grace"
+    OVERAGE_ALLOWED = "overage_allowed"
     SOFT_LIMIT_EXCEEDED = "soft_limit_exceeded"
     OBSERVED = "observed"
 
 
-GRANTING = frozenset((Reason.UNLIMITED, Reason.OK, Reason.SOFT_LIMIT_EXCEEDED, Reason.OBSERVED))
+GRANTING = frozenset(reason for reason in Reason if list(Reason).index(reason) >= list(Reason).index(Reason.UNLIMITED))
 
 MESSAGES = {
     Reason.CUSTOMER_NOT_FOUND: "There is no such customer.",
@@ -42,6 +46,8 @@ MESSAGES = {
     Reason.QUOTA_EXCEEDED: "The request does not fit what is left of the quota.",
     Reason.UNLIMITED: "Granted without a limit.",
     Reason.OK: "Granted.",
+    Reason.GRACE: "Granted by grace, beyond a threshold.",
+    Reason.OVERAGE_ALLOWED: "Granted beyond the limit, as overage.",
     Reason.SOFT_LIMIT_EXCEEDED: "Granted beyond a soft limit.",
     Reason.OBSERVED: "Granted; a limit that only observes would have denied it.",
 }
@@ -51,8 +57,10 @@ MESSAGES = {
 class Node:
     """One window of one limit as it stands: after a consume that was granted, before one that was not.
 
-    `fits` says whether the request fits the limit, `granted` whether the limit let it through: one that is not hard
-    always does.
+    `fits` says whether the request fits what the limit allows, `granted` whether the limit let it through: one that
+    does not decide always does. `limit` is all of it, `carried` and `adjusted` the parts that came to the base.
+    `over`: usage, the request included, lies beyond it; `policy` is the tier's that the request's last unit took.
+    `room` is the largest amount that it would grant; None: any, or a rate that only one of its tiers asks for.
     """
 
     name: str
@@ -69,17 +77,25 @@ class Node:
     retry_at: Instant | None
     period: Segment | None = None
     enforcement: Enforcement = Enforcement.HARD
+    decides: bool = True
+    over: bool = False
+    room: Decimal | None = None
+    policy: Policy | None = None
+    carried: Decimal = ZERO
+    adjusted: Decimal = ZERO
+    counter: tuple[int, int] = (0, 0)
 
     @property
     def granted(self) -> bool:
-        return self.fits or self.enforcement is not Enforcement.HARD
+        return self.fits or not self.decides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What was decided, with the numbers it was decided on. Quantities are raw units of the feature's meter.
 
-    `fixed` is what the plan says of a boolean or config feature, which has no numbers.
+    `fixed` is what the plan says of a boolean or config feature, which has no numbers; `suspension` the one by hand
+    that denies the request.
     """
 
     granted: bool
@@ -99,6 +115,7 @@ class Decision:
     retry_at: Instant | None = None
     replayed: bool = False
     fixed: Fixed | None = None
+    suspension: Suspension | None = None
 
     def __post_init__(self) -> None:
         assert self.granted == (self.reason in GRANTING)

@@ -4,6 +4,8 @@
     i   id: minute and digest of the request       a   amount, a plain decimal string       t   instant
     c, f, m   customer, feature, its meter         d   dimensions                           tp  traceparent
     w   the quota windows it counted in, as [ordinal, start, end]
+    denied (the first by a limit in a window) and suspend (by a tier): o, s, e, n, sc   the quota's ordinal, its window,
+    the limit's name and scope; kd quota or rate; u, l, lv   used, the limit, the level; r reason; un until when
     of a settle: i, c, f, m, d are the decision's, a is the difference, `to` what it counts now, `of` when it was made,
     w the windows corrected in the cell, g those that the cell has removed
 
@@ -17,10 +19,12 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.cells import RequestMark, Terms
+from tallygate.domain.decision import Node, Reason
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Entitlement
-from tallygate.domain.quantities import plain
+from tallygate.domain.quantities import ZERO, plain
+from tallygate.domain.rungs import UNTIL_TOP_UP
 
 Entry = dict[str, Any]
 
@@ -75,6 +79,55 @@ def settle_entry(
         entry["d"] = dict(use.dimensions)
     if traceparent:
         entry["tp"] = traceparent
+    return entry
+
+
+def denied_entry(
+    node: Node, *, customer: str, entitlement: Entitlement, requested: Decimal, now: Instant, traceparent: str | None
+) -> Entry:
+    """The entry of a write that marked the first denial by a limit in a window."""
+    entry: Entry = {
+        "k": "denied",
+        "c": customer,
+        "f": entitlement.feature,
+        "m": entitlement.meter,
+        "o": node.counter[0],
+        "s": node.start,
+        "e": node.end,
+        "n": node.name,
+        "kd": node.kind,
+        "a": plain(requested),
+        "u": plain(node.used),
+        "l": plain(node.limit or ZERO),
+        "lv": node.level,
+        "r": Reason.RATE_LIMITED if node.kind == "rate" else Reason.QUOTA_EXCEEDED,
+        "t": now,
+    }
+    if traceparent:
+        entry["tp"] = traceparent
+    return entry
+
+
+def suspend_entry(node: Node, *, customer: str, entitlement: Entitlement, until: Instant, now: Instant) -> Entry:
+    """The entry of a write that suspended usage because a request reached for a tier of this limit that does."""
+    entry: Entry = {
+        "k": "suspend",
+        "c": customer,
+        "f": entitlement.feature,
+        "m": entitlement.meter,
+        "o": node.counter[0],
+        "s": node.start,
+        "e": node.end,
+        "n": node.name,
+        "lv": node.level,
+        "u": plain(node.used),
+        "l": plain(node.limit or ZERO),
+        "un": until if until < UNTIL_TOP_UP else None,
+        "by": "tier",
+        "t": now,
+    }
+    if node.scope:
+        entry["sc"] = dict(node.scope)
     return entry
 
 

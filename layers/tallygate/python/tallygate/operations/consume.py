@@ -26,6 +26,8 @@ from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.quantities import plain
 from tallygate.errors import ClockBehind, Contended, InvalidRequest
 from tallygate.operations.admission import Memory
+from tallygate.operations.denials import Denying, Refused, denial
+from tallygate.operations.suspended import denied_by_hand, stated
 from tallygate.store import AdmissionStore, Admitted, NotAdmitted, Receipt, Repeated
 
 PARTIAL = (Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED)
@@ -126,7 +128,8 @@ def _consume(
                 return decision
             stale = decision is not None
         elif reloaded or effective is None:
-            return _granted_before(store, request, effective, mark, now) or _counted(entitlement)
+            before = _granted_before(store, request, effective, mark, now)
+            return before or stated(store, effective, _counted(entitlement), request.counted_dimensions, now=now)
         else:
             # The decision rests on remembered limits alone; no cell has proved them, so they are read afresh.
             stale = True
@@ -153,8 +156,8 @@ def _try(
     if request.receipt_key is None and memory.denied_lately(customer, feature, wanted.names):
         seen = store.read(customer, feature)
         wanted = _terms(request, amount, effective, entitlement, mark, now, seen)
-        if isinstance(why := decide.refusal(seen, wanted), decide.Exceeded):
-            return decide.denied(effective, entitlement, wanted, seen, why=why, now=now)
+        if isinstance(why := decide.refusal(seen, wanted), Denying):
+            return denial(store, memory, _refused(request, effective, entitlement, wanted), why, seen)
     outcome = _write(store, request, entitlement, wanted, now)
     if isinstance(outcome, Repeated):
         memory.saw(customer, feature, outcome.cell)
@@ -184,13 +187,20 @@ def _try(
             )
         case decide.Behind():
             raise ClockBehind("this container's clock lags behind the cell's newest removed window")
-        case decide.Suspended() | decide.Exceeded() as why:
-            denial = decide.denied(effective, entitlement, wanted, outcome.seen, why=why, now=now)
-            refusing = frozenset(node.name for node in denial.nodes if not node.granted)
-            memory.denied(customer, feature, refusing or wanted.names)
-            return denial
+        case decide.Suspended() | decide.Suspending() | decide.Exceeded() as why:
+            return denial(store, memory, _refused(request, effective, entitlement, wanted), why, outcome.seen)
         case stale_or_raced:
             return stale_or_raced
+
+
+def _refused(request: Consume, effective: Effective, entitlement: Entitlement, wanted: Terms) -> Refused:
+    return Refused(
+        effective=effective,
+        entitlement=entitlement,
+        wanted=wanted,
+        traceparent=request.traceparent,
+        partly=request.allow_partial,
+    )
 
 
 def _counted(decision: Decision) -> Decision:
@@ -208,7 +218,13 @@ def _entitlement(
     store: AdmissionStore, effective: Effective | None, request: Consume, *, now: Instant
 ) -> Entitlement | Decision:
     return entitlement_or_denial(
-        store, effective, customer=request.customer, feature=request.feature, amount=request.amount, now=now
+        store,
+        effective,
+        customer=request.customer,
+        feature=request.feature,
+        amount=request.amount,
+        dimensions=request.counted_dimensions,
+        now=now,
     )
 
 
@@ -219,9 +235,14 @@ def entitlement_or_denial(
     customer: str,
     feature: str,
     amount: Decimal,
+    dimensions: Mapping[str, str],
     now: Instant,
 ) -> Entitlement | Decision:
     """The customer's right to a metered feature, or the decision that needs no cell, first reason first."""
+    if effective is not None and effective.suspensions:
+        by_hand = denied_by_hand(store, effective, feature, dimensions, requested=amount, now=now)
+        if by_hand is not None:
+            return by_hand
     if effective is not None and effective.subscribed and feature in effective.fixed:
         return decide.unmetered(effective, effective.fixed[feature], requested=amount, now=now)
     found: Entitlement | Reason

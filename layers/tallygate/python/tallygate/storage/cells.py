@@ -2,6 +2,7 @@
 
     consume    one UpdateItem; its condition is all the limits at once, its image (new or old) is the answer
     consume    with a receipt: the same update and the receipt in one transaction, then one read for `used`
+    suspend    what a tier asks for when a request reaches for it; mark_denied, the first denial of a window
     raise      a newer version of the limits, before which stale writers are refused
 
 The condition says what `domain.decide.refusal` says of an image; the contract suite holds the two against each other.
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell, QuotaTerm, RateTerm, Terms
+from tallygate.domain.cells import Cell, CounterName, Expected, QuotaTerm, RateTerm, Suspension, Terms
 from tallygate.domain.entries import Entry, bump_entry
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
+from tallygate.storage.cell_refusals import marking, suspending
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Refused, Update
 from tallygate.storage.expressions import (
     Absent,
@@ -32,6 +34,7 @@ from tallygate.storage.expressions import (
     Not,
     Remove,
     Set,
+    SetOnce,
     absent_or,
 )
 from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated
@@ -88,6 +91,20 @@ class Cells:
             return None
         return _receipt_of(item)
 
+    def suspend(self, customer: str, feature: str, suspension: Suspension, entry: Entry) -> Cell | None:
+        """Suspend usage while the request still reaches for the tier that does: the cell after it, or None."""
+        update = suspending(keys.root_cell(customer, feature), suspension, entry)
+        written = self._engine.write(update, repeatable=True)
+        return None if isinstance(written, Refused) else items.cell_of(written.image)
+
+    def mark_denied(
+        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: Entry
+    ) -> Cell | None:
+        """Mark a window's first denial: the cell after it; None: it is marked already, or removed."""
+        update = marking(keys.root_cell(customer, feature), counter, over, entry)
+        written = self._engine.write(update, repeatable=True)
+        return None if isinstance(written, Refused) else items.cell_of(written.image)
+
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
         self._engine.write(
@@ -115,6 +132,9 @@ def _admission(customer: str, feature: str, terms: Terms, entry: Entry) -> Updat
 def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
     """Count, remember, journal, and tidy what the last seen image showed as over."""
     changes: list[Change] = [Increase(items.used_name(term.counter), terms.amount) for term in terms.quotas]
+    changes += [
+        SetOnce(items.window_name(items.GRACE, term.counter), terms.now) for term in terms.quotas if term.graced
+    ]
     changes += [Increase(items.rated_name(term.current), terms.amount) for term in terms.rates]
     changes += [
         Set(items.LAST, items.entry_text(entry)),
@@ -128,6 +148,7 @@ def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
     for counter in terms.dead_used:
         names = (items.used_name(counter), items.brought_name(counter), items.brought_from_name(counter))
         changes += [Remove(name) for name in names]
+    changes += [Remove(items.window_name(kind, counter)) for counter in terms.dead_beside for kind in items.BESIDE]
     changes += [Remove(items.rated_name(counter)) for counter in terms.dead_rated]
     changes += [Remove(items.marks_name(minute)) for minute in terms.dead_minutes]
     return changes
@@ -140,8 +161,12 @@ def admission_condition(terms: Terms) -> Condition:
         clauses += _not_seen_before(terms)
     clauses.append(_limits_not_newer(terms.version))
     clauses += _clock_not_behind(terms)
-    clauses.append(Absent(items.SUSPENDED))
-    clauses += [clause for term in terms.quotas if (clause := _room_in_quota(term, terms.amount)) is not None]
+    clauses += [absent_or(Compare(items.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
+    for term in terms.quotas:
+        if term.expected is not None:
+            clauses += _on_the_rung(term, term.expected, terms.amount)
+        elif (clause := _room_in_quota(term, terms.amount)) is not None:
+            clauses.append(clause)
     clauses += [_room_in_rate(term) for term in terms.rates if term.decides]
     return All(tuple(clauses))
 
@@ -177,6 +202,38 @@ def _room_in_quota(term: QuotaTerm, amount: Decimal) -> Condition | None:
     if not term.beside:
         return fits
     return All((fits, *(absent_or(Compare(items.used_name(c), "<=", seen)) for c, seen in term.beside)))
+
+
+def _on_the_rung(term: QuotaTerm, expected: Expected, amount: Decimal) -> list[Condition]:
+    """The counter is where the amount leads to the expected rung, or to one where a grant does the same."""
+    used = items.used_name(term.counter)
+    if not expected.rung.grants:
+        return [Any(())]
+    clauses: list[Condition] = []
+    if expected.above is not None:
+        clauses.append(_or_nothing(Compare(used, ">", expected.above - amount), holds_at_zero=amount > expected.above))
+    if expected.upto is not None:
+        clauses.append(_or_nothing(Compare(used, "<=", expected.upto - amount), holds_at_zero=amount <= expected.upto))
+    if clauses and term.moves_with_the_limit:
+        # Its bounds were computed from what the window was raised by: that must not have changed.
+        raised = ((items.CARRIED, expected.carried), (items.ADJUSTED, expected.adjusted))
+        clauses += [_as_seen(items.window_name(kind, term.counter), by) for kind, by in raised]
+    grace = items.window_name(items.GRACE, term.counter)
+    if term.graced:
+        assert expected.grace_since is not None
+        clauses.append(absent_or(Compare(grace, ">", expected.grace_since)))
+    elif expected.grace_over and expected.grace_since is not None:
+        clauses.append(Compare(grace, "<=", expected.grace_since))
+    return clauses
+
+
+def _or_nothing(comparison: Compare, *, holds_at_zero: bool) -> Condition:
+    """The comparison, in which a counter that is not there yet stands at zero."""
+    return absent_or(comparison) if holds_at_zero else comparison
+
+
+def _as_seen(name: str, seen: Decimal | None) -> Condition:
+    return Absent(name) if seen is None else Compare(name, "=", seen)
 
 
 def _room_in_rate(term: RateTerm) -> Condition:

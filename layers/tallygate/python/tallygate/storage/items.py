@@ -3,7 +3,10 @@
     cell        u.<ordinal>.<start ms>   used in that quota window         n     revision, +1 with every write
                 r.<ordinal>.<index>      admitted in that sub-window       last  journal entry of the newest write
                 ids.<minute>             request marks of that minute      cv    version of the limits last seen
-                fl                       newest end of a removed window    sus   present: suspended
+                fl                       newest end of a removed window
+                sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
+                k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
+                g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
                 e.<ordinal>.<start ms>   the part of u that came by events
                 ev.<ordinal>.<start ms>  the total's journal number that e came from
     effective   version, doc (JSON)
@@ -20,13 +23,15 @@ from typing import Any
 
 from tallygate.domain.boundaries import WEEKDAYS
 from tallygate.domain.carryover_forms import carryover_form, carryover_of
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import WHOLE_FEATURE, Cell, CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_text
+from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
 from tallygate.domain.quantities import plain
 from tallygate.domain.rates import Rate
+from tallygate.domain.suspensions import suspension_form, suspension_from
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvalidRequest, InvariantBroken
 from tallygate.storage.expressions import Item
@@ -35,6 +40,7 @@ DOCUMENT_BYTES_MAX = 380_000
 """An item holds 400 KB, its other attributes included."""
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
+CARRIED, ADJUSTED, GRACE, DENIED = BESIDE = ("k", "a", "g", "d")
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST = "n", "cv", "fl", "sus", "last"
 
@@ -57,6 +63,15 @@ def brought_from_name(counter: CounterName) -> str:
     return f"{BROUGHT_FROM}{counter[0]}.{counter[1]}"
 
 
+def window_name(kind: str, counter: CounterName) -> str:
+    """What a cell keeps of a quota's window beside the counter: CARRIED, ADJUSTED, GRACE, DENIED."""
+    return f"{kind}.{counter[0]}.{counter[1]}"
+
+
+def suspended_name(ordinal: int) -> str:
+    return SUSPENDED if ordinal == WHOLE_FEATURE else f"{SUSPENDED}.{ordinal}"
+
+
 def marks_name(minute: int) -> str:
     return f"{MARKS}{minute}"
 
@@ -65,32 +80,33 @@ def cell_of(item: Item | None) -> Cell:
     """The cell that an item shows; None is a cell that nobody has written yet."""
     if item is None:
         return Cell()
-    used: dict[CounterName, Decimal] = {}
-    rated: dict[CounterName, Decimal] = {}
+    counted: dict[str, dict[CounterName, Decimal]] = {}
     marks: dict[int, frozenset[bytes]] = {}
+    suspended: dict[int, Instant] = {}
     for name, value in item.items():
+        kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
-            if name.startswith(USED):
-                used[_counter(name)] = value
-            elif name.startswith(RATED):
-                rated[_counter(name)] = value
-        elif isinstance(value, frozenset) and name.startswith(MARKS):
-            marks[int(name[len(MARKS) :])] = value
+            if kind == SUSPENDED:
+                suspended[int(rest) if dot else WHOLE_FEATURE] = int(value)
+            elif dot:
+                ordinal, _, start = rest.partition(".")
+                counted.setdefault(kind, {})[(int(ordinal), int(start))] = value
+        elif isinstance(value, frozenset) and kind == "ids":
+            marks[int(rest)] = value
     floor = item.get(FLOOR)
     return Cell(
-        used=used,
-        rated=rated,
+        used=counted.get("u", {}),
+        rated=counted.get("r", {}),
+        carried=counted.get(CARRIED, {}),
+        adjusted=counted.get(ADJUSTED, {}),
+        grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
+        denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
+        suspended=suspended,
         version=integer(item, VERSION, 0),
         floor=None if floor is None else integer(item, FLOOR),
-        suspended=SUSPENDED in item,
         revision=integer(item, REVISION, 0),
     )
-
-
-def _counter(name: str) -> CounterName:
-    _, ordinal, start = name.split(".")
-    return (int(ordinal), int(start))
 
 
 def integer(item: Mapping[str, object], name: str, default: int | None = None) -> int:
@@ -140,6 +156,7 @@ def effective_document(effective: Effective) -> str:
             "retired": [[ordinal, _schedule_document(s)] for ordinal, s in sorted(effective.retired.items())],
             "entitlements": [_entitlement_document(e) for e in effective.entitlements.values()],
             "fixed": [_fixed_document(fixed) for fixed in effective.fixed.values()],
+            "suspensions": [suspension_form(suspension) for suspension in effective.suspensions],
         }
     )
 
@@ -159,6 +176,7 @@ def effective_of(item: Item) -> Effective:
         retired={ordinal: _schedule_of(segments) for ordinal, segments in doc["retired"]},
         entitlements={e["feature"]: _entitlement_of(e) for e in doc["entitlements"]},
         fixed={feature: _fixed_of(feature, kind, said) for feature, kind, said in doc.get("fixed", ())},
+        suspensions=tuple(suspension_from(form) for form in doc.get("suspensions", ())),
     )
 
 

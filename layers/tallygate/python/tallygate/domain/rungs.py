@@ -1,0 +1,167 @@
+"""Rungs: the stretches of a quota's usage between its thresholds, each with the one policy that holds there.
+
+    limit 100, tiers 80 % rate_limit, 100 % allow_with_grace {grace_amount: 20, then: deny}
+
+    used   ···───────────────┬────────────────────┬────────────────────┬──────────────···
+           notify_only      80     rate_limit     100  rate_limit      120     deny
+
+On a rung stands the strictest policy of all tiers that lie below it, so that going up it only ever becomes stricter,
+but for a grace, which ends in what its tier says. A request lands on the rung that its last unit lies on, and takes the
+policy there whole. The limit's enforcement is a tier at 100 % that others replace: any that says what happens beyond
+the limit, which a rate below the limit does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.domain.instants import Instant
+from tallygate.domain.rates import Rate
+from tallygate.domain.tiers import (
+    AFTER,
+    NEXT_PERIOD,
+    STRICTNESS,
+    TOP_UP,
+    AllowWithGrace,
+    AllowWithOverage,
+    Deny,
+    NotifyOnly,
+    Policy,
+    RateLimit,
+    SuspendUsage,
+    Tier,
+)
+
+UNTIL_RESUMED: Instant = 9_999_999_999_999
+UNTIL_TOP_UP: Instant = UNTIL_RESUMED - 1
+"""Instants that stand for suspensions which no time ends."""
+_RANK = {policy: rank for rank, policy in enumerate(STRICTNESS)}
+_OPEN = NotifyOnly()
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Usage in (above, upto] takes the policy; None: from nothing, without end. `tier` None: the enforcement's own."""
+
+    above: Decimal | None
+    upto: Decimal | None
+    policy: Policy
+    tier: Tier | None = None
+
+    @property
+    def grants(self) -> bool:
+        return not isinstance(self.policy, Deny | SuspendUsage)
+
+    @property
+    def throttle(self) -> Rate | None:
+        """The rate that a request landing here must keep."""
+        return self.policy.rate if isinstance(self.policy, RateLimit) else None
+
+    @property
+    def grace(self) -> AllowWithGrace | None:
+        """The grace whose time a request landing here begins, or finds running."""
+        return self.policy if isinstance(self.policy, AllowWithGrace) and self.policy.lasts is not None else None
+
+
+Ladder = tuple[Rung, ...]
+
+
+def deciding(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
+    """The tiers whose policies do more than notify."""
+    return tuple(tier for tier in tiers if not isinstance(tier.policy, NotifyOnly))
+
+
+def ladder(tiers: Sequence[Tier], total: Decimal, *, soft: bool, began: Instant | None, now: Instant) -> Ladder:
+    """The rungs of a quota of `total` units, from the lowest. `began`: when its grace did; None: not in this window."""
+    steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
+    if not any(_says_what_is_beyond(tier, total) for tier in tiers):
+        steps.append(_Step(total, None, AllowWithOverage() if soft else Deny(), None))
+    edges = sorted({edge for step in steps for edge in (step.above, step.upto) if edge is not None})
+    found: list[Rung] = []
+    for above, upto in zip([None, *edges], [*edges, None], strict=True):
+        policy, tier = _strictest(steps, above)
+        if found and found[-1].policy == policy:
+            found[-1] = Rung(found[-1].above, upto, policy, found[-1].tier)
+        else:
+            found.append(Rung(above, upto, policy, tier))
+        if not found[-1].grants:
+            found[-1] = Rung(found[-1].above, None, policy, tier)
+            break
+    return tuple(found)
+
+
+def landing(rungs: Ladder, used: Decimal) -> Rung:
+    """The rung that so much usage lies on."""
+    return next(rung for rung in rungs if rung.upto is None or used <= rung.upto)
+
+
+def alike(rungs: Ladder, landed: Rung) -> tuple[Decimal | None, Decimal | None]:
+    """How far around a rung a write does the same: the usage (above, upto] that it may lead to. None: without bound."""
+    at = rungs.index(landed)
+    low, high = at, at
+    while low > 0 and _same_effect(rungs[low - 1], landed):
+        low -= 1
+    while high + 1 < len(rungs) and _same_effect(rungs[high + 1], landed):
+        high += 1
+    return rungs[low].above, rungs[high].upto
+
+
+def ceiling(rungs: Ladder) -> Decimal | None:
+    """The most that is ever granted at the present; None: there is no most."""
+    return next((rung.above for rung in rungs if not rung.grants), None)
+
+
+def suspended_until(policy: SuspendUsage, *, window_end: Instant, now: Instant) -> Instant:
+    """When a suspension that begins now ends by itself; UNTIL_RESUMED and UNTIL_TOP_UP where it does not."""
+    if policy.until == NEXT_PERIOD:
+        return window_end
+    if policy.until == AFTER:
+        return now + (policy.lasts or 0)
+    return UNTIL_TOP_UP if policy.until == TOP_UP else UNTIL_RESUMED
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A policy that one tier asks for of usage in (above, upto]."""
+
+    above: Decimal
+    upto: Decimal | None
+    policy: Policy
+    tier: Tier | None
+
+
+def _steps(tier: Tier, total: Decimal, began: Instant | None, now: Instant) -> Iterator[_Step]:
+    above, policy = tier.at.of(total), tier.policy
+    if isinstance(policy, AllowWithGrace):
+        over = policy.lasts is not None and began is not None and now >= began + policy.lasts
+        until = above if over else None if policy.amount is None else above + policy.amount
+        if until != above:
+            yield _Step(above, until, policy, tier)
+        if until is None:
+            return
+        above, policy = until, policy.then
+    yield _Step(above, None, policy, tier)
+    if isinstance(policy, AllowWithOverage) and policy.max_overage is not None:
+        yield _Step(max(above, total + policy.max_overage), None, Deny(), tier)
+
+
+def _says_what_is_beyond(tier: Tier, total: Decimal) -> bool:
+    return not isinstance(tier.policy, RateLimit) or tier.at.of(total) >= total
+
+
+def _strictest(steps: Sequence[_Step], above: Decimal | None) -> tuple[Policy, Tier | None]:
+    """The strictest policy just above an edge; of equally strict ones that of the highest threshold."""
+    if above is None:
+        return _OPEN, None
+    here = [step for step in steps if step.above <= above and (step.upto is None or above < step.upto)]
+    if not here:
+        return _OPEN, None
+    found = max(here, key=lambda step: (_RANK[type(step.policy)], step.above))
+    return found.policy, found.tier
+
+
+def _same_effect(one: Rung, other: Rung) -> bool:
+    """Whether a grant on either writes the same: the same rate counted, the same grace begun."""
+    return one.grants and other.grants and one.throttle == other.throttle and one.grace == other.grace

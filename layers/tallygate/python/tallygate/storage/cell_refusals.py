@@ -1,0 +1,54 @@
+"""What a refused consume leaves in its cell: nothing counted, but a suspension, or the mark of a window's first denial.
+
+    sus, sus.<ordinal>     until when usage is suspended
+    d.<ordinal>.<start>    when the window's first denial was marked
+
+Both say so in the cell's journal entry, from which the facts are made. The condition of a suspension holds what the
+refusal was: without it, usage could be suspended that a settlement or a raised limit has just let through again.
+"""
+
+from __future__ import annotations
+
+from tallygate.domain.cells import CounterName, Suspension
+from tallygate.domain.entries import Entry
+from tallygate.domain.instants import Instant
+from tallygate.storage import items
+from tallygate.storage.engine import Key, Update
+from tallygate.storage.expressions import Absent, All, Compare, Condition, Increase, Set, absent_or
+
+
+def suspending(key: Key, suspension: Suspension, entry: Entry) -> Update:
+    """Suspend by this name, unless that is done or the request would find room by now."""
+    name = items.suspended_name(suspension.name)
+    beyond: Condition = Compare(items.used_name(suspension.counter), ">", suspension.beyond)
+    if suspension.beyond < 0:
+        beyond = absent_or(Compare(items.used_name(suspension.counter), ">", suspension.beyond))
+    return Update(
+        key=key,
+        changes=(
+            Set(name, suspension.until),
+            Set(items.LAST, items.entry_text(entry)),
+            Increase(items.REVISION, 1),
+        ),
+        condition=All(
+            (
+                absent_or(Compare(name, "<=", suspension.now)),
+                absent_or(Compare(items.VERSION, "<=", suspension.version)),
+                beyond,
+            )
+        ),
+    )
+
+
+def marking(key: Key, counter: CounterName, over: Instant, entry: Entry) -> Update:
+    """Mark the window's first denial, unless it is marked, or over and removed."""
+    name = items.window_name(items.DENIED, counter)
+    return Update(
+        key=key,
+        changes=(
+            Set(name, entry["t"]),
+            Set(items.LAST, items.entry_text(entry)),
+            Increase(items.REVISION, 1),
+        ),
+        condition=All((Absent(name), absent_or(Compare(items.FLOOR, "<", over)))),
+    )
