@@ -1,4 +1,4 @@
-"""Carryover in the catalog: that it is there lets what is unused move on, and only from periods that leave something."""
+"""Carryover in the catalog: that it is there lets what is unused move on, where a period leaves something."""
 
 from __future__ import annotations
 

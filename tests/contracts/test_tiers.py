@@ -323,7 +323,7 @@ suspensions = st.tuples(
     st.just("suspend_usage"),
     st.fixed_dictionaries({}, optional={"until": st.sampled_from(["resumed", "next_period", "top_up"]) | durations}),
 )
-denials = st.just(("deny", {}))
+denials: st.SearchStrategy[tuple[str, Any]] = st.just(("deny", {}))
 ends = st.one_of(overages, slowed, suspensions, denials).map(lambda policy: {policy[0]: policy[1]})
 graces = st.tuples(
     st.just("allow_with_grace"),
@@ -351,12 +351,8 @@ def test_whatever_is_taken_is_given_back_to_be_put_again(
         for n, (at, (name, parameters)) in enumerate(stated)
     ]
     body = catalog(tiers, limit=10**6, period=MONTH)
-    try:
-        read_catalog(body)
-    except InvalidRequest as refused:
-        assert {error.pointer.split("/")[-1] for error in refused.errors} <= {"max_overage"}, refused.errors
-        return
-    assert len(given_back(body) if tiers else []) == len(tiers)
+    if tiers:
+        assert len(given_back(body)) == len(tiers)
 
 
 def test_the_published_schema_knows_every_policy_and_parameter() -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.own_limits import OwnLimitBody, judge
 from tallygate.contracts.reading import read
+from tallygate.domain.carryover import nothing_carried
 from tallygate.domain.catalog import Plan
 from tallygate.domain.effective import Dates, compile_effective
-from tallygate.domain.limits import Effective
+from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.overrides import OwnLimit, Role, merged, role, too_crowded, with_own
 from tallygate.errors import InvalidRequest
 from tests.given import NOW
@@ -50,7 +51,19 @@ def windows(draw: st.DrawFn) -> list[dict[str, Any]]:
     ]
 
 
-whole = st.fixed_dictionaries({"feature": st.just("f"), "windows": windows()})
+SLOW = {"policy": "rate_limit", "limit": 5, "per": "minute"}
+tiers = st.lists(
+    st.fixed_dictionaries(
+        {"at": st.sampled_from(["90%", "100%", 7]), "level": st.sampled_from(["high", "over"])}
+    ).flatmap(lambda tier: st.sampled_from([tier, {**tier, "policy": "deny"}, {**tier, **SLOW}])),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda tier: tier["level"],
+)
+carryovers = st.sampled_from([None, {}, {"max": "50%", "overage": "deduct"}])
+whole = st.fixed_dictionaries(
+    {"feature": st.just("f"), "windows": windows()}, optional={"tiers": tiers, "carryover": carryovers}
+)
 partial = st.fixed_dictionaries(
     {},
     optional={
@@ -58,7 +71,8 @@ partial = st.fixed_dictionaries(
         "period": periods,
         "rate": rates,
         "enforcement": st.sampled_from(["hard", "soft", "observe", "off"]),
-        "tiers": st.just([{"at": "90%", "level": "high"}]),
+        "tiers": tiers,
+        "carryover": carryovers,
     },
 )
 owns = st.lists(st.tuples(st.sampled_from(["f", "x", "y"]), partial | whole), max_size=3, unique_by=lambda own: own[0])
@@ -78,7 +92,7 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
     limited = draw(st.lists(st.tuples(st.sampled_from(["x", "y"]), windows()), max_size=2, unique_by=lambda x: x[0]))
     return {
         "key": "p",
-        "entitlements": [{"feature": "f", "windows": draw(windows())}],
+        "entitlements": [draw(whole)],
         "limits": [{"name": name, "feature": "f", "windows": listed} for name, listed in limited],
     }
 
@@ -130,9 +144,17 @@ def test_there_are_always_limits_in_force_and_each_window_has_a_counter_of_its_o
         previous = compiled(changed, declared, previous)
         held = previous.entitlements["f"].limits
         named = [quota.ordinal for limit in held for quota in limit.quotas]
-        ordinals = Counter(named + [rate.ordinal for limit in held for rate in limit.rates])
+        ordinals = Counter(named + [rate.ordinal for limit in held for rate in limit.every_rate])
         assert max(ordinals.values()) == 1
         assert len({limit.name for limit in held}) == len(held)
+        for limit in held:
+            assert limit.carryover is None or all(map(leaves_something, limit.quotas))
+            assert len({tier.level for tier in limit.tiers}) == len(limit.tiers)
+
+
+def leaves_something(quota: Quota) -> bool:
+    segment = quota.schedule.current
+    return quota.limit is None or nothing_carried(segment.every, segment.anchor) is None
 
 
 MONTH = {"every": "month", "anchor": "calendar"}

@@ -14,9 +14,13 @@ import pytest
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
 from tallygate.contracts.reading import read
+from tallygate.domain.carryover import Cap, Carryover
 from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.decision import Decision
+from tallygate.domain.limits import Limit
 from tallygate.domain.overrides import OwnLimit
+from tallygate.domain.tier_forms import tier_of
+from tallygate.domain.tiers import NotifyOnly, SuspendUsage
 from tallygate.domain.versions import Expected
 from tallygate.errors import InvalidRequest, NotFound, PreconditionFailed
 from tallygate.http import dumps
@@ -64,13 +68,20 @@ CATALOG: dict[str, Any] = {
                         {"rate": {"limit": 9, "per": "minute"}},
                     ],
                 },
-                {"feature": "tokens", "limit": 100, "period": MONTH},
+                {
+                    "feature": "tokens",
+                    "limit": 100,
+                    "period": MONTH,
+                    "tiers": [{"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 50}],
+                    "carryover": {"max": {"periods": 2}},
+                },
             ],
             "limits": [
                 {"name": "large", "feature": "images", "scope": {"model": "large"}, "limit": 1, "period": MONTH},
                 {"name": "fast", "feature": "tokens", "rate": {"limit": 10, "per": "minute"}},
             ],
         },
+        {"key": "lifetime", "entitlements": [{"feature": "images", "limit": 2, "period": {"every": "never"}}]},
     ],
 }
 
@@ -98,6 +109,11 @@ def told(engine: Engine, name: str) -> dict[str, Any]:
     answer = own_limit_answer(record, own_limits.own_limit(record, name), plan)
     found: dict[str, Any] = json.loads(dumps(answer))
     return found
+
+
+def in_force(engine: Engine, feature: str) -> Limit:
+    """The entitlement's own limit."""
+    return customers.customer(Customers(engine), "acme").effective.entitlements[feature].limits[0]
 
 
 def ask(engine: Engine, memory: Memory, feature: str = "images", dimensions: dict[str, str] | None = None) -> Decision:
@@ -161,6 +177,46 @@ def test_tiers_are_overridden_by_level(store: Engine) -> None:
         ("critical", "100%"),
         ("high", "90%"),
     ]
+
+
+def test_a_tier_that_is_overridden_keeps_nothing_of_the_plans(store: Engine) -> None:
+    subscribe(store, "pro")
+    over = {"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 50}
+    assert in_force(store, "tokens").tiers == (tier_of(over),)
+    put(store, "tokens", tiers=[{"at": "100%", "level": "over", "policy": {"suspend_usage": {}}}])
+    assert told(store, "tokens")["tiers"] == [
+        {"at": "100%", "level": "over", "policy": "suspend_usage", "until": "resumed"}
+    ]
+    assert [tier.policy for tier in in_force(store, "tokens").tiers] == [SuspendUsage(until="resumed")]
+    put(store, "tokens", tiers=[{"at": "110%", "level": "over"}])
+    assert [tier.policy for tier in in_force(store, "tokens").tiers] == [NotifyOnly()]
+    delete(store, "tokens")
+    assert in_force(store, "tokens").tiers == (tier_of(over),)
+
+
+def test_carryover_replaces_the_plans_and_null_ends_it(store: Engine) -> None:
+    subscribe(store, "pro")
+    assert in_force(store, "tokens").carryover == Carryover(most=Cap(periods=2))
+    put(store, "tokens", carryover={"max": "50%"})
+    assert in_force(store, "tokens").carryover == Carryover(most=Cap(percent=Decimal(50)))
+    assert told(store, "tokens")["carryover"] == {"max": "50%", "expires_after": None, "overage": "forgive"}
+    put(store, "tokens", limit=7)
+    assert in_force(store, "tokens").carryover == Carryover(most=Cap(periods=2)), "what is left out is the plan's"
+    put(store, "tokens", carryover=None)
+    assert in_force(store, "tokens").carryover is None
+    assert (told(store, "tokens")["carryover"], "carryover" in told(store, "tokens")["effective"]) == (None, False)
+    for elsewhere in ({"limit": None}, {"period": {"every": "never"}}, {"period": {"every": "minute"}}):
+        put(store, "tokens", **elsewhere)
+        assert in_force(store, "tokens").carryover is None, "nothing is left of such periods"
+
+
+def test_carryover_of_ones_own_rests_under_a_plan_whose_periods_leave_nothing(store: Engine) -> None:
+    put(store, "images", carryover={"overage": "deduct"})
+    assert in_force(store, "images").carryover == Carryover(overage="deduct")
+    subscribe(store, "lifetime")
+    assert in_force(store, "images").carryover is None
+    subscribe(store, "free")
+    assert in_force(store, "images").carryover == Carryover(overage="deduct")
 
 
 def test_unlimited_is_a_state_of_its_own_and_drops_the_thresholds(store: Engine) -> None:
@@ -260,6 +316,35 @@ def test_switches_and_settings_are_overridden_where_the_plan_names_them(store: E
             {"/scope/modle": "unknown_reference"},
         ),
         ("pro", "sso", {"enabled": True}, {"/feature": "required"}),
+        (
+            "free",
+            "images",
+            {"tiers": [{"at": "5%", "level": "a"}, {"at": "6%", "level": "a"}]},
+            {"/tiers/1/level": "repeated"},
+        ),
+        ("free", "images", {"tiers": [{"at": 2, "level": "a"}]}, {"/tiers/2/at": "repeated"}),
+        (
+            "free",
+            "images",
+            {"tiers": [{"at": "5%", "level": "a", "policy": "rate_limit"}]},
+            {"/tiers/0/limit": "required", "/tiers/0/per": "required"},
+        ),
+        ("free", "images", {"carryover": {"max": -1}}, {"/carryover/max": "out_of_range"}),
+        ("free", "images", {"carryover": {}, "period": {"every": "never"}}, {"/carryover": "not_allowed"}),
+        ("free", "images", {"carryover": {}, "limit": None}, {"/carryover": "not_allowed"}),
+        (
+            "free",
+            "mine",
+            {"carryover": {}, "feature": "images", "rate": {"limit": 9, "per": "day"}},
+            {"/carryover": "not_allowed"},
+        ),
+        ("pro", "tokens", {"limit": 0, "carryover": {}}, None),
+        (
+            "pro",
+            "tokens",
+            {"tiers": [{"at": "150%", "level": "over", "policy": "allow_with_overage", "max_overage": 50}]},
+            {"/tiers/0/max_overage": "out_of_range"},
+        ),
         ("pro", "images", {"tiers": [{"at": "80%", "level": "x"}], "limit": None}, None),
         ("pro", "tokens", {"tiers": [{"at": "80%", "level": "x"}], "limit": None}, {"/tiers": "not_allowed"}),
     ],

@@ -17,6 +17,7 @@ from tallygate.contracts.fields import Id
 from tallygate.contracts.limits import Scope, Windowed
 from tallygate.contracts.rates import rate_form
 from tallygate.contracts.reading import Broken, invalid_fields, read
+from tallygate.contracts.tiers import repeated_levels
 from tallygate.domain.catalog import Catalog, Plan
 from tallygate.domain.catalog_forms import Form, as_json, limit_form
 from tallygate.domain.customers import CustomerRecord
@@ -30,7 +31,8 @@ _ONCE_GIVEN = ("period", "rate", "windows")
 class OwnLimitBody(Windowed):
     """A limit of the customer's own, named by the path. Whatever is left out is as in the plan's limit of that name.
 
-    Tiers replace those of the same level. Of a boolean or config feature: `enabled` or `value`.
+    A tier replaces the whole one of its level; a carryover replaces the plan's, and null ends it. Of a boolean or
+    config feature: `enabled` or `value`.
     """
 
     feature: Id | None = None
@@ -49,6 +51,8 @@ class OwnLimitBody(Windowed):
             for name in ("limit", "period", "rate"):
                 if name in given:
                     yield ((name,), "not_allowed", "is the short form: give it, or windows")
+        for steps, code, detail in repeated_levels(self.tiers):
+            yield (("tiers", *steps), code, detail)
 
     def form(self) -> Form:
         """The fields that are given, in the catalog's form."""

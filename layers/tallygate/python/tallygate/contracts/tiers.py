@@ -300,6 +300,7 @@ class Tiered:
 
 def broken_tiers(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> Iterator[Broken]:
     """What the tiers of these quotas break together; the steps begin at their list."""
+    yield from repeated_levels(entries)
     tiers = [entry.tier for entry in entries]
     limit = quotas[0].limit if len(quotas) == 1 else None
     for index, tier in enumerate(tiers):
@@ -308,10 +309,16 @@ def broken_tiers(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> Iter
             yield ((index, "at"), "not_allowed", detail)
         if any(_same_place(tier.at, other.at, limit) for other in tiers[:index]):
             yield ((index, "at"), "repeated", "another tier begins here")
-        if any(tier.level == other.level for other in tiers[:index]):
-            yield ((index, "level"), "repeated", "another tier of this limit has this level")
         for steps, code, detail in _broken_policy(entries[index], quotas):
             yield ((index, *steps), code, detail)
+
+
+def repeated_levels(entries: Sequence[TierEntry]) -> Iterator[Broken]:
+    """A level is one tier's: who overrides a tier names it by the level."""
+    levels = [entry.level for entry in entries]
+    for index, level in enumerate(levels):
+        if level in levels[:index]:
+            yield ((index, "level"), "repeated", "another tier of this limit has this level")
 
 
 def in_order(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> list[TierEntry]:

@@ -1,9 +1,10 @@
 """Limits of a customer's own: they override those of its plan field by field, or stand beside them.
 
-    plan's limit     {limit: 100, period: month, tiers: [80% warning, 100% critical]}
+    plan's limit     {limit: 100, period: month, tiers: [80% warning, 100% critical], carryover: {}}
     customer's own   {limit: 500,                tiers: [90% warning]}                  of the same name
-    in force         {limit: 500, period: month, tiers: [90% warning, 100% critical]}
+    in force         {limit: 500, period: month, tiers: [90% warning, 100% critical], carryover: {}}
 
+A tier takes the place of its level's, policy and all; a carryover the place of the plan's, and null leaves none.
 They outlast every change of plan. One that has no limit of its name to override, and does not say enough to stand
 alone, or whose feature the plan does not entitle to, is dormant until a plan comes that it fits. A plan decides what a
 customer is entitled to; its own limits decide how much.
