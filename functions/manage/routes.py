@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from own_limits import delete_limit, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
+from suspensions import list_audit, resume, suspend
 
 from tallygate import __version__
 from tallygate.contracts import etags
@@ -26,6 +27,7 @@ from tallygate.contracts.openapi import ELSEWHERE, document
 from tallygate.contracts.own_limits import OwnLimitBody
 from tallygate.contracts.queries import switch
 from tallygate.contracts.reading import read
+from tallygate.contracts.suspensions import SuspensionBody
 from tallygate.contracts.test_clock import TestClockBody
 from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
@@ -276,9 +278,12 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_LIMIT}", get_limit, "A limit of the customer's own, and what is in force with it"),
         _route(f"DELETE {_LIMIT}", delete_limit, "Take it away: what the plan says is in force again"),
         _route(f"GET {_CUSTOMER}/limits", list_limits, "Limits of the customer's own"),
+        _route(f"POST {_CUSTOMER}/suspend", suspend, "Deny the customer, a feature or a scope of it", SuspensionBody),
+        _route(f"POST {_CUSTOMER}/resume", resume, "Lift a suspension, by hand or by a tier", SuspensionBody),
         _route(f"GET {_CUSTOMER}/entitlements", _list_entitlements, "What the customer may consume"),
         _route(f"GET {_CUSTOMER}/entitlements/{{feature}}", _get_entitlement, "The state of one feature"),
         _route(f"GET {_CUSTOMER}/periods", _list_periods, "Closed periods, as they are stated now"),
+        _route("GET /v1/audit", list_audit, "What operators did to a customer, when and why"),
         _route("GET /v1/usage", _get_usage, "What a customer used, over time and by dimension"),
         _route("GET /v1/decisions/{decision_id}", _get_decision, "A granted consume as it was recorded, and settled"),
         _route("POST /v1/keys", _post_key, "Make an API key; its text is shown once", KeyBody),

@@ -61,7 +61,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "ENDPOINT": EVERYTHING,
         "RECEIPT#*": EVERYTHING,
         "AUDIT#*": EVERYTHING,
-        "CELL#*": {"GetItem", "UpdateItem"},
+        "CELL#*": KEEP,
         "TOTAL#*": {"GetItem", "Query"},
         "USAGE#*": {"GetItem", "Query"},
         "FEED#*": {"GetItem", "Query"},

@@ -5,13 +5,15 @@ The other half of `tallygate.store`, split off because both together would be to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from tallygate.domain.api_keys import ApiKey
+from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Catalog, Change, PlanId
 from tallygate.domain.customers import CustomerRecord
+from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
 from tallygate.store import Moves
 
@@ -111,6 +113,31 @@ class CustomerStore(Protocol):
 
         Refused where the plan to be marked is not the one that the catalog had at the version `catalog`.
         """
+
+    def change(self, seen: CustomerRecord, wanted: CustomerRecord) -> Moves:
+        """The writes of a change that claims no subject key and takes no plan; refused unless it is as it was seen."""
+
+
+class CellControlStore(Protocol):
+    """Cells, as far as operators reach into them."""
+
+    def resume(
+        self, customer: str, feature: str, entry: Entry, now: Instant, *, only: Collection[int] | None = None
+    ) -> Moves:
+        """The write that lifts every suspension in force in the root cell, or those of the ordinals in `only`.
+
+        Nothing where there is none. Refused where one of them is lifted before. One read.
+        """
+
+
+class AuditStore(Protocol):
+    """The audit trail."""
+
+    def record(self, audit: Audit) -> Moves:
+        """The write that adds an entry; refused where its id is taken."""
+
+    def page(self, customer: str, *, after: str | None, limit: int) -> tuple[tuple[Audit, ...], str | None]:
+        """Some entries of a customer, the newest first, and where to go on. One request."""
 
 
 class KeyStore(Protocol):

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema
 
 from tallygate.contracts.fields import Id, Time, Zone, one_of
 from tallygate.contracts.reading import Contract, invalid_fields
+from tallygate.contracts.suspensions import suspension_answer
 from tallygate.domain.customers import KEEP, CustomerRecord, ProfileChange, Subscription, SubscriptionChange
 from tallygate.domain.effective import PeriodChange, period_changes
 from tallygate.domain.instants import Instant, format_instant
@@ -77,7 +78,7 @@ class SubscriptionBody(Contract):
 
 
 def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
-    """A customer as JSON, with its subscription and the periods that a change of zone or anchor results in."""
+    """A customer as JSON, with subscription, suspensions and the periods that a change of zone or anchor results in."""
     customer, subscription = record.customer, record.subscription
     return {
         "id": customer.id,
@@ -88,6 +89,7 @@ def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
         "stripe_customer_id": customer.stripe_customer_id,
         "metadata": dict(customer.metadata),
         "subscription": subscription_answer(subscription) if subscription is not None else None,
+        "suspensions": [suspension_answer(suspension) for suspension in record.effective.suspensions],
         "period_changes": period_changes_answer(record, now=now),
         "created_at": format_instant(customer.created_at),
         "changed_at": format_instant(customer.changed_at),

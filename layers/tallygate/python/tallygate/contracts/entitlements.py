@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tallygate.contracts.check import decision_answer
-from tallygate.domain.decision import Decision, Reason
+from tallygate.contracts.suspensions import suspended_answer
+from tallygate.domain.decision import Decision
 from tallygate.domain.features import Switch
 
 _STATE = (
@@ -34,9 +35,10 @@ _STATE = (
 def entitlement_answer(decision: Decision) -> dict[str, Any]:
     """A feature's state. `stale` false: the numbers were read from the counters themselves.
 
-    `enabled` is false only for a boolean feature that the plan names and switches off.
+    `enabled` is false only for a boolean feature that the plan names and switches off; `suspended` says what denies all
+    of the feature, while suspensions of some of its scopes stand with the customer.
     """
     stated = decision_answer(decision, detail=True)
     state = {name: stated[name] for name in _STATE}
     enabled = decision.fixed.enabled if isinstance(decision.fixed, Switch) else True
-    return {**state, "enabled": enabled, "suspended": decision.reason is Reason.SUSPENDED, "stale": False}
+    return {**state, "enabled": enabled, "suspended": suspended_answer(decision), "stale": False}

@@ -90,6 +90,7 @@ def compile_effective(
         fixed={fixed.feature: fixed for fixed in plan.fixed} if plan is not None else {},
         ordinals=allotted.ordinals,
         retired={ordinal: held for ordinal, held in allotted.schedules.items() if ordinal not in in_force},
+        suspensions=previous.suspensions if previous is not None else (),
     )
     if previous is None or compiled == previous:
         return compiled

@@ -18,6 +18,7 @@ from tallygate.domain.features import Fixed
 from tallygate.domain.periods import Schedule
 from tallygate.domain.rates import Rate
 from tallygate.domain.scopes import Scope, crowded
+from tallygate.domain.suspensions import Suspension
 from tallygate.domain.tiers import AllowWithGrace, RateLimit, Tier
 
 
@@ -91,6 +92,7 @@ class Effective:
     `entitlements` are those to metered features, `fixed` what the plan says of the others, both by feature.
     `ordinals` and `retired` only grow: the ordinal of every limit window that the customer has ever had, and the
     schedule that each quota had when it was last in force, so that one that comes back goes on where it was.
+    `suspensions` are those by hand, which no change of plan lifts.
     """
 
     customer: str
@@ -104,3 +106,4 @@ class Effective:
     fixed: Mapping[str, Fixed] = field(default_factory=dict)
     ordinals: Mapping[str, int] = field(default_factory=dict)
     retired: Mapping[int, Schedule] = field(default_factory=dict)
+    suspensions: tuple[Suspension, ...] = ()

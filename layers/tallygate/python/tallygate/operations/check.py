@@ -9,6 +9,7 @@ from tallygate.domain.instants import MINUTE, Instant
 from tallygate.errors import ClockBehind, Contended
 from tallygate.operations.admission import Memory
 from tallygate.operations.consume import Consume, entitlement_or_denial
+from tallygate.operations.suspended import stated
 from tallygate.store import AdmissionStore
 
 _NOBODY = bytes(MARK_BYTES)
@@ -29,11 +30,12 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
             customer=request.customer,
             feature=request.feature,
             amount=request.amount,
+            dimensions=request.counted_dimensions,
             now=now,
         )
         if isinstance(found, Decision):
             if fresh or effective is None:
-                return found
+                return stated(store, effective, found, None if whole else request.counted_dimensions, now=now)
             effective = memory.limits(store, request.customer, fresh=True)
             continue
         assert effective is not None

@@ -10,6 +10,7 @@ from tallygate.errors import NotFound
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume
+from tallygate.operations.suspended import denied_by_hand
 from tallygate.store import AdmissionStore
 
 ABSENT = {
@@ -22,10 +23,16 @@ ABSENT = {
 
 def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Instant) -> Decision:
     """The state of one feature. Raises NotFound with the reason as its code. Nothing is remembered between calls."""
-    decision = _state(store, Memory(), customer, feature, now)
-    if decision.reason in ABSENT and decision.fixed is None:
-        detail = ABSENT[decision.reason].format(customer=customer, feature=feature)
-        raise NotFound(detail, code=decision.reason.value)
+    memory = Memory()
+    decision = _state(store, memory, customer, feature, now)
+    reason = decision.reason
+    if decision.suspension is not None and decision.fixed is None:
+        # There may be no right to the feature that is suspended.
+        effective = memory.limits(store, customer)
+        right = None if effective is None else decide.entitled(effective, feature)
+        reason = right if isinstance(right, Reason) else reason
+    if reason in ABSENT and decision.fixed is None:
+        raise NotFound(ABSENT[reason].format(customer=customer, feature=feature), code=reason.value)
     return decision
 
 
@@ -44,7 +51,8 @@ def entitlements(
     features = sorted(feature for feature in known if after is None or feature > after)
     page = features[:limit]
     states = tuple(
-        decide.unmetered(effective, effective.fixed[feature], requested=ZERO, now=now)
+        denied_by_hand(store, effective, feature, {}, requested=ZERO, now=now)
+        or decide.unmetered(effective, effective.fixed[feature], requested=ZERO, now=now)
         if feature in effective.fixed
         else _state(store, memory, customer, feature, now)
         for feature in page

@@ -25,6 +25,7 @@ from tallygate.storage import items, keys
 from tallygate.storage.catalog import count_customer, mark_in_use
 from tallygate.storage.engine import Committed, Delete, Engine, Put, Write
 from tallygate.storage.expressions import Absent, Compare, Condition, Item, absent_or
+from tallygate.store import Moves
 
 VERSION, CUSTOMER = "version", "customer"
 READS_MAX = 6
@@ -97,6 +98,12 @@ class Customers:
             if refused and held is not None and held.get(CUSTOMER) != wanted.customer.id
         ]
         return SubjectsTaken(tuple(taken)) if taken else CustomerMoved()
+
+    def change(self, seen: CustomerRecord, wanted: CustomerRecord) -> Moves:
+        """The writes of a change that claims no subject key and takes no plan; refused unless it is as it was seen."""
+        assert wanted.version == seen.version + 1
+        assert (_subjects(seen), seen.active_plan) == (_subjects(wanted), wanted.active_plan)
+        return (*_parts(seen, wanted), *_own_limits(seen, wanted))
 
 
 def _counts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:

@@ -200,5 +200,14 @@ def api_key_entry(key_id: str) -> Key:
     return Key(KEYS_PARTITION, key_id)
 
 
+def audit_partition(customer: str) -> str:
+    return f"AUDIT#{escaped(customer)}"
+
+
+def audit(customer: str, at: int, audit_id: str) -> Key:
+    """Entries sort by time."""
+    return Key(audit_partition(customer), f"{at:015d}#{audit_id}")
+
+
 def probe(probe_id: str) -> Key:
     return Key("PROBE", probe_id)

@@ -40,7 +40,7 @@ class Receipts:
 
     def commit(self, moves: Moves) -> bool:
         """All of the moves or none, in one transaction; False: a condition refused. Raises OutcomeUnknown."""
-        return isinstance(self._engine.transact(writes_of(moves)), Committed)
+        return not moves or isinstance(self._engine.transact(writes_of(moves)), Committed)
 
     def commit_once(
         self, moves: Moves, operation: str, idempotency_key: str, answer: StoredAnswer, now: Instant

@@ -1,0 +1,69 @@
+"""The routes of suspensions by hand, and of the audit trail that they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from replies import SCOPE, App, asked_page, customer_of, paged, posted, query
+
+from tallygate.contracts.reading import read
+from tallygate.contracts.suspensions import SuspensionBody, audit_answer, judge, suspension_answer
+from tallygate.errors import invalid
+from tallygate.http import Answer, Request, permit
+from tallygate.operations import suspensions
+from tallygate.operations.audits import list_audits
+from tallygate.operations.receipts import Body, Planned
+from tallygate.storage.audits import Audits
+from tallygate.storage.cell_controls import CellControls
+
+Move = Callable[..., Planned]
+
+
+def suspend(app: App, request: Request) -> Answer:
+    return _moved(app, request, suspensions.suspend)
+
+
+def resume(app: App, request: Request) -> Answer:
+    return _moved(app, request, suspensions.resume)
+
+
+def list_audit(app: App, request: Request) -> Answer:
+    (limit, after), customer = asked_page(request), query(request).get("customer")
+    if not customer:
+        raise invalid("?customer", "required", "is required")
+    permit(request.principal, SCOPE, customer)
+    page, more = list_audits(Audits(app.engine), app.customers, customer, after=after, limit=limit)
+    return paged([audit_answer(audit) for audit in page], more)
+
+
+def _moved(app: App, request: Request, move: Move) -> Answer:
+    customer_id, now = customer_of(request), app.clock.now()
+    body = read(SuspensionBody, request.json())
+    stores = _stores(app)
+
+    def plan() -> Planned:
+        asked = suspensions.Asked(
+            id=app.new_id("audit"),
+            customer=customer_id,
+            feature=body.feature,
+            scope=body.scope,
+            reason=body.reason,
+            actor=body.actor,
+        )
+        return move(stores, asked, judge, suspension_answer, now=now)
+
+    def finish(answer: Body) -> Body:
+        suspensions.tell(stores, customer_id, now)
+        return answer
+
+    return posted(app, request, plan, finish)
+
+
+def _stores(app: App) -> suspensions.Stores:
+    return suspensions.Stores(
+        catalog=app.catalog,
+        customers=app.customers,
+        cells=app.cells,
+        controls=CellControls(app.engine),
+        audits=Audits(app.engine),
+    )

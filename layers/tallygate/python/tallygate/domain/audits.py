@@ -1,0 +1,63 @@
+"""The audit trail: what an operator did to a customer, who, when and why, and how it stood before and after.
+
+An entry is written in the transaction of the change that it tells of, so there is none without the other. It is the
+outbox of the facts that the change makes known: their ids come from the entry's, so that each leaves once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tallygate.domain.facts import Announcement, fact_id
+from tallygate.domain.instants import Instant
+
+SUSPENDED, RESUMED = "suspended", "resumed"
+FACTS = {SUSPENDED: "entitlement.suspended", RESUMED: "entitlement.resumed"}
+EVERY_FEATURE = "*"
+"""Names the sequence of facts that concern the whole customer, since a feed has the name of a feature."""
+NO_LEVEL = ""
+
+Form = Mapping[str, Any]
+"""JSON as it goes over the wire."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """One entry. `about` says what was acted on, beside the feature; `before` and `after` how it stood (None: not)."""
+
+    id: str
+    customer: str
+    at: Instant
+    action: str
+    actor: str
+    reason: str
+    feature: str | None = None
+    about: Form = field(default_factory=dict)
+    before: Form | None = None
+    after: Form | None = None
+
+
+def announced(audit: Audit) -> Announcement | None:
+    """What the entry makes known: that a suspension began or ended, not that another reason was given for it."""
+    if audit.action not in FACTS or (audit.before is None) == (audit.after is None):
+        return None
+    stood = audit.after or audit.before
+    assert stood is not None
+    return Announcement(
+        id=fact_id("audit", audit.id),
+        type=FACTS[audit.action],
+        customer=audit.customer,
+        feature=audit.feature if audit.feature is not None else EVERY_FEATURE,
+        level=NO_LEVEL,
+        data={
+            "customer": audit.customer,
+            "feature": audit.feature,
+            "scope": audit.about.get("scope", {}),
+            "reason": audit.reason,
+            "actor": audit.actor,
+            "by": "manual",
+            "since": stood["since"],
+        },
+    )
