@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tallygate.domain.boundaries import Unit, plainest, step_of
+from tallygate.domain.carryover import nothing_carried
 from tallygate.domain.catalog import Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
@@ -181,7 +182,7 @@ def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:
         quotas=tuple(_quota(declared, quota, allotted, dates) for quota in declared.quotas),
         rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
         tiers=tuple(_tier(declared, tier, allotted) for tier in declared.tiers),
-        carryover=declared.carryover,
+        carryover=None if _leaves_nothing(declared) else declared.carryover,
     )
 
 
@@ -208,6 +209,12 @@ def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
         return rolling(every, zone)
     origin = dates.started_at if quota.anchor == SUBSCRIPTION_START else quota.origin
     return Segment(every, zone, None, quota.anchor, origin, quota.week_starts)
+
+
+def _leaves_nothing(declared: PlanLimit) -> bool:
+    """Whether the limit has periods that nothing carries over from: no plan states both, but an override may."""
+    limited = [quota for quota in declared.quotas if quota.limit is not None]
+    return not limited or any(nothing_carried(quota.every, quota.anchor) is not None for quota in limited)
 
 
 def _tier(declared: PlanLimit, tier: Tier, allotted: _Allotted) -> Tier:

@@ -19,7 +19,7 @@ from tallygate.domain.periods import Schedule
 from tallygate.domain.rates import Rate
 from tallygate.domain.scopes import Scope, crowded
 from tallygate.domain.suspensions import Suspension
-from tallygate.domain.tiers import AllowWithGrace, RateLimit, Tier
+from tallygate.domain.tiers import Tier, tier_rates
 
 
 class Enforcement(StrEnum):
@@ -59,10 +59,7 @@ class Limit:
     def every_rate(self) -> Iterator[Rate]:
         """Its rates, and those that its tiers ask for."""
         yield from self.rates
-        for tier in self.tiers:
-            policy = tier.policy.then if isinstance(tier.policy, AllowWithGrace) else tier.policy
-            if isinstance(policy, RateLimit):
-                yield policy.rate
+        yield from tier_rates(self.tiers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +73,7 @@ class Entitlement:
 
     def __post_init__(self) -> None:
         assert self.limits and self.limits[0].name == self.feature and not self.limits[0].scope
-        crowd = crowded((limit.scope, len(limit.quotas), len(limit.rates)) for limit in self.limits)
+        crowd = crowded((limit.scope, len(limit.quotas), len(list(limit.every_rate))) for limit in self.limits)
         assert crowd is None, crowd
 
     @property
