@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic import ValidationError as Unread
 
 from tallygate.contracts.fields import QUANTITY_SCHEMA, Amount, PositiveQuantity, positive_of
@@ -97,16 +105,24 @@ class SuspendParameters(Contract):
     until: Until = RESUMED
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """A name that is left out is no null, which would be refused."""
+    schema.pop("default")
+
+
+_LEFT_OUT: Any = Field(default=None, json_schema_extra=_without_default)
+
+
 class _ByName(Contract):
     """A policy as an object: one name, its parameters under it."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     @model_validator(mode="after")
     def _one_policy(self) -> Self:
         names = sorted(self.model_fields_set)
         if len(names) != 1:
             raise broken("invalid", "is one policy: give one name with its parameters under it")
-        if getattr(self, names[0]) is None:
-            raise broken("type", "must be an object: the policy's parameters", at=names[0])
         return self
 
     @property
@@ -126,10 +142,10 @@ class _ByName(Contract):
 class ThenByName(_ByName):
     """What a grace ends in, with its parameters."""
 
-    deny: NoParameters | None = None
-    suspend_usage: SuspendParameters | None = None
-    rate_limit: RateWindow | None = None
-    allow_with_overage: OverageParameters | None = None
+    deny: NoParameters = _LEFT_OUT
+    suspend_usage: SuspendParameters = _LEFT_OUT
+    rate_limit: RateWindow = _LEFT_OUT
+    allow_with_overage: OverageParameters = _LEFT_OUT
 
 
 def _then(value: object) -> object:
@@ -165,12 +181,12 @@ class GraceParameters(Contract):
 class PolicyByName(_ByName):
     """A policy with its parameters."""
 
-    notify_only: NoParameters | None = None
-    allow_with_overage: OverageParameters | None = None
-    allow_with_grace: GraceParameters | None = None
-    rate_limit: RateWindow | None = None
-    deny: NoParameters | None = None
-    suspend_usage: SuspendParameters | None = None
+    notify_only: NoParameters = _LEFT_OUT
+    allow_with_overage: OverageParameters = _LEFT_OUT
+    allow_with_grace: GraceParameters = _LEFT_OUT
+    rate_limit: RateWindow = _LEFT_OUT
+    deny: NoParameters = _LEFT_OUT
+    suspend_usage: SuspendParameters = _LEFT_OUT
 
 
 PARAMETERS: dict[str, type[Contract]] = {
