@@ -28,7 +28,12 @@ PRIVILEGES: dict[str, dict[str, str]] = {
     "aggregate": {"JOURNAL#x": "get put update", "CELL#x#f": "get put update", "CUSTOMER#x": "get", "KEY#x": ""},
     "reset": {"TOTAL#x": "get put update", "OUTBOX#x": "get put update", "CELL#x#f": "", "JOURNAL#x": ""},
     "deliver": {"DELIVERY#x": "get update", "ENDPOINT": "get update", "OUTBOX#x": "get", "TOTAL#x": ""},
-    "manage": {"CUSTOMER#x": "get put update delete", "CELL#x#f": "get update", "TOTAL#x": "get", "EVENT#x#0": ""},
+    "manage": {
+        "CUSTOMER#x": "get put update delete",
+        "CELL#x#f": "get put update",
+        "TOTAL#x": "get",
+        "EVENT#x#0": "",
+    },
 }
 ACTIONS = ("get", "put", "update", "delete")
 
