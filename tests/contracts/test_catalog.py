@@ -110,7 +110,7 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
     body = deepcopy(SAMPLE)
     body["meters"].append({"key": "tokens", "event_type": "x", "aggregation": "unique", "value": "tokens"})
     body["features"][0]["meter"] = "nope"
-    body["features"][1]["unit"] = {"name": "GB"}
+    body["features"][1]["unit"] = {"divide_by": 0}
     body["pools"] = [{"key": "main"}]
     plan = body["plans"][0]
     plan["upgrade_to"] = "enterprise"
@@ -134,7 +134,8 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
         "/meters/2/aggregation": "not_available",
         "/meters/2/value": "invalid",
         "/features/0/meter": "unknown_reference",
-        "/features/1/unit": "not_available",
+        "/features/1/unit/name": "required",
+        "/features/1/unit/divide_by": "out_of_range",
         "/pools": "not_available",
         "/plans/0/upgrade_to": "unknown_reference",
         "/plans/0/grants": "not_available",

@@ -35,6 +35,7 @@ from tallygate.contracts.reading import (
     broken_several,
     invalid_fields,
 )
+from tallygate.contracts.units import UnitEntry
 from tallygate.domain.catalog import Catalog, Change, name_of
 from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of, plan_of
 from tallygate.domain.features import FEATURE_TYPES, METERED
@@ -151,20 +152,25 @@ class MeterEntry(Contract):
 
 
 class FeatureEntry(Contract):
-    """What the product sells: metered, counted by one meter; boolean, there or not; config, set to a value."""
+    """What the product sells: metered, counted by one meter; boolean, there or not; config, set to a value.
+
+    A metered one may have a unit that its quantities are shown and billed in.
+    """
 
     key: Id
     type: FeatureType
     meter: Annotated[Id, _refers_to("meter")] | None = None
     on_unavailable: OnUnavailable = "closed"
-    unit: NotAvailable = None
+    unit: UnitEntry | None = None
 
     @model_validator(mode="after")
     def _meter_where_it_counts(self) -> Self:
         if self.type == METERED and self.meter is None:
             raise broken("required", "a metered feature needs the meter that counts it", at="meter")
-        if self.type != METERED and "meter" in self.model_fields_set:
-            raise broken("not_allowed", f"nothing is counted for a {self.type} feature", at="meter")
+        said = sorted({"meter", "unit"} & self.model_fields_set) if self.type != METERED else ()
+        if said:
+            detail = f"nothing is counted for a {self.type} feature"
+            raise broken_several([((name,), "not_allowed", detail) for name in said])
         return self
 
 

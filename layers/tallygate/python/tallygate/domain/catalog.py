@@ -23,21 +23,27 @@ from tallygate.domain.periods import CALENDAR, TIMESTAMP
 from tallygate.domain.rates import PER, rate_width
 from tallygate.domain.scopes import Scope
 from tallygate.domain.tiers import Tier, tier_rates
+from tallygate.domain.units import Unit
 from tallygate.errors import FieldError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """What the product sells. A metered one is counted by one meter; nothing is counted for the others."""
+    """What the product sells. A metered one is counted by one meter; nothing is counted for the others.
+
+    Its `unit` is how what is counted is shown and billed, and may change at any time: limits are raw.
+    """
 
     key: str
     type: str = METERED
     meter: str | None = None
     on_unavailable: str = "closed"
+    unit: Unit | None = None
 
     def __post_init__(self) -> None:
         assert self.type in FEATURE_TYPES
         assert (self.type == METERED) == (self.meter is not None)
+        assert self.unit is None or self.type == METERED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from tallygate.domain.meters import Filter, Meter, format_path, parse_path
 from tallygate.domain.periods import CALENDAR, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import format_quantity, parse_quantity
 from tallygate.domain.tier_forms import tier_form, tier_of
+from tallygate.domain.unit_forms import unit_form, unit_of
 
 Form = dict[str, Any]
 
@@ -74,15 +75,19 @@ def feature_form(feature: Feature) -> Form:
     form: Form = {"key": feature.key, "type": feature.type}
     if feature.meter is not None:
         form["meter"] = feature.meter
+    if feature.unit is not None:
+        form["unit"] = unit_form(feature.unit)
     return {**form, "on_unavailable": feature.on_unavailable}
 
 
 def feature_of(form: Mapping[str, Any]) -> Feature:
+    unit = form.get("unit")
     return Feature(
         key=form["key"],
         type=form["type"],
         meter=form.get("meter"),
         on_unavailable=form.get("on_unavailable", "closed"),
+        unit=None if unit is None else unit_of(unit),
     )
 
 

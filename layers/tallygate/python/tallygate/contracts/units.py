@@ -1,0 +1,70 @@
+"""Units on the wire, as the catalog declares them of metered features, and quantities in them, as answers show them.
+
+What nothing would be rounded to is refused, never ignored: a precision or an increment beside `rounding: none`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from tallygate.contracts.fields import Id, PositiveQuantity, one_of
+from tallygate.contracts.reading import Broken, Contract, broken, broken_several
+from tallygate.domain.units import PRECISION_MAX, Rounding, Unit
+
+ROUNDINGS = tuple(rounding.value for rounding in Rounding)
+RoundingWord = Annotated[str, one_of(ROUNDINGS), WithJsonSchema({"enum": list(ROUNDINGS)})]
+
+
+class BillingEntry(Contract):
+    """A bill counts multiples of the increment, in the unit that is shown: rounded once for all of a period."""
+
+    increment: PositiveQuantity | None = None
+    rounding: RoundingWord = Rounding.UP.value
+
+    @model_validator(mode="after")
+    def _rounded_to_something(self) -> Self:
+        if self.rounding == Rounding.NONE and self.increment is not None:
+            raise broken("not_allowed", "does not go with rounding none, which rounds to no increment", at="increment")
+        return self
+
+
+class UnitEntry(Contract):
+    """What raw quantities are called, and the unit that they are shown in: so many of them, or so many in each."""
+
+    name: Id
+    display: Id | None = None
+    plural: Id | None = None
+    divide_by: PositiveQuantity | None = None
+    multiply_by: PositiveQuantity | None = None
+    precision: Annotated[int, Field(ge=0, le=PRECISION_MAX)] | None = None
+    rounding: RoundingWord = Rounding.HALF_UP.value
+    billing: BillingEntry | None = None
+
+    @model_validator(mode="after")
+    def _converts_in_one_way(self) -> Self:
+        if rules := list(_broken_unit(self)):
+            raise broken_several(rules)
+        return self
+
+
+def _broken_unit(unit: UnitEntry) -> Iterator[Broken]:
+    if unit.divide_by is not None and unit.multiply_by is not None:
+        yield (("multiply_by",), "not_allowed", "divide_by is there already: one of the two converts")
+    if unit.rounding == Rounding.NONE and unit.precision is not None:
+        yield (("precision",), "not_allowed", "does not go with rounding none, which rounds to no precision")
+
+
+def presented(unit: Unit | None, quantities: Mapping[str, Decimal | None]) -> dict[str, str | None] | None:
+    """Raw quantities as people read them, each under its name, beside the unit; None without one.
+
+    The plural stands there only where the catalog has one.
+    """
+    if unit is None:
+        return None
+    called = {"unit": unit.display} if unit.plural is None else {"unit": unit.display, "plural": unit.plural}
+    shown: dict[str, Any] = {name: None if q is None else unit.present(q) for name, q in quantities.items()}
+    return {**called, **shown}
