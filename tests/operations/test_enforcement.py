@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from tallygate.domain import decide
-from tallygate.domain.cells import MARK_BYTES, WHOLE_FEATURE, Cell, RequestMark, terms
+from tallygate.domain.cells import MARK_BYTES, WHOLE_FEATURE, Cell, RequestMark
 from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.instants import MINUTE
 from tallygate.domain.rungs import UNTIL_RESUMED
+from tallygate.domain.terms import terms
 from tallygate.storage.engine import Engine
 from tallygate.storage.memory import MemoryEngine
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain import decide
-from tallygate.domain.cells import Cell, RequestMark, Terms, terms
+from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.instants import DAY, HOUR, MINUTE
 from tallygate.domain.limits import Enforcement, Entitlement
 from tallygate.domain.rungs import UNTIL_RESUMED
+from tallygate.domain.terms import Terms, terms
 from tallygate.domain.tiers import (
     AllowWithGrace,
     AllowWithOverage,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.cost import counting
 from tallygate.domain import decide
-from tallygate.domain.cells import Cell, RequestMark, Terms, terms
+from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.closing import may_close
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import governed_of
@@ -18,6 +18,7 @@ from tallygate.domain.instants import DAY, HOUR, MINUTE
 from tallygate.domain.limits import Entitlement, Quota
 from tallygate.domain.periods import ROLLING_PARTS, Schedule, rolling, window_at
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.terms import Terms, terms
 from tallygate.storage import items
 from tallygate.storage.cell_events import CellEvents
 from tallygate.storage.cells import Cells, admission_condition

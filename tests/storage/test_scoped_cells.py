@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain import decide
-from tallygate.domain.cells import Cell, RequestMark, Terms, terms
+from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.instants import DAY, MINUTE
 from tallygate.domain.limits import Limit
 from tallygate.domain.scopes import governs
+from tallygate.domain.terms import Terms, terms
 from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells, admission_condition
 from tallygate.storage.dynamo import DynamoEngine

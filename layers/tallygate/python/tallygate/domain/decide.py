@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallygate.domain import rates
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.cells import Cell, QuotaTerm, RateTerm, Terms
+from tallygate.domain.cells import Cell
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.features import Fixed, Setting
 from tallygate.domain.instants import Instant
@@ -21,6 +21,7 @@ from tallygate.domain.periods import segment_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
 from tallygate.domain.rungs import UNTIL_TOP_UP, Ladder, landing, suspended_until
+from tallygate.domain.terms import QuotaTerm, RateTerm, Terms
 from tallygate.domain.tiers import NORMAL, AllowWithGrace, SuspendUsage, Tier, level_at
 
 

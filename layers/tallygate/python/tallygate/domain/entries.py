@@ -18,13 +18,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.cells import RequestMark, Terms
+from tallygate.domain.cells import RequestMark
 from tallygate.domain.decision import Node, Reason
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.rungs import UNTIL_TOP_UP
+from tallygate.domain.terms import Terms
 
 Entry = dict[str, Any]
 

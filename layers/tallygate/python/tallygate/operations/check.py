@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tallygate.domain import decide
-from tallygate.domain.cells import MARK_BYTES, RequestMark, terms
+from tallygate.domain.cells import MARK_BYTES, RequestMark
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import MINUTE, Instant
+from tallygate.domain.terms import terms
 from tallygate.errors import ClockBehind, Contended
 from tallygate.operations.admission import Memory
 from tallygate.operations.consume import Consume, entitlement_or_denial

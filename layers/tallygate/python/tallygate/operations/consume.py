@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 
 from tallygate.domain import decide
-from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark, Terms, terms
+from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark
 from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.entries import use_entry
@@ -24,6 +24,7 @@ from tallygate.domain.features import Switch
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.quantities import plain
+from tallygate.domain.terms import Terms, terms
 from tallygate.errors import ClockBehind, Contended, InvalidRequest
 from tallygate.operations.admission import Memory
 from tallygate.operations.denials import Denying, Refused, denial

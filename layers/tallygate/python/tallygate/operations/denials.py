@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.domain import decide
-from tallygate.domain.cells import Cell, Terms, denied_hour, suspension
+from tallygate.domain.cells import Cell, denied_hour
 from tallygate.domain.decision import Decision, Node
 from tallygate.domain.entries import denied_entry, suspend_entry
 from tallygate.domain.instants import HOUR
 from tallygate.domain.limits import Effective, Entitlement
+from tallygate.domain.terms import Terms, suspension
 from tallygate.operations.admission import Memory
 from tallygate.store import AdmissionStore
 

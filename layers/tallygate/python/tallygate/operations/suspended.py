@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tallygate.domain.cells import MARK_BYTES, RequestMark, terms
+from tallygate.domain.cells import MARK_BYTES, RequestMark
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.suspended import suspended, with_numbers
 from tallygate.domain.suspensions import suspending
+from tallygate.domain.terms import terms
 from tallygate.store import AdmissionStore
 
 _NOBODY = bytes(MARK_BYTES)

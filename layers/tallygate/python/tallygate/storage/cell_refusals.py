@@ -9,9 +9,10 @@ refusal was: without it, usage could be suspended that a settlement or a raised 
 
 from __future__ import annotations
 
-from tallygate.domain.cells import CounterName, Suspension
+from tallygate.domain.cells import CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
+from tallygate.domain.terms import Suspension
 from tallygate.storage import items
 from tallygate.storage.engine import Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Condition, Increase, Set, absent_or

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell, CounterName, Expected, QuotaTerm, RateTerm, Suspension, Terms
+from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry, bump_entry
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Suspension, Terms
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.cell_refusals import marking, suspending

@@ -1,0 +1,136 @@
+"""Rolling: what one window of a quota carries into the next, walked forward over windows in which nothing happened.
+
+    window        March        April (idle)      May
+    base          1000         1000              1000
+    carried in       0          400              1400           of March 600 were used, of April nothing
+    carried out    400         1400
+
+Nothing happens at the boundary: whoever first writes to a window computes what it begins with, from the newest window
+that the cell shows and the stretches of time in which the quota was in force. What is carried is kept in layers where
+it expires, the oldest used up first; a layer's age is in windows that the quota was in force in, so that what is frozen
+while a feature is absent, or its customer suspended, comes back as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import NamedTuple
+
+from tallygate.domain.carryover import DEDUCT, Carryover
+from tallygate.domain.instants import Instant
+from tallygate.domain.periods import Schedule, Window, window_at
+from tallygate.domain.quantities import ZERO
+
+_EXACT = Context(prec=60)
+WINDOWS_WALKED_MAX = 10_000
+"""Hours of more than a year. What was unused before that is not carried; with a cap or an expiry it was not anyway."""
+
+
+class Stretch(NamedTuple):
+    """A quota's base from an instant on, until the next stretch; None: it is not in force, or without a limit."""
+
+    since: Instant
+    base: Decimal | None
+
+
+class Layer(NamedTuple):
+    """An amount carried, and how many windows ago it was granted; negative: what was used too much."""
+
+    amount: Decimal
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a window stands: its counter (what was used, less all it was raised by), and what was carried into it."""
+
+    start: Instant
+    counter: Decimal
+    layers: tuple[Layer, ...] = ()
+    adjusted: Decimal = ZERO
+
+
+def rolled(
+    carryover: Carryover, schedule: Schedule, stretches: Sequence[Stretch], last: Standing | None, into: Instant
+) -> tuple[Layer, ...]:
+    """The layers that the window beginning at `into` begins with. `last` is the newest window before it that was
+    written to; None: none ever was, and the quota's first stretch tells where to begin."""
+    window = window_at(schedule, stretches[0].since if last is None else last.start)
+    layers: tuple[Layer, ...] = () if last is None else last.layers
+    counter = ZERO if last is None else last.counter
+    adjusted = ZERO if last is None else last.adjusted
+    for _ in range(WINDOWS_WALKED_MAX):
+        if window.end > into:
+            break
+        base = base_of(stretches, window)
+        if base is not None:
+            layers = carried_out(carryover, base, counter, layers, adjusted)
+        # In what follows nothing was used: the counter stands at minus what is carried in.
+        counter, adjusted = -total(layers), ZERO
+        window = window_at(schedule, window.end)
+    return layers
+
+
+def carried_out(
+    carryover: Carryover, base: Decimal, counter: Decimal, layers: tuple[Layer, ...], adjusted: Decimal
+) -> tuple[Layer, ...]:
+    """What a window with this base leaves to the next. What is left of the whole is base − counter."""
+    left = _EXACT.subtract(base, counter)
+    if left <= 0:
+        return (Layer(left, 1),) if left < 0 and carryover.overage == DEDUCT else ()
+    if carryover.expires_after is None:
+        kept: list[Layer] = [Layer(left, 1)]
+    else:
+        kept = _unspent(left, (*layers, Layer(max(ZERO, base + adjusted), 0)), carryover.expires_after)
+    if carryover.most is not None:
+        kept = _newest(kept, carryover.most.of(base))
+    return tuple(kept)
+
+
+def total(layers: Sequence[Layer]) -> Decimal:
+    """All that is carried; negative where it is owed."""
+    return sum((layer.amount for layer in layers), ZERO)
+
+
+def base_of(stretches: Sequence[Stretch], window: Window) -> Decimal | None:
+    """The base that was last in force in a window; None: none was."""
+    found: Decimal | None = None
+    for index, (since, base) in enumerate(stretches):
+        until = stretches[index + 1].since if index + 1 < len(stretches) else None
+        before = index == 0 or since < window.end
+        if before and (until is None or until > window.start) and since < window.end and base is not None:
+            found = base
+    return found
+
+
+def _unspent(left: Decimal, granted: Sequence[Layer], expires_after: int) -> list[Layer]:
+    """What is left, in the layers that were granted, oldest first: the oldest are used up first, and expire."""
+    kept: list[Layer] = []
+    for layer in reversed(granted):
+        amount = min(max(ZERO, layer.amount), left)
+        left = _EXACT.subtract(left, amount)
+        if amount > 0 and layer.age + 1 <= expires_after:
+            kept.append(Layer(amount, layer.age + 1))
+    return kept[::-1]
+
+
+def _newest(layers: Sequence[Layer], most: Decimal) -> list[Layer]:
+    """At most so much of the layers: the newest, which stay usable for longest."""
+    kept: list[Layer] = []
+    for layer in reversed(layers):
+        amount = min(layer.amount, most)
+        most = _EXACT.subtract(most, amount)
+        if amount > 0:
+            kept.append(Layer(amount, layer.age))
+    return kept[::-1]
+
+
+def layers_text(layers: Sequence[Layer]) -> str:
+    """Layers as a cell keeps them: `100@2,50@1`."""
+    return ",".join(f"{layer.amount.normalize():f}@{layer.age}" for layer in layers)
+
+
+def layers_of(text: str) -> tuple[Layer, ...]:
+    return tuple(Layer(Decimal(amount), int(age)) for amount, _, age in (part.partition("@") for part in text.split(",")))

@@ -1,0 +1,311 @@
+"""Terms: what must hold of a cell for one write to admit a request, and what the write does.
+
+One value serves the write (storage renders it as a condition), its refusal (`domain.decide` explains the image by it),
+and a dry check. It is made from the limits in force and the cell as it was last seen, which may be out of date: then the
+write is refused, and made anew from the image that refused it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tallygate.domain import rates
+from tallygate.domain.cells import (
+    REQUEST_MEMORY_MINUTES,
+    WHOLE_FEATURE,
+    Cell,
+    CounterName,
+    RequestMark,
+    dead_beside,
+    dead_windows,
+)
+from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Enforcement, Entitlement, Limit, Quota
+from tallygate.domain.periods import Window, window_at
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.rates import Alternative, Rate, SubWindow
+from tallygate.domain.rungs import Ladder, Rung, alike, deciding, ladder, landing
+from tallygate.domain.scopes import governs
+from tallygate.domain.tiers import WHOLE, AllowWithGrace, SuspendUsage, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a write expects of a quota whose tiers decide, from the cell as it was last seen.
+
+    It leads to a counter in (above, upto], which holds while the window is raised by as much as was seen. A grace is
+    over that began at `grace_since` or before; `grace_over` says that this one is.
+    """
+
+    rung: Rung
+    above: Decimal | None
+    upto: Decimal | None
+    carried: Decimal | None
+    adjusted: Decimal | None
+    grace_since: Instant | None = None
+    grace_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaTerm:
+    """used + amount ≤ limit in this window; a limit of None only counts, and so does one that is not hard.
+
+    `beside` are the other sub-windows of a rolling period with what was seen in them: those that still count, and the
+    next, where a clock that is ahead may have counted. They hardly grow, so what was seen stands in the condition.
+    Where `tiers` decide, the write is `expected` to land on one of their rungs.
+    """
+
+    name: str
+    quota: Quota
+    window: Window
+    enforcement: Enforcement = Enforcement.HARD
+    beside: tuple[tuple[CounterName, Decimal], ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    now: Instant = 0
+    expected: Expected | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether the write must hold it; otherwise it only counts."""
+        if self.quota.limit is None:
+            return False
+        return self.enforcement is Enforcement.HARD or (self.enforcement is Enforcement.SOFT and bool(self.tiers))
+
+    @property
+    def graced(self) -> bool:
+        """Whether the write begins the window's grace, or finds it running."""
+        return self.expected is not None and self.expected.rung.grace is not None
+
+    @property
+    def moves_with_the_limit(self) -> bool:
+        """Whether bounds in the counter depend on what the window was raised by: those at 100 % do not."""
+        return any(tier.at.percent != WHOLE for tier in self.tiers)
+
+    @property
+    def counter(self) -> CounterName:
+        return (self.quota.ordinal, self.window.start)
+
+    @property
+    def over(self) -> Instant:
+        """When what is counted here counts no more."""
+        return self.window.end + self.quota.schedule.reach
+
+    def used_in(self, cell: Cell) -> Decimal:
+        """What the cell shows as used of the limit."""
+        used = cell.used.get(self.counter, ZERO) + cell.raised(self.counter)
+        return sum((cell.used.get(counter, ZERO) for counter, _ in self.beside), used) if self.beside else used
+
+    def total_in(self, cell: Cell) -> Decimal | None:
+        """The limit with all that the window was raised by; None: unlimited."""
+        return None if self.quota.limit is None else self.quota.limit + cell.raised(self.counter)
+
+    def ladder_in(self, cell: Cell) -> Ladder:
+        """The rungs of the quota as the cell shows it. Of a limit that observes or is off: those if it were hard."""
+        total = self.total_in(cell)
+        assert total is not None, "what is unlimited has no rungs"
+        soft = self.enforcement is Enforcement.SOFT
+        return ladder(self.tiers, total, soft=soft, began=cell.grace.get(self.counter), now=self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class RateTerm:
+    """One of the alternatives holds in these two sub-windows; none: nothing could be admitted.
+
+    `throttles` is the counter of the quota whose tier asks for the rate, where one does.
+    """
+
+    name: str
+    rate: Rate
+    at: SubWindow
+    alternatives: tuple[Alternative, ...]
+    enforcement: Enforcement = Enforcement.HARD
+    throttles: CounterName | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether the write must hold it; otherwise it only counts."""
+        return self.enforcement is Enforcement.HARD
+
+    @property
+    def current(self) -> CounterName:
+        return (self.rate.ordinal, self.at.index)
+
+    @property
+    def previous(self) -> CounterName:
+        return (self.rate.ordinal, self.at.index - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What one write admits, and what must hold of the cell for it.
+
+    `remembered` says whether the caller gave a request id, so that the mark is looked for and kept; without one the
+    mark only names the decision. `suspensions` name those that would refuse it. `dead` and `gone` tidy what the last
+    seen image showed as over: the counters' and minutes' names, the windows of which more is kept beside, and the
+    newest end among the removed windows, where that raises the floor.
+    """
+
+    amount: Decimal
+    version: int
+    mark: RequestMark
+    remembered: bool
+    quotas: tuple[QuotaTerm, ...]
+    rates: tuple[RateTerm, ...]
+    now: Instant = 0
+    suspensions: tuple[int, ...] = (WHOLE_FEATURE,)
+    dead_used: tuple[CounterName, ...] = ()
+    dead_beside: tuple[CounterName, ...] = ()
+    dead_rated: tuple[CounterName, ...] = ()
+    dead_minutes: tuple[int, ...] = ()
+    gone: Instant | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The limits that govern the request."""
+        return frozenset([term.name for term in self.quotas] + [term.name for term in self.rates])
+
+    @property
+    def soonest_end(self) -> Instant | None:
+        """The end of the first window to be over among those written; the floor must lie before it."""
+        ends = [term.over for term in self.quotas] + [term.at.over for term in self.rates]
+        return min(ends, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """What one write suspends: usage by `name`, until an instant, where the counter shows more than `beyond` now."""
+
+    name: int
+    until: Instant
+    counter: CounterName
+    beyond: Decimal
+    version: int
+    now: Instant
+
+
+def suspension(term: QuotaTerm, tier: Tier, cell: Cell, terms: Terms, *, scoped: bool, until: Instant) -> Suspension:
+    """What a request brings about that reaches for a tier which suspends, in a cell as it was seen."""
+    landed = landing(term.ladder_in(cell), term.used_in(cell) + terms.amount)
+    assert landed.above is not None and landed.tier == tier
+    return Suspension(
+        name=term.quota.ordinal if scoped else WHOLE_FEATURE,
+        until=until,
+        counter=term.counter,
+        beyond=landed.above - cell.raised(term.counter) - terms.amount,
+        version=terms.version,
+        now=terms.now,
+    )
+
+
+def terms(
+    entitlement: Entitlement,
+    *,
+    amount: Decimal,
+    version: int,
+    mark: RequestMark,
+    remembered: bool,
+    now: Instant,
+    seen: Cell,
+    dimensions: Mapping[str, str] | None = None,
+) -> Terms:
+    """The terms of one request against a cell that was last seen as `seen` (which may be out of date).
+
+    Only limits whose scopes govern a request with these dimensions are in them; None: every limit, whatever its scope.
+    """
+    quota_terms: list[QuotaTerm] = []
+    rate_terms: list[RateTerm] = []
+    suspensions = [WHOLE_FEATURE]
+    for limit in entitlement.limits:
+        if dimensions is not None and not governs(limit.scope, dimensions):
+            continue
+        tiers = deciding(limit.tiers) if limit.tiers else ()
+        for quota in limit.quotas:
+            term = QuotaTerm(
+                limit.name,
+                quota,
+                window_at(quota.schedule, now),
+                limit.enforcement,
+                _beside(quota, now, seen),
+                tiers,
+                now,
+            )
+            if tiers and term.decides:
+                term = replace(term, expected=_expected(term, seen, amount))
+                if (throttle := _throttle(term, limit, amount, now, seen)) is not None:
+                    rate_terms.append(throttle)
+                suspensions += [quota.ordinal] if limit.scope and may_suspend(tiers) else []
+            quota_terms.append(term)
+        rate_terms += [_rate_term(limit, rate, amount, now, seen) for rate in limit.rates]
+    dead_used, dead_rated, gone = dead_windows(entitlement, seen, now)
+    return Terms(
+        amount=amount,
+        version=version,
+        mark=mark,
+        remembered=remembered,
+        quotas=tuple(quota_terms),
+        rates=tuple(rate_terms),
+        now=now,
+        suspensions=tuple(suspensions),
+        dead_used=dead_used,
+        dead_beside=dead_beside(entitlement, seen, now),
+        dead_rated=dead_rated,
+        dead_minutes=tuple(minute for minute in seen.marks if minute < mark.minute - REQUEST_MEMORY_MINUTES),
+        gone=gone,
+    )
+
+
+def may_suspend(tiers: tuple[Tier, ...]) -> bool:
+    """Whether one of the tiers' policies suspends."""
+    return any(isinstance(getattr(tier.policy, "then", tier.policy), SuspendUsage) for tier in tiers)
+
+
+def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expected:
+    """The rung that the amount would land on in the cell as it was seen, and how far around it a write is the same."""
+    rungs, raised = term.ladder_in(seen), seen.raised(term.counter)
+    landed = landing(rungs, term.used_in(seen) + amount)
+    if not landed.grants and len(rungs) > 1:
+        # What was seen leaves no room. Less may be used by now, so the write asks for the highest rung that grants.
+        landed = rungs[-2]
+    above, upto = alike(rungs, landed)
+    began = seen.grace.get(term.counter)
+    graces = [tier.policy for tier in term.tiers if isinstance(tier.policy, AllowWithGrace)]
+    lasting = next((grace.lasts for grace in graces if grace.lasts is not None), None)
+    since = None if lasting is None else term.now - lasting
+    return Expected(
+        rung=landed,
+        above=None if above is None else above - raised,
+        upto=None if upto is None else upto - raised,
+        carried=seen.carried.get(term.counter),
+        adjusted=seen.adjusted.get(term.counter),
+        grace_since=since,
+        grace_over=since is not None and began is not None and began <= since,
+    )
+
+
+def _throttle(term: QuotaTerm, limit: Limit, amount: Decimal, now: Instant, seen: Cell) -> RateTerm | None:
+    """The rate that the rung asks for on which the request is expected to land."""
+    rate = term.expected.rung.throttle if term.expected is not None else None
+    if rate is None:
+        return None
+    kept = _rate_term(limit, rate, amount, now, seen)
+    return replace(kept, throttles=term.counter, enforcement=Enforcement.HARD)
+
+
+def _rate_term(limit: Limit, rate: Rate, amount: Decimal, now: Instant, seen: Cell) -> RateTerm:
+    at = rates.sub_window(rate, now)
+    previous = seen.rated.get((rate.ordinal, at.index - 1), ZERO)
+    return RateTerm(limit.name, rate, at, rates.alternatives(rate, amount, previous, at), limit.enforcement)
+
+
+def _beside(quota: Quota, now: Instant, seen: Cell) -> tuple[tuple[CounterName, Decimal], ...]:
+    """The other sub-windows of a rolling period that count now or may be counted in already, with what was seen."""
+    reach = quota.schedule.reach
+    if not reach:
+        return ()
+    window = window_at(quota.schedule, now)
+    width = window.end - window.start
+    starts = (*range(window.start - reach, window.start, width), window.end)
+    counters = [(quota.ordinal, start) for start in starts]
+    return tuple((counter, seen.used.get(counter, ZERO)) for counter in counters)
