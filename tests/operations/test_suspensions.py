@@ -361,6 +361,19 @@ def test_of_two_changes_at_once_neither_is_lost() -> None:
     assert [s.feature for s in record(engine).effective.suspensions] == ["images", "tokens"]
 
 
+def test_a_suspended_consume_writes_nothing_and_reads_limits_and_cell_once() -> None:
+    engine = MemoryEngine()
+    declare_catalog(Catalogs(engine), read_catalog(CATALOG), expected=None, dry_run=False, now=NOW)
+    customers.put_customer(plain(engine), "acme", ProfileChange(plan="pro"), expected=None, now=NOW)
+    memory = Memory()
+    ask(engine, memory)
+    suspend(engine)
+    ask(engine, memory)
+    requests, written = engine.requests, len(engine.stream)
+    assert ask(engine, memory).reason is Reason.SUSPENDED
+    assert (engine.requests - requests, len(engine.stream) - written) == (2, 0)
+
+
 def trail(engine: Engine) -> list[Any]:
     return list(list_audits(Audits(engine), Customers(engine), "acme", after=None, limit=20)[0])
 
