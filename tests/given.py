@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from tallygate.domain.catalog import Feature
+from tallygate.domain.catalog_forms import feature_form
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.periods import calendar
@@ -76,7 +78,12 @@ def in_force(engine: Engine, limits: Effective) -> None:
     """Put the limits in force, and the feature into the catalog."""
     item: Item = {"version": limits.version, "doc": items.effective_document(limits)}
     engine.write(Put(key=keys.effective(limits.customer), item=item))
-    engine.write(Put(key=keys.catalog_feature(FEATURE), item={"doc": "{}"}))
+    sold(engine, Feature(key=FEATURE, meter=METER))
+
+
+def sold(engine: Engine, feature: Feature) -> None:
+    """Put a feature into the catalog, as it is from now on."""
+    engine.write(Put(key=keys.catalog_feature(feature.key), item={"form": items.compact(feature_form(feature))}))
 
 
 def scoped(*limits: Limit, own: Quota | None = None, rates: tuple[Rate, ...] = ()) -> Effective:

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.units import presented
 from tallygate.domain.catalog import changes, forbidden
 from tallygate.domain.catalog_forms import catalog_form
-from tallygate.domain.unit_forms import unit_of
+from tallygate.domain.unit_forms import presented, unit_of
 from tallygate.domain.units import Billing, Rounding, Unit
 from tallygate.errors import InvalidRequest
 

@@ -45,7 +45,14 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CATALOG": {"Query"},
         "ENDPOINT": {"Query"},
     },
-    "reset": {"TOTAL#*": KEEP, "FEED#*": KEEP, "OUTBOX#*": KEEP, "CUSTOMER#*": READ, "CLOCK": READ},
+    "reset": {
+        "TOTAL#*": KEEP,
+        "FEED#*": KEEP,
+        "OUTBOX#*": KEEP,
+        "CUSTOMER#*": READ,
+        "CATALOG": READ,
+        "CLOCK": READ,
+    },
     "deliver": {
         "DELIVERY#*": {"GetItem", "UpdateItem"},
         "ENDPOINT": {"GetItem", "UpdateItem"},

@@ -22,6 +22,7 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Head, Record
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
+from tallygate.domain.units import Unit
 from tallygate.domain.usage import UsageItem
 
 
@@ -219,13 +220,17 @@ class ClosingStore(Protocol):
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force, consistent; None: no such customer."""
 
+    def unit(self, feature: str) -> Unit | None:
+        """The unit that the feature has now; None: it has none, or there is no such feature."""
+
     def sequence(self, customer: str, feature: str) -> int:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
 
     def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
         """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
 
-        False: nothing was written, because the total has changed or been closed, or another fact took the place.
+        The unit that the total states stays with it. False: nothing was written, because the total has changed or been
+        closed, or another fact took the place.
         """
 
     def look_again(self, name: TotalName, *, at: Instant | None) -> None:

@@ -1,19 +1,18 @@
-"""Units on the wire, as the catalog declares them of metered features, and quantities in them, as answers show them.
+"""Units on the wire, as the catalog declares them of metered features.
 
 What nothing would be rounded to is refused, never ignored: a precision or an increment beside `rounding: none`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Annotated, Any, Self
+from collections.abc import Iterator
+from typing import Annotated, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
 from tallygate.contracts.fields import Id, PositiveQuantity, one_of
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
-from tallygate.domain.units import PRECISION_MAX, Rounding, Unit
+from tallygate.domain.units import PRECISION_MAX, Rounding
 
 ROUNDINGS = tuple(rounding.value for rounding in Rounding)
 RoundingWord = Annotated[str, one_of(ROUNDINGS), WithJsonSchema({"enum": list(ROUNDINGS)})]
@@ -56,15 +55,3 @@ def _broken_unit(unit: UnitEntry) -> Iterator[Broken]:
         yield (("multiply_by",), "not_allowed", "divide_by is there already: one of the two converts")
     if unit.rounding == Rounding.NONE and unit.precision is not None:
         yield (("precision",), "not_allowed", "does not go with rounding none, which rounds to no precision")
-
-
-def presented(unit: Unit | None, quantities: Mapping[str, Decimal | None]) -> dict[str, str | None] | None:
-    """Raw quantities as people read them, each under its name, beside the unit; None without one.
-
-    The plural stands there only where the catalog has one.
-    """
-    if unit is None:
-        return None
-    called = {"unit": unit.display} if unit.plural is None else {"unit": unit.display, "plural": unit.plural}
-    shown: dict[str, Any] = {name: None if q is None else unit.present(q) for name, q in quantities.items()}
-    return {**called, **shown}

@@ -21,6 +21,7 @@ from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.journal import Governed
 from tallygate.domain.quantities import ZERO, format_quantity
 from tallygate.domain.tiers import NORMAL, Tier, level_at
+from tallygate.domain.units import Unit
 
 THRESHOLD_CROSSED = "usage.threshold_crossed"
 LIMIT_REACHED = "usage.limit_reached"
@@ -43,7 +44,8 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """What was consumed under one limit in one window. `by_event` is the part that came by events.
+    """What was consumed under one limit in one window. `by_event` is the part that came by events, `unit` what the
+    closed window is stated in, whatever becomes of the feature's.
 
     `upto` is the last journal number that was applied, `traceparent` that of the newest entry in it that had one. Once
     `closed`, a change of the value is a restatement; `revision` counts what was stated about the closed window, the
@@ -60,6 +62,7 @@ class Total:
     governed: Governed
     closed: bool = False
     revision: int = 0
+    unit: Unit | None = None
     traceparent: str | None = None
 
     @property

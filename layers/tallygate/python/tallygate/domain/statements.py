@@ -1,6 +1,7 @@
 """Statements: what is said of a closed window, in one form for its closing and for every restatement. Pure.
 
-`raw` is what was used; `billable` is what a bill counts (the same, until units round it); of that, `included` is
+`raw` is what was used, `presented` how it is shown. `billable` is what a bill counts, rounded once for the window, in the
+unit that the feature had when it was closed (`domain.units`), which is `unit`; raw without one. Of that, `included` is
 covered by the plan's limit and `overage` is beyond it. Without a limit everything is included.
 """
 
@@ -13,6 +14,8 @@ from tallygate.domain.instants import format_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.periods import Schedule, segment_at, window_at
 from tallygate.domain.quantities import ZERO, format_quantity
+from tallygate.domain.unit_forms import presented
+from tallygate.domain.units import line_of
 
 if TYPE_CHECKING:
     from tallygate.domain.facts import Total
@@ -57,6 +60,8 @@ def statement(
     governed = total.governed
     limit = governed.limit
     included = total.value if limit is None else min(total.value, limit)
+    overage, unit = max(ZERO, total.value - included), total.unit
+    line = line_of(unit, raw=total.value, overage=overage)
     plan = None if governed.plan is None else f"{governed.plan}@{governed.plan_version}"
     return {
         "customer": total.customer,
@@ -67,14 +72,14 @@ def statement(
         "limit_name": governed.name,
         "period": dict(period),
         "raw": format_quantity(total.value),
-        "presented": None,
-        "billable": format_quantity(total.value),
-        "included": format_quantity(included),
-        "overage": format_quantity(max(ZERO, total.value - included)),
+        "presented": presented(unit, {"quantity": total.value, "included": included, "overage": overage}),
+        "billable": format_quantity(line.billable),
+        "included": format_quantity(line.included),
+        "overage": format_quantity(line.overage),
         "breakdown": {"base": None if limit is None else format_quantity(limit), "carried": 0, "adjusted": 0},
         "carried_out": 0,
         "amount": None,
-        "unit": None,
+        "unit": None if unit is None else unit.display,
         "adjustments": [],
         "revision": revision,
     }

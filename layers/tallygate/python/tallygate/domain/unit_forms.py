@@ -1,4 +1,4 @@
-"""The declarative form of units: what a catalog states, and what is stored of them.
+"""The declarative form of units: what a catalog states, and what is stored of them; and quantities as they show them.
 
     {"name": "byte", "display": "GB", "divide_by": 1000000000, "precision": 2, "rounding": "half_up",
      "billing": {"increment": 1, "rounding": "up"}}
@@ -10,6 +10,7 @@ only where something is rounded to them. Reading a form that was written here gi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.quantities import ONE, format_quantity, parse_quantity
@@ -46,6 +47,17 @@ def unit_of(form: Mapping[str, Any]) -> Unit:
         rounding=Rounding(form.get("rounding", Rounding.HALF_UP)),
         billing=None if billing is None else _billing_of(billing),
     )
+
+
+def presented(unit: Unit | None, quantities: Mapping[str, Decimal | None]) -> Form | None:
+    """Raw quantities as people read them, each under its name, beside the unit; None without one.
+
+    The plural stands there only where the catalog has one.
+    """
+    if unit is None:
+        return None
+    called = {"unit": unit.display} if unit.plural is None else {"unit": unit.display, "plural": unit.plural}
+    return {**called, **{name: None if q is None else unit.present(q) for name, q in quantities.items()}}
 
 
 def _billing_form(billing: Billing) -> Form:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tallygate.domain.closing import FIRST_REVISION, PERIOD_CLOSED, closing_id, may_close, trace_of
 from tallygate.domain.facts import Fact, Total
@@ -93,6 +93,7 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
             # first counted falls due at that end, and until then takes no place from those that are over.
             store.look_again(name, at=total.end if total.end + grace > now else None)
             return True
+        total = replace(total, unit=store.unit(total.feature))
         fact = _fact(store, total, now=now)
         if store.close(name, total, fact):
             return fact

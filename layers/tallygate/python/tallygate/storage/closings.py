@@ -1,6 +1,6 @@
 """The closings family: totals whose windows are over, closed in one transaction with the fact that says so.
 
-    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision; due_shard and due_at go
+    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision, unit; due_shard, due_at go
 
 The transaction holds only over the value that the fact states, so nothing is counted between the look and the closing
 without being stated; what is counted later meets a closed total, and the reader of the stream restates it.
@@ -14,11 +14,13 @@ from tallygate.domain.closing import FIRST_REVISION
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.units import Unit
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Cancelled, Engine, Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Remove, Set
 from tallygate.storage.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
-from tallygate.storage.totals import CLOSED, DUE_AT, DUE_SHARD, REVISION, VALUE, total_of
+from tallygate.storage.totals import CLOSED, DUE_AT, DUE_SHARD, REVISION, UNIT, VALUE, total_of
+from tallygate.storage.units import unit_at, unit_text
 from tallygate.store import ClosedTotal, TotalName
 
 CLOSED_VALUE = "closed_value"
@@ -45,6 +47,10 @@ class Closings:
         item = self._engine.get(keys.effective(customer))
         return None if item is None else items.effective_of(item)
 
+    def unit(self, feature: str) -> Unit | None:
+        """The unit that the feature has now; None: it has none, or there is no such feature."""
+        return unit_at(self._engine, feature)
+
     def sequence(self, customer: str, feature: str) -> int:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
         return items.integer(self._engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
@@ -52,14 +58,17 @@ class Closings:
     def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
         """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
 
-        False: nothing was written, because the total has changed or been closed, or another fact took the place.
+        The unit that the total states stays with it. False: nothing was written, because the total has changed or been
+        closed, or another fact took the place.
         """
+        unit = () if total.unit is None else (Set(UNIT, unit_text(total.unit)),)
         closing = Update(
             key=_key(name),
             changes=(
                 Set(CLOSED, fact.time),
                 Set(CLOSED_VALUE, total.value),
                 Set(REVISION, FIRST_REVISION),
+                *unit,
                 Remove(DUE_SHARD),
                 Remove(DUE_AT),
             ),

@@ -3,7 +3,8 @@
     TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
                               end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
                               due_shard, due_at
-                              set by the closing of the window: closed, revision; it removes due_shard and due_at
+                              set by the closing of the window: closed, revision, unit (JSON, where the feature has
+                              one); it removes due_shard and due_at
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
 `upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
@@ -23,9 +24,11 @@ from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
 from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Remove, Set, SetOnce, absent_or
 from tallygate.storage.journal import governed_from, governed_text
+from tallygate.storage.units import unit_from
 
 UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
+UNIT = "unit"
 
 
 def quarter_name(quarter: int) -> str:
@@ -107,6 +110,7 @@ def total_of(item: Item) -> Total:
         governed=governed_from(items.text(item, UNDER)),
         closed=CLOSED in item,
         revision=items.integer(item, REVISION, 0),
+        unit=unit_from(items.text(item, UNIT)) if UNIT in item else None,
         traceparent=traceparent if isinstance(traceparent, str) else None,
     )
 

@@ -1,0 +1,31 @@
+"""The unit of a feature: a part of its item in the catalog, and a text of its own where a closed window keeps it.
+
+    CATALOG            FEATURE#<feature>              form (JSON), with its unit
+    TOTAL#<customer>   <feature>#<ordinal>#<start>    unit (JSON)
+
+A unit only shows, so it is read without waiting for the newest.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tallygate.domain.unit_forms import unit_form, unit_of
+from tallygate.domain.units import Unit
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Engine
+
+
+def unit_at(engine: Engine, feature: str) -> Unit | None:
+    """The unit that the catalog gives the feature; None: it has none, or there is no such feature. One request."""
+    item = engine.get(keys.catalog_feature(feature), consistent=False)
+    unit = None if item is None else json.loads(items.text(item, "form")).get("unit")
+    return None if unit is None else unit_of(unit)
+
+
+def unit_text(unit: Unit) -> str:
+    return items.compact(unit_form(unit))
+
+
+def unit_from(text: str) -> Unit:
+    return unit_of(json.loads(text))

@@ -1,0 +1,104 @@
+"""Units through the product: what is shown and billed is rounded, what is enforced is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tallygate.domain.catalog import Feature
+from tallygate.domain.unit_forms import unit_of
+from tallygate.operations.periods import list_periods
+from tallygate.operations.reset import reset
+from tallygate.storage.closings import Closings
+from tallygate.storage.engine import Engine
+from tests.closings import END, add_usage, governed
+from tests.given import FEATURE, METER, effective, in_force, quota, sold
+
+GB: dict[str, Any] = {
+    "name": "byte",
+    "display": "GB",
+    "divide_by": 10**9,
+    "precision": 2,
+    "billing": {"increment": 1, "rounding": "up"},
+}
+USE = 20_000_000
+
+
+def in_units(engine: Engine, form: dict[str, Any] | None) -> None:
+    sold(engine, Feature(key=FEATURE, meter=METER, unit=None if form is None else unit_of(form)))
+
+
+def closed(engine: Engine) -> dict[str, Any]:
+    """What is stated of the one period that is over."""
+    (fact,) = reset(Closings(engine), now=END, grace=0, time_left=lambda: True).closed
+    return dict(fact.data)
+
+
+def billed(stated: dict[str, Any]) -> dict[str, Any]:
+    return {name: stated[name] for name in ("raw", "presented", "billable", "included", "overage", "unit")}
+
+
+@pytest.fixture
+def limited(engine: Engine) -> Engine:
+    """A customer with a limit of 10 GB."""
+    in_force(engine, effective(quota(10**10)))
+    return engine
+
+
+def test_two_uses_in_one_period_are_one_line_that_is_rounded_once(limited: Engine) -> None:
+    in_units(limited, GB)
+    for _ in range(2):
+        add_usage(limited, USE, under=governed(10**10))
+    assert billed(closed(limited)) == {
+        "raw": 40_000_000,
+        "presented": {"unit": "GB", "quantity": "0.04", "included": "0.04", "overage": "0"},
+        "billable": 1,
+        "included": 1,
+        "overage": 0,
+        "unit": "GB",
+    }
+
+
+def test_what_lies_beyond_the_limit_is_rounded_by_itself(limited: Engine) -> None:
+    in_units(limited, GB)
+    add_usage(limited, 10**10 + USE, under=governed(10**10))
+    assert billed(closed(limited)) == {
+        "raw": 10_020_000_000,
+        "presented": {"unit": "GB", "quantity": "10.02", "included": "10", "overage": "0.02"},
+        "billable": 11,
+        "included": 10,
+        "overage": 1,
+        "unit": "GB",
+    }
+
+
+def test_without_a_unit_a_statement_is_raw(limited: Engine) -> None:
+    in_units(limited, None)
+    add_usage(limited, USE, under=governed(10**10))
+    stated = {"presented": None, "billable": USE, "included": USE, "overage": 0, "unit": None}
+    assert billed(closed(limited)) == {"raw": USE, **stated}
+
+
+def test_a_feature_that_is_no_longer_sold_is_stated_raw(engine: Engine) -> None:
+    add_usage(engine, USE, under=governed(10**10))
+    stated = closed(engine)
+    assert (stated["billable"], stated["presented"], stated["unit"]) == (USE, None, None)
+
+
+def listed(engine: Engine) -> tuple[Any, Any]:
+    """What the one closed period is listed with."""
+    (each,), _ = list_periods(Closings(engine), "acme", None, after=None, limit=10)
+    return each["billable"], each["unit"]
+
+
+def test_a_closed_period_stays_in_the_unit_that_it_was_stated_in(limited: Engine) -> None:
+    in_units(limited, GB)
+    add_usage(limited, USE, under=governed(10**10))
+    assert billed(closed(limited))["billable"] == 1
+    in_units(limited, {**GB, "display": "MB", "divide_by": 10**6})
+    assert listed(limited) == (1, "GB")
+    add_usage(limited, 10**9, under=governed(10**10))
+    assert listed(limited) == (2, "GB"), "late usage is stated anew in the same unit"
+    in_units(limited, None)
+    assert listed(limited) == (2, "GB")
