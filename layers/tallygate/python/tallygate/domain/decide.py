@@ -11,18 +11,17 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain import rates
-from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.cells import Cell
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.features import Fixed, Setting
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit
-from tallygate.domain.periods import segment_at
+from tallygate.domain.limits import Effective, Enforcement, Entitlement
+from tallygate.domain.nodes import evaluate, rated_in
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
-from tallygate.domain.rungs import UNTIL_TOP_UP, Ladder, landing, suspended_until
+from tallygate.domain.rungs import UNTIL_TOP_UP, landing, suspended_until
 from tallygate.domain.terms import QuotaTerm, RateTerm, Terms
-from tallygate.domain.tiers import NORMAL, AllowWithGrace, SuspendUsage, Tier, level_at
+from tallygate.domain.tiers import AllowWithGrace, SuspendUsage, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """Usage of the feature is suspended, all of it or a scope that governs the request; `domain.rungs` on until when."""
+    """Usage is suspended, all of the feature or a scope that governs the request; `domain.rungs` has until when."""
 
     until: Instant
 
@@ -125,14 +124,8 @@ def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> bool:
 
 def _admits(rate: Rate, cell: Cell, amount: Decimal, now: Instant) -> bool:
     at = rates.sub_window(rate, now)
-    previous, current = _rated(rate, cell, at.index)
+    previous, current = rated_in(rate, cell, at.index)
     return rates.admits(rate, amount, previous, current, at)
-
-
-def _rated(rate: Rate, cell: Cell, index: int) -> tuple[Decimal, Decimal]:
-    """What was admitted in the sub-window before this one, and in this one."""
-    rated, ordinal = cell.rated, rate.ordinal
-    return rated.get((ordinal, index - 1), ZERO), rated.get((ordinal, index), ZERO)
 
 
 def _behind(cell: Cell, terms: Terms) -> bool:
@@ -143,116 +136,7 @@ def _rate_fits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
     if term.throttles is not None:
         # It was expected from what was seen; whether a tier asks for it, the quota has said from this very image.
         return True
-    return rates.admits(term.rate, amount, *_rated(term.rate, cell, term.at.index), term.at)
-
-
-def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
-    """Every limit window as the cell shows it, and whether the terms' amount fits it.
-
-    `counted`: the cell shows the amount already, so what fits is what the counters show.
-    """
-    limits = {limit.name: limit for limit in entitlement.limits}
-    amount = ZERO if counted else terms.amount
-    nodes = [_quota_node(limits[term.name], term, cell, amount) for term in terms.quotas]
-    return (*nodes, *(_rate_node(limits[term.name], term, cell, amount) for term in terms.rates))
-
-
-def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
-    used, total = term.used_in(cell), term.total_in(cell)
-    ends = term.over if term.window.end < NEVER_ENDS else None
-    fits_at = _rolled_off(term, cell, amount) if term.beside else ends
-    landed, room = None, None if total is None else max(ZERO, total - used)
-    fits = total is None or used + amount <= total
-    if term.tiers and total is not None:
-        rungs = term.ladder_in(cell)
-        landed = landing(rungs, used + amount)
-        fits, room = landed.grants, _room(term, rungs, cell, used)
-    return Node(
-        name=term.name,
-        scope=limit.scope,
-        kind="quota",
-        start=term.window.start - term.quota.schedule.reach,
-        end=term.window.end,
-        limit=total,
-        used=used,
-        remaining=None if total is None else max(ZERO, total - used),
-        fits=fits,
-        level=level_at(limit.tiers, total, used),
-        resets_at=ends,
-        retry_at=fits_at if _fits_afresh(term, amount) else None,
-        period=segment_at(term.quota.schedule, term.window.start),
-        enforcement=term.enforcement,
-        decides=term.decides,
-        over=total is not None and used + amount > total,
-        room=room,
-        policy=landed.policy if landed is not None and landed.tier is not None else None,
-        carried=cell.carried.get(term.counter, ZERO),
-        adjusted=cell.adjusted.get(term.counter, ZERO),
-        counter=term.counter,
-    )
-
-
-def _room(term: QuotaTerm, rungs: Ladder, cell: Cell, used: Decimal) -> Decimal | None:
-    """The largest amount that the quota's rungs would grant now, at the rates that they ask for; None: any."""
-    best: Decimal | None = ZERO
-    for rung in rungs:
-        if not rung.grants:
-            break
-        most = None if rung.upto is None else rung.upto - used
-        if rung.throttle is not None:
-            at = rates.sub_window(rung.throttle, term.now)
-            free = rates.remaining(rung.throttle, *_rated(rung.throttle, cell, at.index), at)
-            most = free if most is None else min(most, free)
-            if rung.above is not None and used + most <= rung.above:
-                continue
-        if most is None:
-            return None
-        assert best is not None, "only the last rung has no end"
-        best = max(best, most)
-    return best
-
-
-def _fits_afresh(term: QuotaTerm, amount: Decimal) -> bool:
-    """Whether the amount would fit a window that nothing has been used of, or carried into."""
-    limit = term.quota.limit
-    if limit is None or not term.tiers:
-        return limit is None or amount <= limit
-    return landing(term.ladder_in(Cell()), amount).grants
-
-
-def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant:
-    """When enough of a rolling period's sub-windows count no more for the amount to fit; an amount that ever does."""
-    used, at, limit = term.used_in(cell), term.window.start, term.total_in(cell)
-    for counter in sorted([counter for counter, _ in term.beside] + [term.counter]):
-        if limit is None or used + amount <= limit:
-            break
-        used -= cell.used.get(counter, ZERO)
-        at = counter[1] + term.over - term.window.start
-    return at
-
-
-def _rate_node(limit: Limit, term: RateTerm, cell: Cell, amount: Decimal) -> Node:
-    previous, current = _rated(term.rate, cell, term.at.index)
-    start = term.at.index * term.at.width
-    now = start + term.at.width - term.at.left
-    return Node(
-        name=term.name,
-        scope=limit.scope,
-        kind="rate",
-        start=start,
-        end=start + term.at.width,
-        limit=term.rate.burst,
-        used=rates.weighted(previous, current, term.at),
-        remaining=rates.remaining(term.rate, previous, current, term.at),
-        fits=rates.admits(term.rate, amount, previous, current, term.at),
-        level=NORMAL,
-        resets_at=term.at.over,
-        retry_at=rates.admitted_at(term.rate, amount, previous, current, now),
-        enforcement=term.enforcement,
-        decides=term.decides,
-        room=None if term.throttles is not None else rates.remaining(term.rate, previous, current, term.at),
-        counter=term.current,
-    )
+    return rates.admits(term.rate, amount, *rated_in(term.rate, cell, term.at.index), term.at)
 
 
 def absent(
@@ -355,7 +239,8 @@ def _beyond(node: Node) -> Reason | None:
         return Reason.GRACE
     if not node.over or node.kind != "quota":
         return Reason.SOFT_LIMIT_EXCEEDED if node.enforcement is Enforcement.SOFT and not node.fits else None
-    return Reason.OVERAGE_ALLOWED if node.policy is not None else Reason.SOFT_LIMIT_EXCEEDED
+    soft = node.policy is None and node.enforcement is Enforcement.SOFT
+    return Reason.SOFT_LIMIT_EXCEEDED if soft else Reason.OVERAGE_ALLOWED
 
 
 def _overage(node: Node, amount: Decimal) -> Decimal:

@@ -13,7 +13,7 @@ from tallygate.domain.periods import Segment
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.scopes import Scope
 from tallygate.domain.suspensions import Suspension
-from tallygate.domain.tiers import Policy
+from tallygate.domain.tiers import Policy, SuspendUsage
 
 
 class Reason(StrEnum):
@@ -129,7 +129,9 @@ class Decision:
     @property
     def would_reason(self) -> Reason | None:
         """Why a limit that only observes would have denied; None: none would."""
-        missed = {n.kind for n in self.nodes if n.enforcement is Enforcement.OBSERVE and not n.fits}
+        missed = [node for node in self.nodes if node.enforcement is Enforcement.OBSERVE and not node.fits]
         if not missed:
             return None
-        return Reason.RATE_LIMITED if "rate" in missed else Reason.QUOTA_EXCEEDED
+        if any(isinstance(node.policy, SuspendUsage) for node in missed):
+            return Reason.SUSPENDED
+        return Reason.RATE_LIMITED if any(node.kind == "rate" for node in missed) else Reason.QUOTA_EXCEEDED

@@ -14,7 +14,7 @@ the limit, which a rate below the limit does not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain.instants import Instant
@@ -43,12 +43,16 @@ _OPEN = NotifyOnly()
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """Usage in (above, upto] takes the policy; None: from nothing, without end. `tier` None: the enforcement's own."""
+    """Usage in (above, upto] takes the policy; None: from nothing, without end. `tier` None: the enforcement's own.
+
+    `grace` is the one whose time a grant here begins, or finds running, also where a stricter policy stands before it.
+    """
 
     above: Decimal | None
     upto: Decimal | None
     policy: Policy
     tier: Tier | None = None
+    grace: AllowWithGrace | None = None
 
     @property
     def grants(self) -> bool:
@@ -58,11 +62,6 @@ class Rung:
     def throttle(self) -> Rate | None:
         """The rate that a request landing here must keep."""
         return self.policy.rate if isinstance(self.policy, RateLimit) else None
-
-    @property
-    def grace(self) -> AllowWithGrace | None:
-        """The grace whose time a request landing here begins, or finds running."""
-        return self.policy if isinstance(self.policy, AllowWithGrace) and self.policy.lasts is not None else None
 
 
 Ladder = tuple[Rung, ...]
@@ -81,14 +80,11 @@ def ladder(tiers: Sequence[Tier], total: Decimal, *, soft: bool, began: Instant 
     edges = sorted({edge for step in steps for edge in (step.above, step.upto) if edge is not None})
     found: list[Rung] = []
     for above, upto in zip([None, *edges], [*edges, None], strict=True):
-        policy, tier = _strictest(steps, above)
-        if found and found[-1].policy == policy:
-            found[-1] = Rung(found[-1].above, upto, policy, found[-1].tier)
+        rung = _rung(steps, above, upto)
+        if found and (found[-1].policy, found[-1].grace) == (rung.policy, rung.grace):
+            found[-1] = replace(found[-1], upto=upto)
         else:
-            found.append(Rung(above, upto, policy, tier))
-        if not found[-1].grants:
-            found[-1] = Rung(found[-1].above, None, policy, tier)
-            break
+            found.append(rung)
     return tuple(found)
 
 
@@ -106,6 +102,11 @@ def alike(rungs: Ladder, landed: Rung) -> tuple[Decimal | None, Decimal | None]:
     while high + 1 < len(rungs) and _same_effect(rungs[high + 1], landed):
         high += 1
     return rungs[low].above, rungs[high].upto
+
+
+def highest(rungs: Ladder) -> Rung:
+    """The last rung that grants; the first of all always does."""
+    return [rung for rung in rungs if rung.grants][-1]
 
 
 def ceiling(rungs: Ladder) -> Decimal | None:
@@ -131,6 +132,10 @@ class _Step:
     policy: Policy
     tier: Tier | None
 
+    def covers(self, above: Decimal) -> bool:
+        """Whether it asks for its policy just above an edge."""
+        return self.above <= above and (self.upto is None or above < self.upto)
+
 
 def _steps(tier: Tier, total: Decimal, began: Instant | None, now: Instant) -> Iterator[_Step]:
     above, policy = tier.at.of(total), tier.policy
@@ -151,15 +156,20 @@ def _says_what_is_beyond(tier: Tier, total: Decimal) -> bool:
     return not isinstance(tier.policy, RateLimit) or tier.at.of(total) >= total
 
 
-def _strictest(steps: Sequence[_Step], above: Decimal | None) -> tuple[Policy, Tier | None]:
+def _rung(steps: Sequence[_Step], above: Decimal | None, upto: Decimal | None) -> Rung:
     """The strictest policy just above an edge; of equally strict ones that of the highest threshold."""
-    if above is None:
-        return _OPEN, None
-    here = [step for step in steps if step.above <= above and (step.upto is None or above < step.upto)]
+    here = [step for step in steps if above is not None and step.covers(above)]
     if not here:
-        return _OPEN, None
+        return Rung(above, upto, _OPEN)
     found = max(here, key=lambda step: (_RANK[type(step.policy)], step.above))
-    return found.policy, found.tier
+    rung = Rung(above, upto, found.policy, found.tier)
+    return replace(rung, grace=_soonest_over(here)) if rung.grants else rung
+
+
+def _soonest_over(steps: Sequence[_Step]) -> AllowWithGrace | None:
+    """All graces of a window begin together; of those that have a time, the one that ends first."""
+    graces = [step.policy for step in steps if isinstance(step.policy, AllowWithGrace)]
+    return min((grace for grace in graces if grace.lasts is not None), key=lambda grace: grace.lasts or 0, default=None)
 
 
 def _same_effect(one: Rung, other: Rung) -> bool:

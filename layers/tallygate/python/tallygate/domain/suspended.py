@@ -6,10 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell
-from tallygate.domain.decide import evaluate
 from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Entitlement
+from tallygate.domain.nodes import evaluate
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.suspensions import Suspension
 from tallygate.domain.terms import Terms

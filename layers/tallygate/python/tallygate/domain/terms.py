@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain import rates
+from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import (
     REQUEST_MEMORY_MINUTES,
+    UNSEEN,
     WHOLE_FEATURE,
     Cell,
     CounterName,
@@ -23,10 +25,11 @@ from tallygate.domain.cells import (
 )
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Limit, Quota
+from tallygate.domain.openings import Opening, opened, opening
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Alternative, Rate, SubWindow
-from tallygate.domain.rungs import Ladder, Rung, alike, deciding, ladder, landing
+from tallygate.domain.rungs import Ladder, Rung, alike, deciding, highest, ladder, landing
 from tallygate.domain.scopes import governs
 from tallygate.domain.tiers import WHOLE, AllowWithGrace, SuspendUsage, Tier
 
@@ -54,7 +57,8 @@ class QuotaTerm:
 
     `beside` are the other sub-windows of a rolling period with what was seen in them: those that still count, and the
     next, where a clock that is ahead may have counted. They hardly grow, so what was seen stands in the condition.
-    Where `tiers` decide, the write is `expected` to land on one of their rungs.
+    Where `tiers` decide, the write is `expected` to land on one of their rungs. `opens` is what it opens the window
+    with, by `carryover`, where the cell was seen without it.
     """
 
     name: str
@@ -65,6 +69,19 @@ class QuotaTerm:
     tiers: tuple[Tier, ...] = ()
     now: Instant = 0
     expected: Expected | None = None
+    carryover: Carryover | None = None
+    opens: Opening | None = None
+
+    @property
+    def carries(self) -> bool:
+        """Whether the window begins with what the one before has left, so that its first write is another."""
+        return self.carryover is not None and bool(self.quota.stretches)
+
+    def opening_in(self, cell: Cell) -> Opening | None:
+        """What would open the window in the cell; None: it is open, or nothing carries over."""
+        if self.carryover is None or not self.quota.stretches:
+            return None
+        return opening(self.quota, self.carryover, self.window, cell)
 
     @property
     def decides(self) -> bool:
@@ -222,23 +239,21 @@ def terms(
             continue
         tiers = deciding(limit.tiers) if limit.tiers else ()
         for quota in limit.quotas:
-            term = QuotaTerm(
-                limit.name,
-                quota,
-                window_at(quota.schedule, now),
-                limit.enforcement,
-                _beside(quota, now, seen),
-                tiers,
-                now,
-            )
+            term = _quota_term(limit, quota, tiers, seen, now)
             if tiers and term.decides:
-                term = replace(term, expected=_expected(term, seen, amount))
-                if (throttle := _throttle(term, limit, amount, now, seen)) is not None:
+                shown = seen if term.opens is None else opened(seen, [(term.counter, term.opens)])
+                term = replace(term, expected=_expected(term, shown, amount))
+                throttle = _throttle(term, limit, amount, now, seen)
+                # Where several quotas of a limit ask for the same rate, it is counted once.
+                if throttle is not None and throttle.current not in [each.current for each in rate_terms]:
                     rate_terms.append(throttle)
                 suspensions += [quota.ordinal] if limit.scope and may_suspend(tiers) else []
             quota_terms.append(term)
         rate_terms += [_rate_term(limit, rate, amount, now, seen) for rate in limit.rates]
     dead_used, dead_rated, gone = dead_windows(entitlement, seen, now)
+    for start in [term.window.start for term in quota_terms if term.opens is not None]:
+        if seen.floor is None or seen.floor < start:
+            gone = start if gone is None else max(gone, start)
     return Terms(
         amount=amount,
         version=version,
@@ -256,6 +271,27 @@ def terms(
     )
 
 
+def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell, now: Instant) -> QuotaTerm:
+    term = QuotaTerm(
+        limit.name,
+        quota if not quota.stretches else replace(quota, limit=quota.limit_at(now)),
+        window_at(quota.schedule, now),
+        limit.enforcement,
+        _beside(quota, now, seen),
+        tiers,
+        now,
+        carryover=limit.carryover,
+    )
+    # A cell that was never seen most likely has the window open: the write asks for that, and is told otherwise.
+    return term if seen is UNSEEN or not term.carries else replace(term, opens=term.opening_in(seen))
+
+
+def opened_for(cell: Cell, asked: Terms) -> Cell:
+    """The cell as the terms' windows would be, were they all open."""
+    openings = [(term.counter, found) for term in asked.quotas if (found := term.opening_in(cell)) is not None]
+    return opened(cell, openings) if openings else cell
+
+
 def may_suspend(tiers: tuple[Tier, ...]) -> bool:
     """Whether one of the tiers' policies suspends."""
     return any(isinstance(getattr(tier.policy, "then", tier.policy), SuspendUsage) for tier in tiers)
@@ -265,22 +301,22 @@ def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expected:
     """The rung that the amount would land on in the cell as it was seen, and how far around it a write is the same."""
     rungs, raised = term.ladder_in(seen), seen.raised(term.counter)
     landed = landing(rungs, term.used_in(seen) + amount)
-    if not landed.grants and len(rungs) > 1:
+    if not landed.grants:
         # What was seen leaves no room. Less may be used by now, so the write asks for the highest rung that grants.
-        landed = rungs[-2]
+        landed = highest(rungs)
     above, upto = alike(rungs, landed)
     began = seen.grace.get(term.counter)
-    graces = [tier.policy for tier in term.tiers if isinstance(tier.policy, AllowWithGrace)]
-    lasting = next((grace.lasts for grace in graces if grace.lasts is not None), None)
-    since = None if lasting is None else term.now - lasting
+    times = [tier.policy.lasts or 0 for tier in term.tiers if isinstance(tier.policy, AllowWithGrace)]
+    over = max((time for time in times if time and began is not None and began <= term.now - time), default=None)
+    lasts = over if landed.grace is None else landed.grace.lasts
     return Expected(
         rung=landed,
         above=None if above is None else above - raised,
         upto=None if upto is None else upto - raised,
         carried=seen.carried.get(term.counter),
         adjusted=seen.adjusted.get(term.counter),
-        grace_since=since,
-        grace_over=since is not None and began is not None and began <= since,
+        grace_since=None if lasts is None else term.now - lasts,
+        grace_over=over is not None,
     )
 
 
