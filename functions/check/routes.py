@@ -15,6 +15,7 @@ from tallygate.contracts.reading import read
 from tallygate.decision_store import DecisionStore
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import Instant
+from tallygate.domain.units import Unit
 from tallygate.errors import invalid
 from tallygate.http import Answer, Request, Route, permit
 from tallygate.operations.admission import Memory
@@ -42,28 +43,39 @@ def _check(app: App, request: Request) -> Answer:
     body = request.json()
     if not isinstance(body, list):
         ask = read(Ask, body)
-        return _answered(request, ask, _decide(app, request, ask, now=app.clock.now()))
+        decision = _decide(app, request, ask, now=app.clock.now())
+        return _answered(request, ask, decision, _unit(app, decision))
     if not 1 <= len(body) <= ASKS_MAX:
         raise invalid("", "length", f"must have 1 to {ASKS_MAX} elements")
     asks = [read(Ask, entry, at=f"/{index}") for index, entry in enumerate(body)]
     now = app.clock.now()
-    return Answer(body=[decision_answer(_decide(app, request, ask, now=now), detail=ask.detail) for ask in asks])
+    decided = [(ask, _decide(app, request, ask, now=now)) for ask in asks]
+    return Answer(body=[decision_answer(d, detail=ask.detail, unit=_unit(app, d)) for ask, d in decided])
 
 
 def _consume(app: App, request: Request) -> Answer:
     ask = read(Ask, request.json())
     now = app.clock.now()
     if ask.amount == 0:
-        return _answered(request, ask, _decide(app, request, ask, now=now))
-    decision = consume(app.store, app.memory, _wanted(ask, request), now=now, entropy=os.urandom)
+        decision = _decide(app, request, ask, now=now)
+        return _answered(request, ask, decision, _unit(app, decision))
+    wanted = _wanted(ask, request)
+    # Asked for before: a decision that was made must not fail for the sake of how it is shown.
+    unit = app.memory.unit(app.store, ask.feature)
+    decision = consume(app.store, app.memory, wanted, now=now, entropy=os.urandom)
     app.decided(request, decision)
-    return _answered(request, ask, decision)
+    return _answered(request, ask, decision, unit)
 
 
 def _decide(app: App, request: Request, ask: Ask, *, now: Instant) -> Decision:
     decision = check(app.store, app.memory, _wanted(ask, request), now=now)
     app.decided(request, decision)
     return decision
+
+
+def _unit(app: App, decision: Decision) -> Unit | None:
+    """What the decision's numbers are shown in; not looked for where there are none."""
+    return app.memory.unit(app.store, decision.feature) if decision.quota is not None else None
 
 
 def _settle(app: App, request: Request) -> Answer:
@@ -99,8 +111,8 @@ def _wanted(ask: Ask, request: Request) -> Consume:
     )
 
 
-def _answered(request: Request, ask: Ask, decision: Decision) -> Answer:
-    body = decision_answer(decision, detail=ask.detail)
+def _answered(request: Request, ask: Ask, decision: Decision, unit: Unit | None) -> Answer:
+    body = decision_answer(decision, detail=ask.detail, unit=unit)
     if not decision.granted and wants_status(request):
         return denial_answer(decision, body, request)
     return Answer(body=body, headers=decision_headers(decision))

@@ -34,6 +34,7 @@ from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
 from tallygate.domain.api_keys import PREFIX, ApiKey
 from tallygate.domain.catalog_forms import catalog_form
 from tallygate.domain.customers import CustomerRecord
+from tallygate.domain.decision import Decision
 from tallygate.domain.deliveries import Endpoint, EndpointStatus
 from tallygate.domain.instants import format_instant
 from tallygate.http import Answer, Request, Route, permit
@@ -113,13 +114,17 @@ def _subscription(app: App, record: CustomerRecord) -> Answer:
 def _list_entitlements(app: App, request: Request) -> Answer:
     customer, (limit, after) = customer_of(request), asked_page(request)
     states, more = entitlements.entitlements(app.cells, customer, after=after, limit=limit, now=app.clock.now())
-    return paged([entitlement_answer(state) for state in states], more)
+    return paged([_entitlement(app, state) for state in states], more)
 
 
 def _get_entitlement(app: App, request: Request) -> Answer:
     customer, feature = customer_of(request), in_path(request).feature
     assert feature is not None
-    return Answer(body=entitlement_answer(entitlements.entitlement(app.cells, customer, feature, now=app.clock.now())))
+    return Answer(body=_entitlement(app, entitlements.entitlement(app.cells, customer, feature, now=app.clock.now())))
+
+
+def _entitlement(app: App, state: Decision) -> Body:
+    return entitlement_answer(state, app.cells.unit(state.feature) if state.quota is not None else None)
 
 
 def _list_periods(app: App, request: Request) -> Answer:

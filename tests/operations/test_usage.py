@@ -52,6 +52,7 @@ def test_one_sum_over_a_stretch_that_is_half_open(engine: Engine) -> None:
         **stretch,
         "data": [{"start": stretch["from"], "end": stretch["to"], "group": {}, "value": 110}],
         "total": 110,
+        "presented": None,
         "as_of": format_instant(NOW),
     }
 

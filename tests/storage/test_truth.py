@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.fold import TotalChange, UsageChange
@@ -316,5 +317,5 @@ def test_meters_are_read_again_when_the_catalog_has_changed(engine: Engine) -> N
     declare(engine, CALLS, version=2)
     assert [meter.key for meter in rules.meters().of_type["llm.completion"]] == ["calls", METER]
     assert rules.meters().of_feature == {FEATURE: METER}
-    assert rules.meter_of(FEATURE) == METER
-    assert rules.meter_of("none") is None
+    assert rules.feature(FEATURE) == Feature(key=FEATURE, meter=METER)
+    assert rules.feature("none") is None

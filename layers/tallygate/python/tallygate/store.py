@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
+from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import Cell, CounterName, Suspension, Terms
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
 from tallygate.domain.entries import Entry
@@ -66,6 +67,9 @@ class AdmissionStore(Protocol):
 
     def knows_feature(self, feature: str) -> bool:
         """Whether the catalog has the feature; asked only to explain a denial."""
+
+    def unit(self, feature: str) -> Unit | None:
+        """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
 
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""
@@ -349,8 +353,8 @@ class UsageStore(Protocol):
     def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterable[UsageItem]:
         """A meter's usage on these UTC days, in order. As many requests as there are pages."""
 
-    def meter_of(self, feature: str) -> str | None:
-        """The meter that a feature is counted by; None: no such feature. One request."""
+    def feature(self, feature: str) -> Feature | None:
+        """The feature as the catalog has it; None: no such feature. One request."""
 
     def knows_meter(self, meter: str) -> bool:
         """Whether the catalog has the meter. One request."""

@@ -24,6 +24,8 @@ from tallygate.domain.decision import MESSAGES, Decision, Node
 from tallygate.domain.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.quantities import ONE, ZERO, format_quantity
+from tallygate.domain.unit_forms import presented
+from tallygate.domain.units import Unit
 
 ASKS_MAX = 20
 """So many questions one check answers; a consume is always one."""
@@ -43,8 +45,11 @@ class Ask(Contract):
     explain: Off = False
 
 
-def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
-    """A decision as JSON; the numbers at the top are those of the feature's entitlement quota."""
+def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> dict[str, Any]:
+    """A decision as JSON; the numbers at the top are those of the feature's entitlement quota, as raw quantities.
+
+    `unit` is the feature's, in which they are presented beside.
+    """
     quota = decision.quota
     used = quota.used if quota else ZERO
     # Without a quota, what is granted has no limit, and what is denied has nothing left.
@@ -72,7 +77,7 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
         "resets_at": None,
         "retry_at": _time(decision.retry_at),
         "breakdown": {"base": _quantity(limit), "carried": 0, "adjusted": 0},
-        "presented": None,
+        "presented": _presented(quota, unit) if quota else None,
         "nodes": [node_answer(node, decision.as_of) for node in decision.nodes] if detail else [],
         "binding": node_answer(decision.binding, decision.as_of) if decision.binding else None,
         "credits": None,
@@ -87,6 +92,10 @@ def decision_answer(decision: Decision, *, detail: bool) -> dict[str, Any]:
         answer["period"] = _period(quota)
         answer["resets_at"] = _time(quota.resets_at)
     return answer
+
+
+def _presented(quota: Node, unit: Unit | None) -> dict[str, Any] | None:
+    return presented(unit, {"used": quota.used, "limit": quota.limit, "remaining": quota.remaining})
 
 
 def feature_type(decision: Decision) -> str | None:

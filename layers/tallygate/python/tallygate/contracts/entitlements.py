@@ -8,6 +8,7 @@ from tallygate.contracts.check import decision_answer
 from tallygate.contracts.suspensions import suspended_answer
 from tallygate.domain.decision import Decision
 from tallygate.domain.features import Switch
+from tallygate.domain.units import Unit
 
 _STATE = (
     "customer",
@@ -32,13 +33,13 @@ _STATE = (
 )
 
 
-def entitlement_answer(decision: Decision) -> dict[str, Any]:
+def entitlement_answer(decision: Decision, unit: Unit | None = None) -> dict[str, Any]:
     """A feature's state. `stale` false: the numbers were read from the counters themselves.
 
     `enabled` is false only for a boolean feature that the plan names and switches off; `suspended` says what denies all
     of the feature, while suspensions of some of its scopes stand with the customer.
     """
-    stated = decision_answer(decision, detail=True)
+    stated = decision_answer(decision, detail=True, unit=unit)
     state = {name: stated[name] for name in _STATE}
     enabled = decision.fixed.enabled if isinstance(decision.fixed, Switch) else True
     return {**state, "enabled": enabled, "suspended": suspended_answer(decision), "stale": False}

@@ -19,6 +19,7 @@ from tallygate.domain.events import FUTURE_MAX
 from tallygate.domain.instants import DAY, Instant, format_instant, parse_instant
 from tallygate.domain.periods import calendar, window_at
 from tallygate.domain.quantities import format_quantity
+from tallygate.domain.unit_forms import presented
 from tallygate.domain.usage import RANGE_MAX, WINDOWS, UsageAnswer, UsageQuery, aligned
 from tallygate.errors import FieldError, InvalidRequest
 
@@ -137,5 +138,6 @@ def usage_answer(answer: UsageAnswer) -> dict[str, Any]:
             for row in answer.rows
         ],
         "total": format_quantity(answer.total),
+        "presented": presented(answer.unit, {"total": answer.total}),
         "as_of": format_instant(answer.as_of),
     }

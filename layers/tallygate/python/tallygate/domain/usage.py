@@ -14,6 +14,7 @@ from tallygate.domain.fold import QUARTER, day_and_quarter
 from tallygate.domain.instants import DAY, Instant, parse_instant
 from tallygate.domain.periods import Window, calendar, window_at
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.units import Unit
 
 WINDOWS = ("none", "hour", "day", "week", "month")
 RANGE_MAX = 400 * DAY
@@ -68,7 +69,10 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageAnswer:
-    """Rows in order of time and group. A window without usage has no row, but a single sum always has one."""
+    """Rows in order of time and group. A window without usage has no row, but a single sum always has one.
+
+    `unit` is that of the feature that was asked for.
+    """
 
     meter: str
     start: Instant
@@ -76,6 +80,7 @@ class UsageAnswer:
     rows: tuple[UsageRow, ...]
     total: Decimal
     as_of: Instant
+    unit: Unit | None = None
 
 
 class TooManyRows(ValueError):

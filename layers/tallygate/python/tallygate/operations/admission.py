@@ -1,4 +1,4 @@
-"""What a container remembers between decisions, bounded: limits in force, cells last seen, recent denials.
+"""What a container remembers between decisions, bounded: limits in force, units, cells last seen, recent denials.
 
 None of it decides anything. Remembered limits are proved by the version in the cell's condition; a cell last seen only
 sharpens the terms (a stale one costs a retry, never a wrong grant); a recent denial only turns a write that would
@@ -14,10 +14,14 @@ from typing import Any
 
 from tallygate.domain.cells import Cell
 from tallygate.domain.limits import Effective
+from tallygate.domain.units import Unit
+from tallygate.errors import StoreUnavailable
 from tallygate.store import AdmissionStore
 
 LIMITS_KEPT_SECONDS = 60.0
 """A root cell proves the limits with every write, so they may be kept for long; they are dropped to meet deletions."""
+UNIT_KEPT_SECONDS = 60.0
+"""So soon a unit that was changed in the catalog is shown everywhere."""
 DENIAL_KEPT_SECONDS = 1.0
 REMEMBERED_MAX = 4_096
 
@@ -28,6 +32,7 @@ class Memory:
 
     ticks: Callable[[], float] = time.monotonic
     _limits: dict[str, tuple[Effective, float]] = field(default_factory=dict)
+    _units: dict[str, tuple[Unit | None, float]] = field(default_factory=dict)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     _denials: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
 
@@ -43,6 +48,24 @@ class Memory:
             _bound(self._limits, customer)
             self._limits[customer] = (effective, self.ticks())
         return effective
+
+    def unit(self, store: AdmissionStore, feature: str) -> Unit | None:
+        """The unit that the feature's quantities are shown in: remembered, or read. Nothing is decided by it.
+
+        Where it cannot be read again, the one that was known is shown.
+        """
+        held = self._units.get(feature)
+        if held is not None and self.ticks() - held[1] < UNIT_KEPT_SECONDS:
+            return held[0]
+        try:
+            unit = store.unit(feature)
+        except StoreUnavailable:
+            if held is None:
+                raise
+            return held[0]
+        _bound(self._units, feature)
+        self._units[feature] = (unit, self.ticks())
+        return unit
 
     def last_seen(self, customer: str, feature: str) -> Cell:
         """The cell as it was last seen here; empty where it never was."""

@@ -6,6 +6,7 @@ The fold lags behind decisions by about a second; `as_of` is when the rollup was
 from __future__ import annotations
 
 from tallygate.domain.instants import Instant
+from tallygate.domain.units import Unit
 from tallygate.domain.usage import ROWS_MAX, TooManyRows, UsageAnswer, UsageQuery, days_of, rows_of, total_of
 from tallygate.errors import InvalidRequest, NotFound
 from tallygate.store import UsageStore
@@ -16,7 +17,7 @@ def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
     more rows than one answer holds."""
     if not store.knows_customer(query.customer):
         raise NotFound("there is no such customer", code="customer_not_found")
-    meter = _meter(store, query)
+    meter, unit = _counted(store, query)
     try:
         rows = rows_of(query, store.usage(query.customer, meter, *days_of(query)))
     except TooManyRows:
@@ -24,16 +25,18 @@ def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
             f"the answer would have more than {ROWS_MAX} rows; ask for a shorter time or fewer groups",
             code="too_many_rows",
         ) from None
-    return UsageAnswer(meter=meter, start=query.start, end=query.end, rows=rows, total=total_of(rows), as_of=now)
+    total = total_of(rows)
+    return UsageAnswer(meter=meter, unit=unit, start=query.start, end=query.end, rows=rows, total=total, as_of=now)
 
 
-def _meter(store: UsageStore, query: UsageQuery) -> str:
+def _counted(store: UsageStore, query: UsageQuery) -> tuple[str, Unit | None]:
+    """The meter that counts, and the unit of the feature; a meter that is asked for itself has none."""
     if query.feature is not None:
-        meter = store.meter_of(query.feature)
-        if meter is None:
+        feature = store.feature(query.feature)
+        if feature is None or feature.meter is None:
             raise NotFound("there is no such feature", code="feature_not_found")
-        return meter
+        return feature.meter, feature.unit
     assert query.meter is not None
     if not store.knows_meter(query.meter):
         raise NotFound("there is no such meter", code="meter_not_found")
-    return query.meter
+    return query.meter, None

@@ -17,6 +17,7 @@ from tallygate.domain.entries import Entry, bump_entry
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Suspension, Terms
+from tallygate.domain.units import Unit
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.cell_refusals import marking, suspending
@@ -38,6 +39,7 @@ from tallygate.storage.expressions import (
     SetOnce,
     absent_or,
 )
+from tallygate.storage.units import unit_at
 from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated
 
 RECEIPT_KEPT = DAY
@@ -58,6 +60,10 @@ class Cells:
     def knows_feature(self, feature: str) -> bool:
         """Whether the catalog has the feature; asked only to explain a denial."""
         return self._engine.get(keys.catalog_feature(feature), consistent=False) is not None
+
+    def unit(self, feature: str) -> Unit | None:
+        """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
+        return unit_at(self._engine, feature)
 
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""

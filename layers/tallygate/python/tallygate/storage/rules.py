@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain import catalog_forms as forms
-from tallygate.domain.catalog import Catalog, upgrades
+from tallygate.domain.catalog import Catalog, Feature, upgrades
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters, meters_of
 from tallygate.storage import items, keys
@@ -48,10 +48,10 @@ class Rules:
             self._version = version
         return self._meters
 
-    def meter_of(self, feature: str) -> str | None:
-        """The meter that a feature is counted by; None: no such feature, or not a metered one."""
+    def feature(self, feature: str) -> Feature | None:
+        """The feature as the catalog has it; None: no such feature."""
         item = self.engine.get(keys.catalog_feature(feature), consistent=False)
-        return None if item is None else forms.feature_of(_form(item)).meter
+        return None if item is None else forms.feature_of(_form(item))
 
     def _forms(self, prefix: str) -> Iterator[Any]:
         position: str | None = None

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tallygate.domain.catalog import Feature
 from tallygate.domain.usage import UsageItem
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine
@@ -36,9 +37,9 @@ class Usage:
             yield from (usage_item_of(item) for item in page.items)
             position = page.next_after
 
-    def meter_of(self, feature: str) -> str | None:
-        """The meter that a feature is counted by; None: no such feature. One request."""
-        return Rules(self.engine).meter_of(feature)
+    def feature(self, feature: str) -> Feature | None:
+        """The feature as the catalog has it; None: no such feature. One request."""
+        return Rules(self.engine).feature(feature)
 
     def knows_meter(self, meter: str) -> bool:
         """Whether the catalog has the meter. One request."""
