@@ -26,11 +26,11 @@ from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
 class Clocked:
     """One container: its memory, and a counter in the place of randomness."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, drawn: int = 0) -> None:
         self.engine = engine
         self.seconds = 0.0
         self.memory = Memory(ticks=lambda: self.seconds)
-        self._drawn = 0
+        self._drawn = drawn
 
     def entropy(self, count: int) -> bytes:
         self._drawn += 1
