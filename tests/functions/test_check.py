@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tallygate.domain.catalog import Feature
 from tallygate.domain.instants import HOUR
+from tallygate.domain.units import Unit
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.keys import root_cell
 from tests.functions.conftest import LoadApp, sample
-from tests.given import FEATURE, effective, in_force, quota, rate
+from tests.given import FEATURE, METER, effective, in_force, quota, rate, sold
 
 
 @pytest.fixture
@@ -172,6 +175,21 @@ def test_a_denial_can_be_a_status_for_gateways(app: ModuleType) -> None:
     unknown = call(app, {**ask(), "customer": "nobody"}, headers={"prefer": "respond-async, http-status"})
     assert (unknown["statusCode"], unknown["json"]["code"]) == (403, "customer_not_found")
     assert call(app, ask(1), headers={"prefer": "http-status"})["statusCode"] == 200
+
+
+def test_numbers_are_presented_in_the_features_unit(load_app: LoadApp, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(10**10)))
+    unit = Unit(name="byte", display="GB", divide_by=Decimal(10**9), precision=2)
+    sold(dynamo_engine, Feature(key=FEATURE, meter=METER, unit=unit))
+    app = load_app("check")
+    first, second = (call(app, ask(20_000_000))["json"] for _ in range(2))
+    assert first["presented"] == {"unit": "GB", "used": "0.02", "limit": "10", "remaining": "9.98"}
+    assert (first["used"], first["remaining"]) == (20_000_000, 9_980_000_000), "beside the raw ones"
+    assert second["presented"]["used"] == "0.04"
+    several = call(app, [ask(0), {**ask(), "customer": "nobody"}], route="check")["json"]
+    assert [decision["presented"] for decision in several] == [second["presented"], None]
+    refused = call(app, ask(10**10), headers={"prefer": "http-status"})["json"]["decision"]
+    assert refused["presented"] == second["presented"]
 
 
 def test_the_rate_limit_headers_say_what_is_left_and_for_how_long(app: ModuleType) -> None:

@@ -239,6 +239,25 @@ def test_entitlements_state_what_a_customer_may_consume(call: Client, customer: 
     problem(call("GET", f"{route}/{{feature}}", customer=customer, feature="images"), 404, "no_active_subscription")
 
 
+def test_entitlements_and_usage_are_presented_in_the_unit_of_the_moment(call: Client, customer: str) -> None:
+    catalog = json.loads(json.dumps(CATALOG))
+    for feature in catalog["features"]:
+        if feature["key"] == "images":
+            feature["unit"] = {"name": "image", "plural": "images", "divide_by": 10, "precision": 1}
+    assert call("PUT", "/v1/catalog", catalog)["json"]["customers"] == 1
+    route = "/v1/customers/{customer}/entitlements"
+    shown = {"unit": "image", "plural": "images", "used": "0", "limit": "0.5", "remaining": "0.5"}
+    assert call("GET", f"{route}/{{feature}}", customer=customer, feature="images")["json"]["presented"] == shown
+    states = call("GET", route, customer=customer)["json"]["data"]
+    assert {state["feature"]: state["presented"] for state in states} == {"ai-tokens": None, "images": shown}
+    asked = {"customer": customer, "feature": "images"}
+    total = {"unit": "image", "plural": "images", "total": "0"}
+    assert call("GET", "/v1/usage", query=asked)["json"]["presented"] == total
+    assert call("GET", "/v1/catalog")["json"]["features"] != CATALOG["features"], "the unit is given back"
+    assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
+    assert call("GET", f"{route}/{{feature}}", customer=customer, feature="images")["json"]["presented"] is None
+
+
 def test_usage_is_asked_for_by_customer_and_feature(call: Client, customer: str) -> None:
     answer = call("GET", "/v1/usage", query={"customer": customer, "feature": "ai-tokens"})
     assert (answer["statusCode"], answer["json"]["total"], answer["json"]["meter"]) == (200, 0, "tokens")

@@ -6,14 +6,23 @@ from typing import Any
 
 import pytest
 
+from bench.cost import counting
+from tallygate.contracts.check import decision_answer
 from tallygate.domain.catalog import Feature
 from tallygate.domain.unit_forms import unit_of
+from tallygate.domain.units import Unit
+from tallygate.errors import StoreUnavailable
+from tallygate.operations.admission import UNIT_KEPT_SECONDS, Memory
+from tallygate.operations.consume import consume
+from tallygate.operations.entitlements import entitlement
 from tallygate.operations.periods import list_periods
 from tallygate.operations.reset import reset
+from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
+from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
 from tests.closings import END, add_usage, governed
-from tests.given import FEATURE, METER, effective, in_force, quota, sold
+from tests.given import FEATURE, METER, NOW, effective, in_force, quota, sold, wanted
 
 GB: dict[str, Any] = {
     "name": "byte",
@@ -44,6 +53,72 @@ def limited(engine: Engine) -> Engine:
     """A customer with a limit of 10 GB."""
     in_force(engine, effective(quota(10**10)))
     return engine
+
+
+def presented(engine: Engine) -> Any:
+    """How the customer's entitlement is shown."""
+    store = Cells(engine)
+    state = entitlement(store, "acme", FEATURE, now=NOW)
+    return decision_answer(state, detail=True, unit=store.unit(FEATURE))["presented"]
+
+
+def used(engine: Engine, amount: int) -> bool:
+    return consume(Cells(engine), Memory(), wanted(amount), now=NOW, entropy=bytes).granted
+
+
+def test_an_entitlement_shows_what_was_used_of_it(limited: Engine) -> None:
+    assert presented(limited) is None
+    in_units(limited, GB)
+    assert used(limited, USE)
+    assert presented(limited) == {"unit": "GB", "used": "0.02", "limit": "10", "remaining": "9.98"}
+    assert used(limited, USE)
+    assert presented(limited) == {"unit": "GB", "used": "0.04", "limit": "10", "remaining": "9.96"}
+
+
+def test_what_is_rounded_away_is_enforced_all_the_same(limited: Engine) -> None:
+    in_units(limited, {**GB, "precision": 0})
+    assert used(limited, 10**10 - 1)
+    assert presented(limited) == {"unit": "GB", "used": "10", "limit": "10", "remaining": "0"}
+    assert not used(limited, 2)
+    assert used(limited, 1)
+    assert not used(limited, 1)
+
+
+def test_another_unit_changes_no_limit(limited: Engine) -> None:
+    in_units(limited, {**GB, "display": "MB", "divide_by": 10**6})
+    assert presented(limited)["limit"] == "10000"
+    assert used(limited, 10**10)
+    assert not used(limited, 1)
+
+
+def test_a_container_reads_a_unit_once_a_minute(dynamodb: Any, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, effective(quota(10**10)))
+    now, store = [0.0], Cells(dynamo_engine)
+    memory = Memory(ticks=lambda: now[0])
+    with counting(dynamodb) as cost:
+        assert [memory.unit(store, FEATURE), memory.unit(store, FEATURE)] == [None, None]
+    assert (dict(cost.requests), cost.read_units) == ({"GetItem": 1}, 0.5), "that there is none is remembered too"
+    in_units(dynamo_engine, GB)
+    now[0] = UNIT_KEPT_SECONDS
+    assert memory.unit(store, FEATURE) == unit_of(GB)
+
+
+class Failing(Cells):
+    """Units cannot be read."""
+
+    def unit(self, feature: str) -> Unit | None:
+        raise StoreUnavailable("busy")
+
+
+def test_a_unit_that_cannot_be_read_again_is_shown_as_it_was(engine: Engine) -> None:
+    now = [0.0]
+    memory = Memory(ticks=lambda: now[0])
+    with pytest.raises(StoreUnavailable):
+        memory.unit(Failing(engine), FEATURE)
+    in_units(engine, GB)
+    memory.unit(Cells(engine), FEATURE)
+    now[0] = UNIT_KEPT_SECONDS
+    assert memory.unit(Failing(engine), FEATURE) == unit_of(GB)
 
 
 def test_two_uses_in_one_period_are_one_line_that_is_rounded_once(limited: Engine) -> None:

@@ -1,7 +1,7 @@
 """Statements: what is said of a closed window, in one form for its closing and for every restatement. Pure.
 
-`raw` is what was used, `presented` how it is shown. `billable` is what a bill counts, rounded once for the window, in the
-unit that the feature had when it was closed (`domain.units`), which is `unit`; raw without one. Of that, `included` is
+`raw` is what was used, `presented` how it is shown. `billable` is what a bill counts, rounded once for the window, in
+the unit that the feature had when it was closed (`domain.units`), named `unit`; raw without one. Of that, `included` is
 covered by the plan's limit and `overage` is beyond it. Without a limit everything is included.
 """
 

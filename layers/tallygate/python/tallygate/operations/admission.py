@@ -52,7 +52,7 @@ class Memory:
     def unit(self, store: AdmissionStore, feature: str) -> Unit | None:
         """The unit that the feature's quantities are shown in: remembered, or read. Nothing is decided by it.
 
-        Where it cannot be read again, the one that was known is shown.
+        Where it cannot be read again, the one that was known is shown for as long once more.
         """
         held = self._units.get(feature)
         if held is not None and self.ticks() - held[1] < UNIT_KEPT_SECONDS:
@@ -62,7 +62,7 @@ class Memory:
         except StoreUnavailable:
             if held is None:
                 raise
-            return held[0]
+            unit = held[0]
         _bound(self._units, feature)
         self._units[feature] = (unit, self.ticks())
         return unit
