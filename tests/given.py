@@ -36,9 +36,13 @@ def entitlement(
     rates: tuple[Rate, ...] = (),
     tiers: Mapping[str, int] | None = None,
     enforcement: str = "hard",
+    hysteresis: Mapping[str, int] | None = None,
 ) -> Entitlement:
     """The feature's entitlement with its own quota first; `enforcement` is that of its own limit."""
-    levels = tuple(Tier(level=level, at=percent(at)) for level, at in (tiers or {}).items())
+    bands = {level: percent(band) for level, band in (hysteresis or {}).items()}
+    levels = tuple(
+        Tier(level=level, at=percent(at), hysteresis=bands.get(level)) for level, at in (tiers or {}).items()
+    )
     own = Limit(
         name=FEATURE,
         quotas=quotas[:1] or (quota(1000),),
@@ -59,9 +63,10 @@ def effective(
     subscribed: bool = True,
     timezone: str = "UTC",
     enforcement: str = "hard",
+    hysteresis: Mapping[str, int] | None = None,
 ) -> Effective:
     """A subscribed customer with one metered feature."""
-    right = entitlement(*quotas, rates=rates, tiers=tiers, enforcement=enforcement)
+    right = entitlement(*quotas, rates=rates, tiers=tiers, enforcement=enforcement, hysteresis=hysteresis)
     return Effective(
         customer=customer,
         version=version,

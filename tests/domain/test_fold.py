@@ -17,12 +17,22 @@ from tallygate.domain.fold import (
     day_and_quarter,
     dimensions_text,
     governed_of,
+    limit_names,
     limits_named,
     resolve_event,
 )
 from tallygate.domain.instants import DAY, parse_instant
-from tallygate.domain.journal import CountedWindow, EventEntry, Governed, Record, UseEntry
-from tallygate.domain.limits import Effective, Limit
+from tallygate.domain.journal import (
+    AdjustEntry,
+    CarryEntry,
+    CountedWindow,
+    Entry,
+    EventEntry,
+    Governed,
+    Record,
+    UseEntry,
+)
+from tallygate.domain.limits import Effective, Enforcement, Limit
 from tallygate.domain.meters import Measured, Meters, Unmeasured, meters_of
 from tests.given import FEATURE, METER, NOW, effective, quota, scoped
 from tests.truth import CALLS, TOKENS, draft
@@ -92,9 +102,62 @@ def test_a_limit_that_is_no_longer_in_force_is_known_by_its_names() -> None:
     named = limits_named((use, entry), governed_of(limits()))
     assert named[9] == Governed(feature="old", meter="m", name="old")
     assert (named[1].limit, named[2].name) == (Decimal(100), "further-2")
+    further = limits_named((use,), {}, limit_names(replace(limits(), ordinals={"old\nper-model\nquota/month@{}": 9})))
+    assert further[9].name == "per-model"
+    assert further[9].named_only
 
 
-def record(*entries: EventEntry | UseEntry) -> Record:
+def test_what_raises_a_limit_is_folded_like_usage() -> None:
+    window, other = CountedWindow(1, 0, 10), CountedWindow(2, 0, 5)
+    about: dict[str, Any] = {"feature": "f", "meter": METER, "name": "f", "revision": 1, "time": NOW, "window": window}
+    use = UseEntry(
+        id="i",
+        feature="f",
+        meter=METER,
+        revision=1,
+        time=NOW,
+        amount=Decimal(7),
+        windows=(window, other),
+        carried={1: Decimal(300)},
+    )
+    found = changes_of(
+        record(
+            use,
+            AdjustEntry(**about, id="a1", amount=Decimal(50), carried=Decimal(300)),
+            AdjustEntry(**about, id="a2", amount=Decimal(-20)),
+            CarryEntry(**about, carried=Decimal(250)),
+        )
+    )
+    one, two = found.totals
+    assert (one.value, one.carried, one.adjusted) == (Decimal(7), Decimal(250), Decimal(30))
+    assert (two.value, two.carried, two.adjusted) == (Decimal(7), None, Decimal(0))
+
+
+def test_an_adjustment_alone_makes_a_total_of_nothing_used() -> None:
+    entry = AdjustEntry(
+        id="a",
+        feature="f",
+        meter=METER,
+        name="gone",
+        revision=1,
+        time=NOW,
+        window=CountedWindow(7, 0, 10),
+        amount=Decimal(50),
+    )
+    (change,) = changes_of(record(entry)).totals
+    assert (change.value, change.adjusted, change.governed.name) == (Decimal(0), Decimal(50), "gone")
+
+
+def test_totals_and_facts_know_scope_and_whether_tiers_decide() -> None:
+    observing = Limit(
+        name="large", scope={"model": "large"}, quotas=(quota(5, ordinal=3),), enforcement=Enforcement.OFF
+    )
+    found = governed_of(scoped(observing))
+    assert (found[3].scope, found[3].enforced) == ({"model": "large"}, False)
+    assert (found[1].scope, found[1].enforced) == ({}, True)
+
+
+def record(*entries: Entry) -> Record:
     return Record(
         number=1, customer="acme", marks={}, entries=entries, limits=limits_named(entries, governed_of(limits()))
     )

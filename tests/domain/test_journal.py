@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tallygate.domain.cells import Cell
 from tallygate.domain.instants import HOUR
 from tallygate.domain.journal import MARK_KEPT, Mark, Position, advanced, is_new
-from tallygate.domain.proof import disproved
+from tallygate.domain.proof import Stated, disproved
 
 POSITIONS = st.builds(Position, st.sampled_from(["a", "b", "c"]), st.integers(0, 10**40), st.just(5))
 
@@ -60,9 +60,49 @@ BY = {(1, 0): Decimal(3), (2, 0): Decimal(3)}
     ],
 )
 def test_a_record_proves_that_it_counted_what_its_entry_says(new: Cell, why: str | None) -> None:
-    assert disproved(OLD, new, BY, Decimal(3)) == why
+    assert disproved(OLD, new, Stated(used=BY), Decimal(3)) == why
 
 
 def test_removed_windows_and_the_first_write_prove_themselves_too() -> None:
-    assert disproved(OLD, Cell(used={(1, 9): Decimal(3)}, revision=8), {(1, 9): Decimal(3)}, Decimal(3)) is None
-    assert disproved(Cell(), Cell(used={(1, 9): Decimal(3)}, revision=1), {(1, 9): Decimal(3)}, Decimal(3)) is None
+    first = Stated(used={(1, 9): Decimal(3)})
+    assert disproved(OLD, Cell(used={(1, 9): Decimal(3)}, revision=8), first, Decimal(3)) is None
+    assert disproved(Cell(), Cell(used={(1, 9): Decimal(3)}, revision=1), first, Decimal(3)) is None
+
+
+def cell(revision: int, used: int, carried: int = 0, adjusted: int = 0) -> Cell:
+    """A cell whose counter starts below zero by what was carried and adjusted."""
+    window = (1, 0)
+    return Cell(
+        used={window: Decimal(used - carried - adjusted)},
+        carried={window: Decimal(carried)} if carried else {},
+        adjusted={window: Decimal(adjusted)} if adjusted else {},
+        revision=revision,
+    )
+
+
+def stated(used: int | None = None, carried: int | None = None, adjusted: int | None = None) -> Stated:
+    def of(amount: int | None) -> dict[tuple[int, int], Decimal]:
+        return {} if amount is None else {(1, 0): Decimal(amount)}
+
+    return Stated(used=of(used), carried=of(carried), adjusted=of(adjusted))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says", "why"),
+    [
+        (Cell(), cell(1, 5, carried=300), stated(used=5, carried=300), None),
+        (Cell(), cell(1, 5, carried=300), stated(used=5), "carried"),
+        (Cell(), cell(1, 5), stated(used=5, carried=300), "carried"),
+        (cell(1, 5, carried=300), cell(2, 5, carried=200), stated(carried=200), None),
+        (cell(1, 5, carried=300), cell(2, 5, carried=200), stated(carried=100), "carried"),
+        (cell(1, 5), cell(2, 5, adjusted=70), stated(adjusted=70), None),
+        (cell(1, 5, adjusted=70), cell(2, 5, adjusted=40), stated(adjusted=-30), None),
+        (cell(1, 5, adjusted=70), cell(2, 5, adjusted=70), stated(adjusted=-30), "adjusted"),
+        (cell(1, 5, carried=1, adjusted=70), cell(2, 9, carried=1, adjusted=70), stated(used=4), None),
+        (cell(1, 5), cell(2, 4, adjusted=70), stated(adjusted=70), "counter"),
+    ],
+)
+def test_what_raises_a_limit_moves_the_counter_and_proves_itself(
+    old: Cell, new: Cell, says: Stated, why: str | None
+) -> None:
+    assert disproved(old, new, says, Decimal(0)) == why

@@ -15,7 +15,7 @@ from tallygate.domain import catalog_forms as forms
 from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.events import Draft
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.facts import Fact
 from tallygate.domain.instants import DAY, Instant, parse_instant
 from tallygate.domain.observed import FactMade
 from tallygate.errors import StoreUnavailable
@@ -162,8 +162,10 @@ def test_a_threshold_is_told_once_with_all_that_an_upgrade_needs() -> None:
         "plan": "pro",
         "plan_version": 1,
         "limit_name": FEATURE,
+        "scope": {},
         "limit": 100,
         "unlimited": False,
+        "breakdown": {"base": 100, "carried": 0, "adjusted": 0},
         "usage": 80,
         "period": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"},
         "level": "warning",
@@ -178,6 +180,7 @@ def test_a_threshold_is_told_once_with_all_that_an_upgrade_needs() -> None:
     assert [(fact["type"], fact.get("level"), fact["sequence"]) for fact in facts(engine)[1:]] == [
         ("usage.threshold_crossed", "critical", 2),
         ("usage.limit_reached", "critical", 3),
+        ("usage.overage_started", "critical", 4),
     ]
 
 
@@ -340,11 +343,11 @@ class Hesitant(Facts):
 
     failed: ClassVar[list[str]] = []
 
-    def publish(self, fact: Fact, *, level: str, restates: Total | None = None, revision: int = 0) -> Published:
+    def publish(self, facts: Sequence[Fact], **published: Any) -> Published:
         if not self.failed:
-            self.failed.append(fact.id)
+            self.failed.append(facts[0].id)
             raise StoreUnavailable("the database is throttling")
-        return Facts.publish(self, fact, level=level, restates=restates, revision=revision)
+        return Facts.publish(self, facts, **published)
 
 
 def test_facts_of_a_feature_wait_for_the_one_before_them() -> None:

@@ -58,6 +58,8 @@ def test_a_closed_period_is_stated_as_the_contract_says(engine: Engine) -> None:
         "feature": "ai-tokens",
         "meter": "tokens",
         "limit_name": "ai-tokens",
+        "scope": {},
+        "unlimited": False,
         "period": {
             "start": "2026-11-01T00:00:00Z",
             "end": "2026-12-01T00:00:00Z",

@@ -262,6 +262,7 @@ def test_thresholds_are_told_by_the_change_and_closed_windows_stated_anew(folded
     assert {(f["limit_name"], f["type"]) for f in facts(engine)} == {
         (FEATURE, "usage.threshold_crossed"),
         ("further-2", "usage.limit_reached"),
+        ("further-2", "usage.overage_started"),
     }
     after = NOW + DAY
     reset(Closings(engine), now=after, grace=0, time_left=lambda: True)

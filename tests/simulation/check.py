@@ -20,7 +20,7 @@ from tallygate.storage.journal import Journal
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.totals import total_of
 from tests.given import FEATURE, METER, NOW
-from tests.simulation.world import CUSTOMERS, DAILY, MONTHLY, TIERS, World
+from tests.simulation.world import CUSTOMERS, DAILY, HYSTERESIS, MONTHLY, TIERS, World
 from tests.truth import facts, totals, used
 
 Window = tuple[str, int, Instant]
@@ -152,28 +152,38 @@ def _check_journals(engine: MemoryEngine) -> None:
 
 
 def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) -> None:
-    """Every threshold is told by each change of an open total that crosses it, every change after it stated anew."""
-    wanted: Counter[Told] = Counter()
+    """What the changes of each total tell, in their order, is told once; every change after its closing stated anew."""
+    wanted: list[Told] = []
+    denied: Counter[Told] = Counter()
+    up: dict[Window, set[str]] = defaultdict(set)
     restated: dict[Window, list[Decimal]] = defaultdict(list)
     for change in world.engine.stream:
+        if change.key.pk.startswith("CELL#"):
+            entry = json.loads(items.text(change.new or {}, "last"))
+            if entry["k"] == "denied":
+                denied[(entry["c"], entry["n"], format_instant(entry["s"]), "denied")] += 1
         if not change.key.pk.startswith("TOTAL#"):
             continue
         before, after = total_of(change.old) if change.old else None, total_of(change.new or {})
         value = Decimal(0) if before is None else before.value
+        window = (after.customer, after.ordinal, after.start)
         if before is not None and before.closed:
             if value != after.value:
-                restated[(after.customer, after.ordinal, after.start)].append(after.value)
+                restated[window].append(after.value)
             continue
-        name, limit = (FEATURE, MONTHLY) if after.ordinal == 1 else ("further-2", DAILY)
-        thresholds = {level: Decimal(limit) * percent / 100 for level, percent in TIERS.items()}
-        for level, threshold in {**(thresholds if after.ordinal == 1 else {}), "limit_reached": Decimal(limit)}.items():
-            if value < threshold <= after.value:
-                wanted[(after.customer, name, format_instant(after.start), level)] += 1
+        name = FEATURE if after.ordinal == 1 else "further-2"
+        tells = _tells(after.ordinal, value, after.value, up[window], closes=after.closed)
+        wanted += [(after.customer, name, format_instant(after.start), what) for what in tells]
     closed = _closed(world.engine)
     told = facts(world.engine)
     stated = [fact for fact in told if "revision" in fact]
-    found = Counter(_told(fact) for fact in told if "revision" not in fact)
-    assert found == wanted
+    found = [_told(fact) for fact in told if "revision" not in fact]
+    assert Counter(found) == Counter(wanted) + denied
+    for each in set(wanted):
+        about = [one for one in wanted if one[:3] == each[:3]]
+        assert about == [one for one in found if one[:3] == each[:3] and one not in denied], (
+            "those of one total keep their order"
+        )
     _check_statements(stated, expected, closed, restated)
     for customer in CUSTOMERS:
         sequences = [fact["sequence"] for fact in told if fact["customer"] == customer]
@@ -183,8 +193,27 @@ def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) 
     assert known == begun == {message.fact for message in world.queue.messages}
 
 
+def _tells(ordinal: int, before: Decimal, after: Decimal, up: set[str], *, closes: bool) -> Iterator[str]:
+    """What one change tells, in order; `up` are the levels that were told and not left, kept so."""
+    limit, tiers = (MONTHLY, TIERS) if ordinal == 1 else (DAILY, {})
+    lines = {level: Decimal(limit) * percent / 100 for level, percent in tiers.items()}
+    for level in sorted(up, key=lambda level: -lines[level]):
+        if closes or after < lines[level] - Decimal(limit) * HYSTERESIS.get(level, 0) / 100:
+            up.remove(level)
+            yield f"{level} left"
+    for level, line in lines.items():
+        if before < line <= after and level not in up:
+            up.add(level)
+            yield level
+    if before < limit <= after:
+        yield "limit_reached"
+    if before <= limit < after:
+        yield "overage_started"
+
+
 def _told(fact: dict[str, Any]) -> Told:
-    what = "limit_reached" if fact["type"] == "usage.limit_reached" else fact["level"]
+    kind = fact["type"].removeprefix("usage.")
+    what = {"threshold_crossed": fact["level"], "threshold_recovered": f"{fact['level']} left"}.get(kind, kind)
     return (fact["customer"], fact["limit_name"], fact["period"]["start"], what)
 
 

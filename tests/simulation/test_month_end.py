@@ -150,21 +150,24 @@ def test_a_month_is_used_closed_billed_and_restated(receivers: Receivers) -> Non
     world = world_with(receivers)
     assert [world.consume(30) for _ in range(4)] == [True, True, True, False]
     world.settle()
-    (crossed,) = receivers.heard()
-    assert (crossed["type"], crossed["data"]["level"], crossed["data"]["sequence"]) == (
-        "usage.threshold_crossed",
-        "warning",
-        1,
+    crossed, denied = sorted(receivers.heard(), key=lambda event: event["type"], reverse=True)
+    assert (denied["type"], denied["data"]["reason"], denied["data"]["requested"]) == (
+        "usage.denied",
+        "quota_exceeded",
+        30,
     )
+    assert {denied["data"]["sequence"], crossed["data"]["sequence"]} == {1, 2}
+    assert (crossed["type"], crossed["data"]["level"]) == ("usage.threshold_crossed", "warning")
 
     world.now = NOVEMBER.end
     assert world.consume(30), "the boundary is in force before any job has run"
     for _ in range(3):
         world.tick()
-    (_, closed) = receivers.heard()
+    (*_, closed, recovered) = receivers.heard()
     assert closed["type"] == "usage.period_closed"
+    assert (recovered["type"], recovered["data"]["cause"]) == ("usage.threshold_recovered", "period_closed")
     assert (closed["data"]["raw"], closed["data"]["included"], closed["data"]["overage"]) == (90, 90, 0)
-    assert (closed["data"]["revision"], closed["data"]["sequence"]) == (1, 2)
+    assert (closed["data"]["revision"], closed["data"]["sequence"]) == (1, 3)
     assert closed["data"]["period"] == {
         "start": "2026-11-01T00:00:00Z",
         "end": "2026-12-01T00:00:00Z",
@@ -180,12 +183,13 @@ def test_a_month_is_used_closed_billed_and_restated(receivers: Receivers) -> Non
     for _ in range(3):
         world.tick()
     (*_, restated) = receivers.heard()
-    assert len(receivers.heard()) == 3
+    assert len(receivers.heard()) == 5
     assert restated["type"] == "usage.restated"
     assert (restated["data"]["raw"], restated["data"]["included"], restated["data"]["overage"]) == (110, 100, 10)
-    assert (restated["data"]["revision"], restated["data"]["sequence"]) == (2, 3)
+    assert (restated["data"]["revision"], restated["data"]["sequence"]) == (2, 5)
     assert set(closed["data"]) <= set(restated["data"]), "a restatement says all that the closing said"
-    assert world.bus.taken == ["usage.threshold_crossed", "usage.period_closed", "usage.restated"]
+    assert sorted(world.bus.taken[:2]) == ["usage.denied", "usage.threshold_crossed"]
+    assert world.bus.taken[2:] == ["usage.period_closed", "usage.threshold_recovered", "usage.restated"]
 
     (period,), _ = list_periods(Closings(world.engine), "acme", given.FEATURE, after=None, limit=10)
     assert (period["revision"], period["raw"], period["closed_raw"]) == (2, 110, 90)
@@ -199,7 +203,7 @@ def test_every_fact_is_heard_once_and_shown_under_its_endpoint(receivers: Receiv
     world.now = NOVEMBER.end
     world.tick()
     ids = [event["id"] for event in receivers.heard()]
-    assert len(set(ids)) == len(ids) == 2
+    assert len(set(ids)) == len(ids) == 3
     for endpoint_id in SECRETS:
         listed, _ = Endpoints(world.engine).deliveries(endpoint_id, after=None, limit=10)
         assert {delivery.fact_id for _, delivery in listed} == set(ids)

@@ -46,7 +46,8 @@ from tests.truth import CALLS, TOKENS, Requested, container, declare, draft, exi
 T = TypeVar("T")
 CUSTOMERS = ("acme", "umbrella")
 MONTHLY, DAILY = 120, 60
-TIERS = {"warning": 50, "critical": 80}
+TIERS = {"warning": 12, "critical": 30}
+HYSTERESIS = {"warning": 4}
 TIMES: tuple[Instant, ...] = (
     NOW,
     NOW - MINUTE,
@@ -166,7 +167,9 @@ class World:
         """Put the limits in force (again): always the same, but with a new version."""
         self.versions[customer] = self.versions.get(customer, 0) + 1
         quotas = (quota(MONTHLY), quota(DAILY, ordinal=2, every="day"))
-        limits = effective(*quotas, customer=customer, tiers=TIERS, version=self.versions[customer])
+        limits = effective(
+            *quotas, customer=customer, tiers=TIERS, hysteresis=HYSTERESIS, version=self.versions[customer]
+        )
         in_force(self.engine, limits)
         declare(self.engine, TOKENS, CALLS)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.consequences import Suspending
+from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.fold import TotalChange, UsageChange
-from tallygate.domain.instants import DAY
+from tallygate.domain.instants import DAY, HOUR
 from tallygate.domain.journal import (
+    AdjustEntry,
+    CarryEntry,
     CountedWindow,
     EventEntry,
     Governed,
@@ -23,8 +27,10 @@ from tallygate.domain.journal import (
     SettleEntry,
     UseEntry,
 )
+from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
-from tallygate.domain.tiers import Tier, percent
+from tallygate.domain.rungs import UNTIL_RESUMED
+from tallygate.domain.tiers import SuspendUsage, Tier, percent
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage import journal as journal_family
@@ -35,7 +41,7 @@ from tallygate.storage.facts import Facts
 from tallygate.storage.journal import Journal, body_of, record_of
 from tallygate.storage.rules import Rules
 from tallygate.storage.totals import Totals, total_of
-from tallygate.store import Appended, Published
+from tallygate.store import Appended, LevelMove, Published
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare
 
@@ -50,10 +56,14 @@ GOVERNED = Governed(
     stripe_customer_id="cus_1",
     upgrade_to="big",
     upgrade_limit=Decimal(9000),
+    scope={"model": "large"},
+    enforcement=Enforcement.OBSERVE,
 )
 START, END = NOW - NOW % DAY, NOW - NOW % DAY + DAY
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 WINDOW = CountedWindow(1, START, END)
+USE = UseEntry(id="1.ff", feature=FEATURE, meter=METER, revision=4, time=NOW, amount=Decimal("1e3"), windows=(WINDOW,))
+MOVED: Any = {"feature": FEATURE, "meter": METER, "name": "per-model", "revision": 8, "time": NOW, "window": WINDOW}
 ENTRIES = (
     EventEntry(
         source="s#1",
@@ -87,6 +97,10 @@ ENTRIES = (
         windows=(WINDOW,),
         traceparent=TRACE,
     ),
+    replace(USE, carried={1: Decimal("300.5")}),
+    CarryEntry(**MOVED, carried=Decimal(250)),
+    AdjustEntry(**MOVED, id="adj_1", amount=Decimal("-0.5"), carried=Decimal(1)),
+    AdjustEntry(**MOVED, id="adj_2", amount=Decimal(5)),
     NoteEntry(kind="bump", feature=FEATURE, revision=5, text='{"k":"bump"}'),
     ParkedEntry(reason="unreadable", raw="{"),
 )
@@ -271,12 +285,111 @@ def fact(sequence: int, fact_id: str = "fact_1") -> Fact:
 
 def test_a_fact_takes_its_place_or_none(engine: Engine) -> None:
     facts = Facts(engine)
-    assert facts.publish(fact(2), level="warning") is Published.RACED
-    assert facts.publish(fact(1), level="warning") is Published.DONE
-    assert facts.publish(fact(1), level="warning") is Published.KNOWN
-    assert facts.publish(fact(2), level="warning") is Published.KNOWN
-    assert facts.publish(fact(1, "fact_2"), level="warning") is Published.RACED
+    assert facts.publish([fact(2)], level="warning") is Published.RACED
+    assert facts.publish([fact(1)], level="warning") is Published.DONE
+    assert facts.publish([fact(1)], level="warning") is Published.KNOWN
+    assert facts.publish([fact(2)], level="warning") is Published.KNOWN
+    assert facts.publish([fact(1, "fact_2")], level="warning") is Published.RACED
     assert facts.sequence("acme", FEATURE) == 1
+    assert facts.publish([fact(2, "fact_2"), fact(3, "fact_3")]) is Published.DONE
+    feed = engine.get(keys.feed("acme", FEATURE)) or {}
+    assert (feed["sequence"], feed["level"]) == (3, "warning")
+
+
+def test_levels_move_with_the_facts_that_move_them_or_not_at_all(engine: Engine) -> None:
+    facts, of = Facts(engine), total(80, 5)
+    none, warned = Levels(), Levels(crossed=frozenset({"warning", "critical"}), upto=5)
+    assert facts.levels(of) == none
+    moves = LevelMove(total=of, seen=none, now=warned)
+    assert facts.publish([fact(1), fact(2, "fact_2")], moves=moves) is Published.DONE
+    assert facts.publish([fact(3, "fact_3")], moves=moves) is Published.RACED, "they have moved since"
+    assert facts.publish([fact(1), fact(2, "fact_2")], moves=moves) is Published.KNOWN
+    assert facts.levels(of) == warned
+    assert facts.levels(total(80, 5, start=START - DAY)) == none, "each window has its own"
+    left = LevelMove(total=of, seen=warned, now=Levels(upto=9))
+    assert facts.publish([fact(3, "fact_3")], moves=left) is Published.DONE
+    assert facts.levels(of) == Levels(upto=9)
+
+
+def test_a_total_has_what_raises_its_limit_once(engine: Engine) -> None:
+    totals = Totals(engine)
+    opened = replace(change(5), carried=Decimal(300))
+    adjusted = replace(change(0), adjusted=Decimal(-20))
+    for number, part in ((1, opened), (1, opened), (2, adjusted), (2, adjusted), (3, adjusted), (1, opened)):
+        totals.add_to_total("acme", part, number)
+    found = total_of(held(engine))
+    assert (found.value, found.carried, found.adjusted, found.limit) == (5, 300, -40, Decimal("1260.5"))
+    totals.add_to_total("acme", replace(change(0), carried=Decimal(250)), 4)
+    assert total_of(held(engine)).carried == 250
+
+
+SUSPENDS = Tier(level="over", at=percent(100), policy=SuspendUsage(until="next_period"))
+
+
+def suspending(policy: SuspendUsage | None = None) -> Suspending:
+    return Suspending(tier=SUSPENDS, policy=policy or SuspendUsage(until="next_period"))
+
+
+def over_limit(value: int, upto: int, **changes: object) -> Total:
+    whole = replace(GOVERNED, limit=Decimal(100), tiers=(SUSPENDS,), scope={}, enforcement=Enforcement.HARD)
+    return total(value, upto, governed=whole, **changes)
+
+
+def suspended(engine: Engine) -> tuple[dict[int, int], int]:
+    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    return dict(cell.suspended), cell.revision
+
+
+def test_the_fold_suspends_once_for_each_change_and_only_what_the_cell_shows_too(engine: Engine) -> None:
+    cells = CellEvents(engine)
+    cells.suspend(over_limit(101, 3), suspending(), NOW)
+    assert suspended(engine) == ({}, 0), "the cell shows no such usage"
+    cells.bring_in(over_limit(101, 3), seen=Decimal(0), now=NOW)
+    for _ in range(2):
+        cells.suspend(over_limit(101, 3), suspending(), NOW)
+    assert suspended(engine) == ({0: END}, 2)
+    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=(Remove("sus"),)))
+    cells.suspend(over_limit(101, 3), suspending(), NOW)
+    assert suspended(engine) == ({}, 2), "what was resumed stays so"
+    cells.suspend(over_limit(120, 4), suspending(SuspendUsage(until="resumed")), NOW)
+    assert suspended(engine) == ({0: UNTIL_RESUMED}, 3)
+
+
+def test_the_fold_suspends_nothing_for_a_period_that_is_over(engine: Engine) -> None:
+    cells, late = CellEvents(engine), END + 1
+    cells.bring_in(over_limit(101, 3), seen=Decimal(0), now=late)
+    cells.suspend(over_limit(101, 3), suspending(), late)
+    cells.begin_grace(over_limit(101, 3), late)
+    assert suspended(engine) == ({}, 1)
+
+
+def test_the_fold_suspends_by_the_limit_as_the_cell_shows_it_raised(engine: Engine) -> None:
+    cells = CellEvents(engine)
+    window = (1, START)
+    raised = {items.used_name(window): Decimal(71), items.window_name(items.ADJUSTED, window): Decimal(30), "n": 1}
+    engine.write(Put(key=keys.root_cell("acme", FEATURE), item=raised))  # type: ignore[arg-type]
+    cells.suspend(over_limit(101, 3), suspending(), NOW)
+    assert suspended(engine) == ({}, 1), "101 of 130"
+    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=(Set(items.used_name(window), Decimal(101)),)))
+    cells.suspend(over_limit(131, 4), suspending(), NOW)
+    assert suspended(engine) == ({0: END}, 2)
+
+
+def test_a_suspension_over_a_scope_and_for_a_time_is_counted_from_when_it_began(engine: Engine) -> None:
+    cells, by = CellEvents(engine), suspending(SuspendUsage(until="after", lasts=HOUR))
+    scoped = replace(GOVERNED, limit=Decimal(100), tiers=(SUSPENDS,), scope={"model": "large"})
+    cells.bring_in(total(101, 3, governed=scoped), seen=Decimal(0), now=NOW)
+    cells.suspend(total(101, 3, governed=scoped), by, NOW)
+    cells.suspend(total(102, 4, governed=scoped), by, NOW + 1)
+    assert suspended(engine) == ({1: NOW + HOUR}, 2)
+
+
+def test_a_grace_begins_once(engine: Engine) -> None:
+    cells = CellEvents(engine)
+    cells.begin_grace(over_limit(101, 3), NOW)
+    cells.begin_grace(over_limit(120, 4), NOW + 5)
+    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    assert (cell.grace, cell.revision) == ({(1, START): NOW}, 1)
 
 
 def test_a_restatement_is_the_revision_after_the_newest(engine: Engine) -> None:
@@ -286,8 +399,8 @@ def test_a_restatement_is_the_revision_after_the_newest(engine: Engine) -> None:
     engine.write(Update(key=key, changes=(Set("closed", NOW), Set("revision", 1))))
     restated = total_of(held(engine))
     assert facts.revision(restated) == 1
-    assert facts.publish(fact(1), level="normal", restates=restated, revision=3) is Published.RACED
-    assert facts.publish(fact(1), level="normal", restates=restated, revision=2) is Published.DONE
+    assert facts.publish([fact(1)], level="normal", restates=restated, revision=3) is Published.RACED
+    assert facts.publish([fact(1)], level="normal", restates=restated, revision=2) is Published.DONE
     assert facts.revision(restated) == 2
 
 

@@ -6,23 +6,25 @@ that it needs and sees nothing of items, keys or expressions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
 from tallygate.domain.catalog import Feature
-from tallygate.domain.cells import Cell, CounterName, Suspension, Terms
+from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.consequences import Suspending
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
 from tallygate.domain.entries import Entry
 from tallygate.domain.events import Event
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Head, Record
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
+from tallygate.domain.terms import Suspension, Terms
 from tallygate.domain.units import Unit
 from tallygate.domain.usage import UsageItem
 
@@ -94,7 +96,9 @@ class AdmissionStore(Protocol):
         The cell after it; None: it is suspended already, or there is room by now.
         """
 
-    def mark_denied(self, customer: str, feature: str, counter: CounterName, over: Instant, entry: Entry) -> Cell | None:
+    def mark_denied(
+        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: Entry
+    ) -> Cell | None:
         """Mark the first denial in a window that is over at an instant; None: it is marked, or removed. Repeatable."""
 
 
@@ -306,6 +310,13 @@ class FoldedCells(Protocol):
     def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> None:
         """Count what the total says came by events. One request where the cell shows what was `seen`."""
 
+    def begin_grace(self, total: Total, now: Instant) -> None:
+        """Let the window's grace have begun, unless it has. One request."""
+
+    def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
+        """Suspend usage where the cell too shows more than the tier allows, once for each change of the total. One
+        request, or two."""
+
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. One request."""
 
@@ -318,6 +329,15 @@ class Published(Enum):
     RACED = "raced"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelMove:
+    """A total's levels as they were seen, and as the facts leave them."""
+
+    total: Total
+    seen: Levels
+    now: Levels
+
+
 class OutboxStore(Protocol):
     """Facts, and what hands them on."""
 
@@ -327,8 +347,20 @@ class OutboxStore(Protocol):
     def revision(self, total: Total) -> int:
         """How often something has been stated about a closed total, consistent."""
 
-    def publish(self, fact: Fact, *, level: str, restates: Total | None = None, revision: int = 0) -> Published:
-        """Keep the fact, take its place in its feed and (restating) count the total's `revision`: one transaction."""
+    def levels(self, total: Total) -> Levels:
+        """The levels of a total that were told and not left, consistent."""
+
+    def publish(
+        self,
+        facts: Sequence[Fact],
+        *,
+        level: str = "",
+        moves: LevelMove | None = None,
+        restates: Total | None = None,
+        revision: int = 0,
+    ) -> Published:
+        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's `revision` or
+        move its levels: one transaction. KNOWN where one of them had been published, for they go together."""
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every endpoint, consistent."""

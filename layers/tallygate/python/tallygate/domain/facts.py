@@ -1,11 +1,15 @@
 """Facts: what happened, in the past tense, for webhooks and the event bus; and which of them a total's change makes.
 
-    total:  old value ──────────────── new value         usage.threshold_crossed   a tier's threshold t, old < t ≤ new
-                 80 %  ↑        100 %  ↑                 usage.limit_reached       the limit itself
-    a closed total whose value changes                   usage.restated            with the next revision
+    total:  old value ──────────────── new value         usage.threshold_crossed    a tier's threshold t, old < t ≤ new
+                 80 %  ↑        100 %  ↑                 usage.limit_reached        the limit itself
+                                        ↑ the next unit  usage.overage_started      old ≤ limit < new
+            new value ──────────────── old value         usage.threshold_recovered  a level that was told is left:
+          ↓ 75 %   80 %                                                             new < t − hysteresis
+    a closed total that is changed                       usage.restated             with the next revision
 
-A threshold lies between the old and the new value of exactly one change of its total, and the id is derived from that
-change. So a fact that is made again, after a crash or a second delivery, is the same fact.
+Which levels have been told and not left is all the state there is (`Levels`). It moves with the facts that move it, in
+one transaction, and carries the number of the change that it came from: a change that is seen again, late or by two at
+once, finds that and tells nothing new. Of one total, changes are told in their order.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from tallygate.domain.boundaries import NEVER_ENDS
@@ -24,8 +28,13 @@ from tallygate.domain.tiers import NORMAL, Tier, level_at
 from tallygate.domain.units import Unit
 
 THRESHOLD_CROSSED = "usage.threshold_crossed"
+THRESHOLD_RECOVERED = "usage.threshold_recovered"
 LIMIT_REACHED = "usage.limit_reached"
+OVERAGE_STARTED = "usage.overage_started"
 RESTATED = "usage.restated"
+BY_USAGE, BY_LIMIT, BY_CLOSING = "usage", "limit", "period_closed"
+"""What a level was left by: less usage, a higher limit, the end of its period."""
+_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +58,8 @@ class Total:
 
     `upto` is the last journal number that was applied, `traceparent` that of the newest entry in it that had one. Once
     `closed`, a change of the value is a restatement; `revision` counts what was stated about the closed window, the
-    closing itself included.
+    closing itself included. `carried` into the window and `adjusted` in it is what its limit was raised by.
+    `would_…` are the uses in it that the limit only observed and would have denied, and their sum (`domain.impact`).
     """
 
     customer: str
@@ -60,6 +70,10 @@ class Total:
     by_event: Decimal
     upto: int
     governed: Governed
+    carried: Decimal = ZERO
+    adjusted: Decimal = ZERO
+    would_decisions: int = 0
+    would_amount: Decimal = ZERO
     closed: bool = False
     revision: int = 0
     unit: Unit | None = None
@@ -68,6 +82,16 @@ class Total:
     @property
     def feature(self) -> str:
         return self.governed.feature
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The limit with all that it was raised by; None: unlimited."""
+        base = self.governed.limit
+        return None if base is None else _EXACT.add(base, _EXACT.add(self.carried, self.adjusted))
+
+    @property
+    def level(self) -> str:
+        return level_at(self.governed.tiers, self.limit, self.value)
 
     @property
     def over(self) -> Instant:
@@ -79,7 +103,8 @@ class Total:
 class Announcement:
     """A fact to be: all but its place in the feature's sequence.
 
-    One that `restates` is the total's next revision; its data goes with the statement of the window.
+    One that `restates` is the total's next revision; its data goes with the statement of the window. A `level` of ""
+    says nothing of the feature's.
     """
 
     id: str
@@ -91,19 +116,122 @@ class Announcement:
     restates: bool = False
 
 
-def announcements(old: Total | None, new: Total) -> tuple[Announcement, ...]:
-    """What one change of a total makes known, in order of the thresholds; most often nothing."""
-    before = old.value if old is not None else ZERO
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """The levels of a total that were told and not left since; `upto` is that of the change that last moved them."""
+
+    crossed: frozenset[str] = frozenset()
+    upto: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one change makes known, in order, and how the levels stand then; None: as before."""
+
+    announcements: tuple[Announcement, ...] = ()
+    levels: Levels | None = None
+
+
+def concerns_levels(old: Total | None, new: Total) -> bool:
+    """Whether the change could tell or leave a level, so that it must be known which ones have been told."""
     if old is not None and old.closed:
-        return (_restatement(before, new),) if before != new.value else ()
-    limit = new.governed.limit
-    if limit is None or new.value <= before:
+        return False
+    if old is not None and any(
+        _holds(tier, old) and (new.closed or not _stays(tier.level, new)) for tier in _tiers(old)
+    ):
+        return True
+    return any(_reached(tier, old, new) for tier in _tiers(new))
+
+
+def told(old: Total | None, new: Total, levels: Levels) -> Told:
+    """What one change of a total makes known; most often nothing.
+
+    `levels` are those that changes before it left; without need (`concerns_levels`) they may be anybody's. A level is
+    told where usage itself reaches its threshold: a limit that is lowered below usage tells nothing.
+    """
+    if old is not None and old.closed:
+        same = (old.value, old.carried, old.adjusted) == (new.value, new.carried, new.adjusted)
+        return Told() if same else Told(announcements=(_restatement(old.value, new),))
+    if new.closed:
+        left = _left(old, new, levels)
+        return Told(announcements=left, levels=Levels(upto=new.upto) if left else None)
+    moves = concerns_levels(old, new)
+    if moves and levels.upto >= new.upto:
+        return Told()
+    left = _left(old, new, levels) if moves else ()
+    reached = sorted(
+        (
+            (tier.at.of(limit), tier)
+            for tier in _tiers(new)
+            if (limit := new.limit) is not None and _reached(tier, old, new)
+        ),
+        key=lambda found: found[0],
+    )
+    crossed = tuple(_crossing(new, tier, t) for t, tier in reached if tier.level not in levels.crossed)
+    announced = (*left, *crossed, *_limit_facts(old, new))
+    if not left and not crossed:
+        return Told(announcements=announced)
+    gone = {announcement.data["level"] for announcement in left}
+    now = (levels.crossed - gone) | {announcement.level for announcement in crossed}
+    return Told(announcements=announced, levels=Levels(crossed=now, upto=new.upto))
+
+
+def _tiers(total: Total) -> tuple[Tier, ...]:
+    return () if total.limit is None else total.governed.tiers
+
+
+def _reached(tier: Tier, old: Total | None, new: Total) -> bool:
+    """Whether usage crosses the threshold, where it lies now, upward."""
+    assert new.limit is not None
+    return (old.value if old is not None else ZERO) < tier.at.of(new.limit) <= new.value
+
+
+def _holds(tier: Tier, total: Total) -> bool:
+    """Whether the level, once told, would not have been left."""
+    assert total.limit is not None
+    return total.value >= tier.rearms_below(total.limit)
+
+
+def _stays(level: str, new: Total) -> bool:
+    return any(tier.level == level and _holds(tier, new) for tier in _tiers(new))
+
+
+def _left(old: Total | None, new: Total, levels: Levels) -> tuple[Announcement, ...]:
+    """The levels that the change leaves, the highest first. A closing leaves them all: a new period arms them anew."""
+    if old is None:
         return ()
-    crossed = [(tier.at.of(limit), tier) for tier in new.governed.tiers if before < tier.at.of(limit) <= new.value]
-    found = [_crossing(new, tier, threshold) for threshold, tier in sorted(crossed, key=lambda c: c[0])]
-    if before < limit <= new.value:
-        found.append(_limit_reached(new, limit))
-    return tuple(found)
+    left = [
+        (tier.at.of(total.limit), tier, total)
+        for level in sorted(levels.crossed)
+        if (new.closed or not _stays(level, new))
+        for tier, total in _last_stated(level, old, new)
+        if total.limit is not None
+    ]
+    return tuple(_recovery(old, new, tier, t) for t, tier, _ in sorted(left, key=lambda found: -found[0]))
+
+
+def _last_stated(level: str, old: Total, new: Total) -> list[tuple[Tier, Total]]:
+    """The level's tier as it is, else as it was before the limit's tiers changed or it went."""
+    return [(tier, total) for total in (new, old) for tier in _tiers(total) if tier.level == level][:1]
+
+
+def _recovery(old: Total, new: Total, tier: Tier, threshold: Decimal) -> Announcement:
+    if new.closed:
+        cause = BY_CLOSING
+    elif new.limit is None or tier not in new.governed.tiers or old.value < tier.rearms_below(new.limit):
+        cause = BY_LIMIT
+    else:
+        cause = BY_USAGE
+    level_now = NORMAL if new.closed else new.level
+    data = {
+        **_about(new),
+        "level": tier.level,
+        "threshold": format_quantity(threshold),
+        "at": str(tier.at),
+        "level_now": level_now,
+        "cause": cause,
+    }
+    return _announcement(new, THRESHOLD_RECOVERED, f"{tier.level}:{cause}", level_now, data)
 
 
 def _crossing(new: Total, tier: Tier, threshold: Decimal) -> Announcement:
@@ -112,21 +240,26 @@ def _crossing(new: Total, tier: Tier, threshold: Decimal) -> Announcement:
         "level": tier.level,
         "threshold": format_quantity(threshold),
         "at": str(tier.at),
-        **_upgrade(new.governed),
+        **upgrade(new.governed),
     }
     return _announcement(new, THRESHOLD_CROSSED, f"{tier.level}@{tier.at}", tier.level, data)
 
 
-def _limit_reached(new: Total, limit: Decimal) -> Announcement:
-    level = level_at(new.governed.tiers, limit, new.value)
-    data = {**_about(new), "level": level, **_upgrade(new.governed)}
-    return _announcement(new, LIMIT_REACHED, "", level, data)
+def _limit_facts(old: Total | None, new: Total) -> tuple[Announcement, ...]:
+    """That usage reached the limit, and that it went beyond: by the changes in which it does."""
+    before, limit = old.value if old is not None else ZERO, new.limit
+    if limit is None:
+        return ()
+    data = {**_about(new), "level": new.level, **upgrade(new.governed)}
+    found = [_announcement(new, LIMIT_REACHED, "", new.level, data)] if before < limit <= new.value else []
+    if before <= limit < new.value:
+        beyond = {**data, "overage": format_quantity(new.value - limit)}
+        found.append(_announcement(new, OVERAGE_STARTED, "", new.level, beyond))
+    return tuple(found)
 
 
 def _restatement(before: Decimal, new: Total) -> Announcement:
-    limit = new.governed.limit
-    level = NORMAL if limit is None else level_at(new.governed.tiers, limit, new.value)
-    return _announcement(new, RESTATED, "", level, {"raw_before": format_quantity(before)}, restates=True)
+    return _announcement(new, RESTATED, "", new.level, {"raw_before": format_quantity(before)}, restates=True)
 
 
 def _about(new: Total) -> dict[str, Any]:
@@ -142,22 +275,38 @@ def _about(new: Total) -> dict[str, Any]:
         "plan": governed.plan,
         "plan_version": governed.plan_version,
         "limit_name": governed.name,
-        "limit": None if governed.limit is None else format_quantity(governed.limit),
+        "scope": dict(governed.scope),
+        "limit": _stated(new.limit),
         "unlimited": governed.limit is None,
+        "breakdown": breakdown(new),
         "usage": format_quantity(new.value),
-        "period": {
-            "start": format_instant(new.start),
-            "end": format_instant(new.end) if new.end < NEVER_ENDS else None,
-        },
+        "period": period(new.start, new.end),
     }
 
 
-def _upgrade(governed: Governed) -> dict[str, Any]:
+def breakdown(total: Total) -> dict[str, Any]:
+    """What a total's limit is made of; without a limit there is no base."""
+    return {
+        "base": _stated(total.governed.limit),
+        "carried": format_quantity(total.carried),
+        "adjusted": format_quantity(total.adjusted),
+    }
+
+
+def period(start: Instant, end: Instant) -> dict[str, Any]:
+    """A window as facts state it; what never ends has no end."""
+    return {"start": format_instant(start), "end": format_instant(end) if end < NEVER_ENDS else None}
+
+
+def _stated(quantity: Decimal | None) -> int | str | None:
+    return None if quantity is None else format_quantity(quantity)
+
+
+def upgrade(governed: Governed) -> dict[str, Any]:
     """Enough for an automation to upgrade the customer without a second call."""
-    allowed = governed.upgrade_limit
     return {
         "upgrade_to": governed.upgrade_to,
-        "upgrade_limit": None if allowed is None else format_quantity(allowed),
+        "upgrade_limit": _stated(governed.upgrade_limit),
         "upgrade_unlimited": governed.upgrade_unlimited,
     }
 

@@ -8,20 +8,26 @@ An event counts in the windows of its own time, in every limit of every feature 
 decision which already counted the same work feeds the other meters and adds nothing to the meter of that decision. A
 settled decision moves its own windows, time and dimension values by the difference; it comes after the decision in the
 same cell, and so in the journal: no sum ever shows less than nothing.
+
+What raises a window's limit is in the journal too: what was carried into it is stated as it is now, an adjustment as
+the difference. So a total has both exactly once, like its usage.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, assert_never
 
 from tallygate.domain.decision_ids import parse_decision_id
 from tallygate.domain.events import Event
+from tallygate.domain.impact import would_deny
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
+    AdjustEntry,
+    CarryEntry,
     CountedWindow,
     Entry,
     EventEntry,
@@ -47,7 +53,11 @@ _EXACT = Context(prec=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotalChange:
-    """What one record adds under one limit in one window."""
+    """What one record adds under one limit in one window: usage, and what raises the limit.
+
+    `carried` replaces what was carried into the window (None: it stays), `adjusted` comes to what it was adjusted by.
+    `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
+    """
 
     ordinal: int
     start: Instant
@@ -55,6 +65,10 @@ class TotalChange:
     value: Decimal
     by_event: Decimal
     governed: Governed
+    carried: Decimal | None = None
+    adjusted: Decimal = ZERO
+    would_decisions: int = 0
+    would_amount: Decimal = ZERO
     traceparent: str | None = None
 
 
@@ -88,8 +102,10 @@ def governed_of(
             feature=entitlement.feature,
             meter=entitlement.meter,
             name=limit.name,
+            scope=limit.scope,
             limit=None if quota.schedule.reach else quota.limit,
             tiers=() if quota.schedule.reach else limit.tiers,
+            enforcement=limit.enforcement,
             plan=effective.plan,
             plan_version=effective.plan_version,
             stripe_customer_id=effective.stripe_customer_id,
@@ -157,19 +173,46 @@ def _windows(
     return tuple(found)
 
 
-def limits_named(entries: tuple[Entry, ...], governed: Mapping[int, Governed]) -> dict[int, Governed]:
-    """The limits that entries name, as a record keeps them; of one that is no longer in force only the names."""
+def limit_names(effective: Effective | None) -> Mapping[int, str]:
+    """The names of all limits that the customer has ever had, by ordinal."""
+    if effective is None:
+        return {}
+    # A window is named by its feature, its limit and its length, one to a line.
+    return {ordinal: window.split("\n")[1] for window, ordinal in effective.ordinals.items()}
+
+
+def limits_named(
+    entries: tuple[Entry, ...], governed: Mapping[int, Governed], names: Mapping[int, str] | None = None
+) -> dict[int, Governed]:
+    """The limits that entries name, as a record keeps them; of one that is no longer in force only the names.
+
+    `names` are those of limits that have left force; one that is not even there was the feature's own.
+    """
+    known = names or {}
     named: dict[int, Governed] = {}
     for entry in entries:
-        if isinstance(entry, EventEntry | UseEntry | SettleEntry):
-            for window in entry.windows:
-                if window.ordinal in named:
-                    continue
-                if window.ordinal in governed:
-                    named[window.ordinal] = governed[window.ordinal]
-                elif isinstance(entry, UseEntry | SettleEntry):
-                    named[window.ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=entry.feature)
+        for window in windows_of(entry):
+            ordinal = window.ordinal
+            if ordinal in named:
+                continue
+            if ordinal in governed:
+                named[ordinal] = governed[ordinal]
+            elif isinstance(entry, CarryEntry | AdjustEntry):
+                named[ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=entry.name)
+            elif isinstance(entry, UseEntry | SettleEntry):
+                name = known.get(ordinal, entry.feature)
+                named[ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=name)
     return named
+
+
+def windows_of(entry: Entry) -> tuple[CountedWindow, ...]:
+    """The quota windows whose totals an entry moves."""
+    match entry:
+        case EventEntry() | UseEntry() | SettleEntry():
+            return entry.windows
+        case CarryEntry() | AdjustEntry():
+            return (entry.window,)
+    return ()
 
 
 def changes_of(record: Record) -> Changes:
@@ -189,12 +232,20 @@ def changes_of(record: Record) -> Changes:
                 usage.add(entry.meter, entry.time, entry.dimensions, entry.amount)
                 for window in entry.windows:
                     totals.add(window, entry.amount, ZERO, entry.traceparent)
+                    totals.raise_limit(window, entry.carried.get(window.ordinal))
+                for window, shown in zip(entry.windows, entry.after, strict=False):
+                    if would_deny(record.limits[window.ordinal], shown):
+                        totals.observe(window, entry.amount)
             case SettleEntry():
                 if entry.by == 0:
                     continue
                 usage.add(entry.meter, entry.time, entry.dimensions, entry.by)
                 for window in entry.windows:
                     totals.add(window, entry.by, ZERO, entry.traceparent)
+            case CarryEntry():
+                totals.raise_limit(entry.window, entry.carried)
+            case AdjustEntry():
+                totals.raise_limit(entry.window, entry.carried, entry.amount)
             case NoteEntry() | ParkedEntry():
                 continue
             case _:
@@ -202,33 +253,64 @@ def changes_of(record: Record) -> Changes:
     return Changes(totals=totals.changes(), usage=usage.changes())
 
 
+@dataclass(slots=True)
+class _Sum:
+    """What the entries so far add in one window."""
+
+    end: Instant
+    value: Decimal = ZERO
+    by_event: Decimal = ZERO
+    carried: Decimal | None = None
+    adjusted: Decimal = ZERO
+    would_decisions: int = 0
+    would_amount: Decimal = ZERO
+    traceparent: str | None = None
+
+
+@dataclass(slots=True)
 class _Totals:
     """Sums per limit and window."""
 
-    def __init__(self, limits: Mapping[int, Governed]) -> None:
-        self._limits = limits
-        self._sums: dict[tuple[int, Instant], tuple[Instant, Decimal, Decimal]] = {}
-        self._traces: dict[tuple[int, Instant], str] = {}
+    limits: Mapping[int, Governed]
+    sums: dict[tuple[int, Instant], _Sum] = field(default_factory=dict)
 
     def add(self, window: CountedWindow, amount: Decimal, by_event: Decimal, traceparent: str | None) -> None:
-        key = (window.ordinal, window.start)
-        _, value, events = self._sums.get(key, (0, ZERO, ZERO))
-        self._sums[key] = (window.end, _EXACT.add(value, amount), _EXACT.add(events, by_event))
-        if traceparent is not None:
-            self._traces[key] = traceparent
+        found = self._sum(window)
+        found.value = _EXACT.add(found.value, amount)
+        found.by_event = _EXACT.add(found.by_event, by_event)
+        found.traceparent = traceparent or found.traceparent
+
+    def raise_limit(self, window: CountedWindow, carried: Decimal | None, adjusted: Decimal = ZERO) -> None:
+        found = self._sum(window)
+        found.carried = found.carried if carried is None else carried
+        found.adjusted = _EXACT.add(found.adjusted, adjusted)
+
+    def observe(self, window: CountedWindow, amount: Decimal) -> None:
+        found = self._sum(window)
+        found.would_decisions += 1
+        found.would_amount = _EXACT.add(found.would_amount, amount)
+
+    def _sum(self, window: CountedWindow) -> _Sum:
+        found = self.sums.setdefault((window.ordinal, window.start), _Sum(window.end))
+        found.end = window.end
+        return found
 
     def changes(self) -> tuple[TotalChange, ...]:
         return tuple(
             TotalChange(
                 ordinal=ordinal,
                 start=start,
-                end=end,
-                value=value,
-                by_event=events,
-                governed=self._limits[ordinal],
-                traceparent=self._traces.get((ordinal, start)),
+                end=found.end,
+                value=found.value,
+                by_event=found.by_event,
+                governed=self.limits[ordinal],
+                carried=found.carried,
+                adjusted=found.adjusted,
+                would_decisions=found.would_decisions,
+                would_amount=found.would_amount,
+                traceparent=found.traceparent,
             )
-            for (ordinal, start), (end, value, events) in sorted(self._sums.items())
+            for (ordinal, start), found in sorted(self.sums.items(), key=lambda item: item[0])
         )
 
 

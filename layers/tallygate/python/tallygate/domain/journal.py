@@ -22,7 +22,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tallygate.domain.instants import HOUR, Instant
+from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.scopes import Scope
 from tallygate.domain.tiers import Tier
 
 MARK_KEPT = 48 * HOUR
@@ -73,18 +75,28 @@ class CountedWindow(NamedTuple):
     end: Instant
 
 
+class Shown(NamedTuple):
+    """What a quota window showed after a use: all that was used in it, and what its limit was raised by."""
+
+    used: Decimal
+    raised: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governed:
     """A limit as it stood when the record was written: what totals and facts say of it. `every` is its period's.
 
-    A window of what rolls counts for `reach` after its end; its total by itself is measured against no limit.
+    A window of what rolls counts for `reach` after its end; its total by itself is measured against no limit. What is
+    not `enforced` observes or is off: its tiers tell their levels, and their policies do nothing.
     """
 
     feature: str
     meter: str
     name: str
+    scope: Scope = field(default_factory=dict)
     limit: Decimal | None = None
     tiers: tuple[Tier, ...] = ()
+    enforcement: Enforcement = Enforcement.HARD
     plan: str | None = None
     plan_version: int | None = None
     stripe_customer_id: str | None = None
@@ -95,9 +107,14 @@ class Governed:
     reach: Instant = 0
 
     @property
+    def enforced(self) -> bool:
+        """Whether it decides, or says so where it would have."""
+        return self.enforcement in (Enforcement.HARD, Enforcement.SOFT)
+
+    @property
     def named_only(self) -> bool:
         """Whether nothing but names is known: the limit was not in force any more when the record was written."""
-        return self == Governed(feature=self.feature, meter=self.meter, name=self.feature)
+        return self == Governed(feature=self.feature, meter=self.meter, name=self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +132,11 @@ class EventEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseEntry:
-    """A granted consume: it moved the feature's meter by `amount` in these windows."""
+    """A granted consume: it moved the feature's meter by `amount` in these windows.
+
+    `carried`, by ordinal, is what was carried into those of the windows that it was the first to count in; `after` is
+    what each of the windows showed then, in their order (empty: not known).
+    """
 
     id: str
     feature: str
@@ -125,7 +146,12 @@ class UseEntry:
     amount: Decimal
     dimensions: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[CountedWindow, ...] = ()
+    carried: Mapping[int, Decimal] = field(default_factory=dict)
+    after: tuple[Shown, ...] = ()
     traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        assert len(self.after) in (0, len(self.windows)), "what is shown is shown of each window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +179,34 @@ class SettleEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarryEntry:
+    """What is carried into a window, as it is now: whatever was carried into it before is replaced."""
+
+    feature: str
+    meter: str
+    name: str
+    revision: int
+    time: Instant
+    window: CountedWindow
+    carried: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustEntry:
+    """An adjustment of a window by hand: `amount` more, or less. `carried` into it, as it is now; None: as it was."""
+
+    id: str
+    feature: str
+    meter: str
+    name: str
+    revision: int
+    time: Instant
+    window: CountedWindow
+    amount: Decimal
+    carried: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteEntry:
     """Another write to a cell, which counts nothing. `text` is the cell's own entry."""
 
@@ -173,7 +227,9 @@ class ParkedEntry:
         assert len(self.raw) <= PARKED_LENGTH_MAX
 
 
-Entry = EventEntry | UseEntry | SettleEntry | NoteEntry | ParkedEntry
+CellEntry = UseEntry | SettleEntry | CarryEntry | AdjustEntry | NoteEntry
+"""What a write to a cell says of itself, at a revision of the cell."""
+Entry = EventEntry | CellEntry | ParkedEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

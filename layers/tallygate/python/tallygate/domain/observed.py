@@ -1,6 +1,7 @@
-"""What the table's stream shows, as the fold understands it: one value per record that means something to it.
+"""What the table's stream shows, as the fold understands it: one value or two per record that means something to it.
 
     EVENT, CELL  ──> Journaled      enters the customer's journal, once
+    CELL         ──> CellNoted      becomes a fact: a first denial, a suspension, an adjustment
     TOTAL        ──> TotalChanged   reaches the cells and becomes facts
     OUTBOX       ──> FactMade       becomes deliveries
     EFFECTIVE    ──> LimitsChanged  raises the version in the cells, in case the change itself did not get to it
@@ -17,7 +18,8 @@ from dataclasses import dataclass
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import NoteEntry, ParkedEntry, Position, SettleEntry, UseEntry
+from tallygate.domain.journal import CellEntry, ParkedEntry, Position
+from tallygate.domain.notes import Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,14 @@ class Journaled:
     position: Position
     owner: str
     customer: str | None
-    what: Event | UseEntry | SettleEntry | NoteEntry | ParkedEntry
+    what: Event | CellEntry | ParkedEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellNoted:
+    """What a write to a cell did that is known nowhere else; the same write is journaled beside it."""
+
+    note: Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +66,7 @@ class ProbePassed:
     id: str
 
 
-Observed = Journaled | TotalChanged | FactMade | LimitsChanged | ProbePassed
+Observed = Journaled | CellNoted | TotalChanged | FactMade | LimitsChanged | ProbePassed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,30 +1,52 @@
 """The proof that a stream record of a cell carries in itself: new image − old image = what its journal entry says.
 
-What a write removed is left aside: a window that is over for long, whose name the floor guards from then on.
+A counter starts below zero by what its window's limit was raised by, so what was used is the sum of the three, and each
+of what raised it changes by its entry alone. What a write removed is left aside: a window that is over for long, whose
+name the floor guards from then on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.quantities import ZERO
 
 
-def disproved(old: Cell, new: Cell, expected: Mapping[CounterName, Decimal], rate_by: Decimal) -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What an entry says of the quota counters: used by so much more; carried, as it is now; adjusted by so much."""
+
+    used: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    carried: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    adjusted: Mapping[CounterName, Decimal] = field(default_factory=dict)
+
+
+def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | None:
     """Why the record does not prove itself; None where it does.
 
-    `expected` is what the entry says was added to each quota counter; every rate counter may have grown by `rate_by`
-    (the entry does not name them). Whatever else changed was removed.
+    Every rate counter may have grown by `rate_by` (the entry does not name them). Whatever else changed was removed.
     """
     if new.revision != old.revision + 1:
         return "revision"
-    for counter in expected.keys() | new.used.keys():
-        grown = new.used.get(counter, ZERO) - old.used.get(counter, ZERO)
-        if grown != expected.get(counter, ZERO):
+    for counter in stated.used.keys() | new.used.keys():
+        if _used(new, counter) - _used(old, counter) != stated.used.get(counter, ZERO):
             return "counter"
+    for counter in stated.carried.keys() | new.carried.keys():
+        before = old.carried.get(counter, ZERO)
+        if new.carried.get(counter, ZERO) != stated.carried.get(counter, before):
+            return "carried"
+    for counter in stated.adjusted.keys() | new.adjusted.keys():
+        before = old.adjusted.get(counter, ZERO)
+        if new.adjusted.get(counter, ZERO) - before != stated.adjusted.get(counter, ZERO):
+            return "adjusted"
     for counter, value in new.rated.items():
         if value - old.rated.get(counter, ZERO) not in (ZERO, rate_by):
             return "rate"
     return None
+
+
+def _used(cell: Cell, counter: CounterName) -> Decimal:
+    return cell.used.get(counter, ZERO) + cell.raised(counter)

@@ -2,23 +2,22 @@
 
 `raw` is what was used, `presented` how it is shown. `billable` is what a bill counts, rounded once for the window, in
 the unit that the feature had when it was closed (`domain.units`), named `unit`; raw without one. Of that, `included` is
-covered by the plan's limit and `overage` is beyond it. Without a limit everything is included.
+covered by the limit, with all that was carried over and adjusted, and `overage` is beyond it. Without a limit
+everything is included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tallygate.domain.facts import Total, breakdown
 from tallygate.domain.instants import format_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.periods import Schedule, segment_at, window_at
 from tallygate.domain.quantities import ZERO, format_quantity
 from tallygate.domain.unit_forms import presented
 from tallygate.domain.units import line_of
-
-if TYPE_CHECKING:
-    from tallygate.domain.facts import Total
 
 
 def period_of(total: Total, effective: Effective | None) -> dict[str, Any]:
@@ -58,8 +57,8 @@ def statement(
 ) -> dict[str, Any]:
     """The statement as JSON, the feature's sequence aside; quantities in their wire form."""
     governed = total.governed
-    limit = governed.limit
-    included = total.value if limit is None else min(total.value, limit)
+    limit = total.limit
+    included = total.value if limit is None else min(total.value, max(ZERO, limit))
     overage, unit = max(ZERO, total.value - included), total.unit
     line = line_of(unit, raw=total.value, overage=overage)
     plan = None if governed.plan is None else f"{governed.plan}@{governed.plan_version}"
@@ -70,13 +69,15 @@ def statement(
         "feature": governed.feature,
         "meter": governed.meter,
         "limit_name": governed.name,
+        "scope": dict(governed.scope),
+        "unlimited": limit is None,
         "period": dict(period),
         "raw": format_quantity(total.value),
         "presented": presented(unit, {"quantity": total.value, "included": included, "overage": overage}),
         "billable": format_quantity(line.billable),
         "included": format_quantity(line.included),
         "overage": format_quantity(line.overage),
-        "breakdown": {"base": None if limit is None else format_quantity(limit), "carried": 0, "adjusted": 0},
+        "breakdown": breakdown(total),
         "carried_out": 0,
         "amount": None,
         "unit": None if unit is None else unit.display,

@@ -1,7 +1,8 @@
 """aggregate: one batch of the table's stream, folded.
 
     EVENT, CELL ──> append: journal, totals, usage        (per customer)
-    TOTAL       ──> the cells learn of usage by event; announce: facts
+    TOTAL       ──> the cells learn of usage by event, and of what follows from it
+    TOTAL, CELL ──> announce: facts
     OUTBOX      ──> dispatch: deliveries
     EFFECTIVE   ──> the cells' versions, in case the change itself did not get to them
     PROBE       ──> seen, last of all
@@ -14,13 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any
 
+from tallygate.domain.consequences import begins_grace, suspensions
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.meters import Meters
-from tallygate.domain.observed import Batch, FactMade, Journaled, LimitsChanged, ProbePassed, TotalChanged
+from tallygate.domain.observed import Batch, CellNoted, FactMade, Journaled, LimitsChanged, ProbePassed, TotalChanged
 from tallygate.domain.quantities import ZERO
 from tallygate.errors import TallygateError
 from tallygate.operations.announce import announce
@@ -62,7 +65,7 @@ def aggregate(parts: Parts, batch: Batch, *, now: Instant) -> Summary:
     """Fold a batch. Raises the first TallygateError after everything else is done; then the batch must come again."""
     summary = Summary(records=batch.records)
     failures: list[TallygateError] = []
-    for step in (_journal, _totals, _limits, _facts):
+    for step in (_journal, _totals, _announced, _limits, _facts):
         failures += step(parts, batch, summary, now)
     if failures:
         raise failures[0]
@@ -106,15 +109,28 @@ def _totals(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[
     newest = _newest_by_event(changes)
     summary.brought_in = len(newest)
     _, failures = attempt(parts.each, lambda change: parts.cells.bring_in(change[0], seen=change[1], now=now), newest)
-    # A feature's facts keep the order of its changes: after one that could not be told, the rest waits for the retry.
+    _, failed = attempt(parts.each, lambda change: _follow(parts.cells, change, now), changes)
+    return failures + failed
+
+
+def _follow(cells: FoldedCells, change: TotalChanged, now: Instant) -> None:
+    """Let the cell know what the change brings about, which it mostly does already, or does nothing of."""
+    if begins_grace(change.old, change.new):
+        cells.begin_grace(change.new, now)
+    for suspending in suspensions(change.old, change.new):
+        cells.suspend(change.new, suspending, now)
+
+
+def _announced(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[TallygateError]:
+    failures: list[TallygateError] = []
+    # A feature's facts keep the order of its records: after one that could not be told, the rest waits for the retry.
     waiting: set[tuple[str, str]] = set()
-    for change in changes:
-        feed = (change.new.customer, change.new.feature)
+    for seen in _of(batch, TotalChanged | CellNoted):
+        about = seen.new if isinstance(seen, TotalChanged) else seen.note
+        feed = (about.customer, about.feature)
         if feed in waiting:
             continue
-        made, failed = attempt(
-            in_turn, lambda change: announce(parts.outbox, parts.journal.rules, change, now=now), [change]
-        )
+        made, failed = attempt(in_turn, lambda seen: announce(parts.outbox, parts.journal.rules, seen, now=now), [seen])
         summary.facts += [fact for facts in made for fact in facts]
         failures += failed
         if failed:
@@ -160,5 +176,5 @@ def _facts(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[T
     return failures
 
 
-def _of(batch: Batch, kind: type[Any]) -> list[Any]:
+def _of(batch: Batch, kind: type[Any] | UnionType) -> list[Any]:
     return [seen for seen in batch.observed if isinstance(seen, kind)]

@@ -1,63 +1,103 @@
-"""announce: what a total's change makes known becomes facts, each with its place in the feature's sequence.
+"""announce: what a total's change, or a note of a cell, makes known becomes facts, each with its place in the sequence.
 
-A fact's id is derived from the change, so a change that is seen again makes the same facts and finds them there.
+    change ─> which levels were told (read, only where it matters) ─> facts ─one transaction─> OUTBOX, FEED, levels
+                                  ^                                                    │
+                                  └────────────── others came between ─────────────────┘
+
+A fact's id is derived from what it is about, so a change that is seen again makes the same facts and finds them there,
+or finds that the levels have moved by it, or since, and makes none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
-from tallygate.domain.facts import Announcement, Fact, announcements
+from tallygate.domain import notes
+from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_levels, told
 from tallygate.domain.instants import Instant
-from tallygate.domain.observed import TotalChanged
+from tallygate.domain.limits import Effective
+from tallygate.domain.observed import CellNoted, TotalChanged
 from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import Contended
-from tallygate.store import OutboxStore, Published, RulesStore
+from tallygate.store import LevelMove, OutboxStore, Published, RulesStore
 
 TRIES_MAX = 20
 """Facts of one feature come from its totals, of which there are at most a few."""
 
 
-def announce(outbox: OutboxStore, rules: RulesStore, changed: TotalChanged, *, now: Instant) -> tuple[str, ...]:
-    """Publish what the change makes known; the ids of the facts that are new. Two requests for each, most often none.
+def announce(
+    outbox: OutboxStore, rules: RulesStore, seen: TotalChanged | CellNoted, *, now: Instant
+) -> tuple[str, ...]:
+    """Publish what was seen makes known; the ids of the facts that are new. Most often no request, else two or three.
 
     Raises Contended where other facts take the place every time.
     """
-    return tuple(
-        announcement.id
-        for announcement in announcements(changed.old, changed.new)
-        if _published(outbox, rules, announcement, changed, now)
-    )
+    if isinstance(seen, CellNoted):
+        return _announce_note(outbox, rules, seen.note, now=now)
+    return _announce_change(outbox, rules, seen, now=now)
 
 
-def _published(
-    outbox: OutboxStore, rules: RulesStore, announcement: Announcement, changed: TotalChanged, now: Instant
-) -> bool:
+def _announce_change(outbox: OutboxStore, rules: RulesStore, changed: TotalChanged, *, now: Instant) -> tuple[str, ...]:
+    old, new = changed.old, changed.new
     for _ in range(TRIES_MAX):
-        fact = Fact(
+        levels = outbox.levels(new) if concerns_levels(old, new) else Levels()
+        makes = told(old, new, levels)
+        if not makes.announcements:
+            return ()
+        facts = numbered(outbox, makes.announcements, traceparent=new.traceparent, now=now)
+        if makes.announcements[0].restates:
+            published = _restate(outbox, rules, facts[0], makes.announcements[0], new)
+        else:
+            moves = None if makes.levels is None else LevelMove(total=new, seen=levels, now=makes.levels)
+            published = outbox.publish(facts, level=makes.announcements[-1].level, moves=moves)
+        if published is not Published.RACED:
+            return tuple(fact.id for fact in facts) if published is Published.DONE else ()
+    raise Contended("other facts of the feature won every try")
+
+
+def _announce_note(outbox: OutboxStore, rules: RulesStore, note: notes.Note, *, now: Instant) -> tuple[str, ...]:
+    effective = rules.effective(note.customer)
+    announcement = notes.announcement(note, effective, upgrades_of(rules, effective))
+    for _ in range(TRIES_MAX):
+        facts = numbered(outbox, (announcement,), traceparent=note.traceparent, now=now)
+        published = outbox.publish(facts, level=announcement.level)
+        if published is not Published.RACED:
+            return (announcement.id,) if published is Published.DONE else ()
+    raise Contended("other facts of the feature won every try")
+
+
+def upgrades_of(rules: RulesStore, effective: Effective | None) -> Mapping[str, Decimal | None]:
+    """What the next plan would allow of each feature, by the catalog as it is now; nothing where there is none."""
+    if effective is None or all(e.upgrade_to is None for e in effective.entitlements.values()):
+        return {}
+    return rules.meters().upgrades.get((effective.plan or "", effective.plan_version or 0), {})
+
+
+def numbered(
+    outbox: OutboxStore, announcements: Sequence[Announcement], *, traceparent: str | None, now: Instant
+) -> tuple[Fact, ...]:
+    """The facts to be, of one feature, in the places after its newest. One request."""
+    about = announcements[0]
+    newest = outbox.sequence(about.customer, about.feature)
+    return tuple(
+        Fact(
             id=announcement.id,
             type=announcement.type,
             customer=announcement.customer,
             feature=announcement.feature,
             time=now,
-            sequence=outbox.sequence(announcement.customer, announcement.feature) + 1,
+            sequence=sequence,
             data=announcement.data,
-            traceparent=changed.new.traceparent,
+            traceparent=traceparent,
         )
-        if announcement.restates:
-            published = _restate(outbox, rules, fact, announcement, changed)
-        else:
-            published = outbox.publish(fact, level=announcement.level)
-        if published is not Published.RACED:
-            return published is Published.DONE
-    raise Contended("other facts of the feature won every try")
+        for sequence, announcement in enumerate(announcements, newest + 1)
+    )
 
 
-def _restate(
-    outbox: OutboxStore, rules: RulesStore, fact: Fact, announcement: Announcement, changed: TotalChanged
-) -> Published:
+def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, announcement: Announcement, total: Total) -> Published:
     """State the closed window anew, in the form of its closing, as the revision after the newest."""
-    total = changed.new
     effective = rules.effective(total.customer)
     revision = outbox.revision(total) + 1
     stated = statement(
@@ -67,4 +107,4 @@ def _restate(
         revision=revision,
     )
     fact = replace(fact, data={**stated, **announcement.data})
-    return outbox.publish(fact, level=announcement.level, restates=total, revision=revision)
+    return outbox.publish((fact,), level=announcement.level, restates=total, revision=revision)

@@ -14,10 +14,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from tallygate.domain.events import Event
-from tallygate.domain.fold import TotalChange, UsageChange, changes_of, governed_of, limits_named, resolve_event
+from tallygate.domain.fold import (
+    TotalChange,
+    UsageChange,
+    changes_of,
+    governed_of,
+    limit_names,
+    limits_named,
+    resolve_event,
+    windows_of,
+)
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import (
     PARKED_LENGTH_MAX,
@@ -37,6 +45,7 @@ from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
 from tallygate.errors import Contended, InvariantBroken
+from tallygate.operations.announce import upgrades_of
 from tallygate.operations.each import Each
 from tallygate.store import Appended, JournalStore, RulesStore, TotalStore
 
@@ -138,11 +147,7 @@ class _Resolver:
     def governed(self, customer: str | None) -> Mapping[int, Governed]:
         """The limits in force, with what the next plan allows by the catalog as it is now."""
         effective = self.effective(customer)
-        upgrades: Mapping[str, Decimal | None] = {}
-        if effective is not None and any(e.upgrade_to is not None for e in effective.entitlements.values()):
-            plan = (effective.plan or "", effective.plan_version or 0)
-            upgrades = self._rules.meters().upgrades.get(plan, {})
-        return governed_of(effective, upgrades)
+        return governed_of(effective, upgrades_of(self._rules, effective))
 
     def _resolve(self, journaled: Journaled) -> Entry:
         what = journaled.what
@@ -189,8 +194,9 @@ def _put(
 def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -> Record:
     entries = tuple(entry for _, entry in part)
     customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
-    counting = any(isinstance(entry, _COUNTING) and entry.windows for entry in entries)
-    limits = limits_named(entries, resolver.governed(customer)) if counting else {}
+    counting = any(windows_of(entry) for entry in entries)
+    names = limit_names(resolver.effective(customer)) if counting else {}
+    limits = limits_named(entries, resolver.governed(customer), names) if counting else {}
     return Record(
         number=head.number + 1,
         customer=customer,

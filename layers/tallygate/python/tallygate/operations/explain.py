@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tallygate.decision_store import DecisionStore
 from tallygate.domain.decision_ids import DecisionId
-from tallygate.domain.fold import governed_of, limits_named
+from tallygate.domain.fold import governed_of, limit_names, limits_named
 from tallygate.domain.instants import Instant
 from tallygate.domain.settlements import MadeDecision
 from tallygate.operations.find_decision import RECENT_MAX, among, find_decision, told_by
@@ -22,7 +22,8 @@ def explain(store: DecisionStore, decision_id: str, wanted: DecisionId, *, now: 
         use, limits = found.use, found.kept.record.limits
     else:
         assert use is not None
-        limits = limits_named((use,), governed_of(store.effective(customer)))
+        effective = store.effective(customer)
+        limits = limits_named((use,), governed_of(effective), limit_names(effective))
     return MadeDecision(
         decision_id=decision_id,
         customer=customer,

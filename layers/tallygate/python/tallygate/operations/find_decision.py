@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from tallygate.decision_store import DecisionStore, KeptRecord, SeenCell
 from tallygate.domain.decision_ids import DecisionId, parse_decision_id
 from tallygate.domain.instants import DAY, MINUTE, Instant
-from tallygate.domain.journal import NoteEntry, Record, SettleEntry, UseEntry
+from tallygate.domain.journal import CellEntry, Record, SettleEntry, UseEntry
 from tallygate.domain.settlements import SETTLED_WITHIN
 from tallygate.errors import NotFound, StoreUnavailable
 
@@ -138,5 +138,4 @@ def _journaled(recent: Iterable[KeptRecord], feature: str) -> int:
 
 
 def _revision(record: Record, feature: str) -> int:
-    written = UseEntry | SettleEntry | NoteEntry
-    return max((e.revision for e in record.entries if isinstance(e, written) and e.feature == feature), default=0)
+    return max((e.revision for e in record.entries if isinstance(e, CellEntry) and e.feature == feature), default=0)

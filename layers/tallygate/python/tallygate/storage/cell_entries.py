@@ -1,16 +1,33 @@
 """What a cell says of its newest write, read back as the entry that the journal keeps of it.
 
 last   compact JSON, written by `domain.entries`
+
+A use or a settlement, what is carried into a window and an adjustment are counted by the fold; of a first denial, a
+suspension, its end and an adjustment there is a fact. Whatever else was written is kept as it stands.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.journal import CountedWindow, SettleEntry, UseEntry
+from tallygate.domain.cells import Cell
+from tallygate.domain.journal import (
+    AdjustEntry,
+    CarryEntry,
+    CellEntry,
+    CountedWindow,
+    NoteEntry,
+    SettleEntry,
+    Shown,
+    UseEntry,
+)
+from tallygate.domain.notes import Adjusted, Denied, Note, Resumed, Suspended
+from tallygate.domain.proof import Stated
+from tallygate.domain.quantities import ZERO
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items
 from tallygate.storage.expressions import Item
@@ -23,10 +40,105 @@ def last_decision(item: Item | None) -> UseEntry | SettleEntry | None:
     entry, revision = json.loads(items.text(item, items.LAST)), items.integer(item, items.REVISION)
     match entry["k"]:
         case "use":
-            return use_of(entry, revision)
+            return shown_after(use_of(entry, revision), items.cell_of(item))
         case "settle":
             return settle_of(entry, revision)
     return None
+
+
+def entry_of(entry: Mapping[str, Any], text: str, *, feature: str, revision: int) -> CellEntry:
+    """What the journal keeps of a write to the feature's cell. Raises where it cannot be read."""
+    match entry["k"]:
+        case "use":
+            return use_of(entry, revision)
+        case "settle":
+            return settle_of(entry, revision)
+        case "carry":
+            return CarryEntry(**_moved(entry, revision), carried=Decimal(entry["a"]))
+        case "adjust":
+            carried = Decimal(entry["to"]["carried"])
+            return AdjustEntry(**_moved(entry, revision), id=entry["i"], amount=Decimal(entry["a"]), carried=carried)
+    return NoteEntry(kind=entry["k"], feature=feature, revision=revision, text=text)
+
+
+def stated_of(entry: Mapping[str, Any]) -> Stated:
+    """What the entry says of the cell's counters."""
+    match entry["k"]:
+        case "use" | "settle":
+            carried = entry.get("cy", {})
+            starts = {str(ordinal): start for ordinal, start, _ in entry["w"]}
+            return Stated(
+                used={(ordinal, start): Decimal(entry["a"]) for ordinal, start, _ in entry["w"]},
+                carried={(int(ordinal), starts[ordinal]): Decimal(amount) for ordinal, amount in carried.items()},
+            )
+        case "event":
+            return Stated(used={(entry["o"], entry["s"]): Decimal(entry["a"])})
+        case "carry":
+            return Stated(carried={(entry["o"], entry["s"]): Decimal(entry["a"])})
+        case "adjust":
+            window = (entry["o"], entry["s"])
+            return Stated(carried={window: Decimal(entry["to"]["carried"])}, adjusted={window: Decimal(entry["a"])})
+    return Stated()
+
+
+def note_of(entry: Mapping[str, Any], revision: int) -> Note | None:
+    """What the write did that only its entry tells; None: nothing of the kind."""
+    match entry["k"]:
+        case "denied":
+            what: Denied | Suspended | Resumed | Adjusted = Denied(
+                **_noted(entry),
+                **_measured(entry),
+                kind=entry["kd"],
+                requested=Decimal(entry["a"]),
+                reason=entry["r"],
+            )
+        case "suspend":
+            what = Suspended(
+                **_noted(entry), **_measured(entry), scope=entry.get("sc", {}), until=entry["un"], by=entry["by"]
+            )
+        case "resume":
+            what = Resumed(by=entry["by"], actor=entry.get("ac"), reason=entry.get("rs"))
+        case "adjust":
+            to = entry["to"]
+            what = Adjusted(
+                **_noted(entry),
+                id=entry["i"],
+                amount=Decimal(entry["a"]),
+                reason=entry["rs"],
+                actor=entry["ac"],
+                category=entry.get("cg"),
+                base=None if to["base"] is None else Decimal(to["base"]),
+                carried=Decimal(to["carried"]),
+                adjusted=Decimal(to["adjusted"]),
+            )
+        case _:
+            return None
+    return Note(
+        customer=entry["c"],
+        feature=entry["f"],
+        revision=revision,
+        time=int(entry["t"]),
+        what=what,
+        traceparent=entry.get("tp"),
+    )
+
+
+def _noted(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": entry["n"], "window": CountedWindow(entry["o"], entry["s"], entry["e"])}
+
+
+def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"used": Decimal(entry["u"]), "limit": Decimal(entry["l"]), "level": entry["lv"]}
+
+
+def _moved(entry: Mapping[str, Any], revision: int) -> dict[str, Any]:
+    return {
+        **_noted(entry),
+        "feature": entry["f"],
+        "meter": entry["m"],
+        "revision": revision,
+        "time": int(entry["t"]),
+    }
 
 
 def use_of(entry: Mapping[str, Any], revision: int) -> UseEntry:
@@ -40,8 +152,16 @@ def use_of(entry: Mapping[str, Any], revision: int) -> UseEntry:
         amount=Decimal(entry["a"]),
         dimensions=entry.get("d", {}),
         windows=_windows(entry["w"]),
+        carried={int(ordinal): Decimal(carried) for ordinal, carried in entry.get("cy", {}).items()},
         traceparent=entry.get("tp"),
     )
+
+
+def shown_after(use: UseEntry, cell: Cell) -> UseEntry:
+    """The use with what its windows show in the image that it was written with."""
+    counters = [(window.ordinal, window.start) for window in use.windows]
+    shown = [Shown(cell.used.get(name, ZERO) + cell.raised(name), cell.raised(name)) for name in counters]
+    return replace(use, after=tuple(shown))
 
 
 def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:

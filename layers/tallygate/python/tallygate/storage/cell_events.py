@@ -3,9 +3,14 @@
     u.<ordinal>.<start>    what admission counts, events included
     e.<ordinal>.<start>    the part of it that came by events: the total's `by_event` as it was last brought in
     ev.<ordinal>.<start>   the total's `upto` that it came from
+    sf.<ordinal>.0         the `upto` of the total by which usage was last suspended here
 
 The move is by state, not by change: `u += new − e, e = new`, where the cell shows e as it was seen and a smaller ev. So
 totals that arrive twice, late or out of order leave what the newest of them says. It asks for no room: it has happened.
+
+Where such usage begins a grace or reaches a tier that suspends, the cell is told after it. A suspension holds only
+while the cell too shows so much usage, and only by a later change of the totals than the one before, so that what
+somebody has resumed is not suspended again by a record that is seen twice.
 
 A cell that nobody consumes from is tidied here: the first events of a window remove the limit's earlier ones.
 """
@@ -15,19 +20,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.entries import event_entry, tidy_entry
+from tallygate.domain.cells import DEAD_AFTER, WHOLE_FEATURE
+from tallygate.domain.consequences import Suspending, grace_entry, suspension_entry
+from tallygate.domain.entries import Entry, event_entry, tidy_entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells
-from tallygate.storage.engine import Engine, Update, Written
-from tallygate.storage.expressions import All, Change, Compare, Condition, Increase, Item, Remove, Set, absent_or
+from tallygate.storage.engine import Engine, Key, Update, Written
+from tallygate.storage.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Increase,
+    Item,
+    Remove,
+    Set,
+    absent_or,
+)
 
 TRIES_MAX = 10
-_COUNTED = (items.USED, items.BROUGHT, items.BROUGHT_FROM)
+_COUNTED = (items.USED, items.BROUGHT, items.BROUGHT_FROM, *(f"{kind}." for kind in items.BESIDE))
+_SUSPENDED_FROM = "sf"
 
 
 @dataclass(slots=True)
@@ -56,6 +74,38 @@ class CellEvents:
             seen = _number(image, brought)
         raise Contended("other totals' events won every try")
 
+    def begin_grace(self, total: Total, now: Instant) -> None:
+        """Let the window's grace have begun, unless it has, or the window is over. One request."""
+        if total.end <= now:
+            return
+        name = items.window_name(items.GRACE, (total.ordinal, total.start))
+        changes = (Set(name, now), *_journaled(grace_entry(total, now)))
+        condition = All((Absent(name), absent_or(Compare(items.FLOOR, "<", total.over))))
+        self.engine.write(Update(key=_cell(total), changes=changes, condition=condition), repeatable=True)
+
+    def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
+        """Suspend usage where the cell too shows more than the tier allows, once for each change of the total.
+
+        One request where the cell shows the limit raised as the total does. A window that is over for long, or that
+        the cell has removed, suspends nothing.
+        """
+        until = by.until(total, now)
+        if until is None or total.over <= now - DEAD_AFTER:
+            return
+        counter = (total.ordinal, total.start)
+        carried, adjusted = (items.window_name(kind, counter) for kind in (items.CARRIED, items.ADJUSTED))
+        seen = (total.carried, total.adjusted)
+        for _ in range(TRIES_MAX):
+            outcome = self.engine.write(_suspension(total, by, until, seen, now), repeatable=True)
+            if isinstance(outcome, Written):
+                return
+            image = outcome.image or {}
+            shown = (_number(image, carried), _number(image, adjusted))
+            if shown == seen:
+                return
+            seen = shown
+        raise Contended("the limit of the window was raised anew every time")
+
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. One request; repeating changes nothing."""
         Cells(self.engine).raise_version(customer, feature, version, now)
@@ -80,13 +130,11 @@ class CellEvents:
         changes: tuple[Change, ...] = (
             *(Remove(name) for name in earlier),
             Set(items.FLOOR, total.start),
-            Set(items.LAST, items.entry_text(tidy_entry(total.start, now))),
-            Increase(items.REVISION, 1),
+            *_journaled(tidy_entry(total.start, now)),
         )
         unless_higher = absent_or(Compare(items.FLOOR, "<=", total.start))
         # Refused, somebody else has tidied further; repeated, there is nothing left to remove but the floor stands.
-        key = keys.root_cell(total.customer, total.feature)
-        self.engine.write(Update(key=key, changes=changes, condition=unless_higher))
+        self.engine.write(Update(key=_cell(total), changes=changes, condition=unless_higher))
 
 
 def _ordinal(name: str) -> int:
@@ -104,12 +152,11 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
         Increase(items.used_name(counter), by),
         Set(items.brought_name(counter), total.by_event),
         Set(items.brought_from_name(counter), total.upto),
-        Set(items.LAST, items.entry_text(event_entry(total.ordinal, total.start, by, total.by_event, now))),
-        Increase(items.REVISION, 1),
+        *_journaled(event_entry(total.ordinal, total.start, by, total.by_event, now)),
     )
     as_seen: Condition = Compare(items.brought_name(counter), "=", seen)
     return Update(
-        key=keys.root_cell(total.customer, total.feature),
+        key=_cell(total),
         changes=changes,
         condition=All(
             (
@@ -119,6 +166,45 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
             )
         ),
     )
+
+
+def _suspension(total: Total, by: Suspending, until: Instant, seen: tuple[Decimal, ...], now: Instant) -> Update:
+    """The write that suspends usage; `seen` is what was carried into the window and adjusted in it."""
+    counter, base = (total.ordinal, total.start), total.governed.limit
+    assert base is not None, "what is unlimited suspends nothing"
+    raised = sum(seen, ZERO)
+    suspended = items.suspended_name(total.ordinal if total.governed.scope else WHOLE_FEATURE)
+    guard = items.window_name(_SUSPENDED_FROM, (total.ordinal, 0))
+    as_seen = [
+        absent_or(Compare(name, "=", ZERO)) if value == 0 else Compare(name, "=", value)
+        for kind, value in zip((items.CARRIED, items.ADJUSTED), seen, strict=True)
+        for name in (items.window_name(kind, counter),)
+    ]
+    return Update(
+        key=_cell(total),
+        changes=(
+            Set(suspended, until),
+            Set(guard, total.upto),
+            *_journaled(suspension_entry(total, by.tier, until, now)),
+        ),
+        condition=All(
+            (
+                Compare(items.used_name(counter), ">", by.above(base + raised) - raised),
+                *as_seen,
+                absent_or(Compare(suspended, "<", until if by.policy.lasts is None else now + 1)),
+                absent_or(Compare(guard, "<", total.upto)),
+                absent_or(Compare(items.FLOOR, "<", total.over)),
+            )
+        ),
+    )
+
+
+def _journaled(entry: Entry) -> tuple[Change, ...]:
+    return (Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1))
+
+
+def _cell(total: Total) -> Key:
+    return keys.root_cell(total.customer, total.feature)
 
 
 def _number(image: Item, name: str) -> Decimal:

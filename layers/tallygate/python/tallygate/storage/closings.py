@@ -74,7 +74,7 @@ class Closings:
             ),
             condition=All((Absent(CLOSED), Compare(VALUE, "=", total.value))),
         )
-        outcome = self._engine.transact((closing, put_fact(fact), next_in_feed(fact)), repeatable=True)
+        outcome = self._engine.transact((closing, put_fact(fact), next_in_feed((fact,))), repeatable=True)
         if not isinstance(outcome, Cancelled):
             return True
         # Repeated after an unknown outcome, the transaction is refused by what it did itself the first time.

@@ -1,24 +1,25 @@
 """What the fold makes known: a fact with its place in its feed, and the deliveries that follow from it.
 
-A fact, its feed and (for a restatement) its total move in one transaction. Its id says what it is about, so a fact
-that is made again meets itself and changes nothing.
+The facts of one change, their feed and (where it moves them) the total's levels or revision move in one transaction. A
+fact's id says what it is about, so a fact that is made again meets itself and changes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tallygate.domain.deliveries import DeliveryStatus, Endpoint
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
 from tallygate.storage import items, keys
 from tallygate.storage.deliveries import begun
 from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Committed, Engine, Key, Refused, Update, Write
 from tallygate.storage.expressions import Compare, Present, Set, SetOnce
-from tallygate.storage.outbox import SEQUENCE, next_in_feed, put_fact
+from tallygate.storage.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact
 from tallygate.storage.totals import REVISION
-from tallygate.store import Published
+from tallygate.store import LevelMove, Published
 
 
 @dataclass(slots=True)
@@ -35,19 +36,31 @@ class Facts:
         """How often something has been stated about a closed total, consistent."""
         return items.integer(self.engine.get(_key(total)) or {}, REVISION, 0)
 
-    def publish(self, fact: Fact, *, level: str, restates: Total | None = None, revision: int = 0) -> Published:
-        """Keep the fact, take its place in its feed and (restating) count the total's revision, in one transaction.
+    def levels(self, total: Total) -> Levels:
+        """The levels of a total that were told and not left, consistent."""
+        return levels_of(self.engine.get(levels_key(total)))
 
-        Safe to repeat.
-        """
-        writes: list[Write] = [put_fact(fact), next_in_feed(fact, level)]
+    def publish(
+        self,
+        facts: Sequence[Fact],
+        *,
+        level: str = "",
+        moves: LevelMove | None = None,
+        restates: Total | None = None,
+        revision: int = 0,
+    ) -> Published:
+        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's revision or
+        move its levels, in one transaction. Safe to repeat."""
+        writes: list[Write] = [*(put_fact(fact) for fact in facts), next_in_feed(facts, level)]
+        if moves is not None:
+            writes.append(move_levels(moves.total, moves.seen, moves.now))
         if restates is not None:
             counted = Compare(REVISION, "=", revision - 1)
             writes.append(Update(key=_key(restates), changes=(Set(REVISION, revision),), condition=counted))
         outcome = self.engine.transact(writes, repeatable=True)
         if isinstance(outcome, Committed):
             return Published.DONE
-        return Published.KNOWN if outcome.refused[0] else Published.RACED
+        return Published.KNOWN if any(outcome.refused[: len(facts)]) else Published.RACED
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every endpoint, consistent. One request for each MB of them."""

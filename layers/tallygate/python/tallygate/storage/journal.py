@@ -19,6 +19,8 @@ from typing import Any, assert_never
 
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.journal import (
+    AdjustEntry,
+    CarryEntry,
     CountedWindow,
     Entry,
     EventEntry,
@@ -29,8 +31,10 @@ from tallygate.domain.journal import (
     ParkedEntry,
     Record,
     SettleEntry,
+    Shown,
     UseEntry,
 )
+from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
 from tallygate.domain.quantities import plain
 from tallygate.domain.tier_forms import tier_form, tier_of
@@ -141,11 +145,15 @@ def record_of(item: Item) -> Record:
 
 
 def _governed_document(governed: Governed) -> dict[str, Any]:
-    period: dict[str, Any] = {} if governed.every is None else {"e": governed.every}
+    further: dict[str, Any] = {} if governed.every is None else {"e": governed.every}
     if governed.reach:
-        period["r"] = governed.reach
+        further["r"] = governed.reach
+    if governed.scope:
+        further["c"] = dict(governed.scope)
+    if governed.enforcement is not Enforcement.HARD:
+        further["o"] = governed.enforcement.value
     return {
-        **period,
+        **further,
         "f": governed.feature,
         "m": governed.meter,
         "n": governed.name,
@@ -166,6 +174,8 @@ def _governed_of(document: Mapping[str, Any]) -> Governed:
         feature=document["f"],
         meter=document["m"],
         name=document["n"],
+        scope=document.get("c", {}),
+        enforcement=Enforcement(document.get("o", Enforcement.HARD)),
         limit=None if limit is None else Decimal(limit),
         tiers=tuple(tier_of(tier) for tier in document["t"]),
         plan=document["p"],
@@ -206,6 +216,12 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
                 "a": plain(entry.amount),
                 "d": entry.dimensions,
             }
+            if entry.carried:
+                document["c"] = {str(ordinal): plain(carried) for ordinal, carried in entry.carried.items()}
+            if entry.after:
+                document["z"] = [
+                    [plain(amount) for amount in (shown if shown.raised else shown[:1])] for shown in entry.after
+                ]
         case SettleEntry():
             document = {
                 "k": "settle",
@@ -219,6 +235,11 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
                 "b": plain(entry.by),
                 "d": entry.dimensions,
             }
+        case CarryEntry():
+            return {**_moved(entry), "k": "carry", "c": plain(entry.carried)}
+        case AdjustEntry():
+            carried = {} if entry.carried is None else {"c": plain(entry.carried)}
+            return {**_moved(entry), "k": "adjust", "i": entry.id, "a": plain(entry.amount), **carried}
         case NoteEntry():
             return {"k": "note", "y": entry.kind, "f": entry.feature, "n": entry.revision, "e": entry.text}
         case ParkedEntry():
@@ -229,6 +250,18 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
     if entry.traceparent is not None:
         document["tp"] = entry.traceparent
     return document
+
+
+def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
+    """The window whose limit an entry moved, as both kinds state it."""
+    return {
+        "f": entry.feature,
+        "m": entry.meter,
+        "l": entry.name,
+        "n": entry.revision,
+        "t": entry.time,
+        "w": [entry.window],
+    }
 
 
 def _entry_of(document: Mapping[str, Any]) -> Entry:
@@ -253,6 +286,8 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 amount=Decimal(document["a"]),
                 dimensions=document["d"],
                 windows=_windows_of(document),
+                carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
+                after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
                 traceparent=document.get("tp"),
             )
         case "settle":
@@ -269,12 +304,32 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 windows=_windows_of(document),
                 traceparent=document.get("tp"),
             )
+        case "carry":
+            return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]))
+        case "adjust":
+            return AdjustEntry(
+                **_moved_of(document),
+                id=document["i"],
+                amount=Decimal(document["a"]),
+                carried=Decimal(document["c"]) if "c" in document else None,
+            )
         case "note":
             return NoteEntry(kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"])
         case "parked":
             return ParkedEntry(reason=document["r"], raw=document["e"])
         case kind:
             raise InvariantBroken(f"no journal entry has the kind {kind}")
+
+
+def _moved_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "feature": document["f"],
+        "meter": document["m"],
+        "name": document["l"],
+        "revision": document["n"],
+        "time": document["t"],
+        "window": _windows_of(document)[0],
+    }
 
 
 def _windows_of(document: Mapping[str, Any]) -> tuple[CountedWindow, ...]:

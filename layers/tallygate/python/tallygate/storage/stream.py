@@ -15,14 +15,13 @@ from typing import Any
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.journal import (
     PARKED_LENGTH_MAX,
-    NoteEntry,
     ParkedEntry,
     Position,
-    SettleEntry,
     UseEntry,
 )
 from tallygate.domain.observed import (
     Batch,
+    CellNoted,
     FactMade,
     Journaled,
     LimitsChanged,
@@ -33,7 +32,7 @@ from tallygate.domain.observed import (
 from tallygate.domain.proof import disproved
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
-from tallygate.storage.cell_entries import settle_of, use_of
+from tallygate.storage.cell_entries import entry_of, note_of, shown_after, stated_of
 from tallygate.storage.events import event_of
 from tallygate.storage.expressions import Item, Value
 from tallygate.storage.outbox import fact_of
@@ -54,16 +53,16 @@ def batch_of(event: Mapping[str, Any]) -> Batch:
     """What one call brings. The last call of a tumbling window may bring nothing."""
     shard = event.get("shardId") or ONLY_SHARD
     records = event.get("Records") or ()
-    observed = [seen for record in records if (seen := _observed(record, shard)) is not None]
+    observed = [seen for record in records for seen in _observed(record, shard)]
     times = [_written_at(record["dynamodb"]) for record in records]
     return Batch(shard=shard, observed=tuple(observed), records=len(records), oldest=min(times, default=None))
 
 
-def _observed(record: Mapping[str, Any], shard: str) -> Observed | None:
-    """What one record shows; None where it means nothing here or changed nothing."""
+def _observed(record: Mapping[str, Any], shard: str) -> tuple[Observed, ...]:
+    """What one record shows; nothing where it means nothing here or changed nothing."""
     change = record["dynamodb"]
     if record["eventName"] == "REMOVE" or change.get("OldImage") == change.get("NewImage"):
-        return None
+        return ()
     position = Position(shard, int(change["SequenceNumber"]), _written_at(change))
     pk = change["Keys"]["pk"]["S"]
     kind, _, rest = pk.partition("#")
@@ -71,11 +70,14 @@ def _observed(record: Mapping[str, Any], shard: str) -> Observed | None:
     try:
         new = image_of(change["NewImage"])
         old = image_of(change["OldImage"]) if change.get("OldImage") else None
-        return _shown(kind, rest, position, old, new)
+        if kind == "CELL":
+            return _cell_write(rest, position, old, new)
+        shown = _shown(kind, rest, position, old, new)
+        return () if shown is None else (shown,)
     except Parked as parked:
-        return _parked(str(parked), record, position, owner)
+        return (_parked(str(parked), record, position, owner),)
     except _UNREADABLE as error:
-        return _parked(f"unreadable: {type(error).__name__}", record, position, owner)
+        return (_parked(f"unreadable: {type(error).__name__}", record, position, owner),)
 
 
 def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item) -> Observed | None:
@@ -84,8 +86,6 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
             event = event_of(new)
             _must_own(rest, event.customer)
             return Journaled(position=position, owner=rest.partition("#")[0], customer=event.customer, what=event)
-        case "CELL":
-            return _cell_write(rest, position, old, new)
         case "TOTAL":
             return TotalChanged(old=None if old is None else total_of(old), new=total_of(new))
         case "OUTBOX" if old is None:
@@ -100,29 +100,25 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
     return None
 
 
-def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> Journaled:
-    """The journal entry of one write to a cell, if the record proves it. Raises Parked."""
+def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> tuple[Observed, ...]:
+    """The journal entry of one write to a cell, if the record proves it, and what else it did. Raises Parked."""
     owner, _, feature = rest.partition("#")
-    entry = json.loads(items.text(new, items.LAST))
+    text = items.text(new, items.LAST)
+    entry = json.loads(text)
     before, after = items.cell_of(old), items.cell_of(new)
-    kind = entry["k"]
-    what: UseEntry | SettleEntry | NoteEntry
-    if kind in ("use", "settle"):
+    if "c" in entry:
         _must_own(f"{owner}#{feature}", entry["c"], entry["f"])
-        what = use_of(entry, after.revision) if kind == "use" else settle_of(entry, after.revision)
-        added, rate_by = Decimal(entry["a"]), Decimal(entry["a"]) if kind == "use" else Decimal(0)
-        expected = {(ordinal, start): added for ordinal, start, _ in entry["w"]}
-        customer = entry["c"]
-    else:
-        expected = {(entry["o"], entry["s"]): Decimal(entry["a"])} if kind == "event" else {}
-        rate_by = Decimal(0)
-        named = keys.unescaped(feature) or feature
-        what = NoteEntry(kind=kind, feature=named, revision=after.revision, text=items.text(new, items.LAST))
-        customer = keys.unescaped(owner)
-    why = disproved(before, after, expected, rate_by)
+    what = entry_of(entry, text, feature=keys.unescaped(feature) or feature, revision=after.revision)
+    rate_by = what.amount if isinstance(what, UseEntry) else Decimal(0)
+    why = disproved(before, after, stated_of(entry), rate_by)
     if why is not None:
         raise Parked(f"disproved: {why}")
-    return Journaled(position=position, owner=owner, customer=customer, what=what)
+    if isinstance(what, UseEntry):
+        what = shown_after(what, after)
+    customer = entry["c"] if "c" in entry else keys.unescaped(owner)
+    journaled = Journaled(position=position, owner=owner, customer=customer, what=what)
+    note = note_of(entry, after.revision)
+    return (journaled,) if note is None else (journaled, CellNoted(note=note))
 
 
 def _must_own(rest: str, *names: str) -> None:

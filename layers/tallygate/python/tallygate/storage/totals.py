@@ -2,7 +2,7 @@
 
     TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
                               end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
-                              due_shard, due_at
+                              carried, adjusted, would_n, would_q (where there is anything of it), due_shard, due_at
                               set by the closing of the window: closed, revision, unit (JSON, where the feature has
                               one); it removes due_shard and due_at
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
@@ -19,6 +19,7 @@ from decimal import Decimal
 from tallygate.domain.closing import is_closed
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
+from tallygate.domain.quantities import ZERO
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
@@ -27,6 +28,8 @@ from tallygate.storage.journal import governed_from, governed_text
 from tallygate.storage.units import unit_from
 
 UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
+CARRIED, ADJUSTED = "carried", "adjusted"
+WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 UNIT = "unit"
 
@@ -86,8 +89,13 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
     # A limit that is no longer in force is known by its names only: then the total keeps what it was counted under.
     put = SetOnce if governed.named_only else Set
     trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
+    raised: list[Change] = [] if change.carried is None else [Set(CARRIED, change.carried)]
+    raised += [Increase(ADJUSTED, change.adjusted)] if change.adjusted else []
+    if change.would_decisions:
+        raised += [Increase(WOULD_DECISIONS, change.would_decisions), Increase(WOULD_AMOUNT, change.would_amount)]
     return (
         trace,
+        *raised,
         Increase(VALUE, change.value),
         Increase(BY_EVENT, change.by_event),
         *(Set(name, value) for name, value in about.items()),
@@ -106,6 +114,10 @@ def total_of(item: Item) -> Total:
         end=items.integer(item, "end"),
         value=_quantity(item, VALUE),
         by_event=_quantity(item, BY_EVENT),
+        carried=_quantity(item, CARRIED, ZERO),
+        adjusted=_quantity(item, ADJUSTED, ZERO),
+        would_decisions=items.integer(item, WOULD_DECISIONS, 0),
+        would_amount=_quantity(item, WOULD_AMOUNT, ZERO),
         upto=items.integer(item, UPTO),
         governed=governed_from(items.text(item, UNDER)),
         closed=CLOSED in item,
@@ -115,8 +127,8 @@ def total_of(item: Item) -> Total:
     )
 
 
-def _quantity(item: Item, name: str) -> Decimal:
-    value = item.get(name)
+def _quantity(item: Item, name: str, default: Decimal | None = None) -> Decimal:
+    value = item.get(name, default)
     if not isinstance(value, Decimal):
         raise InvariantBroken(f"attribute {name} must be a quantity")
     return value

@@ -1,0 +1,111 @@
+"""Consequences: what a total's change brings about in its cell, beside the usage itself. Pure.
+
+    used   ──────────── 100 % ────────── + grace_amount ──────────
+                          │ the first unit beyond: the grace's time begins, or usage is suspended
+                                               │ usage is suspended, where the grace ends in that
+
+A consume that reaches so far has seen to it in its own write, or was denied; usage by event and upward settlements have
+happened without asking, so the fold does the same for them. A limit that is lowered below usage brings about nothing:
+the next request does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Context, Decimal
+
+from tallygate.domain.entries import Entry
+from tallygate.domain.facts import Total
+from tallygate.domain.instants import Instant
+from tallygate.domain.quantities import ZERO, plain
+from tallygate.domain.rungs import UNTIL_TOP_UP, suspended_until
+from tallygate.domain.tiers import NEXT_PERIOD, AllowWithGrace, SuspendUsage, Tier
+
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspending:
+    """A tier by which usage is suspended that goes beyond its threshold by more than its grace."""
+
+    tier: Tier
+    policy: SuspendUsage
+    grace: Decimal = ZERO
+
+    def above(self, limit: Decimal) -> Decimal:
+        """The most usage that suspends nothing yet, under a limit with all that it was raised by."""
+        return _EXACT.add(self.tier.at.of(limit), self.grace)
+
+    def until(self, total: Total, now: Instant) -> Instant | None:
+        """When a suspension that begins now ends; None: with a period that is over, so that there is none."""
+        if self.policy.until == NEXT_PERIOD and total.end <= now:
+            return None
+        return suspended_until(self.policy, window_end=total.end, now=now)
+
+
+def suspensions(old: Total | None, new: Total) -> tuple[Suspending, ...]:
+    """The tiers that suspend usage by what this change of the total adds."""
+    if not _decides(new):
+        return ()
+    found = (_suspending(tier) for tier in new.governed.tiers)
+    return tuple(each for each in found if each is not None and _passes(old, new, each.above(_limit(new))))
+
+
+def begins_grace(old: Total | None, new: Total) -> bool:
+    """Whether a grace in time begins with this change of the total."""
+    if not _decides(new):
+        return False
+    lasting = (t for t in new.governed.tiers if isinstance(t.policy, AllowWithGrace) and t.policy.lasts is not None)
+    return any(_passes(old, new, tier.at.of(_limit(new))) for tier in lasting)
+
+
+def _suspending(tier: Tier) -> Suspending | None:
+    policy = tier.policy
+    if isinstance(policy, SuspendUsage):
+        return Suspending(tier=tier, policy=policy)
+    if isinstance(policy, AllowWithGrace) and isinstance(policy.then, SuspendUsage) and policy.amount is not None:
+        return Suspending(tier=tier, policy=policy.then, grace=policy.amount)
+    return None
+
+
+def _decides(total: Total) -> bool:
+    return total.limit is not None and total.governed.enforced and not total.closed
+
+
+def _limit(total: Total) -> Decimal:
+    assert total.limit is not None
+    return total.limit
+
+
+def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
+    before = old.value if old is not None else ZERO
+    return before <= above < new.value
+
+
+def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> Entry:
+    """The entry of a write by which the fold suspended usage: as a request's that reaches so far."""
+    governed = total.governed
+    entry: Entry = {
+        "k": "suspend",
+        "c": total.customer,
+        "f": governed.feature,
+        "m": governed.meter,
+        "o": total.ordinal,
+        "s": total.start,
+        "e": total.end,
+        "n": governed.name,
+        "lv": tier.level,
+        "u": plain(total.value),
+        "l": plain(_limit(total)),
+        "un": until if until < UNTIL_TOP_UP else None,
+        "by": "tier",
+        "t": now,
+    }
+    if governed.scope:
+        entry["sc"] = dict(governed.scope)
+    return entry
+
+
+def grace_entry(total: Total, now: Instant) -> Entry:
+    """The entry of a write by which the fold let the grace of a window begin."""
+    return {"k": "grace", "o": total.ordinal, "s": total.start, "t": now}
