@@ -53,7 +53,7 @@ CELLS = st.fixed_dictionaries(
         **{items.rated_name(term.previous): COUNTS for term in EVERY.rates},
         "cv": st.integers(0, 2).map(Decimal),
         "fl": st.sampled_from([NOW - DAY, NOW + 40 * DAY]).map(Decimal),
-        "sus": st.just("x"),
+        "sus": st.sampled_from([NOW - 1, NOW + 1]).map(Decimal),
     },
 )
 DIMENSIONS = st.fixed_dictionaries(

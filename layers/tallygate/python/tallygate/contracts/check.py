@@ -76,7 +76,7 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
         "period": None,
         "resets_at": None,
         "retry_at": _time(decision.retry_at),
-        "breakdown": {"base": _quantity(limit), "carried": 0, "adjusted": 0},
+        "breakdown": _breakdown(quota, limit),
         "presented": _presented(quota, unit) if quota else None,
         "nodes": [node_answer(node, decision.as_of) for node in decision.nodes] if detail else [],
         "binding": node_answer(decision.binding, decision.as_of) if decision.binding else None,
@@ -96,6 +96,17 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
 
 def _presented(quota: Node, unit: Unit | None) -> dict[str, Any] | None:
     return presented(unit, {"used": quota.used, "limit": quota.limit, "remaining": quota.remaining})
+
+
+def _breakdown(quota: Node | None, limit: Decimal | None) -> dict[str, Any]:
+    """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it."""
+    if quota is None or limit is None:
+        return {"base": _quantity(limit), "carried": 0, "adjusted": 0}
+    return {
+        "base": _quantity(limit - quota.carried - quota.adjusted),
+        "carried": _quantity(quota.carried),
+        "adjusted": _quantity(quota.adjusted),
+    }
 
 
 def feature_type(decision: Decision) -> str | None:

@@ -14,6 +14,7 @@ from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Entitlement, Quota
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.rolls import Layer, Standing
 
 REQUEST_MEMORY_MINUTES = 1
 """A retry is recognised in the minute of the request and in the one on either side of it."""
@@ -29,6 +30,8 @@ DENIED_MARK_KEPT = 2 * HOUR
 """How long a mark is kept of a rate's first denial in an hour."""
 REMOVED_BESIDE_MAX = 24
 REMOVED_MAX = 64
+WINDOWS_KEPT_TO_CARRY = 2
+"""The newest, for what it leaves to the next, and the one before it, for what comes late into that."""
 """So many counters go in one write, the oldest first, because an expression is at most 4 KB; the next write goes on."""
 MARK_BYTES = 6
 
@@ -43,7 +46,8 @@ class Cell:
     """The image of one cell. An item that does not exist is `Cell()`: every counter at zero.
 
     A counter starts below zero by what its window was raised by: `carried` from the one before, `adjusted` by hand. So
-    a limit stays what it is in every condition, and what was used is the sum of the three. `grace` is when the grace
+    a limit stays what it is in every condition, and what was used is the sum of the three. `layers` are those of what
+    was carried, where it expires. `grace` is when the grace
     of a window began, `denied` where a first denial was marked, `suspended` until when usage is.
     """
 
@@ -51,6 +55,7 @@ class Cell:
     rated: Mapping[CounterName, Decimal] = field(default_factory=dict)
     carried: Mapping[CounterName, Decimal] = field(default_factory=dict)
     adjusted: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    layers: Mapping[CounterName, tuple[Layer, ...]] = field(default_factory=dict)
     grace: Mapping[CounterName, Instant] = field(default_factory=dict)
     denied: frozenset[CounterName] = frozenset()
     suspended: Mapping[int, Instant] = field(default_factory=dict)
@@ -59,9 +64,23 @@ class Cell:
     floor: Instant | None = None
     revision: int = 0
 
+    def standing(self, counter: CounterName) -> Standing:
+        """How a quota's window stands, for what it carries."""
+        carried = self.carried.get(counter, ZERO)
+        return Standing(
+            start=counter[1],
+            counter=self.used.get(counter, ZERO),
+            layers=self.layers.get(counter, (Layer(carried, 1),) if carried else ()),
+            adjusted=self.adjusted.get(counter, ZERO),
+        )
+
     def raised(self, counter: CounterName) -> Decimal:
         """What the window's limit is raised by, or lowered where it is negative."""
         return self.carried.get(counter, ZERO) + self.adjusted.get(counter, ZERO)
+
+
+UNSEEN = Cell()
+"""Stands for a cell of which nothing is known, as against one that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +108,12 @@ def dead_windows(
     stays: nobody knows its end any more, and it never grows. Once that limit is in force again, it may lie below.
     """
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
+    carrying = _still_to_carry(quotas, seen)
     widths = {rate.ordinal: rate.width for limit in entitlement.limits for rate in limit.every_rate}
     ended_quotas = [
-        (over, "quota", c) for c in seen.used if c[0] in quotas and (over := _dead(quotas[c[0]], c[1], now)) is not None
+        (over, "quota", c)
+        for c in seen.used
+        if c[0] in quotas and c not in carrying and (over := _dead(quotas[c[0]], c[1], now)) is not None
     ]
     ended_rates = [((c[1] + 2) * widths[c[0]], "rate", c) for c in seen.rated if c[0] in widths]
     dead = ended_quotas + [ended for ended in ended_rates if ended[0] <= now - RATE_DEAD_AFTER]
@@ -106,16 +128,28 @@ def dead_windows(
     )
 
 
+def _still_to_carry(quotas: Mapping[int, Quota], seen: Cell) -> frozenset[CounterName]:
+    """The newest windows of what carries over: the next one begins with what they leave, whenever that will be."""
+    if not any(quota.stretches for quota in quotas.values()):
+        return frozenset()
+    kept: list[CounterName] = []
+    for ordinal, quota in quotas.items():
+        if quota.stretches:
+            kept += sorted(counter for counter in seen.used if counter[0] == ordinal)[-WINDOWS_KEPT_TO_CARRY:]
+    return frozenset(kept)
+
+
 def dead_beside(entitlement: Entitlement, seen: Cell, now: Instant) -> tuple[CounterName, ...]:
     """Dead windows of which the cell keeps more than a counter, and hours in which a rate's denial was marked."""
     if not (seen.denied or seen.grace or seen.carried or seen.adjusted):
         return ()
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
+    carrying = _still_to_carry(quotas, seen)
     throttling = {rate.ordinal for limit in entitlement.limits for rate in limit.every_rate}
     dead = [
         name
         for name in {*seen.denied, *seen.grace, *seen.carried, *seen.adjusted}
-        if (name[0] in quotas and _dead(quotas[name[0]], name[1], now) is not None)
+        if (name[0] in quotas and name not in carrying and _dead(quotas[name[0]], name[1], now) is not None)
         or (name[0] in throttling and name[1] <= now - DENIED_MARK_KEPT)
     ]
     return tuple(sorted(dead)[:REMOVED_BESIDE_MAX])

@@ -36,7 +36,9 @@ from tallygate.domain.periods import (
     window_at,
 )
 from tallygate.domain.rates import PER, Rate
+from tallygate.domain.rolls import Stretch, continued
 from tallygate.domain.scopes import scope_text
+from tallygate.domain.suspensions import Suspension
 from tallygate.domain.tiers import AllowWithGrace, RateLimit, Tier
 
 UNLIMITED = QuotaTerms(limit=None, every="month")
@@ -79,6 +81,11 @@ def compile_effective(
         assert plan is not None
         entitlements[entitled.feature] = _entitlement(plan, entitled.feature, catalog, allotted, dates)
     in_force = {quota.ordinal for e in entitlements.values() for limit in e.limits for quota in limit.quotas}
+    frozen = {
+        ordinal: continued(stretches, None, dates.now)
+        for ordinal, stretches in allotted.stretches.items()
+        if ordinal not in in_force
+    }
     compiled = Effective(
         customer=customer,
         version=previous.version if previous is not None else 1,
@@ -91,6 +98,7 @@ def compile_effective(
         fixed={fixed.feature: fixed for fixed in plan.fixed} if plan is not None else {},
         ordinals=allotted.ordinals,
         retired={ordinal: held for ordinal, held in allotted.schedules.items() if ordinal not in in_force},
+        frozen=frozen,
         suspensions=previous.suspensions if previous is not None else (),
     )
     if previous is None or compiled == previous:
@@ -143,16 +151,19 @@ class _Allotted:
 
     ordinals: dict[str, int]
     schedules: dict[int, Schedule]
+    stretches: dict[int, tuple[Stretch, ...]]
+    suspended: tuple[Suspension, ...] = ()
 
     @staticmethod
     def of(previous: Effective | None) -> _Allotted:
         if previous is None:
-            return _Allotted({}, {})
-        schedules = dict(previous.retired)
+            return _Allotted({}, {}, {})
+        schedules, stretches = dict(previous.retired), dict(previous.frozen)
         for entitlement in previous.entitlements.values():
             for limit in entitlement.limits:
                 schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
-        return _Allotted(dict(previous.ordinals), schedules)
+                stretches |= {quota.ordinal: quota.stretches for quota in limit.quotas if quota.stretches}
+        return _Allotted(dict(previous.ordinals), schedules, stretches, previous.suspensions)
 
     def ordinal(self, limit: PlanLimit, window: str) -> int:
         parts = (limit.feature, limit.name, f"{window}@{scope_text(limit.scope)}" if limit.scope else window)
@@ -197,7 +208,22 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
         after = changed(held, wanted, now, at_once=dates.at_once, idle_since=dates.lapsed_at)
         schedule = recent(after, now - SEGMENTS_KEPT, now)
     allotted.schedules[ordinal] = schedule
-    return Quota(ordinal=ordinal, limit=quota.limit, schedule=schedule)
+    stretches = _stretches(declared, quota, allotted, ordinal, now)
+    return Quota(ordinal=ordinal, limit=quota.limit, schedule=schedule, stretches=stretches)
+
+
+def _stretches(
+    declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, ordinal: int, now: Instant
+) -> tuple[Stretch, ...]:
+    """What the quota's base was and is, where something carries over. While usage is suspended no base accrues."""
+    held = allotted.stretches.get(ordinal, ())
+    carries = declared.carryover is not None and not _leaves_nothing(declared) and quota.limit is not None
+    if not carries and not held:
+        return ()
+    suspended = any(s.feature in (None, declared.feature) and not s.scope for s in allotted.suspended)
+    stretches = continued(held, quota.limit if carries and not suspended else None, now)
+    allotted.stretches[ordinal] = stretches
+    return stretches
 
 
 def _segment(quota: QuotaTerms, dates: Dates) -> Segment:

@@ -6,6 +6,7 @@
     w   the quota windows it counted in, as [ordinal, start, end]
     denied (the first by a limit in a window) and suspend (by a tier): o, s, e, n, sc   the quota's ordinal, its window,
     the limit's name and scope; kd quota or rate; u, l, lv   used, the limit, the level; r reason; un until when
+    cy  of a use that opened windows: what was carried into them, by their ordinals
     of a settle: i, c, f, m, d are the decision's, a is the difference, `to` what it counts now, `of` when it was made,
     w the windows corrected in the cell, g those that the cell has removed
 
@@ -50,6 +51,9 @@ def use_entry(
         "m": entitlement.meter,
         "w": [[term.quota.ordinal, term.window.start, term.window.end] for term in terms.quotas],
     }
+    opened = {term.quota.ordinal: term.opens.carried for term in terms.quotas if term.opens is not None}
+    if carried := {str(ordinal): plain(amount) for ordinal, amount in opened.items() if amount != 0}:
+        entry["cy"] = carried
     if dimensions:
         entry["d"] = dict(dimensions)
     if traceparent:

@@ -15,8 +15,10 @@ from enum import StrEnum
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import Fixed
+from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Schedule
 from tallygate.domain.rates import Rate
+from tallygate.domain.rolls import Stretch, base_at
 from tallygate.domain.scopes import Scope, crowded
 from tallygate.domain.suspensions import Suspension
 from tallygate.domain.tiers import Tier, tier_rates
@@ -36,11 +38,21 @@ class Enforcement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """At most `limit` units in each window of the schedule; None counts without limiting."""
+    """At most `limit` units in each window of the schedule; None counts without limiting.
+
+    `stretches` say what the limit was and will be, where that is asked for: for what carries over, and for a period
+    whose limit is prorated.
+    """
 
     ordinal: int
     limit: Decimal | None
     schedule: Schedule
+    stretches: tuple[Stretch, ...] = ()
+
+    def limit_at(self, now: Instant) -> Decimal | None:
+        """The limit in force at an instant."""
+        base = base_at(self.stretches, now) if self.stretches else None
+        return self.limit if base is None else base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +101,7 @@ class Effective:
     `entitlements` are those to metered features, `fixed` what the plan says of the others, both by feature.
     `ordinals` and `retired` only grow: the ordinal of every limit window that the customer has ever had, and the
     schedule that each quota had when it was last in force, so that one that comes back goes on where it was.
+    `frozen` are the stretches of quotas that are not in force, for what they have to carry when they come back.
     `suspensions` are those by hand, which no change of plan lifts.
     """
 
@@ -103,4 +116,5 @@ class Effective:
     fixed: Mapping[str, Fixed] = field(default_factory=dict)
     ordinals: Mapping[str, int] = field(default_factory=dict)
     retired: Mapping[int, Schedule] = field(default_factory=dict)
+    frozen: Mapping[int, tuple[Stretch, ...]] = field(default_factory=dict)
     suspensions: tuple[Suspension, ...] = ()

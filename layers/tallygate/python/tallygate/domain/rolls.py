@@ -25,7 +25,9 @@ from tallygate.domain.quantities import ZERO
 
 _EXACT = Context(prec=60)
 WINDOWS_WALKED_MAX = 10_000
-"""Hours of more than a year. What was unused before that is not carried; with a cap or an expiry it was not anyway."""
+"""Hours of more than a year: what a longer idleness would carry beyond them is not carried."""
+STRETCHES_MAX = 100
+"""So many changes of a base are remembered. What is older stands as if the oldest of them had always been."""
 
 
 class Stretch(NamedTuple):
@@ -99,10 +101,24 @@ def base_of(stretches: Sequence[Stretch], window: Window) -> Decimal | None:
     found: Decimal | None = None
     for index, (since, base) in enumerate(stretches):
         until = stretches[index + 1].since if index + 1 < len(stretches) else None
-        before = index == 0 or since < window.end
-        if before and (until is None or until > window.start) and since < window.end and base is not None:
+        if base is not None and since < window.end and (until is None or until > window.start):
             found = base
     return found
+
+
+def base_at(stretches: Sequence[Stretch], instant: Instant) -> Decimal | None:
+    """The base in force at an instant; None before the first stretch too."""
+    return next((base for since, base in reversed(stretches) if since <= instant), None)
+
+
+def continued(stretches: Sequence[Stretch], base: Decimal | None, now: Instant) -> tuple[Stretch, ...]:
+    """The stretches with this base from now on; what was still to come is dropped. Bounded: the oldest are joined."""
+    past = [stretch for stretch in stretches if stretch.since <= now]
+    if past and past[-1].base == base:
+        return tuple(past)
+    if past and past[-1].since == now:
+        past.pop()
+    return (*past, Stretch(now, base))[-STRETCHES_MAX:]
 
 
 def _unspent(left: Decimal, granted: Sequence[Layer], expires_after: int) -> list[Layer]:
@@ -133,4 +149,6 @@ def layers_text(layers: Sequence[Layer]) -> str:
 
 
 def layers_of(text: str) -> tuple[Layer, ...]:
-    return tuple(Layer(Decimal(amount), int(age)) for amount, _, age in (part.partition("@") for part in text.split(",")))
+    return tuple(
+        Layer(Decimal(amount), int(age)) for amount, _, age in (part.partition("@") for part in text.split(","))
+    )

@@ -65,7 +65,7 @@ class QuotaTerm:
     quota: Quota
     window: Window
     enforcement: Enforcement = Enforcement.HARD
-    beside: tuple[tuple[CounterName, Decimal], ...] = ()
+    beside: tuple[tuple[CounterName, Decimal | None], ...] = ()
     tiers: tuple[Tier, ...] = ()
     now: Instant = 0
     expected: Expected | None = None
@@ -335,7 +335,7 @@ def _rate_term(limit: Limit, rate: Rate, amount: Decimal, now: Instant, seen: Ce
     return RateTerm(limit.name, rate, at, rates.alternatives(rate, amount, previous, at), limit.enforcement)
 
 
-def _beside(quota: Quota, now: Instant, seen: Cell) -> tuple[tuple[CounterName, Decimal], ...]:
+def _beside(quota: Quota, now: Instant, seen: Cell) -> tuple[tuple[CounterName, Decimal | None], ...]:
     """The other sub-windows of a rolling period that count now or may be counted in already, with what was seen."""
     reach = quota.schedule.reach
     if not reach:
@@ -344,4 +344,4 @@ def _beside(quota: Quota, now: Instant, seen: Cell) -> tuple[tuple[CounterName, 
     width = window.end - window.start
     starts = (*range(window.start - reach, window.start, width), window.end)
     counters = [(quota.ordinal, start) for start in starts]
-    return tuple((counter, seen.used.get(counter, ZERO)) for counter in counters)
+    return tuple((counter, seen.used.get(counter)) for counter in counters)

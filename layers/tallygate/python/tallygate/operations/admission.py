@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tallygate.domain.cells import Cell
+from tallygate.domain.cells import UNSEEN, Cell
 from tallygate.domain.limits import Effective
 from tallygate.domain.units import Unit
 from tallygate.errors import StoreUnavailable
@@ -68,8 +68,8 @@ class Memory:
         return unit
 
     def last_seen(self, customer: str, feature: str) -> Cell:
-        """The cell as it was last seen here; empty where it never was."""
-        return self._cells.get((customer, feature)) or Cell()
+        """The cell as it was last seen here; UNSEEN where it never was."""
+        return self._cells.get((customer, feature), UNSEEN)
 
     def saw(self, customer: str, feature: str, cell: Cell) -> None:
         _bound(self._cells, (customer, feature))

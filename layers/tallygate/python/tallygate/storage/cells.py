@@ -16,10 +16,12 @@ from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry, bump_entry
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.openings import Opening
 from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Suspension, Terms
 from tallygate.domain.units import Unit
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
+from tallygate.storage.cell_openings import not_open_yet, opening_changes
 from tallygate.storage.cell_refusals import marking, suspending
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Refused, Update
 from tallygate.storage.expressions import (
@@ -34,6 +36,7 @@ from tallygate.storage.expressions import (
     Increase,
     Item,
     Not,
+    Present,
     Remove,
     Set,
     SetOnce,
@@ -138,7 +141,7 @@ def _admission(customer: str, feature: str, terms: Terms, entry: Entry) -> Updat
 
 def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
     """Count, remember, journal, and tidy what the last seen image showed as over."""
-    changes: list[Change] = [Increase(items.used_name(term.counter), terms.amount) for term in terms.quotas]
+    changes: list[Change] = [change for term in terms.quotas for change in _counts(term, terms.amount)]
     changes += [
         SetOnce(items.window_name(items.GRACE, term.counter), terms.now) for term in terms.quotas if term.graced
     ]
@@ -161,6 +164,18 @@ def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
     return changes
 
 
+def _counts(term: QuotaTerm, amount: Decimal) -> list[Change]:
+    """Count the amount in the window, and open it with what is carried where this is its first write."""
+    used, opens = items.used_name(term.counter), term.opens
+    if opens is None:
+        return [Increase(used, amount)]
+    return [Set(used, amount - opens.carried), *opening_changes(term.counter, opens, layered=_layered(term))]
+
+
+def _layered(term: QuotaTerm) -> bool:
+    return term.carryover is not None and term.carryover.expires_after is not None
+
+
 def admission_condition(terms: Terms) -> Condition:
     """Everything that must hold of the cell, in the order in which a refusal is explained."""
     clauses: list[Condition] = []
@@ -170,7 +185,9 @@ def admission_condition(terms: Terms) -> Condition:
     clauses += _clock_not_behind(terms)
     clauses += [absent_or(Compare(items.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
     for term in terms.quotas:
-        if term.expected is not None:
+        if term.opens is not None:
+            clauses += _window_opens(term, term.opens, terms.amount)
+        elif term.expected is not None:
             clauses += _on_the_rung(term, term.expected, terms.amount)
         elif (clause := _room_in_quota(term, terms.amount)) is not None:
             clauses.append(clause)
@@ -202,13 +219,17 @@ def _room_in_quota(term: QuotaTerm, amount: Decimal) -> Condition | None:
     Of a rolling period the other sub-windows take their part of the room; none may have grown since it was seen.
     """
     if not term.decides or term.quota.limit is None:
-        return None
-    room = term.quota.limit - amount - sum(seen for _, seen in term.beside)
+        return Present(items.used_name(term.counter)) if term.carries else None
+    room = term.quota.limit - amount - sum(seen or 0 for _, seen in term.beside)
     enough = Compare(items.used_name(term.counter), "<=", room)
-    fits = absent_or(enough) if room >= 0 else enough
+    fits = absent_or(enough) if room >= 0 and not term.carries else enough
     if not term.beside:
         return fits
-    return All((fits, *(absent_or(Compare(items.used_name(c), "<=", seen)) for c, seen in term.beside)))
+    return All((fits, *(_not_grown(items.used_name(counter), seen) for counter, seen in term.beside)))
+
+
+def _not_grown(name: str, seen: Decimal | None) -> Condition:
+    return Absent(name) if seen is None else Compare(name, "<=", seen)
 
 
 def _on_the_rung(term: QuotaTerm, expected: Expected, amount: Decimal) -> list[Condition]:
@@ -218,9 +239,13 @@ def _on_the_rung(term: QuotaTerm, expected: Expected, amount: Decimal) -> list[C
         return [Any(())]
     clauses: list[Condition] = []
     if expected.above is not None:
-        clauses.append(_or_nothing(Compare(used, ">", expected.above - amount), holds_at_zero=amount > expected.above))
+        fits_unused = amount > expected.above and not term.carries
+        clauses.append(_or_nothing(Compare(used, ">", expected.above - amount), holds_at_zero=fits_unused))
     if expected.upto is not None:
-        clauses.append(_or_nothing(Compare(used, "<=", expected.upto - amount), holds_at_zero=amount <= expected.upto))
+        fits_unused = amount <= expected.upto and not term.carries
+        clauses.append(_or_nothing(Compare(used, "<=", expected.upto - amount), holds_at_zero=fits_unused))
+    if term.carries and not clauses:
+        clauses.append(Present(used))
     if clauses and term.moves_with_the_limit:
         # Its bounds were computed from what the window was raised by: that must not have changed.
         raised = ((items.CARRIED, expected.carried), (items.ADJUSTED, expected.adjusted))
@@ -232,6 +257,17 @@ def _on_the_rung(term: QuotaTerm, expected: Expected, amount: Decimal) -> list[C
     elif expected.grace_over and expected.grace_since is not None:
         clauses.append(Compare(grace, "<=", expected.grace_since))
     return clauses
+
+
+def _window_opens(term: QuotaTerm, opens: Opening, amount: Decimal) -> list[Condition]:
+    """The window is not open, what is carried into it is what it was, and the amount fits what it begins with."""
+    begins, expected = -opens.carried, term.expected
+    fits = not term.decides or term.quota.limit is None or begins + amount <= term.quota.limit
+    if expected is not None:
+        above, upto = expected.above, expected.upto
+        fits = (above is None or begins + amount > above) and (upto is None or begins + amount <= upto)
+        fits = fits and expected.rung.grants
+    return [not_open_yet(term.counter, opens), *([] if fits else [Any(())])]
 
 
 def _or_nothing(comparison: Compare, *, holds_at_zero: bool) -> Condition:

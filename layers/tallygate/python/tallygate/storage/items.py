@@ -6,6 +6,7 @@
                 fl                       newest end of a removed window
                 sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
                 k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
+                y.<ordinal>.<start ms>   what was carried in, in layers with their ages, where it expires
                 g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
                 e.<ordinal>.<start ms>   the part of u that came by events
                 ev.<ordinal>.<start ms>  the total's journal number that e came from
@@ -17,7 +18,7 @@ Documents are compact JSON in one attribute with quantities as plain decimal str
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,7 @@ from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, 
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
 from tallygate.domain.quantities import plain
 from tallygate.domain.rates import Rate
+from tallygate.domain.rolls import Layer, Stretch, layers_of
 from tallygate.domain.suspensions import suspension_form, suspension_from
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvalidRequest, InvariantBroken
@@ -40,7 +42,7 @@ DOCUMENT_BYTES_MAX = 380_000
 """An item holds 400 KB, its other attributes included."""
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
-CARRIED, ADJUSTED, GRACE, DENIED = BESIDE = ("k", "a", "g", "d")
+CARRIED, ADJUSTED, GRACE, DENIED, LAYERS = BESIDE = ("k", "a", "g", "d", "y")
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST = "n", "cv", "fl", "sus", "last"
 
@@ -83,6 +85,7 @@ def cell_of(item: Item | None) -> Cell:
     counted: dict[str, dict[CounterName, Decimal]] = {}
     marks: dict[int, frozenset[bytes]] = {}
     suspended: dict[int, Instant] = {}
+    layers: dict[CounterName, tuple[Layer, ...]] = {}
     for name, value in item.items():
         kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
@@ -93,12 +96,16 @@ def cell_of(item: Item | None) -> Cell:
                 counted.setdefault(kind, {})[(int(ordinal), int(start))] = value
         elif isinstance(value, frozenset) and kind == "ids":
             marks[int(rest)] = value
+        elif kind == LAYERS and isinstance(value, str):
+            ordinal, _, start = rest.partition(".")
+            layers[(int(ordinal), int(start))] = layers_of(value)
     floor = item.get(FLOOR)
     return Cell(
         used=counted.get("u", {}),
         rated=counted.get("r", {}),
         carried=counted.get(CARRIED, {}),
         adjusted=counted.get(ADJUSTED, {}),
+        layers=layers,
         grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
@@ -153,6 +160,7 @@ def effective_document(effective: Effective) -> str:
             "subscribed": effective.subscribed,
             "stripe_customer_id": effective.stripe_customer_id,
             "ordinals": dict(effective.ordinals),
+            "frozen": [[ordinal, _stretches_document(s)] for ordinal, s in sorted(effective.frozen.items())],
             "retired": [[ordinal, _schedule_document(s)] for ordinal, s in sorted(effective.retired.items())],
             "entitlements": [_entitlement_document(e) for e in effective.entitlements.values()],
             "fixed": [_fixed_document(fixed) for fixed in effective.fixed.values()],
@@ -174,6 +182,7 @@ def effective_of(item: Item) -> Effective:
         stripe_customer_id=doc["stripe_customer_id"],
         ordinals=doc["ordinals"],
         retired={ordinal: _schedule_of(segments) for ordinal, segments in doc["retired"]},
+        frozen={ordinal: _stretches_of(stretches) for ordinal, stretches in doc.get("frozen", ())},
         entitlements={e["feature"]: _entitlement_of(e) for e in doc["entitlements"]},
         fixed={feature: _fixed_of(feature, kind, said) for feature, kind, said in doc.get("fixed", ())},
         suspensions=tuple(suspension_from(form) for form in doc.get("suspensions", ())),
@@ -213,6 +222,7 @@ def _limit_document(limit: Limit) -> dict[str, Any]:
                 "ordinal": quota.ordinal,
                 "limit": _plain_or_none(quota.limit),
                 "schedule": _schedule_document(quota.schedule),
+                **({"stretches": _stretches_document(quota.stretches)} if quota.stretches else {}),
             }
             for quota in limit.quotas
         ],
@@ -244,6 +254,7 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
                 ordinal=quota["ordinal"],
                 limit=_decimal_or_none(quota["limit"]),
                 schedule=_schedule_of(quota["schedule"]),
+                stretches=_stretches_of(quota.get("stretches", ())),
             )
             for quota in doc["quotas"]
         ),
@@ -268,6 +279,14 @@ def _segment_document(segment: Segment) -> list[Any]:
 
 def _schedule_of(document: list[Any]) -> Schedule:
     return Schedule(tuple(Segment(*segment) for segment in document))
+
+
+def _stretches_document(stretches: Sequence[Stretch]) -> list[Any]:
+    return [[since, _plain_or_none(base)] for since, base in stretches]
+
+
+def _stretches_of(document: Sequence[Any]) -> tuple[Stretch, ...]:
+    return tuple(Stretch(since, _decimal_or_none(base)) for since, base in document)
 
 
 def _plain_or_none(quantity: Decimal | None) -> str | None:

@@ -1,0 +1,60 @@
+"""Openings: the first write to a window of what carries over, which brings into it what the one before has left.
+
+    u.<ordinal>.<March>   400 (base 1000)          the newest window that the cell shows
+    u.<ordinal>.<April>   -600 + amount            the window that is opened: it begins at minus what is carried
+
+The write holds only while the window is not open and what it was computed from has not moved. It raises the floor to
+the window's start, so that nobody whose clock lags behind counts in an earlier one any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tallygate.domain.carryover import Carryover
+from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.limits import Quota
+from tallygate.domain.periods import Window, window_at
+from tallygate.domain.rolls import Layer, rolled, total
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a window begins with. `after` is the counter of the window before it and what that showed; None: what it
+    was computed from lies further back, so that the cell as a whole must be at its `revision` still."""
+
+    layers: tuple[Layer, ...]
+    after: tuple[CounterName, Decimal] | None
+    revision: int
+
+    @property
+    def carried(self) -> Decimal:
+        return total(self.layers)
+
+
+def opening(quota: Quota, carryover: Carryover, window: Window, cell: Cell) -> Opening | None:
+    """What opens a window of the quota in the cell; None: it is open."""
+    counter = (quota.ordinal, window.start)
+    if counter in cell.used:
+        return None
+    earlier = max((c for c in cell.used if c[0] == quota.ordinal and c[1] < window.start), default=None)
+    last = None if earlier is None else cell.standing(earlier)
+    layers = rolled(carryover, quota.schedule, quota.stretches, last, window.start)
+    adjoins = earlier is not None and window_at(quota.schedule, earlier[1]).end >= window.start
+    return Opening(
+        layers=layers,
+        after=(earlier, cell.used[earlier]) if earlier is not None and adjoins else None,
+        revision=cell.revision,
+    )
+
+
+def opened(cell: Cell, openings: Iterable[tuple[CounterName, Opening]]) -> Cell:
+    """The cell as it would be with these windows open, and nothing used of them yet."""
+    used, carried, layers = dict(cell.used), dict(cell.carried), dict(cell.layers)
+    for counter, found in openings:
+        used[counter] = -found.carried
+        if found.layers:
+            carried[counter], layers[counter] = found.carried, found.layers
+    return replace(cell, used=used, carried=carried, layers=layers)

@@ -1,0 +1,33 @@
+"""How a window of what carries over is opened in its cell; see `domain.openings`.
+
+u.<ordinal>.<start>   begins at minus what is carried     k.…   what is carried     y.…   its layers, if it expires
+"""
+
+from __future__ import annotations
+
+from tallygate.domain.cells import CounterName
+from tallygate.domain.openings import Opening
+from tallygate.domain.rolls import layers_text
+from tallygate.storage import items
+from tallygate.storage.expressions import Absent, All, Change, Compare, Condition, Set
+
+
+def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
+    """Nobody has opened the window, and what it begins with is still so."""
+    closed = Absent(items.used_name(counter))
+    if opens.after is not None:
+        earlier, seen = opens.after
+        return All((closed, Compare(items.used_name(earlier), "=", seen)))
+    if opens.revision == 0:
+        return All((closed, Absent(items.REVISION)))
+    return All((closed, Compare(items.REVISION, "=", opens.revision)))
+
+
+def opening_changes(counter: CounterName, opens: Opening, *, layered: bool) -> list[Change]:
+    """What the window keeps of what is carried into it, beside the counter that begins below zero."""
+    if not opens.layers:
+        return []
+    changes: list[Change] = [Set(items.window_name(items.CARRIED, counter), opens.carried)]
+    if layered:
+        changes.append(Set(items.window_name(items.LAYERS, counter), layers_text(opens.layers)))
+    return changes

@@ -1,0 +1,175 @@
+"""Carryover through the product: what a month leaves is there in the next, however and whenever it is asked for."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from bench.cost import counting
+from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.instants import MINUTE
+from tallygate.errors import ClockBehind
+from tallygate.operations.admission import Memory
+from tallygate.storage.cells import Cells
+from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Engine
+from tests.given import FEATURE
+from tests.shops import Shop, month
+
+CARRYING: dict[str, Any] = {"limit": 1000, "carryover": {}}
+
+
+def numbers(answer: dict[str, Any]) -> tuple[Any, ...]:
+    parts = answer["breakdown"]
+    return answer["limit"], parts["base"], parts["carried"], parts["adjusted"]
+
+
+def test_base_1000_of_1300_available_and_800_used_makes_1500(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING)
+    shop.consume(700)
+    shop.now = month(2)
+    opened = shop.consume(800)
+    assert (opened["granted"], *numbers(opened)) == (True, 1300, 1000, 300, 0)
+    assert (opened["used"], opened["remaining"]) == (800, 500)
+    shop.now = month(3)
+    assert numbers(shop.state()) == (1500, 1000, 500, 0), "said before anything is written in the month"
+    used = shop.consume(1500)
+    assert (used["granted"], used["used"], used["remaining"], *numbers(used)) == (True, 1500, 0, 1500, 1000, 500, 0)
+    assert not shop.consume()["granted"]
+
+
+def test_idle_months_add_up_and_are_there_at_once(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING)
+    shop.consume(400)
+    shop.now = month(5)
+    assert numbers(shop.state()) == (4600, 1000, 3600, 0)
+    assert not shop.consume(4601)["granted"]
+    assert shop.consume(4600)["granted"]
+
+
+def test_a_customer_who_never_used_anything_has_all_since_the_start(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING)
+    shop.now = month(3)
+    assert shop.consume(3000)["granted"]
+    assert not shop.consume()["granted"]
+
+
+def test_what_carries_over_expires_and_is_capped_as_the_plan_says(engine: Engine) -> None:
+    shop = Shop(engine, pro={"limit": 1000, "carryover": {"expires_after": 1, "max": "60%"}})
+    shop.consume(300)
+    shop.now = month(2)
+    assert numbers(shop.consume(0)) == (1600, 1000, 600, 0)
+    shop.consume(100)
+    shop.now = month(3)
+    assert numbers(shop.consume(1)) == (1600, 1000, 600, 0), "of February's base; January's rest has expired"
+
+
+@pytest.mark.parametrize(("overage", "limit"), [("forgive", 1000), ("deduct", 700)])
+def test_a_soft_limit_forgives_or_deducts_what_was_used_too_much(engine: Engine, overage: str, limit: int) -> None:
+    shop = Shop(engine, pro={"limit": 1000, "enforcement": "soft", "carryover": {"overage": overage}})
+    shop.consume(1300)
+    shop.now = month(2)
+    assert shop.consume(1)["limit"] == limit
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_the_first_of_a_window_is_one_request_and_one_unit_where_the_cell_is_known(
+    dynamodb: Any, dynamo_engine: DynamoEngine, seen_before: bool
+) -> None:
+    shop = Shop(dynamo_engine, pro=CARRYING)
+    shop.consume(1)
+    shop.now = month(2)
+    memory = shop.memory
+    if not seen_before:
+        memory = Memory()
+        memory.limits(Cells(dynamo_engine), "acme")
+    with counting(dynamodb) as cost:
+        assert shop.consume(1, memory=memory)["breakdown"]["carried"] == 999
+    assert (cost.requests["UpdateItem"], cost.write_units) == ((1, 1.0) if seen_before else (2, 1.0))
+    with counting(dynamodb) as cost:
+        shop.consume(1, memory=memory)
+    assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0)
+
+
+def test_many_containers_that_open_a_window_at_once_grant_what_was_left_and_no_more(
+    dynamo_engine: DynamoEngine,
+) -> None:
+    shop = Shop(dynamo_engine, pro={"limit": 10, "carryover": {}})
+    shop.consume(4)
+    shop.now = month(2)
+    for turn in range(5):
+        shop.customer = f"c{turn}"
+        shop.put(plan="pro")
+        shop.consume(4, at=month(2))
+        with ThreadPoolExecutor(16) as threads:
+            at = month(3)
+            granted = list(threads.map(lambda _: shop.consume(memory=Memory(), at=at)["granted"], range(24)))  # noqa: B023
+        assert sum(granted) == 16, "10 of March and 6 of February"
+
+
+def test_a_clock_that_lags_cannot_spend_what_was_carried_already(engine: Engine) -> None:
+    shop = Shop(engine, pro={"limit": 10, "carryover": {}})
+    shop.consume(4)
+    slow = Memory()
+    shop.consume(1, memory=slow)
+    shop.consume(1, at=month(2))
+    with pytest.raises(ClockBehind):
+        shop.consume(1, memory=slow, at=month(2) - 1)
+    assert shop.consume(14, memory=slow, at=month(2))["granted"]
+
+
+def test_the_newest_window_stays_in_the_cell_however_long_it_is_over(engine: Engine) -> None:
+    shop = Shop(engine, pro={"limit": 10, "period": {"every": "day"}, "carryover": {"max": 25}})
+    for day in (1, 2, 3, 9):
+        shop.consume(1, at=month(1, day))
+        shop.consume(1, at=month(1, day) + DEAD_AFTER + MINUTE)
+    kept = Cells(engine).read("acme", FEATURE)
+    assert sorted(start for _, start in kept.used) == [month(1, 3), month(1, 9)]
+    shop.now = month(1, 10)
+    assert shop.state()["limit"] == 35
+
+
+def test_another_plan_keeps_what_was_carried_and_no_switch_refills(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING, big={"limit": 5000, "carryover": {}})
+    shop.consume(400)
+    shop.now = month(2)
+    shop.consume(100)
+    for plan, base in (("big", 5000), ("pro", 1000), ("big", 5000)):
+        shop.subscribe(plan)
+        assert numbers(shop.consume(1)) == (base + 600, base, 600, 0)
+    assert shop.state()["used"] == 103
+
+
+def test_a_feature_that_a_plan_lacks_freezes_what_it_had(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING, less=None)
+    shop.consume(400)
+    shop.now = month(1, 20)
+    shop.subscribe("less")
+    shop.now = month(4)
+    assert shop.consume()["reason"] == "not_entitled"
+    shop.subscribe("pro")
+    assert numbers(shop.consume(1)) == (1600, 1000, 600, 0), "what January left, and nothing for the months between"
+    shop.now = month(5)
+    assert numbers(shop.state()) == (2599, 1000, 1599, 0)
+
+
+def test_no_base_accrues_without_a_subscription(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING)
+    shop.consume(400)
+    shop.now = month(1, 20)
+    shop.unsubscribe()
+    shop.now = month(6, 10)
+    shop.subscribe("pro", started_at=month(6, 10))
+    assert numbers(shop.consume(1)) == (1600, 1000, 600, 0)
+
+
+def test_the_base_of_a_month_is_the_last_that_was_in_force_in_it(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING, big={"limit": 5000, "carryover": {}})
+    shop.consume(400)
+    shop.now = month(1, 31)
+    shop.subscribe("big")
+    shop.now = month(2, 10)
+    shop.subscribe("pro")
+    assert numbers(shop.state()) == (5600, 1000, 4600, 0), "January ended with 5000"

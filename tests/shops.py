@@ -1,0 +1,85 @@
+"""A shop as tests keep it: a catalog of plans on one feature, one customer, containers that consume, and a clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tallygate.contracts.catalog import read_catalog
+from tallygate.contracts.check import decision_answer
+from tallygate.domain.customers import ProfileChange, SubscriptionChange
+from tallygate.domain.instants import Instant, parse_instant
+from tallygate.operations.admission import Memory
+from tallygate.operations.catalog import declare_catalog
+from tallygate.operations.check import check
+from tallygate.operations.consume import consume
+from tallygate.operations.customers import Stores, end_subscription, put_customer, put_subscription
+from tallygate.storage.catalog import Catalogs
+from tallygate.storage.cells import Cells
+from tallygate.storage.customers import Customers
+from tallygate.storage.engine import Engine
+from tests.given import FEATURE, wanted
+
+OPENED = parse_instant("2026-01-01T00:00:00Z")
+MONTH = {"every": "month"}
+
+
+def month(number: int, day: int = 1) -> Instant:
+    """A day of 2026, at midnight in UTC."""
+    return parse_instant(f"2026-{number:02d}-{day:02d}T00:00:00Z")
+
+
+class Shop:
+    """`plans` are by their keys what each entitles to of the one feature (None: nothing of it), in a catalog's form."""
+
+    def __init__(self, engine: Engine, customer: str = "acme", **plans: dict[str, Any] | None) -> None:
+        self.engine, self.customer, self.now = engine, customer, OPENED
+        self.memory, self._drawn = Memory(), 0
+        self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        catalog = {
+            "meters": [{"key": "m", "event_type": "e", "aggregation": "count"}],
+            "features": [
+                {"key": FEATURE, "type": "metered", "meter": "m"},
+                {"key": "other", "type": "boolean"},
+            ],
+            "plans": [
+                {
+                    "key": key,
+                    "entitlements": [
+                        {"feature": "other", "enabled": True},
+                        *([] if form is None else [{"feature": FEATURE, "period": MONTH, **form}]),
+                    ],
+                }
+                for key, form in plans.items()
+            ],
+        }
+        declare_catalog(Catalogs(engine), read_catalog(catalog), expected=None, dry_run=False, now=OPENED)
+        self.put(plan=next(iter(plans)))
+
+    def put(self, **fields: Any) -> Any:
+        return put_customer(self.stores, self.customer, ProfileChange(**fields), expected=None, now=self.now)[0]
+
+    def subscribe(self, plan: str, **how: Any) -> Any:
+        change = SubscriptionChange(plan=plan, **how)
+        return put_subscription(self.stores, self.customer, change, expected=None, now=self.now)
+
+    def unsubscribe(self) -> None:
+        end_subscription(self.stores, self.customer, expected=None, now=self.now)
+
+    def consume(
+        self, amount: int | str = 1, *, memory: Memory | None = None, at: Instant | None = None
+    ) -> dict[str, Any]:
+        """What consume answers; by another container than usual, or at another time."""
+        self._drawn += 1
+        decision = consume(
+            Cells(self.engine),
+            memory or self.memory,
+            wanted(amount, customer=self.customer),
+            now=self.now if at is None else at,
+            entropy=self._drawn.to_bytes,
+        )
+        return decision_answer(decision, detail=True)
+
+    def state(self, amount: int | str = 0) -> dict[str, Any]:
+        """What check answers, by a container that remembers nothing."""
+        asked = wanted(amount, customer=self.customer)
+        return decision_answer(check(Cells(self.engine), Memory(), asked, now=self.now), detail=True)
