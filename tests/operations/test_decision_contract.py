@@ -24,7 +24,7 @@ from tallygate.operations.settle import Settle, settle
 from tallygate.storage.cell_controls import CellControls
 from tallygate.storage.cells import Cells
 from tallygate.storage.decisions import Decisions
-from tallygate.storage.engine import Engine
+from tallygate.storage.engine import Engine, Update
 from tests.given import FEATURE, METER, NOW, in_force, wanted
 from tests.operations.decision_contract import SCENARIOS, Form, Scenario
 from tests.operations.test_consume import Clocked
@@ -84,8 +84,9 @@ class Told:
                 entry = resume_entry(
                     customer="acme", feature=FEATURE, by="manual", now=self.now, actor="ops", reason="paid", scope={}
                 )
-                moves = CellControls(self.engine).resume("acme", FEATURE, entry, self.now)
-                self.engine.transact(moves, repeatable=True)
+                for move in CellControls(self.engine).resume("acme", FEATURE, entry, self.now):
+                    assert isinstance(move, Update)
+                    self.engine.write(move)
             case "limit":
                 given = None if rest[0] == "null" else int(rest[0])
                 declared = {**self.scenario.declared, "limit": given}

@@ -41,7 +41,7 @@ from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of
 from tallygate.domain.features import FEATURE_TYPES, METERED
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
 from tallygate.domain.quantities import parse_quantity
-from tallygate.domain.scopes import ROLLING_PER_FEATURE_MAX, Sized, crowded
+from tallygate.domain.scopes import crowded
 from tallygate.errors import FieldError
 
 ENTRIES_MAX = 1_000
@@ -299,26 +299,11 @@ def changes_answer(
 
 def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
     """All limits of a feature share a cell, and one condition holds so many windows."""
+    read = plan_of(plan.form())
     for index, entitlement in enumerate(plan.entitlements):
         if entitlement.fixed:
             continue
-        sized: list[Sized] = [({}, len(entitlement.quotas) or 1, entitlement.rates_counted)]
-        sized += [
-            (limit.scope, len(limit.quotas), limit.rates_counted)
-            for limit in plan.limits
-            if limit.feature == entitlement.feature
-        ]
-        limits: list[Windowed] = [
-            entitlement,
-            *(limit for limit in plan.limits if limit.feature == entitlement.feature),
-        ]
-        rolling = sum(part.rolls for limit in limits for part in limit.quotas)
-        if rolling > ROLLING_PER_FEATURE_MAX:
-            detail = (
-                f"{entitlement.feature} has {rolling} rolling periods; at most {ROLLING_PER_FEATURE_MAX} can be held"
-            )
-            yield (("entitlements", index), "too_many", detail)
-        if crowd := crowded(sized):
+        if crowd := crowded(limit.sized for limit in read.limits_of(entitlement.feature)):
             yield (("entitlements", index), "too_many", f"{entitlement.feature} has {crowd}")
 
 

@@ -38,7 +38,6 @@ from tallygate.domain.instants import HOUR, format_instant
 from tallygate.domain.limits import Enforcement as Mode
 from tallygate.domain.periods import CALENDAR, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.scopes import QUOTAS_PER_WRITE_MAX, RATES_PER_WRITE_MAX
-from tallygate.domain.tiers import tier_rates
 
 WINDOWS_MAX = QUOTAS_PER_WRITE_MAX + RATES_PER_WRITE_MAX
 API_KEY = "api_key"
@@ -204,11 +203,6 @@ class Windowed(Contract):
     @property
     def rates(self) -> list[RateTerms]:
         return [part.rate.terms for part in self.parts if part.rate is not None]
-
-    @property
-    def rates_counted(self) -> int:
-        """How many rates a cell counts for it, those of its tiers too."""
-        return len(self.rates) + len(tier_rates(tuple(tier.tier for tier in self.tiers)))
 
     @property
     def tiered(self) -> list[Tiered]:

@@ -19,10 +19,10 @@ from tallygate.domain.features import FEATURE_TYPES, METERED, Fixed
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Meter
-from tallygate.domain.periods import CALENDAR, TIMESTAMP
+from tallygate.domain.periods import CALENDAR, ROLLING, TIMESTAMP
 from tallygate.domain.rates import PER, rate_width
-from tallygate.domain.scopes import Scope
-from tallygate.domain.tiers import Tier, tier_rates
+from tallygate.domain.scopes import Scope, Sized
+from tallygate.domain.tiers import Tier
 from tallygate.domain.units import Unit
 from tallygate.errors import FieldError
 
@@ -98,9 +98,16 @@ class PlanLimit:
         assert self.quotas or self.rates, "a limit limits something"
 
     @property
-    def rates_counted(self) -> int:
-        """How many rates a cell counts for it, those of its tiers too."""
-        return len(self.rates) + len(tier_rates(self.tiers))
+    def sized(self) -> Sized:
+        """What there is to count of it; what has rates only is counted by a quota without a limit all the same."""
+        return Sized(
+            scope=self.scope,
+            quotas=max(len(self.quotas), self.name == self.feature),
+            rolling=sum(quota.anchor == ROLLING for quota in self.quotas),
+            rates=len(self.rates),
+            tiers=self.tiers,
+            carries=self.carryover is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

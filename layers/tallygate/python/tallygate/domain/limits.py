@@ -19,7 +19,7 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Schedule
 from tallygate.domain.rates import Rate
 from tallygate.domain.rolls import Stretch, base_at
-from tallygate.domain.scopes import Scope, crowded
+from tallygate.domain.scopes import Scope, Sized, crowded
 from tallygate.domain.suspensions import Suspension
 from tallygate.domain.tiers import Tier, tier_rates
 
@@ -73,6 +73,18 @@ class Limit:
         yield from self.rates
         yield from tier_rates(self.tiers)
 
+    @property
+    def sized(self) -> Sized:
+        """What there is to count of it."""
+        return Sized(
+            scope=self.scope,
+            quotas=len(self.quotas),
+            rolling=sum(bool(quota.schedule.reach) for quota in self.quotas),
+            rates=len(self.rates),
+            tiers=self.tiers,
+            carries=self.carryover is not None,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entitlement:
@@ -85,7 +97,7 @@ class Entitlement:
 
     def __post_init__(self) -> None:
         assert self.limits and self.limits[0].name == self.feature and not self.limits[0].scope
-        crowd = crowded((limit.scope, len(limit.quotas), len(list(limit.every_rate))) for limit in self.limits)
+        crowd = crowded(limit.sized for limit in self.limits)
         assert crowd is None, crowd
 
     @property

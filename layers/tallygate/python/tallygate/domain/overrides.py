@@ -25,7 +25,7 @@ from tallygate.domain.features import Fixed, Switch, fixed_of
 from tallygate.domain.periods import CALENDAR, ROLLING, TIMESTAMP
 from tallygate.domain.quantities import parse_quantity
 from tallygate.domain.rates import PER, rate_width
-from tallygate.domain.scopes import ROLLING_PER_FEATURE_MAX, crowded
+from tallygate.domain.scopes import crowded
 
 OWN_LIMITS_MAX = 200
 COUNTED: Form = {"every": "month", "anchor": "calendar"}
@@ -96,15 +96,9 @@ def role(plan: Plan | None, own: OwnLimit) -> Role:
 def too_crowded(plan: Plan) -> str | None:
     """Which feature has more limits than its cell can hold; None: none has."""
     for entitlement in plan.entitlements:
-        limits = plan.limits_of(entitlement.feature)
-        crowd = crowded(
-            (limit.scope, max(len(limit.quotas), limit is entitlement), limit.rates_counted) for limit in limits
-        )
+        crowd = crowded(limit.sized for limit in plan.limits_of(entitlement.feature))
         if crowd is not None:
             return f"{entitlement.feature} has {crowd}"
-        rolling = sum(quota.anchor == ROLLING for limit in limits for quota in limit.quotas)
-        if rolling > ROLLING_PER_FEATURE_MAX:
-            return f"{entitlement.feature} has {rolling} rolling periods; at most {ROLLING_PER_FEATURE_MAX} can be held"
     return None
 
 

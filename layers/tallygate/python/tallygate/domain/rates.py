@@ -6,8 +6,8 @@
 
 A request of q is granted while `c + q + p × w ≤ burst`: in any interval T at most burst + limit × T ÷ per. DynamoDB's
 conditions know no arithmetic, so the rule becomes alternatives `p ≤ P and c ≤ C`, each of which implies it. They are
-exact where c is absent and at each pinned P: nothing, what was last seen, and the most there can be. A refusal whose
-image the rule itself would grant is tried again with that image, so none of the alternatives ever denies falsely.
+exact where c is absent and at each pinned P: what was last seen, which never shrinks, and the most there can be. A
+refusal whose image the rule itself would grant is tried again with that image, so none of them ever denies falsely.
 """
 
 from __future__ import annotations
@@ -95,13 +95,10 @@ def alternatives(rate: Rate, amount: Decimal, seen_previous: Decimal, at: SubWin
     if free < 0:
         return ()
     most = _EXACT.divide(_EXACT.multiply(free, Decimal(at.width)), Decimal(at.left))
-    found = [
-        Alternative(most.quantize(_STEP, rounding=ROUND_FLOOR, context=_EXACT), None),
-        Alternative(ZERO, free),
-    ]
+    found = [Alternative(most.quantize(_STEP, rounding=ROUND_FLOOR, context=_EXACT), None)]
     for pinned in sorted({seen_previous, rate.burst}):
         room = current_room(rate.burst, amount, pinned, at)
-        if pinned > 0 and room >= 0:
+        if room >= 0:
             found.append(Alternative(pinned, room))
     return tuple(found)
 

@@ -31,7 +31,7 @@ from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Alternative, Rate, SubWindow
 from tallygate.domain.rungs import Ladder, Rung, alike, deciding, highest, ladder, landing
 from tallygate.domain.scopes import governs
-from tallygate.domain.tiers import WHOLE, AllowWithGrace, SuspendUsage, Tier
+from tallygate.domain.tiers import WHOLE, AllowWithGrace, Tier, may_suspend
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,11 +290,6 @@ def opened_for(cell: Cell, asked: Terms) -> Cell:
     """The cell as the terms' windows would be, were they all open."""
     openings = [(term.counter, found) for term in asked.quotas if (found := term.opening_in(cell)) is not None]
     return opened(cell, openings) if openings else cell
-
-
-def may_suspend(tiers: tuple[Tier, ...]) -> bool:
-    """Whether one of the tiers' policies suspends."""
-    return any(isinstance(getattr(tier.policy, "then", tier.policy), SuspendUsage) for tier in tiers)
 
 
 def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expected:

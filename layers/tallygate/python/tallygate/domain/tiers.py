@@ -10,6 +10,7 @@ at 100 % grants exactly the limit. A request takes the strictest policy of any t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
@@ -133,7 +134,12 @@ class Tier:
         return _EXACT.subtract(self.at.of(limit), margin)
 
 
-def tier_rates(tiers: tuple[Tier, ...]) -> tuple[Rate, ...]:
+def may_suspend(tiers: Sequence[Tier]) -> bool:
+    """Whether one of the tiers' policies suspends."""
+    return any(isinstance(getattr(tier.policy, "then", tier.policy), SuspendUsage) for tier in tiers)
+
+
+def tier_rates(tiers: Sequence[Tier]) -> tuple[Rate, ...]:
     """The rates that tiers slow usage down to, also where a grace is over."""
     policies = (tier.policy.then if isinstance(tier.policy, AllowWithGrace) else tier.policy for tier in tiers)
     return tuple(policy.rate for policy in policies if isinstance(policy, RateLimit))

@@ -1,0 +1,76 @@
+"""Weights: what each part of a limit takes of the condition of the one write, in bytes of its text and in operators.
+
+    DynamoDB's bound      4,096 bytes        300 operators: comparisons, functions, AND, OR and NOT, each of them
+    every request           288               25
+    a quota                  49                4      (attribute_not_exists(#100) OR #100 <= :100) AND
+    a rate                  283               22      three alternatives of two counters each
+
+A weight is never less than what storage renders, whatever the numbers are, for they stand beside the text; which the
+suite of the condition's bounds proves of everything that is admitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tallygate.domain.periods import ROLLING_PARTS
+from tallygate.domain.rungs import deciding
+from tallygate.domain.tiers import WHOLE, AllowWithGrace, Tier, may_suspend, tier_rates
+
+SIZE_MAX = 4_096
+OPERATORS_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Bytes of text, placeholders of four characters counted, and operators; the AND to the next part in both."""
+
+    size: int
+    operators: int
+
+    def __add__(self, other: Weight) -> Weight:
+        return Weight(self.size + other.size, self.operators + other.operators)
+
+    def __mul__(self, times: int) -> Weight:
+        return Weight(self.size * times, self.operators * times)
+
+    def most(self, other: Weight) -> Weight:
+        """The larger of each."""
+        return Weight(max(self.size, other.size), max(self.operators, other.operators))
+
+    @property
+    def fits(self) -> bool:
+        return self.size <= SIZE_MAX and self.operators <= OPERATORS_MAX
+
+
+NOTHING = Weight(0, 0)
+COMPARED = Weight(49, 4)
+"""(attribute_not_exists(#100) OR #100 <= :100) AND"""
+AS_SEEN = Weight(32, 2)
+"""attribute_not_exists(#100) AND, or #100 = :100 AND"""
+RATE = Weight(283, 22)
+OPENED = Weight(80, 6)
+"""A window that carries over and is not open yet; where nothing fits, with a part that never holds."""
+ALWAYS = Weight(288, 25)
+"""The request's marks in three minutes, the version, the floor twice, the suspension of the feature."""
+
+
+def weight_of(*, quotas: int, rolling: int, rates: int, tiers: Sequence[Tier], scoped: bool, carries: bool) -> Weight:
+    """What a limit takes whose `quotas` all have the tiers; `rolling` of them roll, and state all their counters."""
+    each = COMPARED
+    if decided := deciding(tiers):
+        each = _tiered(decided, scoped=scoped)
+    if carries:
+        each = each.most(OPENED)
+    rolled = AS_SEEN * (ROLLING_PARTS + 1) + Weight(2, 0)
+    throttles = min(quotas, len(tier_rates(decided)))
+    return each * quotas + rolled * rolling + RATE * (rates + throttles)
+
+
+def _tiered(tiers: Sequence[Tier], *, scoped: bool) -> Weight:
+    """Two bounds of a rung; what they were computed from; the time of a grace; the suspension of the scope."""
+    pinned = any(tier.at.percent != WHOLE for tier in tiers)
+    timed = any(isinstance(tier.policy, AllowWithGrace) and tier.policy.lasts is not None for tier in tiers)
+    found = COMPARED * 2 + (AS_SEEN * 2 if pinned else NOTHING) + (COMPARED if timed else NOTHING)
+    return found + (COMPARED if scoped and may_suspend(tiers) else NOTHING)
