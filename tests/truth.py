@@ -129,7 +129,7 @@ def _image(item: Item) -> dict[str, Any]:
 
 def wanted_by_the_filter(change: Change) -> bool:
     """Whether the template's filter lets a record through."""
-    prefixes = ("EVENT#", "CELL#", "TOTAL#", "OUTBOX#", "PROBE")
+    prefixes = ("EVENT#", "CELL#", "TOTAL#", "OUTBOX#", "AUDIT#", "PROBE")
     return change.key.pk.startswith(prefixes) or change.key.sk == "EFFECTIVE"
 
 

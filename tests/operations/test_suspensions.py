@@ -34,8 +34,10 @@ from tallygate.storage.customers import Customers
 from tallygate.storage.engine import Engine, Update
 from tallygate.storage.expressions import Increase, Set
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.outbox import fact_of
 from tallygate.storage.receipts import Receipts
 from tests.given import NOW, wanted
+from tests.truth import container, drain
 
 MONTH = {"every": "month"}
 CATALOG: dict[str, Any] = {
@@ -431,3 +433,22 @@ def test_a_tier_s_suspension_is_told_as_one(store: Engine) -> None:
     suspend_cell(store, "images")
     state = entitlement_answer(entitlement(Cells(store), "acme", "images", now=NOW))
     assert (state["suspended"]["by"], state["suspended"]["since"]) == ("tier", None)
+
+
+def test_each_change_is_told_once_however_often_its_record_is_seen() -> None:
+    engine = MemoryEngine()
+    declare_catalog(Catalogs(engine), read_catalog(CATALOG), expected=None, dry_run=False, now=NOW)
+    customers.put_customer(plain(engine), "acme", ProfileChange(plan="pro"), expected=None, now=NOW)
+    for feature, scope in ((None, None), ("images", LARGE)):
+        suspend(engine, feature, scope)
+        suspend(engine, feature, scope, reason="fraud", now=NOW + 1)
+        resume(engine, feature, scope, now=NOW + 2)
+    for _ in range(2):
+        drain(engine, container(engine))
+    facts = [fact_of(key.pk, item) for key, item in engine.items.items() if key.pk.startswith("OUTBOX#")]
+    told = sorted((fact.feature, fact.sequence, fact.type) for fact in facts)
+    both = ("entitlement.suspended", "entitlement.resumed")
+    assert told == [(feature, n, kind) for feature in (EVERY_FEATURE, "images") for n, kind in enumerate(both, 1)]
+    assert {fact.feature: fact.data["feature"] for fact in facts} == {EVERY_FEATURE: None, "images": "images"}
+    feed = engine.get(keys.feed("acme", "images")) or {}
+    assert "level" not in feed, "a suspension by hand says nothing of the level"

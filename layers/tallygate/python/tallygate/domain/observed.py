@@ -2,6 +2,7 @@
 
     EVENT, CELL  ──> Journaled      enters the customer's journal, once
     CELL         ──> CellNoted      becomes a fact: a first denial, a suspension, an adjustment
+    AUDIT        ──> Audited        becomes a fact, where the entry makes something known
     TOTAL        ──> TotalChanged   reaches the cells and becomes facts
     OUTBOX       ──> FactMade       becomes deliveries
     EFFECTIVE    ──> LimitsChanged  raises the version in the cells, in case the change itself did not get to it
@@ -16,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallygate.domain.events import Event
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.facts import Announcement, Fact, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CellEntry, ParkedEntry, Position
 from tallygate.domain.notes import Note
@@ -37,6 +38,13 @@ class CellNoted:
     """What a write to a cell did that is known nowhere else; the same write is journaled beside it."""
 
     note: Note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """An entry of the audit trail that makes something known."""
+
+    announcement: Announcement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,7 @@ class ProbePassed:
     id: str
 
 
-Observed = Journaled | CellNoted | TotalChanged | FactMade | LimitsChanged | ProbePassed
+Observed = Journaled | CellNoted | Audited | TotalChanged | FactMade | LimitsChanged | ProbePassed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

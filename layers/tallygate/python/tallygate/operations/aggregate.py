@@ -1,11 +1,11 @@
 """aggregate: one batch of the table's stream, folded.
 
-    EVENT, CELL ──> append: journal, totals, usage        (per customer)
-    TOTAL       ──> the cells learn of usage by event, and of what follows from it
-    TOTAL, CELL ──> announce: facts
-    OUTBOX      ──> dispatch: deliveries
-    EFFECTIVE   ──> the cells' versions, in case the change itself did not get to them
-    PROBE       ──> seen, last of all
+    EVENT, CELL         ──> append: journal, totals, usage        (per customer)
+    TOTAL               ──> the cells learn of usage by event, and of what follows from it
+    TOTAL, CELL, AUDIT  ──> announce: facts
+    OUTBOX              ──> dispatch: deliveries
+    EFFECTIVE           ──> the cells' versions, in case the change itself did not get to them
+    PROBE               ──> seen, last of all
 
 Every step may be repeated and none depends on another in the same batch. So a batch that fails in one place is done
 everywhere else, and comes again as a whole.
@@ -16,14 +16,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import UnionType
-from typing import Any
+from typing import Any, assert_never
 
 from tallygate.domain.consequences import begins_grace, suspensions
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.meters import Meters
-from tallygate.domain.observed import Batch, CellNoted, FactMade, Journaled, LimitsChanged, ProbePassed, TotalChanged
+from tallygate.domain.observed import (
+    Audited,
+    Batch,
+    CellNoted,
+    FactMade,
+    Journaled,
+    LimitsChanged,
+    ProbePassed,
+    TotalChanged,
+)
 from tallygate.domain.quantities import ZERO
 from tallygate.errors import TallygateError
 from tallygate.operations.announce import announce
@@ -125,9 +134,8 @@ def _announced(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> li
     failures: list[TallygateError] = []
     # A feature's facts keep the order of its records: after one that could not be told, the rest waits for the retry.
     waiting: set[tuple[str, str]] = set()
-    for seen in _of(batch, TotalChanged | CellNoted):
-        about = seen.new if isinstance(seen, TotalChanged) else seen.note
-        feed = (about.customer, about.feature)
+    for seen in _of(batch, TotalChanged | CellNoted | Audited):
+        feed = _feed(seen)
         if feed in waiting:
             continue
         made, failed = attempt(in_turn, lambda seen: announce(parts.outbox, parts.journal.rules, seen, now=now), [seen])
@@ -136,6 +144,13 @@ def _announced(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> li
         if failed:
             waiting.add(feed)
     return failures
+
+
+def _feed(seen: TotalChanged | CellNoted | Audited) -> tuple[str, str]:
+    match seen:
+        case TotalChanged(new=about) | CellNoted(note=about) | Audited(announcement=about):
+            return about.customer, about.feature
+    assert_never(seen)
 
 
 def _newest_by_event(changes: Sequence[TotalChanged]) -> list[tuple[Total, Any]]:

@@ -1,4 +1,4 @@
-"""announce: what a total's change, or a note of a cell, makes known becomes facts, each with its place in the sequence.
+"""announce: what a total's change, a note of a cell or an audit entry makes known becomes facts, each in its sequence.
 
     change ─> which levels were told (read, only where it matters) ─> facts ─one transaction─> OUTBOX, FEED, levels
                                   ^                                                    │
@@ -18,7 +18,7 @@ from tallygate.domain import notes
 from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_levels, told
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
-from tallygate.domain.observed import CellNoted, TotalChanged
+from tallygate.domain.observed import Audited, CellNoted, TotalChanged
 from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import Contended
 from tallygate.store import LevelMove, OutboxStore, Published, RulesStore
@@ -28,7 +28,7 @@ TRIES_MAX = 20
 
 
 def announce(
-    outbox: OutboxStore, rules: RulesStore, seen: TotalChanged | CellNoted, *, now: Instant
+    outbox: OutboxStore, rules: RulesStore, seen: TotalChanged | CellNoted | Audited, *, now: Instant
 ) -> tuple[str, ...]:
     """Publish what was seen makes known; the ids of the facts that are new. Most often no request, else two or three.
 
@@ -36,6 +36,8 @@ def announce(
     """
     if isinstance(seen, CellNoted):
         return _announce_note(outbox, rules, seen.note, now=now)
+    if isinstance(seen, Audited):
+        return _announce_one(outbox, seen.announcement, traceparent=None, now=now)
     return _announce_change(outbox, rules, seen, now=now)
 
 
@@ -60,8 +62,14 @@ def _announce_change(outbox: OutboxStore, rules: RulesStore, changed: TotalChang
 def _announce_note(outbox: OutboxStore, rules: RulesStore, note: notes.Note, *, now: Instant) -> tuple[str, ...]:
     effective = rules.effective(note.customer)
     announcement = notes.announcement(note, effective, upgrades_of(rules, effective))
+    return _announce_one(outbox, announcement, traceparent=note.traceparent, now=now)
+
+
+def _announce_one(
+    outbox: OutboxStore, announcement: Announcement, *, traceparent: str | None, now: Instant
+) -> tuple[str, ...]:
     for _ in range(TRIES_MAX):
-        facts = numbered(outbox, (announcement,), traceparent=note.traceparent, now=now)
+        facts = numbered(outbox, (announcement,), traceparent=traceparent, now=now)
         published = outbox.publish(facts, level=announcement.level)
         if published is not Published.RACED:
             return (announcement.id,) if published is Published.DONE else ()

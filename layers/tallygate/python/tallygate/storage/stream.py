@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from tallygate.domain.audits import announced
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.journal import (
     PARKED_LENGTH_MAX,
@@ -20,6 +21,7 @@ from tallygate.domain.journal import (
     UseEntry,
 )
 from tallygate.domain.observed import (
+    Audited,
     Batch,
     CellNoted,
     FactMade,
@@ -32,6 +34,7 @@ from tallygate.domain.observed import (
 from tallygate.domain.proof import disproved
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
+from tallygate.storage.audits import audit_of
 from tallygate.storage.cell_entries import entry_of, note_of, shown_after, stated_of
 from tallygate.storage.events import event_of
 from tallygate.storage.expressions import Item, Value
@@ -86,6 +89,8 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
             event = event_of(new)
             _must_own(rest, event.customer)
             return Journaled(position=position, owner=rest.partition("#")[0], customer=event.customer, what=event)
+        case "AUDIT" if old is None:
+            return _audited(new)
         case "TOTAL":
             return TotalChanged(old=None if old is None else total_of(old), new=total_of(new))
         case "OUTBOX" if old is None:
@@ -98,6 +103,11 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
         case "PROBE" if old is None:
             return ProbePassed(id=items.text(new, "sk"))
     return None
+
+
+def _audited(new: Item) -> Audited | None:
+    makes = announced(audit_of(new))
+    return None if makes is None else Audited(announcement=makes)
 
 
 def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> tuple[Observed, ...]:
