@@ -60,9 +60,10 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """A suspension ended before its time."""
+    """A suspension by a tier ended before its time: all of the feature's, or those over exactly the scope."""
 
     by: str
+    scope: Scope = field(default_factory=dict)
     actor: str | None = None
     reason: str | None = None
 
@@ -92,7 +93,7 @@ class Note:
     revision: int
     time: Instant
     what: Denied | Suspended | Resumed | Adjusted
-    traceparent: str | None = field(default=None)
+    traceparent: str | None = None
 
 
 def announcement(note: Note, effective: Effective | None, upgrades: Mapping[str, Decimal | None]) -> Announcement:
@@ -110,7 +111,7 @@ def announcement(note: Note, effective: Effective | None, upgrades: Mapping[str,
             data = {**_measured(what), "until": until, "by": what.by, **upgrade(governed)}
         case Resumed():
             kind, level = RESUMED, UNCHANGED
-            data = {"by": what.by, "actor": what.actor, "reason": what.reason}
+            data = {"scope": dict(what.scope), "by": what.by, "actor": what.actor, "reason": what.reason}
         case Adjusted():
             kind, level = ADJUSTED, UNCHANGED
             data = {"id": what.id, "amount": format_quantity(what.amount), "reason": what.reason}

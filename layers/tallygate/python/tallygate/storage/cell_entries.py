@@ -97,7 +97,7 @@ def note_of(entry: Mapping[str, Any], revision: int) -> Note | None:
                 **_noted(entry), **_measured(entry), scope=entry.get("sc", {}), until=entry["un"], by=entry["by"]
             )
         case "resume":
-            what = Resumed(by=entry["by"], actor=entry.get("ac"), reason=entry.get("rs"))
+            what = Resumed(by=entry["by"], scope=entry.get("sc", {}), actor=entry.get("ac"), reason=entry.get("rs"))
         case "adjust":
             to = entry["to"]
             what = Adjusted(
