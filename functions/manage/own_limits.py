@@ -1,10 +1,11 @@
-"""The routes of a customer's own limits."""
+"""The routes of a customer's own limits, and of what any limit of its would have denied."""
 
 from __future__ import annotations
 
-from replies import App, asked_page, customer_of, in_path, paged
+from replies import App, asked_page, customer_of, in_path, paged, query
 
 from tallygate.contracts import etags
+from tallygate.contracts.impact import impact_answer, read_impact
 from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
 from tallygate.contracts.reading import read
 from tallygate.domain.catalog import Plan
@@ -13,6 +14,7 @@ from tallygate.domain.overrides import OwnLimit
 from tallygate.http import Answer, Request
 from tallygate.operations import own_limits
 from tallygate.operations.customers import customer, plan_in_force
+from tallygate.operations.impact import impact
 
 
 def put_limit(app: App, request: Request) -> Answer:
@@ -38,6 +40,12 @@ def delete_limit(app: App, request: Request) -> Answer:
     customer_id, expected = customer_of(request), etags.expected(request.headers)
     record = own_limits.delete_limit(app.stores, customer_id, _name(request), expected=expected, now=app.clock.now())
     return Answer(status=204, headers={"etag": etags.etag(record.version)})
+
+
+def get_impact(app: App, request: Request) -> Answer:
+    customer_id, now = customer_of(request), app.clock.now()
+    asked = read_impact(customer_id, _name(request), query(request), now=now)
+    return Answer(body=impact_answer(impact(app.impacts, asked, now=now)))
 
 
 def _limit(app: App, record: CustomerRecord, own: OwnLimit, status: int = 200) -> Answer:

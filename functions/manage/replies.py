@@ -26,6 +26,7 @@ from tallygate.storage.customers import Customers
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Engine
+from tallygate.storage.impacts import Impacts
 from tallygate.storage.probes import Probes
 from tallygate.storage.receipts import Receipts
 from tallygate.storage.usage import Usage
@@ -78,6 +79,10 @@ class App:
     @property
     def usage(self) -> Usage:
         return Usage(self.engine)
+
+    @property
+    def impacts(self) -> Impacts:
+        return Impacts(self.engine)
 
     @property
     def clock_item(self) -> ClockItem:

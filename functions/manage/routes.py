@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from own_limits import delete_limit, get_limit, list_limits, put_limit
+from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
 from suspensions import list_audit, resume, suspend
 
@@ -285,6 +285,7 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_CUSTOMER}/limits", list_limits, "Limits of the customer's own"),
         _route(f"POST {_CUSTOMER}/suspend", suspend, "Deny the customer, a feature or a scope of it", SuspensionBody),
         _route(f"POST {_CUSTOMER}/resume", resume, "Lift a suspension, by hand or by a tier", SuspensionBody),
+        _route(f"GET {_LIMIT}/impact", get_impact, "What a limit counted, and what it would have denied"),
         _route(f"GET {_CUSTOMER}/entitlements", _list_entitlements, "What the customer may consume"),
         _route(f"GET {_CUSTOMER}/entitlements/{{feature}}", _get_entitlement, "The state of one feature"),
         _route(f"GET {_CUSTOMER}/periods", _list_periods, "Closed periods, as they are stated now"),

@@ -13,10 +13,10 @@ import pytest
 
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
-from tallygate.domain.journal import ParkedEntry
-from tallygate.domain.limits import Quota
+from tallygate.domain.journal import CountedWindow, Governed, ParkedEntry, Shown, UseEntry
+from tallygate.domain.limits import Enforcement, Quota
 from tallygate.domain.periods import Schedule, rolling
-from tallygate.domain.settlements import SETTLED_WITHIN, MadeDecision
+from tallygate.domain.settlements import SETTLED_WITHIN, Charge, MadeDecision
 from tallygate.errors import Conflict, Contended, NotFound, OutcomeUnknown, StoreUnavailable
 from tallygate.operations import find_decision
 from tallygate.operations.admission import Memory
@@ -317,6 +317,91 @@ def test_a_decision_is_explained_as_recorded(folded: Desk) -> None:
     settled = folded.explain(made).settlement
     assert settled is not None
     assert settled.amount == 3
+
+
+def test_a_decision_tells_what_its_windows_showed_before_and_after_it(folded: Desk) -> None:
+    """As recorded: before it is folded and after, and whatever is used, settled or changed since."""
+    folded.consume(40)
+    made = folded.consume("9.5")
+
+    def told() -> list[tuple[Any, ...]]:
+        return [
+            (c.used_before, c.used_after, c.limit, c.remaining_after, c.level) for c in folded.explain(made).charges
+        ]
+
+    numbers = [
+        (40, Decimal("49.5"), 100, Decimal("50.5"), "normal"),
+        (40, Decimal("49.5"), 50, Decimal("0.5"), "normal"),
+    ]
+    assert told() == numbers
+    fold(folded)
+    folded.consume("0.5")
+    folded.settle(made, 1)
+    in_force(folded.engine, effective(quota(7), version=2))
+    assert told() == numbers
+    tightest = folded.explain(made).tightest
+    assert tightest is not None
+    assert (tightest.governed and tightest.governed.name, tightest.remaining_after) == ("further-2", Decimal("0.5"))
+
+
+def test_the_level_told_is_the_one_after_the_decision(folded: Desk) -> None:
+    made = folded.consume(50)
+    fold(folded)
+    assert [charge.level for charge in folded.explain(made).charges] == ["warning", "normal"]
+
+
+def test_of_what_rolls_no_single_window_shows_what_was_used() -> None:
+    engine = MemoryEngine()
+    rolls = Quota(ordinal=1, limit=Decimal(10), schedule=Schedule((rolling("P30D", "UTC"),)))
+    in_force(engine, effective(rolls))
+    declare(engine, TOKENS)
+    desk = Desk(engine)
+    made = desk.explain(desk.consume(4))
+    assert [(charge.used_after, charge.remaining_after) for charge in made.charges] == [(None, None)]
+    assert made.tightest is None
+
+
+def charge(*, limit: int | None, used: int, raised: int = 0, enforcement: str = "hard") -> Charge:
+    governed = Governed(
+        feature=FEATURE,
+        meter=METER,
+        name=f"{enforcement}-{limit}",
+        limit=None if limit is None else Decimal(limit),
+        enforcement=Enforcement(enforcement),
+    )
+    shown = Shown(Decimal(used), Decimal(raised))
+    return Charge(window=CountedWindow(1, 0, DAY), amount=Decimal(1), governed=governed, shown=shown)
+
+
+def test_what_a_limit_was_raised_by_when_it_decided_is_in_its_numbers() -> None:
+    raised = charge(limit=10, used=14, raised=5)
+    assert (raised.limit, raised.used_before, raised.used_after, raised.remaining_after) == (15, 13, 14, 1)
+    over = charge(limit=10, used=14)
+    assert (over.limit, over.remaining_after) == (10, 0)
+    assert (charge(limit=None, used=4).limit, charge(limit=None, used=4).remaining_after) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("charges", "tightest"),
+    [
+        ([charge(limit=10, used=1), charge(limit=5, used=1)], 1),
+        ([charge(limit=10, used=1), charge(limit=None, used=1)], 0),
+        ([charge(limit=10, used=1), charge(limit=1, used=1, enforcement="observe")], 0),
+        ([charge(limit=9, used=1, enforcement="soft"), charge(limit=4, used=1, enforcement="observe")], 1),
+        ([charge(limit=5, used=1), charge(limit=5, used=1)], 0),
+        ([charge(limit=None, used=1)], None),
+    ],
+)
+def test_the_tightest_is_the_one_that_denies_first(charges: list[Charge], tightest: int | None) -> None:
+    windows = tuple(CountedWindow(n, 0, DAY) for n in range(len(charges)))
+    shown = tuple(each.shown for each in charges if each.shown is not None)
+    use = UseEntry(
+        id="1.aa", feature=FEATURE, meter=METER, revision=1, time=NOW, amount=Decimal(1), windows=windows, after=shown
+    )
+    limits = {n: each.governed for n, each in enumerate(charges) if each.governed is not None}
+    made = MadeDecision(decision_id="d", customer="acme", use=use, limits=limits, settlement=None, folded=True)
+    found = made.tightest
+    assert (None if found is None else found.window.ordinal) == tightest
 
 
 @pytest.mark.parametrize("broken", [{"a": "-7"}, {"to": "-1", "a": "-11"}, {"c": "umbrella"}])

@@ -25,6 +25,7 @@ from tallygate.domain.journal import (
     ParkedEntry,
     Record,
     SettleEntry,
+    Shown,
     UseEntry,
 )
 from tallygate.domain.limits import Enforcement
@@ -34,6 +35,7 @@ from tallygate.domain.tiers import SuspendUsage, Tier, percent
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage import journal as journal_family
+from tallygate.storage.cell_entries import shown_after
 from tallygate.storage.cell_events import CellEvents
 from tallygate.storage.engine import Engine, Put, Update
 from tallygate.storage.expressions import Item, Remove, Set
@@ -84,6 +86,8 @@ ENTRIES = (
         dimensions={"team": "x"},
         windows=(WINDOW,),
     ),
+    replace(USE, after=(Shown(Decimal("1000.5"), Decimal(0)),)),
+    replace(USE, after=(Shown(Decimal("1e3"), Decimal("-2.5")),)),
     SettleEntry(
         id="1.ff",
         feature=FEATURE,
@@ -432,3 +436,11 @@ def test_meters_are_read_again_when_the_catalog_has_changed(engine: Engine) -> N
     assert rules.meters().of_feature == {FEATURE: METER}
     assert rules.feature(FEATURE) == Feature(key=FEATURE, meter=METER)
     assert rules.feature("none") is None
+
+
+def test_what_a_use_left_is_all_that_was_used_and_what_raised_the_limit() -> None:
+    """A counter begins below zero by what its window was raised by."""
+    item: Item = {f"{name}.3.{START}": Decimal(value) for name, value in (("u", "-40"), ("k", "50"), ("a", "-5"))}
+    assert shown_after(replace(USE, windows=(CountedWindow(3, START, END),)), items.cell_of(item)).after == (
+        Shown(Decimal(5), Decimal(45)),
+    )

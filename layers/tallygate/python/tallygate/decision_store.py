@@ -1,4 +1,4 @@
-"""What settle and explain ask of storage, as `tallygate.store` says it of the other operations."""
+"""What settle, explain and impact ask of storage, as `tallygate.store` says it of the other operations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tallygate.domain.cells import Cell
 from tallygate.domain.entries import Entry
+from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, Record, SettleEntry, UseEntry
 from tallygate.domain.limits import Effective
@@ -56,3 +57,15 @@ class DecisionStore(Protocol):
 
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force; None: no such customer."""
+
+
+class ImpactStore(Protocol):
+    """Totals of one limit. Reads may be a little old: the fold lags by more than that."""
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force; None: no such customer. One request, consistent."""
+
+    def totals(
+        self, customer: str, feature: str, ordinal: int, first: Instant, before: Instant, *, limit: int
+    ) -> tuple[Total, ...]:
+        """Totals of a quota's windows that begin in [first, before), in order; at most so many."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from tallygate.contracts.fields import Amount
 from tallygate.contracts.reading import Contract
+from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.instants import format_instant
-from tallygate.domain.journal import CountedWindow, Governed
 from tallygate.domain.quantities import format_quantity
-from tallygate.domain.settlements import MadeDecision, Settlement
+from tallygate.domain.settlements import Charge, MadeDecision, Settlement
 
 
 class SettleBody(Contract):
@@ -52,17 +53,30 @@ def decision_record_answer(made: MadeDecision) -> dict[str, Any]:
         "dimensions": dict(use.dimensions),
         "plan": plans[0].plan if plans else None,
         "plan_version": plans[0].plan_version if plans else None,
-        "nodes": [_charged(window, made.limits.get(window.ordinal)) for window in use.windows],
+        "nodes": [_charged(charge) for charge in made.charges],
+        "tightest": None if made.tightest is None else _charged(made.tightest),
         "traceparent": use.traceparent,
         "trace_id": None if use.traceparent is None else use.traceparent[3:35],
         "folded": made.folded,
     }
 
 
-def _charged(window: CountedWindow, limit: Governed | None) -> dict[str, Any]:
-    """A window that the decision counts in, under its limit as recorded."""
+def _charged(charge: Charge) -> dict[str, Any]:
+    """A window that the decision counts in, under its limit as recorded, with the numbers before and after it."""
+    window, governed = charge.window, charge.governed
+    end = None if window.end >= NEVER_ENDS else format_instant(window.end)
     return {
-        "name": None if limit is None else limit.name,
-        "limit": None if limit is None or limit.limit is None else format_quantity(limit.limit),
-        "window": {"kind": "quota", "start": format_instant(window.start), "end": format_instant(window.end)},
+        "name": None if governed is None else governed.name,
+        "scope": {} if governed is None else dict(governed.scope),
+        "window": {"kind": "quota", "start": format_instant(window.start), "end": end},
+        "limit": _quantity(charge.limit),
+        "enforcement": None if governed is None else governed.enforcement,
+        "used_before": _quantity(charge.used_before),
+        "used_after": _quantity(charge.used_after),
+        "remaining_after": _quantity(charge.remaining_after),
+        "level": charge.level,
     }
+
+
+def _quantity(quantity: Decimal | None) -> int | str | None:
+    return None if quantity is None else format_quantity(quantity)

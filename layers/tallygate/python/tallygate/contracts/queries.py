@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+from tallygate.domain.instants import Instant, parse_instant
+from tallygate.errors import FieldError
+
+EARLIEST = parse_instant("1971-01-01T00:00:00Z")
+LATEST = parse_instant("9999-01-01T00:00:00Z")
 
 PAGE = {
     "limit": "How many entries to answer, 1 to 100; 20 by default.",
@@ -13,6 +20,10 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     "PUT /v1/catalog": {"dry_run": "1: say what would change, and write nothing."},
     "GET /v1/customers/{customer}/entitlements": PAGE,
     "GET /v1/customers/{customer}/limits": PAGE,
+    "GET /v1/customers/{customer}/limits/{name}/impact": {
+        "from": "Windows that reach beyond this time (RFC 3339); by default 30 days before `to`.",
+        "to": "Windows that begin before this time (RFC 3339); by default now.",
+    },
     "GET /v1/customers/{customer}/periods": {"feature": "Only periods of this feature.", **PAGE},
     "GET /v1/keys": PAGE,
     "GET /v1/audit": {"customer": "Whose entries, the newest first.", **PAGE},
@@ -36,3 +47,26 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
 def switch(value: str | None) -> bool:
     """Whether a parameter that is on or off is on."""
     return value is not None and value.lower() in ("1", "true", "yes")
+
+
+def instant_asked(parameters: Mapping[str, str], name: str, default: Instant, errors: list[FieldError]) -> Instant:
+    """The time that a parameter states, or the default; what is wrong with it is added to the errors."""
+    given = parameters.get(name)
+    if given is None:
+        return default
+    try:
+        # An unescaped plus sign of an offset arrives as a space.
+        instant = parse_instant(re.sub(r" (?=\d\d:\d\d$)", "+", given))
+    except ValueError:
+        detail = "must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z"
+        errors.append(parameter_error(name, "invalid", detail))
+        return default
+    if EARLIEST <= instant < LATEST:
+        return instant
+    errors.append(parameter_error(name, "out_of_range", "must be between the years 1971 and 9998"))
+    return default
+
+
+def parameter_error(name: str, code: str, detail: str) -> FieldError:
+    """A broken rule of a query parameter."""
+    return FieldError(pointer=f"?{name}", code=code, detail=detail)

@@ -14,9 +14,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tallygate.contracts.queries import instant_asked, parameter_error
 from tallygate.domain.boundaries import is_zone
 from tallygate.domain.events import FUTURE_MAX
-from tallygate.domain.instants import DAY, Instant, format_instant, parse_instant
+from tallygate.domain.instants import DAY, Instant, format_instant
 from tallygate.domain.periods import calendar, window_at
 from tallygate.domain.quantities import format_quantity
 from tallygate.domain.unit_forms import presented
@@ -25,8 +26,6 @@ from tallygate.errors import FieldError, InvalidRequest
 
 DIMENSIONS_MAX = 10
 NAME_LENGTH_MAX = 255
-EARLIEST = parse_instant("1971-01-01T00:00:00Z")
-LATEST = parse_instant("9999-01-01T00:00:00Z")
 _PLAIN = ("customer", "feature", "meter", "from", "to", "window", "tz", "group_by")
 _FILTER = re.compile(r"filter\[([^\]]{1,64})\]")
 
@@ -40,13 +39,13 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
         if filtered is not None:
             filters[filtered[1]] = value
         elif name not in _PLAIN:
-            errors.append(_error(name, "unknown_field", "is not a parameter of this request"))
+            errors.append(parameter_error(name, "unknown_field", "is not a parameter of this request"))
     if not parameters.get("customer"):
-        errors.append(_error("customer", "required", "is required"))
+        errors.append(parameter_error("customer", "required", "is required"))
     if bool(parameters.get("feature")) == bool(parameters.get("meter")):
-        errors.append(_error("feature", "required", "exactly one of feature and meter must be given"))
+        errors.append(parameter_error("feature", "required", "exactly one of feature and meter must be given"))
     errors += [
-        _error(name, "length", f"must have at most {NAME_LENGTH_MAX} characters")
+        parameter_error(name, "length", f"must have at most {NAME_LENGTH_MAX} characters")
         for name in ("customer", "feature", "meter")
         if len(parameters.get(name, "")) > NAME_LENGTH_MAX
     ]
@@ -56,7 +55,7 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
     group_by = tuple(name for name in parameters.get("group_by", "").split(",") if name)
     if len(set(group_by)) != len(group_by) or len(group_by) + len(filters) > DIMENSIONS_MAX:
         detail = f"must name each dimension once, and at most {DIMENSIONS_MAX} together with the filters"
-        errors.append(_error("group_by", "invalid", detail))
+        errors.append(parameter_error("group_by", "invalid", detail))
     if errors:
         first = errors[0]
         raise InvalidRequest(f"{first.pointer}: {first.detail}", errors=tuple(errors))
@@ -76,7 +75,7 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
 def _window(parameters: Mapping[str, str], errors: list[FieldError]) -> str:
     window = parameters.get("window", "none")
     if window not in WINDOWS:
-        errors.append(_error("window", "not_allowed", f"must be {' or '.join(WINDOWS)}"))
+        errors.append(parameter_error("window", "not_allowed", f"must be {' or '.join(WINDOWS)}"))
     return window
 
 
@@ -84,7 +83,7 @@ def _zone(parameters: Mapping[str, str], errors: list[FieldError]) -> str:
     zone = parameters.get("tz", "UTC")
     if is_zone(zone):
         return zone
-    errors.append(_error("tz", "invalid", "must be an IANA time zone, like Europe/Paris"))
+    errors.append(parameter_error("tz", "invalid", "must be an IANA time zone, like Europe/Paris"))
     return "UTC"
 
 
@@ -93,33 +92,13 @@ def _stretch(
 ) -> tuple[Instant, Instant]:
     """[from, to), aligned; events may be a little ahead of now, so that the default reaches there."""
     broken = len(errors)
-    end = _instant(parameters, "to", now + FUTURE_MAX, errors)
-    start = _instant(parameters, "from", window_at(calendar("month", zone), min(now, end - 1)).start, errors)
+    end = instant_asked(parameters, "to", now + FUTURE_MAX, errors)
+    start = instant_asked(parameters, "from", window_at(calendar("month", zone), min(now, end - 1)).start, errors)
     if len(errors) == broken and start >= end:
-        errors.append(_error("to", "out_of_range", "must be later than from"))
+        errors.append(parameter_error("to", "out_of_range", "must be later than from"))
     elif end - start > RANGE_MAX:
-        errors.append(_error("from", "out_of_range", f"must be at most {RANGE_MAX // DAY} days before to"))
+        errors.append(parameter_error("from", "out_of_range", f"must be at most {RANGE_MAX // DAY} days before to"))
     return aligned(start, end)
-
-
-def _instant(parameters: Mapping[str, str], name: str, default: Instant, errors: list[FieldError]) -> Instant:
-    given = parameters.get(name)
-    if given is None:
-        return default
-    try:
-        # An unescaped plus sign of an offset arrives as a space.
-        instant = parse_instant(re.sub(r" (?=\d\d:\d\d$)", "+", given))
-    except ValueError:
-        errors.append(_error(name, "invalid", "must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z"))
-        return default
-    if EARLIEST <= instant < LATEST:
-        return instant
-    errors.append(_error(name, "out_of_range", "must be between the years 1971 and 9998"))
-    return default
-
-
-def _error(name: str, code: str, detail: str) -> FieldError:
-    return FieldError(pointer=f"?{name}", code=code, detail=detail)
 
 
 def usage_answer(answer: UsageAnswer) -> dict[str, Any]:

@@ -230,12 +230,7 @@ def changes_of(record: Record) -> Changes:
                     totals.add(window, amount, amount, entry.traceparent)
             case UseEntry():
                 usage.add(entry.meter, entry.time, entry.dimensions, entry.amount)
-                for window in entry.windows:
-                    totals.add(window, entry.amount, ZERO, entry.traceparent)
-                    totals.raise_limit(window, entry.carried.get(window.ordinal))
-                for window, shown in zip(entry.windows, entry.after, strict=False):
-                    if would_deny(record.limits[window.ordinal], shown):
-                        totals.observe(window, entry.amount)
+                totals.use(entry)
             case SettleEntry():
                 if entry.by == 0:
                     continue
@@ -285,10 +280,16 @@ class _Totals:
         found.carried = found.carried if carried is None else carried
         found.adjusted = _EXACT.add(found.adjusted, adjusted)
 
-    def observe(self, window: CountedWindow, amount: Decimal) -> None:
-        found = self._sum(window)
-        found.would_decisions += 1
-        found.would_amount = _EXACT.add(found.would_amount, amount)
+    def use(self, use: UseEntry) -> None:
+        for window in use.windows:
+            self.add(window, use.amount, ZERO, use.traceparent)
+            self.raise_limit(window, use.carried.get(window.ordinal))
+        # What each window showed is not known of a use that an earlier version has journaled.
+        for window, shown in zip(use.windows, use.after, strict=False):
+            if would_deny(self.limits[window.ordinal], shown):
+                found = self._sum(window)
+                found.would_decisions += 1
+                found.would_amount = _EXACT.add(found.would_amount, use.amount)
 
     def _sum(self, window: CountedWindow) -> _Sum:
         found = self.sums.setdefault((window.ordinal, window.start), _Sum(window.end))

@@ -9,16 +9,20 @@ settlement stands: the same amount again is a repetition, another one a conflict
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from tallygate.domain.events import LATENESS_MAX
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import Governed, UseEntry
+from tallygate.domain.journal import CountedWindow, Governed, Shown, UseEntry
+from tallygate.domain.limits import Enforcement
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.tiers import level_at
 
 SETTLED_WITHIN = LATENESS_MAX
 """A decision may be settled for as long as an event may be late. The journal and the receipt are kept for longer."""
+_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,47 @@ class Settlement:
     granted: Decimal
     amount: Decimal
     settled_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """A window that a decision counted in: its limit, and what the window showed when the decision was made.
+
+    `governed` None: nothing is known of the limit; `shown` None: nothing of the numbers. Of what rolls there are none,
+    for no single window of it is held against the limit.
+    """
+
+    window: CountedWindow
+    amount: Decimal
+    governed: Governed | None
+    shown: Shown | None
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The limit with all that it was raised by then; None: unlimited, or not known."""
+        base = None if self.governed is None else self.governed.limit
+        return base if base is None or self.shown is None else _EXACT.add(base, self.shown.raised)
+
+    @property
+    def used_after(self) -> Decimal | None:
+        return None if self.shown is None else self.shown.used
+
+    @property
+    def used_before(self) -> Decimal | None:
+        return None if self.shown is None else _EXACT.subtract(self.shown.used, self.amount)
+
+    @property
+    def remaining_after(self) -> Decimal | None:
+        if self.limit is None or self.shown is None:
+            return None
+        return max(ZERO, _EXACT.subtract(self.limit, self.shown.used))
+
+    @property
+    def level(self) -> str | None:
+        """The level that the window was at after the decision; None: not known."""
+        if self.governed is None or self.shown is None:
+            return None
+        return level_at(self.governed.tiers, self.limit, self.shown.used)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +89,29 @@ class MadeDecision:
     limits: Mapping[int, Governed]
     settlement: Settlement | None
     folded: bool
+
+    @property
+    def charges(self) -> tuple[Charge, ...]:
+        """The windows that it counted in, in the order of its entry."""
+        shown: Sequence[Shown | None] = self.use.after or [None] * len(self.use.windows)
+        limits = [self.limits.get(window.ordinal) for window in self.use.windows]
+        return tuple(
+            Charge(
+                window=window,
+                amount=self.use.amount,
+                governed=limit,
+                shown=None if limit is not None and limit.reach else after,
+            )
+            for window, limit, after in zip(self.use.windows, limits, shown, strict=True)
+        )
+
+    @property
+    def tightest(self) -> Charge | None:
+        """Of the windows under a hard limit the one with the least left, the first of equals; where there is none, of
+        the others. None: without any limit, or where the numbers are not known."""
+        left = [(charge, remaining) for charge in self.charges if (remaining := charge.remaining_after) is not None]
+        return min(left, key=lambda found: (not _denies(found[0]), found[1]), default=(None, ZERO))[0]
+
+
+def _denies(charge: Charge) -> bool:
+    return charge.governed is not None and charge.governed.enforcement is Enforcement.HARD

@@ -1,0 +1,37 @@
+"""impact: what a limit counted over a stretch of time, and what it would have denied. Reads totals, decides nothing.
+
+The fold lags behind decisions by about a second; `as_of` is when the totals were read.
+"""
+
+from __future__ import annotations
+
+from tallygate.decision_store import ImpactStore
+from tallygate.domain.facts import Total
+from tallygate.domain.impact import ROWS_MAX, Impact, ImpactQuery, counted_as
+from tallygate.domain.instants import Instant
+from tallygate.domain.periods import window_at
+from tallygate.errors import InvalidRequest, NotFound
+
+
+def impact(store: ImpactStore, query: ImpactQuery, *, now: Instant) -> Impact:
+    """The limit's windows in that time. Raises NotFound for an unknown customer or a limit that it never had, and
+    InvalidRequest for more windows than one answer holds."""
+    effective = store.effective(query.customer)
+    if effective is None:
+        raise NotFound("there is no such customer", code="customer_not_found")
+    quotas = counted_as(effective, query.name)
+    if quotas is None:
+        raise NotFound(f"the customer has never had a limit {query.name[:100]}", code="limit_not_found")
+    found: list[Total] = []
+    for quota in quotas:
+        # Windows tile time, so none that began before this one reaches into the stretch.
+        first = window_at(quota.schedule, query.start).start
+        found += store.totals(
+            query.customer, quota.feature, quota.ordinal, first, query.end, limit=ROWS_MAX + 1 - len(found)
+        )
+        if len(found) > ROWS_MAX:
+            raise InvalidRequest(
+                f"the limit has more than {ROWS_MAX} windows with usage in that time; ask for a shorter one",
+                code="too_many_rows",
+            )
+    return Impact(query=query, totals=tuple(found), as_of=now)
