@@ -461,3 +461,22 @@ def test_every_call_leaves_one_line_with_its_trace_and_its_metrics(
     (line,) = [json.loads(text) for text in capsys.readouterr().out.strip().splitlines()]
     assert line["trace_id"] == result["headers"]["traceparent"][3:35]
     assert (line["route"], line["status"], line["ManageRequests"]) == ("GET /v1/catalog", "200", [1.0])
+
+
+def test_what_a_limit_would_have_denied_is_told_of_any_limit_that_the_customer_has_had(
+    call: Client, customer: str
+) -> None:
+    route = "/v1/customers/{customer}/limits/{name}/impact"
+    told = call("GET", route, customer=customer, name="ai-tokens", query={"from": "2026-11-01T00:00:00+01:00"})
+    assert told["statusCode"] == 200
+    assert (told["json"]["customer"], told["json"]["name"], told["json"]["from"]) == (
+        customer,
+        "ai-tokens",
+        "2026-10-31T23:00:00Z",
+    )
+    assert (told["json"]["data"], told["json"]["sums"]) == ([], [])
+    problem(call("GET", route, customer=customer, name="nope"), 404, "limit_not_found")
+    problem(call("GET", route, customer="nobody", name="ai-tokens"), 404, "customer_not_found")
+    for query, pointer in (({"from": "x"}, "?from"), ({"form": "2026-11-01T00:00:00Z"}, "?form")):
+        refused = call("GET", route, customer=customer, name="ai-tokens", query=query)
+        assert problem(refused, 422, "invalid_request")["errors"][0]["pointer"] == pointer
