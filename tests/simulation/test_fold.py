@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 
+from tallygate.domain.facts import Levels, Told, Total, told
 from tallygate.domain.fold import UsageChange
 from tallygate.domain.journal import Head, Mark, Marks, Position, Record
-from tallygate.operations import append
+from tallygate.operations import announce, append
 from tallygate.operations.append import JournalParts
 from tallygate.operations.each import Each
 from tallygate.storage import keys
@@ -76,12 +78,21 @@ def unguarded(self: Totals, customer: str, change: UsageChange, number: int) -> 
     self.engine.write(Update(key=key, changes=(*sums, *about)))
 
 
-@pytest.mark.parametrize("rule", ["marks of all shards", "apply to the head", "guard of each target"])
+def forgetful(old: Total | None, new: Total, levels: Levels) -> Told:
+    """Knows which levels were told, but not by which change."""
+    return told(old, new, replace(levels, upto=0))
+
+
+@pytest.mark.parametrize(
+    "rule", ["marks of all shards", "apply to the head", "guard of each target", "number of the levels"]
+)
 def test_the_runs_notice_a_broken_rule(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if rule == "marks of all shards":
         monkeypatch.setattr(append, "advanced", own_marks_only)
     elif rule == "apply to the head":
         monkeypatch.setattr(append, "apply", own_records_only)
+    elif rule == "number of the levels":
+        monkeypatch.setattr(announce, "told", forgetful)
     else:
         monkeypatch.setattr(Totals, "add_to_usage", unguarded)
     assert any(fails(seed) is not None for seed in range(200)), f"no run of 200 noticed: {rule}"
