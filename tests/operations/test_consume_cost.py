@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,20 +10,22 @@ import pytest
 from bench.cost import Cost, counting
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.limits import Effective
+from tallygate.domain.tier_forms import tier_of
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume, consume
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
-from tests.given import NOW, effective, in_force, quota, rate, wanted
+from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
 
 
 class Warm:
     """A container whose limits are remembered: what it asks for from now on is what a decision costs."""
 
-    def __init__(self, dynamodb: Any, engine: DynamoEngine) -> None:
+    def __init__(self, dynamodb: Any, engine: DynamoEngine, drawn: int = 0) -> None:
         self.dynamodb, self.store, self.memory = dynamodb, Cells(engine), Memory(ticks=lambda: 0.0)
-        self._drawn = 0
+        self._drawn = drawn
 
     def entropy(self, count: int) -> bytes:
         self._drawn += 1
@@ -103,6 +106,69 @@ def test_a_denial_is_one_request_and_writes_nothing_but_the_first_of_a_window(
     decision, cost = warm.consume(wanted())
     assert not decision.granted
     assert (dict(cost.requests), cost.read_units) == ({"GetItem": 1}, 1.0), "asked again within a second: a read"
+
+
+GRACE: dict[str, Any] = {"at": "100%", "policy": "allow_with_grace", "grace_amount": 20, "grace_for": "P3D"}
+LADDER = (
+    {"at": "80%", "policy": "rate_limit", "limit": 1000, "per": "minute", "ordinal": 50},
+    {**GRACE, "then": "suspend_usage"},
+)
+
+
+def on_rungs(*forms: dict[str, Any], quotas: int = 1) -> Effective:
+    """Quotas of 100 with these tiers; the first has the feature's name."""
+    tiers = tuple(tier_of({"level": f"level_{index}", **form}) for index, form in enumerate(forms))
+    limited = effective(*(quota(100, ordinal=n) for n in range(1, quotas + 1)))
+    right = limited.entitlements[FEATURE]
+    limits = tuple(replace(limit, tiers=tiers) for limit in right.limits)
+    return replace(limited, entitlements={FEATURE: replace(right, limits=limits)})
+
+
+def test_every_rung_costs_a_warm_consume_one_request_and_to_climb_one_costs_no_more(
+    warm: Warm, dynamo_engine: DynamoEngine
+) -> None:
+    """The container remembers what it left behind, and so knows the rung before it asks."""
+    in_force(dynamo_engine, on_rungs(*LADDER))
+    warm.consume(wanted())
+    for amount, reason in ((74, "ok"), (5, "ok"), (5, "ok"), (15, "ok"), (10, "overage_allowed")):
+        decision, cost = warm.consume(wanted(amount))
+        assert decision.reason == reason
+        assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0), decision.reason
+
+
+def test_a_rung_that_others_have_climbed_costs_one_refused_write_more(
+    warm: Warm, dynamodb: Any, dynamo_engine: DynamoEngine
+) -> None:
+    in_force(dynamo_engine, on_rungs(*LADDER))
+    other = Warm(dynamodb, dynamo_engine, drawn=1000)
+    warm.consume(wanted())
+    other.consume(wanted(84))
+    decision, cost = warm.consume(wanted())
+    assert decision.granted
+    assert dict(cost.requests) == {"UpdateItem": 2}
+    assert dict(warm.consume(wanted())[1].requests) == {"UpdateItem": 1}
+
+
+def test_to_suspend_is_a_second_write_once(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, on_rungs({"at": "100%", "policy": "suspend_usage"}))
+    warm.consume(wanted(100))
+    decision, cost = warm.consume(wanted())
+    assert decision.reason == "suspended"
+    assert dict(cost.requests) == {"UpdateItem": 2}
+    decision, cost = warm.consume(wanted())
+    assert decision.reason == "suspended"
+    assert (dict(cost.requests), cost.write_units) == ({"GetItem": 1}, 0.0)
+
+
+def test_eight_quotas_with_tiers_cost_no_more(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    in_force(dynamo_engine, on_rungs({"at": "80%", "policy": "notify_only"}, GRACE, quotas=8))
+    warm.consume(wanted())
+    decision, cost = warm.consume(wanted(50))
+    assert decision.granted
+    assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0)
+    decision, cost = warm.consume(wanted(60))
+    assert decision.reason == "grace"
+    assert dict(cost.requests) == {"UpdateItem": 1}
 
 
 def test_a_check_is_one_read(warm: Warm, dynamo_engine: DynamoEngine) -> None:
