@@ -107,31 +107,6 @@ def test_an_override_is_in_force_at_once_and_taken_away_at_once(api: Api, name: 
     assert api("DELETE", path).status == 204
 
 
-def test_what_a_limit_would_have_denied_is_told_before_it_is_enforced(api: Api, name: str) -> None:
-    customer = f"{name}-observed"
-    assert api.good("PUT", f"/v1/customers/{customer}", {"plan": name})["plan"] == name
-    assert api("PUT", f"/v1/customers/{customer}/limits/large", {"enforcement": "observe"}).status == 201
-    body = {"customer": customer, "feature": name, "dimensions": {"model": "large"}}
-    made = [api.good("POST", "/v1/consume", body) for _ in range(3)]
-    assert [(decision["granted"], decision["would_deny"]) for decision in made] == [
-        (True, False),
-        (True, False),
-        (True, True),
-    ]
-    path = f"/v1/customers/{customer}/limits/large/impact"
-    (window,) = until(lambda: api.good("GET", path)["data"], lambda rows: rows and rows[0]["usage"] == 3)
-    assert (window["limit"], window["enforcement"]) == (2, "observe")
-    assert window["would_deny"] == {"decisions": 1, "amount": 1}
-    told = api.good("GET", f"/v1/decisions/{made[2]['decision_id']}")
-    assert [
-        (node["name"], node["used_before"], node["used_after"], node["remaining_after"]) for node in told["nodes"]
-    ] == [
-        (name, 2, 3, 7),
-        ("large", 2, 3, 0),
-    ]
-    assert told["tightest"]["name"] == name, "the other one denies nothing yet"
-
-
 def test_a_catalog_larger_than_a_transaction_is_applied_from_a_file_and_goes_again(
     api: Api, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,3 +91,19 @@ def test_of_many_at_once_exactly_one_amount_stands(api: Api, customer: str) -> N
 def test_what_nobody_decided_is_not_found(api: Api, customer: str) -> None:
     for reply in (api("POST", "/v1/consume/dec_x/settle", {"amount": 1}), api("GET", "/v1/decisions/dec_x")):
         assert (reply.status, reply.json["code"]) == (404, "decision_not_found")
+
+
+def test_what_a_limit_would_have_denied_is_told_before_it_is_enforced(api: Api, customer: str) -> None:
+    limit = f"/v1/customers/{customer}/limits/{customer}"
+    assert api("PUT", limit, {"enforcement": "observe"}).status == 201
+    consume(api, customer, LIMIT)
+    beyond = consume(api, customer, 7)
+    (window,) = until(
+        lambda: api.good("GET", f"{limit}/impact")["data"], lambda rows: rows and rows[0]["usage"] > LIMIT
+    )
+    assert (window["usage"], window["limit"], window["enforcement"]) == (LIMIT + 7, LIMIT, "observe")
+    assert window["would_deny"] == {"decisions": 1, "amount": 7}
+    told = api.good("GET", f"/v1/decisions/{beyond}")
+    (node,) = told["nodes"]
+    assert (node["used_before"], node["used_after"], node["remaining_after"]) == (LIMIT, LIMIT + 7, 0)
+    assert (told["tightest"], told["folded"]) == (node, True)
