@@ -20,6 +20,7 @@ from tallygate.operations.aggregate import Parts, Summary, aggregate
 from tallygate.operations.append import JournalParts
 from tallygate.operations.each import Each, in_turn
 from tallygate.storage import catalog, items, keys
+from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_events import CellEvents
 from tallygate.storage.dynamo import to_wire
 from tallygate.storage.engine import Engine, Put
@@ -59,6 +60,7 @@ def container(engine: Engine, queue: Requested | None = None, each: Each = in_tu
     return Parts(
         journal=JournalParts(journal=Journal(engine), totals=Totals(engine), rules=rules),
         cells=CellEvents(engine),
+        carried=CellCarryover(engine),
         outbox=Facts(engine),
         queue=queue or Requested(),
         each=each,

@@ -15,6 +15,7 @@ from tallygate.clock import clock_of, real_time
 from tallygate.delivery import queue
 from tallygate.operations.aggregate import Parts, aggregate
 from tallygate.operations.append import JournalParts
+from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_events import CellEvents
 from tallygate.storage.dynamo import DynamoEngine, client_config
 from tallygate.storage.facts import Facts
@@ -39,6 +40,7 @@ def each(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
 parts = Parts(
     journal=JournalParts(journal=Journal(engine), totals=Totals(engine), rules=Rules(engine)),
     cells=CellEvents(engine),
+    carried=CellCarryover(engine),
     outbox=Facts(engine),
     queue=queue.SqsQueue(boto3.client("sqs", config=queue.client_config()), os.environ["QUEUE_URL"]),
     each=each,

@@ -33,6 +33,7 @@ from tallygate.domain.meters import Measured, Unmeasured
 from tallygate.domain.rungs import UNTIL_RESUMED
 from tallygate.domain.tiers import SuspendUsage, Tier, percent
 from tallygate.errors import InvariantBroken
+from tallygate.fold_store import Appended
 from tallygate.storage import items, keys
 from tallygate.storage import journal as journal_family
 from tallygate.storage.cell_entries import shown_after
@@ -43,7 +44,7 @@ from tallygate.storage.facts import Facts
 from tallygate.storage.journal import Journal, body_of, record_of
 from tallygate.storage.rules import Rules
 from tallygate.storage.totals import Totals, total_of
-from tallygate.store import Appended, LevelMove, Published
+from tallygate.store import LevelMove, Published
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare
 

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LAYER = REPOSITORY / "layers" / "tallygate" / "python"
 
 # The Store's protocols.
-STORES = {"store", "control_store", "decision_store"}
+STORES = {"store", "control_store", "fold_store", "decision_store"}
 # Per part: the parts of the layer that it may import, and the third parties.
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),

@@ -33,7 +33,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
     },
     "aggregate": {
         "JOURNAL#*": KEEP | {"Query"},
-        "TOTAL#*": KEEP,
+        "TOTAL#*": KEEP | {"Query"},
         "USAGE#*": KEEP,
         "FEED#*": KEEP,
         "CELL#*": KEEP,
@@ -50,6 +50,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "FEED#*": KEEP,
         "OUTBOX#*": KEEP,
         "CUSTOMER#*": READ,
+        "CELL#*": READ,
         "CATALOG": READ,
         "CLOCK": READ,
     },

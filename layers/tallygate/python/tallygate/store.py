@@ -14,16 +14,12 @@ from typing import Any, Protocol
 
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import Cell, CounterName
-from tallygate.domain.consequences import Suspending
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
 from tallygate.domain.entries import Entry
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Levels, Total
-from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import Head, Record
 from tallygate.domain.limits import Effective
-from tallygate.domain.meters import Meters
 from tallygate.domain.terms import Suspension, Terms
 from tallygate.domain.units import Unit
 from tallygate.domain.usage import UsageItem
@@ -231,6 +227,9 @@ class ClosingStore(Protocol):
     def unit(self, feature: str) -> Unit | None:
         """The unit that the feature has now; None: it has none, or there is no such feature."""
 
+    def cell(self, customer: str, feature: str) -> Cell:
+        """The root cell, consistent; asked only of what carries over."""
+
     def sequence(self, customer: str, feature: str) -> int:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
 
@@ -258,67 +257,6 @@ class EventStore(Protocol):
 
     def put(self, event: Event) -> Event | None:
         """Store the event (None), unless its identity is taken: then the event that has it. One request, repeatable."""
-
-
-class Appended(Enum):
-    """What came of appending a record: `LOST` means that its number was taken, `TOO_LARGE` that it must be parted."""
-
-    DONE = "done"
-    LOST = "lost"
-    TOO_LARGE = "too_large"
-
-
-class JournalStore(Protocol):
-    """The journals. `owner` is the customer as it stands in keys. Every method is one request, unless it says so."""
-
-    def head(self, owner: str, *, fresh: bool) -> Head:
-        """How far the journal reaches: remembered from this container's own append, or (always, if `fresh`) read."""
-
-    def append(self, owner: str, record: Record, *, applied: int, now: Instant) -> Appended:
-        """Put the record if its number is free. `applied` is how far the caller knows the journal to be applied."""
-
-    def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
-        """The records numbered (after, until], consistent. As many requests as there are pages."""
-
-    def applied(self, owner: str, number: int) -> None:
-        """Let the cursor say that every record up to the number has been applied. It only moves forward."""
-
-
-class TotalStore(Protocol):
-    """What the journal adds up to. Each write holds only below its journal number, so repeating changes nothing."""
-
-    def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
-        """Add one record's part to a total, once. One request, two for a new window."""
-
-    def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
-        """Add one record's part to a usage item, once. One request."""
-
-
-class RulesStore(Protocol):
-    """What the fold resolves events by, consistent."""
-
-    def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force; None: no such customer. One request."""
-
-    def meters(self) -> Meters:
-        """The catalog's meters. One request while its version has not changed."""
-
-
-class FoldedCells(Protocol):
-    """What the fold tells the cells. Repeating changes nothing."""
-
-    def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> None:
-        """Count what the total says came by events. One request where the cell shows what was `seen`."""
-
-    def begin_grace(self, total: Total, now: Instant) -> None:
-        """Let the window's grace have begun, unless it has. One request."""
-
-    def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
-        """Suspend usage where the cell too shows more than the tier allows, once for each change of the total. One
-        request, or two."""
-
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
-        """Let the cell refuse writers with older limits. One request."""
 
 
 class Published(Enum):

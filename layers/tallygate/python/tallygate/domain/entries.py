@@ -21,9 +21,11 @@ from typing import Any
 
 from tallygate.domain.cells import RequestMark
 from tallygate.domain.decision import Node, Reason
+from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Entitlement
+from tallygate.domain.periods import Window
 from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.rungs import UNTIL_TOP_UP
 from tallygate.domain.terms import Terms
@@ -134,6 +136,23 @@ def suspend_entry(node: Node, *, customer: str, entitlement: Entitlement, until:
     if node.scope:
         entry["sc"] = dict(node.scope)
     return entry
+
+
+def carry_entry(about: Total, *, name: str, carried: Decimal, now: Instant, window: Window | None = None) -> Entry:
+    """The entry of a write after which so much is carried into a window: the total's own, or the one given."""
+    start, end = (about.start, about.end) if window is None else (window.start, window.end)
+    return {
+        "k": "carry",
+        "c": about.customer,
+        "f": about.feature,
+        "m": about.governed.meter,
+        "o": about.ordinal,
+        "s": start,
+        "e": end,
+        "n": name,
+        "a": plain(carried),
+        "t": now,
+    }
 
 
 def bump_entry(version: int, now: Instant) -> Entry:

@@ -24,6 +24,7 @@ from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.journal import Governed
 from tallygate.domain.quantities import ZERO, format_quantity
+from tallygate.domain.rolls import Layer
 from tallygate.domain.tiers import NORMAL, Tier, level_at
 from tallygate.domain.units import Unit
 
@@ -77,6 +78,9 @@ class Total:
     closed: bool = False
     revision: int = 0
     unit: Unit | None = None
+    layers: tuple[Layer, ...] | None = None
+    carried_out: Decimal | None = None
+    """Of a closed window that carries over: what it left, and in which layers it had what was carried into it."""
     traceparent: str | None = None
 
     @property

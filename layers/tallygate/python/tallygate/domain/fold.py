@@ -114,6 +114,7 @@ def governed_of(
             upgrade_unlimited=entitlement.feature in offered and offered[entitlement.feature] is None,
             every=quota.schedule.current.every,
             reach=quota.schedule.reach,
+            carries=limit.carryover is not None and bool(quota.stretches),
         )
         for entitlement in effective.entitlements.values()
         for limit in entitlement.limits

@@ -105,6 +105,8 @@ class Governed:
     upgrade_unlimited: bool = False
     every: str | None = None
     reach: Instant = 0
+    carries: bool = False
+    """Whether what is not used carries over into the next window."""
 
     @property
     def enforced(self) -> bool:

@@ -13,7 +13,7 @@ while a feature is absent, or its customer suspended, comes back as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import NamedTuple
@@ -55,13 +55,22 @@ class Standing:
 
 
 def rolled(
-    carryover: Carryover, schedule: Schedule, stretches: Sequence[Stretch], last: Standing | None, into: Instant
+    carryover: Carryover,
+    schedule: Schedule,
+    stretches: Sequence[Stretch],
+    last: Standing | None,
+    into: Instant,
+    used: Mapping[Instant, Decimal] | None = None,
 ) -> tuple[Layer, ...]:
     """The layers that the window beginning at `into` begins with. `last` is the newest window before it that was
-    written to; None: none ever was, and the quota's first stretch tells where to begin."""
+    written to; None: none ever was, and the quota's first stretch tells where to begin.
+
+    `used` is what is known to have been used in windows after the last one, by their starts; in all others nothing was.
+    """
+    known = used or {}
     window = window_at(schedule, stretches[0].since if last is None else last.start)
     layers: tuple[Layer, ...] = () if last is None else last.layers
-    counter = ZERO if last is None else last.counter
+    counter = known.get(window.start, ZERO) if last is None else last.counter
     adjusted = ZERO if last is None else last.adjusted
     for _ in range(WINDOWS_WALKED_MAX):
         if window.end > into:
@@ -69,9 +78,8 @@ def rolled(
         base = base_of(stretches, window)
         if base is not None:
             layers = carried_out(carryover, base, counter, layers, adjusted)
-        # In what follows nothing was used: the counter stands at minus what is carried in.
-        counter, adjusted = -total(layers), ZERO
         window = window_at(schedule, window.end)
+        counter, adjusted = known.get(window.start, ZERO) - total(layers), ZERO
     return layers
 
 

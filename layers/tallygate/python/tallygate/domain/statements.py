@@ -78,7 +78,7 @@ def statement(
         "included": format_quantity(line.included),
         "overage": format_quantity(line.overage),
         "breakdown": breakdown(total),
-        "carried_out": 0,
+        "carried_out": format_quantity(total.carried_out or ZERO),
         "amount": None,
         "unit": None if unit is None else unit.display,
         "adjustments": [],

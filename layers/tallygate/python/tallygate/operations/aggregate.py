@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import UnionType
 from typing import Any, assert_never
 
@@ -35,11 +36,13 @@ from tallygate.domain.observed import (
 )
 from tallygate.domain.quantities import ZERO
 from tallygate.errors import TallygateError
+from tallygate.fold_store import CarriedCells, FoldedCells
 from tallygate.operations.announce import announce
 from tallygate.operations.append import Folded, JournalParts, append
+from tallygate.operations.carry import open_window, revise
 from tallygate.operations.dispatch import dispatch
 from tallygate.operations.each import Each, attempt, in_turn
-from tallygate.store import AttemptQueue, FoldedCells, OutboxStore
+from tallygate.store import AttemptQueue, OutboxStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class Parts:
 
     journal: JournalParts
     cells: FoldedCells
+    carried: CarriedCells
     outbox: OutboxStore
     queue: AttemptQueue
     each: Each = in_turn
@@ -117,9 +121,22 @@ def _totals(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[
     changes = _of(batch, TotalChanged)
     newest = _newest_by_event(changes)
     summary.brought_in = len(newest)
-    _, failures = attempt(parts.each, lambda change: parts.cells.bring_in(change[0], seen=change[1], now=now), newest)
+    _, failures = attempt(parts.each, lambda change: _bring_in(parts, change[0], change[1], now), newest)
     _, failed = attempt(parts.each, lambda change: _follow(parts.cells, change, now), changes)
-    return failures + failed
+    _, unrevised = attempt(
+        parts.each, lambda total: revise(parts.carried, parts.journal.rules, total, now), _newest(changes)
+    )
+    return failures + failed + unrevised
+
+
+def _bring_in(parts: Parts, total: Total, seen: Decimal, now: Instant) -> None:
+    open_window(parts.carried, parts.journal.rules, total, now)
+    parts.cells.bring_in(total, seen=seen, now=now)
+
+
+def _newest(changes: Sequence[TotalChanged]) -> list[Total]:
+    """Each total that has changed, as it is now."""
+    return list({(c.new.customer, c.new.ordinal, c.new.start): c.new for c in changes}.values())
 
 
 def _follow(cells: FoldedCells, change: TotalChanged, now: Instant) -> None:

@@ -19,9 +19,11 @@ from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_l
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.observed import Audited, CellNoted, TotalChanged
+from tallygate.domain.revisions import carried_out_of
 from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import Contended
-from tallygate.store import LevelMove, OutboxStore, Published, RulesStore
+from tallygate.fold_store import RulesStore
+from tallygate.store import LevelMove, OutboxStore, Published
 
 TRIES_MAX = 20
 """Facts of one feature come from its totals, of which there are at most a few."""
@@ -108,6 +110,8 @@ def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, announcement: A
     """State the closed window anew, in the form of its closing, as the revision after the newest."""
     effective = rules.effective(total.customer)
     revision = outbox.revision(total) + 1
+    if total.governed.carries:
+        total = replace(total, carried_out=carried_out_of(total, effective, total.layers))
     stated = statement(
         total,
         period=period_of(total, effective),

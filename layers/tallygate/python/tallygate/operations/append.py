@@ -45,9 +45,9 @@ from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
 from tallygate.errors import Contended, InvariantBroken
+from tallygate.fold_store import Appended, JournalStore, RulesStore, TotalStore
 from tallygate.operations.announce import upgrades_of
 from tallygate.operations.each import Each
-from tallygate.store import Appended, JournalStore, RulesStore, TotalStore
 
 TRIES_MAX = 30
 """Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""

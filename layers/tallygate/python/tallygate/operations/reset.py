@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from tallygate.domain.closing import FIRST_REVISION, PERIOD_CLOSED, closing_id, may_close, trace_of
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import HOUR, MINUTE, Instant
+from tallygate.domain.limits import Effective
+from tallygate.domain.revisions import carried_out_of
 from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import StoreUnavailable, TallygateError
 from tallygate.store import ClosingStore, TotalName
@@ -94,14 +96,23 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
             store.look_again(name, at=total.end if total.end + grace > now else None)
             return True
         total = replace(total, unit=store.unit(total.feature))
-        fact = _fact(store, total, now=now)
+        effective = store.effective(total.customer)
+        total = _leaving(store, total, effective)
+        fact = _fact(store, total, effective, now=now)
         if store.close(name, total, fact):
             return fact
     return False
 
 
-def _fact(store: ClosingStore, total: Total, *, now: Instant) -> Fact:
-    effective = store.effective(total.customer)
+def _leaving(store: ClosingStore, total: Total, effective: Effective | None) -> Total:
+    """The total with what its window carries out. One request where something carries over."""
+    if not total.governed.carries:
+        return total
+    layers = store.cell(total.customer, total.feature).layers.get((total.ordinal, total.start))
+    return replace(total, layers=layers, carried_out=carried_out_of(total, effective, layers))
+
+
+def _fact(store: ClosingStore, total: Total, effective: Effective | None, *, now: Instant) -> Fact:
     named = closing_id(total)
     return Fact(
         id=named,

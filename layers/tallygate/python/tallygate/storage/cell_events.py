@@ -38,6 +38,7 @@ from tallygate.storage.expressions import (
     Condition,
     Increase,
     Item,
+    Present,
     Remove,
     Set,
     absent_or,
@@ -58,8 +59,9 @@ class CellEvents:
         """Let the cell count what the total says came by events. One request where the cell shows what was `seen`.
 
         A window that is over for long, or that the cell has removed, is left alone: nothing is admitted there any more.
+        Where quota carries over, any window counts that the cell still has.
         """
-        if total.over <= now - DEAD_AFTER:
+        if total.over <= now - DEAD_AFTER and not total.governed.carries:
             return
         counter = (total.ordinal, total.start)
         brought, brought_from = items.brought_name(counter), items.brought_from_name(counter)
@@ -69,7 +71,7 @@ class CellEvents:
                 self._tidy(total, outcome.image or {}, now)
                 return
             image = outcome.image or {}
-            if _number(image, brought_from) >= total.upto or _number(image, items.FLOOR) >= total.over:
+            if _number(image, brought_from) >= total.upto or not _kept(total, image):
                 return
             seen = _number(image, brought)
         raise Contended("other totals' events won every try")
@@ -116,7 +118,7 @@ class CellEvents:
         Windows of one limit do not overlap, so all that began before this one ended by its start; of what rolls, those
         that no longer count by then.
         """
-        if total.start > now - DEAD_AFTER:
+        if total.start > now - DEAD_AFTER or total.governed.carries:
             return
         earlier = [
             name
@@ -137,6 +139,13 @@ class CellEvents:
         self.engine.write(Update(key=_cell(total), changes=changes, condition=unless_higher))
 
 
+def _kept(total: Total, image: Item) -> bool:
+    """Whether the cell may still count in the total's window."""
+    if total.governed.carries:
+        return items.used_name((total.ordinal, total.start)) in image
+    return _number(image, items.FLOOR) < total.over
+
+
 def _ordinal(name: str) -> int:
     return int(name.split(".")[1])
 
@@ -155,6 +164,9 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
         *_journaled(event_entry(total.ordinal, total.start, by, total.by_event, now)),
     )
     as_seen: Condition = Compare(items.brought_name(counter), "=", seen)
+    kept: Condition = absent_or(Compare(items.FLOOR, "<", total.over))
+    if total.governed.carries:
+        kept = Present(items.used_name(counter))
     return Update(
         key=_cell(total),
         changes=changes,
@@ -162,7 +174,7 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
             (
                 absent_or(Compare(items.brought_name(counter), "=", ZERO)) if seen == 0 else as_seen,
                 absent_or(Compare(items.brought_from_name(counter), "<", total.upto)),
-                absent_or(Compare(items.FLOOR, "<", total.over)),
+                kept,
             )
         ),
     )

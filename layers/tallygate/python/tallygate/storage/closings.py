@@ -1,6 +1,6 @@
 """The closings family: totals whose windows are over, closed in one transaction with the fact that says so.
 
-    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision, unit; due_shard, due_at go
+    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision, unit, carried_out, layers; due_* go
 
 The transaction holds only over the value that the fact states, so nothing is counted between the look and the closing
 without being stated; what is counted later meets a closed total, and the reader of the stream restates it.
@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tallygate.domain.cells import Cell
 from tallygate.domain.closing import FIRST_REVISION
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.rolls import layers_text
 from tallygate.domain.units import Unit
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Cancelled, Engine, Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Remove, Set
 from tallygate.storage.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
-from tallygate.storage.totals import CLOSED, DUE_AT, DUE_SHARD, REVISION, UNIT, VALUE, total_of
+from tallygate.storage.totals import CARRIED_OUT, CLOSED, DUE_AT, DUE_SHARD, LAYERS, REVISION, UNIT, VALUE, total_of
 from tallygate.storage.units import unit_at, unit_text
 from tallygate.store import ClosedTotal, TotalName
 
@@ -51,6 +53,10 @@ class Closings:
         """The unit that the feature has now; None: it has none, or there is no such feature."""
         return unit_at(self._engine, feature)
 
+    def cell(self, customer: str, feature: str) -> Cell:
+        """The root cell, consistent."""
+        return items.cell_of(self._engine.get(keys.root_cell(customer, feature)))
+
     def sequence(self, customer: str, feature: str) -> int:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
         return items.integer(self._engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
@@ -62,6 +68,10 @@ class Closings:
         closed, or another fact took the place.
         """
         unit = () if total.unit is None else (Set(UNIT, unit_text(total.unit)),)
+        carried: tuple[Set, ...] = ()
+        if total.carried_out is not None:
+            carried = (Set(CARRIED_OUT, total.carried_out),)
+            carried += (Set(LAYERS, layers_text(total.layers)),) if total.layers else ()
         closing = Update(
             key=_key(name),
             changes=(
@@ -69,6 +79,7 @@ class Closings:
                 Set(CLOSED_VALUE, total.value),
                 Set(REVISION, FIRST_REVISION),
                 *unit,
+                *carried,
                 Remove(DUE_SHARD),
                 Remove(DUE_AT),
             ),

@@ -18,7 +18,7 @@ from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Committed, Engine, Key, Refused, Update, Write
 from tallygate.storage.expressions import Compare, Present, Set, SetOnce
 from tallygate.storage.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact
-from tallygate.storage.totals import REVISION
+from tallygate.storage.totals import CARRIED_OUT, REVISION
 from tallygate.store import LevelMove, Published
 
 
@@ -56,7 +56,10 @@ class Facts:
             writes.append(move_levels(moves.total, moves.seen, moves.now))
         if restates is not None:
             counted = Compare(REVISION, "=", revision - 1)
-            writes.append(Update(key=_key(restates), changes=(Set(REVISION, revision),), condition=counted))
+            changes = [Set(REVISION, revision)]
+            if restates.carried_out is not None:
+                changes.append(Set(CARRIED_OUT, restates.carried_out))
+            writes.append(Update(key=_key(restates), changes=tuple(changes), condition=counted))
         outcome = self.engine.transact(writes, repeatable=True)
         if isinstance(outcome, Committed):
             return Published.DONE

@@ -39,10 +39,10 @@ from tallygate.domain.meters import Measured, Unmeasured
 from tallygate.domain.quantities import plain
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvariantBroken
+from tallygate.fold_store import Appended
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Put, Refused, Update
 from tallygate.storage.expressions import Absent, Compare, Item, Set, absent_or
-from tallygate.store import Appended
 
 BODY_BYTES_MAX = 300_000
 KEPT = 40 * DAY
@@ -148,6 +148,8 @@ def _governed_document(governed: Governed) -> dict[str, Any]:
     further: dict[str, Any] = {} if governed.every is None else {"e": governed.every}
     if governed.reach:
         further["r"] = governed.reach
+    if governed.carries:
+        further["cy"] = True
     if governed.scope:
         further["c"] = dict(governed.scope)
     if governed.enforcement is not Enforcement.HARD:
@@ -186,6 +188,7 @@ def _governed_of(document: Mapping[str, Any]) -> Governed:
         upgrade_unlimited="xu" in document,
         every=document.get("e"),
         reach=document.get("r", 0),
+        carries="cy" in document,
     )
 
 

@@ -142,6 +142,11 @@ def total_partition(customer: str) -> str:
     return f"TOTAL#{escaped(customer)}"
 
 
+def total_prefix(feature: str, ordinal: int) -> str:
+    """What the sort keys of a quota's totals begin with."""
+    return f"{escaped(feature)}#{ordinal:06d}#"
+
+
 def total(customer: str, feature: str, ordinal: int, start: int) -> Key:
     return Key(total_partition(customer), f"{escaped(feature)}#{ordinal:06d}#{start:015d}")
 

@@ -20,6 +20,7 @@ from tallygate.domain.closing import is_closed
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.rolls import layers_of
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
@@ -32,6 +33,7 @@ CARRIED, ADJUSTED = "carried", "adjusted"
 WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 UNIT = "unit"
+CARRIED_OUT, LAYERS = "carried_out", "layers"
 
 
 def quarter_name(quarter: int) -> str:
@@ -123,6 +125,8 @@ def total_of(item: Item) -> Total:
         closed=CLOSED in item,
         revision=items.integer(item, REVISION, 0),
         unit=unit_from(items.text(item, UNIT)) if UNIT in item else None,
+        layers=layers_of(items.text(item, LAYERS)) if LAYERS in item else None,
+        carried_out=_quantity(item, CARRIED_OUT) if CARRIED_OUT in item else None,
         traceparent=traceparent if isinstance(traceparent, str) else None,
     )
 

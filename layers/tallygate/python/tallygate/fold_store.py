@@ -1,0 +1,99 @@
+"""What the fold asks of storage: the journal, the totals that follow from it, and the cells that learn of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Protocol
+
+from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.consequences import Suspending
+from tallygate.domain.entries import Entry
+from tallygate.domain.facts import Total
+from tallygate.domain.fold import TotalChange, UsageChange
+from tallygate.domain.instants import Instant
+from tallygate.domain.journal import Head, Record
+from tallygate.domain.limits import Effective
+from tallygate.domain.meters import Meters
+from tallygate.domain.openings import Opening
+from tallygate.domain.revisions import Revision
+
+
+class Appended(Enum):
+    """What came of appending a record: `LOST` means that its number was taken, `TOO_LARGE` that it must be parted."""
+
+    DONE = "done"
+    LOST = "lost"
+    TOO_LARGE = "too_large"
+
+
+class JournalStore(Protocol):
+    """The journals. `owner` is the customer as it stands in keys. Every method is one request, unless it says so."""
+
+    def head(self, owner: str, *, fresh: bool) -> Head:
+        """How far the journal reaches: remembered from this container's own append, or (always, if `fresh`) read."""
+
+    def append(self, owner: str, record: Record, *, applied: int, now: Instant) -> Appended:
+        """Put the record if its number is free. `applied` is how far the caller knows the journal to be applied."""
+
+    def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
+        """The records numbered (after, until], consistent. As many requests as there are pages."""
+
+    def applied(self, owner: str, number: int) -> None:
+        """Let the cursor say that every record up to the number has been applied. It only moves forward."""
+
+
+class TotalStore(Protocol):
+    """What the journal adds up to. Each write holds only below its journal number, so repeating changes nothing."""
+
+    def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
+        """Add one record's part to a total, once. One request, two for a new window."""
+
+    def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
+        """Add one record's part to a usage item, once. One request."""
+
+
+class RulesStore(Protocol):
+    """What the fold resolves events by, consistent."""
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force; None: no such customer. One request."""
+
+    def meters(self) -> Meters:
+        """The catalog's meters. One request while its version has not changed."""
+
+
+class FoldedCells(Protocol):
+    """What the fold tells the cells. Repeating changes nothing."""
+
+    def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> None:
+        """Count what the total says came by events. One request where the cell shows what was `seen`."""
+
+    def begin_grace(self, total: Total, now: Instant) -> None:
+        """Let the window's grace have begun, unless it has. One request."""
+
+    def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
+        """Suspend usage where the cell too shows more than the tier allows, once for each change of the total. One
+        request, or two."""
+
+    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+        """Let the cell refuse writers with older limits. One request."""
+
+
+class CarriedCells(Protocol):
+    """What the fold does where quota carries over. Every method is one request, unless it says otherwise."""
+
+    def read(self, customer: str, feature: str) -> Cell:
+        """The root cell, consistent."""
+
+    def totals(self, customer: str, feature: str, ordinal: int) -> Mapping[Instant, Total]:
+        """Every total of a quota, by its window's start, consistent. A request for each megabyte."""
+
+    def open_window(
+        self, customer: str, feature: str, counter: CounterName, opens: Opening, entry: Entry, *, floor: Instant | None
+    ) -> bool:
+        """Open a window of which nothing is used yet; False: it is open, or what it begins with has moved."""
+
+    def revise(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
+        """Let so much be carried into the window instead; False: what it was computed from has moved."""

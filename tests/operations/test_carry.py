@@ -1,0 +1,166 @@
+"""Carryover and the fold: events and late changes come to what would have been carried, had all been known in time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tallygate.domain.instants import DAY, Instant
+from tallygate.errors import Conflict, NotFound
+from tallygate.operations.each import in_turn
+from tallygate.operations.find_decision import decision_named
+from tallygate.operations.ingest import Posted, ingest
+from tallygate.operations.reset import reset
+from tallygate.operations.settle import Settle, settle
+from tallygate.storage import items, keys
+from tallygate.storage.closings import Closings
+from tallygate.storage.decisions import Decisions
+from tallygate.storage.events import Events
+from tallygate.storage.memory import MemoryEngine
+from tests.given import FEATURE
+from tests.shops import Shop, month
+from tests.truth import container, draft, drain, facts
+
+LIMIT = 10
+
+
+class Folded(Shop):
+    """A shop whose stream is read when the test says so."""
+
+    def __init__(self, **form: object) -> None:
+        self.memory_engine = MemoryEngine()
+        super().__init__(self.memory_engine, pro={"limit": LIMIT, "enforcement": "soft", "carryover": {}, **form})
+        self.parts, self.folded, self.posted = container(self.memory_engine), 0, 0
+        self.used: Counter[Instant] = Counter()
+        self.settled: set[str] = set()
+
+    def fold(self) -> None:
+        self.folded = drain(self.memory_engine, self.parts, after=self.folded, now=self.now)
+
+    def use(self, amount: int) -> str:
+        answer = self.consume(amount)
+        self.used[self.started(self.now)] += answer["granted_amount"]
+        return str(answer["decision_id"])
+
+    def event(self, at: Instant) -> None:
+        self.posted += 1
+        event = draft(f"e{self.posted}", event_type="e", tokens=None, time=at)
+        ingest(
+            Events(self.memory_engine), Posted(submitted=(event,), batch=f"b{self.posted}"), now=self.now, each=in_turn
+        )
+        self.used[self.started(at)] += 1
+
+    def settle(self, decision: str, start: Instant, granted: int, amount: int) -> None:
+        named = Settle(decision_id=decision, decision=decision_named(decision, now=self.now), amount=Decimal(amount))
+        settle(Decisions(self.memory_engine), named, now=self.now)
+        self.used[start] += amount - granted
+
+    def started(self, at: Instant) -> Instant:
+        return max(month(number) for number in range(1, 13) if month(number) <= at)
+
+    def shown(self) -> dict[Instant, Decimal]:
+        """What the cell shows as carried into its windows."""
+        cell = items.cell_of(self.memory_engine.get(keys.root_cell("acme", FEATURE)))
+        return {start: cell.carried.get((o, start), Decimal(0)) for o, start in cell.used}
+
+    def expected(self, into: Instant) -> int:
+        """What is carried into a month by all that was used before it: never less than nothing."""
+        carried = 0
+        for number in range(1, 13):
+            if month(number) >= into:
+                break
+            carried = max(0, LIMIT + carried - self.used[month(number)])
+        return carried
+
+
+def test_events_open_a_window_with_what_is_carried() -> None:
+    shop = Folded()
+    shop.now = month(1, 5)
+    shop.event(shop.now)
+    shop.fold()
+    shop.now = month(2, 3)
+    shop.event(shop.now)
+    shop.fold()
+    state = shop.state()
+    assert (state["limit"], state["used"], state["breakdown"]["carried"]) == (19, 1, 9)
+
+
+def test_a_late_event_takes_from_what_was_carried() -> None:
+    shop = Folded()
+    shop.use(4)
+    shop.now = month(2, 3)
+    shop.use(1)
+    assert shop.state()["breakdown"]["carried"] == 6
+    shop.event(month(1, 20))
+    shop.fold()
+    state = shop.state()
+    assert (state["breakdown"]["carried"], state["used"]) == (5, 1), "the limit falls, and what was used stays"
+
+
+def test_a_settlement_gives_back_to_the_month_after() -> None:
+    shop = Folded()
+    decision = shop.use(8)
+    shop.now = month(2, 3)
+    shop.use(1)
+    shop.fold()
+    shop.settle(decision, month(1), 8, 3)
+    shop.fold()
+    assert shop.state()["breakdown"]["carried"] == 7
+
+
+def test_a_closed_period_says_what_it_carries_out() -> None:
+    shop = Folded()
+    shop.use(4)
+    shop.now = month(2)
+    shop.use(20)
+    shop.fold()
+    shop.now = month(3)
+    shop.fold()
+    reset(Closings(shop.memory_engine), now=shop.now, grace=0, time_left=lambda: True)
+    told = [fact for fact in facts(shop.memory_engine) if fact["type"] == "usage.period_closed"]
+    stated = [(data["raw"], data["breakdown"]["carried"], data["carried_out"]) for data in told]
+    assert sorted(stated) == [(4, 0, 6), (20, 6, 0)]
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("use"), st.integers(1, 8)),
+        st.tuples(st.just("event"), st.integers(0, 34)),
+        st.tuples(st.just("settle"), st.integers(0, 9)),
+        st.tuples(st.just("pass"), st.integers(1, 45)),
+        st.tuples(st.just("fold"), st.just(0)),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_whatever_comes_when_the_carried_comes_to_what_was_left(steps: list[tuple[str, int]]) -> None:
+    """After the last fold, the newest window and the one before it carry what all usage by its own time left them."""
+    shop = Folded()
+    made: list[tuple[str, Instant, int]] = []
+    for kind, number in steps:
+        if kind == "use":
+            made.append((shop.use(number), shop.started(shop.now), number))
+        elif kind == "event" and shop.now - number * DAY >= month(1):
+            shop.event(shop.now - number * DAY)
+        elif kind == "settle" and made:
+            shop.fold()
+            decision, start, granted = made.pop(0)
+            try:
+                shop.settle(decision, start, granted, number)
+            except (Conflict, NotFound):
+                continue
+        elif kind == "pass" and shop.now + number * DAY < month(12):
+            shop.now += number * DAY
+        elif kind == "fold":
+            shop.fold()
+    shop.fold()
+    shop.fold()
+    for start, carried in shop.shown().items():
+        assert carried == shop.expected(start)
+    assert shop.state()["breakdown"]["carried"] == shop.expected(shop.started(shop.now))
