@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ from tallygate.domain.limits import Entitlement, Quota
 from tallygate.domain.periods import ROLLING_PARTS, Schedule, rolling, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.terms import Terms, terms
+from tallygate.domain.tiers import Deny, Tier, percent
 from tallygate.storage import items
 from tallygate.storage.cell_events import CellEvents
 from tallygate.storage.cells import Cells, admission_condition
@@ -194,3 +196,15 @@ def test_a_year_of_rolling_costs_one_unit_a_write(dynamo_engine: DynamoEngine, d
             seen = outcome.after
             assert len(seen.used) <= ROLLING_PARTS + 2, "what no longer counts is removed"
     assert (cost.total, cost.write_units) == (183, 183)
+
+
+def test_tiers_that_an_override_leaves_over_a_rolling_period_let_nobody_beyond_its_limit() -> None:
+    """Usage lies in many counters there, of which the bounds of a rung would see the newest alone."""
+    right = entitlement(rolls(10))
+    lenient = (Tier(level="over", at=percent(120), policy=Deny()), Tier(level="half", at=percent(50)))
+    right = replace(right, limits=(replace(right.limits[0], tiers=lenient),))
+    earlier = Cell(used={(1, FULL.quotas[0].window.start - WIDTH): Decimal(9)})
+    image: Item = {items.used_name(counter): value for counter, value in earlier.used.items()}
+    assert holds(admission_condition(ask(right, 1, seen=earlier)), image)
+    assert not holds(admission_condition(ask(right, 2, seen=earlier)), image)
+    assert isinstance(decide.refusal(earlier, ask(right, 2, seen=earlier)), decide.Exceeded)

@@ -1,8 +1,8 @@
 """Terms: what must hold of a cell for one write to admit a request, and what the write does.
 
 One value serves the write (storage renders it as a condition), its refusal (`domain.decide` explains the image by it),
-and a dry check. It is made from the limits in force and the cell as it was last seen, which may be out of date: then the
-write is refused, and made anew from the image that refused it.
+and a dry check. It is made from the limits in force and the cell as it was last seen, which may be out of date: then
+the write is refused, and made anew from the image that refused it.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def terms(
         tiers = deciding(limit.tiers) if limit.tiers else ()
         for quota in limit.quotas:
             term = _quota_term(limit, quota, tiers, seen, now)
-            if tiers and term.decides:
+            if term.tiers and term.decides:
                 shown = seen if term.opens is None else opened(seen, [(term.counter, term.opens)])
                 term = replace(term, expected=_expected(term, shown, amount))
                 throttle = _throttle(term, limit, amount, now, seen)
@@ -278,7 +278,8 @@ def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell,
         window_at(quota.schedule, now),
         limit.enforcement,
         _beside(quota, now, seen),
-        tiers,
+        # No catalog states tiers of a period that rolls; where an override leads to them, the enforcement decides.
+        () if quota.schedule.reach else tiers,
         now,
         carryover=limit.carryover,
     )
