@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, Record, SettleEntry, UseEntry
 from tallygate.domain.limits import Effective
+from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.settlements import Settlement
 
 
@@ -41,12 +42,17 @@ class DecisionStore(Protocol):
         """What the decision was settled to; None: it was not."""
 
     def settle(
-        self, customer: str, use: UseEntry, settlement: Settlement, held: Sequence[CountedWindow], entry: Entry
+        self,
+        customer: str,
+        use: UseEntry,
+        settlement: Settlement,
+        held: Mapping[CountedWindow, ResetMark | None],
+        entry: Entry,
     ) -> Settlement | None:
         """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
 
         The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds one of the
-        windows.
+        windows, or its resets are not those that were seen.
         """
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:

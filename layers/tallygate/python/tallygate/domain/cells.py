@@ -14,6 +14,7 @@ from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Entitlement, Quota
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.rolls import Layer, Standing
 
 REQUEST_MEMORY_MINUTES = 1
@@ -48,7 +49,8 @@ class Cell:
     A counter starts below zero by what its window was raised by: `carried` from the one before, `adjusted` by hand. So
     a limit stays what it is in every condition, and what was used is the sum of the three. `layers` are those of what
     was carried, where it expires. `grace` is when the grace
-    of a window began, `denied` where a first denial was marked, `suspended` until when usage is.
+    of a window began, `denied` where a first denial was marked, `suspended` until when usage is; `resets` say which
+    decisions a reset by hand excludes.
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Cell:
     layers: Mapping[CounterName, tuple[Layer, ...]] = field(default_factory=dict)
     grace: Mapping[CounterName, Instant] = field(default_factory=dict)
     denied: frozenset[CounterName] = frozenset()
+    resets: Mapping[CounterName, ResetMark] = field(default_factory=dict)
     suspended: Mapping[int, Instant] = field(default_factory=dict)
     marks: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
     version: int = 0
@@ -73,6 +76,10 @@ class Cell:
             layers=self.layers.get(counter, (Layer(carried, 1),) if carried else ()),
             adjusted=self.adjusted.get(counter, ZERO),
         )
+
+    def excludes(self, counter: CounterName, revision: int, time: Instant) -> bool:
+        """Whether a reset took out of the window's counter what a decision of this revision and time counted there."""
+        return self.resets.get(counter, NO_RESET).covers(revision, time)
 
     def raised(self, counter: CounterName) -> Decimal:
         """What the window's limit is raised by, or lowered where it is negative."""
@@ -141,14 +148,14 @@ def _still_to_carry(quotas: Mapping[int, Quota], seen: Cell) -> frozenset[Counte
 
 def dead_beside(entitlement: Entitlement, seen: Cell, now: Instant) -> tuple[CounterName, ...]:
     """Dead windows of which the cell keeps more than a counter, and hours in which a rate's denial was marked."""
-    if not (seen.denied or seen.grace or seen.carried or seen.adjusted):
+    if not (seen.denied or seen.grace or seen.carried or seen.adjusted or seen.resets):
         return ()
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
     carrying = _still_to_carry(quotas, seen)
     throttling = {rate.ordinal for limit in entitlement.limits for rate in limit.every_rate}
     dead = [
         name
-        for name in {*seen.denied, *seen.grace, *seen.carried, *seen.adjusted}
+        for name in {*seen.denied, *seen.grace, *seen.carried, *seen.adjusted, *seen.resets}
         if (name[0] in quotas and name not in carrying and _dead(quotas[name[0]], name[1], now) is not None)
         or (name[0] in throttling and name[1] <= now - DENIED_MARK_KEPT)
     ]

@@ -78,8 +78,8 @@ def _limit(total: Total) -> Decimal:
 
 
 def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
-    before = old.value if old is not None else ZERO
-    return before <= above < new.value
+    before = old.used if old is not None else ZERO
+    return before <= above < new.used
 
 
 def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> Entry:
@@ -95,7 +95,7 @@ def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> 
         "e": total.end,
         "n": governed.name,
         "lv": tier.level,
-        "u": plain(total.value),
+        "u": plain(total.used),
         "l": plain(_limit(total)),
         "un": until if until < UNTIL_TOP_UP else None,
         "by": "tier",

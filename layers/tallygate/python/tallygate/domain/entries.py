@@ -8,7 +8,7 @@
     the limit's name and scope; kd quota or rate; u, l, lv   used, the limit, the level; r reason; un until when
     cy  of a use that opened windows: what was carried into them, by their ordinals
     of a settle: i, c, f, m, d are the decision's, a is the difference, `to` what it counts now, `of` when it was made,
-    w the windows corrected in the cell, g those that the cell has removed
+    w the windows corrected in the cell, g those that the cell has removed, x those whose reset excludes the decision
 
 Short names: an entry lives in the cell, and the cell should stay below the 1 KB that one write unit pays for.
 """
@@ -64,9 +64,19 @@ def use_entry(
 
 
 def settle_entry(
-    use: UseEntry, *, customer: str, to: Decimal, held: Sequence[CountedWindow], now: Instant, traceparent: str | None
+    use: UseEntry,
+    *,
+    customer: str,
+    to: Decimal,
+    held: Sequence[CountedWindow],
+    now: Instant,
+    traceparent: str | None,
+    excluded: Sequence[CountedWindow] = (),
 ) -> Entry:
-    """The entry of a settled consume; `held` are those of its windows that are corrected in the cell itself."""
+    """The entry of a settled consume; `held` are those of its windows that are corrected in the cell itself.
+
+    In those `excluded` by a reset it corrects what is billed alone; the others the cell has no more.
+    """
     entry: Entry = {
         "k": "settle",
         "i": use.id,
@@ -79,9 +89,11 @@ def settle_entry(
         "m": use.meter,
         "w": [list(window) for window in held],
     }
-    gone = [list(window) for window in use.windows if window not in held]
+    gone = [list(window) for window in use.windows if window not in held and window not in excluded]
     if gone:
         entry["g"] = gone
+    if excluded:
+        entry["x"] = [list(window) for window in excluded]
     if use.dimensions:
         entry["d"] = dict(use.dimensions)
     if traceparent:

@@ -33,8 +33,8 @@ THRESHOLD_RECOVERED = "usage.threshold_recovered"
 LIMIT_REACHED = "usage.limit_reached"
 OVERAGE_STARTED = "usage.overage_started"
 RESTATED = "usage.restated"
-BY_USAGE, BY_LIMIT, BY_CLOSING = "usage", "limit", "period_closed"
-"""What a level was left by: less usage, a higher limit, the end of its period."""
+BY_USAGE, BY_LIMIT, BY_RESET, BY_CLOSING = "usage", "limit", "reset", "period_closed"
+"""What a level was left by: less usage, a higher limit, a reset by hand, the end of its period."""
 _EXACT = Context(prec=60)
 
 
@@ -59,7 +59,8 @@ class Total:
 
     `upto` is the last journal number that was applied, `traceparent` that of the newest entry in it that had one. Once
     `closed`, a change of the value is a restatement; `revision` counts what was stated about the closed window, the
-    closing itself included. `carried` into the window and `adjusted` in it is what its limit was raised by.
+    closing itself included. `carried` into the window and `adjusted` in it is what its limit was raised by,
+    `excluded` the part of the value that resets by hand have taken out of what the limit is held against.
     `would_…` are the uses in it that the limit only observed and would have denied, and their sum (`domain.impact`).
     """
 
@@ -73,6 +74,7 @@ class Total:
     governed: Governed
     carried: Decimal = ZERO
     adjusted: Decimal = ZERO
+    excluded: Decimal = ZERO
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     closed: bool = False
@@ -94,8 +96,13 @@ class Total:
         return None if base is None else _EXACT.add(base, _EXACT.add(self.carried, self.adjusted))
 
     @property
+    def used(self) -> Decimal:
+        """What the limit is held against; the value, of which nothing is excluded, is what is billed."""
+        return _EXACT.subtract(self.value, self.excluded)
+
+    @property
     def level(self) -> str:
-        return level_at(self.governed.tiers, self.limit, self.value)
+        return level_at(self.governed.tiers, self.limit, self.used)
 
     @property
     def over(self) -> Instant:
@@ -187,13 +194,13 @@ def _tiers(total: Total) -> tuple[Tier, ...]:
 def _reached(tier: Tier, old: Total | None, new: Total) -> bool:
     """Whether usage crosses the threshold, where it lies now, upward."""
     assert new.limit is not None
-    return (old.value if old is not None else ZERO) < tier.at.of(new.limit) <= new.value
+    return (old.used if old is not None else ZERO) < tier.at.of(new.limit) <= new.used
 
 
 def _holds(tier: Tier, total: Total) -> bool:
     """Whether the level, once told, would not have been left."""
     assert total.limit is not None
-    return total.value >= tier.rearms_below(total.limit)
+    return total.used >= tier.rearms_below(total.limit)
 
 
 def _stays(level: str, new: Total) -> bool:
@@ -222,8 +229,10 @@ def _last_stated(level: str, old: Total, new: Total) -> list[tuple[Tier, Total]]
 def _recovery(old: Total, new: Total, tier: Tier, threshold: Decimal) -> Announcement:
     if new.closed:
         cause = BY_CLOSING
-    elif new.limit is None or tier not in new.governed.tiers or old.value < tier.rearms_below(new.limit):
+    elif new.limit is None or tier not in new.governed.tiers or old.used < tier.rearms_below(new.limit):
         cause = BY_LIMIT
+    elif new.excluded > old.excluded:
+        cause = BY_RESET
     else:
         cause = BY_USAGE
     level_now = NORMAL if new.closed else new.level
@@ -251,13 +260,13 @@ def _crossing(new: Total, tier: Tier, threshold: Decimal) -> Announcement:
 
 def _limit_facts(old: Total | None, new: Total) -> tuple[Announcement, ...]:
     """That usage reached the limit, and that it went beyond: by the changes in which it does."""
-    before, limit = old.value if old is not None else ZERO, new.limit
+    before, limit = old.used if old is not None else ZERO, new.limit
     if limit is None:
         return ()
     data = {**_about(new), "level": new.level, **upgrade(new.governed)}
-    found = [_announcement(new, LIMIT_REACHED, "", new.level, data)] if before < limit <= new.value else []
-    if before <= limit < new.value:
-        beyond = {**data, "overage": format_quantity(new.value - limit)}
+    found = [_announcement(new, LIMIT_REACHED, "", new.level, data)] if before < limit <= new.used else []
+    if before <= limit < new.used:
+        beyond = {**data, "overage": format_quantity(new.used - limit)}
         found.append(_announcement(new, OVERAGE_STARTED, "", new.level, beyond))
     return tuple(found)
 
@@ -283,7 +292,7 @@ def _about(new: Total) -> dict[str, Any]:
         "limit": _stated(new.limit),
         "unlimited": governed.limit is None,
         "breakdown": breakdown(new),
-        "usage": format_quantity(new.value),
+        "usage": format_quantity(new.used),
         "period": period(new.start, new.end),
     }
 

@@ -10,7 +10,8 @@ settled decision moves its own windows, time and dimension values by the differe
 same cell, and so in the journal: no sum ever shows less than nothing.
 
 What raises a window's limit is in the journal too: what was carried into it is stated as it is now, an adjustment as
-the difference. So a total has both exactly once, like its usage.
+the difference. So a total has both exactly once, like its usage. A reset takes nothing from what was used: a total
+knows beside it how much of that is excluded from what its limit is held against.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from tallygate.domain.journal import (
     NoteEntry,
     ParkedEntry,
     Record,
+    ResetEntry,
     SettleEntry,
     UseEntry,
 )
@@ -55,7 +57,8 @@ _EXACT = Context(prec=60)
 class TotalChange:
     """What one record adds under one limit in one window: usage, and what raises the limit.
 
-    `carried` replaces what was carried into the window (None: it stays), `adjusted` comes to what it was adjusted by.
+    `carried` replaces what was carried into the window (None: it stays), `adjusted` comes to what it was adjusted by,
+    `excluded` to what resets have taken out of what the limit is held against.
     `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
     """
 
@@ -67,6 +70,7 @@ class TotalChange:
     governed: Governed
     carried: Decimal | None = None
     adjusted: Decimal = ZERO
+    excluded: Decimal = ZERO
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
@@ -200,7 +204,7 @@ def limits_named(
                 named[ordinal] = governed[ordinal]
             elif isinstance(entry, CarryEntry | AdjustEntry):
                 named[ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=entry.name)
-            elif isinstance(entry, UseEntry | SettleEntry):
+            elif isinstance(entry, UseEntry | SettleEntry | ResetEntry):
                 name = known.get(ordinal, entry.feature)
                 named[ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=name)
     return named
@@ -209,7 +213,7 @@ def limits_named(
 def windows_of(entry: Entry) -> tuple[CountedWindow, ...]:
     """The quota windows whose totals an entry moves."""
     match entry:
-        case EventEntry() | UseEntry() | SettleEntry():
+        case EventEntry() | UseEntry() | SettleEntry() | ResetEntry():
             return entry.windows
         case CarryEntry() | AdjustEntry():
             return (entry.window,)
@@ -236,8 +240,9 @@ def changes_of(record: Record) -> Changes:
                 if entry.by == 0:
                     continue
                 usage.add(entry.meter, entry.time, entry.dimensions, entry.by)
-                for window in entry.windows:
-                    totals.add(window, entry.by, ZERO, entry.traceparent)
+                totals.settle(entry)
+            case ResetEntry():
+                totals.exclude(*entry.taken)
             case CarryEntry():
                 totals.raise_limit(entry.window, entry.carried)
             case AdjustEntry():
@@ -258,6 +263,7 @@ class _Sum:
     by_event: Decimal = ZERO
     carried: Decimal | None = None
     adjusted: Decimal = ZERO
+    excluded: Decimal = ZERO
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
@@ -280,6 +286,16 @@ class _Totals:
         found = self._sum(window)
         found.carried = found.carried if carried is None else carried
         found.adjusted = _EXACT.add(found.adjusted, adjusted)
+
+    def settle(self, settled: SettleEntry) -> None:
+        for window in settled.windows:
+            self.add(window, settled.by, ZERO, settled.traceparent)
+        self.exclude(*((window, settled.by) for window in settled.excluded))
+
+    def exclude(self, *taken: tuple[CountedWindow, Decimal]) -> None:
+        for window, amount in taken:
+            found = self._sum(window)
+            found.excluded = _EXACT.add(found.excluded, amount)
 
     def use(self, use: UseEntry) -> None:
         for window in use.windows:
@@ -308,6 +324,7 @@ class _Totals:
                 governed=self.limits[ordinal],
                 carried=found.carried,
                 adjusted=found.adjusted,
+                excluded=found.excluded,
                 would_decisions=found.would_decisions,
                 would_amount=found.would_amount,
                 traceparent=found.traceparent,

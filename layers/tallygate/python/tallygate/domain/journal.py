@@ -161,6 +161,7 @@ class SettleEntry:
     """A settled consume: `id`, `time`, dimensions and windows are the decision's own, which now counts `amount`.
 
     `by` is what that adds to what the decision had counted: more, less or nothing, and never more than all of it less.
+    In the windows `excluded` a reset has taken the decision out, so that this changes nothing of what is enforced.
     """
 
     id: str
@@ -173,11 +174,13 @@ class SettleEntry:
     by: Decimal
     dimensions: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[CountedWindow, ...] = ()
+    excluded: tuple[CountedWindow, ...] = ()
     traceparent: str | None = None
 
     def __post_init__(self) -> None:
         assert self.amount >= 0, "what was consumed is not negative"
         assert self.amount >= self.by, "what was granted is not negative"
+        assert set(self.excluded) <= set(self.windows), "what a reset excludes was counted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +212,23 @@ class AdjustEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResetEntry:
+    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed."""
+
+    id: str
+    feature: str
+    meter: str
+    revision: int
+    time: Instant
+    effective_at: Instant
+    taken: tuple[tuple[CountedWindow, Decimal], ...]
+
+    @property
+    def windows(self) -> tuple[CountedWindow, ...]:
+        return tuple(window for window, _ in self.taken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteEntry:
     """Another write to a cell, which counts nothing. `text` is the cell's own entry."""
 
@@ -229,7 +249,7 @@ class ParkedEntry:
         assert len(self.raw) <= PARKED_LENGTH_MAX
 
 
-CellEntry = UseEntry | SettleEntry | CarryEntry | AdjustEntry | NoteEntry
+CellEntry = UseEntry | SettleEntry | CarryEntry | AdjustEntry | ResetEntry | NoteEntry
 """What a write to a cell says of itself, at a revision of the cell."""
 Entry = EventEntry | CellEntry | ParkedEntry
 

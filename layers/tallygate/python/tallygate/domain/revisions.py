@@ -65,7 +65,7 @@ def revision(
         earlier = max((start for start in totals if start < changed), default=None)
         last = None if earlier is None else _standing(totals[earlier], cell)
     since = changed if after is not None or last is None else last.start
-    used = {start: each.value - each.adjusted for start, each in totals.items() if since <= start < into}
+    used = {start: each.used - each.adjusted for start, each in totals.items() if since <= start < into}
     layers = rolled(carryover, quota.schedule, quota.stretches, last, into, used)
     was = cell.carried.get((quota.ordinal, into), ZERO)
     found = Revision(
@@ -101,7 +101,7 @@ def _as_standing(known: Total, layers: tuple[Layer, ...] | None) -> Standing:
     carried = (Layer(known.carried, 1),) if known.carried else ()
     return Standing(
         start=known.start,
-        counter=known.value - known.carried - known.adjusted,
+        counter=known.used - known.carried - known.adjusted,
         layers=carried if layers is None else layers,
         adjusted=known.adjusted,
     )

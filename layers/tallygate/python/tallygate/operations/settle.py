@@ -2,7 +2,7 @@
 
 the cell's newest write? ─no─> settled before? ─no─> the journal ─> one transaction ─┬─ written
          └────────yes──────────────────────────────────^            (cell, receipt)  ├─ settled before: same or conflict
-                                                       └──── look at the cell anew ──┴─ a window went meanwhile
+                                                       └──── look at the cell anew ──┴─ a window went, or was reset
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tallygate.domain.decision_ids import DecisionId
 from tallygate.domain.entries import settle_entry
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, UseEntry
+from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.settlements import Settlement
 from tallygate.errors import Conflict, Contended
 from tallygate.operations.find_decision import find_decision, said_by
@@ -57,20 +58,35 @@ def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
         use = find_decision(store, request.decision, seen, now=now).use
     wanted = Settlement(decision_id=request.decision_id, granted=use.amount, amount=request.amount, settled_at=now)
     for _ in range(TRIES_MAX):
-        held = _held(use, seen)
+        held, excluded = _held(use, seen)
         entry = settle_entry(
-            use, customer=customer, to=request.amount, held=held, now=now, traceparent=request.traceparent
+            use,
+            customer=customer,
+            to=request.amount,
+            held=held,
+            excluded=excluded,
+            now=now,
+            traceparent=request.traceparent,
         )
-        stands = store.settle(customer, use, wanted, held, entry)
+        stands = store.settle(customer, use, wanted, {window: _mark(window, seen) for window in held}, entry)
         if stands is not None:
             return Settled(stands, replayed=False) if stands is wanted else _repeated(stands, request)
         seen = store.look(customer, feature)
-    raise Contended("the decision's windows left the cell at every try")
+    raise Contended("the decision's windows left the cell at every try, or were reset")
 
 
-def _held(use: UseEntry, seen: SeenCell) -> tuple[CountedWindow, ...]:
-    """The decision's windows that the cell still counts. One that it has removed is below its floor for ever."""
-    return tuple(window for window in use.windows if (window.ordinal, window.start) in seen.cell.used)
+def _held(use: UseEntry, seen: SeenCell) -> tuple[tuple[CountedWindow, ...], tuple[CountedWindow, ...]]:
+    """The decision's windows whose counters it is in, and those from which a reset has taken it out.
+
+    One that the cell has removed is below its floor for ever.
+    """
+    counted = [window for window in use.windows if (window.ordinal, window.start) in seen.cell.used]
+    excluded = [w for w in counted if seen.cell.excludes((w.ordinal, w.start), use.revision, use.time)]
+    return tuple(window for window in counted if window not in excluded), tuple(excluded)
+
+
+def _mark(window: CountedWindow, seen: SeenCell) -> ResetMark | None:
+    return seen.cell.resets.get((window.ordinal, window.start))
 
 
 def _repeated(stored: Settlement, request: Settle) -> Settled:

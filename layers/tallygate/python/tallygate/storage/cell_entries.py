@@ -21,6 +21,7 @@ from tallygate.domain.journal import (
     CellEntry,
     CountedWindow,
     NoteEntry,
+    ResetEntry,
     SettleEntry,
     Shown,
     UseEntry,
@@ -58,6 +59,8 @@ def entry_of(entry: Mapping[str, Any], text: str, *, feature: str, revision: int
         case "adjust":
             carried = Decimal(entry["to"]["carried"])
             return AdjustEntry(**_moved(entry, revision), id=entry["i"], amount=Decimal(entry["a"]), carried=carried)
+        case "reset":
+            return reset_of(entry, revision)
     return NoteEntry(kind=entry["k"], feature=feature, revision=revision, text=text)
 
 
@@ -78,11 +81,22 @@ def stated_of(entry: Mapping[str, Any]) -> Stated:
         case "adjust":
             window = (entry["o"], entry["s"])
             return Stated(carried={window: Decimal(entry["to"]["carried"])}, adjusted={window: Decimal(entry["a"])})
+        case "reset":
+            return Stated(used={(ordinal, start): -Decimal(taken) for ordinal, start, _, taken in entry["w"]})
     return Stated()
 
 
-def note_of(entry: Mapping[str, Any], revision: int) -> Note | None:
-    """What the write did that only its entry tells; None: nothing of the kind."""
+def notes_of(entry: Mapping[str, Any], revision: int) -> tuple[Note, ...]:
+    """What the write did that only its entry tells, in order. An adjustment may have lifted a suspension too."""
+    note = _note_of(entry, revision)
+    if note is None or "li" not in entry:
+        return () if note is None else (note,)
+    lifted = Resumed(by="top_up", scope=entry["li"], actor=entry["ac"], reason=entry["rs"])
+    return note, replace(note, what=lifted)
+
+
+def _note_of(entry: Mapping[str, Any], revision: int) -> Note | None:
+    """What the write did first of all; None: nothing that only its entry tells."""
     match entry["k"]:
         case "denied":
             what: Denied | Suspended | Resumed | Adjusted = Denied(
@@ -165,7 +179,8 @@ def shown_after(use: UseEntry, cell: Cell) -> UseEntry:
 
 
 def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:
-    """A settled consume, as of a cell's revision; it counts in all of the decision's windows, also those removed."""
+    """A settled consume, as of a cell's revision; it counts in all of the decision's windows, also those that the cell
+    has removed, or excluded by a reset."""
     amount, by = Decimal(entry["to"]), Decimal(entry["a"])
     if amount < 0 or amount < by:
         raise InvariantBroken("a decision counts no less than nothing")
@@ -179,8 +194,25 @@ def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:
         amount=amount,
         by=by,
         dimensions=entry.get("d", {}),
-        windows=_windows((*entry["w"], *entry.get("g", ()))),
+        windows=_windows((*entry["w"], *entry.get("g", ()), *entry.get("x", ()))),
+        excluded=_windows(entry.get("x", ())),
         traceparent=entry.get("tp"),
+    )
+
+
+def reset_of(entry: Mapping[str, Any], revision: int) -> ResetEntry:
+    """A reset by hand, as of a cell's revision."""
+    taken = tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in entry["w"])
+    if any(amount <= 0 for _, amount in taken):
+        raise InvariantBroken("a reset excludes something, or is none")
+    return ResetEntry(
+        id=entry["i"],
+        feature=entry["f"],
+        meter=entry["m"],
+        revision=revision,
+        time=int(entry["t"]),
+        effective_at=int(entry["at"]),
+        taken=taken,
     )
 
 

@@ -1,6 +1,6 @@
 """The family of decisions that were made: found again in the cell or the journal, and settled once.
 
-    CELL#<customer>#<feature>   u.<ordinal>.<start> grows by the difference; last, n as with every write
+    CELL#<customer>#<feature>   u.<ordinal>.<start> grows by the difference; st; last, n as with every write
     RECEIPT#<customer>          settle#<decision id>   granted, amount, settled_at, expires_at
 
 The receipt is put if absent in the transaction that corrects the cell: so the first settlement stands, and a repetition
@@ -9,7 +9,7 @@ is answered by what refused it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 
 from tallygate.decision_store import KeptRecord, SeenCell
@@ -17,13 +17,14 @@ from tallygate.domain.entries import Entry
 from tallygate.domain.instants import SECOND
 from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Effective
+from tallygate.domain.reset_marks import ResetMark, mark_text
 from tallygate.domain.settlements import Settlement
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.cell_entries import last_decision
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Update
-from tallygate.storage.expressions import Absent, All, Change, Increase, Item, Present, Set
+from tallygate.storage.expressions import Absent, All, Change, Compare, Condition, Copy, Increase, Item, Present, Set
 from tallygate.storage.journal import KEPT, record_of
 
 _CURSOR = 1
@@ -47,12 +48,17 @@ class Decisions:
         return None if item is None else _settlement_of(decision_id, item)
 
     def settle(
-        self, customer: str, use: UseEntry, settlement: Settlement, held: Sequence[CountedWindow], entry: Entry
+        self,
+        customer: str,
+        use: UseEntry,
+        settlement: Settlement,
+        held: Mapping[CountedWindow, ResetMark | None],
+        entry: Entry,
     ) -> Settlement | None:
         """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
 
         The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds one of the
-        windows.
+        windows, or its resets are not those that were seen.
         """
         receipt = Put(
             key=_receipt(customer, settlement.decision_id),
@@ -96,17 +102,27 @@ class Decisions:
 
 
 def _correction(
-    customer: str, use: UseEntry, settlement: Settlement, held: Sequence[CountedWindow], entry: Entry
+    customer: str,
+    use: UseEntry,
+    settlement: Settlement,
+    held: Mapping[CountedWindow, ResetMark | None],
+    entry: Entry,
 ) -> Update:
-    """Unconditional but for the windows still being there: a counter that was removed must not come back."""
-    names = [items.used_name((window.ordinal, window.start)) for window in held]
-    by = settlement.amount - settlement.granted
-    changes: list[Change] = [Increase(name, by) for name in names]
+    """Unconditional but for the windows still being there, and not having been reset: a counter that was removed must
+    not come back, and one from which the decision was taken out must not fall below zero."""
+    by, changes, conditions = settlement.amount - settlement.granted, list[Change](), list[Condition]()
+    for window, mark in held.items():
+        used, reset = (window.ordinal, window.start), items.window_name(items.RESET, (window.ordinal, window.start))
+        changes.append(Increase(items.used_name(used), by))
+        conditions.append(Present(items.used_name(used)))
+        conditions.append(Absent(reset) if mark is None else Compare(reset, "=", mark_text(mark)))
+    if held:
+        changes.append(Copy(items.SETTLED, items.REVISION))
     changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
     return Update(
         key=keys.root_cell(customer, use.feature),
         changes=tuple(changes),
-        condition=All(tuple(Present(name) for name in names)) if names else None,
+        condition=All(tuple(conditions)) if conditions else None,
     )
 
 

@@ -100,11 +100,19 @@ class Include:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Set to what another attribute was before the write; the item must have that one."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     name: str
 
 
-Change = Set | SetOnce | Increase | Include | Remove
+Change = Set | SetOnce | Increase | Include | Copy | Remove
 
 
 def absent_or(comparison: Compare) -> Condition:
@@ -184,6 +192,8 @@ def render_changes(changes: tuple[Change, ...], using: Placeholders) -> str:
                 sets.append(f"{name} = if_not_exists({name}, {using.value(0)}) + {using.value(by)}")
             case Include(_, elements):
                 adds.append(f"{name} {using.value(elements)}")
+            case Copy(_, source):
+                sets.append(f"{name} = {using.name(source)}")
             case Remove():
                 removes.append(name)
             case _:
@@ -248,6 +258,8 @@ def changed(image: Item | None, key: Item, changes: tuple[Change, ...]) -> Item:
                 held = before.get(name, frozenset())
                 assert isinstance(held, frozenset)
                 after[name] = held | elements
+            case Copy(name, source):
+                after[name] = before[source]
             case Remove(name):
                 after.pop(name, None)
             case _:

@@ -7,6 +7,8 @@
                 sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
                 k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
                 y.<ordinal>.<start ms>   what was carried in, in layers with their ages, where it expires
+                z.<ordinal>.<start ms>   which decisions resets by hand exclude (`domain.reset_marks`)
+                st                       revision before the newest settlement
                 g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
                 e.<ordinal>.<start ms>   the part of u that came by events
                 ev.<ordinal>.<start ms>  the total's journal number that e came from
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -28,10 +31,11 @@ from tallygate.domain.cells import WHOLE_FEATURE, Cell, CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_text
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
+from tallygate.domain.limits import Earned, Effective, Enforcement, Entitlement, Limit, Next, Quota
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
 from tallygate.domain.quantities import plain
 from tallygate.domain.rates import Rate
+from tallygate.domain.reset_marks import ResetMark, mark_of
 from tallygate.domain.rolls import Layer, Stretch, layers_of
 from tallygate.domain.suspensions import suspension_form, suspension_from
 from tallygate.domain.tier_forms import tier_form, tier_of
@@ -42,9 +46,9 @@ DOCUMENT_BYTES_MAX = 380_000
 """An item holds 400 KB, its other attributes included."""
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
-CARRIED, ADJUSTED, GRACE, DENIED, LAYERS = BESIDE = ("k", "a", "g", "d", "y")
+CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET = BESIDE = ("k", "a", "g", "d", "y", "z")
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-REVISION, VERSION, FLOOR, SUSPENDED, LAST = "n", "cv", "fl", "sus", "last"
+REVISION, VERSION, FLOOR, SUSPENDED, LAST, SETTLED = "n", "cv", "fl", "sus", "last", "st"
 
 
 def used_name(counter: CounterName) -> str:
@@ -66,7 +70,7 @@ def brought_from_name(counter: CounterName) -> str:
 
 
 def window_name(kind: str, counter: CounterName) -> str:
-    """What a cell keeps of a quota's window beside the counter: CARRIED, ADJUSTED, GRACE, DENIED."""
+    """What a cell keeps of a quota's window beside the counter: CARRIED, ADJUSTED, GRACE, DENIED, RESET."""
     return f"{kind}.{counter[0]}.{counter[1]}"
 
 
@@ -86,6 +90,7 @@ def cell_of(item: Item | None) -> Cell:
     marks: dict[int, frozenset[bytes]] = {}
     suspended: dict[int, Instant] = {}
     layers: dict[CounterName, tuple[Layer, ...]] = {}
+    resets: dict[CounterName, ResetMark] = {}
     for name, value in item.items():
         kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
@@ -99,6 +104,9 @@ def cell_of(item: Item | None) -> Cell:
         elif kind == LAYERS and isinstance(value, str):
             ordinal, _, start = rest.partition(".")
             layers[(int(ordinal), int(start))] = layers_of(value)
+        elif kind == RESET and isinstance(value, str):
+            ordinal, _, start = rest.partition(".")
+            resets[(int(ordinal), int(start))] = mark_of(value)
     floor = item.get(FLOOR)
     return Cell(
         used=counted.get("u", {}),
@@ -106,6 +114,7 @@ def cell_of(item: Item | None) -> Cell:
         carried=counted.get(CARRIED, {}),
         adjusted=counted.get(ADJUSTED, {}),
         layers=layers,
+        resets=resets,
         grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
@@ -151,30 +160,48 @@ def entry_text(entry: Entry) -> str:
 
 def effective_document(effective: Effective) -> str:
     """The stored form of the limits in force; `effective_of` reads it back to an equal value."""
-    return compact(
-        {
-            "customer": effective.customer,
-            "timezone": effective.timezone,
-            "plan": effective.plan,
-            "plan_version": effective.plan_version,
-            "subscribed": effective.subscribed,
-            "stripe_customer_id": effective.stripe_customer_id,
-            "ordinals": dict(effective.ordinals),
-            "frozen": [[ordinal, _stretches_document(s)] for ordinal, s in sorted(effective.frozen.items())],
-            "retired": [[ordinal, _schedule_document(s)] for ordinal, s in sorted(effective.retired.items())],
-            "entitlements": [_entitlement_document(e) for e in effective.entitlements.values()],
-            "fixed": [_fixed_document(fixed) for fixed in effective.fixed.values()],
-            "suspensions": [suspension_form(suspension) for suspension in effective.suspensions],
-        }
-    )
+    document = _limits_document(effective)
+    if effective.next is not None:
+        document["next"] = [effective.next.at, _limits_document(effective.next.effective)]
+    return compact(document)
+
+
+def _limits_document(effective: Effective) -> dict[str, Any]:
+    return {
+        "customer": effective.customer,
+        "timezone": effective.timezone,
+        "plan": effective.plan,
+        "plan_version": effective.plan_version,
+        "subscribed": effective.subscribed,
+        "stripe_customer_id": effective.stripe_customer_id,
+        "ordinals": dict(effective.ordinals),
+        "frozen": [[ordinal, _stretches_document(s)] for ordinal, s in sorted(effective.frozen.items())],
+        "retired": [[ordinal, _schedule_document(s)] for ordinal, s in sorted(effective.retired.items())],
+        "entitlements": [_entitlement_document(e) for e in effective.entitlements.values()],
+        "fixed": [_fixed_document(fixed) for fixed in effective.fixed.values()],
+        "suspensions": [suspension_form(suspension) for suspension in effective.suspensions],
+        **(
+            {"earned": [[o, e.until, plain(e.base)] for o, e in sorted(effective.earned.items())]}
+            if effective.earned
+            else {}
+        ),
+    }
 
 
 def effective_of(item: Item) -> Effective:
     """The limits in force that an EFFECTIVE item states."""
-    doc = json.loads(text(item, "doc"))
+    doc, version = json.loads(text(item, "doc")), integer(item, "version")
+    found = _limits_of(doc, version)
+    if "next" not in doc:
+        return found
+    at, to_come = doc["next"]
+    return replace(found, next=Next(at=at, effective=_limits_of(to_come, version)))
+
+
+def _limits_of(doc: dict[str, Any], version: int) -> Effective:
     return Effective(
         customer=doc["customer"],
-        version=integer(item, "version"),
+        version=version,
         timezone=doc["timezone"],
         plan=doc["plan"],
         plan_version=doc["plan_version"],
@@ -186,6 +213,7 @@ def effective_of(item: Item) -> Effective:
         entitlements={e["feature"]: _entitlement_of(e) for e in doc["entitlements"]},
         fixed={feature: _fixed_of(feature, kind, said) for feature, kind, said in doc.get("fixed", ())},
         suspensions=tuple(suspension_from(form) for form in doc.get("suspensions", ())),
+        earned={ordinal: Earned(until=until, base=Decimal(base)) for ordinal, until, base in doc.get("earned", ())},
     )
 
 
@@ -223,6 +251,7 @@ def _limit_document(limit: Limit) -> dict[str, Any]:
                 "limit": _plain_or_none(quota.limit),
                 "schedule": _schedule_document(quota.schedule),
                 **({"stretches": _stretches_document(quota.stretches)} if quota.stretches else {}),
+                **({"bases": _stretches_document(quota.bases)} if quota.bases else {}),
             }
             for quota in limit.quotas
         ],
@@ -255,6 +284,7 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
                 limit=_decimal_or_none(quota["limit"]),
                 schedule=_schedule_of(quota["schedule"]),
                 stretches=_stretches_of(quota.get("stretches", ())),
+                bases=_stretches_of(quota.get("bases", ())),
             )
             for quota in doc["quotas"]
         ),
@@ -272,9 +302,10 @@ def _schedule_document(schedule: Schedule) -> list[Any]:
 
 def _segment_document(segment: Segment) -> list[Any]:
     document: list[Any] = [segment.every, segment.zone, segment.since]
-    if segment.anchor == CALENDAR and segment.week_starts == WEEKDAYS[0]:
+    if segment.anchor == CALENDAR and segment.week_starts == WEEKDAYS[0] and segment.covered is None:
         return document
-    return [*document, segment.anchor, segment.origin, segment.week_starts]
+    further = () if segment.covered is None else (segment.covered,)
+    return [*document, segment.anchor, segment.origin, segment.week_starts, *further]
 
 
 def _schedule_of(document: list[Any]) -> Schedule:

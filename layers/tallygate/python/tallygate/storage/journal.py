@@ -30,6 +30,7 @@ from tallygate.domain.journal import (
     NoteEntry,
     ParkedEntry,
     Record,
+    ResetEntry,
     SettleEntry,
     Shown,
     UseEntry,
@@ -238,11 +239,24 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
                 "b": plain(entry.by),
                 "d": entry.dimensions,
             }
+            if entry.excluded:
+                document["x"] = entry.excluded
         case CarryEntry():
             return {**_moved(entry), "k": "carry", "c": plain(entry.carried)}
         case AdjustEntry():
             carried = {} if entry.carried is None else {"c": plain(entry.carried)}
             return {**_moved(entry), "k": "adjust", "i": entry.id, "a": plain(entry.amount), **carried}
+        case ResetEntry():
+            return {
+                "k": "reset",
+                "i": entry.id,
+                "f": entry.feature,
+                "m": entry.meter,
+                "n": entry.revision,
+                "t": entry.time,
+                "s": entry.effective_at,
+                "w": [[*window, plain(amount)] for window, amount in entry.taken],
+            }
         case NoteEntry():
             return {"k": "note", "y": entry.kind, "f": entry.feature, "n": entry.revision, "e": entry.text}
         case ParkedEntry():
@@ -305,7 +319,18 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 by=Decimal(document["b"]),
                 dimensions=document["d"],
                 windows=_windows_of(document),
+                excluded=tuple(CountedWindow(*window) for window in document.get("x", ())),
                 traceparent=document.get("tp"),
+            )
+        case "reset":
+            return ResetEntry(
+                id=document["i"],
+                feature=document["f"],
+                meter=document["m"],
+                revision=document["n"],
+                time=document["t"],
+                effective_at=document["s"],
+                taken=tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in document["w"]),
             )
         case "carry":
             return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]))

@@ -2,7 +2,8 @@
 
     TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
                               end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
-                              carried, adjusted, would_n, would_q (where there is anything of it), due_shard, due_at
+                              carried, adjusted, excluded, would_n, would_q (where there is anything of it),
+                              due_shard, due_at
                               set by the closing of the window: closed, revision, unit (JSON, where the feature has
                               one); it removes due_shard and due_at
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
@@ -29,7 +30,7 @@ from tallygate.storage.journal import governed_from, governed_text
 from tallygate.storage.units import unit_from
 
 UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
-CARRIED, ADJUSTED = "carried", "adjusted"
+CARRIED, ADJUSTED, EXCLUDED = "carried", "adjusted", "excluded"
 WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 UNIT = "unit"
@@ -93,6 +94,7 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
     trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
     raised: list[Change] = [] if change.carried is None else [Set(CARRIED, change.carried)]
     raised += [Increase(ADJUSTED, change.adjusted)] if change.adjusted else []
+    raised += [Increase(EXCLUDED, change.excluded)] if change.excluded else []
     if change.would_decisions:
         raised += [Increase(WOULD_DECISIONS, change.would_decisions), Increase(WOULD_AMOUNT, change.would_amount)]
     return (
@@ -118,6 +120,7 @@ def total_of(item: Item) -> Total:
         by_event=_quantity(item, BY_EVENT),
         carried=_quantity(item, CARRIED, ZERO),
         adjusted=_quantity(item, ADJUSTED, ZERO),
+        excluded=_quantity(item, EXCLUDED, ZERO),
         would_decisions=items.integer(item, WOULD_DECISIONS, 0),
         would_amount=_quantity(item, WOULD_AMOUNT, ZERO),
         upto=items.integer(item, UPTO),
