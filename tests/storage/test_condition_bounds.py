@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import REMOVED_MAX, Cell, RequestMark
-from tallygate.domain.instants import DAY, HOUR, MINUTE
+from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND
 from tallygate.domain.limits import Entitlement, Limit, Quota
 from tallygate.domain.periods import Schedule, rolling, window_at
 from tallygate.domain.rates import Rate
@@ -42,6 +42,8 @@ LONG = Decimal("123456789012345678.123456789")
 """As many digits as a quantity has."""
 OPERATOR = re.compile(r"AND|OR|NOT|attribute_not_exists|attribute_exists|if_not_exists|contains|<=|>=|[<>=+]")
 ENTRY = {"k": "use"}
+AT = NOW + 50 * SECOND
+"""Late in a rate's sub-window, when all of its alternatives leave room."""
 
 
 def stated(asked: Terms) -> tuple[Weight, Weight]:
@@ -57,9 +59,9 @@ def asks(right: Entitlement, amount: Decimal, seen: Cell, dimensions: dict[str, 
         right,
         amount=amount,
         version=1,
-        mark=RequestMark(NOW // MINUTE, b"nobody"),
+        mark=RequestMark(AT // MINUTE, b"nobody"),
         remembered=True,
-        now=NOW,
+        now=AT,
         seen=seen,
         dimensions=dimensions,
     )
@@ -149,16 +151,16 @@ def full(right: Entitlement, share: Decimal, *, grace: int | None, carried: bool
     """A cell in which everything has been used to a share of the limit, and of which everything is kept."""
     current = set()
     for q in [q for limit in right.limits for q in limit.quotas if opened]:
-        window = window_at(q.schedule, NOW)
+        window = window_at(q.schedule, AT)
         width = window.end - window.start
         current |= {(q.ordinal, window.start - ago * width) for ago in (range(13) if q.schedule.reach else (0,))}
-    rates = {r.ordinal: NOW // r.width for limit in right.limits for r in limit.every_rate}
+    rates = {r.ordinal: AT // r.width for limit in right.limits for r in limit.every_rate}
     return Cell(
         used=dict.fromkeys(current, LONG * share),
         rated={(ordinal, index - 1): LONG / 7 for ordinal, index in rates.items()},
         carried=dict.fromkeys(current, LONG / 11) if carried else {},
-        grace={} if grace is None else dict.fromkeys(current, NOW - grace),
-        floor=NOW - 400 * DAY,
+        grace={} if grace is None else dict.fromkeys(current, AT - grace),
+        floor=AT - 400 * DAY,
         revision=7,
     )
 
@@ -230,14 +232,14 @@ def test_the_heaviest_that_are_admitted_are_taken_by_a_real_engine(
 def test_what_one_write_removes_can_be_stated_beside_the_heaviest() -> None:
     right = entitled([(Sized(quotas=8, rates=8), [])])
     assert right is not None
-    ages = [NOW - 40 * DAY * ago for ago in range(1, 13)]
+    ages = [AT - 40 * DAY * ago for ago in range(1, 13)]
     old = {(q.ordinal, window_at(q.schedule, at).start) for q in right.limits[0].quotas for at in ages}
     seen = Cell(
         used=dict.fromkeys(old, LONG),
         carried=dict.fromkeys(old, LONG),
-        grace=dict.fromkeys(old, NOW),
+        grace=dict.fromkeys(old, AT),
         denied=frozenset(old),
-        marks={NOW // MINUTE - ago: frozenset((b"000000",)) for ago in range(2, 40)},
+        marks={AT // MINUTE - ago: frozenset((b"000000",)) for ago in range(2, 40)},
     )
     asked = asks(right, LONG, seen)
     assert len(asked.dead_used) == REMOVED_MAX
