@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallygate.domain import rates
 from tallygate.domain.cells import Cell
-from tallygate.domain.decision import Decision, Node, Reason
+from tallygate.domain.decision import Decision, Grounds, Node, Reason
 from tallygate.domain.features import Fixed, Setting
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement
@@ -147,7 +147,7 @@ def absent(
     feature: str,
     requested: Decimal,
     now: Instant,
-    timezone: str | None = None,
+    effective: Effective | None = None,
 ) -> Decision:
     """A denial that no cell was asked for: an unknown customer or feature, no subscription, no entitlement."""
     return Decision(
@@ -158,7 +158,8 @@ def absent(
         requested=requested,
         granted_amount=ZERO,
         as_of=now,
-        timezone=timezone,
+        timezone=None if effective is None else effective.timezone,
+        grounds=None if effective is None else Grounds(effective=effective),
     )
 
 
@@ -176,6 +177,7 @@ def unmetered(effective: Effective, fixed: Fixed, *, requested: Decimal, now: In
         timezone=effective.timezone,
         max_grantable=None if granted else ZERO,
         fixed=fixed,
+        grounds=Grounds(effective=effective),
     )
 
 
@@ -220,6 +222,7 @@ def granted(
         overage=_overage(nodes[0], ZERO if counted else terms.amount),
         max_grantable=_max_grantable(nodes),
         replayed=replayed,
+        grounds=Grounds(effective=effective, entitlement=entitlement, terms=terms, cell=cell),
     )
 
 
@@ -245,8 +248,8 @@ def _beyond(node: Node) -> Reason | None:
 
 
 def _overage(node: Node, amount: Decimal) -> Decimal:
-    """What lies beyond the limit, the amount included; zero without a limit."""
-    return ZERO if node.limit is None else max(ZERO, node.used + amount - node.limit)
+    """What lies beyond the limit, the amount included; zero without a limit. Below nothing, a limit allows nothing."""
+    return ZERO if node.limit is None else max(ZERO, node.used + amount - max(ZERO, node.limit))
 
 
 def denied(
@@ -278,6 +281,7 @@ def denied(
         overage=_overage(nodes[0], ZERO),
         max_grantable=ZERO if reason is Reason.SUSPENDED else _max_grantable(nodes),
         retry_at=max((time for time in times if time is not None), default=None) if None not in times else None,
+        grounds=Grounds(effective=effective, entitlement=entitlement, terms=terms, cell=seen),
     )
 
 

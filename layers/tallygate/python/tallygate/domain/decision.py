@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from tallygate.domain.cells import Cell
 from tallygate.domain.features import Fixed
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Enforcement
+from tallygate.domain.limits import Effective, Enforcement, Entitlement
 from tallygate.domain.periods import Segment
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.scopes import Scope
 from tallygate.domain.suspensions import Suspension
+from tallygate.domain.terms import Terms
 from tallygate.domain.tiers import Policy, SuspendUsage
 
 
@@ -26,6 +28,9 @@ class Reason(StrEnum):
     NOT_ENTITLED = "not_entitled"
     RATE_LIMITED = "rate_limited"
     QUOTA_EXCEEDED = "quota_exceeded"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    INSUFFICIENT_CREDITS = "insufficient_credits"
+    UNKNOWN_VALUE = "unknown_value"
     UNLIMITED = "unlimited"
     OK = "ok"
     GRACE = "grace"
@@ -34,6 +39,8 @@ class Reason(StrEnum):
     OBSERVED = "observed"
 
 
+NOT_YET = frozenset({Reason.BUDGET_EXCEEDED, Reason.INSUFFICIENT_CREDITS, Reason.UNKNOWN_VALUE})
+"""Reasons that have their place in the order, and that nothing in this version leads to."""
 GRANTING = frozenset(reason for reason in Reason if list(Reason).index(reason) >= list(Reason).index(Reason.UNLIMITED))
 
 MESSAGES = {
@@ -44,6 +51,9 @@ MESSAGES = {
     Reason.NOT_ENTITLED: "The plan does not include this feature.",
     Reason.RATE_LIMITED: "Too fast: the rate allows no more at the moment.",
     Reason.QUOTA_EXCEEDED: "The request does not fit what is left of the quota.",
+    Reason.BUDGET_EXCEEDED: "The request does not fit what is left of the spend limit.",
+    Reason.INSUFFICIENT_CREDITS: "There are not enough credits.",
+    Reason.UNKNOWN_VALUE: "The limit does not know this value.",
     Reason.UNLIMITED: "Granted without a limit.",
     Reason.OK: "Granted.",
     Reason.GRACE: "Granted by grace, beyond a threshold.",
@@ -91,6 +101,17 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What a decision was made from, for whoever has it explained: the limits in force, and of a metered feature the
+    terms and the image that the numbers are of. It holds what is there anyway and costs nothing."""
+
+    effective: Effective
+    entitlement: Entitlement | None = None
+    terms: Terms | None = None
+    cell: Cell | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What was decided, with the numbers it was decided on. Quantities are raw units of the feature's meter.
 
@@ -116,6 +137,7 @@ class Decision:
     replayed: bool = False
     fixed: Fixed | None = None
     suspension: Suspension | None = None
+    grounds: Grounds | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         assert self.granted == (self.reason in GRANTING)

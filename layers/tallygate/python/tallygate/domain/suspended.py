@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell
-from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.decision import Decision, Grounds, Reason
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.nodes import evaluate
@@ -30,6 +30,7 @@ def suspended(
         timezone=effective.timezone,
         fixed=effective.fixed.get(feature),
         suspension=suspension,
+        grounds=Grounds(effective=effective),
     )
 
 
@@ -37,5 +38,7 @@ def with_numbers(denial: Decision, entitlement: Entitlement, cell: Cell, terms: 
     """The denial of a metered feature with every limit window as the cell shows it."""
     nodes = evaluate(entitlement, cell, terms, counted=False)
     own = nodes[0]
-    overage = ZERO if own.limit is None else max(ZERO, own.used - own.limit)
-    return replace(denial, nodes=nodes, level=own.level, overage=overage)
+    overage = ZERO if own.limit is None else max(ZERO, own.used - max(ZERO, own.limit))
+    assert denial.grounds is not None, "a suspension is one of limits in force"
+    grounds = replace(denial.grounds, entitlement=entitlement, terms=terms, cell=cell)
+    return replace(denial, nodes=nodes, level=own.level, overage=overage, grounds=grounds)

@@ -17,7 +17,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from tallygate.domain import decide
 from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark
-from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.decision import Decision, Grounds, Reason
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.entries import use_entry
 from tallygate.domain.features import Switch
@@ -252,8 +252,7 @@ def entitlement_or_denial(
         return found
     if found is not Reason.CUSTOMER_NOT_FOUND and not store.knows_feature(feature):
         found = Reason.FEATURE_NOT_FOUND
-    zone = effective.timezone if effective is not None else None
-    return decide.absent(found, customer=customer, feature=feature, requested=amount, now=now, timezone=zone)
+    return decide.absent(found, customer=customer, feature=feature, requested=amount, now=now, effective=effective)
 
 
 def _terms(
@@ -361,6 +360,7 @@ def _granted_before(
         decision_id=decision_id,
         timezone=effective.timezone,
         replayed=True,
+        grounds=Grounds(effective=effective),
     )
 
 
