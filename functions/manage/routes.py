@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
+from adjustments import list_adjustments, post_adjustment
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
 from suspensions import list_audit, resume, suspend
 
 from tallygate import __version__
 from tallygate.contracts import etags
+from tallygate.contracts.adjustments import AdjustmentBody
 from tallygate.contracts.catalog import CatalogBody, changes_answer, read_catalog
 from tallygate.contracts.customers import (
     CustomerBody,
@@ -285,6 +287,8 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_CUSTOMER}/limits", list_limits, "Limits of the customer's own"),
         _route(f"POST {_CUSTOMER}/suspend", suspend, "Deny the customer, a feature or a scope of it", SuspensionBody),
         _route(f"POST {_CUSTOMER}/resume", resume, "Lift a suspension, by hand or by a tier", SuspensionBody),
+        _route(f"POST {_CUSTOMER}/adjustments", post_adjustment, "Raise or lower a running quota", AdjustmentBody),
+        _route(f"GET {_CUSTOMER}/adjustments", list_adjustments, "Adjustments by hand, the newest first"),
         _route(f"GET {_LIMIT}/impact", get_impact, "What a limit counted, and what it would have denied"),
         _route(f"GET {_CUSTOMER}/entitlements", _list_entitlements, "What the customer may consume"),
         _route(f"GET {_CUSTOMER}/entitlements/{{feature}}", _get_entitlement, "The state of one feature"),

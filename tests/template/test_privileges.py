@@ -75,6 +75,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "FEED#*": {"GetItem", "Query"},
         "DELIVERY#*": {"GetItem", "Query"},
         "JOURNAL#*": {"GetItem", "Query"},
+        "ADJUSTMENT#*": KEEP | {"Query"},
         "PROBE": {"GetItem", "PutItem", "DeleteItem"},
     },
 }

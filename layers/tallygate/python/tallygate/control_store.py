@@ -9,12 +9,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from tallygate.domain.adjustments import Adjustment, CellAdjustment
 from tallygate.domain.api_keys import ApiKey
 from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Catalog, Change, PlanId
+from tallygate.domain.cells import Cell
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Effective
 from tallygate.store import Moves
 
 
@@ -128,6 +131,34 @@ class CellControlStore(Protocol):
 
         Nothing where there is none. Refused where one of them is lifted before. One read.
         """
+
+    def cell(self, customer: str, feature: str) -> Cell:
+        """The root cell, consistent."""
+
+    def adjust(self, customer: str, feature: str, found: CellAdjustment, entry: Entry) -> Moves:
+        """The write that adjusts a window, and opens it where it is not; refused where what was seen has moved."""
+
+
+class LimitsStore(Protocol):
+    """The limits in force."""
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+
+    def knows_feature(self, feature: str) -> bool:
+        """Whether the catalog has the feature; asked only to explain a refusal."""
+
+
+class AdjustmentStore(Protocol):
+    """Adjustments, as they are listed."""
+
+    def record(self, adjustment: Adjustment) -> Moves:
+        """The writes that keep an adjustment; refused where its id is taken."""
+
+    def page(
+        self, customer: str, feature: str | None, *, after: str | None, limit: int
+    ) -> tuple[tuple[Adjustment, ...], str | None]:
+        """Some adjustments of a customer (and feature), the newest first, and where to go on. One request."""
 
 
 class AuditStore(Protocol):

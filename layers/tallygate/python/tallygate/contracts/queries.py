@@ -18,6 +18,7 @@ PAGE = {
 
 QUERIES: Mapping[str, Mapping[str, str]] = {
     "PUT /v1/catalog": {"dry_run": "1: say what would change, and write nothing."},
+    "GET /v1/customers/{customer}/adjustments": {"feature": "Only adjustments of this feature.", **PAGE},
     "GET /v1/customers/{customer}/entitlements": PAGE,
     "GET /v1/customers/{customer}/limits": PAGE,
     "GET /v1/customers/{customer}/limits/{name}/impact": {

@@ -13,7 +13,7 @@ from typing import Any
 from tallygate.domain.facts import Announcement, fact_id
 from tallygate.domain.instants import Instant
 
-SUSPENDED, RESUMED = "suspended", "resumed"
+SUSPENDED, RESUMED, ADJUSTED = "suspended", "resumed", "adjusted"
 FACTS = {SUSPENDED: "entitlement.suspended", RESUMED: "entitlement.resumed"}
 EVERY_FEATURE = "*"
 """Names the sequence of facts that concern the whole customer, since a feed has the name of a feature."""
@@ -40,7 +40,8 @@ class Audit:
 
 
 def announced(audit: Audit) -> Announcement | None:
-    """What the entry makes known: that a suspension began or ended, not that another reason was given for it."""
+    """What the entry makes known: that a suspension began or ended, not that another reason was given for it. An
+    adjustment is told from its cell's write."""
     if audit.action not in FACTS or (audit.before is None) == (audit.after is None):
         return None
     stood = audit.after or audit.before

@@ -5,6 +5,8 @@ u.<ordinal>.<start>   begins at minus what is carried     k.…   what is carrie
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from tallygate.domain.cells import CounterName
 from tallygate.domain.openings import Opening
 from tallygate.domain.rolls import layers_text
@@ -31,3 +33,8 @@ def opening_changes(counter: CounterName, opens: Opening, *, layered: bool) -> l
     if layered:
         changes.append(Set(items.window_name(items.LAYERS, counter), layers_text(opens.layers)))
     return changes
+
+
+def as_seen(name: str, seen: Decimal | None) -> Condition:
+    """The number is what it was seen to be, or still absent."""
+    return Absent(name) if seen is None else Compare(name, "=", seen)

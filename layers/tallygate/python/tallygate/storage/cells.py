@@ -21,7 +21,7 @@ from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Suspension, Te
 from tallygate.domain.units import Unit
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
-from tallygate.storage.cell_openings import not_open_yet, opening_changes
+from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.cell_refusals import marking, suspending
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Refused, Update
 from tallygate.storage.expressions import (
@@ -249,7 +249,7 @@ def _on_the_rung(term: QuotaTerm, expected: Expected, amount: Decimal) -> list[C
     if clauses and term.moves_with_the_limit:
         # Its bounds were computed from what the window was raised by: that must not have changed.
         raised = ((items.CARRIED, expected.carried), (items.ADJUSTED, expected.adjusted))
-        clauses += [_as_seen(items.window_name(kind, term.counter), by) for kind, by in raised]
+        clauses += [as_seen(items.window_name(kind, term.counter), by) for kind, by in raised]
     grace = items.window_name(items.GRACE, term.counter)
     if term.graced:
         assert expected.grace_since is not None
@@ -273,10 +273,6 @@ def _window_opens(term: QuotaTerm, opens: Opening, amount: Decimal) -> list[Cond
 def _or_nothing(comparison: Compare, *, holds_at_zero: bool) -> Condition:
     """The comparison, in which a counter that is not there yet stands at zero."""
     return absent_or(comparison) if holds_at_zero else comparison
-
-
-def _as_seen(name: str, seen: Decimal | None) -> Condition:
-    return Absent(name) if seen is None else Compare(name, "=", seen)
 
 
 def _room_in_rate(term: RateTerm) -> Condition:

@@ -214,5 +214,15 @@ def audit(customer: str, at: int, audit_id: str) -> Key:
     return Key(audit_partition(customer), f"{at:015d}#{audit_id}")
 
 
+def adjustment_partition(customer: str, feature: str | None = None) -> str:
+    """Adjustments of a customer, or of one of its features."""
+    return f"ADJUSTMENT#{escaped(customer)}" + ("" if feature is None else f"#{escaped(feature)}")
+
+
+def adjustment(customer: str, feature: str | None, at: int, adjustment_id: str) -> Key:
+    """Adjustments sort by time."""
+    return Key(adjustment_partition(customer, feature), f"{at:015d}#{adjustment_id}")
+
+
 def probe(probe_id: str) -> Key:
     return Key("PROBE", probe_id)
