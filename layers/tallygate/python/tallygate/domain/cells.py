@@ -19,6 +19,8 @@ from tallygate.domain.rolls import Layer, Standing
 
 REQUEST_MEMORY_MINUTES = 1
 """A retry is recognised in the minute of the request and in the one on either side of it."""
+CLOCKS_APART = 10 * SECOND
+"""How far a container may be ahead of one that a retry is sent to: a minute that the other still asks for is kept."""
 DEAD_AFTER = 10 * MINUTE
 """A window that has been over for this long is removed by the next write; `floor` then guards its name."""
 DEAD_AFTER_MIN = MINUTE
@@ -104,6 +106,12 @@ class RequestMark:
     def minutes(self) -> range:
         """The minutes whose memory is asked."""
         return range(self.minute - REQUEST_MEMORY_MINUTES, self.minute + REQUEST_MEMORY_MINUTES + 1)
+
+
+def forgotten_minutes(seen: Cell, now: Instant) -> tuple[int, ...]:
+    """The minutes whose requests nobody asks for any more, whose clock is not further behind than CLOCKS_APART."""
+    oldest = (now - CLOCKS_APART) // MINUTE - REQUEST_MEMORY_MINUTES
+    return tuple(minute for minute in seen.marks if minute < oldest)
 
 
 def dead_windows(

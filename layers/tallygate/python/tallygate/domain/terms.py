@@ -14,7 +14,6 @@ from decimal import Decimal
 from tallygate.domain import rates
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import (
-    REQUEST_MEMORY_MINUTES,
     UNSEEN,
     WHOLE_FEATURE,
     Cell,
@@ -22,6 +21,7 @@ from tallygate.domain.cells import (
     RequestMark,
     dead_beside,
     dead_windows,
+    forgotten_minutes,
 )
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Limit, Quota
@@ -266,7 +266,7 @@ def terms(
         dead_used=dead_used,
         dead_beside=dead_beside(entitlement, seen, now),
         dead_rated=dead_rated,
-        dead_minutes=tuple(minute for minute in seen.marks if minute < mark.minute - REQUEST_MEMORY_MINUTES),
+        dead_minutes=forgotten_minutes(seen, now),
         gone=gone,
     )
 
@@ -274,7 +274,7 @@ def terms(
 def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell, now: Instant) -> QuotaTerm:
     term = QuotaTerm(
         limit.name,
-        quota if not quota.stretches else replace(quota, limit=quota.limit_at(now)),
+        quota if not quota.bases else replace(quota, limit=quota.limit_at(now)),
         window_at(quota.schedule, now),
         limit.enforcement,
         _beside(quota, now, seen),

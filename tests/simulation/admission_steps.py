@@ -1,0 +1,58 @@
+"""What an operator does in a run of admission: one change of one customer at a time, any of them at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from tallygate.domain.customers import CustomerRecord, ProfileChange
+from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Effective
+from tallygate.domain.overrides import OwnLimit
+from tallygate.errors import NotFound
+from tallygate.operations.customers import Stores, end_subscription, put_customer
+from tallygate.operations.own_limits import delete_limit, put_limit
+from tallygate.storage.catalog import Catalogs
+from tallygate.storage.cells import Cells
+from tallygate.storage.customers import Customers
+from tests.given import FEATURE
+
+CUSTOMER = "acme"
+Change = Callable[[], Effective | None]
+"""Makes a change and answers the limits in force after it; None: it was none of the limits."""
+
+
+@dataclass(slots=True)
+class Operator:
+    """Chooses by chance. Its clock is the fastest of all: nothing is changed in a past that others have seen."""
+
+    rng: Random
+    now: Instant
+
+    def change(self, engine: Any) -> Change:
+        stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        kind, number = self.rng.random(), self.rng.choice([0, 5, 12, 35, 80])
+        plan = self.rng.choice(["small", "big", "graded", "strict"])
+        if kind < 0.4:
+            return lambda: self._in_force(put_customer(stores, CUSTOMER, ProfileChange(plan=plan), **self._when)[0])
+        if kind < 0.7:
+            own = OwnLimit(name=FEATURE, form={"limit": number})
+            return lambda: self._in_force(put_limit(stores, CUSTOMER, own, lambda *_: None, **self._when)[0])
+        if kind < 0.85:
+            return lambda: self._lift(stores)
+        return lambda: self._in_force(end_subscription(stores, CUSTOMER, **self._when))
+
+    @property
+    def _when(self) -> dict[str, Any]:
+        return {"expected": None, "now": self.now}
+
+    def _lift(self, stores: Stores) -> Effective | None:
+        try:
+            return self._in_force(delete_limit(stores, CUSTOMER, FEATURE, **self._when))
+        except NotFound:
+            return None
+
+    def _in_force(self, record: CustomerRecord) -> Effective:
+        return record.effective

@@ -1,0 +1,198 @@
+"""Admission under stale memories, skewed clocks, crashes and changes of everything at any moment: never over a limit.
+
+SIMULATION_SEEDS=5000 pytest tests/simulation/test_admission.py     more runs
+SIMULATION_SEED=1234  pytest tests/simulation/test_admission.py     that run alone
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.limits import Effective, Limit, Quota
+from tallygate.domain.rolls import rolled, total
+from tallygate.domain.tiers import AllowWithOverage, SuspendUsage
+from tallygate.storage import cells, items
+from tallygate.storage.expressions import Absent, All
+from tests.given import FEATURE
+from tests.simulation.admission import World
+
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "240"))
+ONLY = os.environ.get("SIMULATION_SEED")
+CHUNK = 40
+
+
+@dataclass(frozen=True)
+class Use:
+    """A grant as the commit log of the cell has it."""
+
+    commit: int
+    entry: dict[str, Any]
+    before: Cell
+    after: Cell
+    limits: Effective
+
+    def quotas(self) -> Iterator[tuple[Limit, Quota, CounterName]]:
+        counted = {ordinal: (ordinal, start) for ordinal, start, _ in self.entry["w"]}
+        for limit in self.limits.entitlements[FEATURE].limits:
+            yield from ((limit, quota, counted[quota.ordinal]) for quota in limit.quotas)
+
+
+def uses(world: World) -> list[Use]:
+    versions: dict[int, Effective] = {}
+    found: list[Use] = []
+    for commit, change in enumerate(world.engine.stream):
+        if change.new is None:
+            continue
+        if change.key.sk == "EFFECTIVE":
+            effective = items.effective_of(change.new)
+            versions[effective.version] = effective
+        elif change.key.pk.startswith("CELL#"):
+            entry = json.loads(items.text(change.new, "last"))
+            if entry["k"] == "use":
+                after = items.cell_of(change.new)
+                found.append(Use(commit, entry, items.cell_of(change.old), after, versions[after.version]))
+    return found
+
+
+def broken(world: World) -> Iterator[str]:
+    """Every promise that the run broke."""
+    granted = uses(world)
+    yield from (f"defect: {defect!r}" for defect in world.defects)
+    for use in granted:
+        yield from _over_a_limit(use)
+        yield from _under_limits_that_were_gone(world, use)
+    yield from _carried_twice(granted)
+    yield from _counted_twice(granted)
+    yield from _answers(world, granted)
+
+
+def _over_a_limit(use: Use) -> Iterator[str]:
+    for limit, quota, counter in use.quotas():
+        base = quota.limit_at(use.entry["t"])
+        assert base is not None
+        whole = base + use.after.raised(counter)
+        used = use.after.used[counter] + use.after.raised(counter)
+        if used > _most(limit, whole):
+            yield f"commit {use.commit}: {used} used of {whole}"
+
+
+def _most(limit: Limit, whole: Decimal) -> Decimal:
+    """All that the limit may ever grant of so much."""
+    for tier in limit.tiers:
+        if isinstance(tier.policy, AllowWithOverage):
+            return whole + (tier.policy.max_overage or 0)
+        if isinstance(tier.policy, SuspendUsage):
+            return tier.at.of(whole)
+    return whole
+
+
+def _under_limits_that_were_gone(world: World, use: Use) -> Iterator[str]:
+    """Once a change was answered, nothing is granted under what was before it."""
+    newest = max((version for commit, version in world.announced if commit <= use.commit), default=0)
+    if use.after.version < newest:
+        yield f"commit {use.commit}: granted under version {use.after.version}, when {newest} was announced"
+    if not use.limits.subscribed:
+        yield f"commit {use.commit}: granted without a subscription"
+
+
+def _carried_twice(granted: list[Use]) -> Iterator[str]:
+    """What a window began with is what all that was ever used before it had left: nobody used more of it later."""
+    last: dict[CounterName, Cell] = {}
+    for use in granted:
+        last |= {(ordinal, start): use.after for ordinal, start, _ in use.entry["w"]}
+    for use in granted:
+        for limit, quota, counter in use.quotas():
+            if limit.carryover is None or not quota.stretches or counter in use.before.used:
+                continue
+            earlier = max((c for c in last if c[0] == quota.ordinal and c[1] < counter[1]), default=None)
+            standing = None if earlier is None else last[earlier].standing(earlier)
+            layers = rolled(limit.carryover, quota.schedule, quota.stretches, standing, counter[1])
+            if use.after.carried.get(counter, Decimal(0)) != total(layers):
+                yield f"commit {use.commit}: carried {use.after.carried.get(counter)}, left were {total(layers)}"
+
+
+def _counted_twice(granted: list[Use]) -> Iterator[str]:
+    minutes: dict[str, list[int]] = defaultdict(list)
+    for use in granted:
+        minute, digest = use.entry["i"].split(".")
+        if any(abs(int(minute) - other) <= 1 for other in minutes[digest]):
+            yield f"commit {use.commit}: one request counted twice"
+        minutes[digest].append(int(minute))
+
+
+def _answers(world: World, granted: list[Use]) -> Iterator[str]:
+    """Whoever was told of a grant was told of one that was counted; a repetition was told the same."""
+    amounts: dict[Any, set[tuple[str | None, Decimal]]] = defaultdict(set)
+    counted = sum((Decimal(use.entry["a"]) for use in granted), Decimal(0))
+    told = Decimal(0)
+    for answered in world.answers:
+        decision = answered.decision
+        if not decision.granted:
+            continue
+        if decision.granted_amount > answered.request.amount:
+            yield f"granted {decision.granted_amount} of {answered.request.amount}"
+        amounts[answered.request.request_id or id(answered)].add((decision.decision_id, decision.granted_amount))
+        told += 0 if decision.replayed else decision.granted_amount
+    if told > counted:
+        yield f"{told} were granted, {counted} counted"
+    for request, answers in amounts.items():
+        ids = [name for name, _ in answers]
+        if len(ids) != len(set(ids)):
+            yield f"request {request} was answered in two ways: {answers}"
+
+
+def fails(seed: int) -> str | None:
+    world = World(seed)
+    world.run()
+    why = next(broken(world), None)
+    return None if why is None else f"seed {seed}: {why}"
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK) if ONLY is None else [int(ONLY)])
+def test_no_run_grants_more_than_the_limits_in_force(first: int) -> None:
+    seeds = range(first, min(first + CHUNK, SEEDS)) if ONLY is None else [first]
+    found = [why for seed in seeds if (why := fails(seed)) is not None]
+    assert not found, found[0]
+
+
+def test_a_seed_is_one_run() -> None:
+    one, other = World(11), World(11)
+    one.run()
+    other.run()
+    assert [change.new for change in one.engine.stream] == [change.new for change in other.engine.stream]
+
+
+def test_the_runs_meet_what_they_are_about() -> None:
+    """Enough is granted, denied, replayed, carried and refused, or the runs would prove nothing."""
+    met: dict[str, int] = defaultdict(int)
+    for seed in range(60):
+        world = World(seed)
+        world.run()
+        for answered in world.answers:
+            met[answered.decision.reason.value] += 1
+            met["replayed"] += answered.decision.replayed
+        met["changes"] += len(world.announced)
+        met["carried"] += sum("cy" in use.entry for use in uses(world))
+    wanted = ("ok", "quota_exceeded", "suspended", "rate_limited", "overage_allowed", "no_active_subscription")
+    assert all(met[name] >= 3 for name in (*wanted, "replayed", "carried")), dict(met)
+    assert met["changes"] > 60
+
+
+@pytest.mark.parametrize("rule", ["version", "floor", "opening"])
+def test_the_runs_notice_a_broken_rule(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    if rule == "version":
+        monkeypatch.setattr(cells, "_limits_not_newer", lambda _: All(()))
+    elif rule == "floor":
+        monkeypatch.setattr(cells, "_clock_not_behind", lambda _: [])
+    else:
+        monkeypatch.setattr(cells, "not_open_yet", lambda counter, _: Absent(items.used_name(counter)))
+    assert any(fails(seed) is not None for seed in range(400))
