@@ -12,14 +12,20 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from tallygate.contracts.explanations import reason_page
 from tallygate.domain.decision import MESSAGES, Decision, Node, Reason
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.limits import Enforcement
-from tallygate.http import DOCS, Answer, Request
+from tallygate.http import Answer, Request
 
 SPREAD_SECONDS = 30
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
-_STATUS = {Reason.RATE_LIMITED: 429, Reason.QUOTA_EXCEEDED: 429}
+_STATUS = {
+    Reason.RATE_LIMITED: 429,
+    Reason.QUOTA_EXCEEDED: 429,
+    Reason.BUDGET_EXCEEDED: 402,
+    Reason.INSUFFICIENT_CREDITS: 402,
+}
 _FORBIDDEN = 403
 INTEGER_MAX = 10**15 - 1
 """A structured field's integer has at most 15 digits; with more, a client has to drop the whole header."""
@@ -46,9 +52,14 @@ def wants_status(request: Request) -> bool:
     return "http-status" in preferences or request.query.get("http_status") == "1"
 
 
+def status_of(reason: Reason) -> int:
+    """The HTTP status of a denial for this reason."""
+    return _STATUS.get(reason, _FORBIDDEN)
+
+
 def denial_answer(decision: Decision, body: dict[str, Any], request: Request) -> Answer:
     """A denial as a problem document, with the decision in the extension `decision`."""
-    status = _STATUS.get(decision.reason, _FORBIDDEN)
+    status = status_of(decision.reason)
     code = decision.reason.value
     problem = {
         "type": QUOTA_EXCEEDED if status == 429 else f"urn:tallygate:problem:{code}",
@@ -59,7 +70,7 @@ def denial_answer(decision: Decision, body: dict[str, Any], request: Request) ->
         "errors": [],
         "trace_id": request.trace_id,
         "retryable": decision.retry_at is not None,
-        "docs": f"{DOCS}#{code}",
+        "docs": reason_page(decision.reason),
         "decision": body,
     }
     if status == 429:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from gateways import decision_headers, denial_answer, wants_status
 
 from tallygate.clock import Clock
 from tallygate.contracts.check import ASKS_MAX, Ask, decision_answer
 from tallygate.contracts.decisions import SettleBody, settlement_answer
+from tallygate.contracts.explanations import explanation_answer
 from tallygate.contracts.reading import read
 from tallygate.decision_store import DecisionStore
 from tallygate.domain.decision import Decision
+from tallygate.domain.explanation import explanation
 from tallygate.domain.instants import Instant
 from tallygate.domain.units import Unit
 from tallygate.errors import invalid
@@ -50,7 +53,7 @@ def _check(app: App, request: Request) -> Answer:
     asks = [read(Ask, entry, at=f"/{index}") for index, entry in enumerate(body)]
     now = app.clock.now()
     decided = [(ask, _decide(app, request, ask, now=now)) for ask in asks]
-    return Answer(body=[decision_answer(d, detail=ask.detail, unit=_unit(app, d)) for ask, d in decided])
+    return Answer(body=[_body(request, ask, decision, _unit(app, decision)) for ask, decision in decided])
 
 
 def _consume(app: App, request: Request) -> Answer:
@@ -112,10 +115,18 @@ def _wanted(ask: Ask, request: Request) -> Consume:
 
 
 def _answered(request: Request, ask: Ask, decision: Decision, unit: Unit | None) -> Answer:
-    body = decision_answer(decision, detail=ask.detail, unit=unit)
+    body = _body(request, ask, decision, unit)
     if not decision.granted and wants_status(request):
         return denial_answer(decision, body, request)
     return Answer(body=body, headers=decision_headers(decision))
+
+
+def _body(request: Request, ask: Ask, decision: Decision, unit: Unit | None) -> dict[str, Any]:
+    body = decision_answer(decision, detail=ask.detail, unit=unit)
+    if ask.explain:
+        dimensions = _wanted(ask, request).counted_dimensions
+        body["explanation"] = explanation_answer(explanation(decision, dimensions))
+    return body
 
 
 ROUTES = {

@@ -16,7 +16,6 @@ from tallygate.contracts.fields import (
     FeatureKey,
     Id,
     NotAvailable,
-    Off,
 )
 from tallygate.contracts.reading import Contract
 from tallygate.domain.boundaries import NEVER_ENDS
@@ -42,7 +41,7 @@ class Ask(Contract):
     detail: bool = True
     value: NotAvailable = None
     allow_partial: bool = False
-    explain: Off = False
+    explain: bool = False
 
 
 def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> dict[str, Any]:

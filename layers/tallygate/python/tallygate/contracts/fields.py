@@ -84,14 +84,6 @@ def _empty(value: object) -> list[Any]:
     return []
 
 
-def _off(value: object) -> bool:
-    if value is True:
-        raise broken("not_available", "is not available in this version")
-    if value is not False:
-        raise broken("type", "must be true or false")
-    return False
-
-
 QUANTITY_SCHEMA: dict[str, Any] = {
     "description": "An exact quantity: at most 18 integer and 9 fractional digits.",
     "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d{1,18}(\.\d{1,9})?$"}],
@@ -120,8 +112,6 @@ NotAvailable = Annotated[Any, PlainValidator(_not_available), WithJsonSchema({"n
 """A field of the wire contract that this version refuses by name, so that nobody believes it was honoured."""
 Empty = Annotated[list[Any], PlainValidator(_empty), WithJsonSchema({"type": "array", "maxItems": 0})]
 """A list of the wire contract that can only be empty in this version."""
-Off = Annotated[bool, PlainValidator(_off), WithJsonSchema({"const": False})]
-"""A switch of the wire contract that can only be off in this version."""
 
 
 def one_of(available: tuple[str, ...], later: tuple[str, ...] = ()) -> BeforeValidator:

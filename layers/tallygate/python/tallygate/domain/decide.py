@@ -229,11 +229,11 @@ def granted(
 def _granting_reason(nodes: tuple[Node, ...]) -> Reason:
     if all(node.limit is None for node in nodes):
         return Reason.UNLIMITED
-    found = {reason for node in nodes if (reason := _beyond(node)) is not None}
+    found = {reason for node in nodes if (reason := beyond(node)) is not None}
     return next((reason for reason in Reason if reason in found), Reason.OK)
 
 
-def _beyond(node: Node) -> Reason | None:
+def beyond(node: Node) -> Reason | None:
     """Why a node let through what it would not as a plain limit; None: it had no need to."""
     if node.enforcement is Enforcement.OBSERVE:
         return None if node.fits else Reason.OBSERVED

@@ -44,12 +44,11 @@ POLICY_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """What each policy is given beside its name; `ordinal` of a rate in force is nobody's to give."""
 _PER_NAMES = {length: name for name, length in PER.items()}
-_ORDINAL = "ordinal"
+RATE_ORDINAL = "ordinal"
 
 
 def tier_form(tier: Tier) -> Form:
-    form: Form = {"at": threshold_form(tier.at), "level": tier.level, "policy": POLICY_NAMES[type(tier.policy)]}
-    form |= _parameters(tier.policy)
+    form: Form = {"at": threshold_form(tier.at), "level": tier.level, **policy_form(tier.policy)}
     if tier.hysteresis is not None:
         form["hysteresis"] = threshold_form(tier.hysteresis)
     return form
@@ -63,6 +62,11 @@ def tier_of(form: Mapping[str, Any]) -> Tier:
         policy=_policy(form.get("policy", "notify_only"), form),
         hysteresis=None if hysteresis is None else threshold_of(hysteresis),
     )
+
+
+def policy_form(policy: Policy) -> Form:
+    """A policy by its name, with its parameters beside."""
+    return {"policy": POLICY_NAMES[type(policy)], **_parameters(policy)}
 
 
 def threshold_form(threshold: Threshold) -> int | str:
@@ -112,7 +116,7 @@ def _parameters(policy: Policy) -> Form:
         case RateLimit(rate=rate):
             stated = {"limit": format_quantity(rate.limit), "per": _PER_NAMES[rate.per]}
             stated["burst"] = format_quantity(rate.burst)
-            return {**stated, _ORDINAL: rate.ordinal} if rate.ordinal else stated
+            return {**stated, RATE_ORDINAL: rate.ordinal} if rate.ordinal else stated
         case SuspendUsage(until=until, lasts=lasts):
             return {"until": until if lasts is None else duration_form(lasts)}
     assert_never(policy)
@@ -135,7 +139,7 @@ def _policy(name: str, form: Mapping[str, Any]) -> Policy:
         case "rate_limit":
             limit = parse_quantity(form["limit"])
             burst = limit if form.get("burst") is None else parse_quantity(form["burst"])
-            ordinal = form.get(_ORDINAL, 0)
+            ordinal = form.get(RATE_ORDINAL, 0)
             return RateLimit(rate=Rate(ordinal=ordinal, limit=limit, per=PER[form["per"]], burst=burst))
         case "deny":
             return Deny()

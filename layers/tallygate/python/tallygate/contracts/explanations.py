@@ -1,0 +1,204 @@
+"""An explanation on the wire: what `explain: true` adds to a decision, and the page in the docs of each reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from tallygate.contracts.check import node_answer
+from tallygate.domain.boundaries import NEVER_ENDS
+from tallygate.domain.carryover_forms import carryover_form
+from tallygate.domain.decision import MESSAGES, Node, Reason
+from tallygate.domain.explanation import (
+    ExplainedLimit,
+    ExplainedQuota,
+    ExplainedRate,
+    Explanation,
+    Stopped,
+    Waits,
+)
+from tallygate.domain.instants import SECOND, Instant, format_instant
+from tallygate.domain.quantities import format_quantity
+from tallygate.domain.rates import PER
+from tallygate.domain.rungs import UNTIL_TOP_UP, Rung
+from tallygate.domain.tier_forms import RATE_ORDINAL, Form, policy_form, threshold_form
+from tallygate.domain.tiers import Policy
+
+REASONS = "docs/reasons"
+"""Where each reason has its page, in the project itself."""
+WAITS_TEXTS: Mapping[Waits, str] = {
+    Waits.NOTHING: "There is nothing to wait for.",
+    Waits.PERIOD_END: "The period ends then, and the next one has room.",
+    Waits.ROLLING_OFF: "By then enough usage lies further back than the period reaches.",
+    Waits.RATE: "By then the rate has room again, if nothing else is consumed.",
+    Waits.LARGER_LIMIT: "Time does not help: not even an unused window of this limit would hold the amount.",
+    Waits.SUSPENSION_END: "The suspension ends then.",
+    Waits.TOP_UP: "The suspension ends with an upward adjustment.",
+    Waits.RESUME: "The suspension ends when somebody resumes.",
+}
+_PER_NAMES = {length: name for name, length in PER.items()}
+
+
+def reason_page(reason: Reason) -> str:
+    """The page that explains a reason."""
+    return f"{REASONS}/{reason.value}.md"
+
+
+def explanation_answer(explained: Explanation) -> dict[str, Any]:
+    """An explanation as JSON. Like the decision's, its numbers are raw quantities."""
+    decision = explained.decision
+    effective = None if decision.grounds is None else decision.grounds.effective
+    return {
+        "plan": None if effective is None else effective.plan,
+        "plan_version": None if effective is None else effective.plan_version,
+        "limits_version": None if effective is None else effective.version,
+        "timezone": decision.timezone,
+        "dimensions": dict(explained.dimensions),
+        "counted": decision.decision_id is not None and not decision.replayed,
+        "limits": [_limit(limit) for limit in explained.limits],
+        "binding": None if explained.binding is None else node_answer(explained.binding, decision.as_of),
+        "reason_order": [{"reason": reason.value, "held": held} for reason, held in explained.held],
+        "message": MESSAGES[decision.reason],
+        "retry": {
+            "at": _time(decision.retry_at),
+            "waits_for": explained.waits.value,
+            "limit": None if explained.waits_for is None else explained.waits_for.name,
+            "window": None if explained.waits_for is None else _bounds(explained.waits_for),
+            "detail": WAITS_TEXTS[explained.waits],
+        },
+        "suspension": None if explained.stopped is None else _suspension(explained.stopped),
+        "docs": reason_page(decision.reason),
+    }
+
+
+def _limit(explained: ExplainedLimit) -> dict[str, Any]:
+    limit = explained.limit
+    return {
+        "name": limit.name,
+        "scope": dict(limit.scope),
+        "governs": explained.governs,
+        "unmatched": [
+            {"dimension": each.dimension, "wanted": each.wanted, "given": each.given} for each in explained.unmatched
+        ],
+        "enforcement": limit.enforcement.value,
+        "carryover": None if limit.carryover is None else carryover_form(limit.carryover),
+        "windows": [_window(window, governs=explained.governs) for window in explained.windows],
+    }
+
+
+def _window(window: ExplainedQuota | ExplainedRate, *, governs: bool) -> dict[str, Any]:
+    node = window.node
+    return {
+        "window": _bounds(node),
+        "decides": node.decides and governs,
+        "granted": node.granted if governs else None,
+        "limit": _quantity(node.limit),
+        "unlimited": node.limit is None,
+        "used_before": _quantity(window.counted.before),
+        "used_after": format_quantity(window.counted.after),
+        "remaining_after": _quantity(window.remaining_after),
+        "room": _quantity(node.room),
+        "resets_at": _time(node.resets_at),
+        "retry_at": None if node.granted or not governs else _time(node.retry_at),
+        **(_of_quota(window) if isinstance(window, ExplainedQuota) else _of_rate(window)),
+    }
+
+
+def _of_quota(quota: ExplainedQuota) -> dict[str, Any]:
+    node, period = quota.node, quota.node.period
+    assert period is not None, "a quota has a period"
+    base = None if node.limit is None else node.limit - node.carried - node.adjusted
+    return {
+        "period": {"every": period.every, "anchor": period.anchor_named, "timezone": period.zone},
+        "breakdown": {
+            "base": _quantity(base),
+            "carried": format_quantity(node.carried),
+            "adjusted": format_quantity(node.adjusted),
+        },
+        "level_before": quota.level_before,
+        "level_after": quota.level_after,
+        "tiers": [
+            {
+                "level": each.tier.level,
+                "at": threshold_form(each.tier.at),
+                "threshold": format_quantity(each.threshold),
+                "reached": each.reached,
+                **_policy(each.tier.policy),
+            }
+            for each in quota.tiers
+        ],
+        "rung": None if quota.rung is None else _rung(quota.rung),
+        "grace": {"began": _time(quota.grace_began), "ends": _time(quota.grace_ends)} if quota.graced else None,
+    }
+
+
+def _rung(rung: Rung) -> dict[str, Any]:
+    """The stretch of usage (above, upto] that the request lands on; `level` is that of the tier which decides there."""
+    return {
+        "above": _quantity(rung.above),
+        "upto": _quantity(rung.upto),
+        "level": None if rung.tier is None else rung.tier.level,
+        "grants": rung.grants,
+        **_policy(rung.policy),
+    }
+
+
+def _policy(policy: Policy) -> Form:
+    """A policy as a catalog states it: the ordinals of rates in force are nobody's to see."""
+    form = policy_form(policy)
+    form.pop(RATE_ORDINAL, None)
+    if isinstance(then := form.get("then"), dict):
+        form["then"] = {
+            name: {key: value for key, value in parameters.items() if key != RATE_ORDINAL}
+            for name, parameters in then.items()
+        }
+    return form
+
+
+def _of_rate(window: ExplainedRate) -> dict[str, Any]:
+    rate, at = window.rate, window.at
+    most = window.current_max
+    return {
+        "rate": {
+            "limit": format_quantity(rate.limit),
+            "per": _PER_NAMES[rate.per],
+            "burst": format_quantity(rate.burst),
+        },
+        "asked_by": "tier" if window.throttles else "limit",
+        "current": format_quantity(window.current),
+        "previous": format_quantity(window.previous),
+        "width_seconds": _seconds(at.width),
+        "left_seconds": _seconds(at.left),
+        "current_max": _quantity(most),
+        "rule": "current + amount + previous * left_seconds / width_seconds <= burst",
+    }
+
+
+def _suspension(stopped: Stopped) -> dict[str, Any]:
+    ends = stopped.until is not None and stopped.until < UNTIL_TOP_UP
+    return {
+        "by": stopped.by,
+        "feature": stopped.feature,
+        "scope": dict(stopped.scope),
+        "limit": stopped.limit,
+        "since": _time(stopped.since),
+        "until": _time(stopped.until) if ends else None,
+    }
+
+
+def _bounds(node: Node) -> dict[str, Any]:
+    end = None if node.end >= NEVER_ENDS else format_instant(node.end)
+    return {"kind": node.kind, "start": format_instant(node.start), "end": end}
+
+
+def _seconds(time: Instant) -> int | str:
+    return format_quantity(Decimal(time) / SECOND)
+
+
+def _quantity(quantity: Decimal | None) -> int | str | None:
+    return None if quantity is None else format_quantity(quantity)
+
+
+def _time(instant: Instant | None) -> str | None:
+    return None if instant is None else format_instant(instant)
