@@ -23,7 +23,7 @@ from tallygate.domain.terms import terms
 from tallygate.errors import InvalidRequest
 
 SUBSCRIBED = parse_instant("2026-01-31T10:30:00+01:00")
-BERLIN, NEW_YORK, KOLKATA = "Europe/Berlin", "America/New_York", "Asia/Kolkata"
+BERLIN, NEW_YORK, KOLKATA, TOKYO = "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Tokyo"
 KATHMANDU, LORD_HOWE, APIA = "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia"
 
 
@@ -163,36 +163,49 @@ def test_every_boundary_is_counted_from_the_anchor(
 
 
 MOVED = [
-    # every, how, [periods from 5 May 2026 on]: from Berlin to New York at noon (UTC) on 5 May.
+    # every, to, how, [periods from 5 May 2026 on]: from Berlin to another zone at noon (UTC) on 5 May.
     (
         "month",
+        NEW_YORK,
         "next_period",
         ["2026-04-30T22:00:00Z", "2026-05-31T22:00:00Z", "2026-06-01T04:00:00Z", "2026-07-01T04:00:00Z"],
     ),
-    ("month", "now", ["2026-05-05T12:00:00Z", "2026-06-01T04:00:00Z", "2026-07-01T04:00:00Z"]),
     (
         "day",
+        NEW_YORK,
         "next_period",
         ["2026-05-04T22:00:00Z", "2026-05-05T22:00:00Z", "2026-05-06T04:00:00Z", "2026-05-07T04:00:00Z"],
     ),
-    ("day", "now", ["2026-05-05T12:00:00Z", "2026-05-06T04:00:00Z", "2026-05-07T04:00:00Z"]),
+    (
+        "month",
+        TOKYO,
+        "next_period",
+        ["2026-04-30T22:00:00Z", "2026-05-31T22:00:00Z", "2026-06-30T15:00:00Z", "2026-07-31T15:00:00Z"],
+    ),
+    # Now is the other zone's own next boundary, where that comes first; else there is no difference.
+    (
+        "day",
+        NEW_YORK,
+        "now",
+        ["2026-05-04T22:00:00Z", "2026-05-05T22:00:00Z", "2026-05-06T04:00:00Z", "2026-05-07T04:00:00Z"],
+    ),
+    ("month", TOKYO, "now", ["2026-04-30T22:00:00Z", "2026-05-31T15:00:00Z", "2026-06-30T15:00:00Z"]),
+    ("day", TOKYO, "now", ["2026-05-04T22:00:00Z", "2026-05-05T15:00:00Z", "2026-05-06T15:00:00Z"]),
 ]
 
 
-@pytest.mark.parametrize(("every", "how", "boundaries"), MOVED)
-def test_a_change_of_zone_waits_for_the_periods_end_or_cuts_it(every: str, how: str, boundaries: list[str]) -> None:
+@pytest.mark.parametrize(("every", "zone", "how", "boundaries"), MOVED)
+def test_a_change_of_zone_waits_for_the_periods_end_or_for_its_own_boundary(
+    every: str, zone: str, how: str, boundaries: list[str]
+) -> None:
     moved_at = "2026-05-05T12:00:00Z"
     before = limits({"every": every}, BERLIN)
-    after = limits({"every": every}, NEW_YORK, previous=before, now=moved_at, at_once=how == "now")
-    assert period(asked(after, moved_at)) == (boundaries[0], boundaries[1])
-    for start, end in pairwise(boundaries[1:]):
-        assert period(asked(after, start)) == (start, end)
+    after = limits({"every": every}, zone, previous=before, now=moved_at, at_once=how == "now")
+    for start, end in pairwise(boundaries):
+        assert period(asked(after, max(start, moved_at))) == (start, end)
     (change,) = period_changes(after, parse_instant(moved_at))
-    first = 0 if how == "now" else 1
-    assert change.partial
-    assert (format_instant(change.window.start), format_instant(change.window.end)) == tuple(
-        boundaries[first : first + 2]
-    )
+    assert change.partial == (how == "next_period" or zone == NEW_YORK)
+    assert (format_instant(change.window.start), format_instant(change.window.end)) == tuple(boundaries[1:3])
     assert before.entitlements["calls"].quota.ordinal == after.entitlements["calls"].quota.ordinal
 
 

@@ -248,12 +248,14 @@ def test_a_change_keeps_what_was_decided_and_leaves_no_gap(old: Segment, new: Se
         assert old.every == "never" or (old.zone, old.origin) == (wanted.zone, wanted.origin)
         return
     since = after.current.since
-    assert since == (now if at_once else running.end)
+    assert since == (min(running.end, wanted.grid.around(now)[1]) if at_once else running.end)
     assert since is not None
     assert window_at(after, since).start == since
     assert window_at(after, since).end == Window(*wanted.grid.around(since)).end
+    assert after.current.covered == (running.end if running.end > since else None), "nothing is granted twice"
     assert window_at(after, since - 1).end == since
     assert changed(after, wanted, now, at_once=at_once) == after, "asking twice changes nothing"
+    assert changed(after, wanted, now) == after, "nor does anything else that is changed meanwhile"
 
 
 def _origin(old: Segment, new: Segment) -> int | None:

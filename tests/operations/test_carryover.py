@@ -84,7 +84,7 @@ def test_the_first_of_a_window_is_one_request_and_one_unit_where_the_cell_is_kno
     memory = shop.memory
     if not seen_before:
         memory = Memory()
-        memory.limits(Cells(dynamo_engine), "acme")
+        memory.limits(Cells(dynamo_engine), "acme", now=shop.now)
     with counting(dynamodb) as cost:
         assert shop.consume(1, memory=memory)["breakdown"]["carried"] == 999
     assert (cost.requests["UpdateItem"], cost.write_units) == ((1, 1.0) if seen_before else (2, 1.0))

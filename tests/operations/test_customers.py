@@ -428,5 +428,5 @@ def test_a_change_of_plan_at_once_leaves_the_running_windows(engine: Engine) -> 
     assert granted == 2, "no refill by switching plans"
     moved = put(engine, plan="a", timezone="Asia/Tokyo", at_once=True, now=NOW + DAY)
     window = window_at(moved.effective.entitlements["images"].quota.schedule, NOW + DAY)
-    assert window.start == NOW + DAY, "a zone cuts them, also beside a change of plan"
+    assert window.start < NOW, "nor by another zone, beside a change of plan"
     assert put(engine, plan="a", timezone="Asia/Tokyo", at_once=True, now=NOW + DAY + HOUR) == moved

@@ -110,23 +110,28 @@ def test_the_last_thirty_days_have_the_limit_at_every_moment(engine: Engine) -> 
     assert all(sum(end - 30 * DAY < at <= end for at in granted) <= LIMIT for end in granted)
 
 
-def test_a_zone_that_acts_now_begins_a_partial_period(engine: Engine) -> None:
+def test_a_zone_that_acts_now_ends_the_running_period_sooner_and_refills_nothing(engine: Engine) -> None:
     shop = Shop(engine, {"every": "month"}, zone="America/New_York")
     shop.now = parse_instant("2026-05-10T12:00:00Z")
     shop.use_up()
     moved = shop.put(timezone="Asia/Kathmandu", at_once=True)
     (change,) = period_changes(moved.effective, shop.now)
-    answer = shop.consume(LIMIT)
-    assert answer["granted"], "a partial period has the whole limit"
+    assert (format_instant(change.window.start), change.partial) == ("2026-05-31T18:15:00Z", False)
+    denied = shop.consume()
+    assert (denied["granted"], denied["used"], denied["retry_at"]) == (False, LIMIT, "2026-05-31T18:15:00Z")
+    shop.now = change.window.start
+    answer = shop.consume(LIMIT - 1)
+    assert answer["granted"]
+    assert not shop.consume()["granted"], "New York's May was granted to its end, nine hours and more into this period"
     assert answer["period"] == {
-        "start": format_instant(change.window.start),
-        "end": "2026-05-31T18:15:00Z",
+        "start": "2026-05-31T18:15:00Z",
+        "end": "2026-06-30T18:15:00Z",
         "every": "month",
         "anchor": "calendar",
         "timezone": "Asia/Kathmandu",
     }
-    shop.now -= 1
-    assert shop.used() == LIMIT, "a clock that is behind sees the period that was cut"
+    shop.now = parse_instant("2026-06-30T18:15:00Z")
+    assert shop.consume(LIMIT)["granted"]
 
 
 def test_a_zone_that_waits_refills_nothing(engine: Engine) -> None:
@@ -136,7 +141,8 @@ def test_a_zone_that_waits_refills_nothing(engine: Engine) -> None:
     shop.put(timezone="Asia/Kathmandu")
     assert not shop.consume()["granted"]
     shop.now = end
-    assert shop.consume(LIMIT)["period"]["timezone"] == "Asia/Kathmandu"
+    answer = shop.consume()
+    assert (answer["period"]["timezone"], answer["limit"]) == ("Asia/Kathmandu", LIMIT - 1), "of a month less ten hours"
 
 
 def test_ending_and_subscribing_again_refills_nothing_within_the_period(engine: Engine) -> None:

@@ -15,6 +15,7 @@ from tallygate.domain.instants import Instant
 
 SUSPENDED, RESUMED, ADJUSTED = "suspended", "resumed", "adjusted"
 FACTS = {SUSPENDED: "entitlement.suspended", RESUMED: "entitlement.resumed"}
+SUBSCRIPTION_CHANGED, CHANGED_FACT = "subscription_changed", "subscription.changed"
 EVERY_FEATURE = "*"
 """Names the sequence of facts that concern the whole customer, since a feed has the name of a feature."""
 NO_LEVEL = ""
@@ -42,6 +43,8 @@ class Audit:
 def announced(audit: Audit) -> Announcement | None:
     """What the entry makes known: that a suspension began or ended, not that another reason was given for it. An
     adjustment is told from its cell's write."""
+    if audit.action == SUBSCRIPTION_CHANGED:
+        return _subscription_changed(audit)
     if audit.action not in FACTS or (audit.before is None) == (audit.after is None):
         return None
     stood = audit.after or audit.before
@@ -60,5 +63,30 @@ def announced(audit: Audit) -> Announcement | None:
             "actor": audit.actor,
             "by": "manual",
             "since": stood["since"],
+        },
+    )
+
+
+def _subscription_changed(audit: Audit) -> Announcement:
+    """From which plan to which, and when: a plan of null is no subscription."""
+    before, after, about = audit.before or {}, audit.after or {}, audit.about
+    return Announcement(
+        id=fact_id("audit", audit.id),
+        type=CHANGED_FACT,
+        customer=audit.customer,
+        feature=EVERY_FEATURE,
+        level=NO_LEVEL,
+        data={
+            "customer": audit.customer,
+            "plan": after.get("plan"),
+            "version": after.get("version"),
+            "previous_plan": before.get("plan"),
+            "previous_version": before.get("version"),
+            "effective": about["effective"],
+            "at": about["effective_at"],
+            "usage": about["usage"],
+            "base": about["base"],
+            "replaces": about["replaces"],
+            "actor": audit.actor,
         },
     )

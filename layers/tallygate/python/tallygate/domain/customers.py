@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from tallygate.domain.catalog import PlanId
 from tallygate.domain.instants import Instant
@@ -16,12 +16,24 @@ DEFAULT_ZONE = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The plan version that follows at an instant. No job changes it over: it is in force from then on."""
+
+    plan: PlanId
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A customer's right to one version of a plan, from `started_at` until it is ended."""
+    """A customer's right to one version of a plan, from `started_at` until it is ended, or another one follows."""
 
     plan: PlanId
     started_at: Instant
     ended_at: Instant | None = None
+    pending: Pending | None = None
+
+    def __post_init__(self) -> None:
+        assert self.pending is None or self.ended_at is None, "nothing follows what has ended"
 
     @property
     def active(self) -> bool:
@@ -59,10 +71,13 @@ class CustomerRecord:
         assert self.customer.id == self.effective.customer
         active = self.subscription is not None and self.subscription.active
         assert self.effective.subscribed == active, "the limits in force follow the subscription"
+        pending = self.subscription.pending if self.subscription is not None else None
+        to_come = self.effective.next
+        assert (None if pending is None else pending.at) == (None if to_come is None else to_come.at)
 
     @property
     def active_plan(self) -> PlanId | None:
-        """The plan that the customer has now."""
+        """The plan that the customer has, as of the last change."""
         return self.subscription.plan if self.subscription is not None and self.subscription.active else None
 
 
@@ -73,13 +88,15 @@ class Keep(Enum):
 
 
 KEEP = Keep.KEEP
+When = Literal["now", "next_period"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
     """What a request says of a customer; None clears a field, KEEP leaves it. `plan` is the newest version of one.
 
-    A new timezone acts from the end of each window that runs, or, `at_once`, cuts them.
+    A new timezone acts from the end of each window that runs, or, `at_once`, from its own next boundary. `plan_when`:
+    None leaves a customer who has the plan as he is.
     """
 
     name: str | Keep | None = KEEP
@@ -88,16 +105,30 @@ class ProfileChange:
     stripe_customer_id: str | Keep | None = KEEP
     metadata: Mapping[str, str] | Keep | None = KEEP
     plan: str | Keep = KEEP
+    plan_when: When | None = None
     at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionChange:
-    """A plan from now on. Without a version: the one that the customer has of this plan, else the newest."""
+    """A plan from now on, or from the next period. Without a version: the one that the customer has of this plan, or
+    is to have, else the newest."""
 
     plan: str
     version: int | None = None
     started_at: Instant | None = None
+    when: When = "now"
+    base: Literal["full", "prorated"] = "full"
+
+
+def taken(record: CustomerRecord, now: Instant) -> CustomerRecord:
+    """The customer with the plan that has become due, as every reader sees it; what is stored follows with the next
+    change."""
+    subscription = record.subscription
+    if subscription is None or subscription.pending is None or now < subscription.pending.at:
+        return record
+    changed = replace(subscription, plan=subscription.pending.plan, pending=None)
+    return replace(record, subscription=changed, effective=record.effective.in_force(now))
 
 
 def changed_profile(before: Customer, change: ProfileChange) -> Customer:

@@ -15,13 +15,15 @@ at once where that was asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from tallygate.domain.bases import Bases, Rebase, bases, earned_of, has_length, stated
 from tallygate.domain.boundaries import Unit, plainest, step_of
 from tallygate.domain.carryover import nothing_carried
 from tallygate.domain.catalog import Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.instants import DAY, Instant
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
+from tallygate.domain.limits import Earned, Effective, Entitlement, Limit, Next, Quota
 from tallygate.domain.periods import (
     CALENDAR,
     ROLLING,
@@ -70,12 +72,15 @@ def compile_effective(
     plan: Plan | None,
     catalog: Catalog,
     stripe_customer_id: str | None = None,
+    how: Rebase = Rebase.KEEP,
 ) -> Effective:
     """The limits in force under a plan (None: no active subscription); the previous value itself where nothing changes.
 
-    The plan comes from the catalog, and so do the meters of its features.
+    The plan comes from the catalog, and so do the meters of its features. `how` says what becomes of the bases of
+    windows that go on. What was to follow is not in it (`followed_by`).
     """
-    allotted = _Allotted.of(previous)
+    previous = None if previous is None else replace(previous, next=None)
+    allotted = _Allotted.of(previous, how)
     entitlements: dict[str, Entitlement] = {}
     for entitled in plan.entitlements if plan is not None else ():
         assert plan is not None
@@ -99,11 +104,46 @@ def compile_effective(
         ordinals=allotted.ordinals,
         retired={ordinal: held for ordinal, held in allotted.schedules.items() if ordinal not in in_force},
         frozen=frozen,
+        earned=_earned(allotted, in_force, dates.now),
         suspensions=previous.suspensions if previous is not None else (),
     )
     if previous is None or compiled == previous:
         return compiled
     return replace(compiled, version=previous.version + 1)
+
+
+def followed_by(present: Effective, to_follow: Effective, at: Instant) -> Effective:
+    """The present limits with those that follow at an instant, which were compiled from them."""
+    assert set(present.ordinals.items()) <= set(to_follow.ordinals.items())
+    following = replace(to_follow, version=present.version, suspensions=())
+    return replace(present, ordinals=to_follow.ordinals, next=Next(at=at, effective=following))
+
+
+def versioned(effective: Effective, held: Effective) -> Effective:
+    """The limits with the version of those held before where nothing differs, else with the next one."""
+    same = _with_version(effective, held.version)
+    return same if same == held else _with_version(effective, held.version + 1)
+
+
+def _with_version(effective: Effective, version: int) -> Effective:
+    to_come = effective.next
+    if to_come is not None:
+        to_come = replace(to_come, effective=replace(to_come.effective, version=version))
+    return replace(effective, version=version, next=to_come)
+
+
+def next_period(effective: Effective, now: Instant) -> Instant | None:
+    """When the next period begins: at the end of the window that runs, of the longest of the entitlements' own.
+
+    Of windows as long as each other the last to end. None: there is none that ends.
+    """
+    running = [
+        window_at(entitlement.quota.schedule, now)
+        for entitlement in effective.entitlements.values()
+        if has_length(entitlement.quota.schedule)
+    ]
+    longest = max(running, key=lambda window: (window.end - window.start, window.end), default=None)
+    return None if longest is None else longest.end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,23 +187,30 @@ def features_ever_entitled(effective: Effective) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Allotted:
-    """Ordinals by window name and schedules by ordinal, growing while a value is compiled."""
+    """Ordinals by window name and schedules by ordinal, growing while a value is compiled. `before` are the quotas in
+    force until now."""
 
     ordinals: dict[str, int]
     schedules: dict[int, Schedule]
     stretches: dict[int, tuple[Stretch, ...]]
     suspended: tuple[Suspension, ...] = ()
+    before: Mapping[int, Quota] = field(default_factory=dict)
+    earned: Mapping[int, Earned] = field(default_factory=dict)
+    how: Rebase = Rebase.KEEP
 
     @staticmethod
-    def of(previous: Effective | None) -> _Allotted:
+    def of(previous: Effective | None, how: Rebase) -> _Allotted:
         if previous is None:
-            return _Allotted({}, {}, {})
+            return _Allotted({}, {}, {}, how=how)
         schedules, stretches = dict(previous.retired), dict(previous.frozen)
+        before: dict[int, Quota] = {}
         for entitlement in previous.entitlements.values():
             for limit in entitlement.limits:
                 schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
                 stretches |= {quota.ordinal: quota.stretches for quota in limit.quotas if quota.stretches}
-        return _Allotted(dict(previous.ordinals), schedules, stretches, previous.suspensions)
+                before |= {quota.ordinal: quota for quota in limit.quotas}
+        ordinals = dict(previous.ordinals)
+        return _Allotted(ordinals, schedules, stretches, previous.suspensions, before, previous.earned, how)
 
     def ordinal(self, limit: PlanLimit, window: str) -> int:
         parts = (limit.feature, limit.name, f"{window}@{scope_text(limit.scope)}" if limit.scope else window)
@@ -208,22 +255,43 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
         after = changed(held, wanted, now, at_once=dates.at_once, idle_since=dates.lapsed_at)
         schedule = recent(after, now - SEGMENTS_KEPT, now)
     allotted.schedules[ordinal] = schedule
-    stretches = _stretches(declared, quota, allotted, ordinal, now)
-    return Quota(ordinal=ordinal, limit=quota.limit, schedule=schedule, stretches=stretches)
+    before = allotted.before.get(ordinal)
+    found = bases(
+        quota.limit, schedule, now, allotted.how, before=before, earned=None if before else allotted.earned.get(ordinal)
+    )
+    start = window_at(schedule, now).start
+    return Quota(
+        ordinal=ordinal,
+        limit=quota.limit,
+        schedule=schedule,
+        stretches=_stretches(declared, found, allotted, ordinal, now),
+        bases=stated(before.bases if before is not None else (), quota.limit, found, start, now),
+    )
 
 
 def _stretches(
-    declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, ordinal: int, now: Instant
+    declared: PlanLimit, found: Bases, allotted: _Allotted, ordinal: int, now: Instant
 ) -> tuple[Stretch, ...]:
     """What the quota's base was and is, where something carries over. While usage is suspended no base accrues."""
     held = allotted.stretches.get(ordinal, ())
-    carries = declared.carryover is not None and not _leaves_nothing(declared) and quota.limit is not None
+    carries = declared.carryover is not None and not _leaves_nothing(declared) and found.now is not None
     if not carries and not held:
         return ()
     suspended = any(s.feature in (None, declared.feature) and not s.scope for s in allotted.suspended)
-    stretches = continued(held, quota.limit if carries and not suspended else None, now)
+    accrues = carries and not suspended
+    stretches = continued(held, found.now if accrues else None, now)
+    stretches = (*stretches, *found.to_come) if accrues else stretches
     allotted.stretches[ordinal] = stretches
     return stretches
+
+
+def _earned(allotted: _Allotted, in_force: set[int], now: Instant) -> Mapping[int, Earned]:
+    """What quotas had earned of their windows when they left: those that leave now, and those that have left before."""
+    found = {ordinal: earned for ordinal, earned in allotted.earned.items() if ordinal not in in_force}
+    for ordinal, quota in allotted.before.items():
+        if ordinal not in in_force and (earned := earned_of(quota, now)) is not None:
+            found[ordinal] = earned
+    return found
 
 
 def _segment(quota: QuotaTerms, dates: Dates) -> Segment:

@@ -9,16 +9,16 @@ the condition of the write, so a change of limits touches no counter.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import Fixed
 from tallygate.domain.instants import Instant
-from tallygate.domain.periods import Schedule
+from tallygate.domain.periods import Schedule, Window
 from tallygate.domain.rates import Rate
-from tallygate.domain.rolls import Stretch, base_at
+from tallygate.domain.rolls import Stretch, base_at, base_of
 from tallygate.domain.scopes import Scope, Sized, crowded
 from tallygate.domain.suspensions import Suspension
 from tallygate.domain.tiers import Tier, tier_rates
@@ -40,18 +40,24 @@ class Enforcement(StrEnum):
 class Quota:
     """At most `limit` units in each window of the schedule; None counts without limiting.
 
-    `stretches` say what the limit was and will be, where that is asked for: for what carries over, and for a period
-    whose limit is prorated.
+    `bases` say what the limit comes to, and did, where that is another amount: while a change of it is prorated, and in
+    partial windows. `stretches` say what accrued, and does, where something carries over.
     """
 
     ordinal: int
     limit: Decimal | None
     schedule: Schedule
     stretches: tuple[Stretch, ...] = ()
+    bases: tuple[Stretch, ...] = ()
 
     def limit_at(self, now: Instant) -> Decimal | None:
         """The limit in force at an instant."""
-        base = base_at(self.stretches, now) if self.stretches else None
+        base = base_at(self.bases, now) if self.bases else None
+        return self.limit if base is None else base
+
+    def limit_in(self, window: Window) -> Decimal | None:
+        """The limit that was last in force in a window."""
+        base = base_of(self.bases, window) if self.bases else None
         return self.limit if base is None else base
 
 
@@ -107,14 +113,23 @@ class Entitlement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Earned:
+    """What a quota that is in force no more had earned of its running window, which ends at `until`."""
+
+    until: Instant
+    base: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
     """All that admission and the fold must know of one customer. `version` grows by one with every change.
 
     `entitlements` are those to metered features, `fixed` what the plan says of the others, both by feature.
     `ordinals` and `retired` only grow: the ordinal of every limit window that the customer has ever had, and the
     schedule that each quota had when it was last in force, so that one that comes back goes on where it was.
-    `frozen` are the stretches of quotas that are not in force, for what they have to carry when they come back.
-    `suspensions` are those by hand, which no change of plan lifts.
+    `frozen` are the stretches of quotas that are not in force, for what they have to carry when they come back, and
+    `earned` what they had of the window that ran.
+    `suspensions` are those by hand, which no change of plan lifts. `next` is what is in force from some instant on.
     """
 
     customer: str
@@ -130,3 +145,22 @@ class Effective:
     retired: Mapping[int, Schedule] = field(default_factory=dict)
     frozen: Mapping[int, tuple[Stretch, ...]] = field(default_factory=dict)
     suspensions: tuple[Suspension, ...] = ()
+    earned: Mapping[int, Earned] = field(default_factory=dict)
+    next: Next | None = None
+
+    def in_force(self, now: Instant) -> Effective:
+        """The limits at an instant: time alone decides, so that no job has to run when a change falls due."""
+        if self.next is None or now < self.next.at:
+            return self
+        return replace(self.next.effective, version=self.version, suspensions=self.suspensions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """The limits from `at` on, compiled ahead; version and suspensions are those of the value that they are part of."""
+
+    at: Instant
+    effective: Effective
+
+    def __post_init__(self) -> None:
+        assert self.effective.next is None, "one change at a time is to come"

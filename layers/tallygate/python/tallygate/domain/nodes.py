@@ -5,6 +5,7 @@ What a limit allows and what it lets through are two things: one that only obser
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain import rates
@@ -103,10 +104,11 @@ def _room(term: QuotaTerm, rungs: Ladder, cell: Cell, used: Decimal) -> Decimal 
 
 def _fits_afresh(term: QuotaTerm, amount: Decimal) -> bool:
     """Whether the amount would fit a window that nothing has been used of, or carried into."""
-    limit = term.quota.limit
+    limit = term.quota.limit_at(term.window.end)
     if limit is None or not term.tiers:
         return limit is None or amount <= limit
-    return landing(term.ladder_in(Cell()), amount).grants
+    afresh = replace(term, quota=replace(term.quota, limit=limit))
+    return landing(afresh.ladder_in(Cell()), amount).grants
 
 
 def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant:

@@ -48,6 +48,7 @@ class Segment:
     """A recurrence in `zone`, in force from `since` (None: from the beginning of time).
 
     `origin` is the instant that boundaries are counted from, None for the calendar. `anchor` says where it came from.
+    Windows before it were granted for the time until `covered`, where that reaches into it.
     """
 
     every: str
@@ -56,6 +57,7 @@ class Segment:
     anchor: str = CALENDAR
     origin: Instant | None = None
     week_starts: str = "monday"
+    covered: Instant | None = None
 
     def __post_init__(self) -> None:
         step = step_of(self.every)
@@ -146,7 +148,12 @@ def window_at(schedule: Schedule, instant: Instant) -> Window:
 
 def is_partial(schedule: Schedule, window: Window) -> bool:
     """Whether a change cut this window of the schedule short."""
-    return _natural_window(segment_at(schedule, window.start), window.start) != window
+    return whole_window(schedule, window) != window
+
+
+def whole_window(schedule: Schedule, window: Window) -> Window:
+    """What a window of the schedule would be, had no change cut it short."""
+    return _natural_window(segment_at(schedule, window.start), window.start)
 
 
 def changed(
@@ -154,23 +161,31 @@ def changed(
 ) -> Schedule:
     """The schedule with another zone, anchor or week from the end of the window that holds `now`, or `at_once`.
 
-    A change that was still to come is replaced. What has been idle since some instant changes at the end of the window
-    that held that instant: nothing was counted after it, so that no window that was begun is cut. Equal recurrences
-    change nothing, and neither does a period that never ends or rolls. `wanted.since` has no meaning here.
+    At once is the first boundary of the new recurrence, where that comes sooner: the running window ends there, and
+    begins anew nowhere, so that its counter goes on. Another change that was still to come is replaced. What has been idle
+    since some instant changes at the end of the window that held that instant: nothing was counted after it, so that
+    no window that was begun is cut. Equal recurrences change nothing, and neither does a period that never ends or
+    rolls. `wanted.since` and `wanted.covered` have no meaning here.
     """
     decided = tuple(s for s in schedule.segments if s.since is None or s.since <= now)
     kept = Schedule(decided)
-    held = kept.current
-    if replace(wanted, since=held.since) == held or step_of(held.every).unit is Unit.NEVER or held.anchor == ROLLING:
+    held, to_come = kept.current, schedule.current
+    same = replace(wanted, since=held.since, covered=held.covered) == held
+    if same or step_of(held.every).unit is Unit.NEVER or held.anchor == ROLLING:
         return kept
+    if not at_once and idle_since is None and replace(wanted, since=to_come.since, covered=to_come.covered) == to_come:
+        return schedule
+    running = window_at(kept, now if idle_since is None else idle_since)
+    since = running.end
     if idle_since is not None:
-        since = max(window_at(kept, idle_since).end, held.since or idle_since)
+        since = max(since, held.since or idle_since)
         since = max(since, wanted.origin) if wanted.origin is not None and wanted.origin <= now else since
-    else:
-        since = now if at_once else window_at(kept, now).end
+    elif at_once:
+        since = min(since, _natural_window(wanted, now).end)
+    granted = max(whole_window(kept, running).end, held.covered or since)
     if held.since == since:
         decided = decided[:-1]
-    return Schedule((*decided, replace(wanted, since=since)))
+    return Schedule((*decided, replace(wanted, since=since, covered=granted if granted > since else None)))
 
 
 def recent(schedule: Schedule, cut: Instant, now: Instant) -> Schedule:

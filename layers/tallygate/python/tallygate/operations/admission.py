@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tallygate.domain.cells import UNSEEN, Cell
+from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.units import Unit
 from tallygate.errors import StoreUnavailable
@@ -36,18 +37,18 @@ class Memory:
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     _denials: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
 
-    def limits(self, store: AdmissionStore, customer: str, *, fresh: bool = False) -> Effective | None:
-        """The customer's limits in force: remembered, or read. An unknown customer is never remembered."""
+    def limits(self, store: AdmissionStore, customer: str, *, now: Instant, fresh: bool = False) -> Effective | None:
+        """The customer's limits in force now: remembered, or read. An unknown customer is never remembered."""
         held = self._limits.get(customer)
         if held is not None and not fresh and self.ticks() - held[1] < LIMITS_KEPT_SECONDS:
-            return held[0]
+            return held[0].in_force(now)
         effective = store.effective(customer)
         if effective is None:
             self._limits.pop(customer, None)
         else:
             _bound(self._limits, customer)
             self._limits[customer] = (effective, self.ticks())
-        return effective
+        return None if effective is None else effective.in_force(now)
 
     def unit(self, store: AdmissionStore, feature: str) -> Unit | None:
         """The unit that the feature's quantities are shown in: remembered, or read. Nothing is decided by it.

@@ -23,7 +23,7 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
     `whole`, every limit of the feature is looked at, not only those that govern the request's dimensions.
     Raises ClockBehind, and Contended where the limits change faster than they can be read.
     """
-    effective = memory.limits(store, request.customer)
+    effective = memory.limits(store, request.customer, now=now)
     for fresh in (False, True):
         found = entitlement_or_denial(
             store,
@@ -37,7 +37,7 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
         if isinstance(found, Decision):
             if fresh or effective is None:
                 return stated(store, effective, found, None if whole else request.counted_dimensions, now=now)
-            effective = memory.limits(store, request.customer, fresh=True)
+            effective = memory.limits(store, request.customer, now=now, fresh=True)
             continue
         assert effective is not None
         cell = store.read(request.customer, request.feature)
@@ -56,7 +56,7 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
             case None:
                 return decide.granted(effective, found, asked, cell, now=now, decision_id=None)
             case decide.Stale():
-                effective = memory.limits(store, request.customer, fresh=True)
+                effective = memory.limits(store, request.customer, now=now, fresh=True)
             case decide.Behind():
                 raise ClockBehind("this container's clock lags behind the cell's newest removed window")
             case why:

@@ -117,7 +117,7 @@ def _consume(
     entropy: Callable[[int], bytes],
 ) -> Decision:
     """Grant and count this amount of the request, or deny it."""
-    effective = memory.limits(store, request.customer)
+    effective = memory.limits(store, request.customer, now=now)
     reloaded = False
     mark = _mark(request, now, entropy)
     for _ in range(TRIES_MAX + 1):
@@ -137,7 +137,7 @@ def _consume(
         if stale:
             if reloaded:
                 raise Contended("the limits changed while the request was decided")
-            effective, reloaded = memory.limits(store, request.customer, fresh=True), True
+            effective, reloaded = memory.limits(store, request.customer, now=now, fresh=True), True
     raise Contended("other writers won every try")
 
 

@@ -1,9 +1,10 @@
 """customers: who is billed, and what each may consume.
 
-    read ──> wanted (pure) ──> save: one transaction, conditional on what was read ──> announce to the cells ──> answer
+    read ──> wanted (pure) ──> save: one transaction, conditional on what was read ──> announce to the cells
               └── nothing differs: announce all the same, because an earlier call may have died before it could
 
-A change acts at the next decision on a root cell. What a request leaves out stays as it is.
+A change acts at the next decision on a root cell. What a request leaves out stays as it is. A plan that has become due
+is taken first: what is wanted is said of the customer as it is now, whatever is stored of it (`domain.customers.taken`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tallygate.control_store import CatalogStore, CustomerMoved, CustomerStore, Saved, SubjectsTaken, VersionStore
-from tallygate.domain.catalog import Catalog, Plan
+from tallygate.control_store import (
+    AuditStore,
+    CatalogStore,
+    CustomerMoved,
+    CustomerStore,
+    Saved,
+    SubjectsTaken,
+    VersionStore,
+)
+from tallygate.domain.bases import Rebase
+from tallygate.domain.catalog import Catalog, Plan, PlanId
 from tallygate.domain.customers import (
     Customer,
     CustomerRecord,
@@ -21,14 +31,18 @@ from tallygate.domain.customers import (
     Subscription,
     SubscriptionChange,
     changed_profile,
+    taken,
 )
-from tallygate.domain.effective import Dates, compile_effective
+from tallygate.domain.effective import Dates, compile_effective, followed_by, versioned
 from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Effective
 from tallygate.domain.overrides import OwnLimit, too_crowded, with_own
 from tallygate.domain.periods import segment_at
+from tallygate.domain.subscriptions import audit_of_change, rebase, subscribed
 from tallygate.domain.versions import Expected, require
 from tallygate.errors import Conflict, Contended, FieldError, NotFound, invalid
 from tallygate.operations.limits_in_force import announce_limits
+from tallygate.store import Moves
 
 TRIES_MAX = 4
 
@@ -42,6 +56,19 @@ class Stores:
     cells: VersionStore
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """By whom a subscription is changed, and the id that the entry of the audit trail is to have."""
+
+    audits: AuditStore
+    id: str
+    actor: str
+
+
+Told = Callable[[CustomerRecord | None, CustomerRecord], Moves]
+"""What goes into the transaction of a change beside it, from the customer before and after."""
+
+
 def customer(store: CustomerStore, customer_id: str) -> CustomerRecord:
     """The customer. Raises NotFound."""
     found = store.customer(customer_id)
@@ -51,7 +78,13 @@ def customer(store: CustomerStore, customer_id: str) -> CustomerRecord:
 
 
 def put_customer(
-    stores: Stores, customer_id: str, change: ProfileChange, *, expected: Expected | None, now: Instant
+    stores: Stores,
+    customer_id: str,
+    change: ProfileChange,
+    *,
+    expected: Expected | None,
+    now: Instant,
+    by: Audited | None = None,
 ) -> tuple[CustomerRecord, bool]:
     """Create or change a customer; whether it was created.
 
@@ -61,51 +94,85 @@ def put_customer(
     def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
         before = seen.customer if seen is not None else Customer(id=customer_id, created_at=now, changed_at=now)
         after = changed_profile(before, change)
-        subscription = seen.subscription if seen is not None else None
+        subscription, how = seen.subscription if seen is not None else None, Rebase.KEEP
         moved = seen
         if seen is not None and change.at_once and _changes_zone(seen, after.timezone, now):
             moved = record_of(seen, after, subscription, catalog, now, at_once=True)
-        if not isinstance(change.plan, Keep):
-            subscription = _subscribed(subscription, SubscriptionChange(plan=change.plan), catalog, now)
-        record = record_of(moved, after, subscription, catalog, now)
+        if not isinstance(change.plan, Keep) and not _has(seen, change):
+            plan = SubscriptionChange(plan=change.plan, when=change.plan_when or "now")
+            subscription = subscribed(seen, plan, catalog, now)
+            how = rebase(seen, subscription, plan)
+        record = record_of(moved, after, subscription, catalog, now, how=how)
         return record if seen is None or record == seen else replace(record, version=seen.version + 1)
 
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now)
+    told = _told(by, "full", now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)
+
+
+def _has(seen: CustomerRecord | None, change: ProfileChange) -> bool:
+    """Whether the customer has some version of the plan, and the request does not say when it is to have it."""
+    has = seen is not None and seen.active_plan is not None and seen.active_plan[0] == change.plan
+    return has and change.plan_when is None
 
 
 def _changes_zone(seen: CustomerRecord, zone: str, now: Instant) -> bool:
-    """Whether periods are not counted in this zone yet. A change of plan cuts none of them, else it would refill."""
+    """Whether periods are not counted in this zone yet. A change of plan ends none of them sooner."""
     quotas = [q for e in seen.effective.entitlements.values() for limit in e.limits for q in limit.quotas]
     to_come = any(segment_at(q.schedule, now).zone != q.schedule.current.zone == zone for q in quotas)
     return to_come or seen.customer.timezone != zone
 
 
 def put_subscription(
-    stores: Stores, customer_id: str, change: SubscriptionChange, *, expected: Expected | None, now: Instant
+    stores: Stores,
+    customer_id: str,
+    change: SubscriptionChange,
+    *,
+    expected: Expected | None,
+    now: Instant,
+    by: Audited | None = None,
 ) -> CustomerRecord:
     """Subscribe the customer to a version of a plan, or change over to it; what was used stays used.
 
-    Raises NotFound for an unknown customer, InvalidRequest `plan_not_found`, PreconditionFailed, Contended.
+    Raises NotFound for an unknown customer, InvalidRequest, PreconditionFailed, Contended.
     """
 
     def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
         held = known(seen, customer_id)
-        return record_of(held, held.customer, _subscribed(held.subscription, change, catalog, now), catalog, now)
+        after = subscribed(held, change, catalog, now)
+        return record_of(held, held.customer, after, catalog, now, how=rebase(held, after, change))
 
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now)[0]
+    told = _told(by, change.base, now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0]
 
 
-def end_subscription(stores: Stores, customer_id: str, *, expected: Expected | None, now: Instant) -> CustomerRecord:
+def end_subscription(
+    stores: Stores, customer_id: str, *, expected: Expected | None, now: Instant, by: Audited | None = None
+) -> CustomerRecord:
     """End the subscription now; ending it again changes nothing. Raises NotFound where there never was one."""
 
     def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
         held = known(seen, customer_id)
         if held.subscription is None:
             raise NotFound(f"customer {customer_id} has no subscription", code="no_active_subscription")
-        ended = held.subscription if not held.subscription.active else replace(held.subscription, ended_at=now)
+        ended = held.subscription
+        if ended.active:
+            ended = replace(ended, ended_at=now, pending=None)
         return record_of(held, held.customer, ended, catalog, now)
 
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now)[0]
+    told = _told(by, "full", now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0]
+
+
+def _told(by: Audited | None, base: str, now: Instant) -> Told | None:
+    """What tells of a change of the subscription; nobody asks where there is nobody to tell of."""
+    if by is None:
+        return None
+
+    def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+        entry = audit_of_change(before, after, audit_id=by.id, actor=by.actor, base=base, now=now)
+        return () if entry is None else by.audits.record(entry)
+
+    return told
 
 
 def known(seen: CustomerRecord | None, customer_id: str) -> CustomerRecord:
@@ -122,6 +189,7 @@ def change_customer(
     *,
     expected: Expected | None,
     now: Instant,
+    beside: Told | None = None,
 ) -> tuple[CustomerRecord, bool]:
     """Make the customer what is `wanted` of it, and let its cells know; whether it was created. Repeating is harmless.
 
@@ -137,13 +205,16 @@ def change_customer(
             return attempted, created
         require(expected, seen.version if seen is not None else 0)
         stored = stores.catalog.read()
-        record = wanted(seen, stored.catalog)
-        if record == seen:
+        before = None if seen is None else taken(seen, now)
+        record = wanted(before, stored.catalog)
+        if record == before:
             announce_limits(stores.cells, record.effective, now)
             return record, False
-        plan = record.active_plan
-        mark = plan if plan is not None and plan not in stored.in_use else None
-        outcome = stores.customers.save(seen, record, mark, catalog=stored.version)
+        if seen is not None:
+            record = replace(record, effective=versioned(record.effective, seen.effective))
+        marks = [plan for plan in plans_of(record) if plan not in stored.in_use]
+        moves = beside(before, record) if beside is not None else ()
+        outcome = stores.customers.save(seen, record, marks, catalog=stored.version, beside=moves)
         match outcome:
             case Saved():
                 announce_limits(stores.cells, record.effective, now)
@@ -167,31 +238,6 @@ def _taken(customer_id: str, subject_keys: tuple[str, ...]) -> Conflict:
     return Conflict(errors[0].detail, code="subject_taken", errors=errors)
 
 
-def _subscribed(
-    before: Subscription | None, change: SubscriptionChange, catalog: Catalog, now: Instant
-) -> Subscription:
-    going_on = before if before is not None and before.active else None
-    version = change.version
-    if version is None and going_on is not None and going_on.plan[0] == change.plan:
-        version = going_on.plan[1]
-    plan = catalog.plan(change.plan, version)
-    if plan is None:
-        exists = catalog.plan(change.plan) is not None
-        raise invalid(
-            "/version" if exists else "/plan",
-            "plan_not_found",
-            f"plan {change.plan} has no version {version}" if exists else f"there is no plan {change.plan}",
-        )
-    if change.started_at is not None and change.started_at > now:
-        raise invalid(
-            "/started_at", "not_available", "a subscription that starts later is not available in this version"
-        )
-    started_at = change.started_at
-    if started_at is None:
-        started_at = going_on.started_at if going_on is not None else now
-    return Subscription(plan=plan.id, started_at=started_at)
-
-
 def record_of(
     seen: CustomerRecord | None,
     after: Customer,
@@ -201,32 +247,45 @@ def record_of(
     *,
     limits: tuple[OwnLimit, ...] | None = None,
     at_once: bool = False,
+    how: Rebase = Rebase.KEEP,
 ) -> CustomerRecord:
-    """What the customer becomes: `seen` itself where nothing differs. `at_once` cuts the windows that run.
+    """What the customer becomes: `seen` itself where nothing differs. `at_once` lets another zone act on the windows
+    that run, `how` says what becomes of their bases.
 
     Without `limits` its own stay. Raises InvalidRequest `too_many` where they and the plan's do not fit together.
     """
     own = limits if limits is not None else seen.limits if seen is not None else ()
-    plan = plan_in_force(subscription, catalog)
-    if plan is not None and own:
-        plan = with_own(plan, own)
-        if crowd := too_crowded(plan):
-            raise invalid("", "too_many", f"with the customer's own limits, {crowd}")
     before = seen.subscription if seen is not None else None
-    effective = compile_effective(
-        customer=after.id,
-        previous=seen.effective if seen is not None else None,
-        dates=Dates(
-            zone=after.timezone,
-            now=now,
-            started_at=subscription.started_at if subscription is not None else None,
-            lapsed_at=before.ended_at if before is not None else None,
-            at_once=at_once,
-        ),
-        plan=plan,
-        catalog=catalog,
-        stripe_customer_id=after.stripe_customer_id,
+    started_at = subscription.started_at if subscription is not None else None
+    dates = Dates(
+        zone=after.timezone,
+        now=now,
+        started_at=started_at,
+        lapsed_at=before.ended_at if before is not None else None,
+        at_once=at_once,
     )
+
+    def compiled(plan: Plan | None, previous: Effective | None, dates: Dates, how: Rebase) -> Effective:
+        return compile_effective(
+            customer=after.id,
+            previous=previous,
+            dates=dates,
+            plan=_with_own(plan, own),
+            catalog=catalog,
+            stripe_customer_id=after.stripe_customer_id,
+            how=how,
+        )
+
+    held = seen.effective if seen is not None else None
+    effective = compiled(plan_in_force(subscription, catalog), held, dates, how)
+    if subscription is not None and subscription.pending is not None:
+        # Compiled anew with every change, from what is in force then: its ordinals and schedules go on from there.
+        at = subscription.pending.at
+        later = Dates(zone=after.timezone, now=at, started_at=started_at)
+        plan = _plan(subscription.pending.plan, catalog)
+        effective = followed_by(effective, compiled(plan, effective, later, Rebase.FULL), at)
+    if held is not None:
+        effective = versioned(effective, held)
     if seen is None:
         return CustomerRecord(version=1, customer=after, subscription=subscription, effective=effective)
     record = replace(seen, customer=after, subscription=subscription, effective=effective, limits=own)
@@ -235,10 +294,30 @@ def record_of(
     return replace(record, version=seen.version + 1, customer=replace(after, changed_at=now))
 
 
+def _with_own(plan: Plan | None, own: tuple[OwnLimit, ...]) -> Plan | None:
+    if plan is None or not own:
+        return plan
+    plan = with_own(plan, own)
+    if crowd := too_crowded(plan):
+        raise invalid("", "too_many", f"with the customer's own limits, {crowd}")
+    return plan
+
+
+def plans_of(record: CustomerRecord) -> tuple[PlanId, ...]:
+    """The plan versions that the customer has, and is to have: they are in use, and can no longer change."""
+    pending = record.subscription.pending if record.subscription is not None else None
+    to_come = () if pending is None else (pending.plan,)
+    return to_come if record.active_plan is None else (record.active_plan, *to_come)
+
+
 def plan_in_force(subscription: Subscription | None, catalog: Catalog) -> Plan | None:
     """The plan version of an active subscription, as the catalog has it."""
     if subscription is None or not subscription.active:
         return None
-    plan = catalog.plan(*subscription.plan)
+    return _plan(subscription.plan, catalog)
+
+
+def _plan(plan_id: PlanId, catalog: Catalog) -> Plan:
+    plan = catalog.plan(*plan_id)
     assert plan is not None, "a plan that customers have cannot be removed"
     return plan

@@ -28,7 +28,7 @@ def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Inst
     reason = decision.reason
     if decision.suspension is not None and decision.fixed is None:
         # There may be no right to the feature that is suspended.
-        effective = memory.limits(store, customer)
+        effective = memory.limits(store, customer, now=now)
         right = None if effective is None else decide.entitled(effective, feature)
         reason = right if isinstance(right, Reason) else reason
     if reason in ABSENT and decision.fixed is None:
@@ -44,7 +44,7 @@ def entitlements(
     One read for the page and one for each metered feature on it; not one moment for all of them.
     """
     memory = Memory()
-    effective = memory.limits(store, customer)
+    effective = memory.limits(store, customer, now=now)
     if effective is None:
         raise NotFound(f"there is no customer {customer}", code=Reason.CUSTOMER_NOT_FOUND.value)
     known = {*effective.entitlements, *effective.fixed}

@@ -2,7 +2,7 @@
 
     CUSTOMER#c   PROFILE       version, name, timezone, subject_keys (JSON), stripe_customer_id, metadata (JSON),
                                created_at, changed_at, limits (how many LIMIT# there are)
-                 SUBSCRIPTION  plan, plan_version, started_at, ended_at
+                 SUBSCRIPTION  plan, plan_version, started_at, ended_at, next_plan, next_version, next_at
                  EFFECTIVE     version, doc (JSON)
                  LIMIT#name    name, form (JSON): a limit of the customer's own
     SUBJECT#key  SUBJECT       customer
@@ -14,17 +14,18 @@ others consistent. A customer's own id is a subject key of its own, so that no o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tallygate.control_store import CustomerMoved, Saved, SubjectsTaken
 from tallygate.domain.catalog import PlanId
-from tallygate.domain.customers import Customer, CustomerRecord, Subscription
+from tallygate.domain.customers import Customer, CustomerRecord, Pending, Subscription
 from tallygate.domain.overrides import OwnLimit
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.catalog import count_customer, mark_in_use
-from tallygate.storage.engine import Committed, Delete, Engine, Put, Write
+from tallygate.storage.engine import Committed, Delete, Engine, Put, Require, Write
 from tallygate.storage.expressions import Absent, Compare, Condition, Item, absent_or
+from tallygate.storage.receipts import writes_of
 from tallygate.store import Moves
 
 VERSION, CUSTOMER = "version", "customer"
@@ -74,21 +75,28 @@ class Customers:
                 return tuple(sorted(found, key=lambda own: own.name))
 
     def save(
-        self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None, *, catalog: int
+        self,
+        seen: CustomerRecord | None,
+        wanted: CustomerRecord,
+        marks: Sequence[PlanId],
+        *,
+        catalog: int,
+        beside: Moves = (),
     ) -> Saved | CustomerMoved | SubjectsTaken:
-        """Write what differs, claim and give up subject keys, mark the plan in use: all or none, in one transaction.
+        """Write what differs, claim and give up subject keys, mark the plans in use, and make the moves `beside`: all
+        or none, in one transaction.
 
         The limits in force were compiled from the version `catalog` of the catalog: a plan replaced since is refused.
         """
         assert seen is None or wanted.version == seen.version + 1
         claimed = sorted(_subjects(wanted) - _subjects(seen))
-        writes: list[Write] = [_claim(subject, wanted.customer.id) for subject in claimed]
+        writes: list[Write | Require] = [_claim(subject, wanted.customer.id) for subject in claimed]
         writes += [_give_up(subject, wanted.customer.id) for subject in sorted(_subjects(seen) - _subjects(wanted))]
         writes += _parts(seen, wanted)
         writes += _own_limits(seen, wanted)
         writes += _counts(seen, wanted)
-        if mark is not None:
-            writes.append(mark_in_use(mark, catalog))
+        writes += [mark_in_use(plan, catalog) for plan in marks]
+        writes += writes_of(beside)
         outcome = self._engine.transact(writes, repeatable=True)
         if isinstance(outcome, Committed):
             return Saved()
@@ -196,14 +204,22 @@ def _subscription_item(subscription: Subscription) -> Item:
     }
     if subscription.ended_at is not None:
         item["ended_at"] = subscription.ended_at
+    if subscription.pending is not None:
+        item["next_plan"], item["next_version"] = subscription.pending.plan
+        item["next_at"] = subscription.pending.at
     return item
 
 
 def _subscription_of(item: Item) -> Subscription:
+    pending = None
+    if "next_at" in item:
+        plan = (items.text(item, "next_plan"), items.integer(item, "next_version"))
+        pending = Pending(plan=plan, at=items.integer(item, "next_at"))
     return Subscription(
         plan=(items.text(item, "plan"), items.integer(item, "plan_version")),
         started_at=items.integer(item, "started_at"),
         ended_at=items.integer(item, "ended_at") if "ended_at" in item else None,
+        pending=pending,
     )
 
 
