@@ -80,7 +80,7 @@ def revision(
 
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:
     """What a window leaves to the next, by its total; `layers` are those that its cell shows of it, where it does."""
-    found = carrying(effective, closed.ordinal)
+    found = carrying(None if effective is None else effective.in_force(closed.start), closed.ordinal)
     if found is None:
         return ZERO
     _, quota, carryover = found

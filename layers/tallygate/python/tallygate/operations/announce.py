@@ -62,7 +62,8 @@ def _announce_change(outbox: OutboxStore, rules: RulesStore, changed: TotalChang
 
 
 def _announce_note(outbox: OutboxStore, rules: RulesStore, note: notes.Note, *, now: Instant) -> tuple[str, ...]:
-    effective = rules.effective(note.customer)
+    known = rules.effective(note.customer)
+    effective = None if known is None else known.in_force(note.time)
     announcement = notes.announcement(note, effective, upgrades_of(rules, effective))
     return _announce_one(outbox, announcement, traceparent=note.traceparent, now=now)
 

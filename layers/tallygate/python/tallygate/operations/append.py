@@ -26,6 +26,7 @@ from tallygate.domain.fold import (
     resolve_event,
     windows_of,
 )
+from tallygate.domain.governing import agree, in_windows, time_of
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import (
     PARKED_LENGTH_MAX,
@@ -130,6 +131,7 @@ class _Resolver:
         self._effective: Effective | None = None
         self._asked = False
         self._entries: dict[int, Entry] = {}
+        self._governed: dict[object, Mapping[int, Governed]] = {}
 
     def entry(self, journaled: Journaled) -> Entry:
         """The entry of a record; the same each time it is asked for."""
@@ -144,17 +146,30 @@ class _Resolver:
             self._effective, self._asked = self._rules.effective(customer), True
         return self._effective
 
-    def governed(self, customer: str | None) -> Mapping[int, Governed]:
-        """The limits in force, with what the next plan allows by the catalog as it is now."""
+    def limits(self, customer: str | None, entry: Entry) -> Mapping[int, Governed]:
+        """The limits that an entry names, as they were in force at its time, with what the next plan allows by the
+        catalog as it is now."""
+        windows = windows_of(entry)
+        if not windows:
+            return {}
+        at = time_of(entry)
+        effective = self._in_force(customer, at)
+        key = None if effective is None else (effective.plan, effective.plan_version)
+        if key not in self._governed:
+            self._governed[key] = governed_of(effective, upgrades_of(self._rules, effective))
+        governed = in_windows(self._governed[key], effective, windows)
+        return limits_named((entry,), governed, limit_names(self.effective(customer)))
+
+    def _in_force(self, customer: str | None, at: Instant) -> Effective | None:
         effective = self.effective(customer)
-        return governed_of(effective, upgrades_of(self._rules, effective))
+        return None if effective is None else effective.in_force(at)
 
     def _resolve(self, journaled: Journaled) -> Entry:
         what = journaled.what
         if not isinstance(what, Event):
             return what
         try:
-            return resolve_event(what, self._meters, self.effective(what.customer))
+            return resolve_event(what, self._meters, self._in_force(what.customer, what.time))
         except _UNRESOLVABLE as error:
             raw = f"{what.source}#{what.id}: {error}"[:PARKED_LENGTH_MAX]
             return ParkedEntry(reason=f"unresolvable: {type(error).__name__}", raw=raw)
@@ -173,7 +188,7 @@ def _put(
     Fewer than all of the entries were appended where another appender came between.
     """
     appended: list[Record] = []
-    parts = deque([list(entries)])
+    parts = deque(_agreeing(entries, resolver))
     while parts:
         part = parts.popleft()
         record = _record(head, part, resolver)
@@ -191,12 +206,26 @@ def _put(
     return appended, head
 
 
+def _agreeing(entries: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -> list[list[tuple[Journaled, Entry]]]:
+    """The entries in order, in as few parts as agree on the limits: mostly one, two around a change of plan."""
+    parts: list[list[tuple[Journaled, Entry]]] = []
+    known: dict[int, Governed] = {}
+    for journaled, entry in entries:
+        limits = resolver.limits(journaled.customer, entry)
+        if not parts or not agree(limits, known):
+            parts.append([])
+            known = {}
+        parts[-1].append((journaled, entry))
+        known |= limits
+    return parts
+
+
 def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -> Record:
     entries = tuple(entry for _, entry in part)
     customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
-    counting = any(windows_of(entry) for entry in entries)
-    names = limit_names(resolver.effective(customer)) if counting else {}
-    limits = limits_named(entries, resolver.governed(customer), names) if counting else {}
+    limits: dict[int, Governed] = {}
+    for journaled, entry in part:
+        limits |= resolver.limits(journaled.customer, entry)
     return Record(
         number=head.number + 1,
         customer=customer,

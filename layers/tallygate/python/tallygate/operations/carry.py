@@ -11,6 +11,7 @@ from __future__ import annotations
 from tallygate.domain.entries import carry_entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import MINUTE, Instant
+from tallygate.domain.limits import Effective
 from tallygate.domain.openings import opening
 from tallygate.domain.periods import Window
 from tallygate.domain.revisions import carrying, revision
@@ -27,7 +28,7 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
     none where nothing carries over; the window that the cell has passed by is left alone: `revise` sees to it."""
     if not total.governed.carries:
         return
-    found = carrying(rules.effective(total.customer), total.ordinal)
+    found = carrying(_in_force(rules, total, now), total.ordinal)
     if found is None:
         return
     limit, quota, carryover = found
@@ -51,7 +52,7 @@ def revise(cells: CarriedCells, rules: RulesStore, total: Total, now: Instant) -
     """Revise what was carried out of the total's window into one that is open. Nothing is asked while it runs."""
     if not total.governed.carries or total.end > now + EARLY:
         return
-    found = carrying(rules.effective(total.customer), total.ordinal)
+    found = carrying(_in_force(rules, total, now), total.ordinal)
     if found is None:
         return
     limit, quota, carryover = found
@@ -68,3 +69,10 @@ def revise(cells: CarriedCells, rules: RulesStore, total: Total, now: Instant) -
         if cells.revise(total.customer, total.feature, revised, entry):
             return
     raise Contended("others changed the cell at every try to revise what was carried")
+
+
+def _in_force(rules: RulesStore, total: Total, now: Instant) -> Effective | None:
+    """The limits as of the window, where it is yet to come, or now: what they say of the past is all that they ever
+    said."""
+    effective = rules.effective(total.customer)
+    return None if effective is None else effective.in_force(max(now, total.start))

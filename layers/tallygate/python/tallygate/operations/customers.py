@@ -4,7 +4,7 @@
               └── nothing differs: announce all the same, because an earlier call may have died before it could
 
 A change acts at the next decision on a root cell. What a request leaves out stays as it is. A plan that has become due
-is taken first: what is wanted is said of the customer as it is now, whatever is stored of it (`domain.customers.taken`).
+is taken first: what is wanted is said of the customer as it is now, whatever is stored (`domain.customers.taken`).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tallygate.decision_store import DecisionStore
 from tallygate.domain.decision_ids import DecisionId
 from tallygate.domain.fold import governed_of, limit_names, limits_named
+from tallygate.domain.governing import in_windows
 from tallygate.domain.instants import Instant
 from tallygate.domain.settlements import MadeDecision
 from tallygate.operations.find_decision import RECENT_MAX, among, find_decision, told_by
@@ -22,8 +23,10 @@ def explain(store: DecisionStore, decision_id: str, wanted: DecisionId, *, now: 
         use, limits = found.use, found.kept.record.limits
     else:
         assert use is not None
-        effective = store.effective(customer)
-        limits = limits_named((use,), governed_of(effective), limit_names(effective))
+        known = store.effective(customer)
+        effective = None if known is None else known.in_force(use.time)
+        governed = in_windows(governed_of(effective), effective, use.windows)
+        limits = limits_named((use,), governed, limit_names(known))
     return MadeDecision(
         decision_id=decision_id,
         customer=customer,

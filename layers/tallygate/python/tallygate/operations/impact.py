@@ -19,7 +19,7 @@ def impact(store: ImpactStore, query: ImpactQuery, *, now: Instant) -> Impact:
     effective = store.effective(query.customer)
     if effective is None:
         raise NotFound("there is no such customer", code="customer_not_found")
-    quotas = counted_as(effective, query.name)
+    quotas = counted_as(effective.in_force(now), query.name)
     if quotas is None:
         raise NotFound(f"the customer has never had a limit {query.name[:100]}", code="limit_not_found")
     found: list[Total] = []

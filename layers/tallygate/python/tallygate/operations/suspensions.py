@@ -93,7 +93,7 @@ def resume(stores: Stores, asked: Asked, judge: Judge, form: Form, *, now: Insta
     if before is None and asked.feature is not None:
         # What is suspended can be resumed, also where the catalog has it no longer.
         judge(stores.catalog.read().catalog, asked.feature, asked.scope)
-    lifted = _lifted(stores.controls, seen.effective, asked, now)
+    lifted = _lifted(stores.controls, seen.effective.in_force(now), asked, now)
     if len(lifted) > LIFTED_MAX:
         raise invalid("", "too_many", f"tiers suspended more than {LIFTED_MAX} features: resume them one by one")
     if before is None and not lifted:

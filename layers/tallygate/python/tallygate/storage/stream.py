@@ -98,7 +98,8 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
         case "CUSTOMER" if new["sk"] == "EFFECTIVE":
             after = items.effective_of(new)
             before = items.effective_of(old).entitlements if old is not None else {}
-            features = tuple(sorted({*before, *after.entitlements}))
+            following = after.next.effective.entitlements if after.next is not None else {}
+            features = tuple(sorted({*before, *after.entitlements, *following}))
             return LimitsChanged(customer=after.customer, version=after.version, features=features)
         case "PROBE" if old is None:
             return ProbePassed(id=items.text(new, "sk"))
