@@ -91,7 +91,8 @@ class ExplainedQuota:
 class ExplainedRate:
     """A rate's two sub-windows: of `previous` the share `at.left ÷ at.width` counts still, of `current` everything.
 
-    Both without the request, which fits while `current ≤ current_max` (None: it cannot). `throttles`: a tier asks for it.
+    Both without the request, which fits while `current ≤ current_max` (None: it cannot). `throttles`: a tier asks for
+    the rate.
     """
 
     node: Node
