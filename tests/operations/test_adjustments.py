@@ -18,22 +18,28 @@ from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, N
 from tallygate.operations.adjustments import Asked, Forms, Stores, adjust, list_adjustments
 from tallygate.operations.admission import Memory
 from tallygate.operations.audits import list_audits
+from tallygate.operations.each import in_turn
+from tallygate.operations.ingest import Posted, ingest
+from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Outcome, Planned, once
+from tallygate.operations.reset import ADJUSTMENTS_STATED_MAX, reset
 from tallygate.storage import items, keys
 from tallygate.storage.adjustments import Adjustments
 from tallygate.storage.audits import Audits
 from tallygate.storage.cell_controls import CellControls
 from tallygate.storage.cells import Cells
+from tallygate.storage.closings import Closings
 from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine, Update
+from tallygate.storage.events import Events
 from tallygate.storage.expressions import Increase, Set
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
 from tests.crashes import Crash, Fuse, FusedEngine
 from tests.given import FEATURE
 from tests.shops import Shop, month
-from tests.truth import container, drain, facts
+from tests.truth import container, draft, drain, facts
 
 PLAIN: dict[str, Any] = {"limit": 100}
 CARRYING: dict[str, Any] = {"limit": 1000, "carryover": {}}
@@ -395,6 +401,62 @@ def test_an_adjustment_that_opens_a_window_proves_itself_to_the_fold(carryover: 
     totals = {items.integer(i, "start"): i for k, i in engine.items.items() if k.pk.startswith("TOTAL#")}
     february = totals[month(2)]
     assert (february["value"], february["carried"], february["adjusted"]) == (50, 600, -100)
+
+
+def closed_after(engine: MemoryEngine, shop: Shop) -> dict[str, Any]:
+    """What the closing of January states."""
+    drain(engine, container(engine))
+    assert reset(Closings(engine), now=month(2), grace=0, time_left=lambda: True).closed
+    (found,) = [fact for fact in told(engine) if fact["type"] == "usage.period_closed"]
+    (period,), _ = list_periods(Closings(engine), shop.customer, FEATURE, after=None, limit=10)
+    assert (period["adjustments"], period["breakdown"]) == (found["adjustments"], found["breakdown"])
+    return found
+
+
+def test_a_closed_period_states_its_adjustments_and_no_others() -> None:
+    engine = MemoryEngine()
+    shop = Shop(engine, pro=CARRYING)
+    post(shop, 40, at=shop.now)
+    shop.now = month(2)
+    shop.consume(10)
+    drain(engine, container(engine))
+    reset(Closings(engine), now=month(2), grace=0, time_left=lambda: True)
+    first, second = post(shop, 20, category="goodwill").body, post(shop, -20, at=month(3) - 1).body
+    post(shop, 7, at=month(3))
+    shop.consume(1, at=month(3))
+    drain(engine, container(engine))
+    reset(Closings(engine), now=month(3), grace=0, time_left=lambda: True)
+    stated = {fact["period"]["start"][:7]: fact for fact in told(engine) if fact["type"] == "usage.period_closed"}
+    names = ("id", "amount", "reason", "actor", "category", "at")
+    assert stated["2026-02"]["adjustments"] == [{name: each[name] for name in names} for each in (second, first)]
+    assert stated["2026-02"]["breakdown"] == {"base": 1000, "carried": 1040, "adjusted": 0}
+    assert [each["amount"] for each in stated["2026-01"]["adjustments"]] == [40], "though nothing was used in it"
+    assert (stated["2026-01"]["raw"], stated["2026-01"]["carried_out"]) == (0, 1040)
+    listed_now, _ = list_periods(Closings(engine), "acme", FEATURE, after=None, limit=10)
+    assert [each["adjustments"] for each in listed_now] == [s["adjustments"] for _, s in sorted(stated.items())]
+
+
+def test_a_statement_has_a_bounded_number_of_adjustments_and_the_sum_of_all() -> None:
+    engine = MemoryEngine()
+    shop = Shop(engine, pro={"limit": 1})
+    for turn in range(ADJUSTMENTS_STATED_MAX + 3):
+        post(shop, 1, at=shop.now + turn)
+    found = closed_after(engine, shop)
+    assert len(found["adjustments"]) == ADJUSTMENTS_STATED_MAX
+    assert found["adjustments"][0]["at"] > found["adjustments"][-1]["at"]
+    assert found["breakdown"]["adjusted"] == ADJUSTMENTS_STATED_MAX + 3
+
+
+def test_a_restatement_states_them_too() -> None:
+    engine = MemoryEngine()
+    shop = Shop(engine, pro=PLAIN)
+    shop.consume(10)
+    post(shop, 20)
+    before = closed_after(engine, shop)
+    late = draft("late", event_type="e", tokens=None, time=month(1, 2))
+    ingest(Events(engine), Posted(submitted=(late,), batch="b"), now=month(2), each=in_turn)
+    (restated,) = [fact for fact in told(engine) if fact["type"] == "usage.restated"]
+    assert (restated["raw"], restated["adjustments"]) == (11, before["adjustments"])
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

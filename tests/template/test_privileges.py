@@ -53,6 +53,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CELL#*": READ,
         "CATALOG": READ,
         "CLOCK": READ,
+        "ADJUSTMENT#*": {"Query"},
     },
     "deliver": {
         "DELIVERY#*": {"GetItem", "UpdateItem"},

@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from tallygate.domain.adjustments import Adjustment, CellAdjustment
+from tallygate.domain.adjustments import Adjustment
 from tallygate.domain.api_keys import ApiKey
 from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Catalog, Change, PlanId
+from tallygate.domain.cell_adjustments import CellAdjustment
 from tallygate.domain.cells import Cell
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.entries import Entry

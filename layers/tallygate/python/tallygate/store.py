@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
+from tallygate.domain.adjustments import Adjustment
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
@@ -229,6 +230,9 @@ class ClosingStore(Protocol):
 
     def cell(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent; asked only of what carries over."""
+
+    def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
+        """The newest adjustments of a customer's feature that were made before an instant, newest first, consistent."""
 
     def sequence(self, customer: str, feature: str) -> int:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""

@@ -8,25 +8,17 @@
 It is the window's own: what is left of it carries over with the rest, where anything does, and it is gone with the
 window where nothing does. What is lowered below what was used leaves nothing to carry; only a carryover that deducts
 what was used too much makes a debt of it. Nothing takes an adjustment back but an opposite one.
-
-In the cell the counter goes down by as much as the total goes up, so that no condition of a write ever changes, and an
-adjustment acts at the very next decision, whatever any container remembers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from tallygate.domain.cells import Cell
-from tallygate.domain.entries import Entry
-from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Entitlement
+from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.periods import Window
-from tallygate.domain.quantities import ZERO, parse_quantity, plain
-from tallygate.domain.rungs import UNTIL_TOP_UP
-from tallygate.domain.scopes import Scope
-from tallygate.domain.terms import QuotaTerm, Terms
+from tallygate.domain.quantities import ZERO, format_quantity, parse_quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,99 +62,18 @@ class Adjustment:
     after: Parts
     resumed: bool = False
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellAdjustment:
-    """What one write does to a cell, and what must still be as it was seen for it to hold.
-
-    `carried` and `adjusted` are what the cell showed of the window that the term names. `lifted` are suspensions that
-    wait for a top-up, by their names; those of `watched` must not.
-    """
-
-    term: QuotaTerm
-    amount: Decimal
-    carried: Decimal | None
-    adjusted: Decimal | None
-    version: int
-    lifted: tuple[int, ...]
-    watched: tuple[int, ...]
+    def of(self, ordinal: int, start: Instant) -> bool:
+        """Whether it was made in this window of this quota."""
+        return (self.ordinal, self.window.start) == (ordinal, start)
 
 
-def adjustable(term: QuotaTerm) -> bool:
-    """Whether the quota has a limit, and one window at a time: in what rolls an adjustment would have no place."""
-    return term.quota.limit is not None and not term.quota.schedule.reach
-
-
-def too_late(term: QuotaTerm, cell: Cell) -> bool:
-    """Whether the cell has passed the window by, so that it must not be written any more."""
-    if cell.floor is None:
-        return False
-    return cell.floor >= term.window.end or (term.opens is not None and cell.floor > term.window.start)
-
-
-def parts_in(term: QuotaTerm, cell: Cell) -> Parts:
-    """What the window's limit is made of in the cell, or what it begins with where it is not open yet."""
-    assert term.quota.limit is not None
-    if term.opens is not None:
-        return Parts(base=term.quota.limit, carried=term.opens.carried)
-    carried, adjusted = cell.carried.get(term.counter, ZERO), cell.adjusted.get(term.counter, ZERO)
-    return Parts(base=term.quota.limit, carried=carried, adjusted=adjusted)
-
-
-def cell_adjustment(asked: Terms, cell: Cell, amount: Decimal) -> CellAdjustment:
-    """The write that adjusts the window of the feature's own quota, by the terms of the cell as it was seen."""
-    term = asked.quotas[0]
-    assert amount != 0 and adjustable(term)
-    waiting = tuple(sorted(name for name, until in cell.suspended.items() if until == UNTIL_TOP_UP))
-    lifted = waiting if amount > 0 else ()
-    return CellAdjustment(
-        term=term,
-        amount=amount,
-        carried=cell.carried.get(term.counter),
-        adjusted=cell.adjusted.get(term.counter),
-        version=asked.version,
-        lifted=lifted,
-        watched=tuple(name for name in asked.suspensions if name not in lifted) if amount > 0 else (),
-    )
-
-
-def scope_lifted(entitlement: Entitlement, lifted: tuple[int, ...]) -> Scope:
-    """The scope that suspensions of these names denied together; empty: all of the feature, or several scopes."""
-    scopes = {quota.ordinal: limit.scope for limit in entitlement.limits for quota in limit.quotas}
-    denied = [scopes.get(name, {}) for name in lifted]
-    return denied[0] if denied and all(scope == denied[0] for scope in denied) else {}
-
-
-def adjust_entry(adjustment: Adjustment, *, meter: str, lifted: Scope | None, traceparent: str | None) -> Entry:
-    """The journal entry of the write (for the common names see `entries`); `lifted` None: it lifted no suspension.
-
-    o, s, e, n   the quota's ordinal, its window, the limit's name      i, ac, rs, cg   id, actor, reason, category
-    to   what the limit is made of after it                             li  the scope of the suspension that it lifted
-    """
-    entry: Entry = {
-        "k": "adjust",
-        "c": adjustment.customer,
-        "f": adjustment.feature,
-        "m": meter,
-        "o": adjustment.ordinal,
-        "s": adjustment.window.start,
-        "e": adjustment.window.end,
-        "n": adjustment.name,
-        "a": plain(adjustment.amount),
-        "i": adjustment.id,
-        "rs": adjustment.reason,
-        "ac": adjustment.actor,
-        "t": adjustment.at,
-        "to": {
-            "base": plain(adjustment.after.base),
-            "carried": plain(adjustment.after.carried),
-            "adjusted": plain(adjustment.after.adjusted),
-        },
+def stated(adjustment: Adjustment) -> dict[str, Any]:
+    """As the statement of its closed window has it, as JSON."""
+    return {
+        "id": adjustment.id,
+        "amount": format_quantity(adjustment.amount),
+        "reason": adjustment.reason,
+        "actor": adjustment.actor,
+        "category": adjustment.category,
+        "at": format_instant(adjustment.at),
     }
-    if adjustment.category is not None:
-        entry["cg"] = adjustment.category
-    if lifted is not None:
-        entry["li"] = dict(lifted)
-    if traceparent:
-        entry["tp"] = traceparent
-    return entry

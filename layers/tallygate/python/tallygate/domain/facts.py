@@ -83,6 +83,8 @@ class Total:
     layers: tuple[Layer, ...] | None = None
     carried_out: Decimal | None = None
     """Of a closed window that carries over: what it left, and in which layers it had what was carried into it."""
+    adjustments: tuple[Mapping[str, Any], ...] = ()
+    """Of a closed window: those made by hand in it, as they are stated (`domain.adjustments`)."""
     traceparent: str | None = None
 
     @property

@@ -3,7 +3,7 @@
 `raw` is what was used, `presented` how it is shown. `billable` is what a bill counts, rounded once for the window, in
 the unit that the feature had when it was closed (`domain.units`), named `unit`; raw without one. Of that, `included` is
 covered by the limit, with all that was carried over and adjusted, and `overage` is beyond it. Without a limit
-everything is included.
+everything is included. `adjustments` are the newest of those made by hand in the window, `breakdown` has their sum.
 """
 
 from __future__ import annotations
@@ -81,6 +81,6 @@ def statement(
         "carried_out": format_quantity(total.carried_out or ZERO),
         "amount": None,
         "unit": None if unit is None else unit.display,
-        "adjustments": [],
+        "adjustments": [dict(each) for each in total.adjustments],
         "revision": revision,
     }

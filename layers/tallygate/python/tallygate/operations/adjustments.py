@@ -19,9 +19,9 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.control_store import AdjustmentStore, AuditStore, CellControlStore, CustomerStore, LimitsStore
-from tallygate.domain.adjustments import (
-    Adjustment,
-    Parts,
+from tallygate.domain.adjustments import Adjustment, Parts
+from tallygate.domain.audits import ADJUSTED, Audit
+from tallygate.domain.cell_adjustments import (
     adjust_entry,
     adjustable,
     cell_adjustment,
@@ -29,7 +29,6 @@ from tallygate.domain.adjustments import (
     scope_lifted,
     too_late,
 )
-from tallygate.domain.audits import ADJUSTED, Audit
 from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark
 from tallygate.domain.decide import entitled
 from tallygate.domain.decision import Reason
@@ -82,7 +81,7 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
 
     Raises NotFound, Conflict `not_adjustable`, InvalidRequest at the feature or the amount, ClockBehind.
     """
-    effective, entitlement = _right(stores.limits, asked)
+    effective, entitlement = _right(stores.limits, asked, now)
     cell = stores.controls.cell(asked.customer, asked.feature)
     wanted = _terms(effective, entitlement, cell, now)
     term = wanted.quotas[0]
@@ -136,11 +135,12 @@ def list_adjustments(
     return store.page(customer(customers, customer_id).customer.id, feature, after=after, limit=limit)
 
 
-def _right(store: LimitsStore, asked: Asked) -> tuple[Effective, Entitlement]:
+def _right(store: LimitsStore, asked: Asked, now: Instant) -> tuple[Effective, Entitlement]:
     """The limits in force, and in them the right to the feature, which must be one that is counted."""
     effective = store.effective(asked.customer)
     if effective is None:
         raise NotFound(f"there is no customer {asked.customer}", code="customer_not_found")
+    effective = effective.in_force(now)
     right = entitled(effective, asked.feature)
     if not isinstance(right, Reason):
         return effective, right

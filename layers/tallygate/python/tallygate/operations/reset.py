@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from tallygate.domain.adjustments import stated
 from tallygate.domain.closing import FIRST_REVISION, PERIOD_CLOSED, closing_id, may_close, trace_of
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import HOUR, MINUTE, Instant
@@ -28,6 +29,8 @@ DUE_SHARDS = 16
 CLOSED_PER_SHARD_MAX = 100
 """So that one run ends in its time; what is left is the oldest of the next, a minute later."""
 TRIES_MAX = 3
+ADJUSTMENTS_STATED_MAX = 50
+"""The newest of a window: a fact is at most some ten KB. All of them are listed by the control plane."""
 POISON_POSTPONED = HOUR
 """A total that cannot be closed for a defect of ours makes room for others, and is tried again every hour."""
 
@@ -97,7 +100,7 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
             return True
         total = replace(total, unit=store.unit(total.feature))
         effective = store.effective(total.customer)
-        total = _leaving(store, total, effective)
+        total = _adjusted(store, _leaving(store, total, effective))
         fact = _fact(store, total, effective, now=now)
         if store.close(name, total, fact):
             return fact
@@ -110,6 +113,14 @@ def _leaving(store: ClosingStore, total: Total, effective: Effective | None) -> 
         return total
     layers = store.cell(total.customer, total.feature).layers.get((total.ordinal, total.start))
     return replace(total, layers=layers, carried_out=carried_out_of(total, effective, layers))
+
+
+def _adjusted(store: ClosingStore, total: Total) -> Total:
+    """The total with the adjustments made in its window. One request where its limit is one that is adjusted."""
+    if total.governed.name != total.feature:
+        return total
+    found = store.adjustments(total.customer, total.feature, total.end, ADJUSTMENTS_STATED_MAX)
+    return replace(total, adjustments=tuple(stated(each) for each in found if each.of(total.ordinal, total.start)))
 
 
 def _fact(store: ClosingStore, total: Total, effective: Effective | None, *, now: Instant) -> Fact:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tallygate.domain.adjustments import Adjustment, Parts
+from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Window
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
@@ -21,7 +22,7 @@ from tallygate.store import Moves
 
 
 class Adjustments:
-    """What the control plane, and the closing of windows, ask of storage about adjustments."""
+    """What the control plane asks of storage about adjustments."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -45,6 +46,15 @@ class Adjustments:
         partition = keys.adjustment_partition(customer, feature)
         page = self._engine.query(partition, after=after, newest_first=True, limit=limit, consistent=True)
         return tuple(adjustment_of(item) for item in page.items), page.next_after
+
+
+def newest_adjustments(
+    engine: Engine, customer: str, feature: str, before: Instant, limit: int
+) -> tuple[Adjustment, ...]:
+    """The newest adjustments of a feature that were made before an instant, newest first. One request."""
+    partition, until = keys.adjustment_partition(customer, feature), keys.adjustments_before(before)
+    page = engine.query(partition, after=until, newest_first=True, limit=limit, consistent=True)
+    return tuple(adjustment_of(item) for item in page.items)
 
 
 def _item(adjustment: Adjustment) -> Item:

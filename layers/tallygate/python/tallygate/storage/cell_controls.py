@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tallygate.domain.adjustments import CellAdjustment
+from tallygate.domain.cell_adjustments import CellAdjustment
 from tallygate.domain.cells import Cell
 from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant

@@ -1,6 +1,7 @@
 """The closings family: totals whose windows are over, closed in one transaction with the fact that says so.
 
-    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision, unit, carried_out, layers; due_* go
+    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision, unit, carried_out,
+                       layers, adjustments; due_shard, due_at go
 
 The transaction holds only over the value that the fact states, so nothing is counted between the look and the closing
 without being stated; what is counted later meets a closed total, and the reader of the stream restates it.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tallygate.domain.adjustments import Adjustment
 from tallygate.domain.cells import Cell
 from tallygate.domain.closing import FIRST_REVISION
 from tallygate.domain.facts import Fact, Total
@@ -18,10 +20,22 @@ from tallygate.domain.limits import Effective
 from tallygate.domain.rolls import layers_text
 from tallygate.domain.units import Unit
 from tallygate.storage import items, keys
+from tallygate.storage.adjustments import newest_adjustments
 from tallygate.storage.engine import Cancelled, Engine, Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Remove, Set
 from tallygate.storage.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
-from tallygate.storage.totals import CARRIED_OUT, CLOSED, DUE_AT, DUE_SHARD, LAYERS, REVISION, UNIT, VALUE, total_of
+from tallygate.storage.totals import (
+    ADJUSTMENTS,
+    CARRIED_OUT,
+    CLOSED,
+    DUE_AT,
+    DUE_SHARD,
+    LAYERS,
+    REVISION,
+    UNIT,
+    VALUE,
+    total_of,
+)
 from tallygate.storage.units import unit_at, unit_text
 from tallygate.store import ClosedTotal, TotalName
 
@@ -57,6 +71,10 @@ class Closings:
         """The root cell, consistent."""
         return items.cell_of(self._engine.get(keys.root_cell(customer, feature)))
 
+    def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
+        """The newest adjustments of a customer's feature that were made before an instant, newest first, consistent."""
+        return newest_adjustments(self._engine, customer, feature, before, limit)
+
     def sequence(self, customer: str, feature: str) -> int:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
         return items.integer(self._engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
@@ -72,6 +90,8 @@ class Closings:
         if total.carried_out is not None:
             carried = (Set(CARRIED_OUT, total.carried_out),)
             carried += (Set(LAYERS, layers_text(total.layers)),) if total.layers else ()
+        stated = [dict(each) for each in total.adjustments]
+        adjusted = (Set(ADJUSTMENTS, items.compact(stated)),) if stated else ()
         closing = Update(
             key=_key(name),
             changes=(
@@ -80,6 +100,7 @@ class Closings:
                 Set(REVISION, FIRST_REVISION),
                 *unit,
                 *carried,
+                *adjusted,
                 Remove(DUE_SHARD),
                 Remove(DUE_AT),
             ),

@@ -221,7 +221,12 @@ def adjustment_partition(customer: str, feature: str | None = None) -> str:
 
 def adjustment(customer: str, feature: str | None, at: int, adjustment_id: str) -> Key:
     """Adjustments sort by time."""
-    return Key(adjustment_partition(customer, feature), f"{at:015d}#{adjustment_id}")
+    return Key(adjustment_partition(customer, feature), f"{adjustments_before(at)}#{adjustment_id}")
+
+
+def adjustments_before(at: int) -> str:
+    """Sorts after every adjustment before an instant, and before all others."""
+    return f"{at:015d}"
 
 
 def probe(probe_id: str) -> Key:

@@ -5,7 +5,7 @@
                               carried, adjusted, excluded, would_n, would_q (where there is anything of it),
                               due_shard, due_at
                               set by the closing of the window: closed, revision, unit (JSON, where the feature has
-                              one); it removes due_shard and due_at
+                              one), adjustments (JSON, where there are any); it removes due_shard and due_at
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
 `upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
@@ -14,6 +14,7 @@ order from its cursor, so a target that has seen a number has seen all before it
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -34,7 +35,7 @@ CARRIED, ADJUSTED, EXCLUDED = "carried", "adjusted", "excluded"
 WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 UNIT = "unit"
-CARRIED_OUT, LAYERS = "carried_out", "layers"
+CARRIED_OUT, LAYERS, ADJUSTMENTS = "carried_out", "layers", "adjustments"
 
 
 def quarter_name(quarter: int) -> str:
@@ -130,6 +131,7 @@ def total_of(item: Item) -> Total:
         unit=unit_from(items.text(item, UNIT)) if UNIT in item else None,
         layers=layers_of(items.text(item, LAYERS)) if LAYERS in item else None,
         carried_out=_quantity(item, CARRIED_OUT) if CARRIED_OUT in item else None,
+        adjustments=tuple(json.loads(items.text(item, ADJUSTMENTS))) if ADJUSTMENTS in item else (),
         traceparent=traceparent if isinstance(traceparent, str) else None,
     )
 
