@@ -9,7 +9,7 @@ from tallygate.contracts.impact import impact_answer, read_impact
 from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
 from tallygate.contracts.reading import read
 from tallygate.domain.catalog import Plan
-from tallygate.domain.customers import CustomerRecord
+from tallygate.domain.customers import CustomerRecord, taken
 from tallygate.domain.overrides import OwnLimit
 from tallygate.http import Answer, Request
 from tallygate.operations import own_limits
@@ -54,7 +54,8 @@ def _limit(app: App, record: CustomerRecord, own: OwnLimit, status: int = 200) -
 
 
 def _plan(app: App, record: CustomerRecord) -> Plan | None:
-    return plan_in_force(record.subscription, app.catalog.read().catalog)
+    held = taken(record, app.clock.now())
+    return plan_in_force(held.subscription, app.catalog.read().catalog)
 
 
 def _name(request: Request) -> str:

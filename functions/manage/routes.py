@@ -9,6 +9,7 @@ from adjustments import list_adjustments, post_adjustment
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
 from suspensions import list_audit, resume, suspend
+from usage_resets import post_reset
 
 from tallygate import __version__
 from tallygate.contracts import etags
@@ -32,6 +33,7 @@ from tallygate.contracts.reading import read
 from tallygate.contracts.suspensions import SuspensionBody
 from tallygate.contracts.test_clock import TestClockBody
 from tallygate.contracts.usage import read_usage, usage_answer
+from tallygate.contracts.usage_resets import ResetBody
 from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
 from tallygate.domain.api_keys import PREFIX, ApiKey
 from tallygate.domain.catalog_forms import catalog_form
@@ -48,6 +50,7 @@ from tallygate.operations.health import fold_lag_ms
 from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Body, Planned
 from tallygate.operations.usage import usage
+from tallygate.storage.audits import Audits
 
 KEY_BYTES = 32
 
@@ -79,7 +82,9 @@ def _put_customer(app: App, request: Request) -> Answer:
     customer = customer_of(request)
     change = read(CustomerBody, request.json()).change()
     expected = etags.expected(request.headers)
-    record, created = customers.put_customer(app.stores, customer, change, expected=expected, now=app.clock.now())
+    record, created = customers.put_customer(
+        app.stores, customer, change, expected=expected, now=app.clock.now(), by=_audited(app, request)
+    )
     return _customer(app, record, 201 if created else 200)
 
 
@@ -96,13 +101,17 @@ def _put_subscription(app: App, request: Request) -> Answer:
     customer = customer_of(request)
     change = read(SubscriptionBody, request.json()).change()
     expected = etags.expected(request.headers)
-    record = customers.put_subscription(app.stores, customer, change, expected=expected, now=app.clock.now())
+    record = customers.put_subscription(
+        app.stores, customer, change, expected=expected, now=app.clock.now(), by=_audited(app, request)
+    )
     return _subscription(app, record)
 
 
 def _delete_subscription(app: App, request: Request) -> Answer:
     customer, expected = customer_of(request), etags.expected(request.headers)
-    record = customers.end_subscription(app.stores, customer, expected=expected, now=app.clock.now())
+    record = customers.end_subscription(
+        app.stores, customer, expected=expected, now=app.clock.now(), by=_audited(app, request)
+    )
     return _subscription(app, record)
 
 
@@ -111,6 +120,12 @@ def _subscription(app: App, record: CustomerRecord) -> Answer:
     changes = {"period_changes": period_changes_answer(record, now=app.clock.now())}
     body = {"customer": record.customer.id, **subscription_answer(record.subscription), **changes}
     return Answer(body=body, headers={"etag": etags.etag(record.version)})
+
+
+def _audited(app: App, request: Request) -> customers.Audited:
+    """A change of the subscription names nobody, so the key that asked stands in the audit trail for who did."""
+    actor = permit(request.principal, SCOPE).key_id
+    return customers.Audited(audits=Audits(app.engine), id=app.new_id("audit"), actor=actor)
 
 
 def _list_entitlements(app: App, request: Request) -> Answer:
@@ -279,7 +294,12 @@ ROUTES: dict[str, Route[App]] = {
         _route("GET /v1/catalog", _get_catalog, "The catalog, to be changed and put again"),
         _route(f"PUT {_CUSTOMER}", _put_customer, "Create or change a customer", CustomerBody),
         _route(f"GET {_CUSTOMER}", _get_customer, "A customer with its subscription"),
-        _route(f"PUT {_CUSTOMER}/subscription", _put_subscription, "Subscribe to a plan from now on", SubscriptionBody),
+        _route(
+            f"PUT {_CUSTOMER}/subscription",
+            _put_subscription,
+            "Subscribe to a plan, now or from the next period",
+            SubscriptionBody,
+        ),
         _route(f"DELETE {_CUSTOMER}/subscription", _delete_subscription, "End the subscription now"),
         _route(f"PUT {_LIMIT}", put_limit, "Give the customer a limit, or override its plan's by field", OwnLimitBody),
         _route(f"GET {_LIMIT}", get_limit, "A limit of the customer's own, and what is in force with it"),
@@ -288,6 +308,7 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"POST {_CUSTOMER}/suspend", suspend, "Deny the customer, a feature or a scope of it", SuspensionBody),
         _route(f"POST {_CUSTOMER}/resume", resume, "Lift a suspension, by hand or by a tier", SuspensionBody),
         _route(f"POST {_CUSTOMER}/adjustments", post_adjustment, "Raise or lower a running quota", AdjustmentBody),
+        _route(f"POST {_CUSTOMER}/reset", post_reset, "Let what was used of a feature count no more", ResetBody),
         _route(f"GET {_CUSTOMER}/adjustments", list_adjustments, "Adjustments by hand, the newest first"),
         _route(f"GET {_LIMIT}/impact", get_impact, "What a limit counted, and what it would have denied"),
         _route(f"GET {_CUSTOMER}/entitlements", _list_entitlements, "What the customer may consume"),

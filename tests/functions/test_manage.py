@@ -149,7 +149,7 @@ def test_a_corrected_start_answers_the_partial_period_that_results(call: Client)
     assert change["period"]["end"].endswith("T00:00:00Z"), "the first boundary that the 31st leads to"
 
 
-def test_a_zone_that_acts_now_answers_the_partial_period_that_begins(call: Client) -> None:
+def test_a_zone_that_acts_now_answers_the_periods_that_begin_at_its_own_boundary(call: Client) -> None:
     call("PUT", "/v1/catalog", CATALOG)
     created = call("PUT", "/v1/customers/{customer}", {"plan": "tour", "timezone": "UTC"}, customer="acme")["json"]
     assert created["period_changes"] == []
@@ -157,15 +157,13 @@ def test_a_zone_that_acts_now_answers_the_partial_period_that_begins(call: Clien
     moved = call("PUT", "/v1/customers/{customer}", body, customer="acme")["json"]
     assert moved["period_changes"]
     for change in moved["period_changes"]:
-        assert (change["effective_at"], change["partial"]) == (moved["changed_at"], True)
-        assert change["period"]["start"] == moved["changed_at"]
-        assert change["period"]["end"].endswith("T18:15:00Z")
-        assert (change["period"]["timezone"], change["period"]["anchor"]) == ("Asia/Kathmandu", "calendar")
+        assert change["effective_at"] == change["period"]["start"] > moved["changed_at"]
+        assert {change["period"][end][10:] for end in ("start", "end")} == {"T18:15:00Z"}
+        assert (change["partial"], change["period"]["timezone"]) == (False, "Asia/Kathmandu")
     again = call("PUT", "/v1/customers/{customer}", body, customer="acme")
     assert (again["json"], again["headers"]["etag"]) == (moved, '"2"')
     back = call("PUT", "/v1/customers/{customer}", {"timezone": "UTC"}, customer="acme")["json"]
-    starts = [change["period"]["start"] for change in back["period_changes"]]
-    assert starts == [change["period"]["end"] for change in moved["period_changes"]], "by default at the period's end"
+    assert back["period_changes"] == [], "nothing has begun yet, so that nothing is changed"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +175,6 @@ def test_a_zone_that_acts_now_answers_the_partial_period_that_begins(call: Clien
         ({"plan": "gold"}, "/plan", "plan_not_found"),
         ({"timezone": "Mars/Olympus"}, "/timezone", "invalid"),
         ({"timezone": "UTC", "effective": "later"}, "/effective", "not_allowed"),
-        ({"plan": "tour", "effective": "next_period"}, "/effective", "not_available"),
         ({"subject_keys": ["a", 5]}, "/subject_keys/1", "type"),
         ({"subject_keys": [f"k{n}" for n in range(41)]}, "/subject_keys", "length"),
         ({"metadata": {"a": 1}}, "/metadata/a", "type"),
@@ -207,13 +204,40 @@ def test_a_subscription_is_changed_and_ended(call: Client, customer: str) -> Non
     route = "/v1/customers/{customer}/subscription"
     changed = call("PUT", route, {"plan": "tour", "version": 1, "effective": "now", "usage": "keep"}, customer=customer)
     assert (changed["json"]["plan"], changed["json"]["version"], changed["json"]["status"]) == ("tour", 1, "active")
-    for name, value in (("effective", "next_period"), ("usage", "reset"), ("base", "prorated")):
-        refused = problem(call("PUT", route, {"plan": "tour", name: value}, customer=customer), 422, "invalid_request")
-        assert [(e["pointer"], e["code"]) for e in refused["errors"]] == [(f"/{name}", "not_available")]
+    for body, pointer, code in (
+        ({"usage": "reset"}, "/usage", "not_available"),
+        ({"effective": "next_period", "base": "prorated"}, "/base", "not_allowed"),
+        ({"effective": "next_period", "started_at": "2026-01-01T00:00:00Z"}, "/started_at", "not_allowed"),
+        ({"base": "half"}, "/base", "not_allowed"),
+        ({"effective": "later"}, "/effective", "not_allowed"),
+    ):
+        refused = problem(call("PUT", route, {"plan": "tour", **body}, customer=customer), 422, "invalid_request")
+        assert [(e["pointer"], e["code"]) for e in refused["errors"]] == [(pointer, code)]
     assert call("DELETE", route, customer=customer)["json"]["status"] == "ended"
     assert call("DELETE", route, customer=customer)["json"]["status"] == "ended"
     assert call("GET", "/v1/customers/{customer}", customer=customer)["json"]["plan"] is None
     problem(call("PUT", route, {"plan": "tour"}, customer="nobody"), 404, "customer_not_found")
+
+
+def test_a_plan_that_follows_is_shown_and_audited_with_the_key_that_asked(call: Client, customer: str) -> None:
+    route = "/v1/customers/{customer}/subscription"
+    more = {**CATALOG, "plans": [*CATALOG["plans"], {**CATALOG["plans"][0], "key": "more"}]}
+    assert call("PUT", "/v1/catalog", more)["statusCode"] == 200
+    body = {"plan": "more", "effective": "next_period"}
+    changed = call("PUT", route, body, customer=customer)
+    assert changed["json"]["plan"] == "tour"
+    pending = changed["json"]["pending"]
+    assert (pending["plan"], pending["version"]) == ("more", 1)
+    shown = call("GET", "/v1/customers/{customer}", customer=customer)
+    assert (shown["json"]["plan"], shown["json"]["subscription"]["pending"]) == ("tour", pending)
+    assert call("PUT", route, body, customer=customer)["headers"]["etag"] == changed["headers"]["etag"]
+    (audit, first) = call("GET", "/v1/audit", query={"customer": customer})["json"]["data"]
+    assert (audit["action"], audit["actor"], audit["effective_at"]) == ("subscription_changed", "k", pending["at"])
+    assert (audit["before"], audit["after"]) == ({"plan": "tour", "version": 1}, {"plan": "more", "version": 1})
+    assert (first["before"], first["after"]) == (None, {"plan": "tour", "version": 1})
+    refused = problem(call("PUT", "/v1/catalog", CATALOG), 409, "plan_in_use")
+    assert refused["errors"][0]["code"] == "plan_in_use"
+    assert call("PUT", route, {"plan": "tour"}, customer=customer)["json"]["pending"] is None
 
 
 def test_entitlements_state_what_a_customer_may_consume(call: Client, customer: str) -> None:

@@ -9,9 +9,18 @@ from pydantic import Field, StringConstraints, WithJsonSchema
 from tallygate.contracts.fields import Id, Time, Zone, one_of
 from tallygate.contracts.reading import Contract, invalid_fields
 from tallygate.contracts.suspensions import suspension_answer
-from tallygate.domain.customers import KEEP, CustomerRecord, ProfileChange, Subscription, SubscriptionChange
+from tallygate.domain.customers import (
+    KEEP,
+    CustomerRecord,
+    ProfileChange,
+    Subscription,
+    SubscriptionChange,
+    When,
+    taken,
+)
 from tallygate.domain.effective import PeriodChange, period_changes
 from tallygate.domain.instants import Instant, format_instant
+from tallygate.domain.subscriptions import pending_form
 from tallygate.errors import FieldError
 
 SUBJECT_KEYS_MAX = 40
@@ -20,18 +29,18 @@ METADATA_MAX = 50
 PLAN_VERSION_MAX = 999_999
 
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
-OnlyNow = Annotated[str, one_of(("now",), ("next_period",)), WithJsonSchema({"enum": ["now"]})]
 NextPeriodOrNow = Annotated[str, one_of(("next_period", "now")), WithJsonSchema({"enum": ["next_period", "now"]})]
 OnlyKeep = Annotated[str, one_of(("keep",), ("reset",)), WithJsonSchema({"enum": ["keep"]})]
-OnlyFull = Annotated[str, one_of(("full",), ("prorated",)), WithJsonSchema({"enum": ["full"]})]
+FullOrProrated = Annotated[str, one_of(("full", "prorated")), WithJsonSchema({"enum": ["full", "prorated"]})]
 
 
 class CustomerBody(Contract):
     """What a request says of a customer.
 
     `plan` subscribes it to the newest version of that plan, unless it has some version of it already. A change of the
-    timezone acts from the end of each period that has begun (`effective`: next_period), or cuts it and begins a partial
-    one (now); either way the answer states the period that results.
+    timezone acts from the end of each period that has begun (`effective`: next_period), or from the new zone's own next
+    boundary where that comes sooner (now); either way the answer states the period that results, and nothing is
+    refilled. `effective` concerns the plan as well; where it is left out, the plan changes now.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
@@ -48,9 +57,6 @@ class CustomerBody(Contract):
         if "plan" in given and self.plan is None:
             detail = "must be a plan's key; DELETE the customer's subscription to end it"
             raise invalid_fields((FieldError(pointer="/plan", code="type", detail=detail),))
-        if "plan" in given and "effective" in given and self.effective == "next_period":
-            detail = "a plan that starts later is not available in this version; effective concerns the timezone"
-            raise invalid_fields((FieldError(pointer="/effective", code="not_available", detail=detail),))
         subjects = None if self.subject_keys is None else frozenset(self.subject_keys)
         return ProfileChange(
             name=self.name if "name" in given else KEEP,
@@ -59,26 +65,48 @@ class CustomerBody(Contract):
             stripe_customer_id=self.stripe_customer_id if "stripe_customer_id" in given else KEEP,
             metadata=self.metadata if "metadata" in given else KEEP,
             plan=self.plan if self.plan is not None else KEEP,
+            plan_when=_when(self.effective) if "effective" in given else None,
             at_once=self.effective == "now",
         )
 
 
 class SubscriptionBody(Contract):
-    """A plan from now on. Without a version: the one that the customer has of this plan, else the newest."""
+    """A plan from now on, or from the end of the longest running period. Without a version: the one that the customer
+    has of this plan, or is to have, else the newest.
+
+    What was used stays used. `base` says what the limits of the running periods are under a plan from now on: those of
+    the plan (full), or what was granted for the time that is over and the plan's part for the rest (prorated).
+    """
 
     plan: Id
     version: Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)] | None = None
     started_at: Time | None = None
-    effective: OnlyNow = "now"
+    effective: NextPeriodOrNow = "now"
     usage: OnlyKeep = "keep"
-    base: OnlyFull = "full"
+    base: FullOrProrated = "full"
 
     def change(self) -> SubscriptionChange:
-        return SubscriptionChange(plan=self.plan, version=self.version, started_at=self.started_at)
+        """The change that is asked for. Raises InvalidRequest for a base of periods that do not go on."""
+        if self.base == "prorated" and self.effective == "next_period":
+            detail = "is for a plan from now on: from the next period on its limits are whole"
+            raise invalid_fields((FieldError(pointer="/base", code="not_allowed", detail=detail),))
+        return SubscriptionChange(
+            plan=self.plan,
+            version=self.version,
+            started_at=self.started_at,
+            when=_when(self.effective),
+            base="prorated" if self.base == "prorated" else "full",
+        )
+
+
+def _when(effective: str) -> When:
+    return "next_period" if effective == "next_period" else "now"
 
 
 def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
-    """A customer as JSON, with subscription, suspensions and the periods that a change of zone or anchor results in."""
+    """A customer as JSON, with subscription, suspensions and the periods that a change of zone or anchor results in:
+    as of now, whatever plan was in force when it was last changed."""
+    record = taken(record, now)
     customer, subscription = record.customer, record.subscription
     return {
         "id": customer.id,
@@ -98,7 +126,7 @@ def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
 
 def period_changes_answer(record: CustomerRecord, *, now: Instant) -> list[dict[str, Any]]:
     """The periods that a change of zone or anchor results in: those to come, and those that it has begun."""
-    return [_period_change(change) for change in period_changes(record.effective, now)]
+    return [_period_change(change) for change in period_changes(record.effective.in_force(now), now)]
 
 
 def _period_change(change: PeriodChange) -> dict[str, Any]:
@@ -126,4 +154,5 @@ def subscription_answer(subscription: Subscription) -> dict[str, Any]:
         "status": "active" if subscription.active else "ended",
         "started_at": format_instant(subscription.started_at),
         "ended_at": format_instant(ended_at) if ended_at is not None else None,
+        "pending": pending_form(subscription.pending) if subscription.pending is not None else None,
     }

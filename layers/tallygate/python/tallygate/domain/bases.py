@@ -25,7 +25,15 @@ from enum import Enum
 from tallygate.domain.boundaries import Unit, step_of
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Earned, Quota
-from tallygate.domain.periods import ROLLING, Schedule, segment_at, whole_window, window_at
+from tallygate.domain.periods import (
+    CALENDAR,
+    SUBSCRIPTION_START,
+    TIMESTAMP,
+    Schedule,
+    segment_at,
+    whole_window,
+    window_at,
+)
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rolls import Stretch, continued
 
@@ -109,9 +117,10 @@ def stated(
 
 
 def has_length(schedule: Schedule) -> bool:
-    """Whether windows have a length to be prorated by."""
+    """Whether windows have a length to be prorated by, and boundaries that time alone tells."""
     current = schedule.current
-    return current.anchor != ROLLING and step_of(current.every).unit is not Unit.NEVER
+    anchored = current.anchor in (CALENDAR, SUBSCRIPTION_START, TIMESTAMP)
+    return anchored and step_of(current.every).unit is not Unit.NEVER
 
 
 def _goes_on(full: Decimal, limit: Decimal, schedule: Schedule, now: Instant, how: Rebase, before: Quota) -> Decimal:
