@@ -56,6 +56,25 @@ def beyond(*rungs: str) -> list[str]:
     return ["notify_only", *rungs]
 
 
+@pytest.mark.parametrize(
+    ("place", "total", "expected"),
+    [
+        ("80%", "0", beyond("0 deny")),
+        (8, "5", beyond("5 deny")),
+        (8, "0", beyond("0 deny")),
+        (8, "15", beyond("8 rate_limit", "15 deny")),
+        (12, "15", beyond("12 rate_limit")),
+        (12, "5", beyond("12 rate_limit")),
+    ],
+)
+def test_an_adjustment_makes_no_other_tier_of_a_rate_below_the_limit(
+    place: str | int, total: str, expected: list[str]
+) -> None:
+    slow = tiers(at(place, "rate_limit", **SLOW))
+    rungs = ladder(slow, Decimal(total), soft=False, began=None, now=NOW, base=Decimal(10))
+    assert [told(rung) for rung in rungs] == expected
+
+
 LADDERS: dict[str, tuple[list[Form], bool, list[str]]] = {
     "a hard limit denies beyond it": ([], False, beyond("100 deny")),
     "a soft limit allows beyond it": ([], True, beyond("100 allow_with_overage")),

@@ -19,6 +19,7 @@ from tests.shops import Shop, month
 from tests.truth import container, drain, facts
 
 BASE = 10
+SLOW = {"limit": 1000, "per": "second"}
 QUOTAS: dict[str, dict[str, Any]] = {
     "plain": {"limit": BASE},
     "carries": {"limit": BASE, "carryover": {}},
@@ -28,8 +29,13 @@ QUOTAS: dict[str, dict[str, Any]] = {
         "carryover": {},
         "tiers": [
             {"at": "50%", "level": "half"},
-            {"at": "80%", "level": "slow", "policy": {"rate_limit": {"limit": 1000, "per": "second"}}},
+            {"at": "80%", "level": "slow", "policy": {"rate_limit": SLOW}},
         ],
+    },
+    "amounts": {
+        "limit": BASE,
+        "carryover": {},
+        "tiers": [{"at": 4, "level": "some"}, {"at": 8, "level": "slow", "policy": {"rate_limit": SLOW}}],
     },
 }
 

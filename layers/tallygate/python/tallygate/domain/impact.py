@@ -104,7 +104,8 @@ def would_deny(governed: Governed, shown: Shown) -> bool:
     if governed.enforcement is not Enforcement.OBSERVE or governed.limit is None:
         return False
     total = _EXACT.add(governed.limit, shown.raised)
-    return not landing(ladder(governed.tiers, total, soft=False, began=None, now=0), shown.used).grants
+    rungs = ladder(governed.tiers, total, soft=False, began=None, now=0, base=governed.limit)
+    return not landing(rungs, shown.used).grants
 
 
 def counted_as(effective: Effective, name: str) -> tuple[Counted, ...] | None:

@@ -24,6 +24,7 @@ from tallygate.domain.tiers import (
     NEXT_PERIOD,
     STRICTNESS,
     TOP_UP,
+    WHOLE,
     AllowWithGrace,
     AllowWithOverage,
     Deny,
@@ -72,10 +73,22 @@ def deciding(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
     return tuple(tier for tier in tiers if not isinstance(tier.policy, NotifyOnly))
 
 
-def ladder(tiers: Sequence[Tier], total: Decimal, *, soft: bool, began: Instant | None, now: Instant) -> Ladder:
-    """The rungs of a quota of `total` units, from the lowest. `began`: when its grace did; None: not in this window."""
+def ladder(
+    tiers: Sequence[Tier],
+    total: Decimal,
+    *,
+    soft: bool,
+    began: Instant | None,
+    now: Instant,
+    base: Decimal | None = None,
+) -> Ladder:
+    """The rungs of a quota of `total` units, from the lowest. `began`: when its grace did; None: not in this window.
+
+    `base` is what the total is without all that it was raised by (None: nothing). By it is judged what a tier was meant
+    to be, below the limit or beyond: an adjustment moves the limit, and makes no other tier of any.
+    """
     steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
-    if not any(_says_what_is_beyond(tier, total) for tier in tiers):
+    if not any(_says_what_is_beyond(tier, total if base is None else base) for tier in tiers):
         steps.append(_Step(total, None, AllowWithOverage() if soft else Deny(), None))
     edges = sorted({edge for step in steps for edge in (step.above, step.upto) if edge is not None})
     found: list[Rung] = []
@@ -152,8 +165,11 @@ def _steps(tier: Tier, total: Decimal, began: Instant | None, now: Instant) -> I
         yield _Step(max(above, total + policy.max_overage), None, Deny(), tier)
 
 
-def _says_what_is_beyond(tier: Tier, total: Decimal) -> bool:
-    return not isinstance(tier.policy, RateLimit) or tier.at.of(total) >= total
+def _says_what_is_beyond(tier: Tier, base: Decimal) -> bool:
+    if not isinstance(tier.policy, RateLimit):
+        return True
+    # By the shares themselves: of a limit of nothing, all of them are nothing.
+    return tier.at.percent >= WHOLE if tier.at.percent is not None else tier.at.of(base) >= base
 
 
 def _rung(steps: Sequence[_Step], above: Decimal | None, upto: Decimal | None) -> Rung:

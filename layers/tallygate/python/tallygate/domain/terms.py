@@ -123,7 +123,8 @@ class QuotaTerm:
         total = self.total_in(cell)
         assert total is not None, "what is unlimited has no rungs"
         soft = self.enforcement is Enforcement.SOFT
-        return ladder(self.tiers, total, soft=soft, began=cell.grace.get(self.counter), now=self.now)
+        began = cell.grace.get(self.counter)
+        return ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.quota.limit)
 
 
 @dataclass(frozen=True, slots=True)
