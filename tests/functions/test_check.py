@@ -250,3 +250,27 @@ def test_nobody_names_his_own_api_key(app: ModuleType, dynamo_engine: DynamoEngi
     cell = dynamo_engine.get(root_cell("acme", FEATURE))
     assert cell is not None
     assert json.loads(str(cell["last"]))["d"] == {"api_key": "key_1"}
+
+
+def test_a_decision_is_explained_only_where_the_request_asks(app: ModuleType) -> None:
+    plain, explained = call(app, ask(1000)), call(app, ask(1000, explain=True))
+    assert "explanation" not in plain["json"]
+    found = explained["json"]["explanation"]
+    assert {key: explained["json"][key] for key in plain["json"]}.keys() == plain["json"].keys()
+    assert (found["plan"], found["counted"], found["docs"]) == ("pro", True, "docs/reasons/ok.md")
+    windows = found["limits"][0]["windows"]
+    assert [(w["used_before"], w["used_after"]) for w in windows] == [(1000, 2000), (1000, 2000)]
+    assert "api_key" in found["dimensions"]
+
+
+def test_a_denial_for_gateways_leads_to_its_reason_and_keeps_the_explanation(app: ModuleType) -> None:
+    denied = call(app, ask(10_001, explain=True), headers={"prefer": "http-status"})
+    assert (denied["statusCode"], denied["json"]["docs"]) == (429, "docs/reasons/rate_limited.md")
+    found = denied["json"]["decision"]["explanation"]
+    assert [each["reason"] for each in found["reason_order"] if each["held"]] == ["rate_limited", "quota_exceeded"]
+
+
+def test_each_question_of_a_list_is_explained_by_itself(app: ModuleType) -> None:
+    answers = call(app, [ask(1), ask(1, explain=True), ask(0, customer="nobody", explain=True)], route="check")["json"]
+    assert ["explanation" in answer for answer in answers] == [False, True, True]
+    assert answers[2]["explanation"]["limits"] == []
