@@ -28,6 +28,7 @@ from tallygate.storage.expressions import (
     Compare,
     Condition,
     Contains,
+    Copy,
     Include,
     Increase,
     Item,
@@ -62,9 +63,9 @@ def test_an_update_creates_and_answers_the_new_image(engine: Engine) -> None:
     assert engine.write(Update(key=KEY, changes=changes)) == Written(
         {"pk": "P", "sk": "a", "n": 2, "s": "x", "first": 1, "ids": frozenset({b"1"})}
     )
-    again = (Increase("n", Decimal("-0.5")), SetOnce("first", 9), Include("ids", frozenset({b"2"})), Remove("s"))
+    again = (Increase("n", Decimal("-0.5")), SetOnce("first", 9), Include("ids", frozenset({b"2"})), Copy("s", "n"))
     assert engine.write(Update(key=KEY, changes=again)) == Written(
-        {"pk": "P", "sk": "a", "n": Decimal("1.5"), "first": 1, "ids": frozenset({b"1", b"2"})}
+        {"pk": "P", "sk": "a", "n": Decimal("1.5"), "s": 2, "first": 1, "ids": frozenset({b"1", b"2"})}
     )
 
 

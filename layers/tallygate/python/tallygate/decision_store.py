@@ -1,12 +1,13 @@
-"""What settle, explain and impact ask of storage, as `tallygate.store` says it of the other operations."""
+"""What settle, explain, impact and resets by hand ask of storage, as `tallygate.store` says it of the others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
-from tallygate.domain.cells import Cell
+from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
@@ -14,6 +15,8 @@ from tallygate.domain.journal import CountedWindow, Record, SettleEntry, UseEntr
 from tallygate.domain.limits import Effective
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.settlements import Settlement
+from tallygate.domain.usage_resets import WindowReset
+from tallygate.store import Moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,32 @@ class DecisionStore(Protocol):
 
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force; None: no such customer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResettableCell:
+    """A cell as it was read, and by window how much of its counters came by events. `corrected` is the revision of the
+    newest settlement or reset; 0: there was none."""
+
+    cell: Cell
+    brought: Mapping[CounterName, Decimal]
+    corrected: int
+
+
+class UsageResetStore(Protocol):
+    """Cells, as far as resets by hand go. Every method is one request at most; reads are consistent."""
+
+    def look(self, customer: str, feature: str) -> ResettableCell:
+        """The root cell."""
+
+    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+        """The total of a window; None: nothing of it is folded."""
+
+    def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records (numbered less than `before`), the newest first."""
+
+    def exclude(self, customer: str, feature: str, found: Sequence[WindowReset], *, upto: int, entry: Entry) -> Moves:
+        """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
 
 
 class ImpactStore(Protocol):

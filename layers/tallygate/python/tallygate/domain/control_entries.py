@@ -1,13 +1,20 @@
 """Journal entries of writes that the control plane makes to a cell; for the others and their names see `entries`.
 
 k   kind: resume (a suspension that a tier began is lifted)      c, f   customer, feature      t   instant
+          reset (usage is taken out of what is held against limits)
 by  manual or top_up       ac  actor       rs  reason            sc     the scope, where not all of the feature was
+of a reset: i its id, m the meter, at as of when, w   [ordinal, start, end, amount taken out] of each window
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
+from tallygate.domain.journal import CountedWindow
+from tallygate.domain.quantities import plain
 from tallygate.domain.scopes import Scope
 
 
@@ -30,3 +37,30 @@ def resume_entry(
     if scope:
         entry["sc"] = dict(scope)
     return entry
+
+
+def reset_entry(
+    *,
+    reset_id: str,
+    customer: str,
+    feature: str,
+    meter: str,
+    taken: Sequence[tuple[CountedWindow, Decimal]],
+    effective_at: Instant,
+    actor: str,
+    reason: str,
+    now: Instant,
+) -> Entry:
+    """The entry of a write that took usage before an instant out of what counts against limits."""
+    return {
+        "k": "reset",
+        "i": reset_id,
+        "c": customer,
+        "f": feature,
+        "m": meter,
+        "w": [[*window, plain(amount)] for window, amount in taken],
+        "at": effective_at,
+        "ac": actor,
+        "rs": reason,
+        "t": now,
+    }

@@ -99,8 +99,11 @@ class Total:
 
     @property
     def used(self) -> Decimal:
-        """What the limit is held against; the value, of which nothing is excluded, is what is billed."""
-        return _EXACT.subtract(self.value, self.excluded)
+        """What the limit is held against; the value, of which nothing is excluded, is what is billed.
+
+        Of a window that its cell has no more, a settlement may take back what a reset had excluded: it leaves nothing.
+        """
+        return max(ZERO, _EXACT.subtract(self.value, self.excluded))
 
     @property
     def level(self) -> str:

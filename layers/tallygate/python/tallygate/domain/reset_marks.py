@@ -1,7 +1,7 @@
 """Marks of manual resets: which decisions of a window count against its limit no more.
 
-    revisions of the cell   1 ─ 2 ─ 3 ─ 4 ─┤reset├─ 6 ─ 7          now: all up to 4, whatever their clocks said
-                            1 ─ 2 ─ 3 ─ 4 ─ 5 ─ 6 ─┤reset├─ 8      as of 10:00: those up to 6 that were made before 10:00
+    revisions of the cell   1 ─ 2 ─ 3 ─ 4 ─┤reset├─ 6 ─ 7        now: all up to 4, whatever their clocks said
+                            1 ─ 2 ─ 3 ─ 4 ─ 5 ─ 6 ─┤reset├─ 8    as of 10:00: those up to 6 from before 10:00
 
 A settlement of such a decision corrects what is billed, and nothing that is enforced. Marks only grow.
 """
@@ -15,7 +15,7 @@ from tallygate.domain.instants import Instant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetMark:
-    """Excluded is what the cell wrote up to the revision `upto`, and up to `partly` what was decided before `before`."""
+    """Excluded is what the cell wrote up to the revision `upto`; up to `partly`, what was decided before `before`."""
 
     upto: int = 0
     partly: int = 0
@@ -25,16 +25,13 @@ class ResetMark:
         """Whether a decision that the cell wrote at this revision is excluded."""
         return revision <= self.upto or (revision <= self.partly and time < self.before)
 
-    @property
-    def newest(self) -> int:
-        """The newest revision that it speaks of."""
-        return max(self.upto, self.partly)
-
     def grown(self, upto: int, before: Instant | None) -> ResetMark:
         """The mark after another reset: of all up to a revision, or of what was decided before an instant."""
         if before is None:
             return ResetMark(upto=upto)
-        assert upto >= self.newest and before >= self.before, "a later reset excludes all that an earlier one did"
+        assert upto >= max(self.upto, self.partly) and before >= self.before, (
+            "a later reset excludes all that an earlier one did"
+        )
         return replace(self, partly=upto, before=before)
 
 

@@ -117,7 +117,7 @@ def _correction(
         conditions.append(Present(items.used_name(used)))
         conditions.append(Absent(reset) if mark is None else Compare(reset, "=", mark_text(mark)))
     if held:
-        changes.append(Copy(items.SETTLED, items.REVISION))
+        changes.append(Copy(items.CORRECTED, items.REVISION))
     changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
     return Update(
         key=keys.root_cell(customer, use.feature),

@@ -8,7 +8,7 @@
                 k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
                 y.<ordinal>.<start ms>   what was carried in, in layers with their ages, where it expires
                 z.<ordinal>.<start ms>   which decisions resets by hand exclude (`domain.reset_marks`)
-                st                       revision before the newest settlement
+                st                       revision before the newest settlement or reset
                 g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
                 e.<ordinal>.<start ms>   the part of u that came by events
                 ev.<ordinal>.<start ms>  the total's journal number that e came from
@@ -48,7 +48,7 @@ USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
 CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET = BESIDE = ("k", "a", "g", "d", "y", "z")
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-REVISION, VERSION, FLOOR, SUSPENDED, LAST, SETTLED = "n", "cv", "fl", "sus", "last", "st"
+REVISION, VERSION, FLOOR, SUSPENDED, LAST, CORRECTED = "n", "cv", "fl", "sus", "last", "st"
 
 
 def used_name(counter: CounterName) -> str:

@@ -1,0 +1,162 @@
+"""Manual resets: what is taken out of the windows that run, so that it counts against their limits no more. Pure.
+
+    used      ──────────── 800 ┤ reset ├ 0 ─────── 150 ──────>     what the limit is held against
+    value     ──────────── 800 ─────────── 800 ─── 950 ──────>     what is billed
+
+What a window was raised by stays. Overage is forgiven with the rest, or carried: then what lies beyond the limit stays
+used. As of an instant that has passed, what was decided before it is taken out, by the journal's word; what came since
+stays used. Limits that roll, and rates, are left alone: they forget by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal
+
+from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.facts import Total
+from tallygate.domain.fold import changes_of
+from tallygate.domain.instants import Instant
+from tallygate.domain.journal import CountedWindow, EventEntry, Record, SettleEntry, UseEntry
+from tallygate.domain.limits import Entitlement
+from tallygate.domain.periods import window_at
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import NO_RESET, ResetMark
+from tallygate.domain.scopes import Scope
+
+RESET = "reset"
+"""What the audit trail calls it."""
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The window of a quota that runs; `base` is its limit, None: unlimited."""
+
+    name: str
+    scope: Scope
+    base: Decimal | None
+    window: CountedWindow
+
+    @property
+    def counter(self) -> CounterName:
+        return (self.window.ordinal, self.window.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowReset:
+    """What a reset takes out of a window: `amount` of what the cell was seen to show as `used`.
+
+    `counter_at_least` is the counter as it was seen, `seen` the mark that it had, `mark` the one that it gets.
+    """
+
+    running: Running
+    used: Decimal
+    amount: Decimal
+    counter_at_least: Decimal
+    seen: ResetMark | None
+    mark: ResetMark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What to reset, as of when (None: now), who asks and why; `id` names the reset and its audit entry."""
+
+    id: str
+    customer: str
+    feature: str
+    effective_at: Instant | None
+    carry_overage: bool
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A reset: what it took out of which windows, and the limits of which it left windows that roll alone."""
+
+    asked: Asked
+    effective_at: Instant
+    windows: tuple[WindowReset, ...]
+    left: tuple[str, ...]
+
+
+def running(entitlement: Entitlement, now: Instant) -> tuple[Running, ...]:
+    """The windows that a reset concerns, used or not."""
+    return tuple(
+        Running(
+            name=limit.name,
+            scope=limit.scope,
+            base=quota.limit_at(now),
+            window=CountedWindow(quota.ordinal, window.start, window.end),
+        )
+        for limit in entitlement.limits
+        for quota in limit.quotas
+        if not quota.schedule.reach
+        for window in (window_at(quota.schedule, now),)
+    )
+
+
+def rolls(entitlement: Entitlement) -> tuple[str, ...]:
+    """The limits with windows that roll, of which a reset leaves those alone."""
+    return tuple(limit.name for limit in entitlement.limits if any(quota.schedule.reach for quota in limit.quotas))
+
+
+def resets(
+    windows: Iterable[Running],
+    cell: Cell,
+    *,
+    upto: int,
+    carry_overage: bool,
+    before: Instant | None = None,
+    used: Mapping[CounterName, Decimal] | None = None,
+) -> tuple[WindowReset, ...]:
+    """What is taken out of each window of a cell that the cell's writes up to a revision have counted.
+
+    All of it, or of what was decided `before` an instant what is said to be `used` of it.
+    """
+    found: list[WindowReset] = []
+    for each in windows:
+        shown = _EXACT.add(cell.used.get(each.counter, ZERO), cell.raised(each.counter))
+        seen = cell.resets.get(each.counter)
+        if each.counter not in cell.used or (before is not None and seen is not None and seen.before > before):
+            continue
+        amount = shown if used is None else min(shown, used.get(each.counter, ZERO))
+        if carry_overage and each.base is not None:
+            amount = min(amount, _EXACT.add(each.base, cell.raised(each.counter)))
+        if amount > 0:
+            found.append(
+                WindowReset(
+                    running=each,
+                    used=shown,
+                    amount=amount,
+                    counter_at_least=cell.used[each.counter],
+                    seen=seen,
+                    mark=(seen or NO_RESET).grown(upto, before),
+                )
+            )
+    return tuple(found)
+
+
+def used_before(instant: Instant, total: Total, records: Iterable[Record], brought: Decimal) -> Decimal:
+    """What was decided before an instant and is held against the limit, by a total and all the records since then.
+
+    Of usage by event only `brought` is in the cell yet; what is on its way counts as older, and comes in later.
+    """
+    since = ZERO
+    for record in records:
+        if record.number <= total.upto:
+            since = _EXACT.add(since, _counted_since(instant, record, (total.ordinal, total.start)))
+    on_its_way = max(ZERO, _EXACT.subtract(total.by_event, brought))
+    return _EXACT.subtract(_EXACT.subtract(total.used, since), on_its_way)
+
+
+def _counted_since(instant: Instant, record: Record, counter: CounterName) -> Decimal:
+    later = tuple(
+        entry
+        for entry in record.entries
+        if isinstance(entry, EventEntry | UseEntry | SettleEntry) and entry.time >= instant
+    )
+    changes = changes_of(replace(record, entries=later)).totals
+    return sum((c.value - c.excluded for c in changes if (c.ordinal, c.start) == counter), ZERO)

@@ -1,0 +1,221 @@
+"""usage resets: an operator takes what was used of a feature out of what its limits are held against.
+
+    limits in force, cell ──────────────> all that was used until now          ──┐ one transaction: the cell, the audit
+    … and, as of an earlier instant,                                             ├ entry, the receipt
+    totals less the journal since then ─> what was decided before the instant ──┘
+
+It acts at the very next decision, since the cell is what decides. What is billed stays, and what raised the limit.
+Decisions that come between the look and the write stay counted; where a settlement or another reset does, it is planned
+anew. A settlement of a decision that was taken out corrects what is billed alone (`domain.reset_marks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tallygate.control_store import AuditStore, LimitsStore
+from tallygate.decision_store import KeptRecord, ResettableCell, UsageResetStore
+from tallygate.domain.audits import Audit
+from tallygate.domain.cells import CounterName
+from tallygate.domain.control_entries import reset_entry
+from tallygate.domain.decide import entitled
+from tallygate.domain.decision import Reason
+from tallygate.domain.events import FUTURE_MAX
+from tallygate.domain.facts import Total
+from tallygate.domain.fold import windows_of
+from tallygate.domain.instants import Instant
+from tallygate.domain.journal import CellEntry
+from tallygate.domain.limits import Entitlement
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.settlements import SETTLED_WITHIN
+from tallygate.domain.usage_resets import RESET, Asked, Made, Running, WindowReset, resets, rolls, running, used_before
+from tallygate.errors import InvalidRequest, NotFound, StoreUnavailable, invalid
+from tallygate.operations.entitlements import ABSENT
+from tallygate.operations.find_decision import CLOCKS_APART
+from tallygate.operations.receipts import Planned
+
+READ_MAX = 1_000
+"""So many journal records are read back at most: of a customer who is never idle, a quarter of an hour's."""
+PAGE = 100
+DONE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What a reset reads and writes."""
+
+    limits: LimitsStore
+    cells: UsageResetStore
+    audits: AuditStore
+
+
+Form = Callable[[Made], dict[str, Any]]
+"""A reset as it goes over the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is taken out, of what the cell wrote up to a revision."""
+
+    windows: tuple[WindowReset, ...]
+    upto: int
+
+
+def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Planned:
+    """Let what was used of the feature in the windows that run count no more. Where nothing was, nothing changes.
+
+    Raises NotFound, InvalidRequest at the feature or at effective_at, StoreUnavailable `not_folded` where what is asked
+    for is on its way into the journal.
+    """
+    entitlement = _metered(stores.limits, asked, now)
+    windows = running(entitlement, now)
+    at = _effective_at(asked, windows, now)
+    look = stores.cells.look(asked.customer, asked.feature)
+    if at == now:
+        upto = look.cell.revision
+        found = _Found(resets(windows, look.cell, upto=upto, carry_overage=asked.carry_overage), upto)
+    else:
+        found = _as_of(stores.cells, asked, at, windows, look)
+    made = Made(asked=asked, effective_at=at, windows=found.windows, left=rolls(entitlement))
+    body = form(made)
+    if not found.windows:
+        return Planned(moves=(), body={**body, "changed": False, "audit_id": None}, status=DONE)
+    entry = reset_entry(
+        reset_id=asked.id,
+        customer=asked.customer,
+        feature=asked.feature,
+        meter=entitlement.meter,
+        taken=[(each.running.window, each.amount) for each in found.windows],
+        effective_at=at,
+        actor=asked.actor,
+        reason=asked.reason,
+        now=now,
+    )
+    moves = (
+        *stores.cells.exclude(asked.customer, asked.feature, found.windows, upto=found.upto, entry=entry),
+        *stores.audits.record(_audit(made, body, now)),
+    )
+    return Planned(moves=moves, body={**body, "changed": True, "audit_id": asked.id}, status=DONE)
+
+
+def _metered(store: LimitsStore, asked: Asked, now: Instant) -> Entitlement:
+    """The right to the feature, which must be one that is counted."""
+    effective = store.effective(asked.customer)
+    if effective is None:
+        raise NotFound(f"there is no customer {asked.customer}", code="customer_not_found")
+    effective = effective.in_force(now)
+    right = entitled(effective, asked.feature)
+    if not isinstance(right, Reason):
+        return right
+    if asked.feature in effective.fixed:
+        raise invalid("/feature", "feature_type_mismatch", "is not metered: there is no usage to reset")
+    if not store.knows_feature(asked.feature):
+        raise invalid("/feature", "feature_not_found", f"there is no feature {asked.feature}")
+    raise NotFound(ABSENT[right].format(customer=asked.customer, feature=asked.feature), code=right.value)
+
+
+def _effective_at(asked: Asked, windows: Sequence[Running], now: Instant) -> Instant:
+    at = asked.effective_at if asked.effective_at is not None else now
+    if at > now:
+        raise invalid("/effective_at", "out_of_range", "must not be in the future")
+    if at < now and at < min((each.window.start for each in windows), default=now):
+        raise invalid("/effective_at", "out_of_range", "must lie in a period of the feature that runs now")
+    if at < now - SETTLED_WITHIN:
+        raise _too_far()
+    return at
+
+
+def _as_of(
+    store: UsageResetStore,
+    asked: Asked,
+    at: Instant,
+    windows: Sequence[Running],
+    look: ResettableCell,
+) -> _Found:
+    """What was decided before an instant: all that is folded, less what the journal says has come since.
+
+    What is not folded yet is younger than the instant, once what the cell wrote then is folded.
+    """
+    cell = look.cell
+    totals = {
+        each.counter: total
+        for each in windows
+        if each.counter in cell.used and (total := store.total(asked.customer, asked.feature, each.counter)) is not None
+    }
+    if not totals:
+        return _Found((), cell.revision)
+    records = _since(store, asked, at)
+    applied = max(total.upto for total in totals.values())
+    upto, written_at = 0, 0
+    for kept in records:
+        number, touched = kept.record.number, _touches(kept, totals)
+        if touched and number > applied:
+            break
+        if any(number > totals[counter].upto for counter in touched):
+            raise _not_folded()
+        revision = _revision(kept, asked.feature)
+        if revision:
+            upto, written_at = revision, kept.at
+    if look.corrected > upto or (upto < cell.revision and written_at < at):
+        raise _not_folded()
+    used = {
+        counter: used_before(at, total, (kept.record for kept in records), look.brought.get(counter, ZERO))
+        for counter, total in totals.items()
+    }
+    found = resets(windows, cell, upto=upto, carry_overage=asked.carry_overage, before=at, used=used)
+    return _Found(found, upto)
+
+
+def _since(store: UsageResetStore, asked: Asked, at: Instant) -> list[KeptRecord]:
+    """The journal, oldest first, from before anything that was decided since an instant could be in it, and from what
+    tells of the feature's cell."""
+    found: list[KeptRecord] = []
+    earliest, told = at - FUTURE_MAX - CLOCKS_APART, False
+    while True:
+        before = found[-1].record.number if found else None
+        page = store.newest(asked.customer, before=before, limit=PAGE)
+        found += page
+        told = told or any(_revision(kept, asked.feature) for kept in page)
+        if not page or (found[-1].at < earliest and told):
+            return found[::-1]
+        if len(found) >= READ_MAX:
+            raise _too_far()
+
+
+def _revision(kept: KeptRecord, feature: str) -> int:
+    """The newest revision of the feature's cell that the record tells of; 0: none."""
+    entries = kept.record.entries
+    return max((e.revision for e in entries if isinstance(e, CellEntry) and e.feature == feature), default=0)
+
+
+def _touches(kept: KeptRecord, totals: Mapping[CounterName, Total]) -> frozenset[CounterName]:
+    named = {(window.ordinal, window.start) for entry in kept.record.entries for window in windows_of(entry)}
+    return frozenset(totals.keys() & named)
+
+
+def _too_far() -> InvalidRequest:
+    return invalid("/effective_at", "too_far", "lies further back than the journal can be read: reset as of now")
+
+
+def _not_folded() -> StoreUnavailable:
+    return StoreUnavailable("what was used then is not folded yet; ask again in a second", code="not_folded")
+
+
+def _audit(made: Made, body: Mapping[str, Any], now: Instant) -> Audit:
+    windows = [{name: each[name] for name in ("limit_name", "period")} for each in body["windows"]]
+    before = [{**named, "used": each["used_before"]} for named, each in zip(windows, body["windows"], strict=True)]
+    after = [{**named, "used": each["used"]} for named, each in zip(windows, body["windows"], strict=True)]
+    return Audit(
+        id=made.asked.id,
+        customer=made.asked.customer,
+        at=now,
+        action=RESET,
+        actor=made.asked.actor,
+        reason=made.asked.reason,
+        feature=made.asked.feature,
+        about={name: body[name] for name in ("effective_at", "anchor", "overage")},
+        before={"windows": before},
+        after={"windows": after},
+    )

@@ -1,0 +1,82 @@
+"""Manual resets of a cell: what is taken out of its windows, and what must still be so.
+
+    u.<ordinal>.<start>   less by what is taken out, not below what was seen to be used
+    z.…                   which decisions are excluded (`domain.reset_marks`)      d.…   gone: the next denial is told
+
+    st                    the revision before this one: that of the newest settlement or reset
+
+What is counted between the look and the write stays counted. A settlement in between, or another reset, could take back
+what this one takes out already, so by `st` there must be none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.decision_store import KeptRecord, ResettableCell
+from tallygate.domain.cells import CounterName
+from tallygate.domain.entries import Entry
+from tallygate.domain.facts import Total
+from tallygate.domain.reset_marks import mark_text
+from tallygate.domain.usage_resets import WindowReset
+from tallygate.storage import items, keys
+from tallygate.storage.decisions import Decisions
+from tallygate.storage.engine import Engine, Update
+from tallygate.storage.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Copy,
+    Increase,
+    Remove,
+    Set,
+    absent_or,
+)
+from tallygate.storage.totals import total_of
+from tallygate.store import Moves
+
+
+@dataclass(slots=True)
+class CellResets:
+    """Every method is one request at most."""
+
+    engine: Engine
+
+    def look(self, customer: str, feature: str) -> ResettableCell:
+        """The root cell, consistent, with what it shows of usage by event."""
+        item = self.engine.get(keys.root_cell(customer, feature))
+        brought: dict[CounterName, Decimal] = {}
+        for name, value in (item or {}).items():
+            if name.startswith(items.BROUGHT) and isinstance(value, Decimal):
+                _, ordinal, start = name.split(".")
+                brought[(int(ordinal), int(start))] = value
+        corrected = items.integer(item or {}, items.CORRECTED, -1) + 1
+        return ResettableCell(cell=items.cell_of(item), brought=brought, corrected=corrected)
+
+    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+        """The total of a window, consistent; None: nothing of it is folded."""
+        item = self.engine.get(keys.total(customer, feature, *counter))
+        return None if item is None else total_of(item)
+
+    def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records (numbered less than `before`), the newest first."""
+        return Decisions(self.engine).newest(customer, before=before, limit=limit)
+
+    def exclude(self, customer: str, feature: str, found: Sequence[WindowReset], *, upto: int, entry: Entry) -> Moves:
+        """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
+        changes: list[Change] = []
+        conditions: list[Condition] = [absent_or(Compare(items.CORRECTED, "<", upto))]
+        for each in found:
+            used, mark = items.used_name(each.running.counter), items.window_name(items.RESET, each.running.counter)
+            changes += [Increase(used, -each.amount), Set(mark, mark_text(each.mark))]
+            changes.append(Remove(items.window_name(items.DENIED, each.running.counter)))
+            conditions.append(Compare(used, ">=", each.counter_at_least))
+            conditions.append(Absent(mark) if each.seen is None else Compare(mark, "=", mark_text(each.seen)))
+        changes.append(Copy(items.CORRECTED, items.REVISION))
+        changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
+        key = keys.root_cell(customer, feature)
+        return (Update(key=key, changes=tuple(changes), condition=All(tuple(conditions))),)
