@@ -13,7 +13,7 @@ from decimal import Context, Decimal
 
 from tallygate.domain.boundaries import Unit, step_of
 from tallygate.domain.instants import HOUR
-from tallygate.domain.periods import ROLLING
+from tallygate.domain.periods import FIRST_USE, ROLLING
 
 FORGIVE, DEDUCT = "forgive", "deduct"
 OVERAGE = (FORGIVE, DEDUCT)
@@ -63,6 +63,8 @@ def nothing_carried(every: str, anchor: str) -> str | None:
         return "does not go with a period that never ends: it has no next one"
     if anchor == ROLLING:
         return "does not go with a rolling period: it has no end at which something is left"
+    if anchor == FIRST_USE:
+        return "does not go with a period from its first use: after it nothing is open that something could move into"
     if step.unit is Unit.ELAPSED and step.count < PERIOD_MIN:
         return "does not go with periods shorter than an hour"
     return None

@@ -19,7 +19,7 @@ from tallygate.domain.features import FEATURE_TYPES, METERED, Fixed
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Meter
-from tallygate.domain.periods import CALENDAR, ROLLING, TIMESTAMP
+from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, TIMESTAMP
 from tallygate.domain.rates import PER, rate_width
 from tallygate.domain.scopes import Scope, Sized
 from tallygate.domain.tiers import Tier
@@ -50,7 +50,7 @@ class Feature:
 class QuotaTerms:
     """At most `limit` units (None: unlimited) in every period; `zone` None is the customer's.
 
-    `anchor` is calendar, subscription_start, or timestamp with its `origin`.
+    `anchor` is calendar, subscription_start, rolling, first_use, or timestamp with its `origin`.
     """
 
     limit: Decimal | None
@@ -104,6 +104,7 @@ class PlanLimit:
             scope=self.scope,
             quotas=max(len(self.quotas), self.name == self.feature),
             rolling=sum(quota.anchor == ROLLING for quota in self.quotas),
+            from_first_use=sum(quota.anchor == FIRST_USE for quota in self.quotas),
             rates=len(self.rates),
             tiers=self.tiers,
             carries=self.carryover is not None,

@@ -18,7 +18,7 @@ from tallygate.domain.features import fixed_form, fixed_of, value_form
 from tallygate.domain.instants import format_instant, parse_instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Filter, Meter, format_path, parse_path
-from tallygate.domain.periods import CALENDAR, ROLLING, SUBSCRIPTION_START, TIMESTAMP
+from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import format_quantity, parse_quantity
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.domain.unit_forms import unit_form, unit_of
@@ -182,7 +182,7 @@ def limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
 def _quota_of(form: Mapping[str, Any]) -> QuotaTerms:
     limit, period = form["limit"], form["period"]
     anchor = period.get("anchor", CALENDAR)
-    origin = None if anchor in (CALENDAR, SUBSCRIPTION_START, ROLLING) else parse_instant(anchor)
+    origin = None if anchor in (CALENDAR, SUBSCRIPTION_START, ROLLING, FIRST_USE) else parse_instant(anchor)
     return QuotaTerms(
         limit=None if limit is None else parse_quantity(limit),
         every=period["every"],

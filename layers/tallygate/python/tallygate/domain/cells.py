@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Entitlement, Quota
-from tallygate.domain.periods import window_at
+from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.rolls import Layer, Standing
@@ -52,7 +52,8 @@ class Cell:
     a limit stays what it is in every condition, and what was used is the sum of the three. `layers` are those of what
     was carried, where it expires. `grace` is when the grace
     of a window began, `denied` where a first denial was marked, `suspended` until when usage is; `resets` say which
-    decisions a reset by hand excludes.
+    decisions a reset by hand excludes. Of quotas from their first use `newest` says where the newest window begins, and
+    `by_event` where those do that were opened for events last.
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)
@@ -64,6 +65,8 @@ class Cell:
     denied: frozenset[CounterName] = frozenset()
     resets: Mapping[CounterName, ResetMark] = field(default_factory=dict)
     suspended: Mapping[int, Instant] = field(default_factory=dict)
+    newest: Mapping[int, Instant] = field(default_factory=dict)
+    by_event: Mapping[int, tuple[Instant, ...]] = field(default_factory=dict)
     marks: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
     version: int = 0
     floor: Instant | None = None
@@ -112,6 +115,16 @@ def forgotten_minutes(seen: Cell, now: Instant) -> tuple[int, ...]:
     """The minutes whose requests nobody asks for any more, whose clock is not further behind than CLOCKS_APART."""
     oldest = (now - CLOCKS_APART) // MINUTE - REQUEST_MEMORY_MINUTES
     return tuple(minute for minute in seen.marks if minute < oldest)
+
+
+def running_window(quota: Quota, cell: Cell, now: Instant) -> Window:
+    """The window of a quota that a request counts in now; of one from its first use, that it would open if none is."""
+    newest = cell.newest.get(quota.ordinal) if quota.schedule.from_first_use else None
+    if newest is not None:
+        window = window_at(quota.schedule, newest)
+        if now < window.end:
+            return window
+    return window_at(quota.schedule, now)
 
 
 def dead_windows(
@@ -166,12 +179,19 @@ def dead_beside(entitlement: Entitlement, seen: Cell, now: Instant) -> tuple[Cou
         for name in {*seen.denied, *seen.grace, *seen.carried, *seen.adjusted, *seen.resets}
         if (name[0] in quotas and name not in carrying and _dead(quotas[name[0]], name[1], now) is not None)
         or (name[0] in throttling and name[1] <= now - DENIED_MARK_KEPT)
+        or (name in seen.denied and name[1] <= now - DENIED_MARK_KEPT and _never_opened(quotas, name, seen))
     ]
     return tuple(sorted(dead)[:REMOVED_BESIDE_MAX])
 
 
+def _never_opened(quotas: Mapping[int, Quota], name: CounterName, seen: Cell) -> bool:
+    """Whether the mark is of a denial while no window was open of what begins with its first use."""
+    return name[0] in quotas and quotas[name[0]].schedule.from_first_use and name not in seen.used
+
+
 def denied_hour(now: Instant) -> Instant:
-    """What names the mark of a rate's first denial: its sub-windows are many, and one in an hour is news enough."""
+    """What names the mark of a rate's first denial, or of a quota's of which no window is open: there is no one window,
+    or there are many, and one in an hour is news enough."""
     return now - now % HOUR
 
 

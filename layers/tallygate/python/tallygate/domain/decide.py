@@ -20,7 +20,7 @@ from tallygate.domain.nodes import evaluate, rated_in
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
 from tallygate.domain.rungs import UNTIL_TOP_UP, landing, suspended_until
-from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for
+from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
 from tallygate.domain.tiers import AllowWithGrace, SuspendUsage, Tier
 
 
@@ -76,6 +76,7 @@ def refusal(cell: Cell, terms: Terms) -> Refusal | None:
                 return Replayed(minute)
     if cell.version > terms.version:
         return Stale()
+    terms = placed(terms, cell)
     if _behind(cell, terms):
         return Behind()
     cell = opened_for(cell, terms)

@@ -158,12 +158,15 @@ class PeriodChange:
 
 
 def period_changes(effective: Effective, now: Instant) -> tuple[PeriodChange, ...]:
-    """What changes of zone and anchor result in, for each quota in force where one is to come or has just come."""
+    """What changes of zone and anchor result in, for each quota in force where one is to come or has just come.
+
+    Of what begins with its first use nobody knows when a window will open next.
+    """
     found: list[PeriodChange] = []
     for entitlement in effective.entitlements.values():
         for name, quota in [(limit.name, quota) for limit in entitlement.limits for quota in limit.quotas]:
             segment = quota.schedule.current
-            if segment.since is None:
+            if segment.since is None or quota.schedule.from_first_use:
                 continue
             first = window_at(quota.schedule, segment.since)
             if first.end <= now:

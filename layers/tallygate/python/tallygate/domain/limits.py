@@ -86,6 +86,7 @@ class Limit:
             scope=self.scope,
             quotas=len(self.quotas),
             rolling=sum(bool(quota.schedule.reach) for quota in self.quotas),
+            from_first_use=sum(quota.schedule.from_first_use for quota in self.quotas),
             rates=len(self.rates),
             tiers=self.tiers,
             carries=self.carryover is not None,

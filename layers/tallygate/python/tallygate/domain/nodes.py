@@ -18,7 +18,7 @@ from tallygate.domain.periods import segment_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
 from tallygate.domain.rungs import Ladder, landing
-from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for
+from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
 from tallygate.domain.tiers import NORMAL, level_at
 
 
@@ -27,6 +27,7 @@ def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: boo
 
     `counted`: the cell shows the amount already, so what fits is what the counters show.
     """
+    terms = placed(terms, cell)
     limits, cell = {limit.name: limit for limit in entitlement.limits}, opened_for(cell, terms)
     amount = ZERO if counted else terms.amount
     nodes = [_quota_node(limits[term.name], term, cell, amount) for term in terms.quotas]

@@ -13,17 +13,24 @@ The period of a schedule and the kind of its anchor never change: a counter coun
 A rolling period is counted in ROLLING_PARTS equal sub-windows and the running one, of which only the newest grows; they
 are its windows here, and each counts for another `reach` after it is over. So the last 30 days are counted as at least
 30 and at most 32.5 days: never too little is seen, and what was used is forgotten at most a twelfth late.
+
+A period from its first use tiles nothing: the cell alone tells its windows (`domain.first_use`). Here
+its window at an instant is the one that opens there, so that whoever asks with a window's own start gets that window.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from tallygate.domain.boundaries import Grid, Unit, length_of, step_of
 from tallygate.domain.instants import HOUR, Instant, format_instant
 
 CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING = "calendar", "subscription_start", "timestamp", "rolling"
-ANCHORS = (CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING)
+FIRST_USE = "first_use"
+ANCHORS = (CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING, FIRST_USE)
+UNANCHORED = (CALENDAR, FIRST_USE)
+"""What is counted from no instant that is known beforehand."""
 ROLLING_PARTS = 12
 """Sub-windows in a rolling period: its error, and what a cell has to hold of it."""
 SCHEDULES_REMEMBERED = 4_096
@@ -47,8 +54,9 @@ class Window:
 class Segment:
     """A recurrence in `zone`, in force from `since` (None: from the beginning of time).
 
-    `origin` is the instant that boundaries are counted from, None for the calendar. `anchor` says where it came from.
-    Windows before it were granted for the time until `covered`, where that reaches into it.
+    `origin` is the instant that boundaries are counted from, None for the calendar and for what begins with its first
+    use. `anchor` says where it came from. Windows before it were granted for the time until `covered`, where that
+    reaches into it.
     """
 
     every: str
@@ -63,7 +71,7 @@ class Segment:
         step = step_of(self.every)
         assert self.anchor in ANCHORS, self.anchor
         assert self.anchor != ROLLING or length_of(step) is not None, "what rolls has a fixed length"
-        assert (self.origin is None) == (self.anchor == CALENDAR), "an anchor is an instant"
+        assert (self.origin is None) == (self.anchor in UNANCHORED), "an anchor is an instant"
 
     @property
     def grid(self) -> Grid:
@@ -108,6 +116,11 @@ class Schedule:
         """How long a window counts after its end: nothing, but for the sub-windows of what rolls."""
         return ROLLING_PARTS * self.current.width if self.current.anchor == ROLLING else 0
 
+    @property
+    def from_first_use(self) -> bool:
+        """Whether a window opens where none is and something is used, so that the cell has to be asked."""
+        return self.segments[-1].anchor == FIRST_USE
+
 
 def calendar(every: str, zone: str) -> Schedule:
     """The schedule of one calendar period in one zone, unchanged for all time."""
@@ -132,10 +145,12 @@ def segment_at(schedule: Schedule, instant: Instant) -> Segment:
 
 
 def window_at(schedule: Schedule, instant: Instant) -> Window:
-    """The one window that holds the instant."""
+    """The one window that holds the instant; of what begins with its first use, the one that opens there."""
     segments = schedule.segments
     if len(segments) == 1:
         return _natural_window(segments[0], instant)
+    if schedule.from_first_use:
+        return _opened(segments[_index_at(segments, instant)], instant)
     index = _index_at(segments, instant)
     segment, until = segments[index], None
     window = _natural_window(segment, instant)
@@ -162,10 +177,11 @@ def changed(
     """The schedule with another zone, anchor or week from the end of the window that holds `now`, or `at_once`.
 
     At once is the first boundary of the new recurrence, where that comes sooner: the running window ends there, and
-    begins anew nowhere, so that its counter goes on. Another change that was still to come is replaced. What has been idle
-    since some instant changes at the end of the window that held that instant: nothing was counted after it, so that
-    no window that was begun is cut. Equal recurrences change nothing, and neither does a period that never ends or
-    rolls. `wanted.since` and `wanted.covered` have no meaning here.
+    begins anew nowhere, so that its counter goes on. Another change that was still to come is replaced. What has been
+    idle since some instant changes at the end of the window that held that instant: nothing was counted after it, so
+    that no window that was begun is cut. Equal recurrences change nothing, and neither does a period that never ends
+    or rolls. What begins with its first use changes at once: the windows that are open then end as they would have.
+    `wanted.since` and `wanted.covered` have no meaning here.
     """
     decided = tuple(s for s in schedule.segments if s.since is None or s.since <= now)
     kept = Schedule(decided)
@@ -173,6 +189,8 @@ def changed(
     same = replace(wanted, since=held.since, covered=held.covered) == held
     if same or step_of(held.every).unit is Unit.NEVER or held.anchor == ROLLING:
         return kept
+    if held.anchor == FIRST_USE:
+        return Schedule((*(decided[:-1] if held.since == now else decided), replace(wanted, since=now, covered=None)))
     if not at_once and idle_since is None and replace(wanted, since=to_come.since, covered=to_come.covered) == to_come:
         return schedule
     running = window_at(kept, now if idle_since is None else idle_since)
@@ -191,6 +209,10 @@ def changed(
 def recent(schedule: Schedule, cut: Instant, now: Instant) -> Schedule:
     """The schedule without the segments that were left by `cut`, so that it is bounded; the running window stays."""
     over = [index for index, s in enumerate(schedule.segments) if s.since is not None and s.since <= cut]
+    if schedule.from_first_use:
+        # The last window that opened before a change may be open for long after it.
+        before, since = schedule.segments, [s.since or 0 for s in schedule.segments]
+        over = [index for index in over if _opened(before[index - 1], since[index]).end <= cut]
     if not over:
         return schedule
     first = schedule.segments[over[-1]]
@@ -207,7 +229,15 @@ _newest: dict[Segment, Window] = {}
 remembers what a pure function said and decides nothing."""
 
 
+@lru_cache(maxsize=SCHEDULES_REMEMBERED)
+def _opened(segment: Segment, instant: Instant) -> Window:
+    """The window of what begins with its first use that opens at the instant."""
+    return Window(*Grid(segment.every, segment.zone, instant).around(instant))
+
+
 def _natural_window(segment: Segment, instant: Instant) -> Window:
+    if segment.anchor == FIRST_USE:
+        return _opened(segment, instant)
     window = _newest.get(segment)
     if window is not None and window.start <= instant < window.end:
         return window

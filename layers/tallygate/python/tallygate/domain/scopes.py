@@ -31,11 +31,13 @@ Scope = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sized:
-    """What there is to count of a limit: quotas, those of them that roll, its own rates; what its tiers ask for."""
+    """What there is to count of a limit: quotas, those of them that roll, or begin with their first use; its own rates;
+    what its tiers ask for."""
 
     scope: Scope = field(default_factory=dict)
     quotas: int = 0
     rolling: int = 0
+    from_first_use: int = 0
     rates: int = 0
     tiers: tuple[Tier, ...] = ()
     carries: bool = False
@@ -51,6 +53,7 @@ class Sized:
         return weight_of(
             quotas=self.quotas,
             rolling=self.rolling,
+            from_first_use=self.from_first_use,
             rates=self.rates,
             tiers=self.tiers,
             scoped=bool(self.scope),

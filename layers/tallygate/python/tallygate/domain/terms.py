@@ -22,6 +22,7 @@ from tallygate.domain.cells import (
     dead_beside,
     dead_windows,
     forgotten_minutes,
+    running_window,
 )
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Limit, Quota
@@ -55,6 +56,9 @@ class Expected:
 class QuotaTerm:
     """used + amount ≤ limit in this window; a limit of None only counts, and so does one that is not hard.
 
+    Of a quota from its first use `newest` is where the newest window begins that the cell was seen with; where that is
+    another one than this, the write opens this one.
+
     `beside` are the other sub-windows of a rolling period with what was seen in them: those that still count, and the
     next, where a clock that is ahead may have counted. They hardly grow, so what was seen stands in the condition.
     Where `tiers` decide, the write is `expected` to land on one of their rungs. `opens` is what it opens the window
@@ -71,6 +75,19 @@ class QuotaTerm:
     expected: Expected | None = None
     carryover: Carryover | None = None
     opens: Opening | None = None
+    newest: Instant | None = None
+
+    @property
+    def begins(self) -> bool:
+        """Whether the write is a first use, which opens the window."""
+        return self.quota.schedule.from_first_use and self.newest != self.window.start
+
+    def placed_in(self, cell: Cell) -> QuotaTerm:
+        """The term over the window that the cell shows as open, or that a first use would open."""
+        newest = cell.newest.get(self.quota.ordinal)
+        if not self.quota.schedule.from_first_use or newest == self.newest:
+            return self
+        return replace(self, newest=newest, window=running_window(self.quota, cell, self.now))
 
     @property
     def carries(self) -> bool:
@@ -273,19 +290,28 @@ def terms(
 
 
 def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell, now: Instant) -> QuotaTerm:
+    first = quota.schedule.from_first_use
     term = QuotaTerm(
         limit.name,
         quota if not quota.bases else replace(quota, limit=quota.limit_at(now)),
-        window_at(quota.schedule, now),
+        running_window(quota, seen, now) if first else window_at(quota.schedule, now),
         limit.enforcement,
         _beside(quota, now, seen),
         # No catalog states tiers of a period that rolls; where an override leads to them, the enforcement decides.
         () if quota.schedule.reach else tiers,
         now,
         carryover=limit.carryover,
+        newest=seen.newest.get(quota.ordinal) if first else None,
     )
     # A cell that was never seen most likely has the window open: the write asks for that, and is told otherwise.
     return term if seen is UNSEEN or not term.carries else replace(term, opens=term.opening_in(seen))
+
+
+def placed(asked: Terms, cell: Cell) -> Terms:
+    """The terms over the windows that the cell shows as open, whatever it was seen with when they were made."""
+    quotas = tuple(term.placed_in(cell) for term in asked.quotas)
+    moved = any(term is not before for term, before in zip(quotas, asked.quotas, strict=True))
+    return replace(asked, quotas=quotas) if moved else asked
 
 
 def opened_for(cell: Cell, asked: Terms) -> Cell:

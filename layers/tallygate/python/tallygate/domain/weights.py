@@ -56,16 +56,20 @@ ALWAYS = Weight(288, 25)
 """The request's marks in three minutes, the version, the floor twice, the suspension of the feature."""
 
 
-def weight_of(*, quotas: int, rolling: int, rates: int, tiers: Sequence[Tier], scoped: bool, carries: bool) -> Weight:
-    """What a limit takes whose `quotas` all have the tiers; `rolling` of them roll, and state all their counters."""
+def weight_of(
+    *, quotas: int, rolling: int, from_first_use: int, rates: int, tiers: Sequence[Tier], scoped: bool, carries: bool
+) -> Weight:
+    """What a limit takes whose `quotas` all have the tiers; `rolling` of them roll, and state all their counters, and
+    those `from_first_use` the beginning of their newest window."""
     each = COMPARED
     if decided := deciding(tiers):
         each = _tiered(decided, scoped=scoped)
     if carries:
         each = each.most(OPENED)
     rolled = AS_SEEN * (ROLLING_PARTS + 1) + Weight(2, 0)
+    newest = AS_SEEN * from_first_use
     throttles = min(quotas, len(tier_rates(decided)))
-    return each * quotas + rolled * rolling + RATE * (rates + throttles)
+    return each * quotas + rolled * rolling + newest + RATE * (rates + throttles)
 
 
 def _tiered(tiers: Sequence[Tier], *, scoped: bool) -> Weight:

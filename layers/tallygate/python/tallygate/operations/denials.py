@@ -18,6 +18,7 @@ from tallygate.domain.decision import Decision, Node
 from tallygate.domain.entries import denied_entry, suspend_entry
 from tallygate.domain.instants import HOUR
 from tallygate.domain.limits import Effective, Entitlement
+from tallygate.domain.periods import FIRST_USE
 from tallygate.domain.terms import Terms, suspension
 from tallygate.operations.admission import Memory
 from tallygate.store import AdmissionStore
@@ -89,10 +90,11 @@ def _suspended(
 
 
 def _mark(store: AdmissionStore, memory: Memory, refused: Refused, binding: Node, seen: Cell) -> None:
-    """Mark the first denial by the binding limit in its window, in an hour for a rate."""
+    """Mark the first denial by the binding limit in its window; in an hour for a rate, and where no window is open."""
     now = refused.wanted.now
     counter, over = binding.counter, binding.end
-    if binding.kind == "rate":
+    opens = binding.period is not None and binding.period.anchor == FIRST_USE
+    if binding.kind == "rate" or (opens and seen.newest.get(counter[0]) != counter[1]):
         counter, over = (binding.counter[0], denied_hour(now)), denied_hour(now) + HOUR
     if counter in seen.denied:
         return

@@ -35,6 +35,6 @@ def opening_changes(counter: CounterName, opens: Opening, *, layered: bool) -> l
     return changes
 
 
-def as_seen(name: str, seen: Decimal | None) -> Condition:
+def as_seen(name: str, seen: Decimal | int | None) -> Condition:
     """The number is what it was seen to be, or still absent."""
     return Absent(name) if seen is None else Compare(name, "=", seen)

@@ -142,6 +142,7 @@ def _admission(customer: str, feature: str, terms: Terms, entry: Entry) -> Updat
 def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
     """Count, remember, journal, and tidy what the last seen image showed as over."""
     changes: list[Change] = [change for term in terms.quotas for change in _counts(term, terms.amount)]
+    changes += [Set(items.newest_name(term.quota.ordinal), term.window.start) for term in terms.quotas if term.begins]
     changes += [
         SetOnce(items.window_name(items.GRACE, term.counter), terms.now) for term in terms.quotas if term.graced
     ]
@@ -185,6 +186,8 @@ def admission_condition(terms: Terms) -> Condition:
     clauses += _clock_not_behind(terms)
     clauses += [absent_or(Compare(items.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
     for term in terms.quotas:
+        if term.quota.schedule.from_first_use:
+            clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
         if term.opens is not None:
             clauses += _window_opens(term, term.opens, terms.amount)
         elif term.expected is not None:

@@ -4,6 +4,8 @@
                 r.<ordinal>.<index>      admitted in that sub-window       last  journal entry of the newest write
                 ids.<minute>             request marks of that minute      cv    version of the limits last seen
                 fl                       newest end of a removed window
+                f.<ordinal>              where its newest window begins, of a quota from its first use
+                fe.<ordinal>             where those begin that were opened for events last
                 sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
                 k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
                 y.<ordinal>.<start ms>   what was carried in, in layers with their ages, where it expires
@@ -46,6 +48,7 @@ DOCUMENT_BYTES_MAX = 380_000
 """An item holds 400 KB, its other attributes included."""
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
+NEWEST, BY_EVENT = "f", "fe"
 CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET = BESIDE = ("k", "a", "g", "d", "y", "z")
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST, CORRECTED = "n", "cv", "fl", "sus", "last", "st"
@@ -74,6 +77,19 @@ def window_name(kind: str, counter: CounterName) -> str:
     return f"{kind}.{counter[0]}.{counter[1]}"
 
 
+def newest_name(ordinal: int) -> str:
+    return f"{NEWEST}.{ordinal}"
+
+
+def by_event_name(ordinal: int) -> str:
+    return f"{BY_EVENT}.{ordinal}"
+
+
+def by_event_text(begins: Sequence[Instant]) -> str:
+    """Where windows begin, as a cell keeps it, in the order in which they were opened."""
+    return ",".join(str(start) for start in begins)
+
+
 def suspended_name(ordinal: int) -> str:
     return SUSPENDED if ordinal == WHOLE_FEATURE else f"{SUSPENDED}.{ordinal}"
 
@@ -91,11 +107,15 @@ def cell_of(item: Item | None) -> Cell:
     suspended: dict[int, Instant] = {}
     layers: dict[CounterName, tuple[Layer, ...]] = {}
     resets: dict[CounterName, ResetMark] = {}
+    newest: dict[int, Instant] = {}
+    by_event: dict[int, tuple[Instant, ...]] = {}
     for name, value in item.items():
         kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
             if kind == SUSPENDED:
                 suspended[int(rest) if dot else WHOLE_FEATURE] = int(value)
+            elif kind == NEWEST:
+                newest[int(rest)] = int(value)
             elif dot:
                 ordinal, _, start = rest.partition(".")
                 counted.setdefault(kind, {})[(int(ordinal), int(start))] = value
@@ -107,6 +127,8 @@ def cell_of(item: Item | None) -> Cell:
         elif kind == RESET and isinstance(value, str):
             ordinal, _, start = rest.partition(".")
             resets[(int(ordinal), int(start))] = mark_of(value)
+        elif kind == BY_EVENT and isinstance(value, str):
+            by_event[int(rest)] = tuple(int(start) for start in value.split(","))
     floor = item.get(FLOOR)
     return Cell(
         used=counted.get("u", {}),
@@ -115,6 +137,8 @@ def cell_of(item: Item | None) -> Cell:
         adjusted=counted.get(ADJUSTED, {}),
         layers=layers,
         resets=resets,
+        newest=newest,
+        by_event=by_event,
         grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
