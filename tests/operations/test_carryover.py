@@ -15,6 +15,7 @@ from tallygate.operations.admission import Memory
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
+from tests.by_hand import resume, suspend
 from tests.given import FEATURE
 from tests.shops import Shop, month
 
@@ -163,6 +164,18 @@ def test_no_base_accrues_without_a_subscription(engine: Engine) -> None:
     shop.now = month(6, 10)
     shop.subscribe("pro", started_at=month(6, 10))
     assert numbers(shop.consume(1)) == (1600, 1000, 600, 0)
+
+
+def test_no_base_accrues_while_usage_is_suspended(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING)
+    shop.consume(400)
+    suspend(engine, "acme", id="a1", now=month(1, 20))
+    shop.now = month(5, 10)
+    assert shop.consume()["reason"] == "suspended"
+    resume(engine, "acme", id="a2", now=shop.now)
+    assert numbers(shop.consume(1)) == (1600, 1000, 600, 0), "what January left, and May's own"
+    shop.now = month(6)
+    assert numbers(shop.state()) == (2599, 1000, 1599, 0)
 
 
 def test_the_base_of_a_month_is_the_last_that_was_in_force_in_it(engine: Engine) -> None:

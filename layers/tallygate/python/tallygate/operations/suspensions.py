@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tallygate.control_store import AuditStore, CatalogStore, CellControlStore, CustomerStore, VersionStore
+from tallygate.domain.accrual import with_suspensions
 from tallygate.domain.audits import RESUMED, SUSPENDED, Audit
 from tallygate.domain.catalog import Catalog
 from tallygate.domain.control_entries import resume_entry
@@ -139,7 +140,8 @@ def _limits_over(effective: Effective, feature: str, scope: Scope) -> frozenset[
 
 
 def _with(seen: CustomerRecord, suspensions: tuple[Suspension, ...], now: Instant) -> CustomerRecord:
-    effective = replace(seen.effective, suspensions=suspensions, version=seen.effective.version + 1)
+    effective = with_suspensions(seen.effective, suspensions, now)
+    effective = replace(effective, version=seen.effective.version + 1)
     changed = replace(seen.customer, changed_at=now)
     return replace(seen, version=seen.version + 1, customer=changed, effective=effective)
 

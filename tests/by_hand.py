@@ -1,0 +1,64 @@
+"""What an operator does by hand, as the routes do it: planned, committed with a receipt, and told to the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from tallygate.contracts.adjustments import adjustment_answer, parts_answer
+from tallygate.contracts.suspensions import judge, suspension_answer
+from tallygate.domain.instants import Instant
+from tallygate.operations import adjustments, suspensions
+from tallygate.operations.receipts import Body, Planned, once
+from tallygate.storage.adjustments import Adjustments
+from tallygate.storage.audits import Audits
+from tallygate.storage.catalog import Catalogs
+from tallygate.storage.cell_controls import CellControls
+from tallygate.storage.cells import Cells
+from tallygate.storage.customers import Customers
+from tallygate.storage.receipts import Receipts
+from tests.given import FEATURE
+
+
+def adjust(engine: Any, customer: str, amount: int, *, id: str, now: Instant) -> None:  # noqa: A002  # the wire's name
+    """Raise the limit of the feature in its running window by the amount, or lower it."""
+    stores = adjustments.Stores(
+        limits=Cells(engine), controls=CellControls(engine), adjustments=Adjustments(engine), audits=Audits(engine)
+    )
+    asked = adjustments.Asked(
+        id=id, customer=customer, feature=FEATURE, amount=Decimal(amount), reason="outage", actor="ops"
+    )
+    forms = adjustments.Forms(adjustment=adjustment_answer, parts=parts_answer)
+    _commit(engine, lambda: adjustments.adjust(stores, asked, forms, now=now), now=now)
+
+
+def suspend(engine: Any, customer: str, *, id: str, now: Instant) -> None:  # noqa: A002  # the wire's name
+    """Deny everything on the feature."""
+    _switch(engine, suspensions.suspend, customer, id, now)
+
+
+def resume(engine: Any, customer: str, *, id: str, now: Instant) -> None:  # noqa: A002  # the wire's name
+    """Let the feature be used again."""
+    _switch(engine, suspensions.resume, customer, id, now)
+
+
+def _switch(engine: Any, move: Callable[..., Planned], customer: str, audit: str, now: Instant) -> None:
+    stores = suspensions.Stores(
+        catalog=Catalogs(engine),
+        customers=Customers(engine),
+        cells=Cells(engine),
+        controls=CellControls(engine),
+        audits=Audits(engine),
+    )
+    asked = suspensions.Asked(id=audit, customer=customer, feature=FEATURE, reason="abuse", actor="ops")
+
+    def finish(body: Body) -> Body:
+        suspensions.tell(stores, customer, now)
+        return body
+
+    _commit(engine, lambda: move(stores, asked, judge, suspension_answer, now=now), now=now, finish=finish)
+
+
+def _commit(engine: Any, plan: Callable[[], Planned], *, now: Instant, **more: Any) -> None:
+    once(Receipts(engine), plan, operation="o", idempotency_key=None, fingerprint="", now=now, **more)
