@@ -17,6 +17,7 @@ from tallygate.domain.journal import CountedWindow, Governed, ParkedEntry, Shown
 from tallygate.domain.limits import Enforcement, Quota
 from tallygate.domain.periods import Schedule, rolling
 from tallygate.domain.settlements import SETTLED_WITHIN, Charge, MadeDecision
+from tallygate.domain.tiers import AllowWithGrace, AllowWithOverage, NotifyOnly, Policy, Tier, percent
 from tallygate.errors import Conflict, Contended, NotFound, OutcomeUnknown, StoreUnavailable
 from tallygate.operations import find_decision
 from tallygate.operations.admission import Memory
@@ -402,6 +403,44 @@ def test_the_tightest_is_the_one_that_denies_first(charges: list[Charge], tighte
     made = MadeDecision(decision_id="d", customer="acme", use=use, limits=limits, settlement=None, folded=True)
     found = made.tightest
     assert (None if found is None else found.window.ordinal) == tightest
+
+
+@pytest.mark.parametrize(
+    ("enforcement", "policy", "used", "reason"),
+    [
+        ("hard", AllowWithGrace(amount=Decimal(5)), 12, "grace"),
+        ("hard", AllowWithGrace(amount=Decimal(5), lasts=DAY), 12, "grace"),
+        ("hard", AllowWithGrace(amount=Decimal(5), lasts=DAY, then=AllowWithOverage()), 12, None),
+        ("hard", AllowWithGrace(amount=Decimal(5), lasts=DAY, then=AllowWithOverage()), 16, "overage_allowed"),
+        ("hard", AllowWithOverage(), 12, "overage_allowed"),
+        ("soft", AllowWithOverage(), 12, "overage_allowed"),
+        ("soft", NotifyOnly(), 12, "soft_limit_exceeded"),
+        ("soft", NotifyOnly(), 10, None),
+        ("observe", NotifyOnly(), 12, None),
+        ("off", AllowWithOverage(), 12, None),
+    ],
+)
+def test_the_reason_is_told_where_the_windows_prove_it(
+    enforcement: str, policy: Policy, used: int, reason: str | None
+) -> None:
+    own = charge(limit=10, used=used, enforcement=enforcement)
+    assert own.governed is not None
+    assert own.shown is not None
+    tiers = (Tier(level="over", at=percent(100), policy=policy),)
+    use = UseEntry(
+        id="1.aa",
+        feature=FEATURE,
+        meter=METER,
+        revision=1,
+        time=NOW,
+        amount=Decimal(1),
+        windows=(own.window,),
+        after=(own.shown,),
+    )
+    limits = {1: replace(own.governed, tiers=tiers)}
+    made = MadeDecision(decision_id="d", customer="acme", use=use, limits=limits, settlement=None, folded=True)
+    assert made.reason == reason
+    assert replace(made, folded=False).reason is None, "the limits in force may be others by then"
 
 
 @pytest.mark.parametrize("broken", [{"a": "-7"}, {"to": "-1", "a": "-11"}, {"c": "umbrella"}])

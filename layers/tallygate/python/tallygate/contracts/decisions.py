@@ -41,6 +41,7 @@ def decision_record_answer(made: MadeDecision) -> dict[str, Any]:
     return {
         "decision_id": made.decision_id,
         "granted": True,
+        "reason": made.reason,
         "customer": made.customer,
         "feature": use.feature,
         "meter": use.meter,

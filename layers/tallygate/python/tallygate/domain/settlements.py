@@ -13,16 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from tallygate.domain.decision import Reason
 from tallygate.domain.events import LATENESS_MAX
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, Governed, Shown, UseEntry
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.quantities import ZERO
-from tallygate.domain.tiers import level_at
+from tallygate.domain.rungs import deciding, ladder, landing
+from tallygate.domain.tiers import AllowWithGrace, Deny, SuspendUsage, level_at
 
 SETTLED_WITHIN = LATENESS_MAX
 """A decision may be settled for as long as an event may be late. The journal and the receipt are kept for longer."""
 _EXACT = Context(prec=60)
+_BEYOND = (Reason.GRACE, Reason.OVERAGE_ALLOWED, Reason.SOFT_LIMIT_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,25 @@ class Charge:
             return None
         return level_at(self.governed.tiers, self.limit, self.shown.used)
 
+    @property
+    def beyond(self) -> frozenset[Reason]:
+        """Why the window let through what is beyond a threshold of it; empty: it had no need to, or nothing is known.
+
+        Not known is when a grace began: where one that time ends is followed by what grants, it may have been either.
+        """
+        limit, used = self.limit, self.used_after
+        if self.governed is None or not self.governed.enforced or limit is None or used is None:
+            return frozenset()
+        soft = self.governed.enforcement is Enforcement.SOFT
+        rungs = ladder(deciding(self.governed.tiers), limit, soft=soft, began=None, now=0)
+        landed = landing(rungs, used)
+        if isinstance(policy := landed.policy, AllowWithGrace):
+            surely = policy.lasts is None or isinstance(policy.then, Deny | SuspendUsage)
+            return frozenset({Reason.GRACE} if surely else {Reason.GRACE, Reason.OVERAGE_ALLOWED})
+        if used <= limit:
+            return frozenset()
+        return frozenset({Reason.SOFT_LIMIT_EXCEEDED if soft and landed.tier is None else Reason.OVERAGE_ALLOWED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeDecision:
@@ -104,6 +126,18 @@ class MadeDecision:
             )
             for window, limit, after in zip(self.use.windows, limits, shown, strict=True)
         )
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason that it was granted for, where the windows prove it: that it went beyond one of them.
+
+        None: nothing proves it. Rates leave nothing in the record, so that `ok` cannot be told from a soft rate's.
+        """
+        if not self.folded:
+            return None
+        found = [charge.beyond for charge in self.charges]
+        first = next((reason for reason in _BEYOND if any(reason in reasons for reasons in found)), None)
+        return first if first is not None and frozenset({first}) in found else None
 
     @property
     def tightest(self) -> Charge | None:

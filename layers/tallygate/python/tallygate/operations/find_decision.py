@@ -51,8 +51,9 @@ def decision_named(decision_id: str, *, now: Instant) -> DecisionId:
 
 
 def not_found() -> NotFound:
-    """What an id leads to that no decision of the last weeks has."""
-    return NotFound("there is no such decision, or it is too old", code="decision_not_found")
+    """What an id leads to that no decision of the last weeks has. A denial has none: it has changed nothing."""
+    detail = "there is no such granted decision of the last 35 days; denials are not kept, ask with explain instead"
+    return NotFound(detail, code="decision_not_found")
 
 
 def said_by(seen: SeenCell, wanted: DecisionId) -> UseEntry | None:
