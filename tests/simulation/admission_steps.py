@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -11,12 +12,13 @@ from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.overrides import OwnLimit
-from tallygate.errors import NotFound
+from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
 from tallygate.operations.customers import Stores, end_subscription, put_customer
 from tallygate.operations.own_limits import delete_limit, put_limit
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
+from tests.by_hand import adjust, resume, suspend
 from tests.given import FEATURE
 
 CUSTOMER = "acme"
@@ -35,14 +37,25 @@ class Operator:
         stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
         kind, number = self.rng.random(), self.rng.choice([0, 5, 12, 35, 80])
         plan = self.rng.choice(["small", "big", "graded", "strict"])
-        if kind < 0.4:
+        if kind < 0.15:
+            return lambda: self._by_hand(engine, adjust, number - 20)
+        if kind < 0.3:
+            return lambda: self._by_hand(engine, self.rng.choice([suspend, resume, resume]))
+        if kind < 0.55:
             return lambda: self._in_force(put_customer(stores, CUSTOMER, ProfileChange(plan=plan), **self._when)[0])
-        if kind < 0.7:
+        if kind < 0.8:
             own = OwnLimit(name=FEATURE, form={"limit": number})
             return lambda: self._in_force(put_limit(stores, CUSTOMER, own, lambda *_: None, **self._when)[0])
-        if kind < 0.85:
+        if kind < 0.9:
             return lambda: self._lift(stores)
         return lambda: self._in_force(end_subscription(stores, CUSTOMER, **self._when))
+
+    def _by_hand(self, engine: Any, act: Callable[..., None], *amount: int) -> Effective | None:
+        """Adjust, suspend or resume; what is refused has changed nothing."""
+        name = f"by-hand-{self.rng.getrandbits(40)}"
+        with contextlib.suppress(InvalidRequest, NotFound, Conflict, ClockBehind, Contended):
+            act(engine, CUSTOMER, *amount, id=name, now=self.now)
+        return Customers(engine.world.engine).customer(CUSTOMER).effective  # type: ignore[union-attr]
 
     @property
     def _when(self) -> dict[str, Any]:

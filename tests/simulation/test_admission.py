@@ -70,7 +70,7 @@ def broken(world: World) -> Iterator[str]:
     for use in granted:
         yield from _over_a_limit(use)
         yield from _under_limits_that_were_gone(world, use)
-    yield from _carried_twice(granted)
+    yield from _carried_twice(world, granted)
     yield from _counted_twice(granted)
     yield from _answers(world, granted)
 
@@ -102,13 +102,17 @@ def _under_limits_that_were_gone(world: World, use: Use) -> Iterator[str]:
         yield f"commit {use.commit}: granted under version {use.after.version}, when {newest} was announced"
     if not use.limits.subscribed:
         yield f"commit {use.commit}: granted without a subscription"
+    if use.limits.suspensions:
+        yield f"commit {use.commit}: granted while suspended"
 
 
-def _carried_twice(granted: list[Use]) -> Iterator[str]:
+def _carried_twice(world: World, granted: list[Use]) -> Iterator[str]:
     """What a window began with is what all that was ever used before it had left: nobody used more of it later."""
     last: dict[CounterName, Cell] = {}
-    for use in granted:
-        last |= {(ordinal, start): use.after for ordinal, start, _ in use.entry["w"]}
+    for change in world.engine.stream:
+        if change.new is not None and change.key.pk.startswith("CELL#"):
+            image = items.cell_of(change.new)
+            last |= dict.fromkeys(image.used, image)
     for use in granted:
         for limit, quota, counter in use.quotas():
             if limit.carryover is None or not quota.stretches or counter in use.before.used:
