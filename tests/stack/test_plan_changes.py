@@ -1,0 +1,112 @@
+"""Changes of plan on the deployed template, by the test clock: prorated, from the next period, told once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from local.client import with_ours
+from local.lifecycle import Running
+from tests.stack.api import Api, unique, until
+from tests.stack.receiver import Receiver, receiving
+
+pytestmark = pytest.mark.timeout(240)
+YEAR = datetime.now(UTC).year + 4
+
+
+@pytest.fixture(scope="module")
+def api(stack: Running) -> Iterator[Api]:
+    client = Api(stack.handle, stack.handle.manage_key)
+    yield client
+    client.good("POST", "/v1/test-clock", {"now": None})
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as open_receiver:
+        yield open_receiver
+
+
+@pytest.fixture(scope="module")
+def name(api: Api) -> str:
+    """A customer of the first of two plans that are named after it, on a feature of its name."""
+    name = unique("change")
+
+    def plan(key: str, limit: int) -> dict[str, Any]:
+        return {"key": key, "entitlements": [{"feature": name, "limit": limit, "period": {"every": "month"}}]}
+
+    ours = {
+        "meters": [{"key": name, "event_type": name, "aggregation": "count"}],
+        "features": [{"key": name, "type": "metered", "meter": name}],
+        "plans": [plan(f"{name}-s", 100), plan(f"{name}-l", 200)],
+    }
+    held = api("GET", "/v1/catalog")
+    put = api("PUT", "/v1/catalog", with_ours(held.json, ours), if_match=held.headers["etag"])
+    assert put.status == 200, put.json
+    at(api, 4, 1)
+    api.good("PUT", f"/v1/customers/{name}", {"plan": f"{name}-s"})
+    return name
+
+
+def at(api: Api, month: int, day: int) -> None:
+    api.good("POST", "/v1/test-clock", {"now": f"{YEAR}-{month:02d}-{day:02d}T00:00:00Z"})
+
+
+def consume(api: Api, name: str, amount: int) -> dict[str, Any]:
+    answer: dict[str, Any] = api.settled("POST", "/v1/consume", {"customer": name, "feature": name, "amount": amount})
+    return answer
+
+
+def change(api: Api, name: str, plan: str, **how: str) -> dict[str, Any]:
+    found: dict[str, Any] = api.good("PUT", f"/v1/customers/{name}/subscription", {"plan": f"{name}-{plan}", **how})
+    return found
+
+
+def test_half_a_month_of_each_plan_and_the_smaller_from_the_next(api: Api, name: str, receiver: Receiver) -> None:
+    path = f"/{name}"
+    body = {"url": receiver.url(path), "events": ["subscription.changed"]}
+    made = api.good("POST", "/v1/webhook-endpoints", body)
+    assert consume(api, name, 100)["remaining"] == 0
+    at(api, 4, 16)
+    change(api, name, "l", base="prorated")
+    grown = consume(api, name, 50)
+    assert (grown["limit"], grown["used"], grown["breakdown"]["base"]) == (150, 150, 150)
+    assert consume(api, name, 1)["reason"] == "quota_exceeded"
+    boundary = f"{YEAR}-05-01T00:00:00Z"
+    later = change(api, name, "s", effective="next_period")
+    assert (later["plan"], later["pending"]["plan"], later["pending"]["at"]) == (f"{name}-l", f"{name}-s", boundary)
+    assert change(api, name, "s", effective="next_period") == later
+    at(api, 5, 1)
+    assert consume(api, name, 100)["limit"] == 100
+    assert not consume(api, name, 1)["granted"]
+    shown = api.good("GET", f"/v1/customers/{name}")
+    assert (shown["plan"], shown["subscription"]["pending"]) == (f"{name}-s", None)
+
+    def told() -> list[tuple[Any, ...]]:
+        data = [json.loads(arrival.body)["data"] for arrival in list(receiver.arrivals[path])]
+        mine = sorted((each for each in data if each["customer"] == name), key=lambda each: each["sequence"])
+        return [(each["previous_plan"], each["plan"], each["effective"], each["at"], each["base"]) for each in mine]
+
+    expected = [
+        (f"{name}-s", f"{name}-l", "now", f"{YEAR}-04-16T00:00:00Z", "prorated"),
+        (f"{name}-l", f"{name}-s", "next_period", boundary, "full"),
+    ]
+    assert until(told, lambda found: len(found) >= len(expected)) == expected
+    assert api("DELETE", f"/v1/webhook-endpoints/{made['id']}").status == 204
+
+
+def test_closed_periods_state_the_plan_and_base_that_they_had(api: Api, name: str) -> None:
+    at(api, 6, 2)
+
+    def closed() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = api.good("GET", f"/v1/customers/{name}/periods?feature={name}")["data"]
+        return found
+
+    periods = until(closed, lambda found: len(found) == 2)
+    stated = [(each["plan"], each["breakdown"]["base"], each["raw"]) for each in periods]
+    assert stated == [(f"{name}-l@1", 150, 150), (f"{name}-s@1", 100, 100)]
