@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.adjustments import adjustment_answer, parts_answer
-from tallygate.domain.instants import DAY, Instant
+from tallygate.domain.instants import DAY, HOUR, Instant
 from tallygate.domain.rungs import UNTIL_RESUMED, UNTIL_TOP_UP
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
 from tallygate.operations.adjustments import Asked, Forms, Stores, adjust, list_adjustments
@@ -295,6 +295,24 @@ def test_what_has_nothing_to_adjust_is_refused(engine: Engine) -> None:
     assert refused() == (NotFound, "customer_not_found", [])
     with pytest.raises(NotFound):
         listed(shop)
+
+
+def test_a_period_from_its_first_use_is_adjusted_while_it_runs(engine: Engine) -> None:
+    shop = Shop(engine, pro={"limit": 10, "period": {"every": "PT5H", "anchor": "first_use"}})
+    with pytest.raises(Conflict, match="its next use begins one"):
+        post(shop, 5)
+    shop.consume(1)
+    asked = Asked(id="adj_1", customer="acme", feature=FEATURE, amount=Decimal(7), reason="r", actor="a")
+    stale = adjust(stores(engine), asked, FORMS, now=shop.now + HOUR)
+    assert post(shop, 5, at=shop.now + HOUR).body["period"]["start"] == "2026-01-01T00:00:00Z"
+    assert shop.consume(14, at=shop.now + 2 * HOUR)["granted"]
+    assert not shop.consume(1, at=shop.now + 5 * HOUR - 1)["granted"]
+    with pytest.raises(Conflict):
+        post(shop, 5, at=shop.now + 5 * HOUR)
+    shop.consume(1, at=shop.now + 6 * HOUR)
+    assert not Receipts(engine).commit(stale.moves)
+    shop.now += 6 * HOUR
+    assert numbers(shop.state()) == (10, 10, 0, 0, 1, 9)
 
 
 def test_each_is_listed_and_audited_newest_first(engine: Engine) -> None:

@@ -37,9 +37,13 @@ class CellAdjustment:
     watched: tuple[int, ...]
 
 
-def adjustable(term: QuotaTerm) -> bool:
-    """Whether the quota has a limit, and one window at a time: in what rolls an adjustment would have no place."""
-    return term.quota.limit is not None and not term.quota.schedule.reach
+def not_adjustable(term: QuotaTerm) -> str | None:
+    """Why the quota has nothing to adjust now, or in a rolling period no window of its own to do so; None: it has."""
+    if term.quota.limit is None:
+        return "has no limit"
+    if term.quota.schedule.reach:
+        return "counts over a rolling period"
+    return "has no running period: its next use begins one" if term.begins else None
 
 
 def too_late(term: QuotaTerm, cell: Cell) -> bool:
@@ -61,7 +65,7 @@ def parts_in(term: QuotaTerm, cell: Cell) -> Parts:
 def cell_adjustment(asked: Terms, cell: Cell, amount: Decimal) -> CellAdjustment:
     """The write that adjusts the window of the feature's own quota, by the terms of the cell as it was seen."""
     term = asked.quotas[0]
-    assert amount != 0 and adjustable(term)
+    assert amount != 0 and not_adjustable(term) is None
     waiting = tuple(sorted(name for name, until in cell.suspended.items() if until == UNTIL_TOP_UP))
     lifted = waiting if amount > 0 else ()
     return CellAdjustment(

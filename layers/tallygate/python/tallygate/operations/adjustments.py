@@ -23,8 +23,8 @@ from tallygate.domain.adjustments import Adjustment, Parts
 from tallygate.domain.audits import ADJUSTED, Audit
 from tallygate.domain.cell_adjustments import (
     adjust_entry,
-    adjustable,
     cell_adjustment,
+    not_adjustable,
     parts_in,
     scope_lifted,
     too_late,
@@ -85,9 +85,8 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
     cell = stores.controls.cell(asked.customer, asked.feature)
     wanted = _terms(effective, entitlement, cell, now)
     term = wanted.quotas[0]
-    if not adjustable(term):
-        kind = "has no limit" if term.quota.limit is None else "counts a rolling period"
-        raise Conflict(f"{asked.feature} {kind}: there is nothing to adjust", code="not_adjustable")
+    if (why := not_adjustable(term)) is not None:
+        raise Conflict(f"nothing can be adjusted: {asked.feature} {why}", code="not_adjustable")
     if too_late(term, cell):
         raise ClockBehind("the clock lags behind the feature's counters")
     before = parts_in(term, cell)

@@ -95,6 +95,8 @@ def _as_it_was(found: CellAdjustment) -> Condition:
         as_seen(items.window_name(items.CARRIED, term.counter), found.carried),
         as_seen(items.window_name(items.ADJUSTED, term.counter), found.adjusted),
     ]
+    if term.quota.schedule.from_first_use:
+        clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
     if term.opens is not None:
         clauses += [absent_or(Compare(items.FLOOR, "<=", term.window.start)), not_open_yet(term.counter, term.opens)]
     elif term.carries:
