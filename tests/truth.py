@@ -22,6 +22,7 @@ from tallygate.operations.each import Each, in_turn
 from tallygate.storage import catalog, items, keys
 from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_events import CellEvents
+from tallygate.storage.cell_first_use import CellFirstUse
 from tallygate.storage.dynamo import to_wire
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Item
@@ -58,7 +59,9 @@ def container(engine: Engine, queue: Requested | None = None, each: Each = in_tu
     """What one Lambda container of aggregate works with; its memory of journals is its own."""
     rules = Rules(engine)
     return Parts(
-        journal=JournalParts(journal=Journal(engine), totals=Totals(engine), rules=rules),
+        journal=JournalParts(
+            journal=Journal(engine), totals=Totals(engine), rules=rules, first_uses=CellFirstUse(engine)
+        ),
         cells=CellEvents(engine),
         carried=CellCarryover(engine),
         outbox=Facts(engine),

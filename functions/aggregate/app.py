@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,8 +14,10 @@ from tallygate.clock import clock_of, real_time
 from tallygate.delivery import queue
 from tallygate.operations.aggregate import Parts, aggregate
 from tallygate.operations.append import JournalParts
+from tallygate.operations.each import threaded
 from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_events import CellEvents
+from tallygate.storage.cell_first_use import CellFirstUse
 from tallygate.storage.dynamo import DynamoEngine, client_config
 from tallygate.storage.facts import Facts
 from tallygate.storage.journal import Journal
@@ -30,20 +31,16 @@ logger = Logger()
 metrics = Metrics()
 engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
 clock = clock_of(os.environ, engine)
-threads = ThreadPoolExecutor(THREADS)
-
-
-def each(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-    return list(threads.map(function, values)) if len(values) > 1 else [function(value) for value in values]
-
 
 parts = Parts(
-    journal=JournalParts(journal=Journal(engine), totals=Totals(engine), rules=Rules(engine)),
+    journal=JournalParts(
+        journal=Journal(engine), totals=Totals(engine), rules=Rules(engine), first_uses=CellFirstUse(engine)
+    ),
     cells=CellEvents(engine),
     carried=CellCarryover(engine),
     outbox=Facts(engine),
     queue=queue.SqsQueue(boto3.client("sqs", config=queue.client_config()), os.environ["QUEUE_URL"]),
-    each=each,
+    each=threaded(ThreadPoolExecutor(THREADS)),
 )
 
 

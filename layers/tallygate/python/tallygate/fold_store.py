@@ -64,6 +64,19 @@ class RulesStore(Protocol):
         """The catalog's meters. One request while its version has not changed."""
 
 
+class FirstUseCells(Protocol):
+    """What events are resolved by where a period begins with its first use. One request each, unless it says more."""
+
+    def look(self, customer: str, feature: str) -> Cell:
+        """The root cell, consistent."""
+
+    def begins_beside(self, customer: str, feature: str, ordinal: int, time: Instant) -> tuple[Instant, ...]:
+        """Where the windows on either side of a time begin, of those with totals. Two requests."""
+
+    def open(self, customer: str, feature: str, ordinal: int, start: Instant, seen: Cell, entry: Entry) -> Cell:
+        """Open a window over the cell as it was seen: the cell after it, or as it is where somebody has opened one."""
+
+
 class FoldedCells(Protocol):
     """What the fold tells the cells. Repeating changes nothing."""
 

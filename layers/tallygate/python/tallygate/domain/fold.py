@@ -17,7 +17,7 @@ knows beside it how much of that is excluded from what its limit is held against
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, assert_never
@@ -40,9 +40,9 @@ from tallygate.domain.journal import (
     SettleEntry,
     UseEntry,
 )
-from tallygate.domain.limits import Effective
+from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.meters import Measured, Meters, Unmeasured, measure
-from tallygate.domain.periods import window_at
+from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.scopes import governs
 
@@ -126,8 +126,22 @@ def governed_of(
     }
 
 
-def resolve_event(event: Event, meters: Meters, effective: Effective | None) -> EventEntry:
-    """What an event adds to which meters and windows. Raises ValueError where its data cannot be read."""
+WindowOf = Callable[[str, Quota, Instant], Window]
+"""The window in which a feature's quota counts usage of a time."""
+
+
+def by_time(_feature: str, quota: Quota, time: Instant) -> Window:
+    """The window as time alone tells it: for every quota but those from their first use, of which the cell is asked."""
+    return window_at(quota.schedule, time)
+
+
+def resolve_event(
+    event: Event, meters: Meters, effective: Effective | None, first_use: WindowOf = by_time
+) -> EventEntry:
+    """What an event adds to which meters and windows, of quotas from their first use in those that are told.
+
+    Raises ValueError where its data cannot be read.
+    """
     data = json.loads(event.data, parse_float=Decimal)
     if not isinstance(data, dict):
         raise ValueError("the data of an event is an object")  # noqa: TRY004  # text that cannot be read, not a type
@@ -144,7 +158,7 @@ def resolve_event(event: Event, meters: Meters, effective: Effective | None) -> 
         time=event.time,
         measured=measured,
         unmeasured=tuple(found for found in results if isinstance(found, Unmeasured)),
-        windows=_windows({found.meter: found.dimensions for found in measured}, event.time, effective),
+        windows=_windows({found.meter: found.dimensions for found in measured}, event.time, effective, first_use),
         traceparent=event.traceparent,
     )
 
@@ -162,7 +176,7 @@ def _meter_of_decision(
 
 
 def _windows(
-    fed: Mapping[str, Mapping[str, str]], time: Instant, effective: Effective | None
+    fed: Mapping[str, Mapping[str, str]], time: Instant, effective: Effective | None, first_use: WindowOf
 ) -> tuple[CountedWindow, ...]:
     """The windows that an event counts in, by the meters that it feeds and its dimensions on each of them."""
     if effective is None or not fed:
@@ -173,7 +187,8 @@ def _windows(
             dimensions = fed[entitlement.meter]
             for limit in entitlement.limits:
                 for quota in limit.quotas if governs(limit.scope, dimensions) else ():
-                    window = window_at(quota.schedule, time)
+                    window_of = first_use if quota.schedule.from_first_use else by_time
+                    window = window_of(entitlement.feature, quota, time)
                     found.append(CountedWindow(quota.ordinal, window.start, window.end))
     return tuple(found)
 

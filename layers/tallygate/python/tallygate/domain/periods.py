@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from tallygate.domain.boundaries import Grid, Unit, length_of, step_of
-from tallygate.domain.instants import HOUR, Instant, format_instant
+from tallygate.domain.instants import DAY, HOUR, Instant, format_instant
 
 CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING = "calendar", "subscription_start", "timestamp", "rolling"
 FIRST_USE = "first_use"
@@ -159,6 +159,16 @@ def window_at(schedule: Schedule, instant: Instant) -> Window:
     start = window.start if segment.since is None else max(window.start, segment.since)
     end = window.end if until is None else min(window.end, until)
     return window if (start, end) == (window.start, window.end) else Window(start, end)
+
+
+def earliest_reaching(schedule: Schedule, instant: Instant) -> Instant:
+    """No window that begins before this reaches to the instant, or beyond it."""
+    if not schedule.from_first_use:
+        return window_at(schedule, instant).start
+    length = max(_opened(segment, instant).end for segment in schedule.segments) - instant
+    # Of steps by the calendar no two differ by more than the days of two months and a change of the clock.
+    elapsed = step_of(schedule.current.every).unit is Unit.ELAPSED
+    return instant - length + (1 if elapsed else -4 * DAY)
 
 
 def is_partial(schedule: Schedule, window: Window) -> bool:

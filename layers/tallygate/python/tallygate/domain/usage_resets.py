@@ -14,13 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell, CounterName, running_window
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import changes_of
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, EventEntry, Record, SettleEntry, UseEntry
 from tallygate.domain.limits import Entitlement
-from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.scopes import Scope
@@ -82,8 +81,8 @@ class Made:
     left: tuple[str, ...]
 
 
-def running(entitlement: Entitlement, now: Instant) -> tuple[Running, ...]:
-    """The windows that a reset concerns, used or not."""
+def running(entitlement: Entitlement, cell: Cell, now: Instant) -> tuple[Running, ...]:
+    """The windows that a reset concerns, used or not; of what begins with its first use, as the cell shows."""
     return tuple(
         Running(
             name=limit.name,
@@ -94,7 +93,7 @@ def running(entitlement: Entitlement, now: Instant) -> tuple[Running, ...]:
         for limit in entitlement.limits
         for quota in limit.quotas
         if not quota.schedule.reach
-        for window in (window_at(quota.schedule, now),)
+        for window in (running_window(quota, cell, now),)
     )
 
 

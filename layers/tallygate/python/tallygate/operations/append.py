@@ -19,6 +19,7 @@ from tallygate.domain.events import Event
 from tallygate.domain.fold import (
     TotalChange,
     UsageChange,
+    WindowOf,
     changes_of,
     governed_of,
     limit_names,
@@ -46,9 +47,10 @@ from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
 from tallygate.errors import Contended, InvariantBroken
-from tallygate.fold_store import Appended, JournalStore, RulesStore, TotalStore
+from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RulesStore, TotalStore
 from tallygate.operations.announce import upgrades_of
 from tallygate.operations.each import Each
+from tallygate.operations.first_uses import FirstUses
 
 TRIES_MAX = 30
 """Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""
@@ -75,6 +77,7 @@ class JournalParts:
     journal: JournalStore
     totals: TotalStore
     rules: RulesStore
+    first_uses: FirstUseCells
 
 
 def append(
@@ -85,7 +88,7 @@ def append(
     `meters` are the catalog's, read after the records were written. Raises Contended where other appenders win every
     try; everything else is as before, and the batch comes again.
     """
-    resolved = _Resolver(parts.rules, meters)
+    resolved = _Resolver(parts, meters, now)
     known: dict[int, Record] = {}
     kept: list[Entry] = []
     head = parts.journal.head(owner, fresh=False)
@@ -98,7 +101,7 @@ def append(
             known[head.newest.number] = head.newest
         if not fresh:
             break
-        appended, head = _put(parts.journal, owner, head, [(j, resolved.entry(j)) for j in fresh], resolved, now)
+        appended, head = _put(parts.journal, owner, head, resolved.entries(fresh), resolved, now)
         for record in appended:
             known[record.number] = record
             kept += record.entries
@@ -125,21 +128,26 @@ def new_among(head: Head, seen: Sequence[Journaled]) -> list[Journaled]:
 class _Resolver:
     """Resolves entries by limits that are read once for each customer, when the first of its records needs them."""
 
-    def __init__(self, rules: RulesStore, meters: Meters) -> None:
-        self._rules = rules
+    def __init__(self, parts: JournalParts, meters: Meters, now: Instant) -> None:
+        self._rules = parts.rules
+        self._first_uses, self._now = parts.first_uses, now
+        self._opened: FirstUses | None = None
         self._meters = meters
         self._effective: Effective | None = None
         self._asked = False
         self._entries: dict[int, Entry] = {}
         self._governed: dict[object, Mapping[int, Governed]] = {}
 
-    def entry(self, journaled: Journaled) -> Entry:
-        """The entry of a record; the same each time it is asked for."""
-        sequence = journaled.position.sequence
-        found = self._entries.get(sequence)
-        if found is None:
-            found = self._entries[sequence] = self._resolve(journaled)
-        return found
+    def entries(self, fresh: Sequence[Journaled]) -> list[tuple[Journaled, Entry]]:
+        """The records with their entries, in order; an entry is the same each time it is asked for.
+
+        Events are resolved in the order of their times: the first of them opens the window that holds the others.
+        """
+        for journaled in sorted(fresh, key=_time_of):
+            sequence = journaled.position.sequence
+            if sequence not in self._entries:
+                self._entries[sequence] = self._resolve(journaled)
+        return [(journaled, self._entries[journaled.position.sequence]) for journaled in fresh]
 
     def effective(self, customer: str | None) -> Effective | None:
         if not self._asked and customer is not None:
@@ -164,15 +172,25 @@ class _Resolver:
         effective = self.effective(customer)
         return None if effective is None else effective.in_force(at)
 
+    def _opened_for(self, customer: str) -> WindowOf:
+        if self._opened is None:
+            self._opened = FirstUses(self._first_uses, customer, self._now)
+        return self._opened.window_of
+
     def _resolve(self, journaled: Journaled) -> Entry:
         what = journaled.what
         if not isinstance(what, Event):
             return what
+        opened = self._opened_for(what.customer)
         try:
-            return resolve_event(what, self._meters, self._in_force(what.customer, what.time))
+            return resolve_event(what, self._meters, self._in_force(what.customer, what.time), opened)
         except _UNRESOLVABLE as error:
             raw = f"{what.source}#{what.id}: {error}"[:PARKED_LENGTH_MAX]
             return ParkedEntry(reason=f"unresolvable: {type(error).__name__}", raw=raw)
+
+
+def _time_of(journaled: Journaled) -> Instant:
+    return journaled.what.time if isinstance(journaled.what, Event) else 0
 
 
 def _put(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Any, Protocol
 
 from tallygate.errors import TallygateError
@@ -17,6 +18,15 @@ class Each(Protocol):
 def in_turn(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
     """`Each`, one at a time."""
     return [function(value) for value in values]
+
+
+def threaded(threads: Executor) -> Each:
+    """`Each`, several at a time on these threads; a single value needs none."""
+
+    def each(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
+        return list(threads.map(function, values)) if len(values) > 1 else in_turn(function, values)
+
+    return each
 
 
 def attempt(

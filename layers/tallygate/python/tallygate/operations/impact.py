@@ -9,8 +9,11 @@ from tallygate.decision_store import ImpactStore
 from tallygate.domain.facts import Total
 from tallygate.domain.impact import ROWS_MAX, Impact, ImpactQuery, counted_as
 from tallygate.domain.instants import Instant
-from tallygate.domain.periods import window_at
+from tallygate.domain.periods import earliest_reaching
 from tallygate.errors import InvalidRequest, NotFound
+
+EARLIER_MAX = 5
+"""Windows from their first use that may be read and end before the stretch: of days, those of four."""
 
 
 def impact(store: ImpactStore, query: ImpactQuery, *, now: Instant) -> Impact:
@@ -24,11 +27,16 @@ def impact(store: ImpactStore, query: ImpactQuery, *, now: Instant) -> Impact:
         raise NotFound(f"the customer has never had a limit {query.name[:100]}", code="limit_not_found")
     found: list[Total] = []
     for quota in quotas:
-        # Windows tile time, so none that began before this one reaches into the stretch.
-        first = window_at(quota.schedule, query.start).start
-        found += store.totals(
-            query.customer, quota.feature, quota.ordinal, first, query.end, limit=ROWS_MAX + 1 - len(found)
+        first = earliest_reaching(quota.schedule, query.start)
+        listed = store.totals(
+            query.customer,
+            quota.feature,
+            quota.ordinal,
+            first,
+            query.end,
+            limit=ROWS_MAX + 1 + EARLIER_MAX - len(found),
         )
+        found += [total for total in listed if total.end > query.start]
         if len(found) > ROWS_MAX:
             raise InvalidRequest(
                 f"the limit has more than {ROWS_MAX} windows with usage in that time; ask for a shorter one",

@@ -70,9 +70,9 @@ def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Pl
     for is on its way into the journal.
     """
     entitlement = _metered(stores.limits, asked, now)
-    windows = running(entitlement, now)
-    at = _effective_at(asked, windows, now)
     look = stores.cells.look(asked.customer, asked.feature)
+    windows = running(entitlement, look.cell, now)
+    at = _effective_at(asked, windows, now)
     if at == now:
         upto = look.cell.revision
         found = _Found(resets(windows, look.cell, upto=upto, carry_overage=asked.carry_overage), upto)

@@ -1,0 +1,73 @@
+"""What the fold asks of the cells where a period begins with its first use: which window is open, and to open one.
+
+f.<ordinal>    where the newest window begins; a first use that is decided moves it as well (`storage.cells`)
+fe.<ordinal>   where those begin that were opened for events last, in the order in which they were
+
+A window is opened only over what was seen of both. So whatever decides or folds at the same moment, no two windows of a
+quota overlap. Totals say where the older ones begin, once something of them is folded; until then fe does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallygate.domain.cells import Cell
+from tallygate.domain.entries import Entry
+from tallygate.domain.instants import Instant
+from tallygate.storage import items, keys
+from tallygate.storage.cell_openings import as_seen
+from tallygate.storage.engine import Engine, Update
+from tallygate.storage.expressions import Absent, All, Change, Compare, Condition, Increase, Set
+
+OPENED_KEPT = 8
+"""Windows that several folds have opened for events and that are in no total yet; each takes 14 bytes of the cell."""
+
+
+@dataclass(slots=True)
+class CellFirstUse:
+    """Every method is one request, unless it says otherwise; reads are consistent."""
+
+    engine: Engine
+
+    def look(self, customer: str, feature: str) -> Cell:
+        """The root cell."""
+        return items.cell_of(self.engine.get(keys.root_cell(customer, feature)))
+
+    def begins_beside(self, customer: str, feature: str, ordinal: int, time: Instant) -> tuple[Instant, ...]:
+        """Where the last window begins by the time, and the first after it, of those with totals. Two requests."""
+        before = keys.total(customer, feature, ordinal, time + 1).sk
+        after = keys.total(customer, feature, ordinal, time).sk
+        found: list[Instant] = []
+        for position, newest_first in ((before, True), (after, False)):
+            page = self.engine.query(
+                keys.total_partition(customer),
+                prefix=keys.total_prefix(feature, ordinal),
+                after=position,
+                newest_first=newest_first,
+                limit=1,
+                consistent=True,
+            )
+            found += [items.integer(item, "start") for item in page.items]
+        return tuple(found)
+
+    def open(self, customer: str, feature: str, ordinal: int, start: Instant, seen: Cell, entry: Entry) -> Cell:
+        """Open a window over the cell as it was seen, the newest one if it begins after that; nothing is counted.
+
+        The cell after it; or, where somebody has opened one since, as it is. Repeatable: it finds its own.
+        """
+        newest, opened = seen.newest.get(ordinal), seen.by_event.get(ordinal, ())
+        name = items.by_event_name(ordinal)
+        changes: list[Change] = [
+            Set(name, items.by_event_text((*opened, start)[-OPENED_KEPT:])),
+            Set(items.LAST, items.entry_text(entry)),
+            Increase(items.REVISION, 1),
+        ]
+        if newest is None or newest < start:
+            changes.append(Set(items.newest_name(ordinal), start))
+        unmoved: Condition = Compare(name, "=", items.by_event_text(opened)) if opened else Absent(name)
+        update = Update(
+            key=keys.root_cell(customer, feature),
+            changes=tuple(changes),
+            condition=All((as_seen(items.newest_name(ordinal), newest), unmoved)),
+        )
+        return items.cell_of(self.engine.write(update, repeatable=True).image)
