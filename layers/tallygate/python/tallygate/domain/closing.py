@@ -9,8 +9,8 @@ accepted before the end but is counted after the closing (the fold lags by about
 other late usage; whoever bills from the closing sets close_grace.
 
 Only quotas of an hour or longer are closed, never rates, never what counts for ever or rolls, and only windows with
-usage or an adjustment: without, there is no total. A window that a change has cut is closed when it would have ended, with the end that
-it has.
+usage or an adjustment: without, there is no total. A window that a change has cut is closed when it would have ended,
+with the end that it has.
 """
 
 from __future__ import annotations
