@@ -33,9 +33,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def name(api: Api) -> str:
-    """A customer of the first of two plans that are named after it, on a feature of its name."""
+def name(api: Api, receiver: Receiver) -> Iterator[str]:
+    """A customer of the first of two plans that are named after it, on a feature of its name; changes are received."""
     name = unique("change")
+    body = {"url": receiver.url(f"/{name}"), "events": ["subscription.changed"]}
+    made = api.good("POST", "/v1/webhook-endpoints", body)
 
     def plan(key: str, limit: int) -> dict[str, Any]:
         return {"key": key, "entitlements": [{"feature": name, "limit": limit, "period": {"every": "month"}}]}
@@ -50,7 +52,8 @@ def name(api: Api) -> str:
     assert put.status == 200, put.json
     at(api, 4, 1)
     api.good("PUT", f"/v1/customers/{name}", {"plan": f"{name}-s"})
-    return name
+    yield name
+    assert api("DELETE", f"/v1/webhook-endpoints/{made['id']}").status == 204
 
 
 def at(api: Api, month: int, day: int) -> None:
@@ -68,9 +71,6 @@ def change(api: Api, name: str, plan: str, **how: str) -> dict[str, Any]:
 
 
 def test_half_a_month_of_each_plan_and_the_smaller_from_the_next(api: Api, name: str, receiver: Receiver) -> None:
-    path = f"/{name}"
-    body = {"url": receiver.url(path), "events": ["subscription.changed"]}
-    made = api.good("POST", "/v1/webhook-endpoints", body)
     assert consume(api, name, 100)["remaining"] == 0
     at(api, 4, 16)
     change(api, name, "l", base="prorated")
@@ -88,16 +88,16 @@ def test_half_a_month_of_each_plan_and_the_smaller_from_the_next(api: Api, name:
     assert (shown["plan"], shown["subscription"]["pending"]) == (f"{name}-s", None)
 
     def told() -> list[tuple[Any, ...]]:
-        data = [json.loads(arrival.body)["data"] for arrival in list(receiver.arrivals[path])]
+        data = [json.loads(arrival.body)["data"] for arrival in list(receiver.arrivals[f"/{name}"])]
         mine = sorted((each for each in data if each["customer"] == name), key=lambda each: each["sequence"])
         return [(each["previous_plan"], each["plan"], each["effective"], each["at"], each["base"]) for each in mine]
 
     expected = [
+        (None, f"{name}-s", "now", f"{YEAR}-04-01T00:00:00Z", "full"),
         (f"{name}-s", f"{name}-l", "now", f"{YEAR}-04-16T00:00:00Z", "prorated"),
         (f"{name}-l", f"{name}-s", "next_period", boundary, "full"),
     ]
     assert until(told, lambda found: len(found) >= len(expected)) == expected
-    assert api("DELETE", f"/v1/webhook-endpoints/{made['id']}").status == 204
 
 
 def test_closed_periods_state_the_plan_and_base_that_they_had(api: Api, name: str) -> None:
