@@ -338,7 +338,10 @@ def test_a_settlement_after_a_reset_as_of_an_instant_knows_the_decision_s_side(f
 
 
 def test_as_of_an_instant_waits_for_the_fold(folded: Desk) -> None:
+    folded.now += MINUTE
     folded.consume(100)
+    with pytest.raises(StoreUnavailable):
+        folded.reset(effective_at=folded.now - SECOND)
     folded.fold()
     folded.now += HOUR
     folded.consume(20)

@@ -117,7 +117,7 @@ def resets(
     """
     found: list[WindowReset] = []
     for each in windows:
-        shown = _EXACT.add(cell.used.get(each.counter, ZERO), cell.raised(each.counter))
+        shown = used_in(cell, each.counter)
         seen = cell.resets.get(each.counter)
         if each.counter not in cell.used or (before is not None and seen is not None and seen.before > before):
             continue
@@ -136,6 +136,11 @@ def resets(
                 )
             )
     return tuple(found)
+
+
+def used_in(cell: Cell, counter: CounterName) -> Decimal:
+    """What the cell shows as used of a window's limit."""
+    return _EXACT.add(cell.used.get(counter, ZERO), cell.raised(counter)) if counter in cell.used else ZERO
 
 
 def used_before(instant: Instant, total: Total, records: Iterable[Record], brought: Decimal) -> Decimal:

@@ -30,7 +30,18 @@ from tallygate.domain.journal import CellEntry
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.settlements import SETTLED_WITHIN
-from tallygate.domain.usage_resets import RESET, Asked, Made, Running, WindowReset, resets, rolls, running, used_before
+from tallygate.domain.usage_resets import (
+    RESET,
+    Asked,
+    Made,
+    Running,
+    WindowReset,
+    resets,
+    rolls,
+    running,
+    used_before,
+    used_in,
+)
 from tallygate.errors import InvalidRequest, NotFound, StoreUnavailable, invalid
 from tallygate.operations.entitlements import ABSENT
 from tallygate.operations.find_decision import CLOCKS_APART
@@ -139,11 +150,13 @@ def _as_of(
     What is not folded yet is younger than the instant, once what the cell wrote then is folded.
     """
     cell = look.cell
-    totals = {
-        each.counter: total
-        for each in windows
-        if each.counter in cell.used and (total := store.total(asked.customer, asked.feature, each.counter)) is not None
-    }
+    totals: dict[CounterName, Total] = {}
+    for each in windows:
+        if used_in(cell, each.counter) > 0:
+            total = store.total(asked.customer, asked.feature, each.counter)
+            if total is None:
+                raise _not_folded()
+            totals[each.counter] = total
     if not totals:
         return _Found((), cell.revision)
     records = _since(store, asked, at)
