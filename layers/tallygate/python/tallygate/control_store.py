@@ -5,7 +5,7 @@ The other half of `tallygate.store`, split off because both together would be to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -111,11 +111,18 @@ class CustomerStore(Protocol):
         """The customer, consistent. A save that is based on it is refused if any part of it has changed since."""
 
     def save(
-        self, seen: CustomerRecord | None, wanted: CustomerRecord, mark: PlanId | None, *, catalog: int
+        self,
+        seen: CustomerRecord | None,
+        wanted: CustomerRecord,
+        marks: Sequence[PlanId],
+        *,
+        catalog: int,
+        beside: Moves = (),
     ) -> Saved | CustomerMoved | SubjectsTaken:
-        """Write what differs, claim and give up subject keys, mark the plan in use: all or none, in one transaction.
+        """Write what differs, claim and give up subject keys, mark the plans in use, and make the moves `beside`: all
+        or none, in one transaction.
 
-        Refused where the plan to be marked is not the one that the catalog had at the version `catalog`.
+        Refused where a plan to be marked is not the one that the catalog had at the version `catalog`.
         """
 
     def change(self, seen: CustomerRecord, wanted: CustomerRecord) -> Moves:

@@ -26,7 +26,7 @@ def period_of(total: Total, effective: Effective | None) -> dict[str, Any]:
     A window that was cut after it was last counted ends where it was cut. Without the limit's schedule (a customer that
     is gone, limits of long ago) there is the window as it was counted, in the customer's zone or UTC.
     """
-    schedule = _schedule(total.ordinal, effective)
+    schedule = _schedule(total.ordinal, None if effective is None else effective.in_force(total.start))
     stated = {"start": format_instant(total.start), "end": format_instant(total.end)}
     if schedule is None:
         return {**stated, "timezone": effective.timezone if effective is not None else "UTC"}
