@@ -60,7 +60,8 @@ def test_the_trail_is_listed_newest_first_page_by_page(call: Client) -> None:
     page = call("GET", "/v1/audit", query={"customer": "acme", "limit": "1"})["json"]
     assert [(e["id"], e["action"], e["reason"]) for e in page["data"]] == [(second, "resumed", "paid")]
     rest = call("GET", "/v1/audit", query={"customer": "acme", "cursor": page["next_cursor"]})["json"]
-    assert ([e["id"] for e in rest["data"]], rest["next_cursor"]) == ([first], None)
+    assert ([e["action"] for e in rest["data"]], rest["next_cursor"]) == (["suspended", "subscription_changed"], None)
+    assert (rest["data"][0]["id"], rest["data"][1]["actor"]) == (first, "k"), "the subscription came by a key"
     assert rest["data"][0]["after"]["reason"] == "unpaid"
 
 
