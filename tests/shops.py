@@ -46,7 +46,11 @@ class Shop:
                     "key": key,
                     "entitlements": [
                         {"feature": "other", "enabled": True},
-                        *([] if form is None else [{"feature": FEATURE, "period": MONTH, **form}]),
+                        *(
+                            []
+                            if form is None
+                            else [{"feature": FEATURE, **({} if "windows" in form else {"period": MONTH}), **form}]
+                        ),
                     ],
                 }
                 for key, form in plans.items()

@@ -115,7 +115,7 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
     plan = body["plans"][0]
     plan["upgrade_to"] = "enterprise"
     plan["grants"] = [{}]
-    plan["entitlements"][0]["period"] = {"every": "P1M15D", "anchor": "first_use"}
+    plan["entitlements"][0]["period"] = {"every": "P1M15D", "anchor": "birthday"}
     plan["entitlements"][1]["limit"] = -1
     plan["entitlements"].append(
         {
@@ -140,7 +140,7 @@ def test_every_broken_rule_of_a_catalog_is_named_at_once() -> None:
         "/plans/0/upgrade_to": "unknown_reference",
         "/plans/0/grants": "not_available",
         "/plans/0/entitlements/0/period/every": "not_allowed",
-        "/plans/0/entitlements/0/period/anchor": "not_available",
+        "/plans/0/entitlements/0/period/anchor": "not_allowed",
         "/plans/0/entitlements/1/limit": "out_of_range",
         "/plans/0/entitlements/2/feature": "repeated",
         "/plans/0/entitlements/2/tiers/0/at": "out_of_range",

@@ -246,7 +246,9 @@ def test_what_never_ends_has_one_zone_for_ever() -> None:
         ({"every": "month", "timezone": "Europe/Atlantis"}, "timezone", "invalid"),
         ({"every": "month", "anchor": "rolling"}, "every", "not_allowed"),
         ({"every": "PT59M", "anchor": "rolling"}, "every", "not_allowed"),
-        ({"every": "month", "anchor": "first_use"}, "anchor", "not_available"),
+        ({"every": "never", "anchor": "first_use"}, "anchor", "not_allowed"),
+        ({"every": "billing_period", "anchor": "first_use"}, "anchor", "not_allowed"),
+        ({"every": "week", "anchor": "first_use", "week_starts": "sunday"}, "week_starts", "not_allowed"),
     ],
 )
 def test_a_period_without_one_meaning_is_refused_where_it_stands(

@@ -17,7 +17,7 @@ from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import REMOVED_MAX, Cell, RequestMark
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND
 from tallygate.domain.limits import Entitlement, Limit, Quota
-from tallygate.domain.periods import Schedule, rolling, window_at
+from tallygate.domain.periods import FIRST_USE, Schedule, Segment, rolling, window_at
 from tallygate.domain.rates import Rate
 from tallygate.domain.rolls import Stretch
 from tallygate.domain.scopes import Sized, crowded, governs
@@ -93,6 +93,7 @@ SIZES = st.builds(
     quotas=FEW,
     rates=FEW,
     rolling=st.integers(0, 2),
+    from_first_use=st.integers(0, 8),
     carries=st.booleans(),
 )
 
@@ -110,20 +111,23 @@ class Built:
     def limit(self, name: str, sized: Sized, policies: list[tuple[int, Policy]]) -> Limit:
         rolls = min(sized.rolling, sized.quotas)
         tiers = () if rolls else tuple(self.tier(at, policy) for at, policy in policies)
-        carries = sized.carries and not rolls
+        begins = 0 if rolls else min(sized.from_first_use, sized.quotas)
+        carries = sized.carries and not rolls and not begins
         return Limit(
             name=name,
             scope=sized.scope,
-            quotas=tuple(self.quota(index < rolls, carries) for index in range(sized.quotas)),
+            quotas=tuple(self.quota(index < rolls, carries, index < begins) for index in range(sized.quotas)),
             rates=tuple(rate(str(LONG), ordinal=self.next()) for _ in range(sized.rates)),
             tiers=tiers if sized.quotas else (),
             carryover=Carryover() if carries and sized.quotas else None,
         )
 
-    def quota(self, rolls: bool, carries: bool) -> Quota:
+    def quota(self, rolls: bool, carries: bool, begins: bool) -> Quota:
         found = quota(str(LONG), ordinal=self.next())
         if rolls:
             return replace(found, schedule=Schedule((rolling("P30D", "UTC"),)))
+        if begins:
+            return replace(found, schedule=Schedule((Segment("P30D", "UTC", None, FIRST_USE),)))
         return replace(found, stretches=(Stretch(0, LONG),)) if carries else found
 
     def tier(self, at: int, policy: Policy) -> Tier:
@@ -160,6 +164,7 @@ def full(right: Entitlement, share: Decimal, *, grace: int | None, carried: bool
         rated={(ordinal, index - 1): LONG / 7 for ordinal, index in rates.items()},
         carried=dict.fromkeys(current, LONG / 11) if carried else {},
         grace={} if grace is None else dict.fromkeys(current, AT - grace),
+        newest={q.ordinal: AT for limit in right.limits for q in limit.quotas if q.schedule.from_first_use and opened},
         floor=AT - 400 * DAY,
         revision=7,
     )
@@ -205,6 +210,7 @@ HEAVIEST = {
     "eight quotas and eight rates": (Sized(quotas=8, rates=8), []),
     "two of them rolling": (Sized(quotas=8, rates=8, rolling=2), []),
     "all of them carrying over": (Sized(quotas=8, rates=8, carries=True), []),
+    "all of them from their first use": (Sized(quotas=8, rates=8, from_first_use=8), []),
     "a slower rate, and seven of its own": (Sized(quotas=8, rates=7), [(80, SLOWED.policy)]),
     "graces, and five rates": (Sized(quotas=8, rates=5), [(90, GRACED.policy)]),
     "graces by scope, that suspend": (

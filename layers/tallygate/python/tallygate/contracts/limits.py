@@ -36,7 +36,7 @@ from tallygate.domain.catalog import RateTerms
 from tallygate.domain.catalog_forms import Form
 from tallygate.domain.instants import HOUR, format_instant
 from tallygate.domain.limits import Enforcement as Mode
-from tallygate.domain.periods import CALENDAR, ROLLING, SUBSCRIPTION_START, TIMESTAMP
+from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.scopes import QUOTAS_PER_WRITE_MAX, RATES_PER_WRITE_MAX
 
 WINDOWS_MAX = QUOTAS_PER_WRITE_MAX + RATES_PER_WRITE_MAX
@@ -47,7 +47,8 @@ COUNTED_EVERY = "month"
 
 ROLLING_MIN = HOUR
 """What rolls faster is a rate."""
-ANCHORS_LATER = ("first_use",)
+ANCHOR_WORDS = (CALENDAR, SUBSCRIPTION_START, ROLLING, FIRST_USE)
+"""An instant is the other form."""
 
 
 def _every(value: object) -> str:
@@ -61,13 +62,11 @@ def _every(value: object) -> str:
 
 
 def _anchor(value: object) -> str:
-    if isinstance(value, str) and value in ANCHORS_LATER:
-        raise broken("not_available", f"{value} is not available in this version; calendar is")
-    if value in (CALENDAR, SUBSCRIPTION_START, ROLLING):
+    if value in ANCHOR_WORDS:
         return str(value)
     if isinstance(value, str) and value[:1].isdigit():
         return format_instant(instant_of(value))
-    rule = "must be calendar, subscription_start, rolling or an RFC 3339 time"
+    rule = f"must be {', '.join(ANCHOR_WORDS)} or an RFC 3339 time"
     raise broken("not_allowed" if isinstance(value, str) else "type", rule)
 
 
@@ -90,9 +89,7 @@ Every = Annotated[
 Anchor = Annotated[
     str,
     PlainValidator(_anchor),
-    WithJsonSchema(
-        {"anyOf": [{"enum": [CALENDAR, SUBSCRIPTION_START, ROLLING]}, {"type": "string", "format": "date-time"}]}
-    ),
+    WithJsonSchema({"anyOf": [{"enum": list(ANCHOR_WORDS)}, {"type": "string", "format": "date-time"}]}),
 ]
 Weekday = Annotated[str, one_of(WEEKDAYS), WithJsonSchema({"enum": list(WEEKDAYS)})]
 ENFORCEMENTS = tuple(mode.value for mode in Mode)
@@ -103,8 +100,9 @@ class Period(Contract):
     """A recurring period; without a timezone it is the customer's.
 
     Boundaries are those of the calendar, or are counted from when the subscription started, or from a time. What is
-    rolling counts the last so many days or hours at any time, and forgets what was used a twelfth late at most. A
-    billing_period is a month from when the subscription started; what is never over counts for ever.
+    rolling counts the last so many days or hours at any time, and forgets what was used a twelfth late at most. From
+    first_use, what is used while no period runs begins one, and after its end none runs until something is used again.
+    A billing_period is a month from when the subscription started; what is never over counts for ever.
     """
 
     every: Every
@@ -287,7 +285,7 @@ def _counted(part: WindowEntry) -> tuple[str, str]:
     every, anchor = plainest(part.period.every), part.period.counted_from
     if step_of(every).unit is Unit.NEVER:
         return every, CALENDAR
-    return every, anchor if anchor in (CALENDAR, SUBSCRIPTION_START, ROLLING) else TIMESTAMP
+    return every, anchor if anchor in ANCHOR_WORDS else TIMESTAMP
 
 
 def _broken_tiers(entry: Windowed) -> Iterator[Broken]:
