@@ -9,7 +9,7 @@ from adjustments import list_adjustments, post_adjustment
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
 from suspensions import list_audit, resume, suspend
-from usage_resets import post_reset
+from usage_resets import post_reset, with_plan
 
 from tallygate import __version__
 from tallygate.contracts import etags
@@ -100,9 +100,15 @@ def _customer(app: App, record: CustomerRecord, status: int = 200) -> Answer:
 def _put_subscription(app: App, request: Request) -> Answer:
     customer = customer_of(request)
     change = read(SubscriptionBody, request.json()).change()
-    expected = etags.expected(request.headers)
+    expected, by = etags.expected(request.headers), _audited(app, request)
     record = customers.put_subscription(
-        app.stores, customer, change, expected=expected, now=app.clock.now(), by=_audited(app, request)
+        app.stores,
+        customer,
+        change,
+        expected=expected,
+        now=app.clock.now(),
+        by=by,
+        resets=with_plan(app, by.id, by.actor),
     )
     return _subscription(app, record)
 

@@ -9,6 +9,7 @@ from tallygate.contracts.usage_resets import CARRY, ResetBody, reset_answer
 from tallygate.domain.usage_resets import Asked
 from tallygate.http import Answer, Request
 from tallygate.operations import usage_resets
+from tallygate.operations.customers import Told
 from tallygate.operations.receipts import Planned
 from tallygate.storage.audits import Audits
 from tallygate.storage.cell_resets import CellResets
@@ -32,3 +33,8 @@ def post_reset(app: App, request: Request) -> Answer:
         return usage_resets.reset_usage(stores, asked, reset_answer, now=now)
 
     return posted(app, request, plan)
+
+
+def with_plan(app: App, reset_id: str, actor: str) -> Told:
+    """What resets usage with a change of plan that asks for it."""
+    return usage_resets.with_plan(CellResets(app.engine), reset_id=reset_id, actor=actor, now=app.clock.now())

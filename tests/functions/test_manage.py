@@ -202,10 +202,10 @@ def test_foreign_ids_of_customers_are_kept(call: Client, customer_id: str) -> No
 
 def test_a_subscription_is_changed_and_ended(call: Client, customer: str) -> None:
     route = "/v1/customers/{customer}/subscription"
-    changed = call("PUT", route, {"plan": "tour", "version": 1, "effective": "now", "usage": "keep"}, customer=customer)
+    changed = call("PUT", route, {"plan": "tour", "version": 1, "effective": "now", "usage": "reset"}, customer=customer)
     assert (changed["json"]["plan"], changed["json"]["version"], changed["json"]["status"]) == ("tour", 1, "active")
     for body, pointer, code in (
-        ({"usage": "reset"}, "/usage", "not_available"),
+        ({"effective": "next_period", "usage": "reset"}, "/usage", "not_allowed"),
         ({"effective": "next_period", "base": "prorated"}, "/base", "not_allowed"),
         ({"effective": "next_period", "started_at": "2026-01-01T00:00:00Z"}, "/started_at", "not_allowed"),
         ({"base": "half"}, "/base", "not_allowed"),

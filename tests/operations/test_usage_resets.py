@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.customers import CustomerRecord, SubscriptionChange
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.journal import ParkedEntry
@@ -22,6 +23,7 @@ from tallygate.domain.usage_resets import Asked
 from tallygate.errors import InvalidRequest, NotFound, StoreUnavailable
 from tallygate.operations import usage_resets
 from tallygate.operations.admission import Memory
+from tallygate.operations.customers import Audited, put_subscription
 from tallygate.operations.each import in_turn
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.ingest import Posted, ingest
@@ -39,6 +41,7 @@ from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
 from tallygate.storage.totals import total_of
+from tallygate.store import Moves
 from tests.given import FEATURE, effective, in_force, quota, rate
 from tests.shops import Shop, month
 from tests.truth import container, draft, drain, exists, facts, totals
@@ -73,6 +76,29 @@ class Desk(Shop):
             return planned
 
         return once(Receipts(self.engine), plan, operation="r", idempotency_key=key, fingerprint=f"{how}", now=self.now)
+
+    def subscribe_anew(
+        self, plan: str, *, usage: Literal["keep", "reset"] = "reset", meanwhile: Callable[[], object] | None = None
+    ) -> None:
+        """Change over to a plan with nothing used, while something else is done between the look and the write."""
+        anew = usage_resets.with_plan(CellResets(self.engine), reset_id="anew", actor="key", now=self.now)
+
+        def resets(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+            moves = anew(before, after)
+            if meanwhile is not None:
+                meanwhile()
+            return moves
+
+        self._resets += 1
+        put_subscription(
+            self.stores,
+            self.customer,
+            SubscriptionChange(plan=plan, usage=usage),
+            expected=None,
+            now=self.now,
+            by=Audited(audits=Audits(self.engine), id=f"audit_{self._resets}", actor="key"),
+            resets=resets,
+        )
 
     def settle(self, decision: dict[str, Any], amount: int) -> None:
         named = decision["decision_id"]
@@ -412,6 +438,35 @@ def test_marks_go_with_their_windows(engine: Engine) -> None:
     desk.consume(1)
     desk.consume(1)
     assert Cells(engine).read("acme", FEATURE).resets == {}
+
+
+def test_a_plan_that_begins_with_nothing_used_begins_so_once(engine: Engine) -> None:
+    desk = Desk(engine, pro=HARD, big={"limit": 5000})
+    estimate = desk.consume(900)
+    desk.subscribe_anew("big")
+    assert (desk.used(), desk.state()["limit"]) == (0, 5000)
+    desk.consume(7)
+    desk.subscribe_anew("big")
+    assert desk.used() == 7, "asked for once more, nothing begins"
+    desk.put(name="Acme")
+    desk.subscribe_anew("big")
+    assert desk.used() == 7, "whatever else has changed"
+    (entry, *_), _ = Audits(engine).page("acme", after=None, limit=10)
+    assert (entry.action, entry.about["usage"], entry.actor) == ("subscription_changed", "reset", "key")
+    desk.subscribe_anew("pro", usage="keep")
+    assert desk.used() == 7
+    assert estimate["granted"]
+
+
+def test_what_comes_between_a_plan_and_its_reset_is_counted_under_the_plan(engine: Engine) -> None:
+    desk = Desk(engine, pro=HARD, big={"limit": 5000})
+    decision = desk.consume(900)
+    once_only = iter([True])
+    desk.subscribe_anew("big", meanwhile=lambda: desk.settle(decision, 100) if next(once_only, False) else None)
+    assert desk.used() == 0
+    desk.consume(3)
+    desk.subscribe_anew("pro", meanwhile=lambda: desk.consume(1))
+    assert desk.used() == 1
 
 
 AMOUNTS = st.integers(0, 12)

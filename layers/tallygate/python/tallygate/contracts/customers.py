@@ -30,7 +30,7 @@ PLAN_VERSION_MAX = 999_999
 
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 NextPeriodOrNow = Annotated[str, one_of(("next_period", "now")), WithJsonSchema({"enum": ["next_period", "now"]})]
-OnlyKeep = Annotated[str, one_of(("keep",), ("reset",)), WithJsonSchema({"enum": ["keep"]})]
+KeepOrReset = Annotated[str, one_of(("keep", "reset")), WithJsonSchema({"enum": ["keep", "reset"]})]
 FullOrProrated = Annotated[str, one_of(("full", "prorated")), WithJsonSchema({"enum": ["full", "prorated"]})]
 
 
@@ -74,7 +74,8 @@ class SubscriptionBody(Contract):
     """A plan from now on, or from the end of the longest running period. Without a version: the one that the customer
     has of this plan, or is to have, else the newest.
 
-    What was used stays used. `base` says what the limits of the running periods are under a plan from now on: those of
+    What was used stays used, or (`usage` reset) counts against no limit of the plan that begins, and is billed all the
+    same. `base` says what the limits of the running periods are under a plan from now on: those of
     the plan (full), or what was granted for the time that is over and the plan's part for the rest (prorated).
     """
 
@@ -82,11 +83,14 @@ class SubscriptionBody(Contract):
     version: Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)] | None = None
     started_at: Time | None = None
     effective: NextPeriodOrNow = "now"
-    usage: OnlyKeep = "keep"
+    usage: KeepOrReset = "keep"
     base: FullOrProrated = "full"
 
     def change(self) -> SubscriptionChange:
-        """The change that is asked for. Raises InvalidRequest for a base of periods that do not go on."""
+        """The change that is asked for. Raises InvalidRequest for what only a plan from now on can say."""
+        if self.usage == "reset" and self.effective == "next_period":
+            detail = "is for a plan from now on: the next period begins with nothing used"
+            raise invalid_fields((FieldError(pointer="/usage", code="not_allowed", detail=detail),))
         if self.base == "prorated" and self.effective == "next_period":
             detail = "is for a plan from now on: from the next period on its limits are whole"
             raise invalid_fields((FieldError(pointer="/base", code="not_allowed", detail=detail),))
@@ -96,6 +100,7 @@ class SubscriptionBody(Contract):
             started_at=self.started_at,
             when=_when(self.effective),
             base="prorated" if self.base == "prorated" else "full",
+            usage="reset" if self.usage == "reset" else "keep",
         )
 
 

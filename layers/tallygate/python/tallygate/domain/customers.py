@@ -119,6 +119,7 @@ class SubscriptionChange:
     started_at: Instant | None = None
     when: When = "now"
     base: Literal["full", "prorated"] = "full"
+    usage: Literal["keep", "reset"] = "keep"
 
 
 def taken(record: CustomerRecord, now: Instant) -> CustomerRecord:

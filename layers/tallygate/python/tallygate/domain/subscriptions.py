@@ -55,10 +55,26 @@ def rebase(held: CustomerRecord | None, after: Subscription | None, change: Subs
     return Rebase(change.base)
 
 
+def begins(before: CustomerRecord | None, after: CustomerRecord) -> bool:
+    """Whether a plan begins with the change: another one, after none, or anew with another start."""
+    old, new = before.subscription if before is not None else None, after.subscription
+    if new is None or not new.active:
+        return False
+    return old is None or not old.active or (old.plan, old.started_at) != (new.plan, new.started_at)
+
+
 def audit_of_change(
-    before: CustomerRecord | None, after: CustomerRecord, *, audit_id: str, actor: str, base: str, now: Instant
+    before: CustomerRecord | None,
+    after: CustomerRecord,
+    *,
+    audit_id: str,
+    actor: str,
+    base: str,
+    now: Instant,
+    usage: str = "keep",
 ) -> Audit | None:
-    """The entry that tells of a change of the subscription; None: it has not changed."""
+    """The entry that tells of a change of the subscription; None: it has not changed. `usage` says what becomes of it
+    where a plan begins."""
     old = before.subscription if before is not None else None
     new = after.subscription
     if old == new:
@@ -77,7 +93,7 @@ def audit_of_change(
         about={
             "effective": "now" if to_come is None else "next_period",
             "effective_at": format_instant(at),
-            "usage": "keep",
+            "usage": usage if begins(before, after) else "keep",
             "base": base,
             "replaces": pending_form(was) if was is not None and (new is None or new.pending != was) else None,
         },

@@ -130,8 +130,10 @@ def put_subscription(
     expected: Expected | None,
     now: Instant,
     by: Audited | None = None,
+    resets: Told | None = None,
 ) -> CustomerRecord:
-    """Subscribe the customer to a version of a plan, or change over to it; what was used stays used.
+    """Subscribe the customer to a version of a plan, or change over to it. What was used stays used, unless the change
+    says otherwise: then `resets` takes it out.
 
     Raises NotFound for an unknown customer, InvalidRequest, PreconditionFailed, Contended.
     """
@@ -141,8 +143,15 @@ def put_subscription(
         after = subscribed(held, change, catalog, now)
         return record_of(held, held.customer, after, catalog, now, how=rebase(held, after, change))
 
-    told = _told(by, change.base, now)
+    told = _told(by, change.base, now, usage=change.usage)
+    if change.usage == "reset":
+        assert resets is not None, "whoever asks for a reset says how"
+        told = _both(told, resets)
     return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0]
+
+
+def _both(first: Told | None, second: Told) -> Told:
+    return lambda before, after: (*(first(before, after) if first is not None else ()), *second(before, after))
 
 
 def end_subscription(
@@ -163,13 +172,13 @@ def end_subscription(
     return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0]
 
 
-def _told(by: Audited | None, base: str, now: Instant) -> Told | None:
+def _told(by: Audited | None, base: str, now: Instant, *, usage: str = "keep") -> Told | None:
     """What tells of a change of the subscription; nobody asks where there is nobody to tell of."""
     if by is None:
         return None
 
     def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
-        entry = audit_of_change(before, after, audit_id=by.id, actor=by.actor, base=base, now=now)
+        entry = audit_of_change(before, after, audit_id=by.id, actor=by.actor, base=base, now=now, usage=usage)
         return () if entry is None else by.audits.record(entry)
 
     return told

@@ -20,8 +20,10 @@ from tallygate.decision_store import KeptRecord, ResettableCell, UsageResetStore
 from tallygate.domain.audits import Audit
 from tallygate.domain.cells import CounterName
 from tallygate.domain.control_entries import reset_entry
+from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.decide import entitled
 from tallygate.domain.decision import Reason
+from tallygate.domain.entries import Entry
 from tallygate.domain.events import FUTURE_MAX
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import windows_of
@@ -30,6 +32,7 @@ from tallygate.domain.journal import CellEntry
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.settlements import SETTLED_WITHIN
+from tallygate.domain.subscriptions import begins
 from tallygate.domain.usage_resets import (
     RESET,
     Asked,
@@ -43,14 +46,19 @@ from tallygate.domain.usage_resets import (
     used_in,
 )
 from tallygate.errors import InvalidRequest, NotFound, StoreUnavailable, invalid
+from tallygate.operations.customers import Told
 from tallygate.operations.entitlements import ABSENT
 from tallygate.operations.find_decision import CLOCKS_APART
 from tallygate.operations.receipts import Planned
+from tallygate.store import Moves
 
 READ_MAX = 1_000
 """So many journal records are read back at most: of a customer who is never idle, a quarter of an hour's."""
 PAGE = 100
 DONE = 200
+WITH_PLAN = "plan change"
+WITH_PLAN_MAX = 85
+"""So many cells fit one transaction beside the customer and the audit entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +101,12 @@ def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Pl
     body = form(made)
     if not found.windows:
         return Planned(moves=(), body={**body, "changed": False, "audit_id": None}, status=DONE)
-    entry = reset_entry(
+    entry = _entry(
+        found.windows,
+        entitlement,
         reset_id=asked.id,
         customer=asked.customer,
-        feature=asked.feature,
-        meter=entitlement.meter,
-        taken=[(each.running.window, each.amount) for each in found.windows],
-        effective_at=at,
+        at=at,
         actor=asked.actor,
         reason=asked.reason,
         now=now,
@@ -109,6 +116,54 @@ def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Pl
         *stores.audits.record(_audit(made, body, now)),
     )
     return Planned(moves=moves, body={**body, "changed": True, "audit_id": asked.id}, status=DONE)
+
+
+def with_plan(store: UsageResetStore, *, reset_id: str, actor: str, now: Instant) -> Told:
+    """What resets usage with a plan that begins now: of every metered feature that it includes, in the transaction of
+    the change. So the change that is asked for once more, which is none, resets nothing.
+    """
+
+    def moves(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+        if not begins(before, after):
+            return ()
+        found: list[object] = []
+        for entitlement in after.effective.entitlements.values():
+            cell = store.look(after.customer.id, entitlement.feature).cell
+            taken = resets(running(entitlement, cell, now), cell, upto=cell.revision, carry_overage=False)
+            if taken:
+                entry = _entry(
+                    taken, entitlement, reset_id=reset_id, customer=after.customer.id, at=now, actor=actor, now=now
+                )
+                found += store.exclude(after.customer.id, entitlement.feature, taken, upto=cell.revision, entry=entry)
+        if len(found) > WITH_PLAN_MAX:
+            raise invalid("/usage", "too_many", f"more than {WITH_PLAN_MAX} features are in use: reset them one by one")
+        return tuple(found)
+
+    return moves
+
+
+def _entry(
+    taken: Sequence[WindowReset],
+    entitlement: Entitlement,
+    *,
+    reset_id: str,
+    customer: str,
+    at: Instant,
+    actor: str,
+    now: Instant,
+    reason: str = WITH_PLAN,
+) -> Entry:
+    return reset_entry(
+        reset_id=reset_id,
+        customer=customer,
+        feature=entitlement.feature,
+        meter=entitlement.meter,
+        taken=[(each.running.window, each.amount) for each in taken],
+        effective_at=at,
+        actor=actor,
+        reason=reason,
+        now=now,
+    )
 
 
 def _metered(store: LimitsStore, asked: Asked, now: Instant) -> Entitlement:
