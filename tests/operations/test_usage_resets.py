@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.customers import CustomerRecord, SubscriptionChange
@@ -30,6 +31,7 @@ from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.receipts import Outcome, Planned, once
 from tallygate.operations.reset import reset
 from tallygate.operations.settle import Settle, settle
+from tallygate.operations.usage import usage
 from tallygate.operations.usage_resets import reset_usage
 from tallygate.storage.audits import Audits
 from tallygate.storage.cell_resets import CellResets
@@ -41,6 +43,7 @@ from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
 from tallygate.storage.totals import total_of
+from tallygate.storage.usage import Usage
 from tallygate.store import Moves
 from tests.given import FEATURE, effective, in_force, quota, rate
 from tests.shops import Shop, month
@@ -438,6 +441,23 @@ def test_marks_go_with_their_windows(engine: Engine) -> None:
     desk.consume(1)
     desk.consume(1)
     assert Cells(engine).read("acme", FEATURE).resets == {}
+
+
+def test_series_of_usage_mark_the_window_in_which_a_reset_was_effective(folded: Desk) -> None:
+    folded.subscribe_anew("pro")
+    folded.consume(10)
+    folded.now += HOUR
+    instant = folded.now
+    folded.consume(5)
+    folded.now += HOUR
+    folded.consume(1)
+    folded.fold()
+    folded.reset(effective_at=instant + 1)
+    asked = {"customer": "acme", "feature": FEATURE, "window": "hour", "from": "2026-01-01T00:00:00Z"}
+    for window, markers in (("hour", [None, "MANUAL", None]), ("day", ["MANUAL"]), ("none", [None])):
+        query = read_usage({**asked, "window": window}, now=folded.now)
+        rows = usage_answer(usage(Usage(folded.engine), query, folded.now))["data"]
+        assert [row.get("marker") for row in rows] == markers
 
 
 def test_a_plan_that_begins_with_nothing_used_begins_so_once(engine: Engine) -> None:

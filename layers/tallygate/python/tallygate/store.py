@@ -330,6 +330,10 @@ class UsageStore(Protocol):
     def feature(self, feature: str) -> Feature | None:
         """The feature as the catalog has it; None: no such feature. One request."""
 
+    def resets(self, customer: str, feature: str, since: Instant, until: Instant) -> Mapping[Instant, str]:
+        """The feature's resets that were made in (since, until], by when they were effective, and what by. As many
+        requests as there are pages."""
+
     def knows_meter(self, meter: str) -> bool:
         """Whether the catalog has the meter. One request."""
 

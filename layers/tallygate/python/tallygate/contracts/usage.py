@@ -113,6 +113,7 @@ def usage_answer(answer: UsageAnswer) -> dict[str, Any]:
                 "end": format_instant(row.end),
                 "group": dict(row.group),
                 "value": format_quantity(row.value),
+                **({} if row.marker is None else {"marker": row.marker}),
             }
             for row in answer.rows
         ],

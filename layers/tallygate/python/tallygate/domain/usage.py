@@ -7,7 +7,7 @@ days in a zone  |  day 1  |  day 2  |  …           says which stretch it cover
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
 
 from tallygate.domain.fold import QUARTER, day_and_quarter
@@ -22,6 +22,9 @@ ROWS_MAX = 10_000
 
 _EXACT = Context(prec=60)
 _DAY_TEXT_END = "T00:00:00Z"
+
+MANUAL, PLAN_CHANGE = "MANUAL", "PLAN_CHANGE"
+"""What set back to nothing what limits are held against: a reset by hand, or a plan that began so."""
 
 Group = tuple[str | None, ...]
 """The values of the dimensions that usage is grouped by; None where it has none."""
@@ -59,12 +62,14 @@ class UsageItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """Usage of one group in one window, clipped to the stretch that was asked for."""
+    """Usage of one group in one window, clipped to the stretch that was asked for. `marker` says by what the newest
+    reset in it came about; None: there was none."""
 
     start: Instant
     end: Instant
     group: Mapping[str, str | None]
     value: Decimal
+    marker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +124,14 @@ def rows_of(query: UsageQuery, found: Iterable[UsageItem]) -> tuple[UsageRow, ..
     return tuple(
         UsageRow(start=start, end=end, group=dict(zip(query.group_by, group, strict=True)), value=value)
         for (start, end, group), value in ordered
+    )
+
+
+def marked(rows: Iterable[UsageRow], resets: Mapping[Instant, str]) -> tuple[UsageRow, ...]:
+    """The rows with the resets in them, of which each is given by when it was effective."""
+    found = sorted(resets.items(), reverse=True)
+    return tuple(
+        replace(row, marker=next((marker for at, marker in found if row.start <= at < row.end), None)) for row in rows
     )
 
 

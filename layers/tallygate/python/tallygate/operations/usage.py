@@ -6,8 +6,9 @@ The fold lags behind decisions by about a second; `as_of` is when the rollup was
 from __future__ import annotations
 
 from tallygate.domain.instants import Instant
+from tallygate.domain.settlements import SETTLED_WITHIN
 from tallygate.domain.units import Unit
-from tallygate.domain.usage import ROWS_MAX, TooManyRows, UsageAnswer, UsageQuery, days_of, rows_of, total_of
+from tallygate.domain.usage import ROWS_MAX, TooManyRows, UsageAnswer, UsageQuery, days_of, marked, rows_of, total_of
 from tallygate.errors import InvalidRequest, NotFound
 from tallygate.store import UsageStore
 
@@ -25,6 +26,10 @@ def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
             f"the answer would have more than {ROWS_MAX} rows; ask for a shorter time or fewer groups",
             code="too_many_rows",
         ) from None
+    if query.feature is not None and query.window != "none":
+        # One that was effective in the stretch may have been made a good while after it.
+        resets = store.resets(query.customer, query.feature, query.start, query.end + SETTLED_WITHIN)
+        rows = marked(rows, resets)
     total = total_of(rows)
     return UsageAnswer(meter=meter, unit=unit, start=query.start, end=query.end, rows=rows, total=total, as_of=now)
 

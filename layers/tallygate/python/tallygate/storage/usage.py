@@ -1,6 +1,7 @@
 """The usage family, read: the rollup's items, and the names that a query may use.
 
     USAGE#<customer>#<meter>  <day>#<dimensions>   day, dims (JSON), q00 … q95 (quarter hours), upto
+    AUDIT#<customer>          <at, ms>#<id>        resets among what operators did
 
 The fold writes them (`storage.totals`). Reads are eventually consistent: the fold lags by more than that.
 """
@@ -12,9 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tallygate.domain.audits import SUBSCRIPTION_CHANGED
 from tallygate.domain.catalog import Feature
-from tallygate.domain.usage import UsageItem
+from tallygate.domain.instants import Instant, parse_instant
+from tallygate.domain.usage import MANUAL, PLAN_CHANGE, UsageItem
+from tallygate.domain.usage_resets import RESET
 from tallygate.storage import items, keys
+from tallygate.storage.audits import audit_of
 from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import Item
 from tallygate.storage.rules import Rules
@@ -40,6 +45,21 @@ class Usage:
     def feature(self, feature: str) -> Feature | None:
         """The feature as the catalog has it; None: no such feature. One request."""
         return Rules(self.engine).feature(feature)
+
+    def resets(self, customer: str, feature: str, since: Instant, until: Instant) -> dict[Instant, str]:
+        """The feature's resets that were made in (since, until], by when they were effective, and what by."""
+        found: dict[Instant, str] = {}
+        position: str | None = keys.audit(customer, since, "").sk
+        last = keys.audit(customer, until, _AFTER_ALL_DIMENSIONS).sk
+        while position is not None:
+            page = self.engine.query(keys.audit_partition(customer), after=position, until=last)
+            for audit in map(audit_of, page.items):
+                if audit.action == RESET and audit.feature == feature:
+                    found[parse_instant(audit.about["effective_at"])] = MANUAL
+                elif audit.action == SUBSCRIPTION_CHANGED and audit.about.get("usage") == "reset":
+                    found[parse_instant(audit.about["effective_at"])] = PLAN_CHANGE
+            position = page.next_after
+        return found
 
     def knows_meter(self, meter: str) -> bool:
         """Whether the catalog has the meter. One request."""
