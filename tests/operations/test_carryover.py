@@ -121,6 +121,34 @@ def test_a_clock_that_lags_cannot_spend_what_was_carried_already(engine: Engine)
     assert shop.consume(14, memory=slow, at=month(2))["granted"]
 
 
+def test_a_request_that_would_open_its_window_beyond_a_suspending_tier_suspends(engine: Engine) -> None:
+    tiers = [
+        {"at": "100%", "level": "over", "policy": "suspend_usage", "until": "next_period"},
+        {"at": "200%", "level": "far_over", "policy": "suspend_usage"},
+    ]
+    shop = Shop(engine, pro={"limit": 100, "carryover": {}, "tiers": tiers})
+    shop.consume(1)
+    shop.now = month(5)
+    denied = shop.consume(600)
+    assert (denied["reason"], denied["limit"], denied["retry_at"]) == ("suspended", 499, "2026-06-01T00:00:00Z")
+    assert shop.consume()["reason"] == "suspended"
+    shop.now = month(6)
+    assert shop.consume(599)["granted"]
+
+
+def test_a_debt_counts_where_a_request_would_open_its_window_beyond_a_suspending_tier(engine: Engine) -> None:
+    tiers = [
+        {"at": "100%", "level": "over", "policy": "allow_with_overage"},
+        {"at": "150%", "level": "far_over", "policy": "suspend_usage"},
+    ]
+    shop = Shop(engine, pro={"limit": 100, "carryover": {"overage": "deduct"}, "tiers": tiers})
+    shop.consume(150)
+    shop.now = month(2)
+    denied = shop.consume(100)
+    assert (denied["reason"], *numbers(denied)) == ("suspended", 50, 100, -50, 0)
+    assert shop.consume()["reason"] == "suspended"
+
+
 def test_the_newest_window_stays_in_the_cell_however_long_it_is_over(engine: Engine) -> None:
     shop = Shop(engine, pro={"limit": 10, "period": {"every": "day"}, "carryover": {"max": 25}})
     for day in (1, 2, 3, 9):

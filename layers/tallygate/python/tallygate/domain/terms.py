@@ -210,18 +210,23 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
-    """What one write suspends: usage by `name`, until an instant, where the counter shows more than `beyond` now."""
+    """What one write suspends: usage by `name`, until an instant, where the counter shows more than `beyond` now.
+
+    `unopened`: the cell was seen without the counter, and would open it beyond; then it may still be without.
+    """
 
     name: int
     until: Instant
     counter: CounterName
     beyond: Decimal
+    unopened: bool
     version: int
     now: Instant
 
 
 def suspension(term: QuotaTerm, tier: Tier, cell: Cell, terms: Terms, *, scoped: bool, until: Instant) -> Suspension:
     """What a request brings about that reaches for a tier which suspends, in a cell as it was seen."""
+    unopened, cell = term.counter not in cell.used, opened_for(cell, terms)
     landed = landing(term.ladder_in(cell), term.used_in(cell) + terms.amount)
     assert landed.above is not None and landed.tier == tier
     return Suspension(
@@ -229,6 +234,7 @@ def suspension(term: QuotaTerm, tier: Tier, cell: Cell, terms: Terms, *, scoped:
         until=until,
         counter=term.counter,
         beyond=landed.above - cell.raised(term.counter) - terms.amount,
+        unopened=unopened,
         version=terms.version,
         now=terms.now,
     )

@@ -22,7 +22,7 @@ def suspending(key: Key, suspension: Suspension, entry: Entry) -> Update:
     """Suspend by this name, unless that is done or the request would find room by now."""
     name = items.suspended_name(suspension.name)
     beyond: Condition = Compare(items.used_name(suspension.counter), ">", suspension.beyond)
-    if suspension.beyond < 0:
+    if suspension.unopened:
         beyond = absent_or(Compare(items.used_name(suspension.counter), ">", suspension.beyond))
     return Update(
         key=key,
