@@ -8,12 +8,14 @@ from decimal import Decimal
 import pytest
 
 from tallygate.domain.facts import Fact, Total
+from tallygate.domain.fold import TotalChange
 from tallygate.domain.instants import DAY, parse_instant
 from tallygate.storage import keys
 from tallygate.storage.closings import Closings
 from tallygate.storage.engine import Engine, Put, Update
 from tallygate.storage.expressions import Increase
 from tallygate.storage.outbox import fact_of
+from tallygate.storage.totals import Totals
 from tallygate.store import TotalName
 from tests.closings import END, START, add_usage, closing_fact, name_of, total_item
 
@@ -74,6 +76,27 @@ def test_usage_counted_since_the_look_refuses_the_closing(engine: Engine) -> Non
     add_usage(engine, 1)
     assert not Closings(engine).close(name_of(), total, closing_fact(total))
     assert engine.get(keys.fact(closing_fact(total).id)) is None
+    assert close(engine)
+
+
+def test_what_is_carried_or_adjusted_since_the_look_refuses_the_closing(engine: Engine) -> None:
+    """It moves no usage, but what is included and carried out; after a closing it would be stated anew."""
+    add_usage(engine, 5)
+    for number, (carried, adjusted) in ((2, (Decimal(7), Decimal(0))), (3, (None, Decimal(2)))):
+        total = Closings(engine).total(name_of())
+        assert total is not None
+        change = TotalChange(
+            ordinal=1,
+            start=START,
+            end=END,
+            value=Decimal(0),
+            by_event=Decimal(0),
+            governed=total.governed,
+            carried=carried,
+            adjusted=adjusted,
+        )
+        Totals(engine).add_to_total("acme", change, number)
+        assert not Closings(engine).close(name_of(), total, closing_fact(total))
     assert close(engine)
 
 

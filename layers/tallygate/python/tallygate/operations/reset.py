@@ -4,9 +4,9 @@
                                                      │ refused: look again, at most TRIES_MAX times
     crash before: nothing has happened;  crash after: the next run finds it closed
 
-The total must still have the value that is stated, so a fold that comes in between makes the closing look again; one
-that comes after restates. Two runs at once state one closing, because the fact's id is derived from the total and the
-first to commit wins.
+The total must still be as it is stated, so a fold that comes in between makes the closing look again; one that comes
+after restates. Two runs at once state one closing, because the fact's id is derived from the total and the first to
+commit wins.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
     TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision, unit, carried_out,
                        layers, adjustments; due_shard, due_at go
 
-The transaction holds only over the value that the fact states, so nothing is counted between the look and the closing
-without being stated; what is counted later meets a closed total, and the reader of the stream restates it.
+The transaction holds only over the total that the fact states, by the journal number that it came from: nothing is
+counted, carried into the window or adjusted in it between the look and the closing without being stated. What is
+applied later meets a closed total, and the reader of the stream restates it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tallygate.storage.totals import (
     LAYERS,
     REVISION,
     UNIT,
-    VALUE,
+    UPTO,
     total_of,
 )
 from tallygate.storage.units import unit_at, unit_text
@@ -104,7 +105,7 @@ class Closings:
                 Remove(DUE_SHARD),
                 Remove(DUE_AT),
             ),
-            condition=All((Absent(CLOSED), Compare(VALUE, "=", total.value))),
+            condition=All((Absent(CLOSED), Compare(UPTO, "=", total.upto))),
         )
         outcome = self._engine.transact((closing, put_fact(fact), next_in_feed((fact,))), repeatable=True)
         if not isinstance(outcome, Cancelled):
