@@ -126,6 +126,13 @@ def test_a_record_is_read_back_as_it_was_written() -> None:
     assert record_of({"sk": "00000000000000000001", "body": body_of(record())}) == record()
 
 
+def test_limits_are_read_as_they_were_stored_when_tiers_were_told_alone() -> None:
+    stored = (
+        '{"f":"ai","l":"100","m":"tokens","n":"ai","p":"pro","s":null,"t":[["warning","80"]],"u":null,"v":1,"x":null}'
+    )
+    assert journal_family.governed_from(stored).tiers == (Tier(level="warning", at=percent(80)),)
+
+
 def test_a_number_is_taken_once_and_its_own_writer_knows_it(engine: Engine) -> None:
     journal, other = Journal(engine), Journal(engine)
     assert journal.append("acme", record(), applied=0, now=NOW) is Appended.DONE

@@ -43,7 +43,7 @@ from tallygate.storage.totals import total_of
 
 ONLY_SHARD = "0"
 """Local emulators have one shard and do not name it."""
-_UNREADABLE = (InvariantBroken, LookupError, ValueError, TypeError, ArithmeticError)
+_UNREADABLE = (InvariantBroken, LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
 
 Image = Mapping[str, Mapping[str, Any]]
 
