@@ -211,6 +211,18 @@ def test_every_window_that_runs_is_reset_and_what_rolls_is_left(engine: Engine) 
     assert used == {FEATURE: 0, "further-2": 0, "further-3": 0, "further-4": 400}
 
 
+def test_a_window_from_its_first_use_goes_on(engine: Engine) -> None:
+    desk = Desk(engine, pro={"limit": 10, "period": {"every": "PT5H", "anchor": "first_use"}})
+    desk.now += 7 * MINUTE
+    began = desk.consume(10)["period"]["start"]
+    desk.now += HOUR
+    assert desk.reset().body["windows"][0]["excluded"] == 10
+    after = desk.consume(10)
+    assert (after["granted"], after["period"]["start"]) == (True, began)
+    desk.now += 5 * HOUR
+    assert desk.reset().body["changed"] is False, "it is over, and the next one has not begun"
+
+
 def test_a_repeated_key_resets_once(desk: Desk) -> None:
     desk.consume(10)
     first = desk.reset(key="k")
