@@ -214,6 +214,13 @@ def test_a_limit_of_nothing_or_none_has_no_thresholds() -> None:
     assert [kind for kind, _ in Story().goes(5, governed=replace(GOVERNED, limit=Decimal(0)))] == ["overage_started"]
 
 
+def test_under_a_limit_below_nothing_the_first_unit_is_beyond_it_and_told_once() -> None:
+    """Debt that was carried in, or an adjustment, leaves less than nothing."""
+    (beyond,) = announcements(at(0, carried=Decimal(-150)), at(5, 2, carried=Decimal(-150)))
+    assert (beyond.type, beyond.data["usage"], beyond.data["limit"]) == ("usage.overage_started", 5, -50)
+    assert announcements(at(5, 2, carried=Decimal(-150)), at(6, 3, carried=Decimal(-150))) == ()
+
+
 def test_a_lower_limit_tells_nothing_until_usage_reaches_a_new_line() -> None:
     lower = replace(GOVERNED, limit=Decimal(50))
     assert announcements(at(60), at(70, 2, governed=lower)) == ()

@@ -264,10 +264,13 @@ def _crossing(new: Total, tier: Tier, threshold: Decimal) -> Announcement:
 
 
 def _limit_facts(old: Total | None, new: Total) -> tuple[Announcement, ...]:
-    """That usage reached the limit, and that it went beyond: by the changes in which it does."""
-    before, limit = old.used if old is not None else ZERO, new.limit
-    if limit is None:
+    """That usage reached the limit, and that it went beyond: by the changes in which it does.
+
+    What was used too much before, or an adjustment, may leave less than nothing: then the first unit is beyond it.
+    """
+    if new.limit is None:
         return ()
+    before, limit = old.used if old is not None else ZERO, max(ZERO, new.limit)
     data = {**_about(new), "level": new.level, **upgrade(new.governed)}
     found = [_announcement(new, LIMIT_REACHED, "", new.level, data)] if before < limit <= new.used else []
     if before <= limit < new.used:
