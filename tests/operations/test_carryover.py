@@ -206,6 +206,29 @@ def test_no_base_accrues_while_usage_is_suspended(engine: Engine) -> None:
     assert numbers(shop.state()) == (2599, 1000, 1599, 0)
 
 
+def test_a_plan_that_falls_due_while_usage_is_suspended_accrues_from_the_resume(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING, big={"limit": 5000, "carryover": {}})
+    shop.consume(1000)
+    shop.subscribe("big", when="next_period")
+    suspend(engine, "acme", id="a1", now=month(1, 20))
+    shop.now = month(4, 10)
+    resume(engine, "acme", id="a2", now=shop.now)
+    assert numbers(shop.consume(1)) == (5000, 5000, 0, 0)
+    shop.now = month(5)
+    assert numbers(shop.state()) == (9999, 5000, 4999, 0)
+
+
+def test_a_suspension_in_a_prorated_month_leaves_its_base_what_it_is(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING, big={"limit": 2000, "carryover": {}})
+    shop.now = month(1, 16)
+    shop.subscribe("big", base="prorated")
+    prorated = shop.consume(1)["limit"]
+    suspend(engine, "acme", id="a1", now=month(1, 20))
+    resume(engine, "acme", id="a2", now=month(1, 21))
+    shop.now = month(2)
+    assert numbers(shop.state()) == (2000 + prorated - 1, 2000, prorated - 1, 0)
+
+
 def test_the_base_of_a_month_is_the_last_that_was_in_force_in_it(engine: Engine) -> None:
     shop = Shop(engine, pro=CARRYING, big={"limit": 5000, "carryover": {}})
     shop.consume(400)

@@ -126,7 +126,8 @@ class CustomerStore(Protocol):
         """
 
     def change(self, seen: CustomerRecord, wanted: CustomerRecord) -> Moves:
-        """The writes of a change that claims no subject key and takes no plan; refused unless it is as it was seen."""
+        """The writes of a change that claims no subject key, and takes no plan but one that has become due, which is in
+        use already; refused unless it is as it was seen."""
 
 
 class CellControlStore(Protocol):

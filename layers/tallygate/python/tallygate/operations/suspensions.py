@@ -18,8 +18,8 @@ from tallygate.domain.accrual import with_suspensions
 from tallygate.domain.audits import RESUMED, SUSPENDED, Audit
 from tallygate.domain.catalog import Catalog
 from tallygate.domain.control_entries import resume_entry
-from tallygate.domain.customers import CustomerRecord
-from tallygate.domain.effective import features_ever_entitled
+from tallygate.domain.customers import CustomerRecord, taken
+from tallygate.domain.effective import features_ever_entitled, versioned
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.scopes import Scope
@@ -30,7 +30,7 @@ from tallygate.operations.limits_in_force import announce_limits
 from tallygate.operations.receipts import Body, Planned
 from tallygate.store import Moves
 
-LIFTED_MAX = 90
+LIFTED_MAX = 88
 """So many cells fit one transaction beside the customer, the audit entry and the receipt."""
 DONE = 200
 
@@ -140,10 +140,10 @@ def _limits_over(effective: Effective, feature: str, scope: Scope) -> frozenset[
 
 
 def _with(seen: CustomerRecord, suspensions: tuple[Suspension, ...], now: Instant) -> CustomerRecord:
-    effective = with_suspensions(seen.effective, suspensions, now)
-    effective = replace(effective, version=seen.effective.version + 1)
+    held = taken(seen, now)
+    effective = versioned(with_suspensions(held.effective, suspensions, now), seen.effective)
     changed = replace(seen.customer, changed_at=now)
-    return replace(seen, version=seen.version + 1, customer=changed, effective=effective)
+    return replace(held, version=seen.version + 1, customer=changed, effective=effective)
 
 
 def _audit(
