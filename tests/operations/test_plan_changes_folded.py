@@ -118,3 +118,22 @@ def test_a_period_that_a_zone_ends_sooner_is_closed_with_its_own_end(engine: Mem
         "anchor": "calendar",
         "timezone": "UTC",
     }
+
+
+def test_what_comes_late_leaves_a_closed_period_under_the_plan_that_it_was_closed_under(engine: MemoryEngine) -> None:
+    """A larger plan of May does not make included what was overage in April."""
+    shop = Shop(engine, pro={**SMALL, "enforcement": "soft"}, big={"limit": 1000, "enforcement": "soft"})
+    parts = container(engine)
+    shop.now = month(4, 20)
+    shop.consume(150)
+    seen = drain(engine, parts, now=shop.now)
+    shop.now = month(5) + MINUTE
+    reset(Closings(engine), now=shop.now, grace=0, time_left=lambda: True)
+    shop.now = month(5, 10)
+    shop.subscribe("big")
+    post(shop, "late", month(4, 25))
+    post(shop, "in time", shop.now)
+    drain(engine, parts, after=seen, now=shop.now)
+    (restated,) = (fact for fact in facts(engine) if fact["type"] == "usage.restated")
+    assert (restated["plan"], restated["raw"], restated["included"], restated["overage"]) == ("pro@1", 151, 100, 51)
+    assert stated(shop, month(5)) == ("big", 1000, 1)

@@ -50,6 +50,8 @@ QUARTER = 15 * MINUTE
 QUARTERS = DAY // QUARTER
 """Quarter hours in a UTC day: every zone's days and hours are made of whole ones."""
 
+OVER_AFTER = MINUTE
+"""So long after its end a window keeps the limits that it was counted under; the fold lags behind by about a second."""
 _EXACT = Context(prec=60)
 
 
@@ -60,6 +62,7 @@ class TotalChange:
     `carried` replaces what was carried into the window (None: it stays), `adjusted` comes to what it was adjusted by,
     `excluded` to what resets have taken out of what the limit is held against.
     `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
+    `over`: the window was over by then, and what limits have become since says nothing of it.
     """
 
     ordinal: int
@@ -74,6 +77,7 @@ class TotalChange:
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +241,7 @@ def windows_of(entry: Entry) -> tuple[CountedWindow, ...]:
 
 def changes_of(record: Record) -> Changes:
     """What follows from a record, and nothing but the record."""
-    totals = _Totals(record.limits)
+    totals = _Totals(record.limits, record.at)
     usage = _Usage()
     for entry in record.entries:
         match entry:
@@ -289,6 +293,7 @@ class _Totals:
     """Sums per limit and window."""
 
     limits: Mapping[int, Governed]
+    at: Instant
     sums: dict[tuple[int, Instant], _Sum] = field(default_factory=dict)
 
     def add(self, window: CountedWindow, amount: Decimal, by_event: Decimal, traceparent: str | None) -> None:
@@ -343,6 +348,7 @@ class _Totals:
                 would_decisions=found.would_decisions,
                 would_amount=found.would_amount,
                 traceparent=found.traceparent,
+                over=found.end + OVER_AFTER <= self.at,
             )
             for (ordinal, start), found in sorted(self.sums.items(), key=lambda item: item[0])
         )

@@ -256,7 +256,8 @@ Entry = EventEntry | CellEntry | ParkedEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One number of a customer's journal. `limits` are those in force for the ordinals that its entries name.
+    """One number of a customer's journal. `limits` are those in force for the ordinals that its entries name, `at` is
+    when it was made (0: not known).
 
     `customer` is None only where nothing is counted and the key holds but a digest of the id.
     """
@@ -266,6 +267,7 @@ class Record:
     marks: Marks
     entries: tuple[Entry, ...]
     limits: Mapping[int, Governed] = field(default_factory=dict)
+    at: Instant = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -209,7 +209,7 @@ def _put(
     parts = deque(_agreeing(entries, resolver))
     while parts:
         part = parts.popleft()
-        record = _record(head, part, resolver)
+        record = _record(head, part, resolver, now)
         outcome = journal.append(owner, record, applied=head.applied, now=now)
         if outcome is Appended.LOST:
             break
@@ -238,7 +238,7 @@ def _agreeing(entries: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -
     return parts
 
 
-def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -> Record:
+def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Resolver, now: Instant) -> Record:
     entries = tuple(entry for _, entry in part)
     customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
     limits: dict[int, Governed] = {}
@@ -250,6 +250,7 @@ def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Reso
         marks=advanced(head.marks, (journaled.position for journaled, _ in part)),
         entries=entries,
         limits=limits,
+        at=now,
     )
 
 

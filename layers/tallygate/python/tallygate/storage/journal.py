@@ -1,6 +1,6 @@
 """The journal family: append where the number is free, read from the cursor on, move the cursor forward.
 
-    JOURNAL#<owner>   <n, 20 digits>   body (zlib JSON: marks, limits, entries), at, expires_at
+    JOURNAL#<owner>   <n, 20 digits>   body (zlib JSON: marks, limits, entries, at), at, expires_at
                       CURSOR           n: every record up to it has been applied
 
 `owner` is the customer as it stands in keys. Put-if-absent is the whole of the concurrency control: the marks inside
@@ -123,6 +123,7 @@ def body_of(record: Record) -> bytes:
     """The stored form of a record; equal records have equal bodies."""
     document = {
         "customer": record.customer,
+        "at": record.at,
         "marks": {shard: [str(mark.sequence), mark.seen_at] for shard, mark in sorted(record.marks.items())},
         "limits": {str(ordinal): _governed_document(g) for ordinal, g in sorted(record.limits.items())},
         "entries": [_entry_document(entry) for entry in record.entries],
@@ -139,6 +140,7 @@ def record_of(item: Item) -> Record:
     return Record(
         number=int(items.text(item, "sk")),
         customer=document["customer"],
+        at=document.get("at", 0),
         marks={shard: Mark(int(sequence), seen_at) for shard, (sequence, seen_at) in document["marks"].items()},
         limits={int(ordinal): _governed_of(g) for ordinal, g in document["limits"].items()},
         entries=tuple(_entry_of(entry) for entry in document["entries"]),

@@ -90,8 +90,9 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
         "end": change.end,
         UPTO: number,
     }
-    # A limit that is no longer in force is known by its names only: then the total keeps what it was counted under.
-    put = SetOnce if governed.named_only else Set
+    # A limit that is no longer in force is known by its names only, and what limits have become since a window ended is
+    # not what it was counted under: then the total keeps that.
+    put = SetOnce if governed.named_only or change.over else Set
     trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
     raised: list[Change] = [] if change.carried is None else [Set(CARRIED, change.carried)]
     raised += [Increase(ADJUSTED, change.adjusted)] if change.adjusted else []
