@@ -142,12 +142,12 @@ def test_a_fold_opens_a_window_only_over_what_it_saw(engine: Engine) -> None:
     cells = CellFirstUse(engine)
     unseen = cells.look("acme", FEATURE)
     first = cells.open("acme", FEATURE, 1, NOW, unseen, {"k": "open"})
-    assert (first.newest, first.by_event) == ({1: NOW}, {1: (NOW,)})
+    assert (first.newest, first.opened_for_events) == ({1: NOW}, {1: (NOW,)})
     other = cells.open("acme", FEATURE, 1, NOW + LENGTH, unseen, {"k": "open"})
     assert other == first, "what it saw has moved: the cell is as it was"
     late = cells.open("acme", FEATURE, 1, NOW - LENGTH, first, {"k": "open"})
-    assert (late.newest, late.by_event) == ({1: NOW}, {1: (NOW, NOW - LENGTH)})
+    assert (late.newest, late.opened_for_events) == ({1: NOW}, {1: (NOW, NOW - LENGTH)})
     assert cells.open("acme", FEATURE, 1, NOW - HOUR, first, {"k": "open"}) == late
     for turn in range(2 * OPENED_KEPT):
         late = cells.open("acme", FEATURE, 1, NOW + turn * LENGTH, late, {"k": "open"})
-    assert len(late.by_event[1]) == OPENED_KEPT and late.used == {}
+    assert len(late.opened_for_events[1]) == OPENED_KEPT and late.used == {}

@@ -53,7 +53,7 @@ class Cell:
     was carried, where it expires. `grace` is when the grace
     of a window began, `denied` where a first denial was marked, `suspended` until when usage is; `resets` say which
     decisions a reset by hand excludes. Of quotas from their first use `newest` says where the newest window begins, and
-    `by_event` where those do that were opened for events last.
+    `opened_for_events` where those do that were opened for events last.
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Cell:
     resets: Mapping[CounterName, ResetMark] = field(default_factory=dict)
     suspended: Mapping[int, Instant] = field(default_factory=dict)
     newest: Mapping[int, Instant] = field(default_factory=dict)
-    by_event: Mapping[int, tuple[Instant, ...]] = field(default_factory=dict)
+    opened_for_events: Mapping[int, tuple[Instant, ...]] = field(default_factory=dict)
     marks: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
     version: int = 0
     floor: Instant | None = None

@@ -29,7 +29,7 @@ from tallygate.domain.periods import Schedule, Window, window_at
 
 def begins_known(ordinal: int, cell: Cell) -> set[Instant]:
     """Where windows of a quota begin, by all that its cell shows."""
-    known = {start for number, start in cell.used if number == ordinal} | set(cell.by_event.get(ordinal, ()))
+    known = {start for number, start in cell.used if number == ordinal} | set(cell.opened_for_events.get(ordinal, ()))
     newest = cell.newest.get(ordinal)
     return known if newest is None else known | {newest}
 

@@ -63,7 +63,7 @@ class FirstUses:
                 wanted = opened_at(quota.schedule, known, time)
             entry = open_entry(self.customer, feature, quota, wanted, self.now)
             cell = self.cells.open(self.customer, feature, quota.ordinal, wanted.start, cell, entry)
-            if wanted.start in cell.by_event.get(quota.ordinal, ()):
+            if wanted.start in cell.opened_for_events.get(quota.ordinal, ()):
                 window = wanted
                 break
         else:

@@ -55,16 +55,16 @@ class CellFirstUse:
 
         The cell after it; or, where somebody has opened one since, as it is. Repeatable: it finds its own.
         """
-        newest, opened = seen.newest.get(ordinal), seen.by_event.get(ordinal, ())
-        name = items.by_event_name(ordinal)
+        newest, opened = seen.newest.get(ordinal), seen.opened_for_events.get(ordinal, ())
+        name = items.opened_for_events_name(ordinal)
         changes: list[Change] = [
-            Set(name, items.by_event_text((*opened, start)[-OPENED_KEPT:])),
+            Set(name, items.opened_for_events_text((*opened, start)[-OPENED_KEPT:])),
             Set(items.LAST, items.entry_text(entry)),
             Increase(items.REVISION, 1),
         ]
         if newest is None or newest < start:
             changes.append(Set(items.newest_name(ordinal), start))
-        unmoved: Condition = Compare(name, "=", items.by_event_text(opened)) if opened else Absent(name)
+        unmoved: Condition = Compare(name, "=", items.opened_for_events_text(opened)) if opened else Absent(name)
         update = Update(
             key=keys.root_cell(customer, feature),
             changes=tuple(changes),

@@ -48,7 +48,7 @@ DOCUMENT_BYTES_MAX = 380_000
 """An item holds 400 KB, its other attributes included."""
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
-NEWEST, BY_EVENT = "f", "fe"
+NEWEST, OPENED_FOR_EVENTS = "f", "fe"
 CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET = BESIDE = ("k", "a", "g", "d", "y", "z")
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST, CORRECTED = "n", "cv", "fl", "sus", "last", "st"
@@ -81,11 +81,11 @@ def newest_name(ordinal: int) -> str:
     return f"{NEWEST}.{ordinal}"
 
 
-def by_event_name(ordinal: int) -> str:
-    return f"{BY_EVENT}.{ordinal}"
+def opened_for_events_name(ordinal: int) -> str:
+    return f"{OPENED_FOR_EVENTS}.{ordinal}"
 
 
-def by_event_text(begins: Sequence[Instant]) -> str:
+def opened_for_events_text(begins: Sequence[Instant]) -> str:
     """Where windows begin, as a cell keeps it, in the order in which they were opened."""
     return ",".join(str(start) for start in begins)
 
@@ -108,7 +108,7 @@ def cell_of(item: Item | None) -> Cell:
     layers: dict[CounterName, tuple[Layer, ...]] = {}
     resets: dict[CounterName, ResetMark] = {}
     newest: dict[int, Instant] = {}
-    by_event: dict[int, tuple[Instant, ...]] = {}
+    opened_for_events: dict[int, tuple[Instant, ...]] = {}
     for name, value in item.items():
         kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
@@ -127,8 +127,8 @@ def cell_of(item: Item | None) -> Cell:
         elif kind == RESET and isinstance(value, str):
             ordinal, _, start = rest.partition(".")
             resets[(int(ordinal), int(start))] = mark_of(value)
-        elif kind == BY_EVENT and isinstance(value, str):
-            by_event[int(rest)] = tuple(int(start) for start in value.split(","))
+        elif kind == OPENED_FOR_EVENTS and isinstance(value, str):
+            opened_for_events[int(rest)] = tuple(int(start) for start in value.split(","))
     floor = item.get(FLOOR)
     return Cell(
         used=counted.get("u", {}),
@@ -138,7 +138,7 @@ def cell_of(item: Item | None) -> Cell:
         layers=layers,
         resets=resets,
         newest=newest,
-        by_event=by_event,
+        opened_for_events=opened_for_events,
         grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
