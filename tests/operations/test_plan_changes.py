@@ -201,6 +201,15 @@ def test_the_base_of_a_running_period_is_whole_or_prorated(engine: Engine, base:
     assert numbers(shop.consume(200)) == (200, 200, 200)
 
 
+def test_a_rate_below_the_limit_leaves_a_prorated_one_hard(engine: Engine) -> None:
+    slow = {"at": 80, "level": "slow", "policy": "rate_limit", "limit": 1000, "per": "minute"}
+    shop = Shop(engine, basic={"limit": 10}, pro={"limit": 100, "tiers": [slow]})
+    shop.now = HALF
+    shop.subscribe("pro", base="prorated")
+    assert shop.state(400)["reason"] == "quota_exceeded"
+    assert [shop.consume(amount)["granted"] for amount in (56, 55, 1)] == [False, True, False]
+
+
 def test_who_returns_at_the_same_instant_has_what_he_had(engine: Engine) -> None:
     shop = Shop(engine, basic={"limit": "100.1"}, pro={"limit": 7}, none=None, huge={"limit": 999})
     shop.now = parse_instant("2026-04-11T07:11:13Z")

@@ -84,8 +84,9 @@ def ladder(
 ) -> Ladder:
     """The rungs of a quota of `total` units, from the lowest. `began`: when its grace did; None: not in this window.
 
-    `base` is what the total is without all that it was raised by (None: nothing). By it is judged what a tier was meant
-    to be, below the limit or beyond: an adjustment moves the limit, and makes no other tier of any.
+    `base` is the limit of a whole window, without all that this one was raised by (None: the total). By it is judged
+    what a tier was meant to be, below the limit or beyond: neither an adjustment nor a prorated base, which move the
+    limit, makes another tier of any.
     """
     steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
     if not any(_says_what_is_beyond(tier, total if base is None else base) for tier in tiers):

@@ -57,7 +57,8 @@ class QuotaTerm:
     """used + amount ≤ limit in this window; a limit of None only counts, and so does one that is not hard.
 
     Of a quota from its first use `newest` is where the newest window begins that the cell was seen with; where that is
-    another one than this, the write opens this one.
+    another one than this, the write opens this one. `whole` is the limit of a whole window; the quota's is the base of
+    this one.
 
     `beside` are the other sub-windows of a rolling period with what was seen in them: those that still count, and the
     next, where a clock that is ahead may have counted. They hardly grow, so what was seen stands in the condition.
@@ -76,6 +77,7 @@ class QuotaTerm:
     carryover: Carryover | None = None
     opens: Opening | None = None
     newest: Instant | None = None
+    whole: Decimal | None = None
 
     @property
     def begins(self) -> bool:
@@ -84,8 +86,10 @@ class QuotaTerm:
 
     def placed_in(self, cell: Cell) -> QuotaTerm:
         """The term over the window that the cell shows as open, or that a first use would open."""
+        if not self.quota.schedule.from_first_use:
+            return self
         newest = cell.newest.get(self.quota.ordinal)
-        if not self.quota.schedule.from_first_use or newest == self.newest:
+        if newest == self.newest:
             return self
         return replace(self, newest=newest, window=running_window(self.quota, cell, self.now))
 
@@ -141,7 +145,7 @@ class QuotaTerm:
         assert total is not None, "what is unlimited has no rungs"
         soft = self.enforcement is Enforcement.SOFT
         began = cell.grace.get(self.counter)
-        return ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.quota.limit)
+        return ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +312,7 @@ def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell,
         now,
         carryover=limit.carryover,
         newest=seen.newest.get(quota.ordinal) if first else None,
+        whole=quota.limit,
     )
     # A cell that was never seen most likely has the window open: the write asks for that, and is told otherwise.
     return term if seen is UNSEEN or not term.carries else replace(term, opens=term.opening_in(seen))
