@@ -76,6 +76,15 @@ def test_only_a_limit_that_decides_bounds_what_can_be_granted() -> None:
         assert check.max_grantable == grantable
 
 
+def test_to_ask_for_nothing_beyond_a_lowered_limit_is_no_overage_allowed() -> None:
+    engine = MemoryEngine()
+    in_force(engine, effective(quota(10)))
+    Clocked(engine).consume(wanted(10))
+    in_force(engine, effective(quota(4), version=2))
+    peek = Clocked(engine).check(wanted(0))
+    assert (peek.granted, peek.reason, peek.overage, peek.max_grantable) == (True, Reason.OK, 6, 0)
+
+
 def test_an_observed_rate_says_that_it_would_have_limited() -> None:
     engine = MemoryEngine()
     in_force(engine, effective(quota(100), rates=(rate(3),), enforcement="observe"))

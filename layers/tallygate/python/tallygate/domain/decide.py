@@ -206,8 +206,9 @@ def granted(
     """
     counted = decision_id is not None
     nodes = evaluate(entitlement, cell, terms, counted=counted)
-    # What was let through fitted when it was, whatever others have consumed or been allowed since.
-    nodes = tuple(replace(node, fits=True) if not node.granted else node for node in nodes)
+    # What was let through fitted when it was, whatever others have consumed or been allowed since; and to ask for
+    # nothing where nothing is left is no use beyond the limit.
+    nodes = tuple(replace(node, fits=True, over=False) if not node.granted else node for node in nodes)
     return Decision(
         granted=True,
         reason=_granting_reason(nodes),
