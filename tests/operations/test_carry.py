@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain.instants import DAY, Instant
-from tallygate.errors import Conflict, NotFound
+from tallygate.errors import Conflict, InvalidRequest, NotFound
 from tallygate.operations.each import in_turn
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.ingest import Posted, ingest
@@ -20,6 +21,7 @@ from tallygate.storage.closings import Closings
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
+from tests.by_hand import adjust
 from tests.given import FEATURE
 from tests.shops import Shop, month
 from tests.truth import container, draft, drain, facts
@@ -164,3 +166,48 @@ def test_whatever_comes_when_the_carried_comes_to_what_was_left(steps: list[tupl
     for start, carried in shop.shown().items():
         assert carried == shop.expected(start)
     assert shop.state()["breakdown"]["carried"] == shop.expected(shop.started(shop.now))
+
+
+CARRYOVERS = st.fixed_dictionaries(
+    {"overage": st.sampled_from(["forgive", "deduct"])},
+    optional={
+        "max": st.sampled_from([0, 3, 12, "50%", "150%", {"periods": 2}]),
+        "expires_after": st.integers(1, 3),
+    },
+)
+DAYS = st.lists(
+    st.one_of(
+        st.tuples(st.just("use"), st.integers(1, 14)),
+        st.tuples(st.just("event"), st.just(0)),
+        st.tuples(st.just("adjust"), st.sampled_from([-15, -5, 3, 8, 20])),
+        st.tuples(st.just("pass"), st.sampled_from([3, 20, 31, 62])),
+    ),
+    max_size=16,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(carryover=CARRYOVERS, enforcement=st.sampled_from(["soft", "hard"]), days=DAYS)
+def test_what_a_period_states_as_carried_out_is_what_the_next_begins_with(
+    carryover: dict[str, object], enforcement: str, days: list[tuple[str, int]]
+) -> None:
+    """Nothing comes late here: each period is stated once, and the next one has what was stated."""
+    shop = Folded(carryover=carryover, enforcement=enforcement)
+    for number, (kind, amount) in enumerate((*days, ("pass", 31), ("event", 0), ("pass", 31))):
+        if kind == "use":
+            shop.consume(amount)
+        elif kind == "event":
+            shop.event(shop.now)
+        elif kind == "adjust":
+            with suppress(Conflict, InvalidRequest):
+                adjust(shop.memory_engine, shop.customer, amount, id=f"a{number}", now=shop.now)
+        elif shop.now + amount * DAY < month(12):
+            shop.now += amount * DAY
+            reset(Closings(shop.memory_engine), now=shop.now, grace=0, time_left=lambda: True)
+        shop.fold()
+    told = [fact for fact in facts(shop.memory_engine) if fact["type"].startswith("usage.")]
+    stated = {fact["period"]["start"]: fact for fact in told if fact["type"] == "usage.period_closed"}
+    assert not any(fact["type"] == "usage.restated" for fact in told)
+    for closed in stated.values():
+        if (following := stated.get(closed["period"]["end"])) is not None:
+            assert closed["carried_out"] == following["breakdown"]["carried"]

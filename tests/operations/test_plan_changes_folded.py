@@ -137,3 +137,20 @@ def test_what_comes_late_leaves_a_closed_period_under_the_plan_that_it_was_close
     (restated,) = (fact for fact in facts(engine) if fact["type"] == "usage.restated")
     assert (restated["plan"], restated["raw"], restated["included"], restated["overage"]) == ("pro@1", 151, 100, 51)
     assert stated(shop, month(5)) == ("big", 1000, 1)
+
+
+@pytest.mark.parametrize(
+    ("follows", "carried"),
+    [({"limit": 10, "carryover": {"max": 3}}, 3), ({"limit": 40, "carryover": {"max": "50%"}}, 5), ({"limit": 10}, 0)],
+)
+def test_a_period_carries_out_what_the_plan_that_follows_lets_the_next_begin_with(
+    engine: MemoryEngine, follows: dict[str, Any], carried: int
+) -> None:
+    shop = Shop(engine, pro={"limit": 10, "carryover": {}}, basic=follows)
+    shop.now = month(1, 20)
+    shop.consume(2)
+    shop.subscribe("basic", when="next_period")
+    drain(engine, container(engine), now=shop.now)
+    shop.now = month(2) + MINUTE
+    (closing,) = reset(Closings(engine), now=shop.now, grace=0, time_left=lambda: True).closed
+    assert (closing.data["carried_out"], shop.consume(1)["breakdown"]["carried"]) == (carried, carried)

@@ -39,13 +39,18 @@ class Revision:
 
 def carrying(effective: Effective | None, ordinal: int) -> tuple[Limit, Quota, Carryover] | None:
     """The quota in force of this ordinal, if anything carries over in it."""
-    if effective is None:
+    found = None if effective is None else _quota(effective, ordinal)
+    if found is None or found[0].carryover is None or not found[1].stretches:
         return None
+    return *found, found[0].carryover
+
+
+def _quota(effective: Effective, ordinal: int) -> tuple[Limit, Quota] | None:
     for entitlement in effective.entitlements.values():
         for limit in entitlement.limits:
             for quota in limit.quotas:
-                if quota.ordinal == ordinal and limit.carryover is not None and quota.stretches:
-                    return limit, quota, limit.carryover
+                if quota.ordinal == ordinal:
+                    return limit, quota
     return None
 
 
@@ -79,8 +84,15 @@ def revision(
 
 
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:
-    """What a window leaves to the next, by its total; `layers` are those that its cell shows of it, where it does."""
-    found = carrying(None if effective is None else effective.in_force(closed.start), closed.ordinal)
+    """What a window leaves to the next, by its total; `layers` are those that its cell shows of it, where it does.
+
+    The rule is that of the next window, which is opened by it; of a quota that the plan that follows has not, its own.
+    """
+    if effective is None:
+        return ZERO
+    following = effective.in_force(closed.end)
+    rule = following if _quota(following, closed.ordinal) is not None else effective.in_force(closed.start)
+    found = carrying(rule, closed.ordinal)
     if found is None:
         return ZERO
     _, quota, carryover = found
