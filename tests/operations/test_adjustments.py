@@ -502,3 +502,17 @@ def test_a_crash_leaves_all_of_it_or_nothing_and_a_retry_adjusts_once(after: boo
         assert len(listed(shop)) == len(listed(shop, FEATURE)) == 1
     else:
         pytest.fail("an adjustment takes a bounded number of requests")
+
+
+def test_a_period_from_its_first_use_is_adjusted_while_it_runs_and_not_before(engine: Engine) -> None:
+    shop = Shop(engine, pro={"limit": 10, "period": {"every": "PT5H", "anchor": "first_use"}})
+    for _ in range(2):
+        with pytest.raises(Conflict) as refused:
+            post(shop, 5)
+        assert refused.value.code == "not_adjustable"
+        assert shop.consume(10)["granted"]
+        post(shop, 5)
+        shop.now += HOUR
+        assert numbers(shop.consume(5)) == (15, 10, 0, 5, 15, 0)
+        assert not shop.consume(1)["granted"]
+        shop.now += 4 * HOUR

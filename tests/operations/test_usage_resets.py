@@ -629,3 +629,15 @@ def test_only_what_came_since_a_reset_counts_and_nothing_is_negative(
         if total.end > desk.now and counter in cell.used:
             assert 0 <= total.excluded <= total.value
             assert total.used == cell.used[counter] + cell.raised(counter), "the totals say what the cell enforces"
+
+
+def test_a_period_from_its_first_use_is_reset_while_it_runs_and_goes_on(engine: Engine) -> None:
+    desk = Desk(engine, pro={"limit": 10, "period": {"every": "PT5H", "anchor": "first_use"}})
+    assert not desk.reset().body["changed"], "nothing runs"
+    began = desk.consume(8)["period"]
+    desk.now += HOUR
+    assert desk.reset().body["changed"]
+    state = desk.consume(10)
+    assert (state["granted"], state["used"], state["period"]) == (True, 10, began)
+    desk.now += 4 * HOUR
+    assert not desk.reset().body["changed"], "it is over, and nothing runs"
