@@ -9,6 +9,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, Instant
 from tallygate.errors import Conflict, InvalidRequest, NotFound
 from tallygate.operations.each import in_turn
@@ -21,6 +22,7 @@ from tallygate.storage.closings import Closings
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.totals import total_of
 from tests.by_hand import adjust
 from tests.given import FEATURE
 from tests.shops import Shop, month
@@ -67,6 +69,10 @@ class Folded(Shop):
         """What the cell shows as carried into its windows."""
         cell = items.cell_of(self.memory_engine.get(keys.root_cell("acme", FEATURE)))
         return {start: cell.carried.get((o, start), Decimal(0)) for o, start in cell.used}
+
+    def totals(self) -> dict[Instant, Total]:
+        found = (total_of(item) for key, item in self.memory_engine.items.items() if key.pk.startswith("TOTAL#"))
+        return {total.start: total for total in found}
 
     def expected(self, into: Instant) -> int:
         """What is carried into a month by all that was used before it: never less than nothing."""
@@ -125,6 +131,36 @@ def test_a_closed_period_says_what_it_carries_out() -> None:
     told = [fact for fact in facts(shop.memory_engine) if fact["type"] == "usage.period_closed"]
     stated = [(data["raw"], data["breakdown"]["carried"], data["carried_out"]) for data in told]
     assert sorted(stated) == [(4, 0, 6), (20, 6, 0)]
+
+
+def test_late_usage_of_a_month_that_nobody_opened_is_stated_with_what_was_carried_over_it() -> None:
+    shop = Folded()
+    shop.use(4)
+    shop.now = month(3, 5)
+    shop.use(1)
+    assert shop.state()["breakdown"]["carried"] == 16
+    for _ in range(12):
+        shop.event(month(2, 20))
+    shop.fold()
+    assert shop.state()["breakdown"]["carried"] == 4
+    reset(Closings(shop.memory_engine), now=shop.now, grace=0, time_left=lambda: True)
+    told = [fact for fact in facts(shop.memory_engine) if fact["type"] == "usage.period_closed"]
+    (february,) = (fact for fact in told if fact["raw"] == 12)
+    assert (february["breakdown"]["carried"], february["overage"], february["carried_out"]) == (6, 0, 4)
+
+
+def test_late_usage_of_a_period_that_its_cell_has_no_more_does_not_open_it_again() -> None:
+    """What was consumed in it is in its total alone."""
+    shop = Folded(period={"every": "day"})
+    for day in range(6):
+        shop.now = month(1) + day * DAY
+        shop.use(3)
+        shop.fold()
+    shop.event(month(1) + DAY)
+    shop.fold()
+    assert month(1) + DAY not in shop.shown()
+    assert shop.totals()[month(1) + DAY].carried == 7
+    assert shop.state()["breakdown"]["carried"] == 5 * 10 - 5 * 3 - 1
 
 
 STEPS = st.lists(

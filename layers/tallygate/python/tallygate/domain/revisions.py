@@ -2,6 +2,8 @@
 
     late usage of March ──> the total of March ──> what March leaves ──> April, which is open: u and k together
 
+    late usage of an idle month, which nobody has opened ──> it is opened after all, with what was carried over it
+
 What the cell shows of a window is newer than its total; of windows that the cell has no more the total says it all.
 What is carried may fall below what was spent of it by then: what remains is nothing then, and no usage is touched.
 """
@@ -17,6 +19,7 @@ from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Limit, Quota
+from tallygate.domain.openings import Opening
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rolls import Layer, Standing, base_of, carried_out, rolled, total
@@ -81,6 +84,27 @@ def revision(
         after=after,
     )
     return None if found.carried == was else found
+
+
+def missed(
+    quota: Quota, carryover: Carryover, late: Total, cell: Cell, totals: Mapping[Instant, Total]
+) -> Opening | None:
+    """What opens the window of late usage where nobody has opened it before the next one; None: nothing is to be.
+
+    A window that was consumed from or adjusted has been opened, and what was carried into it is known.
+    """
+    by_events_alone = late.value == late.by_event and not (late.carried or late.adjusted or late.excluded)
+    if not by_events_alone or (quota.ordinal, late.start) in cell.used:
+        return None
+    earlier = max((start for o, start in cell.used if o == quota.ordinal and start < late.start), default=None)
+    newest = max((start for start in totals if start < late.start), default=None)
+    if earlier is not None:
+        last: Standing | None = cell.standing((quota.ordinal, earlier))
+    else:
+        last = None if newest is None else _standing(totals[newest], cell)
+    used = {start: each.used - each.adjusted for start, each in totals.items() if start < late.start}
+    layers = rolled(carryover, quota.schedule, quota.stretches, last, late.start, used)
+    return Opening(layers=layers, after=None, revision=cell.revision) if total(layers) else None
 
 
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:

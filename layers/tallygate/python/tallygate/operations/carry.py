@@ -1,6 +1,7 @@
 """carry: what the fold does where quota carries over, so that events and late changes count as if all had been on time.
 
     usage by event in a window that nobody has opened ──> open it with what is carried, then bring the usage in
+                                                          (also where later ones are open)
     a change of a window after the next was opened    ──> revise what was carried into the next
 
 Both are computed from what the cell and the totals show, and written only over that. Repeating them changes nothing.
@@ -14,7 +15,7 @@ from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.openings import opening
 from tallygate.domain.periods import Window
-from tallygate.domain.revisions import carrying, revision
+from tallygate.domain.revisions import carrying, missed, revision
 from tallygate.errors import Contended
 from tallygate.fold_store import CarriedCells, RulesStore
 
@@ -25,7 +26,8 @@ EARLY = 10 * MINUTE
 
 def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Instant) -> None:
     """Open the total's window in its cell, so that usage by event can be brought in. Two requests, most often, and
-    none where nothing carries over; the window that the cell has passed by is left alone: `revise` sees to it."""
+    none where nothing carries over. One that the cell has passed by is opened if nobody ever has (`missed`); else it is
+    left alone: `revise` sees to it."""
     if not total.governed.carries:
         return
     found = carrying(_in_force(rules, total, now), total.ordinal)
@@ -36,8 +38,12 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
     for _ in range(TRIES_MAX):
         cell = cells.read(total.customer, total.feature)
         passed = any(o == total.ordinal and start > total.start for o, start in cell.used)
-        opens = opening(quota, carryover, window, cell)
-        if opens is None or passed:
+        if passed:
+            totals = cells.totals(total.customer, total.feature, total.ordinal)
+            opens = missed(quota, carryover, total, cell, totals)
+        else:
+            opens = opening(quota, carryover, window, cell)
+        if opens is None:
             return
         ahead = total.start > now or (cell.floor is not None and cell.floor >= total.start)
         entry = carry_entry(total, name=limit.name, carried=opens.carried, now=now)
