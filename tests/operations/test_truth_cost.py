@@ -15,25 +15,27 @@ from tallygate.domain.events import Draft
 from tallygate.operations.admission import Memory
 from tallygate.operations.aggregate import Parts, aggregate
 from tallygate.operations.consume import consume
+from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.events import Events
 from tallygate.storage.stream import batch_of
 from tests.given import NOW, effective, in_force, quota, wanted
+from tests.shops import Shop
 from tests.truth import TOKENS, container, declare, draft, exists
 
 BATCH = 100
 BATCHES = 5
 
 
-def drain(stream: StreamReader, parts: Parts) -> None:
+def drain(stream: StreamReader, parts: Parts, now: int = NOW) -> None:
     folded = True
     while folded:
         folded = False
         for event in stream.batches():
             folded = True
-            aggregate(parts, batch_of(json.loads(json.dumps(event))), now=NOW)
+            aggregate(parts, batch_of(json.loads(json.dumps(event))), now=now)
 
 
 def drafts(batch: int) -> tuple[Draft, ...]:
@@ -74,6 +76,31 @@ def test_a_batch_of_one_customer_costs_little_more_than_its_puts(
         assert cost.write_units / BATCH <= 1.2, cost
     total = dynamo_engine.query("TOTAL#acme").items[0]
     assert total["value"] == (BATCHES + 1) * sum(1000 + i for i in range(BATCH))
+
+
+def test_what_carries_over_and_has_tiers_costs_no_more_once_its_window_is_open(
+    dynamo_engine: DynamoEngine, dynamodb: Any, stream: StreamReader
+) -> None:
+    tiers = [
+        {"at": "80%", "level": "warning", "hysteresis": "5%"},
+        {"at": "100%", "level": "over", "policy": "allow_with_grace", "grace_for": "P1D"},
+    ]
+    shop = Shop(dynamo_engine, pro={"limit": 10**9, "carryover": {"expires_after": 3}, "tiers": tiers})
+    store, parts = Events(dynamo_engine), container(dynamo_engine)
+
+    def run(batch: int) -> Cost:
+        submitted = tuple(draft(f"{batch}-{i}", event_type="e", tokens=None, time=shop.now) for i in range(BATCH))
+        with counting(dynamodb) as cost:
+            ingest(store, Posted(submitted=submitted, batch=f"b{batch}"), now=shop.now, each=in_turn)
+            drain(stream, parts, now=shop.now)
+        return cost
+
+    run(0)
+    for batch in range(1, BATCHES + 1):
+        cost = run(batch)
+        assert cost.total / BATCH <= 1.1, cost.requests
+        assert cost.write_units / BATCH <= 1.2, cost
+    assert shop.state()["used"] == (BATCHES + 1) * BATCH
 
 
 def test_a_consume_that_is_folded_with_others_adds_a_few_requests_for_all_of_them(

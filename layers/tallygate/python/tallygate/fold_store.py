@@ -80,8 +80,9 @@ class FirstUseCells(Protocol):
 class FoldedCells(Protocol):
     """What the fold tells the cells. Repeating changes nothing."""
 
-    def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> None:
-        """Count what the total says came by events. One request where the cell shows what was `seen`."""
+    def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> bool:
+        """Count what the total says came by events; False: the cell does not count in the window. One request where
+        the cell shows what was `seen`."""
 
     def begin_grace(self, total: Total, now: Instant) -> None:
         """Let the window's grace have begun, unless it has. One request."""

@@ -130,8 +130,9 @@ def _totals(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[
 
 
 def _bring_in(parts: Parts, total: Total, seen: Decimal, now: Instant) -> None:
-    open_window(parts.carried, parts.journal.rules, total, now)
-    parts.cells.bring_in(total, seen=seen, now=now)
+    brought = parts.cells.bring_in(total, seen=seen, now=now)
+    if not brought and open_window(parts.carried, parts.journal.rules, total, now):
+        parts.cells.bring_in(total, seen=seen, now=now)
 
 
 def _newest(changes: Sequence[TotalChanged]) -> list[Total]:

@@ -24,15 +24,17 @@ EARLY = 10 * MINUTE
 """Events may be a few minutes ahead of time, and open a window before it begins."""
 
 
-def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Instant) -> None:
-    """Open the total's window in its cell, so that usage by event can be brought in. Two requests, most often, and
-    none where nothing carries over. One that the cell has passed by is opened if nobody ever has (`missed`); else it is
-    left alone: `revise` sees to it."""
+def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Instant) -> bool:
+    """Open the total's window in its cell, so that usage by event can be brought in; whether it is open. A few
+    requests, and none where nothing carries over.
+
+    One that the cell has passed by is opened if nobody ever has (`missed`); else it is left alone: `revise` sees to it.
+    """
     if not total.governed.carries:
-        return
+        return False
     found = carrying(_in_force(rules, total, now), total.ordinal)
     if found is None:
-        return
+        return False
     limit, quota, carryover = found
     counter, window = (total.ordinal, total.start), Window(total.start, total.end)
     for _ in range(TRIES_MAX):
@@ -44,13 +46,13 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
         else:
             opens = opening(quota, carryover, window, cell)
         if opens is None:
-            return
+            return counter in cell.used
         ahead = total.start > now or (cell.floor is not None and cell.floor >= total.start)
         entry = carry_entry(total, name=limit.name, carried=opens.carried, now=now)
         if cells.open_window(
             total.customer, total.feature, counter, opens, entry, floor=None if ahead else total.start
         ):
-            return
+            return True
     raise Contended("others changed the cell at every try to open its window")
 
 

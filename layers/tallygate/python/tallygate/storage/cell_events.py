@@ -55,24 +55,26 @@ class CellEvents:
 
     engine: Engine
 
-    def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> None:
+    def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> bool:
         """Let the cell count what the total says came by events. One request where the cell shows what was `seen`.
 
         A window that is over for long, or that the cell has removed, is left alone: nothing is admitted there any more.
-        Where quota carries over, any window counts that the cell still has.
+        Where quota carries over, any window counts that the cell still has. False: this one it has not, or no more.
         """
         if total.over <= now - DEAD_AFTER and not total.governed.carries:
-            return
+            return False
         counter = (total.ordinal, total.start)
         brought, brought_from = items.brought_name(counter), items.brought_from_name(counter)
         for _ in range(TRIES_MAX):
             outcome = self.engine.write(_move(total, seen, now), repeatable=True)
             if isinstance(outcome, Written):
                 self._tidy(total, outcome.image or {}, now)
-                return
+                return True
             image = outcome.image or {}
-            if _number(image, brought_from) >= total.upto or not _kept(total, image):
-                return
+            if not _kept(total, image):
+                return False
+            if _number(image, brought_from) >= total.upto:
+                return True
             seen = _number(image, brought)
         raise Contended("other totals' events won every try")
 
