@@ -45,11 +45,11 @@ PLANS: dict[str, dict[str, Any]] = {
     "small": {"limit": 20, "period": {"every": "month"}, "carryover": {"max": 15}},
     "big": {"limit": 50, "period": {"every": "month"}, "carryover": {}},
     "graded": {
-        "limit": 30,
+        "limit": 15,
         "period": {"every": "month"},
         "carryover": {"expires_after": 2},
         "tiers": [
-            {"at": "50%", "level": "slow", "policy": "rate_limit", "limit": 6, "per": "minute"},
+            {"at": "50%", "level": "slow", "policy": "rate_limit", "limit": 9, "per": "minute"},
             {"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 5},
         ],
     },
@@ -130,7 +130,7 @@ class World:
             "plans": [{"key": key, "entitlements": [{"feature": FEATURE, **form}]} for key, form in PLANS.items()],
         }
         declare_catalog(Catalogs(self.engine), read_catalog(catalog), expected=None, dry_run=False, now=STARTED)
-        put_customer(stores, CUSTOMER, ProfileChange(plan="small"), expected=None, now=STARTED)
+        put_customer(stores, CUSTOMER, ProfileChange(plan=self.rng.choice(list(PLANS))), expected=None, now=STARTED)
 
     @staticmethod
     def stores(engine: Any) -> Stores:
