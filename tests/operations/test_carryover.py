@@ -229,6 +229,19 @@ def test_a_suspension_in_a_prorated_month_leaves_its_base_what_it_is(engine: Eng
     assert numbers(shop.state()) == (2000 + prorated - 1, 2000, prorated - 1, 0)
 
 
+def test_a_denial_says_whether_the_next_month_has_room_with_what_is_carried_into_it(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING)
+    shop.consume(100)
+    assert [shop.state(amount)["retry_at"] for amount in (1900, 1901)] == ["2026-02-01T00:00:00Z", None]
+
+
+def test_a_denial_says_whether_the_next_month_has_room_less_what_is_owed(engine: Engine) -> None:
+    over = {"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 50}
+    shop = Shop(engine, pro={"limit": 100, "carryover": {"overage": "deduct"}, "tiers": [over]})
+    shop.consume(150)
+    assert [shop.state(amount)["retry_at"] for amount in (100, 101)] == ["2026-02-01T00:00:00Z", None]
+
+
 def test_the_base_of_a_month_is_the_last_that_was_in_force_in_it(engine: Engine) -> None:
     shop = Shop(engine, pro=CARRYING, big={"limit": 5000, "carryover": {}})
     shop.consume(400)

@@ -14,7 +14,8 @@ from tallygate.domain.cells import Cell
 from tallygate.domain.decision import Node
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Limit
-from tallygate.domain.periods import segment_at
+from tallygate.domain.openings import opened
+from tallygate.domain.periods import segment_at, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
 from tallygate.domain.rungs import Ladder, landing
@@ -51,7 +52,6 @@ def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> tuple[RateTerm, ...
 def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
     used, total = term.used_in(cell), term.total_in(cell)
     ends = term.over if term.window.end < NEVER_ENDS else None
-    fits_at = _rolled_off(term, cell, amount) if term.beside else ends
     landed, room = None, None if total is None else max(ZERO, total - used)
     fits = total is None or used + amount <= total
     if term.tiers and total is not None:
@@ -70,7 +70,7 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> N
         fits=fits,
         level=level_at(limit.tiers, total, used),
         resets_at=ends,
-        retry_at=fits_at if _fits_afresh(term, amount) else None,
+        retry_at=None if fits else _fits_at(term, cell, amount),
         period=segment_at(term.quota.schedule, term.window.start),
         enforcement=term.enforcement,
         decides=term.decides,
@@ -103,13 +103,29 @@ def _room(term: QuotaTerm, rungs: Ladder, cell: Cell, used: Decimal) -> Decimal 
     return best
 
 
-def _fits_afresh(term: QuotaTerm, amount: Decimal) -> bool:
-    """Whether the amount would fit a window that nothing has been used of, or carried into."""
-    limit = term.quota.limit_at(term.window.end)
-    if limit is None or not term.tiers:
-        return limit is None or amount <= limit
-    afresh = replace(term, quota=replace(term.quota, limit=limit))
-    return landing(afresh.ladder_in(Cell()), amount).grants
+def _fits_at(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
+    """When the amount would fit if nothing else is used; None: not in the window that follows, or there is none."""
+    limit = term.quota.limit
+    if term.beside:
+        return _rolled_off(term, cell, amount) if limit is None or amount <= limit else None
+    if term.window.end >= NEVER_ENDS:
+        return None
+    afresh = _afresh(term)
+    opens = afresh.opening_in(cell)
+    cell = cell if opens is None else opened(cell, [(afresh.counter, opens)])
+    total = afresh.total_in(cell)
+    if total is None or not term.tiers:
+        return term.over if total is None or afresh.used_in(cell) + amount <= total else None
+    landed = landing(afresh.ladder_in(cell), afresh.used_in(cell) + amount)
+    bursts = landed.throttle is None or amount <= landed.throttle.burst
+    return term.over if landed.grants and bursts else None
+
+
+def _afresh(term: QuotaTerm) -> QuotaTerm:
+    """The quota in the window that follows."""
+    end = term.window.end
+    quota = replace(term.quota, limit=term.quota.limit_at(end))
+    return replace(term, quota=quota, window=window_at(quota.schedule, end), now=end)
 
 
 def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant:
