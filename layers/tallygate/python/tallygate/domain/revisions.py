@@ -98,13 +98,14 @@ def missed(
         return None
     earlier = max((start for o, start in cell.used if o == quota.ordinal and start < late.start), default=None)
     newest = max((start for start in totals if start < late.start), default=None)
-    if earlier is not None:
-        last: Standing | None = cell.standing((quota.ordinal, earlier))
+    after = None if earlier is None else ((quota.ordinal, earlier), cell.used[quota.ordinal, earlier])
+    if after is not None:
+        last: Standing | None = cell.standing(after[0])
     else:
         last = None if newest is None else _standing(totals[newest], cell)
     used = {start: each.used - each.adjusted for start, each in totals.items() if start < late.start}
     layers = rolled(carryover, quota.schedule, quota.stretches, last, late.start, used)
-    return Opening(layers=layers, after=None, revision=cell.revision) if total(layers) else None
+    return Opening(layers=layers, after=after, revision=cell.revision) if total(layers) else None
 
 
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:
