@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bench.cost import counting
+from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.decision import Decision
 from tallygate.domain.instants import MINUTE
+from tallygate.domain.limits import Limit
+from tallygate.domain.rolls import Stretch
 from tallygate.errors import ClockBehind
 from tallygate.operations.admission import Memory
+from tallygate.operations.consume import consume
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
+from tallygate.storage.memory import MemoryEngine
 from tests.by_hand import resume, suspend
-from tests.given import FEATURE
+from tests.given import FEATURE, in_force, quota, scoped, wanted
 from tests.shops import Shop, month
 
 CARRYING: dict[str, Any] = {"limit": 1000, "carryover": {}}
@@ -108,6 +117,53 @@ def test_many_containers_that_open_a_window_at_once_grant_what_was_left_and_no_m
             at = month(3)
             granted = list(threads.map(lambda _: shop.consume(memory=Memory(), at=at)["granted"], range(24)))  # noqa: B023
         assert sum(granted) == 16, "10 of March and 6 of February"
+
+
+def test_a_month_that_others_opened_in_between_is_not_passed_over(engine: Engine) -> None:
+    shop, stale = Shop(engine, pro=CARRYING), Memory()
+    shop.consume(400, memory=stale)
+    shop.consume(50, at=month(2, 10))
+    opened = shop.consume(1, memory=stale, at=month(3))
+    assert numbers(opened) == (2550, 1000, 1550, 0), "600 of January, 950 of February"
+
+
+def test_a_scope_opens_its_window_however_busy_the_feature_is() -> None:
+    """After idle months, and for the first time: no write of others to the cell is in the way."""
+    engine = MemoryEngine()
+    scope = Limit(
+        name="large",
+        scope={"team": "eng"},
+        quotas=(replace(quota(100, ordinal=2), stretches=(Stretch(month(1), Decimal(100)),)),),
+        carryover=Carryover(),
+    )
+    in_force(engine, scoped(scope))
+    busy, now, drawn = Busy(engine), month(1), iter(range(1, 100))
+
+    def use(through: Any, memory: Memory, team: str) -> Decision:
+        request = replace(wanted(), dimensions={"team": team})
+        return consume(Cells(through), memory, request, now=now, entropy=next(drawn).to_bytes)
+
+    others = Memory()
+    busy.before_each_write = lambda: use(engine, others, "ops")
+    for number, carried in ((1, 0), (6, 499)):
+        now = month(number)
+        decision = use(busy, Memory(), "eng")
+        assert (decision.granted, decision.nodes[1].carried) == (True, carried)
+
+
+class Busy:
+    """An engine in which somebody else has always written in between."""
+
+    def __init__(self, engine: MemoryEngine) -> None:
+        self._engine = engine
+        self.before_each_write: Callable[[], object] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def write(self, update: Any, *, repeatable: bool) -> Any:
+        self.before_each_write()
+        return self._engine.write(update, repeatable=repeatable)
 
 
 def test_a_clock_that_lags_cannot_spend_what_was_carried_already(engine: Engine) -> None:

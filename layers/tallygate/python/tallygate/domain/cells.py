@@ -53,7 +53,8 @@ class Cell:
     was carried, where it expires. `grace` is when the grace
     of a window began, `denied` where a first denial was marked, `suspended` until when usage is; `resets` say which
     decisions a reset by hand excludes. Of quotas from their first use `newest` says where the newest window begins, and
-    `opened_for_events` where those do that were opened for events last.
+    `opened_for_events` where those do that were opened for events last; of those that carry over, `newest` says where
+    the window begins that was opened last.
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)

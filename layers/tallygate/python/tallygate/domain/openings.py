@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.rolls import Layer, rolled, total
@@ -22,12 +23,14 @@ from tallygate.domain.rolls import Layer, rolled, total
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a window begins with. `after` is the counter of the window before it and what that showed; None: what it
-    was computed from lies further back, so that the cell as a whole must be at its `revision` still."""
+    """What a window begins with. `after` is the counter of the newest window before it and what that showed; None: none
+    was ever open. Where that one does not adjoin it, no other may have been opened in between: `last` is where the
+    window begins that was opened last, None: none was."""
 
     layers: tuple[Layer, ...]
     after: tuple[CounterName, Decimal] | None
-    revision: int
+    adjoins: bool
+    last: Instant | None
 
     @property
     def carried(self) -> Decimal:
@@ -45,8 +48,9 @@ def opening(quota: Quota, carryover: Carryover, window: Window, cell: Cell) -> O
     adjoins = earlier is not None and window_at(quota.schedule, earlier[1]).end >= window.start
     return Opening(
         layers=layers,
-        after=(earlier, cell.used[earlier]) if earlier is not None and adjoins else None,
-        revision=cell.revision,
+        after=(earlier, cell.used[earlier]) if earlier is not None else None,
+        adjoins=adjoins,
+        last=cell.newest.get(quota.ordinal),
     )
 
 

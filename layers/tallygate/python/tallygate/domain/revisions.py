@@ -105,7 +105,8 @@ def missed(
         last = None if newest is None else _standing(totals[newest], cell)
     used = {start: each.used - each.adjusted for start, each in totals.items() if start < late.start}
     layers = rolled(carryover, quota.schedule, quota.stretches, last, late.start, used)
-    return Opening(layers=layers, after=after, revision=cell.revision) if total(layers) else None
+    last_opened = cell.newest.get(quota.ordinal)
+    return Opening(layers=layers, after=after, adjoins=False, last=last_opened)
 
 
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:

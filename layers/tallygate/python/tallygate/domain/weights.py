@@ -50,7 +50,7 @@ COMPARED = Weight(49, 4)
 AS_SEEN = Weight(32, 2)
 """attribute_not_exists(#100) AND, or #100 = :100 AND"""
 RATE = Weight(283, 22)
-OPENED = Weight(80, 6)
+OPENED = Weight(112, 9)
 """A window that carries over and is not open yet; where nothing fits, with a part that never holds."""
 ALWAYS = Weight(288, 25)
 """The request's marks in three minutes, the version, the floor twice, the suspension of the feature."""

@@ -1,6 +1,7 @@
 """How a window of what carries over is opened in its cell; see `domain.openings`.
 
 u.<ordinal>.<start>   begins at minus what is carried     k.…   what is carried     y.…   its layers, if it expires
+f.<ordinal>           the window that was opened last
 """
 
 from __future__ import annotations
@@ -16,20 +17,21 @@ from tallygate.storage.expressions import Absent, All, Change, Compare, Conditio
 
 def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
     """Nobody has opened the window, and what it begins with is still so."""
-    closed = Absent(items.used_name(counter))
+    clauses: list[Condition] = [Absent(items.used_name(counter))]
     if opens.after is not None:
         earlier, seen = opens.after
-        return All((closed, Compare(items.used_name(earlier), "=", seen)))
-    if opens.revision == 0:
-        return All((closed, Absent(items.REVISION)))
-    return All((closed, Compare(items.REVISION, "=", opens.revision)))
+        clauses.append(Compare(items.used_name(earlier), "=", seen))
+    if not opens.adjoins:
+        clauses.append(as_seen(items.newest_name(counter[0]), opens.last))
+    return All(tuple(clauses))
 
 
 def opening_changes(counter: CounterName, opens: Opening, *, layered: bool) -> list[Change]:
     """What the window keeps of what is carried into it, beside the counter that begins below zero."""
+    changes: list[Change] = [Set(items.newest_name(counter[0]), counter[1])]
     if not opens.layers:
-        return []
-    changes: list[Change] = [Set(items.window_name(items.CARRIED, counter), opens.carried)]
+        return changes
+    changes.append(Set(items.window_name(items.CARRIED, counter), opens.carried))
     if layered:
         changes.append(Set(items.window_name(items.LAYERS, counter), layers_text(opens.layers)))
     return changes

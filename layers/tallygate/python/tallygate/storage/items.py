@@ -4,7 +4,8 @@
                 r.<ordinal>.<index>      admitted in that sub-window       last  journal entry of the newest write
                 ids.<minute>             request marks of that minute      cv    version of the limits last seen
                 fl                       newest end of a removed window
-                f.<ordinal>              where its newest window begins, of a quota from its first use
+                f.<ordinal>              where its newest window begins, of a quota from its first use; of what carries
+                                         over, where the one begins that was opened last
                 fe.<ordinal>             where those begin that were opened for events last
                 sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
                 k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
