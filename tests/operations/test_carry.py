@@ -133,6 +133,34 @@ def test_a_closed_period_says_what_it_carries_out() -> None:
     assert sorted(stated) == [(4, 0, 6), (20, 6, 0)]
 
 
+def test_nothing_is_told_of_events_until_it_is_known_what_is_carried_into_their_window() -> None:
+    """Twelve at once, as a month's first: they are counted before the window is open."""
+    tiers = [{"at": "100%", "level": "over", "policy": "allow_with_grace", "grace_for": "P1D"}]
+    shop = Folded(tiers=tiers, enforcement="hard")
+    shop.use(1)
+    shop.now = month(2, 3)
+    for _ in range(12):
+        shop.event(shop.now)
+    shop.fold()
+    assert facts(shop.memory_engine) == []
+    for _ in range(7):
+        shop.event(shop.now)
+    shop.fold()
+    told = [(fact["type"], fact["limit"], fact["usage"]) for fact in facts(shop.memory_engine)]
+    assert told == [("usage.threshold_crossed", 19, 19), ("usage.limit_reached", 19, 19)]
+    shop.now = month(3)
+    shop.event(shop.now)
+    for _ in range(11):
+        shop.event(shop.now)
+    shop.fold()
+    told = [(fact["type"], fact["limit"], fact["usage"]) for fact in facts(shop.memory_engine)][2:]
+    assert told == [
+        ("usage.threshold_crossed", 10, 12),
+        ("usage.limit_reached", 10, 12),
+        ("usage.overage_started", 10, 12),
+    ], "nothing is carried: told as soon as that is known"
+
+
 def test_late_usage_of_a_month_that_nobody_opened_is_stated_with_what_was_carried_over_it() -> None:
     shop = Folded()
     shop.use(4)

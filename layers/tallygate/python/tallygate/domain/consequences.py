@@ -6,7 +6,7 @@
 
 A consume that reaches so far has seen to it in its own write, or was denied; usage by event and upward settlements have
 happened without asking, so the fold does the same for them. A limit that is lowered below usage brings about nothing:
-the next request does.
+the next request does. Nor does usage by events while it is not known what is carried into their window.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 from tallygate.domain.entries import Entry
-from tallygate.domain.facts import Total
+from tallygate.domain.facts import Total, opened
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.rungs import UNTIL_TOP_UP, suspended_until
@@ -69,7 +69,7 @@ def _suspending(tier: Tier) -> Suspending | None:
 
 
 def _decides(total: Total) -> bool:
-    return total.limit is not None and total.governed.enforced and not total.closed
+    return total.limit is not None and total.governed.enforced and not (total.closed or total.unopened)
 
 
 def _limit(total: Total) -> Decimal:
@@ -78,7 +78,8 @@ def _limit(total: Total) -> Decimal:
 
 
 def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
-    before = old.used if old is not None else ZERO
+    known = opened(old)
+    before = known.used if known is not None else ZERO
     return before <= above < new.used
 
 

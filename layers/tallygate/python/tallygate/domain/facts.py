@@ -10,6 +10,9 @@
 Which levels have been told and not left is all the state there is (`Levels`). It moves with the facts that move it, in
 one transaction, and carries the number of the change that it came from: a change that is seen again, late or by two at
 once, finds that and tells nothing new. Of one total, changes are told in their order.
+
+Events may be counted before it is known what is carried into their window. Until then nothing is told of it, and then
+all of it at once, by the limit that it has.
 """
 
 from __future__ import annotations
@@ -60,7 +63,8 @@ class Total:
     `upto` is the last journal number that was applied, `traceparent` that of the newest entry in it that had one. Once
     `closed`, a change of the value is a restatement; `revision` counts what was stated about the closed window, the
     closing itself included. `carried` into the window and `adjusted` in it is what its limit was raised by,
-    `excluded` the part of the value that resets by hand have taken out of what the limit is held against.
+    `excluded` the part of the value that resets by hand have taken out of what the limit is held against. `unopened`:
+    what is carried into it is not known yet.
     `would_…` are the uses in it that the limit only observed and would have denied, and their sum (`domain.impact`).
     """
 
@@ -75,6 +79,7 @@ class Total:
     carried: Decimal = ZERO
     adjusted: Decimal = ZERO
     excluded: Decimal = ZERO
+    unopened: bool = False
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     closed: bool = False
@@ -150,8 +155,9 @@ class Told:
 
 def concerns_levels(old: Total | None, new: Total) -> bool:
     """Whether the change could tell or leave a level, so that it must be known which ones have been told."""
-    if old is not None and old.closed:
+    if (old is not None and old.closed) or new.unopened:
         return False
+    old = opened(old)
     if old is not None and any(
         _holds(tier, old) and (new.closed or not _stays(tier.level, new)) for tier in _tiers(old)
     ):
@@ -168,6 +174,9 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     if old is not None and old.closed:
         same = (old.value, old.carried, old.adjusted) == (new.value, new.carried, new.adjusted)
         return Told() if same else Told(announcements=(_restatement(old.value, new),))
+    old = opened(old)
+    if new.unopened:
+        return Told()
     if new.closed:
         left = _left(old, new, levels)
         return Told(announcements=left, levels=Levels(upto=new.upto) if left else None)
@@ -190,6 +199,11 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     gone = {announcement.data["level"] for announcement in left}
     now = (levels.crossed - gone) | {announcement.level for announcement in crossed}
     return Told(announcements=announced, levels=Levels(crossed=now, upto=new.upto))
+
+
+def opened(old: Total | None) -> Total | None:
+    """The total before a change, as far as anything was told of it."""
+    return None if old is None or old.unopened else old
 
 
 def _tiers(total: Total) -> tuple[Tier, ...]:

@@ -62,6 +62,7 @@ class TotalChange:
     `carried` replaces what was carried into the window (None: it stays), `adjusted` comes to what it was adjusted by,
     `excluded` to what resets have taken out of what the limit is held against.
     `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
+    `uses`: some of it was consumed, so that the window is open and what was carried into it is known.
     `over`: the window was over by then, and what limits have become since says nothing of it.
     """
 
@@ -77,6 +78,7 @@ class TotalChange:
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
+    uses: bool = False
     over: bool = False
 
 
@@ -286,6 +288,7 @@ class _Sum:
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
+    uses: bool = False
 
 
 @dataclass(slots=True)
@@ -321,6 +324,7 @@ class _Totals:
         for window in use.windows:
             self.add(window, use.amount, ZERO, use.traceparent)
             self.raise_limit(window, use.carried.get(window.ordinal))
+            self._sum(window).uses = True
         # What each window showed is not known of a use that an earlier version has journaled.
         for window, shown in zip(use.windows, use.after, strict=False):
             if would_deny(self.limits[window.ordinal], shown):
@@ -348,6 +352,7 @@ class _Totals:
                 would_decisions=found.would_decisions,
                 would_amount=found.would_amount,
                 traceparent=found.traceparent,
+                uses=found.uses,
                 over=found.end + OVER_AFTER <= self.at,
             )
             for (ordinal, start), found in sorted(self.sums.items(), key=lambda item: item[0])

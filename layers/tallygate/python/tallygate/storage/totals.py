@@ -95,6 +95,8 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
     put = SetOnce if governed.named_only or change.over else Set
     trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
     raised: list[Change] = [] if change.carried is None else [Set(CARRIED, change.carried)]
+    if change.carried is None and change.uses and governed.carries:
+        raised.append(SetOnce(CARRIED, ZERO))
     raised += [Increase(ADJUSTED, change.adjusted)] if change.adjusted else []
     raised += [Increase(EXCLUDED, change.excluded)] if change.excluded else []
     if change.would_decisions:
@@ -113,20 +115,24 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
 def total_of(item: Item) -> Total:
     """The total that an item shows."""
     traceparent = item.get(TRACE)
+    value, by_event = _quantity(item, VALUE), _quantity(item, BY_EVENT)
+    governed = governed_from(items.text(item, UNDER))
     return Total(
         customer=items.text(item, "customer"),
         ordinal=items.integer(item, "ordinal"),
         start=items.integer(item, "start"),
         end=items.integer(item, "end"),
-        value=_quantity(item, VALUE),
-        by_event=_quantity(item, BY_EVENT),
+        value=value,
+        by_event=by_event,
         carried=_quantity(item, CARRIED, ZERO),
         adjusted=_quantity(item, ADJUSTED, ZERO),
         excluded=_quantity(item, EXCLUDED, ZERO),
+        # An earlier version did not say of a window that it was opened with nothing.
+        unopened=governed.carries and CARRIED not in item and value == by_event,
         would_decisions=items.integer(item, WOULD_DECISIONS, 0),
         would_amount=_quantity(item, WOULD_AMOUNT, ZERO),
         upto=items.integer(item, UPTO),
-        governed=governed_from(items.text(item, UNDER)),
+        governed=governed,
         closed=CLOSED in item,
         revision=items.integer(item, REVISION, 0),
         unit=unit_from(items.text(item, UNIT)) if UNIT in item else None,
