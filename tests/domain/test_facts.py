@@ -271,3 +271,7 @@ def test_facts_hold_what_an_upgrade_needs() -> None:
 def test_the_level_is_that_of_the_highest_tier_reached() -> None:
     levels = [level_at(TIERS, Decimal(100), Decimal(used)) for used in (0, 79, 80, 100, 500)]
     assert levels == ["normal", "normal", "warning", "critical", "critical"]
+
+
+def test_of_nothing_or_of_less_all_shares_are_reached_and_the_last_tier_is_the_level() -> None:
+    assert [level_at(TIERS, Decimal(limit), Decimal(0)) for limit in (1, 0, -150)] == ["normal", "critical", "critical"]

@@ -151,8 +151,12 @@ def percent(at: Decimal | int | str) -> Threshold:
 
 
 def level_at(tiers: tuple[Tier, ...], limit: Decimal | None, used: Decimal) -> str:
-    """The level of the highest tier that usage has reached; `normal` below all of them and without a limit."""
+    """The level of the highest tier that usage has reached; `normal` below all of them and without a limit.
+
+    Of a limit of nothing, or of less where something is owed, all shares are nothing: the last tier is the highest.
+    """
     if limit is None or not tiers:
         return NORMAL
-    reached = [(tier.at.of(limit), tier.level) for tier in tiers if used >= tier.at.of(limit)]
-    return max(reached, key=lambda found: found[0])[1] if reached else NORMAL
+    places = [tier.at.of(max(limit, Decimal(0))) for tier in tiers]
+    reached = [(at, index) for index, at in enumerate(places) if used >= at]
+    return tiers[max(reached)[1]].level if reached else NORMAL
