@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.quantities import ZERO
+
+_EXACT = Context(prec=60)
+"""A counter outgrows what a single quantity may be, and what the default context adds exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | N
     if new.revision != old.revision + 1:
         return "revision"
     for counter in stated.used.keys() | new.used.keys():
-        if _used(new, counter) - _used(old, counter) != stated.used.get(counter, ZERO):
+        if _EXACT.subtract(_used(new, counter), _used(old, counter)) != stated.used.get(counter, ZERO):
             return "counter"
     for counter in stated.carried.keys() | new.carried.keys():
         before = old.carried.get(counter, ZERO)
@@ -40,13 +43,13 @@ def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | N
             return "carried"
     for counter in stated.adjusted.keys() | new.adjusted.keys():
         before = old.adjusted.get(counter, ZERO)
-        if new.adjusted.get(counter, ZERO) - before != stated.adjusted.get(counter, ZERO):
+        if _EXACT.subtract(new.adjusted.get(counter, ZERO), before) != stated.adjusted.get(counter, ZERO):
             return "adjusted"
     for counter, value in new.rated.items():
-        if value - old.rated.get(counter, ZERO) not in (ZERO, rate_by):
+        if _EXACT.subtract(value, old.rated.get(counter, ZERO)) not in (ZERO, rate_by):
             return "rate"
     return None
 
 
 def _used(cell: Cell, counter: CounterName) -> Decimal:
-    return cell.used.get(counter, ZERO) + cell.raised(counter)
+    return _EXACT.add(cell.used.get(counter, ZERO), cell.raised(counter))
