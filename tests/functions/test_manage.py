@@ -202,7 +202,9 @@ def test_foreign_ids_of_customers_are_kept(call: Client, customer_id: str) -> No
 
 def test_a_subscription_is_changed_and_ended(call: Client, customer: str) -> None:
     route = "/v1/customers/{customer}/subscription"
-    changed = call("PUT", route, {"plan": "tour", "version": 1, "effective": "now", "usage": "reset"}, customer=customer)
+    changed = call(
+        "PUT", route, {"plan": "tour", "version": 1, "effective": "now", "usage": "reset"}, customer=customer
+    )
     assert (changed["json"]["plan"], changed["json"]["version"], changed["json"]["status"]) == ("tour", 1, "active")
     for body, pointer, code in (
         ({"effective": "next_period", "usage": "reset"}, "/usage", "not_allowed"),

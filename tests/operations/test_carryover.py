@@ -298,6 +298,31 @@ def test_a_denial_says_whether_the_next_month_has_room_less_what_is_owed(engine:
     assert [shop.state(amount)["retry_at"] for amount in (100, 101)] == ["2026-02-01T00:00:00Z", None]
 
 
+@pytest.mark.parametrize("plan", ["plain", "endless"])
+@pytest.mark.parametrize("used_meanwhile", [0, 1])
+def test_a_plan_without_carryover_lets_nothing_through(engine: Engine, plan: str, used_meanwhile: int) -> None:
+    shop = Shop(engine, pro=CARRYING, plain={"limit": 1000}, endless={"limit": None})
+    shop.consume(400)
+    shop.now = month(2)
+    shop.subscribe(plan)
+    shop.consume(used_meanwhile)
+    shop.now = month(4, 10)
+    shop.subscribe("pro")
+    assert numbers(shop.consume(1)) == (1000, 1000, 0, 0), "used or lost, whether anything was used or not"
+    shop.now = month(5)
+    assert numbers(shop.state()) == (1999, 1000, 999, 0)
+
+
+def test_what_is_carried_never_outgrows_a_quantity(engine: Engine) -> None:
+    most = "999999999999999999.999999999"
+    shop = Shop(engine, pro={"limit": most, "carryover": {}})
+    shop.consume("0.000000001")
+    shop.now = month(4)
+    answer = shop.state()
+    assert (answer["breakdown"]["base"], answer["breakdown"]["carried"]) == (most, "999999999999999999")
+    assert shop.consume(1)["granted"]
+
+
 def test_the_base_of_a_month_is_the_last_that_was_in_force_in_it(engine: Engine) -> None:
     shop = Shop(engine, pro=CARRYING, big={"limit": 5000, "carryover": {}})
     shop.consume(400)

@@ -275,14 +275,15 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
 def _stretches(
     declared: PlanLimit, found: Bases, allotted: _Allotted, ordinal: int, now: Instant
 ) -> tuple[Stretch, ...]:
-    """What the quota's base was and is, where something carries over. While usage is suspended no base accrues."""
-    held = allotted.stretches.get(ordinal, ())
-    carries = declared.carryover is not None and not _leaves_nothing(declared) and found.now is not None
-    if not carries and not held:
+    """What the quota's base was and is, where something carries over. While usage is suspended no base accrues.
+
+    Under a plan that has the quota and carries nothing, or no limit, what it had to carry is forgotten: used or lost.
+    """
+    if declared.carryover is None or _leaves_nothing(declared) or found.now is None:
+        allotted.stretches.pop(ordinal, None)
         return ()
-    suspended = any(s.feature in (None, declared.feature) and not s.scope for s in allotted.suspended)
-    accrues = carries and not suspended
-    stretches = continued(held, found.now if accrues else None, now)
+    accrues = not any(s.feature in (None, declared.feature) and not s.scope for s in allotted.suspended)
+    stretches = continued(allotted.stretches.get(ordinal, ()), found.now if accrues else None, now)
     stretches = (*stretches, *found.to_come) if accrues else stretches
     allotted.stretches[ordinal] = stretches
     return stretches

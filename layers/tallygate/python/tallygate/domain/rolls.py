@@ -26,6 +26,8 @@ from tallygate.domain.quantities import ZERO
 _EXACT = Context(prec=60)
 WINDOWS_WALKED_MAX = 10_000
 """Hours of more than a year: what a longer idleness would carry beyond them is not carried."""
+CARRIED_MAX = Decimal(999_999_999_999_999_999)
+"""As many digits as a quantity has: sums with it stay exact."""
 STRETCHES_MAX = 100
 """So many changes of a base are remembered. What is older stands as if the oldest of them had always been."""
 
@@ -68,7 +70,11 @@ def rolled(
     `used` is what is known to have been used in windows after the last one, by their starts; in all others nothing was.
     """
     known = used or {}
-    window = window_at(schedule, stretches[0].since if last is None else last.start)
+    first = window_at(schedule, stretches[0].since)
+    if last is not None and last.start < first.start:
+        # It was over before anything carried over, or again: what it left was not to be carried.
+        last = None
+    window = first if last is None else window_at(schedule, last.start)
     layers: tuple[Layer, ...] = () if last is None else last.layers
     counter = known.get(window.start, ZERO) if last is None else last.counter
     adjusted = ZERO if last is None else last.adjusted
@@ -87,7 +93,7 @@ def carried_out(
     carryover: Carryover, base: Decimal, counter: Decimal, layers: tuple[Layer, ...], adjusted: Decimal
 ) -> tuple[Layer, ...]:
     """What a window with this base leaves to the next. What is left of the whole is base − counter."""
-    left = _EXACT.subtract(base, counter)
+    left = min(_EXACT.subtract(base, counter), CARRIED_MAX)
     if left <= 0:
         return (Layer(left, 1),) if left < 0 and carryover.overage == DEDUCT else ()
     if carryover.expires_after is None:

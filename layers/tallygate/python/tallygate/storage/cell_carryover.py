@@ -2,7 +2,7 @@
 
     u.<ordinal>.<start>, k.…, y.…   see `domain.openings`; u and k move together, so that what was used stays what it is
 
-Every write says in its journal entry what is carried into the window now, and holds only over what it was computed from.
+Every write says in its journal entry what is carried into the window now, and holds over what it was computed from.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class CellCarryover:
         return isinstance(outcome, Written)
 
     def revise(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
-        """Let so much be carried into the window instead, while what was seen of it and before it stands. Repeatable."""
+        """Let so much be carried into the window instead, while what was seen of it and before stands. Repeatable."""
         used, carried = items.used_name(found.counter), items.window_name(items.CARRIED, found.counter)
         layers = items.window_name(items.LAYERS, found.counter)
         changes: list[Change] = [

@@ -1,6 +1,6 @@
 """What the control plane does to a cell by hand: it lifts what tiers have suspended there, and adjusts a limit.
 
-    u.<ordinal>.<start>   less by the amount     a.<ordinal>.<start>   more by it     cv   as it is
+u.<ordinal>.<start>   less by the amount     a.<ordinal>.<start>   more by it     cv   as it is
 """
 
 from __future__ import annotations
