@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from typing import Any
 
 from adjustments import list_adjustments, post_adjustment
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
@@ -146,7 +147,7 @@ def _get_entitlement(app: App, request: Request) -> Answer:
     return Answer(body=_entitlement(app, entitlements.entitlement(app.cells, customer, feature, now=app.clock.now())))
 
 
-def _entitlement(app: App, state: Decision) -> Body:
+def _entitlement(app: App, state: Decision) -> dict[str, Any]:
     return entitlement_answer(state, app.cells.unit(state.feature) if state.quota is not None else None)
 
 
