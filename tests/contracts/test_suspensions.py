@@ -29,6 +29,7 @@ CATALOG = read_catalog(
         ({"reason": None}, "/reason", "type"),
         ({"reason": ""}, "/reason", "length"),
         ({"reason": "x" * 256}, "/reason", "length"),
+        ({"reason": " "}, "/reason", "invalid"),
         ({"actor": ""}, "/actor", "length"),
         ({"scope": {"model": "large"}}, "/scope", "not_allowed"),
         ({"scope": {}}, "/scope", "not_allowed"),

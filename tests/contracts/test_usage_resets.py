@@ -31,6 +31,13 @@ def test_feature_reason_and_actor_are_required(missing: str) -> None:
     assert [(error.pointer, error.code) for error in refused.value.errors] == [(f"/{missing}", "required")]
 
 
+@pytest.mark.parametrize("blank", ["reason", "actor"])
+def test_a_blank_reason_or_actor_is_none(blank: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read(ResetBody, {**BODY, blank: "  "})
+    assert [(error.pointer, error.code) for error in refused.value.errors] == [(f"/{blank}", "invalid")]
+
+
 def test_the_answer_states_each_window_before_and_after() -> None:
     asked = Asked(id="i", customer="c", feature="f", effective_at=None, carry_overage=True, reason="r", actor="a")
     running = Running(name="f", scope={"model": "large"}, base=Decimal(10), window=CountedWindow(1, START, END))

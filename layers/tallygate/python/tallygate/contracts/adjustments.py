@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from tallygate.contracts.fields import FeatureKey, Id, Quantity
+from tallygate.contracts.fields import FeatureKey, Id, Quantity, Words
 from tallygate.contracts.reading import Contract, broken
 from tallygate.domain.adjustments import Adjustment, Parts
 from tallygate.domain.facts import period
@@ -29,8 +29,8 @@ class AdjustmentBody(Contract):
 
     feature: FeatureKey
     amount: Annotated[Quantity, AfterValidator(_not_zero)]
-    reason: Id
-    actor: Id
+    reason: Words
+    actor: Words
     category: Id | None = None
 
 

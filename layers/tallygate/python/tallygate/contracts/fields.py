@@ -25,6 +25,12 @@ def _without_control_characters(text: str) -> str:
     return text
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        raise broken("invalid", "must have more than spaces")
+    return text
+
+
 def _quantity(value: object) -> Decimal:
     try:
         return quantities.parse_quantity(value)
@@ -94,6 +100,8 @@ Id = Annotated[
     str, StringConstraints(min_length=1, max_length=ID_LENGTH_MAX), AfterValidator(_without_control_characters)
 ]
 """An id that callers choose: 1 to 255 characters without control characters."""
+Words = Annotated[Id, AfterValidator(_said)]
+"""A reason, or who gives it: what an audit entry is read for, so it says something."""
 CustomerId = Id
 FeatureKey = Id
 MeterKey = Id

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from tallygate.contracts.catalog_whole import known_of
-from tallygate.contracts.fields import Id
+from tallygate.contracts.fields import Id, Words
 from tallygate.contracts.limits import Scope, broken_scope
 from tallygate.contracts.reading import Contract, broken, invalid_fields, pointer
 from tallygate.domain.audits import Audit
@@ -26,8 +26,8 @@ class SuspensionBody(Contract):
 
     feature: Id | None = None
     scope: Scope = Field(default_factory=dict)
-    reason: Id
-    actor: Id
+    reason: Words
+    actor: Words
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
 
-from tallygate.contracts.fields import FeatureKey, Id, Time, one_of
+from tallygate.contracts.fields import FeatureKey, Time, Words, one_of
 from tallygate.contracts.reading import Contract
 from tallygate.domain.facts import period
 from tallygate.domain.instants import format_instant
@@ -30,8 +30,8 @@ class ResetBody(Contract):
     effective_at: Time | None = None
     anchor: OnlyKeep = KEEP
     overage: Overage = FORGIVE
-    reason: Id
-    actor: Id
+    reason: Words
+    actor: Words
 
 
 def reset_answer(made: Made) -> dict[str, Any]:

@@ -25,11 +25,11 @@ def parse_quantity(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise ValueError("must be a number or a decimal string")  # noqa: TRY004  # one kind of error for one rule
     if isinstance(value, str) and (len(value) > 64 or not value.isascii() or "_" in value or value.strip() != value):
-        raise ValueError("must be a decimal string")
+        raise ValueError("must be a number or a decimal string")
     try:
         quantity = Decimal(value)
     except InvalidOperation:
-        raise ValueError("must be a decimal string") from None
+        raise ValueError("must be a number or a decimal string") from None
     if not quantity.is_finite():
         raise ValueError("must be finite")
     if abs(quantity) >= _LIMIT:
