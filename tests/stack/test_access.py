@@ -26,7 +26,7 @@ PRIVILEGES: dict[str, dict[str, str]] = {
     },
     "ingest": {"EVENT#x#0": "put", "SUBJECT#x": "get", "CUSTOMER#x": "get", "CELL#x#f": "", "TOTAL#x": ""},
     "aggregate": {"JOURNAL#x": "get put update", "CELL#x#f": "get put update", "CUSTOMER#x": "get", "KEY#x": ""},
-    "reset": {"TOTAL#x": "get put update", "OUTBOX#x": "get put update", "CELL#x#f": "", "JOURNAL#x": ""},
+    "reset": {"TOTAL#x": "get put update", "OUTBOX#x": "get put update", "CELL#x#f": "get", "JOURNAL#x": ""},
     "deliver": {"DELIVERY#x": "get update", "ENDPOINT": "get update", "OUTBOX#x": "get", "TOTAL#x": ""},
     "manage": {
         "CUSTOMER#x": "get put update delete",
