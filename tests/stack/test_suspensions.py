@@ -92,12 +92,14 @@ def test_each_change_is_audited_and_told_once_in_order(api: Api, customer: str, 
     assert trail.pop()["action"] == "subscription_changed", "which began it all"
     assert [entry["id"] for entry in trail] == [done["audit_id"] for done in moves if done["changed"]][::-1]
 
-    def told() -> list[tuple[int, str]]:
+    def told() -> list[tuple[str, int, str]]:
         facts = [json.loads(arrival.body) for arrival in list(receiver.arrivals[path])]
         mine = [fact for fact in facts if fact["data"]["customer"] == customer]
-        return sorted((fact["data"]["sequence"], fact["type"]) for fact in mine)
+        return sorted((f["data"]["feature"] or "", f["data"]["sequence"], f["type"]) for f in mine)
 
-    expected = [(1, "entitlement.suspended")] * 2 + [(2, "entitlement.resumed")] * 2
+    # The whole customer's facts began with its subscription.
+    whole = [("", 2, "entitlement.suspended"), ("", 3, "entitlement.resumed")]
+    expected = [*whole, (customer, 1, "entitlement.suspended"), (customer, 2, "entitlement.resumed")]
     assert until(told, lambda found: len(found) >= len(expected)) == expected
     assert api("DELETE", f"/v1/webhook-endpoints/{made['id']}").status == 204
 
