@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
 from tallygate.operations.each import in_turn
+from tallygate.operations.find_decision import decision_named
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.reset import reset
+from tallygate.operations.settle import Settle, settle
 from tallygate.storage.closings import Closings
+from tallygate.storage.decisions import Decisions
 from tallygate.storage.events import Events
 from tallygate.storage.keys import total
 from tallygate.storage.memory import MemoryEngine
@@ -154,3 +158,31 @@ def test_a_period_carries_out_what_the_plan_that_follows_lets_the_next_begin_wit
     shop.now = month(2) + MINUTE
     (closing,) = reset(Closings(engine), now=shop.now, grace=0, time_left=lambda: True).closed
     assert (closing.data["carried_out"], shop.consume(1)["breakdown"]["carried"]) == (carried, carried)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize(("left_on", "over"), [(month(2, 20), month(3)), (month(1, 20), month(2))])
+def test_a_period_carries_out_what_is_kept_while_the_feature_is_absent(
+    engine: MemoryEngine, left_on: Instant, over: Instant, *, ended: bool
+) -> None:
+    shop = Shop(engine, pro={"limit": 10, "carryover": {}}, without=None)
+    shop.now = month(1, 10)
+    decision = shop.consume(2)["decision_id"]
+    shop.now = left_on
+    if left_on >= month(2):
+        decision = shop.consume(2)["decision_id"]
+    if ended:
+        shop.unsubscribe()
+    else:
+        shop.subscribe("without")
+    parts = container(engine)
+    seen = drain(engine, parts, now=shop.now)
+    shop.now = over + MINUTE
+    closings = reset(Closings(engine), now=shop.now, grace=0, time_left=lambda: True).closed
+    settled = Settle(decision_id=decision, decision=decision_named(decision, now=shop.now), amount=Decimal(1))
+    settle(Decisions(engine), settled, now=shop.now)
+    drain(engine, parts, after=seen, now=shop.now)
+    (restated,) = (fact for fact in facts(engine) if fact["type"] == "usage.restated")
+    shop.subscribe("pro")
+    kept = shop.consume(1)["breakdown"]["carried"]
+    assert (closings[-1].data["carried_out"], restated["carried_out"]) == (kept - 1, kept)

@@ -109,21 +109,31 @@ def missed(
     return Opening(layers=layers, after=after, adjoins=False, last=last_opened)
 
 
+def may_carry_out(closed: Total, effective: Effective | None) -> bool:
+    """Whether something may be left to a later window: by the rule that the total was counted under, or kept since."""
+    return closed.governed.carries or (effective is not None and closed.ordinal in effective.frozen)
+
+
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:
     """What a window leaves to the next, by its total; `layers` are those that its cell shows of it, where it does.
 
     The rule is that of the next window, which is opened by it; of a quota that the plan that follows has not, its own.
+    Where that is known no more, because the plan has changed since, all is kept for a plan that has the quota again.
     """
     if effective is None:
         return ZERO
     following = effective.in_force(closed.end)
     rule = following if _quota(following, closed.ordinal) is not None else effective.in_force(closed.start)
     found = carrying(rule, closed.ordinal)
-    if found is None:
+    if found is not None:
+        _, quota, carryover = found
+        schedule, stretches = quota.schedule, quota.stretches
+    elif _quota(rule, closed.ordinal) is None and closed.ordinal in rule.frozen:
+        schedule, stretches, carryover = rule.retired[closed.ordinal], rule.frozen[closed.ordinal], Carryover()
+    else:
         return ZERO
-    _, quota, carryover = found
     standing = _as_standing(closed, layers)
-    base = base_of(quota.stretches, window_at(quota.schedule, closed.start))
+    base = base_of(stretches, window_at(schedule, closed.start))
     if base is None:
         return total(standing.layers)
     return total(carried_out(carryover, base, standing.counter, standing.layers, standing.adjusted))

@@ -19,7 +19,7 @@ from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_l
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.observed import Audited, CellNoted, TotalChanged
-from tallygate.domain.revisions import carried_out_of
+from tallygate.domain.revisions import carried_out_of, may_carry_out
 from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import Contended
 from tallygate.fold_store import RulesStore
@@ -111,7 +111,7 @@ def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, announcement: A
     """State the closed window anew, in the form of its closing, as the revision after the newest."""
     effective = rules.effective(total.customer)
     revision = outbox.revision(total) + 1
-    if total.governed.carries:
+    if may_carry_out(total, effective):
         total = replace(total, carried_out=carried_out_of(total, effective, total.layers))
     stated = statement(
         total,
