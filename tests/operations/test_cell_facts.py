@@ -20,6 +20,7 @@ from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.reset import reset
 from tallygate.storage import items, keys
+from tallygate.storage.audits import Audits
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.engine import Key, Update
@@ -184,6 +185,10 @@ def test_what_was_suspended_and_resumed_is_told_in_order() -> None:
         "by": "tier",
     }
     assert (second["type"], second["actor"], second["reason"]) == ("entitlement.resumed", "me", "paid")
+    drain(engine, container(engine))
+    ((entry,), _) = Audits(engine).page("acme", after=None, limit=9)
+    assert (entry.action, entry.actor, entry.feature) == ("suspended_by_tier", "tier", FEATURE)
+    assert entry.about == {"scope": {}, "limit_name": FEATURE, "level": "over"}, "kept once, however often it is seen"
 
 
 def test_a_note_under_anothers_name_or_that_cannot_be_read_is_parked_and_told_to_nobody() -> None:

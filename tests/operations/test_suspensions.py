@@ -420,7 +420,8 @@ def test_the_entitlement_says_what_suspends_it_with_its_numbers(store: Engine) -
     assert entitlement_answer(entitlement(cells, "acme", "images", now=NOW))["suspended"] is None
     suspend(store, "images")
     state = entitlement_answer(entitlement(cells, "acme", "images", now=NOW))
-    assert state["suspended"] == suspension_answer(Suspension(feature="images", reason="abuse", actor="ops", since=NOW))
+    stands = suspension_answer(Suspension(feature="images", reason="abuse", actor="ops", since=NOW))
+    assert state["suspended"] == {**stands, "until": None}
     assert (state["used"], state["limit"], state["type"], len(state["nodes"])) == (1, 10, "metered", 2)
     suspend(store)
     listed, _ = entitlements(cells, "acme", after=None, limit=9, now=NOW)
@@ -432,7 +433,8 @@ def test_the_entitlement_says_what_suspends_it_with_its_numbers(store: Engine) -
 def test_a_tier_s_suspension_is_told_as_one(store: Engine) -> None:
     suspend_cell(store, "images")
     state = entitlement_answer(entitlement(Cells(store), "acme", "images", now=NOW))
-    assert (state["suspended"]["by"], state["suspended"]["since"]) == ("tier", None)
+    told = state["suspended"]
+    assert (told["by"], told["since"], "until" in told) == ("tier", None, True)
 
 
 def test_each_change_is_told_once_however_often_its_record_is_seen() -> None:

@@ -39,6 +39,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CELL#*": KEEP,
         "OUTBOX#*": KEEP,
         "DELIVERY#*": KEEP,
+        "AUDIT#*": KEEP,
         "PROBE": KEEP,
         "CUSTOMER#*": READ,
         "CLOCK": READ,

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from tallygate.domain.adjustments import Adjustment
+from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
@@ -300,9 +301,11 @@ class OutboxStore(Protocol):
         moves: LevelMove | None = None,
         restates: Total | None = None,
         revision: int = 0,
+        audit: Audit | None = None,
     ) -> Published:
-        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's `revision` or
-        move its levels: one transaction. KNOWN where one of them had been published, for they go together."""
+        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's `revision`,
+        move its levels or keep the audit entry: one transaction. KNOWN where one of them had been published, for they
+        go together."""
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every endpoint, consistent."""

@@ -63,13 +63,15 @@ def suspension_answer(suspension: Suspension) -> dict[str, Any]:
 
 
 def suspended_answer(decision: Decision) -> dict[str, Any] | None:
-    """What suspends the decision's feature; null: nothing. Of one by a tier the cell knows no more than that it is."""
+    """What suspends the decision's feature; null: nothing. Of one by a tier the cell knows until when it is, and
+    the audit trail the rest."""
     if decision.suspension is not None:
-        return suspension_answer(decision.suspension)
+        return {**suspension_answer(decision.suspension), "until": None}
     if decision.reason is not Reason.SUSPENDED:
         return None
     untold = {"reason": None, "actor": None, "since": None}
-    return {"feature": decision.feature, "scope": {}, **untold, "by": BY_TIER}
+    until = None if decision.retry_at is None else format_instant(decision.retry_at)
+    return {"feature": decision.feature, "scope": {}, **untold, "by": BY_TIER, "until": until}
 
 
 def audit_answer(audit: Audit) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from tallygate.domain.instants import Instant
 
 SUSPENDED, RESUMED, ADJUSTED = "suspended", "resumed", "adjusted"
 FACTS = {SUSPENDED: "entitlement.suspended", RESUMED: "entitlement.resumed"}
+SUSPENDED_BY_TIER = "suspended_by_tier"
+"""Nobody's act, but of a limit: it is told from the cell's write, and kept here beside what people did."""
+TIER = "tier"
 SUBSCRIPTION_CHANGED, CHANGED_FACT = "subscription_changed", "subscription.changed"
 EVERY_FEATURE = "*"
 """Names the sequence of facts that concern the whole customer, since a feed has the name of a feature."""

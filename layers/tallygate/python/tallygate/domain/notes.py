@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, assert_never
 
+from tallygate.domain.audits import SUSPENDED_BY_TIER, TIER, Audit
 from tallygate.domain.facts import Announcement, fact_id, period, upgrade
 from tallygate.domain.fold import governed_of
 from tallygate.domain.instants import Instant, format_instant
@@ -94,6 +95,25 @@ class Note:
     time: Instant
     what: Denied | Suspended | Resumed | Adjusted
     traceparent: str | None = None
+
+
+def audited(note: Note, fact: str) -> Audit | None:
+    """The entry of the audit trail that goes with the note's fact; None: nobody asks later who did it."""
+    what = note.what
+    if not isinstance(what, Suspended):
+        return None
+    until = None if what.until is None else format_instant(what.until)
+    return Audit(
+        id=fact,
+        customer=note.customer,
+        at=note.time,
+        action=SUSPENDED_BY_TIER,
+        actor=TIER,
+        reason=f"usage reached for more than the level {what.level} of {what.name} allows",
+        feature=note.feature,
+        about={"scope": dict(what.scope), "limit_name": what.name, "level": what.level},
+        after={"since": format_instant(note.time), "until": until},
+    )
 
 
 def announcement(note: Note, effective: Effective | None, upgrades: Mapping[str, Decimal | None]) -> Announcement:

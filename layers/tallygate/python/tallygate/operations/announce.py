@@ -15,6 +15,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain import notes
+from tallygate.domain.audits import Audit
 from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_levels, told
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
@@ -65,15 +66,21 @@ def _announce_note(outbox: OutboxStore, rules: RulesStore, note: notes.Note, *, 
     known = rules.effective(note.customer)
     effective = None if known is None else known.in_force(note.time)
     announcement = notes.announcement(note, effective, upgrades_of(rules, effective))
-    return _announce_one(outbox, announcement, traceparent=note.traceparent, now=now)
+    audit = notes.audited(note, announcement.id)
+    return _announce_one(outbox, announcement, traceparent=note.traceparent, now=now, audit=audit)
 
 
 def _announce_one(
-    outbox: OutboxStore, announcement: Announcement, *, traceparent: str | None, now: Instant
+    outbox: OutboxStore,
+    announcement: Announcement,
+    *,
+    traceparent: str | None,
+    now: Instant,
+    audit: Audit | None = None,
 ) -> tuple[str, ...]:
     for _ in range(TRIES_MAX):
         facts = numbered(outbox, (announcement,), traceparent=traceparent, now=now)
-        published = outbox.publish(facts, level=announcement.level)
+        published = outbox.publish(facts, level=announcement.level, audit=audit)
         if published is not Published.RACED:
             return (announcement.id,) if published is Published.DONE else ()
     raise Contended("other facts of the feature won every try")

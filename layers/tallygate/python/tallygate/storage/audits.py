@@ -22,14 +22,18 @@ class Audits:
 
     def record(self, audit: Audit) -> Moves:
         """The write that adds an entry; refused where its id is taken."""
-        key = keys.audit(audit.customer, audit.at, audit.id)
-        return (Put(key=key, item=_item(audit), condition=Absent("pk")),)
+        return (put_audit(audit),)
 
     def page(self, customer: str, *, after: str | None, limit: int) -> tuple[tuple[Audit, ...], str | None]:
         """Some entries of a customer, the newest first, and where to go on. One request."""
         partition = keys.audit_partition(customer)
         page = self._engine.query(partition, after=after, newest_first=True, limit=limit, consistent=True)
         return tuple(audit_of(item) for item in page.items), page.next_after
+
+
+def put_audit(audit: Audit) -> Put:
+    """The write that adds an entry; refused where its id is taken."""
+    return Put(key=keys.audit(audit.customer, audit.at, audit.id), item=_item(audit), condition=Absent("pk"))
 
 
 def _item(audit: Audit) -> Item:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tallygate.domain.audits import Audit
 from tallygate.domain.deliveries import DeliveryStatus, Endpoint
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
 from tallygate.storage import items, keys
+from tallygate.storage.audits import put_audit
 from tallygate.storage.deliveries import begun
 from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Committed, Engine, Key, Refused, Update, Write
@@ -48,10 +50,13 @@ class Facts:
         moves: LevelMove | None = None,
         restates: Total | None = None,
         revision: int = 0,
+        audit: Audit | None = None,
     ) -> Published:
-        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's revision or
-        move its levels, in one transaction. Safe to repeat."""
+        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's revision,
+        move its levels or keep the audit entry, in one transaction. Safe to repeat."""
         writes: list[Write] = [*(put_fact(fact) for fact in facts), next_in_feed(facts, level)]
+        if audit is not None:
+            writes.append(put_audit(audit))
         if moves is not None:
             writes.append(move_levels(moves.total, moves.seen, moves.now))
         if restates is not None:
