@@ -369,7 +369,7 @@ def _change(shop: Shop, what: str, zone: str, base: str) -> None:
             if taken(record, shop.now).active_plan is not None:
                 shop.subscribe("small", when="next_period")
         case "started":
-            shop.subscribe("anchored", started_at=shop.now - HOUR, base=base)
+            shop.subscribe("anchored", started_at=shop.now - HOUR, base=base, at_once=base == "full")
         case plan:
             shop.subscribe(plan, base=base)
 
@@ -423,3 +423,19 @@ def test_each_change_is_told_once_and_says_what_it_replaces(engine: Engine) -> N
     assert {(f.type, f.data["actor"], f.data["usage"], f.data["previous_version"]) for f in facts} == {
         ("subscription.changed", "key_1", "keep", 1)
     }
+
+
+@pytest.mark.parametrize(("at_once", "until"), [(False, month(6)), (True, month(5, 21))])
+def test_another_start_acts_after_the_running_period_or_at_once_and_refills_nothing(
+    engine: Engine, at_once: bool, until: int
+) -> None:
+    shop = Shop(engine, pro={"limit": 31, "period": {"every": "month", "anchor": "subscription_start"}})
+    shop.now = month(5, 12)
+    shop.consume(30)
+    shop.subscribe("pro", started_at=month(3, 21), at_once=at_once)
+    state = shop.state()
+    assert (state["used"], state["limit"], state["resets_at"]) == (30, 31, format_instant(until)), "it goes on"
+    shop.now = until
+    after = shop.state()
+    assert (after["used"], after["period"]["start"]) == (0, format_instant(until))
+    assert after["limit"] < 31, "a part of this period was granted by the one that was cut, or it is cut itself"

@@ -74,9 +74,11 @@ class SubscriptionBody(Contract):
     """A plan from now on, or from the end of the longest running period. Without a version: the one that the customer
     has of this plan, or is to have, else the newest.
 
-    What was used stays used, or (`usage` reset) counts against no limit of the plan that begins, and is billed all the
-    same. `base` says what the limits of the running periods are under a plan from now on: those of
-    the plan (full), or what was granted for the time that is over and the plan's part for the rest (prorated).
+    Another `started_at` moves the boundaries that are counted from it after the running periods, or, where `effective`
+    says now, from the first of the new ones on. What was used stays used, or (`usage` reset) counts against no limit of
+    the plan that begins, and is billed all the same. `base` says what the limits of the running periods are under a
+    plan from now on: those of the plan (full), or what was granted for the time that is over and the plan's part for
+    the rest (prorated).
     """
 
     plan: Id
@@ -101,6 +103,7 @@ class SubscriptionBody(Contract):
             when=_when(self.effective),
             base="prorated" if self.base == "prorated" else "full",
             usage="reset" if self.usage == "reset" else "keep",
+            at_once="effective" in self.model_fields_set and self.effective == "now",
         )
 
 

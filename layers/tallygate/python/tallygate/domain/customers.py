@@ -120,6 +120,8 @@ class SubscriptionChange:
     when: When = "now"
     base: Literal["full", "prorated"] = "full"
     usage: Literal["keep", "reset"] = "keep"
+    at_once: bool = False
+    """Whether another `started_at` acts on the windows that run, or (by default) from their ends."""
 
 
 def taken(record: CustomerRecord, now: Instant) -> CustomerRecord:

@@ -141,13 +141,24 @@ def put_subscription(
     def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
         held = known(seen, customer_id)
         after = subscribed(held, change, catalog, now)
-        return record_of(held, held.customer, after, catalog, now, how=rebase(held, after, change))
+        moved = _anchored(held, change, catalog, now)
+        record = record_of(moved, held.customer, after, catalog, now, how=rebase(held, after, change))
+        return record if record == held else replace(record, version=held.version + 1)
 
     told = _told(by, change.base, now, usage=change.usage)
     if change.usage == "reset":
         assert resets is not None, "whoever asks for a reset says how"
         told = _both(told, resets)
     return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0]
+
+
+def _anchored(held: CustomerRecord, change: SubscriptionChange, catalog: Catalog, now: Instant) -> CustomerRecord:
+    """The customer with its boundaries counted from another start at once, where that is asked for."""
+    running = held.subscription
+    if running is None or not running.active or not change.at_once or change.started_at in (None, running.started_at):
+        return held
+    assert change.started_at is not None
+    return record_of(held, held.customer, replace(running, started_at=change.started_at), catalog, now, at_once=True)
 
 
 def _both(first: Told | None, second: Told) -> Told:
