@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.limits import Effective, Limit, Quota
@@ -166,6 +168,13 @@ def test_no_run_grants_more_than_the_limits_in_force(first: int) -> None:
     seeds = range(first, min(first + CHUNK, SEEDS)) if ONLY is None else [first]
     found = [why for seed in seeds if (why := fails(seed)) is not None]
     assert not found, found[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(min_value=10**6, max_value=10**12))
+def test_nor_does_any_other_run(seed: int) -> None:
+    """Other runs every time, beside those that are always the same."""
+    assert fails(seed) is None
 
 
 def test_a_seed_is_one_run() -> None:
