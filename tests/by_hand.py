@@ -21,26 +21,26 @@ from tallygate.storage.receipts import Receipts
 from tests.given import FEATURE
 
 
-def adjust(engine: Any, customer: str, amount: int, *, id: str, now: Instant) -> None:  # noqa: A002  # the wire's name
+def adjust(engine: Any, customer: str, amount: int, *, named: str, now: Instant) -> None:
     """Raise the limit of the feature in its running window by the amount, or lower it."""
     stores = adjustments.Stores(
         limits=Cells(engine), controls=CellControls(engine), adjustments=Adjustments(engine), audits=Audits(engine)
     )
     asked = adjustments.Asked(
-        id=id, customer=customer, feature=FEATURE, amount=Decimal(amount), reason="outage", actor="ops"
+        id=named, customer=customer, feature=FEATURE, amount=Decimal(amount), reason="outage", actor="ops"
     )
     forms = adjustments.Forms(adjustment=adjustment_answer, parts=parts_answer)
     _commit(engine, lambda: adjustments.adjust(stores, asked, forms, now=now), now=now)
 
 
-def suspend(engine: Any, customer: str, *, id: str, now: Instant) -> None:  # noqa: A002  # the wire's name
+def suspend(engine: Any, customer: str, *, named: str, now: Instant) -> None:
     """Deny everything on the feature."""
-    _switch(engine, suspensions.suspend, customer, id, now)
+    _switch(engine, suspensions.suspend, customer, named, now)
 
 
-def resume(engine: Any, customer: str, *, id: str, now: Instant) -> None:  # noqa: A002  # the wire's name
+def resume(engine: Any, customer: str, *, named: str, now: Instant) -> None:
     """Let the feature be used again."""
-    _switch(engine, suspensions.resume, customer, id, now)
+    _switch(engine, suspensions.resume, customer, named, now)
 
 
 def _switch(engine: Any, move: Callable[..., Planned], customer: str, audit: str, now: Instant) -> None:

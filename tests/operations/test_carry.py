@@ -264,7 +264,7 @@ def test_what_a_period_states_as_carried_out_is_what_the_next_begins_with(
             shop.event(shop.now)
         elif kind == "adjust":
             with suppress(Conflict, InvalidRequest):
-                adjust(shop.memory_engine, shop.customer, amount, id=f"a{number}", now=shop.now)
+                adjust(shop.memory_engine, shop.customer, amount, named=f"a{number}", now=shop.now)
         elif shop.now + amount * DAY < month(12):
             shop.now += amount * DAY
             reset(Closings(shop.memory_engine), now=shop.now, grace=0, time_left=lambda: True)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bench.cost import counting
-from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.decision import Decision
 from tallygate.domain.instants import MINUTE
-from tallygate.domain.limits import Limit
-from tallygate.domain.rolls import Stretch
 from tallygate.errors import ClockBehind
 from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
 from tests.by_hand import resume, suspend
-from tests.given import FEATURE, in_force, quota, scoped, wanted
+from tests.given import FEATURE
 from tests.shops import Shop, month
 
 CARRYING: dict[str, Any] = {"limit": 1000, "carryover": {}}
@@ -103,67 +94,18 @@ def test_the_first_of_a_window_is_one_request_and_one_unit_where_the_cell_is_kno
     assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0)
 
 
+@pytest.mark.parametrize("_turn", range(5))
 def test_many_containers_that_open_a_window_at_once_grant_what_was_left_and_no_more(
-    dynamo_engine: DynamoEngine,
+    dynamo_engine: DynamoEngine, _turn: int
 ) -> None:
     shop = Shop(dynamo_engine, pro={"limit": 10, "carryover": {}})
     shop.consume(4)
     shop.now = month(2)
-    for turn in range(5):
-        shop.customer = f"c{turn}"
-        shop.put(plan="pro")
-        shop.consume(4, at=month(2))
-        with ThreadPoolExecutor(16) as threads:
-            at = month(3)
-            granted = list(threads.map(lambda _: shop.consume(memory=Memory(), at=at)["granted"], range(24)))  # noqa: B023
-        assert sum(granted) == 16, "10 of March and 6 of February"
-
-
-def test_a_month_that_others_opened_in_between_is_not_passed_over(engine: Engine) -> None:
-    shop, stale = Shop(engine, pro=CARRYING), Memory()
-    shop.consume(400, memory=stale)
-    shop.consume(50, at=month(2, 10))
-    opened = shop.consume(1, memory=stale, at=month(3))
-    assert numbers(opened) == (2550, 1000, 1550, 0), "600 of January, 950 of February"
-
-
-def test_a_scope_opens_its_window_however_busy_the_feature_is() -> None:
-    """After idle months, and for the first time: no write of others to the cell is in the way."""
-    engine = MemoryEngine()
-    scope = Limit(
-        name="large",
-        scope={"team": "eng"},
-        quotas=(replace(quota(100, ordinal=2), stretches=(Stretch(month(1), Decimal(100)),)),),
-        carryover=Carryover(),
-    )
-    in_force(engine, scoped(scope))
-    busy, now, drawn = Busy(engine), month(1), iter(range(1, 100))
-
-    def use(through: Any, memory: Memory, team: str) -> Decision:
-        request = replace(wanted(), dimensions={"team": team})
-        return consume(Cells(through), memory, request, now=now, entropy=next(drawn).to_bytes)
-
-    others = Memory()
-    busy.before_each_write = lambda: use(engine, others, "ops")
-    for number, carried in ((1, 0), (6, 499)):
-        now = month(number)
-        decision = use(busy, Memory(), "eng")
-        assert (decision.granted, decision.nodes[1].carried) == (True, carried)
-
-
-class Busy:
-    """An engine in which somebody else has always written in between."""
-
-    def __init__(self, engine: MemoryEngine) -> None:
-        self._engine = engine
-        self.before_each_write: Callable[[], object] = lambda: None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def write(self, update: Any, *, repeatable: bool) -> Any:
-        self.before_each_write()
-        return self._engine.write(update, repeatable=repeatable)
+    shop.consume(4)
+    shop.now = month(3)
+    with ThreadPoolExecutor(16) as threads:
+        granted = list(threads.map(lambda _: shop.consume(memory=Memory())["granted"], range(24)))
+    assert sum(granted) == 22, "10 of March, 6 of February and 6 of January"
 
 
 def test_a_clock_that_lags_cannot_spend_what_was_carried_already(engine: Engine) -> None:
@@ -253,10 +195,10 @@ def test_no_base_accrues_without_a_subscription(engine: Engine) -> None:
 def test_no_base_accrues_while_usage_is_suspended(engine: Engine) -> None:
     shop = Shop(engine, pro=CARRYING)
     shop.consume(400)
-    suspend(engine, "acme", id="a1", now=month(1, 20))
+    suspend(engine, "acme", named="a1", now=month(1, 20))
     shop.now = month(5, 10)
     assert shop.consume()["reason"] == "suspended"
-    resume(engine, "acme", id="a2", now=shop.now)
+    resume(engine, "acme", named="a2", now=shop.now)
     assert numbers(shop.consume(1)) == (1600, 1000, 600, 0), "what January left, and May's own"
     shop.now = month(6)
     assert numbers(shop.state()) == (2599, 1000, 1599, 0)
@@ -266,9 +208,9 @@ def test_a_plan_that_falls_due_while_usage_is_suspended_accrues_from_the_resume(
     shop = Shop(engine, pro=CARRYING, big={"limit": 5000, "carryover": {}})
     shop.consume(1000)
     shop.subscribe("big", when="next_period")
-    suspend(engine, "acme", id="a1", now=month(1, 20))
+    suspend(engine, "acme", named="a1", now=month(1, 20))
     shop.now = month(4, 10)
-    resume(engine, "acme", id="a2", now=shop.now)
+    resume(engine, "acme", named="a2", now=shop.now)
     assert numbers(shop.consume(1)) == (5000, 5000, 0, 0)
     shop.now = month(5)
     assert numbers(shop.state()) == (9999, 5000, 4999, 0)
@@ -279,8 +221,8 @@ def test_a_suspension_in_a_prorated_month_leaves_its_base_what_it_is(engine: Eng
     shop.now = month(1, 16)
     shop.subscribe("big", base="prorated")
     prorated = shop.consume(1)["limit"]
-    suspend(engine, "acme", id="a1", now=month(1, 20))
-    resume(engine, "acme", id="a2", now=month(1, 21))
+    suspend(engine, "acme", named="a1", now=month(1, 20))
+    resume(engine, "acme", named="a2", now=month(1, 21))
     shop.now = month(2)
     assert numbers(shop.state()) == (2000 + prorated - 1, 2000, prorated - 1, 0)
 

@@ -8,6 +8,8 @@ import pytest
 
 from local.layout import MINISTACK_PYTHON, SAM, Layout, free_port
 from local.lifecycle import Running, running
+from tests.stack.api import Api
+from tests.stack.receiver import Receiver, receiving
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,3 +30,18 @@ def stack(layout: Layout) -> Iterator[Running]:
     """The deployed stack, ready to be used; drained and stopped at the end."""
     with running(layout, say=print, announce=print) as deployed:
         yield deployed
+
+
+@pytest.fixture(scope="module")
+def api(stack: Running) -> Iterator[Api]:
+    """The API with the key that may do everything. The test clock is everybody's: who has moved it gives it back."""
+    client = Api(stack.handle, stack.handle.manage_key)
+    yield client
+    client.good("POST", "/v1/test-clock", {"now": None})
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as open_receiver:
+        yield open_receiver

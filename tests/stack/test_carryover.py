@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from local.client import with_ours
-from local.lifecycle import Running
 from tests.stack.api import Api, unique, until
 
 pytestmark = pytest.mark.timeout(240)
 YEAR = datetime.now(UTC).year + 3
-
-
-@pytest.fixture(scope="module")
-def api(stack: Running) -> Iterator[Api]:
-    client = Api(stack.handle, stack.handle.manage_key)
-    yield client
-    client.good("POST", "/v1/test-clock", {"now": None})
-    client.close()
 
 
 @pytest.fixture(scope="module")

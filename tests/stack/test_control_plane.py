@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from local.lifecycle import Running
 from tests.stack.api import Api, Reply
-
-
-@pytest.fixture(scope="module")
-def api(stack: Running) -> Iterator[Api]:
-    api = Api(handle=stack.handle, key=stack.handle.manage_key)
-    yield api
-    api.close()
 
 
 def declared(api: Api, change: Any) -> Reply:

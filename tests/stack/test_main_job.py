@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,26 +12,12 @@ import standardwebhooks
 import stripe
 
 from local.client import with_ours
-from local.lifecycle import Running
 from tests.stack.api import Api, unique, until
-from tests.stack.receiver import Receiver, receiving
+from tests.stack.receiver import Receiver
 
 LIMIT = 500
 THREADS = 16
 ROUNDS = 5
-
-
-@pytest.fixture(scope="module")
-def api(stack: Running) -> Iterator[Api]:
-    client = Api(stack.handle, stack.handle.manage_key)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving() as open_receiver:
-        yield open_receiver
 
 
 @pytest.fixture(scope="module")

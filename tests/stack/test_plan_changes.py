@@ -10,26 +10,11 @@ from typing import Any
 import pytest
 
 from local.client import with_ours
-from local.lifecycle import Running
 from tests.stack.api import Api, unique, until
-from tests.stack.receiver import Receiver, receiving
+from tests.stack.receiver import Receiver
 
 pytestmark = pytest.mark.timeout(240)
 YEAR = datetime.now(UTC).year + 4
-
-
-@pytest.fixture(scope="module")
-def api(stack: Running) -> Iterator[Api]:
-    client = Api(stack.handle, stack.handle.manage_key)
-    yield client
-    client.good("POST", "/v1/test-clock", {"now": None})
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving() as open_receiver:
-        yield open_receiver
 
 
 @pytest.fixture(scope="module")

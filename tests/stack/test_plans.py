@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,7 @@ import pytest
 
 from local.apply import Stack, apply, read_file
 from local.client import with_ours
-from local.lifecycle import Running
 from tests.stack.api import Api, until
-
-
-@pytest.fixture(scope="module")
-def api(stack: Running) -> Iterator[Api]:
-    api = Api(handle=stack.handle, key=stack.handle.manage_key)
-    yield api
-    api.close()
 
 
 @pytest.fixture(scope="module")

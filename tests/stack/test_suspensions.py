@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from local.client import with_ours
-from local.lifecycle import Running
 from tests.stack.api import Api, unique, until
-from tests.stack.receiver import Receiver, receiving
+from tests.stack.receiver import Receiver
 
 WHY = {"reason": "runaway agent", "actor": "ops@example.com"}
 LARGE = {"model": "large"}
-
-
-@pytest.fixture(scope="module")
-def api(stack: Running) -> Iterator[Api]:
-    client = Api(stack.handle, stack.handle.manage_key)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving() as open_receiver:
-        yield open_receiver
 
 
 @pytest.fixture

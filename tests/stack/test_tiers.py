@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 
 from local.client import with_ours
-from local.lifecycle import Running
 from tests.stack.api import Api, unique, until
-from tests.stack.receiver import Receiver, receiving
+from tests.stack.receiver import Receiver
 
 EVENTS = ["usage.threshold_crossed", "usage.denied", "entitlement.suspended"]
 MONTH = {"every": "month"}
@@ -36,19 +35,6 @@ TIERS = [
     },
 ]
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def api(stack: Running) -> Iterator[Api]:
-    client = Api(stack.handle, stack.handle.manage_key)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving() as open_receiver:
-        yield open_receiver
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,8 @@ import pytest
 import standardwebhooks
 
 from local.client import with_ours
-from local.lifecycle import Running
 from tests.stack.api import Api, unique, until
-from tests.stack.receiver import Receiver, receiving
+from tests.stack.receiver import Receiver
 
 LIMIT = WEEKLY = 100
 EARLY, LATE = 40, 60
@@ -96,19 +95,6 @@ def thirty_firsts(year: int) -> list[datetime]:
 def monday_of(moment: datetime) -> datetime:
     """When the week of a moment began, in UTC."""
     return moment.replace(hour=0, minute=0, second=0) - timedelta(days=moment.weekday())
-
-
-@pytest.fixture(scope="module")
-def api(stack: Running) -> Iterator[Api]:
-    client = Api(stack.handle, stack.handle.manage_key)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving() as open_receiver:
-        yield open_receiver
 
 
 @pytest.fixture(scope="module")
