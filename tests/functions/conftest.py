@@ -13,6 +13,7 @@ import pytest
 
 from bench.engine import Dynoxide
 from bench.functions import environment, loaded
+from tests.functions.managing import CATALOG, Client
 
 EVENTS = Path(__file__).parents[2] / "events"
 LoadApp = Callable[..., ModuleType]
@@ -33,3 +34,22 @@ def sample(name: str) -> dict[str, Any]:
     """A sample event of events/."""
     found: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     return found
+
+
+@pytest.fixture
+def app(load_app: LoadApp) -> ModuleType:
+    """The manage function; who tests another loads that."""
+    return load_app("manage", RESET_FUNCTION="the-reset", DELIVER_FUNCTION="the-deliver")
+
+
+@pytest.fixture
+def call(app: ModuleType) -> Client:
+    return Client(app)
+
+
+@pytest.fixture
+def acme(call: Client) -> Client:
+    """A client, with a customer acme on the sample catalog's plan."""
+    assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
+    assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer="acme")["statusCode"] == 201
+    return call

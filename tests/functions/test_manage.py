@@ -16,65 +16,14 @@ from tallygate.storage import keys
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Put
 from tests.functions.conftest import LoadApp, sample
+from tests.functions.managing import CATALOG, Client, problem
 
-CATALOG = json.loads(Path("events/catalog.json").read_text())
 Call = Any
 
 
-class Client:
-    """Calls the handler as the gateway would: route, path parameters, query and key in their places."""
-
-    def __init__(self, app: ModuleType) -> None:
-        self.app = app
-
-    def __call__(
-        self,
-        method: str,
-        route: str,
-        body: Any = None,
-        *,
-        scopes: str = "manage",
-        bound_to: str = "",
-        headers: dict[str, str] | None = None,
-        query: dict[str, str] | None = None,
-        **path: str,
-    ) -> dict[str, Any]:
-        event = sample("manage")
-        event["routeKey"] = f"{method} {route}"
-        event["pathParameters"] = path
-        event["queryStringParameters"] = query or {}
-        event["headers"] = {**event["headers"], **(headers or {})}
-        event["requestContext"]["authorizer"]["lambda"] = {"key_id": "k", "scopes": scopes, "customer": bound_to}
-        event["body"] = body if isinstance(body, str) else json.dumps(body)
-        result: dict[str, Any] = self.app.handler(event, None)
-        return {**result, "json": json.loads(result["body"]) if result["body"] else None}
-
-
 @pytest.fixture
-def app(load_app: LoadApp) -> ModuleType:
-    return load_app("manage", RESET_FUNCTION="the-reset", DELIVER_FUNCTION="the-deliver")
-
-
-@pytest.fixture
-def call(app: ModuleType) -> Client:
-    return Client(app)
-
-
-@pytest.fixture
-def customer(call: Client) -> str:
-    """A customer on the sample catalog's plan."""
-    assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
-    assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer="acme")["statusCode"] == 201
+def customer(acme: Client) -> str:
     return "acme"
-
-
-def problem(result: dict[str, Any], status: int, code: str) -> dict[str, Any]:
-    assert result["statusCode"] == status, result
-    assert result["headers"]["content-type"] == "application/problem+json"
-    assert (result["json"]["status"], result["json"]["code"]) == (status, code)
-    assert result["json"]["trace_id"] == result["headers"]["traceparent"][3:35]
-    found: dict[str, Any] = result["json"]
-    return found
 
 
 def test_the_sample_events_are_answered(app: ModuleType) -> None:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.functions.conftest import LoadApp
-from tests.functions.test_manage import CATALOG, Client, problem
+from tests.functions.managing import Client, problem
 
 SUSPEND, RESUME = "/v1/customers/{customer}/suspend", "/v1/customers/{customer}/resume"
 WHY = {"reason": "unpaid", "actor": "ops"}
 
 
-@pytest.fixture
-def app(load_app: LoadApp) -> ModuleType:
-    return load_app("manage", RESET_FUNCTION="the-reset", DELIVER_FUNCTION="the-deliver")
-
-
-@pytest.fixture
-def call(app: ModuleType) -> Client:
-    """A client, with a customer acme on the sample catalog's plan."""
-    call = Client(app)
-    assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
-    assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer="acme")["statusCode"] == 201
-    return call
+pytestmark = pytest.mark.usefixtures("acme")
 
 
 def post(call: Client, route: str, customer: str = "acme", **more: Any) -> dict[str, Any]:

@@ -12,26 +12,14 @@ from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import consume
 from tallygate.storage.cells import Cells
-from tests.functions.conftest import LoadApp
-from tests.functions.test_manage import CATALOG, Client, problem
+from tests.functions.managing import Client, problem
 from tests.given import wanted
 
 RESET = "/v1/customers/{customer}/reset"
 WHY = {"feature": "images", "reason": "goodwill", "actor": "ops"}
 
 
-@pytest.fixture
-def app(load_app: LoadApp) -> ModuleType:
-    return load_app("manage", RESET_FUNCTION="the-reset", DELIVER_FUNCTION="the-deliver")
-
-
-@pytest.fixture
-def call(app: ModuleType) -> Client:
-    """A client, with a customer acme on the sample catalog's plan."""
-    call = Client(app)
-    assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
-    assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer="acme")["statusCode"] == 201
-    return call
+pytestmark = pytest.mark.usefixtures("acme")
 
 
 def used(app: ModuleType, amount: int = 0) -> Any:

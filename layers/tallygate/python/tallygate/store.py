@@ -22,7 +22,8 @@ from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
-from tallygate.domain.terms import Suspension, Terms
+from tallygate.domain.terms import Terms
+from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.domain.units import Unit
 from tallygate.domain.usage import UsageItem
 
@@ -88,7 +89,7 @@ class AdmissionStore(Protocol):
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
         """What the key keeps, consistent; asked only before a denial that no cell was asked for."""
 
-    def suspend(self, customer: str, feature: str, suspension: Suspension, entry: Entry) -> Cell | None:
+    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
         """Suspend usage in the cell while the request still reaches for the tier that does; safe to repeat.
 
         The cell after it; None: it is suspended already, or there is room by now.

@@ -14,11 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
-from tallygate.domain.entries import Entry
+from tallygate.domain.entries import Entry, suspend_entry
 from tallygate.domain.facts import Total, opened
 from tallygate.domain.instants import Instant
-from tallygate.domain.quantities import ZERO, plain
-from tallygate.domain.rungs import UNTIL_TOP_UP, suspended_until
+from tallygate.domain.journal import CountedWindow
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.rungs import suspended_until
 from tallygate.domain.tiers import NEXT_PERIOD, AllowWithGrace, SuspendUsage, Tier
 
 _EXACT = Context(prec=60)
@@ -86,25 +87,19 @@ def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
 def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> Entry:
     """The entry of a write by which the fold suspended usage: as a request's that reaches so far."""
     governed = total.governed
-    entry: Entry = {
-        "k": "suspend",
-        "c": total.customer,
-        "f": governed.feature,
-        "m": governed.meter,
-        "o": total.ordinal,
-        "s": total.start,
-        "e": total.end,
-        "n": governed.name,
-        "lv": tier.level,
-        "u": plain(total.used),
-        "l": plain(_limit(total)),
-        "un": until if until < UNTIL_TOP_UP else None,
-        "by": "tier",
-        "t": now,
-    }
-    if governed.scope:
-        entry["sc"] = dict(governed.scope)
-    return entry
+    return suspend_entry(
+        customer=total.customer,
+        feature=governed.feature,
+        meter=governed.meter,
+        window=CountedWindow(total.ordinal, total.start, total.end),
+        name=governed.name,
+        scope=governed.scope,
+        level=tier.level,
+        used=total.used,
+        limit=_limit(total),
+        until=until,
+        now=now,
+    )
 
 
 def grace_entry(total: Total, now: Instant) -> Entry:

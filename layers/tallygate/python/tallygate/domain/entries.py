@@ -28,6 +28,7 @@ from tallygate.domain.limits import Entitlement
 from tallygate.domain.periods import Window
 from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.rungs import UNTIL_TOP_UP
+from tallygate.domain.scopes import Scope
 from tallygate.domain.terms import Terms
 
 Entry = dict[str, Any]
@@ -127,26 +128,39 @@ def denied_entry(
     return entry
 
 
-def suspend_entry(node: Node, *, customer: str, entitlement: Entitlement, until: Instant, now: Instant) -> Entry:
-    """The entry of a write that suspended usage because a request reached for a tier of this limit that does."""
+def suspend_entry(
+    *,
+    customer: str,
+    feature: str,
+    meter: str,
+    window: CountedWindow,
+    name: str,
+    scope: Scope,
+    level: str,
+    used: Decimal,
+    limit: Decimal,
+    until: Instant,
+    now: Instant,
+) -> Entry:
+    """The entry of a write that suspended usage because a tier of this limit does, whoever came upon it."""
     entry: Entry = {
         "k": "suspend",
         "c": customer,
-        "f": entitlement.feature,
-        "m": entitlement.meter,
-        "o": node.counter[0],
-        "s": node.start,
-        "e": node.end,
-        "n": node.name,
-        "lv": node.level,
-        "u": plain(node.used),
-        "l": plain(node.limit or ZERO),
+        "f": feature,
+        "m": meter,
+        "o": window.ordinal,
+        "s": window.start,
+        "e": window.end,
+        "n": name,
+        "lv": level,
+        "u": plain(used),
+        "l": plain(limit),
         "un": until if until < UNTIL_TOP_UP else None,
         "by": "tier",
         "t": now,
     }
-    if node.scope:
-        entry["sc"] = dict(node.scope)
+    if scope:
+        entry["sc"] = dict(scope)
     return entry
 
 

@@ -14,21 +14,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from tallygate.domain.cells import MARK_BYTES, WHOLE_FEATURE, Cell, RequestMark
+from tallygate.domain.cells import WHOLE_FEATURE, Cell
 from tallygate.domain.decide import beyond
 from tallygate.domain.decision import GRANTING, NOT_YET, Decision, Grounds, Node, Reason
 from tallygate.domain.features import Switch
-from tallygate.domain.instants import MINUTE, Instant
+from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Entitlement, Limit
 from tallygate.domain.nodes import evaluate, rated_in
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate, SubWindow, current_room
 from tallygate.domain.rungs import UNTIL_TOP_UP, Rung, landing, suspended_until
 from tallygate.domain.scopes import Scope, governs
-from tallygate.domain.terms import QuotaTerm, Terms, opened_for, terms
+from tallygate.domain.terms import QuotaTerm, Terms, look, opened_for
 from tallygate.domain.tiers import AllowWithGrace, SuspendUsage, Tier, level_at
-
-_NOBODY = bytes(MARK_BYTES)
 
 
 class Waits(StrEnum):
@@ -196,15 +194,7 @@ def _limits(decision: Decision, dimensions: Mapping[str, str]) -> tuple[Explaine
 
 def _whole(grounds: Grounds, entitlement: Entitlement, cell: Cell, now: Instant) -> Terms:
     """Terms of every limit, whatever its scope, that ask for nothing."""
-    return terms(
-        entitlement,
-        amount=ZERO,
-        version=grounds.effective.version,
-        mark=RequestMark(now // MINUTE, _NOBODY),
-        remembered=False,
-        now=now,
-        seen=cell,
-    )
+    return look(entitlement, version=grounds.effective.version, now=now, seen=cell)
 
 
 def _unmatched(scope: Scope, dimensions: Mapping[str, str]) -> tuple[Unmatched, ...]:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from tallygate.domain import rates
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import (
+    MARK_BYTES,
     UNSEEN,
     WHOLE_FEATURE,
     Cell,
@@ -24,7 +25,7 @@ from tallygate.domain.cells import (
     forgotten_minutes,
     running_window,
 )
-from tallygate.domain.instants import Instant
+from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.openings import Opening, opened, opening
 from tallygate.domain.periods import Window, window_at
@@ -33,6 +34,9 @@ from tallygate.domain.rates import Alternative, Rate, SubWindow
 from tallygate.domain.rungs import Ladder, Rung, alike, deciding, highest, ladder, landing
 from tallygate.domain.scopes import governs
 from tallygate.domain.tiers import WHOLE, AllowWithGrace, Tier, may_suspend
+
+_NOBODY = bytes(MARK_BYTES)
+"""The mark of a request that leaves none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,38 +216,6 @@ class Terms:
         return min(ends, default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspension:
-    """What one write suspends: usage by `name`, until an instant, where the counter shows more than `beyond` now.
-
-    `unopened`: the cell was seen without the counter, and would open it beyond; then it may still be without.
-    """
-
-    name: int
-    until: Instant
-    counter: CounterName
-    beyond: Decimal
-    unopened: bool
-    version: int
-    now: Instant
-
-
-def suspension(term: QuotaTerm, tier: Tier, cell: Cell, terms: Terms, *, scoped: bool, until: Instant) -> Suspension:
-    """What a request brings about that reaches for a tier which suspends, in a cell as it was seen."""
-    unopened, cell = term.counter not in cell.used, opened_for(cell, terms)
-    landed = landing(term.ladder_in(cell), term.used_in(cell) + terms.amount)
-    assert landed.above is not None and landed.tier == tier
-    return Suspension(
-        name=term.quota.ordinal if scoped else WHOLE_FEATURE,
-        until=until,
-        counter=term.counter,
-        beyond=landed.above - cell.raised(term.counter) - terms.amount,
-        unopened=unopened,
-        version=terms.version,
-        now=terms.now,
-    )
-
-
 def terms(
     entitlement: Entitlement,
     *,
@@ -296,6 +268,28 @@ def terms(
         dead_rated=dead_rated,
         dead_minutes=forgotten_minutes(seen, now),
         gone=gone,
+    )
+
+
+def look(
+    entitlement: Entitlement,
+    *,
+    version: int,
+    now: Instant,
+    seen: Cell,
+    amount: Decimal = ZERO,
+    dimensions: Mapping[str, str] | None = None,
+) -> Terms:
+    """The terms of somebody who only looks: how every limit stands in the cell, and would with this amount."""
+    return terms(
+        entitlement,
+        amount=amount,
+        version=version,
+        mark=RequestMark(now // MINUTE, _NOBODY),
+        remembered=False,
+        now=now,
+        seen=seen,
+        dimensions=dimensions,
     )
 
 

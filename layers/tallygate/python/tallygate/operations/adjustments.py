@@ -29,19 +29,13 @@ from tallygate.domain.cell_adjustments import (
     scope_lifted,
     too_late,
 )
-from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark
-from tallygate.domain.decide import entitled
-from tallygate.domain.decision import Reason
-from tallygate.domain.instants import MINUTE, Instant
-from tallygate.domain.limits import Effective, Entitlement
-from tallygate.domain.quantities import ZERO, plain
-from tallygate.domain.terms import Terms, terms
-from tallygate.errors import ClockBehind, Conflict, NotFound, invalid
+from tallygate.domain.instants import Instant
+from tallygate.domain.quantities import plain
+from tallygate.domain.terms import look
+from tallygate.errors import ClockBehind, Conflict, invalid
 from tallygate.operations.customers import customer
-from tallygate.operations.entitlements import ABSENT
+from tallygate.operations.entitlements import metered
 from tallygate.operations.receipts import Planned
-
-_NOBODY = bytes(MARK_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +75,9 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
 
     Raises NotFound, Conflict `not_adjustable`, InvalidRequest at the feature or the amount, ClockBehind.
     """
-    effective, entitlement = _right(stores.limits, asked, now)
+    effective, entitlement = metered(stores.limits, asked.customer, asked.feature, now=now)
     cell = stores.controls.cell(asked.customer, asked.feature)
-    wanted = _terms(effective, entitlement, cell, now)
+    wanted = look(entitlement, version=effective.version, now=now, seen=cell)
     term = wanted.quotas[0]
     if (why := not_adjustable(term)) is not None:
         raise Conflict(f"nothing can be adjusted: {asked.feature} {why}", code="not_adjustable")
@@ -132,35 +126,6 @@ def list_adjustments(
 ) -> tuple[tuple[Adjustment, ...], str | None]:
     """Some adjustments, the newest first, and where to go on. Raises NotFound for an unknown customer."""
     return store.page(customer(customers, customer_id).customer.id, feature, after=after, limit=limit)
-
-
-def _right(store: LimitsStore, asked: Asked, now: Instant) -> tuple[Effective, Entitlement]:
-    """The limits in force, and in them the right to the feature, which must be one that is counted."""
-    effective = store.effective(asked.customer)
-    if effective is None:
-        raise NotFound(f"there is no customer {asked.customer}", code="customer_not_found")
-    effective = effective.in_force(now)
-    right = entitled(effective, asked.feature)
-    if not isinstance(right, Reason):
-        return effective, right
-    if asked.feature in effective.fixed:
-        raise invalid("/feature", "feature_type_mismatch", "is not metered: there is no limit to adjust")
-    if not store.knows_feature(asked.feature):
-        raise invalid("/feature", "feature_not_found", f"there is no feature {asked.feature}")
-    raise NotFound(ABSENT[right].format(customer=asked.customer, feature=asked.feature), code=right.value)
-
-
-def _terms(effective: Effective, entitlement: Entitlement, cell: Cell, now: Instant) -> Terms:
-    """The terms of a request for nothing: of every limit, its window now and how it stands in the cell."""
-    return terms(
-        entitlement,
-        amount=ZERO,
-        version=effective.version,
-        mark=RequestMark(now // MINUTE, _NOBODY),
-        remembered=False,
-        now=now,
-        seen=cell,
-    )
 
 
 def _audit(made: Adjustment, before: Parts, forms: Forms) -> Audit:

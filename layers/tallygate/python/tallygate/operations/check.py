@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from tallygate.domain import decide
-from tallygate.domain.cells import MARK_BYTES, RequestMark
 from tallygate.domain.decision import Decision
-from tallygate.domain.instants import MINUTE, Instant
-from tallygate.domain.terms import terms
+from tallygate.domain.instants import Instant
+from tallygate.domain.terms import look
 from tallygate.errors import ClockBehind, Contended
 from tallygate.operations.admission import Memory
 from tallygate.operations.consume import Consume, entitlement_or_denial
 from tallygate.operations.suspended import stated
 from tallygate.store import AdmissionStore
-
-_NOBODY = bytes(MARK_BYTES)
 
 
 def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, whole: bool = False) -> Decision:
@@ -42,16 +39,8 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
         assert effective is not None
         cell = store.read(request.customer, request.feature)
         memory.saw(request.customer, request.feature, cell)
-        asked = terms(
-            found,
-            amount=request.amount,
-            version=effective.version,
-            mark=RequestMark(now // MINUTE, _NOBODY),
-            remembered=False,
-            now=now,
-            seen=cell,
-            dimensions=None if whole else request.counted_dimensions,
-        )
+        dimensions = None if whole else request.counted_dimensions
+        asked = look(found, version=effective.version, now=now, seen=cell, amount=request.amount, dimensions=dimensions)
         match decide.refusal(cell, asked):
             case None:
                 return decide.granted(effective, found, asked, cell, now=now, decision_id=None)

@@ -17,9 +17,12 @@ from tallygate.domain.cells import Cell, denied_hour
 from tallygate.domain.decision import Decision, Node
 from tallygate.domain.entries import denied_entry, suspend_entry
 from tallygate.domain.instants import HOUR
+from tallygate.domain.journal import CountedWindow
 from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.periods import FIRST_USE
-from tallygate.domain.terms import Terms, suspension
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.terms import Terms
+from tallygate.domain.tier_suspensions import tier_suspension
 from tallygate.operations.admission import Memory
 from tallygate.store import AdmissionStore
 
@@ -75,11 +78,17 @@ def _suspended(
     store: AdmissionStore, memory: Memory, refused: Refused, why: decide.Suspending, seen: Cell, decision: Decision
 ) -> bool:
     node = next(node for node in decision.nodes if node.counter == why.term.counter)
-    wanted = suspension(why.term, why.tier, seen, refused.wanted, scoped=bool(node.scope), until=why.until)
+    wanted = tier_suspension(why.term, why.tier, seen, refused.wanted, scoped=bool(node.scope), until=why.until)
     entry = suspend_entry(
-        node,
         customer=refused.customer,
-        entitlement=refused.entitlement,
+        feature=refused.feature,
+        meter=refused.entitlement.meter,
+        window=CountedWindow(node.counter[0], node.start, node.end),
+        name=node.name,
+        scope=node.scope,
+        level=node.level,
+        used=node.used,
+        limit=node.limit or ZERO,
         until=why.until,
         now=refused.wanted.now,
     )

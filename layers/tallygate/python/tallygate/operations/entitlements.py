@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tallygate.control_store import LimitsStore
 from tallygate.domain import decide
 from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.quantities import ZERO
-from tallygate.errors import NotFound
+from tallygate.errors import NotFound, invalid
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume
@@ -34,6 +36,25 @@ def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Inst
     if reason in ABSENT and decision.fixed is None:
         raise NotFound(ABSENT[reason].format(customer=customer, feature=feature), code=reason.value)
     return decision
+
+
+def metered(store: LimitsStore, customer: str, feature: str, *, now: Instant) -> tuple[Effective, Entitlement]:
+    """The limits in force, and in them the right to a feature, which must be one that is counted.
+
+    Raises NotFound, and InvalidRequest at /feature. One request, two where it is refused.
+    """
+    effective = store.effective(customer)
+    if effective is None:
+        raise NotFound(f"there is no customer {customer}", code="customer_not_found")
+    effective = effective.in_force(now)
+    right = decide.entitled(effective, feature)
+    if not isinstance(right, Reason):
+        return effective, right
+    if feature in effective.fixed:
+        raise invalid("/feature", "feature_type_mismatch", "is not metered: nothing is counted of it")
+    if not store.knows_feature(feature):
+        raise invalid("/feature", "feature_not_found", f"there is no feature {feature}")
+    raise NotFound(ABSENT[right].format(customer=customer, feature=feature), code=right.value)
 
 
 def entitlements(

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tallygate.domain.cells import MARK_BYTES, RequestMark
 from tallygate.domain.decision import Decision
-from tallygate.domain.instants import MINUTE, Instant
+from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.suspended import suspended, with_numbers
 from tallygate.domain.suspensions import suspending
-from tallygate.domain.terms import terms
+from tallygate.domain.terms import look
 from tallygate.store import AdmissionStore
-
-_NOBODY = bytes(MARK_BYTES)
 
 
 def denied_by_hand(
@@ -55,14 +52,7 @@ def stated(
     if effective is None or denial.suspension is None or denial.feature not in effective.entitlements:
         return denial
     entitlement, cell = effective.entitlements[denial.feature], store.read(denial.customer, denial.feature)
-    asked = terms(
-        entitlement,
-        amount=denial.requested,
-        version=effective.version,
-        mark=RequestMark(now // MINUTE, _NOBODY),
-        remembered=False,
-        now=now,
-        seen=cell,
-        dimensions=dimensions,
+    asked = look(
+        entitlement, version=effective.version, now=now, seen=cell, amount=denial.requested, dimensions=dimensions
     )
     return with_numbers(denial, entitlement, cell, asked)

@@ -21,8 +21,6 @@ from tallygate.domain.audits import Audit
 from tallygate.domain.cells import CounterName
 from tallygate.domain.control_entries import reset_entry
 from tallygate.domain.customers import CustomerRecord
-from tallygate.domain.decide import entitled
-from tallygate.domain.decision import Reason
 from tallygate.domain.entries import Entry
 from tallygate.domain.events import FUTURE_MAX
 from tallygate.domain.facts import Total
@@ -45,9 +43,9 @@ from tallygate.domain.usage_resets import (
     used_before,
     used_in,
 )
-from tallygate.errors import InvalidRequest, NotFound, StoreUnavailable, invalid
+from tallygate.errors import InvalidRequest, StoreUnavailable, invalid
 from tallygate.operations.customers import Told
-from tallygate.operations.entitlements import ABSENT
+from tallygate.operations.entitlements import metered
 from tallygate.operations.find_decision import CLOCKS_APART
 from tallygate.operations.receipts import Planned
 from tallygate.store import Moves
@@ -88,7 +86,7 @@ def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Pl
     Raises NotFound, InvalidRequest at the feature or at effective_at, StoreUnavailable `not_folded` where what is asked
     for is on its way into the journal.
     """
-    entitlement = _metered(stores.limits, asked, now)
+    _, entitlement = metered(stores.limits, asked.customer, asked.feature, now=now)
     look = stores.cells.look(asked.customer, asked.feature)
     windows = running(entitlement, look.cell, now)
     at = _effective_at(asked, windows, now)
@@ -164,22 +162,6 @@ def _entry(
         reason=reason,
         now=now,
     )
-
-
-def _metered(store: LimitsStore, asked: Asked, now: Instant) -> Entitlement:
-    """The right to the feature, which must be one that is counted."""
-    effective = store.effective(asked.customer)
-    if effective is None:
-        raise NotFound(f"there is no customer {asked.customer}", code="customer_not_found")
-    effective = effective.in_force(now)
-    right = entitled(effective, asked.feature)
-    if not isinstance(right, Reason):
-        return right
-    if asked.feature in effective.fixed:
-        raise invalid("/feature", "feature_type_mismatch", "is not metered: there is no usage to reset")
-    if not store.knows_feature(asked.feature):
-        raise invalid("/feature", "feature_not_found", f"there is no feature {asked.feature}")
-    raise NotFound(ABSENT[right].format(customer=asked.customer, feature=asked.feature), code=right.value)
 
 
 def _effective_at(asked: Asked, windows: Sequence[Running], now: Instant) -> Instant:

@@ -20,7 +20,6 @@ from tallygate.storage import items, keys
 from tallygate.storage.cell_openings import not_open_yet, opening_changes
 from tallygate.storage.engine import Engine, Update, Written
 from tallygate.storage.expressions import (
-    Absent,
     All,
     Change,
     Compare,
@@ -87,12 +86,8 @@ class CellCarryover:
             Set(layers, layers_text(found.layers)) if found.layers else Remove(layers),
             *_journaled(entry),
         ]
-        unmoved: list[Condition] = [
-            Present(used),
-            Absent(carried) if found.was == 0 else Compare(carried, "=", found.was),
-        ]
-        if found.was == 0:
-            unmoved[1] = absent_or(Compare(carried, "=", found.was))
+        as_it_was = Compare(carried, "=", found.was)
+        unmoved: list[Condition] = [Present(used), absent_or(as_it_was) if found.was == 0 else as_it_was]
         if found.after is not None:
             earlier, shown = found.after
             unmoved.append(Compare(items.used_name(earlier), "=", shown))

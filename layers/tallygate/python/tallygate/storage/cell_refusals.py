@@ -12,13 +12,13 @@ from __future__ import annotations
 from tallygate.domain.cells import CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
-from tallygate.domain.terms import Suspension
+from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.storage import items
 from tallygate.storage.engine import Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Condition, Increase, Set, absent_or
 
 
-def suspending(key: Key, suspension: Suspension, entry: Entry) -> Update:
+def suspending(key: Key, suspension: TierSuspension, entry: Entry) -> Update:
     """Suspend by this name, unless that is done or the request would find room by now."""
     name = items.suspended_name(suspension.name)
     beyond: Condition = Compare(items.used_name(suspension.counter), ">", suspension.beyond)

@@ -17,7 +17,8 @@ from tallygate.domain.entries import Entry, bump_entry
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.openings import Opening
-from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Suspension, Terms
+from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Terms
+from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.domain.units import Unit
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
@@ -101,7 +102,7 @@ class Cells:
             return None
         return _receipt_of(item)
 
-    def suspend(self, customer: str, feature: str, suspension: Suspension, entry: Entry) -> Cell | None:
+    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
         """Suspend usage while the request still reaches for the tier that does: the cell after it, or None."""
         update = suspending(keys.root_cell(customer, feature), suspension, entry)
         written = self._engine.write(update, repeatable=True)
