@@ -10,9 +10,11 @@ an absent attribute is false, contains() of an absent set is false.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import assert_never
 
+_EXACT = Context(prec=60)
+"""The engine keeps 38 digits: nothing that is counted here may be rounded before."""
 Value = str | int | Decimal | bytes | bool | frozenset[bytes] | None
 Item = dict[str, Value]
 
@@ -253,7 +255,7 @@ def changed(image: Item | None, key: Item, changes: tuple[Change, ...]) -> Item:
             case Increase(name, by):
                 held = before.get(name, 0)
                 assert isinstance(held, int | Decimal)
-                after[name] = held + by
+                after[name] = _EXACT.add(Decimal(held), Decimal(by))
             case Include(name, elements):
                 held = before.get(name, frozenset())
                 assert isinstance(held, frozenset)
