@@ -15,6 +15,7 @@ from tallygate.contracts.suspensions import judge, suspension_answer
 from tallygate.domain.audits import EVERY_FEATURE, announced
 from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.instants import format_instant
 from tallygate.domain.suspensions import SUSPENSIONS_MAX, Suspension
 from tallygate.errors import InvalidRequest, NotFound
 from tallygate.operations import customers, suspensions
