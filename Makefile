@@ -59,9 +59,9 @@ apply: venv ## apply a catalog: FILE=catalog.yaml|json (DRY=1 shows what changes
 # What fails soonest comes first.
 test: venv tools dynoxide ## every test, set-up included
 	$(call say,domain and template)
-	@.venv/bin/pytest tests/domain tests/template
+	@.venv/bin/pytest -n auto tests/domain tests/template
 	$(call say,everything else in process)
-	@.venv/bin/pytest tests --ignore tests/domain --ignore tests/template --ignore tests/stack
+	@.venv/bin/pytest -n auto tests --ignore tests/domain --ignore tests/template --ignore tests/stack
 	$(call say,the deployed stack)
 	@.venv/bin/pytest tests/stack
 
