@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from bench import engine as bench_engine
 from tallygate.storage.dynamo import DynamoEngine
@@ -16,6 +17,10 @@ from tallygate.storage.memory import MemoryEngine
 
 # As in the functions, where PYTHONTZPATH is empty: only the pinned tzdata package may answer.
 zoneinfo.reset_tzpath(to=())
+
+# A slow machine is no defect: no example has a deadline.
+settings.register_profile("tallygate", deadline=None)
+settings.load_profile("tallygate")
 
 
 @pytest.fixture(scope="session")

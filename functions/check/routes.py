@@ -20,7 +20,7 @@ from tallygate.domain.explanation import explanation
 from tallygate.domain.instants import Instant
 from tallygate.domain.units import Unit
 from tallygate.errors import invalid
-from tallygate.http import Answer, Request, Route, permit
+from tallygate.http import Answer, CustomerIn, Request, Route, permit
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume, consume
@@ -136,6 +136,7 @@ ROUTES = {
             method="POST",
             path="/v1/check",
             scope=SCOPE,
+            customer_in=CustomerIn.FOUND,
             respond=_check,
             contract=Ask,
             summary="Ask whether an amount would be granted; changes nothing",
@@ -144,6 +145,7 @@ ROUTES = {
             method="POST",
             path="/v1/consume",
             scope=SCOPE,
+            customer_in=CustomerIn.FOUND,
             respond=_consume,
             contract=Ask,
             summary="Check and count in one step",
@@ -152,6 +154,7 @@ ROUTES = {
             method="POST",
             path="/v1/consume/{decision_id}/settle",
             scope=SCOPE,
+            customer_in=CustomerIn.FOUND,
             respond=_settle,
             contract=SettleBody,
             summary="Correct what a granted consume counts, once: from an estimate to what it came to",

@@ -9,7 +9,7 @@ from tallygate.clock import Clock
 from tallygate.contracts.ingest import EventIn, events_answer, read_events
 from tallygate.domain.events import Draft, EventStatus, Result
 from tallygate.domain.instants import Instant
-from tallygate.http import Answer, Request, Route, permit
+from tallygate.http import Answer, CustomerIn, Request, Route, permit
 from tallygate.operations.each import Each
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.store import EventStore
@@ -55,6 +55,7 @@ ROUTES = {
             method="POST",
             path="/v1/events",
             scope=SCOPE,
+            customer_in=CustomerIn.FOUND,
             respond=_events,
             contract=EventIn,
             summary="Post usage events, up to 500; each has its own result and sending them again is always safe",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replies import App, asked_page, customer_of, paged, posted, query
+from replies import App, asked_page, customer_of, key_id, paged, posted, query
 
 from tallygate.contracts.adjustments import AdjustmentBody, adjustment_answer, parts_answer
 from tallygate.contracts.reading import read
@@ -10,7 +10,6 @@ from tallygate.http import Answer, Request
 from tallygate.operations import adjustments
 from tallygate.operations.receipts import Planned
 from tallygate.storage.adjustments import Adjustments
-from tallygate.storage.audits import Audits
 from tallygate.storage.cell_controls import CellControls
 
 FORMS = adjustments.Forms(adjustment=adjustment_answer, parts=parts_answer)
@@ -23,7 +22,7 @@ def post_adjustment(app: App, request: Request) -> Answer:
         limits=app.cells,
         controls=CellControls(app.engine),
         adjustments=Adjustments(app.engine),
-        audits=Audits(app.engine),
+        audits=app.audits,
     )
 
     def plan() -> Planned:
@@ -34,6 +33,7 @@ def post_adjustment(app: App, request: Request) -> Answer:
             amount=body.amount,
             reason=body.reason,
             actor=body.actor,
+            key_id=key_id(request),
             category=body.category,
             traceparent=request.traceparent,
         )

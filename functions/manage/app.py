@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from replies import App
 from routes import ROUTES
+from settings import settings_of
 
 from tallygate.clock import clock_of, real_time
 from tallygate.defects import told_to
@@ -37,8 +38,7 @@ app = App(
     wait=time.sleep,
     ticks=time.monotonic,
     run=run,
-    test_clock=os.environ.get("TEST_CLOCK") == "enabled",
-    allow_private=os.environ.get("ALLOW_PRIVATE_WEBHOOKS") == "true",
+    settings=settings_of(os.environ),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replies import App, asked_page, customer_of, in_path, paged, query
+from replies import App, asked_page, audited, customer_of, in_path, paged, query
 
 from tallygate.contracts import etags
 from tallygate.contracts.impact import impact_answer, read_impact
@@ -20,7 +20,9 @@ from tallygate.operations.impact import impact
 def put_limit(app: App, request: Request) -> Answer:
     customer_id, expected = customer_of(request), etags.expected(request.headers)
     own = OwnLimit(name=_name(request), form=read(OwnLimitBody, request.json()).form())
-    record, new = own_limits.put_limit(app.stores, customer_id, own, judge, expected=expected, now=app.clock.now())
+    record, new = own_limits.put_limit(
+        app.stores, customer_id, own, judge, expected=expected, now=app.clock.now(), by=audited(app, request)
+    )
     return _limit(app, record, own, 201 if new else 200)
 
 
@@ -38,7 +40,9 @@ def list_limits(app: App, request: Request) -> Answer:
 
 def delete_limit(app: App, request: Request) -> Answer:
     customer_id, expected = customer_of(request), etags.expected(request.headers)
-    record = own_limits.delete_limit(app.stores, customer_id, _name(request), expected=expected, now=app.clock.now())
+    record = own_limits.delete_limit(
+        app.stores, customer_id, _name(request), expected=expected, now=app.clock.now(), by=audited(app, request)
+    )
     return Answer(status=204, headers={"etag": etags.etag(record.version)})
 
 

@@ -8,16 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from settings import Settings
+
 from tallygate.clock import Clock
 from tallygate.contracts.endpoints import page_answer, page_asked
 from tallygate.contracts.fields import Id
 from tallygate.contracts.queries import QUERIES
 from tallygate.contracts.reading import Contract, read
-from tallygate.errors import FieldError, Forbidden, InvalidRequest
-from tallygate.http import Answer, Principal, Request, permit
-from tallygate.operations.customers import Stores
+from tallygate.domain.audits import Author
+from tallygate.errors import FieldError, InvalidRequest
+from tallygate.http import Answer, Request
+from tallygate.operations.customers import Audited, Stores
 from tallygate.operations.receipts import Body, Planned, once
 from tallygate.storage.api_keys import ApiKeys
+from tallygate.storage.audits import Audits
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.clock import ClockItem
@@ -31,8 +35,6 @@ from tallygate.storage.probes import Probes
 from tallygate.storage.receipts import Receipts
 from tallygate.storage.usage import Usage
 
-SCOPE = "manage"
-
 
 @dataclass(slots=True, kw_only=True)
 class App:
@@ -45,8 +47,7 @@ class App:
     wait: Callable[[float], None]
     ticks: Callable[[], float]
     run: Callable[[str], Any]
-    test_clock: bool
-    allow_private: bool
+    settings: Settings
 
     @property
     def catalog(self) -> Catalogs:
@@ -85,6 +86,10 @@ class App:
         return Impacts(self.engine)
 
     @property
+    def audits(self) -> Audits:
+        return Audits(self.engine)
+
+    @property
     def clock_item(self) -> ClockItem:
         return ClockItem(self.engine)
 
@@ -117,19 +122,27 @@ def in_path(request: Request) -> InPath:
 
 
 def customer_of(request: Request) -> str:
-    """The path's customer, if the key may reach it. Raises InvalidRequest and Forbidden."""
+    """The path's customer, which the dispatcher let the key reach. Raises InvalidRequest."""
     customer = in_path(request).customer
     assert customer is not None, "only routes with a customer ask"
-    permit(request.principal, SCOPE, customer)
     return customer
 
 
-def unbound(request: Request) -> Principal:
-    """The principal of a route that concerns all customers. Raises Forbidden for a key that is bound to one."""
-    principal = permit(request.principal, SCOPE)
-    if principal.customer is not None:
-        raise Forbidden("this key is bound to one customer; this route concerns all", code="other_customer")
-    return principal
+def key_id(request: Request) -> str:
+    """The id of the API key that asks, for the audit trail."""
+    assert request.principal is not None, "the dispatcher let nobody else through"
+    return request.principal.key_id
+
+
+def author(app: App, request: Request) -> Author:
+    """Who makes a change that names nobody, and the id of its entry in the audit trail."""
+    return Author(id=app.new_id("audit"), key_id=key_id(request), at=app.clock.now())
+
+
+def audited(app: App, request: Request) -> Audited:
+    """The same for a change of a customer, which may have several entries."""
+    by = author(app, request)
+    return Audited(audits=app.audits, id=by.id, actor=by.key_id)
 
 
 def query(request: Request) -> Mapping[str, str]:

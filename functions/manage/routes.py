@@ -8,7 +8,7 @@ from typing import Any
 
 from adjustments import list_adjustments, post_adjustment
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
-from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
+from replies import App, asked_page, audited, author, customer_of, in_path, paged, posted, query
 from suspensions import list_audit, resume, suspend
 from usage_resets import post_reset, with_plan
 
@@ -26,7 +26,7 @@ from tallygate.contracts.customers import (
 from tallygate.contracts.decisions import decision_record_answer
 from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
 from tallygate.contracts.entitlements import entitlement_answer
-from tallygate.contracts.keys import KeyBody, key_answer
+from tallygate.contracts.keys import KeyBody, RotationBody, key_answer
 from tallygate.contracts.openapi import ELSEWHERE, document
 from tallygate.contracts.own_limits import OwnLimitBody
 from tallygate.contracts.queries import switch
@@ -36,13 +36,13 @@ from tallygate.contracts.test_clock import TestClockBody
 from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.contracts.usage_resets import ResetBody
 from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
-from tallygate.domain.api_keys import PREFIX, ApiKey
+from tallygate.domain.api_keys import MANAGE, PREFIX, READ, ApiKey
 from tallygate.domain.catalog_forms import catalog_form
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.decision import Decision
 from tallygate.domain.deliveries import Endpoint, EndpointStatus
-from tallygate.domain.instants import format_instant
-from tallygate.http import Answer, Request, Route, permit
+from tallygate.domain.instants import DAY, SECOND, format_instant
+from tallygate.http import Answer, CustomerIn, Request, Route, permit
 from tallygate.operations import customers, endpoints, entitlements, keys, test_clock
 from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.explain import explain
@@ -51,17 +51,17 @@ from tallygate.operations.health import fold_lag_ms
 from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Body, Planned
 from tallygate.operations.usage import usage
-from tallygate.storage.audits import Audits
 
 KEY_BYTES = 32
 
 
 def _put_catalog(app: App, request: Request) -> Answer:
-    unbound(request)
     dry_run = switch(query(request).get("dry_run"))
     expected = etags.expected(request.headers)
     wanted = read_catalog(request.json())
-    declared = declare_catalog(app.catalog, wanted, expected=expected, dry_run=dry_run, now=app.clock.now())
+    declared = declare_catalog(
+        app.catalog, wanted, expected=expected, dry_run=dry_run, now=app.clock.now(), by=author(app, request)
+    )
     body = changes_answer(
         declared.changes,
         declared.concerned,
@@ -73,8 +73,7 @@ def _put_catalog(app: App, request: Request) -> Answer:
     return Answer(body=body, headers={"etag": etags.etag(declared.version)})
 
 
-def _get_catalog(app: App, request: Request) -> Answer:
-    unbound(request)
+def _get_catalog(app: App, _request: Request) -> Answer:
     stored = app.catalog.read()
     return Answer(body=catalog_form(stored.catalog), headers={"etag": etags.etag(stored.version)})
 
@@ -84,7 +83,7 @@ def _put_customer(app: App, request: Request) -> Answer:
     change = read(CustomerBody, request.json()).change()
     expected = etags.expected(request.headers)
     record, created = customers.put_customer(
-        app.stores, customer, change, expected=expected, now=app.clock.now(), by=_audited(app, request)
+        app.stores, customer, change, expected=expected, now=app.clock.now(), by=audited(app, request)
     )
     return _customer(app, record, 201 if created else 200)
 
@@ -101,7 +100,7 @@ def _customer(app: App, record: CustomerRecord, status: int = 200) -> Answer:
 def _put_subscription(app: App, request: Request) -> Answer:
     customer = customer_of(request)
     change = read(SubscriptionBody, request.json()).change()
-    expected, by = etags.expected(request.headers), _audited(app, request)
+    expected, by = etags.expected(request.headers), audited(app, request)
     record = customers.put_subscription(
         app.stores,
         customer,
@@ -117,7 +116,7 @@ def _put_subscription(app: App, request: Request) -> Answer:
 def _delete_subscription(app: App, request: Request) -> Answer:
     customer, expected = customer_of(request), etags.expected(request.headers)
     record = customers.end_subscription(
-        app.stores, customer, expected=expected, now=app.clock.now(), by=_audited(app, request)
+        app.stores, customer, expected=expected, now=app.clock.now(), by=audited(app, request)
     )
     return _subscription(app, record)
 
@@ -127,12 +126,6 @@ def _subscription(app: App, record: CustomerRecord) -> Answer:
     changes = {"period_changes": period_changes_answer(record, now=app.clock.now())}
     body = {"customer": record.customer.id, **subscription_answer(record.subscription), **changes}
     return Answer(body=body, headers={"etag": etags.etag(record.version)})
-
-
-def _audited(app: App, request: Request) -> customers.Audited:
-    """A change of the subscription names nobody, so the key that asked stands in the audit trail for who did."""
-    actor = permit(request.principal, SCOPE).key_id
-    return customers.Audited(audits=Audits(app.engine), id=app.new_id("audit"), actor=actor)
 
 
 def _list_entitlements(app: App, request: Request) -> Answer:
@@ -159,21 +152,20 @@ def _list_periods(app: App, request: Request) -> Answer:
 def _get_usage(app: App, request: Request) -> Answer:
     now = app.clock.now()
     asked = read_usage(request.query, now=now)
-    permit(request.principal, SCOPE, asked.customer)
     return Answer(body=usage_answer(usage(app.usage, asked, now)))
 
 
 def _get_decision(app: App, request: Request) -> Answer:
     named, now = request.path["decision_id"], app.clock.now()
     wanted = decision_named(named, now=now)
-    permit(request.principal, SCOPE, wanted.customer)
+    permit(request.principal, READ, wanted.customer)
     return Answer(body=decision_record_answer(explain(app.decisions, named, wanted, now=now)))
 
 
 def _post_key(app: App, request: Request) -> Answer:
-    unbound(request)
     body = read(KeyBody, request.json())
-    now = app.clock.now()
+    now, by = app.clock.now(), author(app, request)
+    lifetime_ms = app.settings.key_lifetime_days * DAY if app.settings.key_lifetime_days else None
 
     def plan() -> Planned:
         key = ApiKey(
@@ -181,32 +173,47 @@ def _post_key(app: App, request: Request) -> Answer:
             name=body.name,
             scopes=tuple(body.scopes),
             customer=body.customer,
-            expires_at=body.expires_at,
+            expires_at=body.expiry(now=now, lifetime_ms=lifetime_ms),
             created_at=now,
         )
-        text = PREFIX + base64.urlsafe_b64encode(app.entropy(KEY_BYTES)).decode().rstrip("=")
-        return keys.make_key(app.keys, key, text, key_answer(key), now=now)
+        return keys.make_key(_key_stores(app), key, _key_text(app), key_answer, by=by)
+
+    return posted(app, request, plan)
+
+
+def _rotate_key(app: App, request: Request) -> Answer:
+    body, named = read(RotationBody, request.json()), in_path(request).key or ""
+    by, overlap_ms = author(app, request), body.overlap_seconds * SECOND
+
+    def plan() -> Planned:
+        return keys.rotate_key(_key_stores(app), named, _key_text(app), key_answer, overlap_ms=overlap_ms, by=by)
 
     return posted(app, request, plan)
 
 
 def _list_keys(app: App, request: Request) -> Answer:
-    unbound(request)
     limit, after = asked_page(request)
     found, more = keys.list_keys(app.keys, after=after, limit=limit)
-    return paged([key_answer(key) for key in found], more)
+    return paged([key_answer(key, app.clock.now()) for key in found], more)
 
 
 def _delete_key(app: App, request: Request) -> Answer:
-    unbound(request)
-    keys.revoke_key(app.keys, in_path(request).key or "")
+    keys.revoke_key(_key_stores(app), in_path(request).key or "", key_answer, by=author(app, request))
     return Answer(status=204)
 
 
+def _key_stores(app: App) -> keys.Stores:
+    return keys.Stores(keys=app.keys, audits=app.audits)
+
+
+def _key_text(app: App) -> str:
+    """A new text of a key: what its holder shows."""
+    return PREFIX + base64.urlsafe_b64encode(app.entropy(KEY_BYTES)).decode().rstrip("=")
+
+
 def _post_endpoint(app: App, request: Request) -> Answer:
-    unbound(request)
-    body = read(EndpointRequest, request.json(), context={ALLOW_PRIVATE: app.allow_private})
-    now = app.clock.now()
+    body = read(EndpointRequest, request.json(), context={ALLOW_PRIVATE: app.settings.allow_private})
+    now, by = app.clock.now(), author(app, request)
 
     def plan() -> Planned:
         endpoint = Endpoint(
@@ -218,31 +225,28 @@ def _post_endpoint(app: App, request: Request) -> Answer:
             status=EndpointStatus.ACTIVE,
             created_at=now,
         )
-        return endpoints.register_endpoint(app.endpoints, endpoint, endpoint_answer(endpoint))
+        return endpoints.register_endpoint(app.endpoints, app.audits, endpoint, endpoint_answer(endpoint), by=by)
 
     return posted(app, request, plan)
 
 
 def _list_endpoints(app: App, request: Request) -> Answer:
-    unbound(request)
     limit, after = asked_page(request)
     found, more = endpoints.list_endpoints(app.endpoints, after=after, limit=limit)
     return paged([endpoint_answer(endpoint) for endpoint in found], more)
 
 
 def _get_endpoint(app: App, request: Request) -> Answer:
-    unbound(request)
     return Answer(body=endpoint_answer(endpoints.read_endpoint(app.endpoints, in_path(request).endpoint or "")))
 
 
 def _delete_endpoint(app: App, request: Request) -> Answer:
-    unbound(request)
-    endpoints.delete_endpoint(app.endpoints, in_path(request).endpoint or "")
+    named, by = in_path(request).endpoint or "", author(app, request)
+    endpoints.delete_endpoint(app.endpoints, app.audits, named, by=by)
     return Answer(status=204)
 
 
 def _list_deliveries(app: App, request: Request) -> Answer:
-    unbound(request)
     limit, after = asked_page(request)
     endpoint = in_path(request).endpoint or ""
     found, more = endpoints.list_deliveries(app.endpoints, endpoint, after=after, limit=limit)
@@ -250,12 +254,11 @@ def _list_deliveries(app: App, request: Request) -> Answer:
 
 
 def _post_test_clock(app: App, request: Request) -> Answer:
-    test_clock.require_enabled(enabled=app.test_clock)
-    unbound(request)
-    body = read(TestClockBody, request.json())
+    test_clock.require_enabled(enabled=app.settings.test_clock)
+    body, by = read(TestClockBody, request.json()), author(app, request)
 
     def plan() -> Planned:
-        return test_clock.move_clock(app.clock_item, body.now, real=app.real())
+        return test_clock.move_clock(app.clock_item, app.audits, body.now, real=app.real(), by=by)
 
     def finish(answer: Body) -> Body:
         return test_clock.settle_clock(
@@ -275,8 +278,9 @@ def _health(app: App, request: Request) -> Answer:
     return Answer(status=503 if lag is None else 200, body={**body, "fold": {"lag_ms": lag}})
 
 
-def _openapi(_app: App, _request: Request) -> Answer:
-    return Answer(body=document((*ROUTES.values(), *ELSEWHERE), version=__version__))
+def _openapi(app: App, _request: Request) -> Answer:
+    body = document((*ROUTES.values(), *ELSEWHERE), version=__version__, revocation_s=app.settings.authorizer_cache_s)
+    return Answer(body=body)
 
 
 def _route(
@@ -284,10 +288,22 @@ def _route(
     respond: Callable[[App, Request], Answer],
     summary: str,
     contract: type | None = None,
-    scope: str | None = SCOPE,
+    *,
+    public: bool = False,
+    customer_in: CustomerIn | None = None,
 ) -> Route[App]:
+    """A route of the control plane: what reads needs the scope read, what changes anything the scope manage."""
     method, path = key.split()
-    return Route(method=method, path=path, scope=scope, respond=respond, contract=contract, summary=summary)
+    scope = None if public else READ if method == "GET" else MANAGE
+    return Route(
+        method=method,
+        path=path,
+        scope=scope,
+        respond=respond,
+        contract=contract,
+        summary=summary,
+        customer_in=customer_in,
+    )
 
 
 _CUSTOMER = "/v1/customers/{customer}"
@@ -321,12 +337,27 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_CUSTOMER}/entitlements", _list_entitlements, "What the customer may consume"),
         _route(f"GET {_CUSTOMER}/entitlements/{{feature}}", _get_entitlement, "The state of one feature"),
         _route(f"GET {_CUSTOMER}/periods", _list_periods, "Closed periods, as they are stated now"),
-        _route("GET /v1/audit", list_audit, "What operators did to a customer, when and why"),
-        _route("GET /v1/usage", _get_usage, "What a customer used, over time and by dimension"),
-        _route("GET /v1/decisions/{decision_id}", _get_decision, "A granted consume as it was recorded, and settled"),
+        _route(
+            "GET /v1/audit", list_audit, "What was changed of a customer, or without one of the stack, by whom and why"
+        ),
+        _route(
+            "GET /v1/usage",
+            _get_usage,
+            "What a customer used, over time and by dimension",
+            customer_in=CustomerIn.QUERY,
+        ),
+        _route(
+            "GET /v1/decisions/{decision_id}",
+            _get_decision,
+            "A granted consume as it was recorded, and settled",
+            customer_in=CustomerIn.FOUND,
+        ),
         _route("POST /v1/keys", _post_key, "Make an API key; its text is shown once", KeyBody),
         _route("GET /v1/keys", _list_keys, "API keys, without their texts"),
-        _route("DELETE /v1/keys/{key}", _delete_key, "Revoke an API key, within 60 seconds"),
+        _route("POST /v1/keys/{key}/rotate", _rotate_key, "Another text for an API key, shown once", RotationBody),
+        _route(
+            "DELETE /v1/keys/{key}", _delete_key, "Revoke an API key with all its texts, within {revocation_s} seconds"
+        ),
         _route("POST /v1/webhook-endpoints", _post_endpoint, "Register a receiver of webhooks", EndpointRequest),
         _route("GET /v1/webhook-endpoints", _list_endpoints, "Receivers of webhooks"),
         _route(f"GET {_ENDPOINT}", _get_endpoint, "A receiver of webhooks, without its secret"),
@@ -334,8 +365,11 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_ENDPOINT}/deliveries", _list_deliveries, "What was delivered to a receiver, newest first"),
         _route("POST /v1/test-clock", _post_test_clock, "Move the stack's time, where that is enabled", TestClockBody),
         _route(
-            "GET /v1/health", _health, "Whether the service answers; with deep, whether the stream keeps up", None, None
+            "GET /v1/health",
+            _health,
+            "Whether the service answers; with deep, whether the stream keeps up",
+            public=True,
         ),
-        _route("GET /v1/openapi.json", _openapi, "This document", None, None),
+        _route("GET /v1/openapi.json", _openapi, "This document", public=True),
     )
 }

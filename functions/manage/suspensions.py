@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from replies import SCOPE, App, asked_page, customer_of, paged, posted, query
+from replies import App, asked_page, customer_of, key_id, paged, posted, query
 
 from tallygate.contracts.reading import read
 from tallygate.contracts.suspensions import SuspensionBody, audit_answer, judge, suspension_answer
-from tallygate.errors import invalid
-from tallygate.http import Answer, Request, permit
+from tallygate.http import Answer, Request
 from tallygate.operations import suspensions
 from tallygate.operations.audits import list_audits
 from tallygate.operations.receipts import Body, Planned
-from tallygate.storage.audits import Audits
 from tallygate.storage.cell_controls import CellControls
 
 Move = Callable[..., Planned]
@@ -29,10 +27,7 @@ def resume(app: App, request: Request) -> Answer:
 
 def list_audit(app: App, request: Request) -> Answer:
     (limit, after), customer = asked_page(request), query(request).get("customer")
-    if not customer:
-        raise invalid("?customer", "required", "is required")
-    permit(request.principal, SCOPE, customer)
-    page, more = list_audits(Audits(app.engine), app.customers, customer, after=after, limit=limit)
+    page, more = list_audits(app.audits, app.customers, customer, after=after, limit=limit)
     return paged([audit_answer(audit) for audit in page], more)
 
 
@@ -49,6 +44,7 @@ def _moved(app: App, request: Request, move: Move) -> Answer:
             scope=body.scope,
             reason=body.reason,
             actor=body.actor,
+            key_id=key_id(request),
         )
         return move(stores, asked, judge, suspension_answer, now=now)
 
@@ -65,5 +61,5 @@ def _stores(app: App) -> suspensions.Stores:
         customers=app.customers,
         cells=app.cells,
         controls=CellControls(app.engine),
-        audits=Audits(app.engine),
+        audits=app.audits,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replies import App, customer_of, posted
+from replies import App, customer_of, key_id, posted
 
 from tallygate.contracts.reading import read
 from tallygate.contracts.usage_resets import CARRY, ResetBody, reset_answer
@@ -11,14 +11,13 @@ from tallygate.http import Answer, Request
 from tallygate.operations import usage_resets
 from tallygate.operations.customers import Told
 from tallygate.operations.receipts import Planned
-from tallygate.storage.audits import Audits
 from tallygate.storage.cell_resets import CellResets
 
 
 def post_reset(app: App, request: Request) -> Answer:
     customer_id, now = customer_of(request), app.clock.now()
     body = read(ResetBody, request.json())
-    stores = usage_resets.Stores(limits=app.cells, cells=CellResets(app.engine), audits=Audits(app.engine))
+    stores = usage_resets.Stores(limits=app.cells, cells=CellResets(app.engine), audits=app.audits)
 
     def plan() -> Planned:
         asked = Asked(
@@ -29,6 +28,7 @@ def post_reset(app: App, request: Request) -> Answer:
             carry_overage=body.overage == CARRY,
             reason=body.reason,
             actor=body.actor,
+            key_id=key_id(request),
         )
         return usage_resets.reset_usage(stores, asked, reset_answer, now=now)
 

@@ -182,7 +182,8 @@ def test_a_plan_that_follows_is_shown_and_audited_with_the_key_that_asked(call: 
     shown = call("GET", "/v1/customers/{customer}", customer=customer)
     assert (shown["json"]["plan"], shown["json"]["subscription"]["pending"]) == ("tour", pending)
     assert call("PUT", route, body, customer=customer)["headers"]["etag"] == changed["headers"]["etag"]
-    (audit, first) = call("GET", "/v1/audit", query={"customer": customer})["json"]["data"]
+    (audit, created, first) = call("GET", "/v1/audit", query={"customer": customer})["json"]["data"]
+    assert (created["action"], created["key_id"], created["before"]) == ("customer_created", "k", None)
     assert (audit["action"], audit["actor"], audit["effective_at"]) == ("subscription_changed", "k", pending["at"])
     assert (audit["before"], audit["after"]) == ({"plan": "tour", "version": 1}, {"plan": "more", "version": 1})
     assert (first["before"], first["after"]) == (None, {"plan": "tour", "version": 1})
@@ -318,7 +319,9 @@ def test_who_may_ask_is_decided_before_what(call: Client, app: ModuleType) -> No
 
 
 def test_a_key_of_one_customer_reaches_that_customer_only(call: Client, customer: str) -> None:
-    assert call("GET", "/v1/customers/{customer}", customer=customer, bound_to="acme")["statusCode"] == 200
+    assert (
+        call("GET", "/v1/customers/{customer}", customer=customer, scopes="read", bound_to="acme")["statusCode"] == 200
+    )
     problem(call("GET", "/v1/customers/{customer}", customer="bolt", bound_to="acme"), 403, "other_customer")
     for method, route in (
         ("PUT", "/v1/catalog"),

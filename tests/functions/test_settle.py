@@ -33,7 +33,7 @@ def call(app: ModuleType, route: str, decision_id: str, body: object = None, **p
     event = sample("check.consume")
     event["routeKey"], event["pathParameters"] = route, {"decision_id": decision_id}
     event["body"] = json.dumps(body)
-    granted = {"key_id": "k", "scopes": "check manage", "customer": "", **principal}
+    granted = {"key_id": "k", "scopes": "check read", "customer": "", **principal}
     event["requestContext"]["authorizer"]["lambda"] = granted
     result: Answered = app.handler(event, None)
     return {**result, "json": json.loads(result["body"])}

@@ -47,8 +47,9 @@ def test_the_trail_is_listed_newest_first_page_by_page(call: Client) -> None:
     page = call("GET", "/v1/audit", query={"customer": "acme", "limit": "1"})["json"]
     assert [(e["id"], e["action"], e["reason"]) for e in page["data"]] == [(second, "resumed", "paid")]
     rest = call("GET", "/v1/audit", query={"customer": "acme", "cursor": page["next_cursor"]})["json"]
-    assert ([e["action"] for e in rest["data"]], rest["next_cursor"]) == (["suspended", "subscription_changed"], None)
-    assert (rest["data"][0]["id"], rest["data"][1]["actor"]) == (first, "k"), "the subscription came by a key"
+    actions = ["suspended", "customer_created", "subscription_changed"]
+    assert ([e["action"] for e in rest["data"]], rest["next_cursor"]) == (actions, None)
+    assert (rest["data"][0]["id"], rest["data"][2]["actor"]) == (first, "k"), "the subscription came by a key"
     assert rest["data"][0]["after"]["reason"] == "unpaid"
 
 
@@ -65,13 +66,11 @@ def test_what_is_wrong_is_named(call: Client) -> None:
     assert [(e["pointer"], e["code"]) for e in refused["errors"]] == [("/feature", "feature_not_found")]
     refused = problem(post(call, SUSPEND, scope={"model": "large"}), 422, "invalid_request")
     assert refused["errors"][0]["pointer"] == "/scope"
-    missing = problem(call("GET", "/v1/audit"), 422, "invalid_request")
-    assert missing["errors"][0]["pointer"] == "?customer"
     problem(call("GET", "/v1/audit", query={"customer": "nobody"}), 404, "customer_not_found")
 
 
 def test_a_key_of_one_customer_reaches_that_customer_only(call: Client) -> None:
     for route in (SUSPEND, RESUME):
-        problem(post(call, route, customer="bolt", bound_to="acme"), 403, "other_customer")
+        problem(post(call, route, customer="bolt", scopes="read", bound_to="acme"), 403, "other_customer")
     problem(call("GET", "/v1/audit", query={"customer": "bolt"}, bound_to="acme"), 403, "other_customer")
     problem(call("GET", "/v1/audit", query={"customer": "acme"}, scopes="check"), 403, "scope_missing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tallygate.contracts.endpoints import endpoint_answer
+from tallygate.domain.audits import Author
 from tallygate.domain.deliveries import Endpoint, EndpointStatus
 from tallygate.errors import NotFound
 from tallygate.operations.endpoints import (
@@ -15,6 +16,7 @@ from tallygate.operations.endpoints import (
     register_endpoint,
 )
 from tallygate.operations.receipts import Outcome, Planned, once
+from tallygate.storage.audits import Audits
 from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Engine
 from tallygate.storage.receipts import Receipts
@@ -33,11 +35,17 @@ def new(endpoint_id: str) -> Endpoint:
     )
 
 
+def author(name: str = "audit") -> Author:
+    return Author(id=name, key_id="key_1", at=NOW)
+
+
 def register(engine: Engine, endpoint_id: str, key: str | None = None) -> Outcome:
     endpoint = new(endpoint_id)
 
     def plan() -> Planned:
-        return register_endpoint(Endpoints(engine), endpoint, endpoint_answer(endpoint))
+        return register_endpoint(
+            Endpoints(engine), Audits(engine), endpoint, endpoint_answer(endpoint), by=author(endpoint_id)
+        )
 
     return once(
         Receipts(engine), plan, operation="POST /v1/webhook-endpoints", idempotency_key=key, fingerprint="f", now=NOW
@@ -63,7 +71,7 @@ def test_an_endpoint_that_does_not_exist_is_not_found(engine: Engine, endpoint_i
     store = Endpoints(engine)
     for ask in (
         lambda: read_endpoint(store, endpoint_id),
-        lambda: delete_endpoint(store, endpoint_id),
+        lambda: delete_endpoint(store, Audits(engine), endpoint_id, by=author()),
         lambda: list_deliveries(store, endpoint_id, after=None, limit=9),
     ):
         with pytest.raises(NotFound) as raised:
@@ -73,7 +81,11 @@ def test_an_endpoint_that_does_not_exist_is_not_found(engine: Engine, endpoint_i
 
 def test_a_deleted_endpoint_is_gone(engine: Engine) -> None:
     register(engine, "we_1")
-    delete_endpoint(Endpoints(engine), "we_1")
+    delete_endpoint(Endpoints(engine), Audits(engine), "we_1", by=author("later"))
     with pytest.raises(NotFound):
-        delete_endpoint(Endpoints(engine), "we_1")
+        delete_endpoint(Endpoints(engine), Audits(engine), "we_1", by=author("again"))
+    trail, _ = Audits(engine).page(None, after=None, limit=9)
+    assert {entry.action for entry in trail} == {"endpoint_created", "endpoint_deleted"}
+    assert [(entry.key_id, entry.about) for entry in trail] == [("key_1", {"endpoint": "we_1"})] * 2
+    assert "whsec" not in str(trail), "the trail keeps no secret"
     assert list_endpoints(Endpoints(engine), after=None, limit=9) == ((), None)

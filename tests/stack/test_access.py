@@ -16,7 +16,7 @@ from local.lifecycle import Running
 
 # What each function may do with an item of each partition-key prefix. `x` stands for any customer.
 PRIVILEGES: dict[str, dict[str, str]] = {
-    "authorize": {"KEY#x": "get", "CUSTOMER#x": "", "CELL#x#f": "", "EVENT#x#0": ""},
+    "authorize": {"KEY#x": "get update", "CUSTOMER#x": "", "CELL#x#f": "", "EVENT#x#0": ""},
     "check": {
         "CUSTOMER#x": "get",
         "CELL#x#f": "get put update",

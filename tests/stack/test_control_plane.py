@@ -68,7 +68,7 @@ def test_a_customer_is_created_resubscribed_and_read(api: Api, name: str) -> Non
 
 
 def test_a_key_works_until_it_is_revoked_and_is_made_once(api: Api, name: str) -> None:
-    body = {"name": name, "scopes": ["manage"], "customer": name}
+    body = {"name": name, "scopes": ["read"], "customer": name}
     made = api("POST", "/v1/keys", body, idempotency_key=name)
     again = api("POST", "/v1/keys", body, idempotency_key=name)
     assert (made.status, again.headers["idempotent-replayed"], again.json["key"]) == (201, "true", None)
@@ -77,6 +77,7 @@ def test_a_key_works_until_it_is_revoked_and_is_made_once(api: Api, name: str) -
     assert theirs("GET", f"/v1/customers/{name}").status == 200
     assert theirs("GET", f"/v1/customers/{name}-2").json["code"] == "other_customer"
     assert theirs("GET", "/v1/catalog").json["code"] == "other_customer"
+    assert theirs("PUT", f"/v1/customers/{name}", {"plan": name}).json["code"] == "scope_missing"
     theirs.close()
     assert made.json["id"] in [key["id"] for key in api.good("GET", "/v1/keys?limit=100")["data"]]
     assert api("DELETE", f"/v1/keys/{made.json['id']}").status == 204

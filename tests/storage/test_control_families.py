@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallygate.domain.api_keys import ApiKey, digest_of
+from tallygate.domain.api_keys import ApiKey, KeyText, KeyTexts, digest_of
 from tallygate.storage import keys
 from tallygate.storage.api_keys import ApiKeys
 from tallygate.storage.clock import ClockItem
@@ -19,16 +19,20 @@ def key(number: int, **more: object) -> ApiKey:
     return ApiKey(**fields)  # type: ignore[arg-type]  # as the test states them
 
 
+def texts(of: ApiKey, text: str, **more: object) -> KeyTexts:
+    return KeyTexts(key=of, text=KeyText(digest=digest_of(text)), **more)  # type: ignore[arg-type]
+
+
 def test_a_key_is_found_by_its_digest_and_listed_without_it(engine: Engine) -> None:
     held, store = ApiKeys(engine), Receipts(engine)
     full = key(1, scopes=("ingest", "manage"), customer="a#b", expires_at=NOW + 1)
     assert store.commit(held.create(full, digest_of("tg_1")))
     assert store.commit(held.create(key(2), digest_of("tg_2")))
-    assert held.find(digest_of("tg_1")) == full
+    assert held.find(digest_of("tg_1")) == (full, None)
     assert held.find(digest_of("tg_3")) is None
     first, after = held.page(after=None, limit=1)
-    assert first == (full,)
-    assert held.page(after=after, limit=5) == ((key(2),), None)
+    assert first == (texts(full, "tg_1"),)
+    assert held.page(after=after, limit=5) == ((texts(key(2), "tg_2"),), None)
 
 
 def test_a_taken_id_or_digest_is_refused_whole(engine: Engine) -> None:
@@ -36,17 +40,60 @@ def test_a_taken_id_or_digest_is_refused_whole(engine: Engine) -> None:
     store.commit(held.create(key(1), digest_of("tg_1")))
     assert not store.commit(held.create(key(1), digest_of("tg_2")))
     assert not store.commit(held.create(key(2), digest_of("tg_1")))
-    assert held.page(after=None, limit=5) == ((key(1),), None)
+    assert held.page(after=None, limit=5) == ((texts(key(1), "tg_1"),), None)
     assert held.find(digest_of("tg_2")) is None
 
 
 def test_a_key_goes_with_its_entry(engine: Engine) -> None:
     held = ApiKeys(engine)
     Receipts(engine).commit(held.create(key(1), digest_of("tg_1")))
-    assert held.delete("key_1")
+    seen = held.key("key_1")
+    assert seen is not None
+    assert held.delete(seen)
     assert held.find(digest_of("tg_1")) is None
     assert held.page(after=None, limit=5) == ((), None)
-    assert not held.delete("key_1")
+    assert held.key("key_1") is None
+    assert not held.delete(seen)
+
+
+def test_a_rotation_leaves_the_text_before_for_the_overlap_and_a_lost_race_writes_nothing(engine: Engine) -> None:
+    held, store = ApiKeys(engine), Receipts(engine)
+    store.commit(held.create(key(1), digest_of("tg_1")))
+    seen = held.key("key_1")
+    assert seen is not None
+    second = seen.rotated(digest_of("tg_2"), overlap_ms=1_000, now=NOW)
+    assert store.commit(held.rotate(seen, second))
+    assert not store.commit(held.rotate(seen, seen.rotated(digest_of("tg_3"), overlap_ms=0, now=NOW)))
+    assert not held.delete(seen), "a key that was rotated meanwhile keeps a text that the removal would not know"
+    before, now = held.find(digest_of("tg_1")), held.find(digest_of("tg_2"))
+    assert before is not None and now is not None
+    assert (before[0].expires_at, now[0].expires_at) == (NOW + 1_000, None)
+    rotated = held.key("key_1")
+    assert rotated == second
+    third = second.rotated(digest_of("tg_3"), overlap_ms=0, now=NOW + 1)
+    assert store.commit(held.rotate(second, third))
+    assert [held.find(digest_of(text)) for text in ("tg_1", "tg_2")] == [None, None]
+    found = held.key("key_1")
+    assert found is not None and held.delete(found)
+    assert held.find(digest_of("tg_3")) is None
+
+
+def test_a_rotation_never_lengthens_the_life_of_a_text(engine: Engine) -> None:
+    made = texts(key(1, expires_at=NOW + 500), "tg_1")
+    rotated = made.rotated(digest_of("tg_2"), overlap_ms=1_000, now=NOW)
+    assert rotated.former[0].until == NOW + 500
+    again = rotated.rotated(digest_of("tg_3"), overlap_ms=100, now=NOW + 499)
+    assert [text.until for text in again.former] == [NOW + 500, NOW + 500]
+
+
+def test_the_day_of_use_moves_forward_and_makes_no_key(engine: Engine) -> None:
+    held = ApiKeys(engine)
+    held.use(digest_of("tg_1"), NOW)
+    assert held.find(digest_of("tg_1")) is None, "a key that was removed stays removed"
+    Receipts(engine).commit(held.create(key(1), digest_of("tg_1")))
+    for day in (NOW, NOW + 5, NOW + 3):
+        held.use(digest_of("tg_1"), day)
+    assert held.page(after=None, limit=5)[0][0].used_on == NOW + 5
 
 
 def test_the_clock_moves_only_from_where_it_was_seen(engine: Engine) -> None:

@@ -15,7 +15,7 @@ EVERYTHING = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
 READ, KEEP = {"GetItem"}, {"GetItem", "PutItem", "UpdateItem"}
 
 PRIVILEGES: dict[str, dict[str, set[str]]] = {
-    "authorize": {"KEY#*": READ, "CLOCK": READ},
+    "authorize": {"KEY#*": {"GetItem", "UpdateItem"}, "CLOCK": READ},
     "check": {
         "CUSTOMER#*": READ,
         "CATALOG": READ,

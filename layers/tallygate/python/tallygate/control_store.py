@@ -5,12 +5,12 @@ The other half of `tallygate.store`, split off because both together would be to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tallygate.domain.adjustments import Adjustment
-from tallygate.domain.api_keys import ApiKey
+from tallygate.domain.api_keys import ApiKey, KeyTexts
 from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Catalog, Change, PlanId
 from tallygate.domain.cell_adjustments import CellAdjustment
@@ -62,6 +62,10 @@ class PlansTaken:
     plans: tuple[PlanId, ...]
 
 
+AuditOfStep = Callable[[Sequence[Change], int], Audit]
+"""The entry of the audit trail for the changes that one transaction makes, and the catalog's version after it."""
+
+
 class CatalogStore(Protocol):
     """The catalog, read and replaced as a whole."""
 
@@ -69,11 +73,12 @@ class CatalogStore(Protocol):
         """The whole catalog, consistent and of one version. Raises Contended where it changes all the time."""
 
     def replace(
-        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant
+        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant, audit: AuditOfStep | None = None
     ) -> Replaced | CatalogMoved | PlansTaken:
         """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
 
-        Atomic. Where some are left, the catalog says what is being applied; with the last it says so no longer.
+        `audit` makes the entry of the audit trail that the transaction adds. Atomic. Where some are left, the catalog
+        says what is being applied; with the last it says so no longer.
         """
 
     def customers(self) -> Mapping[PlanId, int]:
@@ -176,8 +181,8 @@ class AuditStore(Protocol):
     def record(self, audit: Audit) -> Moves:
         """The write that adds an entry; refused where its id is taken."""
 
-    def page(self, customer: str, *, after: str | None, limit: int) -> tuple[tuple[Audit, ...], str | None]:
-        """Some entries of a customer, the newest first, and where to go on. One request."""
+    def page(self, customer: str | None, *, after: str | None, limit: int) -> tuple[tuple[Audit, ...], str | None]:
+        """Some entries of a customer (None: the stack's own), the newest first, and where to go on. One request."""
 
 
 class KeyStore(Protocol):
@@ -186,11 +191,20 @@ class KeyStore(Protocol):
     def create(self, key: ApiKey, digest: str) -> Moves:
         """The writes that add a key; refused where its id or digest is taken."""
 
-    def page(self, *, after: str | None, limit: int) -> tuple[tuple[ApiKey, ...], str | None]:
-        """Some keys in order of their ids, and where to go on. One request."""
+    def key(self, key_id: str) -> KeyTexts | None:
+        """The key and the digests of its texts, consistent. One request."""
 
-    def delete(self, key_id: str) -> bool:
-        """Remove a key; False: there is none. One read and one transaction."""
+    def rotate(self, seen: KeyTexts, wanted: KeyTexts) -> Moves:
+        """The writes that make other texts valid for a key; refused where its texts are not as they were seen."""
+
+    def page(self, *, after: str | None, limit: int) -> tuple[tuple[KeyTexts, ...], str | None]:
+        """Some keys in order of their ids, each with its last use, and where to go on.
+
+        One request for the list and one for each text.
+        """
+
+    def delete(self, seen: KeyTexts, *, beside: Moves = ()) -> bool:
+        """Remove a key with all its texts, and make the moves `beside`; False: its texts are not as they were seen."""
 
 
 class ClockStore(Protocol):

@@ -16,8 +16,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from tallygate.domain.api_keys import MANAGE, READ
 from tallygate.domain.quantities import format_quantity
 from tallygate.errors import (
     FieldError,
@@ -99,11 +101,23 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class CustomerIn(Enum):
+    """Where a request names the customer that it concerns."""
+
+    PATH = "path"
+    QUERY = "query"
+    FOUND = "found"
+    """In its body, or in what its path names: the route's own function asks `permit` once it knows."""
+    NOWHERE = "nowhere"
+    """It concerns all customers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Generic[App]):
     """One row of a function's table: what is asked, who may ask it, and the operation that answers.
 
     `scope` None is public. `contract` is the body's contract, for the OpenAPI document; `respond` reads it itself.
+    `customer_in` says where a request names its customer, which decides what a key of one customer may reach.
     """
 
     method: str
@@ -112,6 +126,14 @@ class Route(Generic[App]):
     respond: Callable[[App, Request], Answer]
     contract: type | None = None
     summary: str = ""
+    customer_in: CustomerIn | None = None
+
+    @property
+    def reach(self) -> CustomerIn:
+        """Where a request of this route names its customer: in its path, unless the route says otherwise."""
+        if self.customer_in is not None:
+            return self.customer_in
+        return CustomerIn.PATH if "{customer}" in self.path else CustomerIn.NOWHERE
 
     @property
     def key(self) -> str:
@@ -171,10 +193,14 @@ def _new_traceparent(request_id: str) -> str:
 
 
 def permit(principal: Principal | None, scope: str, customer: str | None = None) -> Principal:
-    """The principal, if it has the scope (and, bound to a customer, asks for that one). Raises 401 or 403."""
+    """The principal, if it has the scope (and, bound to a customer, asks for that one). Raises 401 or 403.
+
+    manage includes read. A key of one customer never has manage, whatever is stored of it.
+    """
     if principal is None:
         raise Unauthenticated("the API key is missing, unknown, expired or revoked")
-    if scope not in principal.scopes:
+    held = principal.scopes if principal.customer is None else principal.scopes - {MANAGE}
+    if scope not in held and not (scope == READ and MANAGE in held):
         raise Forbidden(f"this key lacks the scope {scope}", code="scope_missing")
     if customer is not None and principal.customer not in (None, customer):
         raise Forbidden("this key is bound to another customer", code="other_customer")
@@ -210,8 +236,21 @@ def dispatch(routes: Mapping[str, Route[App]], app: App, request: Request) -> An
     if route is None:
         return unknown_route(request)
     if route.scope is not None:
+        if request.principal is not None:
+            _within_reach(route, request.principal, request)
         permit(request.principal, route.scope)
     return route.respond(app, request)
+
+
+def _within_reach(route: Route[App], principal: Principal, request: Request) -> None:
+    """Raises Forbidden where a key of one customer asks for another, or for what concerns all of them."""
+    if principal.customer is None or route.reach is CustomerIn.FOUND:
+        return
+    if route.reach is CustomerIn.NOWHERE:
+        raise Forbidden("this key is bound to one customer; this route concerns all", code="other_customer")
+    named = (request.path if route.reach is CustomerIn.PATH else request.query).get("customer")
+    if named != principal.customer:
+        raise Forbidden("this key is bound to another customer", code="other_customer")
 
 
 def unknown_route(_: Request) -> Answer:

@@ -145,8 +145,11 @@ class EndpointStore(Protocol):
     def page(self, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
         """Some endpoints in order of their ids, and where to go on. One request."""
 
-    def delete(self, endpoint_id: str) -> bool:
-        """Remove an endpoint; its pending deliveries end at their next attempt. False: there is none."""
+    def delete(self, endpoint_id: str, *, beside: Moves = ()) -> bool:
+        """Remove an endpoint and make the moves `beside`; its pending deliveries end at their next attempt.
+
+        False: there is none.
+        """
 
     def deliveries(
         self, endpoint_id: str, *, after: str | None, limit: int

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from tallygate.contracts.fields import Id, Time, one_of
 from tallygate.contracts.reading import Contract, broken
-from tallygate.domain.api_keys import SCOPES, ApiKey
-from tallygate.domain.instants import format_instant
+from tallygate.domain.api_keys import OVERLAP_MAX_S, SCOPES, KeyTexts, broken_scopes
+from tallygate.domain.instants import Instant, format_instant
 
 
 def _different(scopes: list[str]) -> list[str]:
@@ -22,16 +22,43 @@ Scope = Annotated[str, one_of(SCOPES), WithJsonSchema({"enum": list(SCOPES)})]
 
 
 class KeyBody(Contract):
-    """A key to be made: for one customer only, if `customer` is given, and until `expires_at`."""
+    """A key to be made.
+
+    customer: the one customer that the key is for; such a key cannot have the scope manage
+    expires_at: until when it is valid; null: for ever; absent: the stack's default
+    """
 
     name: Id
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_different)]
     customer: Id | None = None
     expires_at: Time | None = None
 
+    @model_validator(mode="after")
+    def _allowed(self) -> Self:
+        if why := broken_scopes(self.scopes, self.customer):
+            raise broken("not_allowed", why, at="scopes")
+        return self
 
-def key_answer(key: ApiKey) -> dict[str, Any]:
-    """What a key stands for, as JSON; never the key."""
+    def expiry(self, *, now: Instant, lifetime_ms: int | None) -> Instant | None:
+        """When the key expires; `lifetime_ms` is the stack's default, None: never."""
+        if "expires_at" in self.model_fields_set or lifetime_ms is None:
+            return self.expires_at
+        return now + lifetime_ms
+
+
+class RotationBody(Contract):
+    """Another text for a key. The text before stays valid for so many seconds; 0: it ends at once."""
+
+    overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=OVERLAP_MAX_S)]
+
+
+def key_answer(texts: KeyTexts, now: Instant) -> dict[str, Any]:
+    """What a key stands for, as JSON; never one of its texts.
+
+    last_used: the last UTC day on which any of its texts was used; null: on none
+    previous: earlier texts that a rotation left valid for a while
+    """
+    key = texts.key
     return {
         "id": key.id,
         "name": key.name,
@@ -39,4 +66,14 @@ def key_answer(key: ApiKey) -> dict[str, Any]:
         "customer": key.customer,
         "expires_at": format_instant(key.expires_at) if key.expires_at is not None else None,
         "created_at": format_instant(key.created_at),
+        "last_used": _day(texts.used_on),
+        "previous": [
+            {"valid_until": format_instant(text.until), "last_used": _day(text.used_on)}
+            for text in texts.valid_former(now)
+            if text.until is not None
+        ],
     }
+
+
+def _day(instant: Instant | None) -> str | None:
+    return None if instant is None else format_instant(instant)[:10]

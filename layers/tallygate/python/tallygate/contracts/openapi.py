@@ -110,13 +110,13 @@ ELSEWHERE = (
 )
 
 
-def document(rows: Iterable[Row], *, version: str) -> dict[str, Any]:
-    """The whole document."""
+def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> dict[str, Any]:
+    """The whole document. `revocation_s`: so long the stack may honour a key that was revoked, seconds."""
     listed = sorted(rows, key=lambda row: (row.path, row.method))
     contracts = {row.contract for row in listed if row.contract is not None and issubclass(row.contract, BaseModel)}
     paths: dict[str, dict[str, Any]] = {}
     for row in listed:
-        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, revocation_s)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -146,11 +146,11 @@ def _schemas(contracts: set[type[BaseModel]]) -> dict[str, Any]:
     return found
 
 
-def _operation(row: Row) -> dict[str, Any]:
+def _operation(row: Row, revocation_s: int) -> dict[str, Any]:
     key = f"{row.method} {row.path}"
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", key.lower().replace("/v1", "")).strip("_"),
-        "summary": row.summary,
+        "summary": row.summary.replace("{revocation_s}", str(revocation_s)),
         "parameters": [*_path_parameters(row.path), *_query_parameters(key), *_header_parameters(row)],
         "responses": {
             "2XX": {"description": "Done.", "content": {"application/json": {"schema": {}}}},

@@ -27,7 +27,7 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     },
     "GET /v1/customers/{customer}/periods": {"feature": "Only periods of this feature.", **PAGE},
     "GET /v1/keys": PAGE,
-    "GET /v1/audit": {"customer": "Whose entries, the newest first.", **PAGE},
+    "GET /v1/audit": {"customer": "Whose entries, the newest first; without it those of the stack itself.", **PAGE},
     "GET /v1/webhook-endpoints": PAGE,
     "GET /v1/webhook-endpoints/{endpoint}/deliveries": PAGE,
     "GET /v1/health": {"deep": "1: send a probe through the stream, and say how long it took."},

@@ -75,7 +75,10 @@ def suspended_answer(decision: Decision) -> dict[str, Any] | None:
 
 
 def audit_answer(audit: Audit) -> dict[str, Any]:
-    """An entry of the audit trail: who did what, when and why, and how it stood before and after."""
+    """An entry of the audit trail: who did what, when and why, and how it was before and after.
+
+    `key_id` is the API key that asked; null where a tier acted. `customer` is null for a change of the stack itself.
+    """
     return {
         "id": audit.id,
         "customer": audit.customer,
@@ -83,6 +86,7 @@ def audit_answer(audit: Audit) -> dict[str, Any]:
         "action": audit.action,
         "feature": audit.feature,
         "actor": audit.actor,
+        "key_id": audit.key_id,
         "reason": audit.reason,
         **audit.about,
         "before": None if audit.before is None else dict(audit.before),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
-from tallygate.domain.instants import Instant
+from tallygate.domain.instants import DAY, Instant
 
-SCOPES = ("ingest", "check", "manage")
+INGEST, CHECK, READ, MANAGE = "ingest", "check", "read", "manage"
+SCOPES = (INGEST, CHECK, READ, MANAGE)
+OVERLAP_MAX_S = 30 * 86_400
+FORMER_TEXTS_MAX = 3
+"""So many earlier texts of one key may be valid at once."""
 PREFIX = "tg_"
 KEY_LENGTH_MAX = 128
 """No key that was ever made is longer; what is need not be looked up."""
@@ -26,6 +31,60 @@ class ApiKey:
 
     def expired(self, now: Instant) -> bool:
         return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyText:
+    """One text of a key, by its digest.
+
+    until: from then on the text is not valid any more, by a rotation; None: until the key expires
+    used_on: start of the last UTC day on which it was used, ms; None: not yet
+    """
+
+    digest: str
+    until: Instant | None = None
+    used_on: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyTexts:
+    """A key with its text and the earlier ones that a rotation left valid for a while, the newest first."""
+
+    key: ApiKey
+    text: KeyText
+    former: tuple[KeyText, ...] = ()
+
+    @property
+    def used_on(self) -> Instant | None:
+        """The last UTC day on which any text of the key was used."""
+        return max((text.used_on for text in (self.text, *self.former) if text.used_on is not None), default=None)
+
+    def valid_former(self, now: Instant) -> tuple[KeyText, ...]:
+        """The earlier texts that are still valid."""
+        return tuple(text for text in self.former if text.until is not None and text.until > now)
+
+    def rotated(self, digest: str, *, overlap_ms: int, now: Instant) -> KeyTexts:
+        """The key with a new text. Without an overlap all earlier texts end at once, whoever rotated them."""
+        if overlap_ms == 0:
+            return replace(self, text=KeyText(digest=digest), former=())
+        until = now + overlap_ms
+        if self.key.expires_at is not None:
+            until = min(until, self.key.expires_at)
+        return replace(
+            self, text=KeyText(digest=digest), former=(replace(self.text, until=until), *self.valid_former(now))
+        )
+
+
+def broken_scopes(scopes: Collection[str], customer: str | None) -> str | None:
+    """Why a key cannot have these scopes; None: it can."""
+    if customer is not None and MANAGE in scopes:
+        return "a key of one customer cannot have manage: read shows that customer's own limits and usage"
+    return None
+
+
+def day_of(now: Instant) -> Instant:
+    """The start of the UTC day."""
+    return now - now % DAY
 
 
 def digest_of(key: str) -> str:

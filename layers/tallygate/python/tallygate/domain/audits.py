@@ -1,4 +1,7 @@
-"""The audit trail: what an operator did to a customer, who, when and why, and how it stood before and after.
+"""The audit trail: what was changed in the control plane, by whom, when and why, and how it was before and after.
+
+Changes of one customer are in that customer's trail. Changes of the catalog, of keys, endpoints and the clock are in
+the stack's own trail: their entries name no customer.
 
 An entry is written in the transaction of the change that it tells of, so there is none without the other. It is the
 outbox of the facts that the change makes known: their ids come from the entry's, so that each leaves once.
@@ -22,6 +25,12 @@ SUBSCRIPTION_CHANGED, CHANGED_FACT = "subscription_changed", "subscription.chang
 EVERY_FEATURE = "*"
 """Names the sequence of facts that concern the whole customer, since a feed has the name of a feature."""
 NO_LEVEL = ""
+CUSTOMER_CREATED, CUSTOMER_CHANGED = "customer_created", "customer_changed"
+LIMIT_SET, LIMIT_REMOVED = "limit_set", "limit_removed"
+CATALOG_CHANGED = "catalog_changed"
+KEY_CREATED, KEY_ROTATED, KEY_REVOKED = "key_created", "key_rotated", "key_revoked"
+ENDPOINT_CREATED, ENDPOINT_ROTATED, ENDPOINT_DELETED = "endpoint_created", "endpoint_rotated", "endpoint_deleted"
+CLOCK_MOVED = "clock_moved"
 
 Form = Mapping[str, Any]
 """JSON as it goes over the wire."""
@@ -29,18 +38,52 @@ Form = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """One entry. `about` says what was acted on, beside the feature; `before` and `after` how it stood (None: not)."""
+    """One entry.
+
+    customer: whose trail it is in; None: the stack's own
+    actor: who the caller says that it is; the key's id where the request names nobody
+    key_id: the API key that asked; None: nobody asked (a tier suspended)
+    about: what was acted on, beside the feature
+    before, after: how it was and is; None: it was not there, or is not any more
+    """
 
     id: str
-    customer: str
+    customer: str | None
     at: Instant
     action: str
     actor: str
+    key_id: str | None
     reason: str
     feature: str | None = None
     about: Form = field(default_factory=dict)
     before: Form | None = None
     after: Form | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who makes a change that names nobody: the API key. `id` is the id that the change's entry is to have."""
+
+    id: str
+    key_id: str
+    at: Instant
+
+    def entry(
+        self, action: str, about: Form, *, customer: str | None = None, before: Form | None = None, after: Form | None
+    ) -> Audit:
+        """The entry of a change by this author; without a customer it is one of the stack's own."""
+        return Audit(
+            id=self.id,
+            customer=customer,
+            at=self.at,
+            action=action,
+            actor=self.key_id,
+            key_id=self.key_id,
+            reason="",
+            about=about,
+            before=before,
+            after=after,
+        )
 
 
 def announced(audit: Audit) -> Announcement | None:
@@ -52,6 +95,7 @@ def announced(audit: Audit) -> Announcement | None:
         return None
     stood = audit.after or audit.before
     assert stood is not None
+    assert audit.customer is not None
     return Announcement(
         id=fact_id("audit", audit.id),
         type=FACTS[audit.action],
@@ -73,6 +117,7 @@ def announced(audit: Audit) -> Announcement | None:
 def _subscription_changed(audit: Audit) -> Announcement:
     """From which plan to which, and when: a plan of null is no subscription."""
     before, after, about = audit.before or {}, audit.after or {}, audit.about
+    assert audit.customer is not None
     return Announcement(
         id=fact_id("audit", audit.id),
         type=CHANGED_FACT,

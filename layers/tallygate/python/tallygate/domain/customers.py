@@ -134,6 +134,17 @@ def taken(record: CustomerRecord, now: Instant) -> CustomerRecord:
     return replace(record, subscription=changed, effective=record.effective.in_force(now))
 
 
+def profile_form(customer: Customer) -> dict[str, Any]:
+    """What a request may say of a customer, beside its plan, as JSON."""
+    return {
+        "name": customer.name,
+        "timezone": customer.timezone,
+        "subject_keys": sorted(customer.subject_keys),
+        "stripe_customer_id": customer.stripe_customer_id,
+        "metadata": dict(customer.metadata),
+    }
+
+
 def changed_profile(before: Customer, change: ProfileChange) -> Customer:
     """The customer with what the request says of it; its own id is no subject key that it could give up."""
 

@@ -109,6 +109,7 @@ def audited(note: Note, fact: str) -> Audit | None:
         at=note.time,
         action=SUSPENDED_BY_TIER,
         actor=TIER,
+        key_id=None,
         reason=f"usage reached for more than the level {what.level} of {what.name} allows",
         feature=note.feature,
         about={"scope": dict(what.scope), "limit_name": what.name, "level": what.level},

@@ -89,6 +89,7 @@ def audit_of_change(
         at=now,
         action=SUBSCRIPTION_CHANGED,
         actor=actor,
+        key_id=actor,
         reason="",
         about={
             "effective": "now" if to_come is None else "next_period",

@@ -69,6 +69,7 @@ class Asked:
     carry_overage: bool
     reason: str
     actor: str
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

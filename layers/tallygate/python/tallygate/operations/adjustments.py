@@ -58,6 +58,7 @@ class Asked:
     amount: Decimal
     reason: str
     actor: str
+    key_id: str | None = None
     category: str | None = None
     traceparent: str | None = None
 
@@ -110,7 +111,7 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
     moves = (
         *stores.controls.adjust(asked.customer, asked.feature, found, entry),
         *stores.adjustments.record(made),
-        *stores.audits.record(_audit(made, before, forms)),
+        *stores.audits.record(_audit(made, before, forms, asked.key_id)),
     )
     return Planned(moves=moves, body=forms.adjustment(made))
 
@@ -128,7 +129,7 @@ def list_adjustments(
     return store.page(customer(customers, customer_id).customer.id, feature, after=after, limit=limit)
 
 
-def _audit(made: Adjustment, before: Parts, forms: Forms) -> Audit:
+def _audit(made: Adjustment, before: Parts, forms: Forms, key_id: str | None) -> Audit:
     form = forms.adjustment(made)
     return Audit(
         id=made.id,
@@ -136,6 +137,7 @@ def _audit(made: Adjustment, before: Parts, forms: Forms) -> Audit:
         at=made.at,
         action=ADJUSTED,
         actor=made.actor,
+        key_id=key_id,
         reason=made.reason,
         feature=made.feature,
         about={name: form[name] for name in ("amount", "category", "period", "resumed")},

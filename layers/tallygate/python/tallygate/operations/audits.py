@@ -1,4 +1,4 @@
-"""audits: what operators did to a customer, the newest first."""
+"""audits: what was changed in the control plane, by whom, the newest first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from tallygate.operations.customers import customer
 
 
 def list_audits(
-    store: AuditStore, customers: CustomerStore, customer_id: str, *, after: str | None, limit: int
+    store: AuditStore, customers: CustomerStore, customer_id: str | None, *, after: str | None, limit: int
 ) -> tuple[tuple[Audit, ...], str | None]:
-    """Some entries, and where to go on. Raises NotFound for an unknown customer, which has no trail."""
-    return store.page(customer(customers, customer_id).customer.id, after=after, limit=limit)
+    """Some entries, and where to go on; without a customer those of the stack itself.
+
+    Raises NotFound for an unknown customer, which has no trail.
+    """
+    trail = None if customer_id is None else customer(customers, customer_id).customer.id
+    return store.page(trail, after=after, limit=limit)

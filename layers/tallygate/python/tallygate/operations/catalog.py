@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tallygate.control_store import Applying, CatalogMoved, CatalogStore, PlansTaken, StoredCatalog
-from tallygate.domain.catalog import Catalog, Change, PlanId, changes, forbidden, in_use_error, touched
+from tallygate.control_store import Applying, AuditOfStep, CatalogMoved, CatalogStore, PlansTaken, StoredCatalog
+from tallygate.domain.audits import CATALOG_CHANGED, Audit, Author
+from tallygate.domain.catalog import Catalog, Change, PlanId, changes, forbidden, in_use_error, name_of, touched
 from tallygate.domain.catalog_forms import as_json, catalog_form
 from tallygate.domain.instants import Instant
 from tallygate.domain.versions import Expected, require
@@ -46,9 +48,15 @@ def read_catalog(store: CatalogStore) -> StoredCatalog:
 
 
 def declare_catalog(
-    store: CatalogStore, wanted: Catalog, *, expected: Expected | None, dry_run: bool, now: Instant
+    store: CatalogStore,
+    wanted: Catalog,
+    *,
+    expected: Expected | None,
+    dry_run: bool,
+    now: Instant,
+    by: Author | None = None,
 ) -> Declared:
-    """Make the stored catalog the wanted one; a dry run only says what that would change.
+    """Make the stored catalog the wanted one; a dry run only says what that would change. `by` is in the audit trail.
 
     Raises PreconditionFailed where the caller expected another version, Conflict naming everything that is in use or
     immutable, Contended where others declare at the same time. Whatever is raised in the middle of many changes leaves
@@ -72,7 +80,7 @@ def declare_catalog(
             return planned
         version, left = stored.version, found
         while left:
-            outcome = store.replace(left, version, Applying(digest, began), now)
+            outcome = store.replace(left, version, Applying(digest, began), now, audit=_audit_of(by))
             if isinstance(outcome, PlansTaken):
                 taken = outcome.plans
                 raise _conflict(tuple(in_use_error("/plans", plan, "cannot change or be removed") for plan in taken))
@@ -83,6 +91,19 @@ def declare_catalog(
         else:
             return replace(planned, version=version)
     raise Contended("the catalog was changed by others at every try")
+
+
+def _audit_of(by: Author | None) -> AuditOfStep | None:
+    """Each transaction of a declaration has an entry of its own: one that dies half-way has told what it made."""
+    if by is None:
+        return None
+
+    def audit(made: Sequence[Change], version: int) -> Audit:
+        named = [{"action": change.action, **name_of(change.entry)} for change in made]
+        step = replace(by, id=f"{by.id}.{version}")
+        return step.entry(CATALOG_CHANGED, {"version": version, "changes": named}, after=None)
+
+    return audit
 
 
 def _concerning(

@@ -21,6 +21,7 @@ from tallygate.control_store import (
     SubjectsTaken,
     VersionStore,
 )
+from tallygate.domain.audits import CUSTOMER_CHANGED, CUSTOMER_CREATED, Author
 from tallygate.domain.bases import Rebase
 from tallygate.domain.catalog import Catalog, Plan, PlanId
 from tallygate.domain.customers import (
@@ -31,6 +32,7 @@ from tallygate.domain.customers import (
     Subscription,
     SubscriptionChange,
     changed_profile,
+    profile_form,
     taken,
 )
 from tallygate.domain.effective import Dates, compile_effective, followed_by, versioned
@@ -58,11 +60,18 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audited:
-    """By whom a subscription is changed, and the id that the entry of the audit trail is to have."""
+    """By which key a customer is changed, and the id that the entry of the audit trail is to have.
+
+    Both name nobody else in the request, so the key's id is the actor as well.
+    """
 
     audits: AuditStore
     id: str
     actor: str
+
+    def author(self, now: Instant) -> Author:
+        """The author of a change beside that of the subscription, whose entry has the id itself."""
+        return Author(id=f"{self.id}.customer", key_id=self.actor, at=now)
 
 
 Told = Callable[[CustomerRecord | None, CustomerRecord], Moves]
@@ -105,8 +114,21 @@ def put_customer(
         record = record_of(moved, after, subscription, catalog, now, how=how)
         return record if seen is None or record == seen else replace(record, version=seen.version + 1)
 
-    told = _told(by, "full", now)
+    told = _both(_told(by, "full", now), _profile_told(by, now))
     return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)
+
+
+def _profile_told(by: Audited | None, now: Instant) -> Told:
+    """What tells of a new customer, or of a change of what it is beside its subscription."""
+
+    def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+        was, new = profile_form(before.customer) if before is not None else None, profile_form(after.customer)
+        if by is None or was == new:
+            return ()
+        action = CUSTOMER_CREATED if was is None else CUSTOMER_CHANGED
+        return by.audits.record(by.author(now).entry(action, {}, customer=after.customer.id, before=was, after=new))
+
+    return told
 
 
 def _has(seen: CustomerRecord | None, change: ProfileChange) -> bool:

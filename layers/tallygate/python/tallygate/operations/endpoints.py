@@ -6,6 +6,10 @@ deliveries that are under way.
 
 from __future__ import annotations
 
+from typing import Any
+
+from tallygate.control_store import AuditStore
+from tallygate.domain.audits import ENDPOINT_CREATED, ENDPOINT_DELETED, Audit, Author
 from tallygate.domain.deliveries import Delivery, Endpoint
 from tallygate.errors import NotFound
 from tallygate.operations.receipts import Planned
@@ -14,10 +18,12 @@ from tallygate.store import EndpointStore
 SECRET = "secret"  # noqa: S105  # the name of the field
 
 
-def register_endpoint(store: EndpointStore, endpoint: Endpoint, answer: dict[str, object]) -> Planned:
+def register_endpoint(
+    store: EndpointStore, audits: AuditStore, endpoint: Endpoint, answer: dict[str, object], *, by: Author
+) -> Planned:
     """The plan of a POST (see `operations.receipts`): the endpoint, and an answer that shows its secret once."""
     return Planned(
-        moves=store.create(endpoint),
+        moves=(*store.create(endpoint), *audits.record(_entry(by, ENDPOINT_CREATED, endpoint, after=_told(endpoint)))),
         body={**answer, SECRET: endpoint.secrets[0]},
         secrets=frozenset((SECRET,)),
     )
@@ -36,9 +42,11 @@ def read_endpoint(store: EndpointStore, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
-def delete_endpoint(store: EndpointStore, endpoint_id: str) -> None:
+def delete_endpoint(store: EndpointStore, audits: AuditStore, endpoint_id: str, *, by: Author) -> None:
     """Remove an endpoint. Raises NotFound, also the second time."""
-    if not store.delete(endpoint_id):
+    endpoint = read_endpoint(store, endpoint_id)
+    entry = _entry(by, ENDPOINT_DELETED, endpoint, before=_told(endpoint))
+    if not store.delete(endpoint_id, beside=audits.record(entry)):
         raise _unknown(endpoint_id)
 
 
@@ -48,6 +56,22 @@ def list_deliveries(
     """The endpoint's deliveries, newest first, each with its fact's type. Raises NotFound."""
     read_endpoint(store, endpoint_id)
     return store.deliveries(endpoint_id, after=after, limit=limit)
+
+
+def _told(endpoint: Endpoint) -> dict[str, Any]:
+    """What the audit trail keeps of an endpoint: never its secrets."""
+    return {"url": endpoint.url, "events": list(endpoint.events), "scheme": endpoint.scheme}
+
+
+def _entry(
+    by: Author,
+    action: str,
+    endpoint: Endpoint,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> Audit:
+    return by.entry(action, {"endpoint": endpoint.id}, before=before, after=after)
 
 
 def _unknown(endpoint_id: str) -> NotFound:

@@ -6,23 +6,34 @@ override acts at the very next decision, and it stays through every change of pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from tallygate.domain.audits import LIMIT_REMOVED, LIMIT_SET
 from tallygate.domain.catalog import Catalog, Plan
+from tallygate.domain.catalog_forms import as_json
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.instants import Instant
 from tallygate.domain.overrides import OWN_LIMITS_MAX, OwnLimit
 from tallygate.domain.versions import Expected
 from tallygate.errors import NotFound, invalid
-from tallygate.operations.customers import Stores, change_customer, known, plan_in_force, record_of
+from tallygate.operations.customers import Audited, Stores, Told, change_customer, known, plan_in_force, record_of
 from tallygate.operations.limits_in_force import announce_limits
+from tallygate.store import Moves
 
 Judge = Callable[[Plan | None, Catalog, OwnLimit], None]
 """Raises InvalidRequest where a limit is not sound under a plan, or (None) without one."""
 
 
 def put_limit(
-    stores: Stores, customer_id: str, own: OwnLimit, judge: Judge, *, expected: Expected | None, now: Instant
+    stores: Stores,
+    customer_id: str,
+    own: OwnLimit,
+    judge: Judge,
+    *,
+    expected: Expected | None,
+    now: Instant,
+    by: Audited | None = None,
 ) -> tuple[CustomerRecord, bool]:
     """Give the customer this limit, or replace the one of its name; whether it is new. Repeating changes nothing.
 
@@ -40,11 +51,18 @@ def put_limit(
             raise invalid("", "too_many", f"a customer has at most {OWN_LIMITS_MAX} limits of its own")
         return record_of(held, held.customer, held.subscription, catalog, now, limits=_sorted((*others, own)))
 
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now)[0], new
+    told = _told(by, own.name, now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0], new
 
 
 def delete_limit(
-    stores: Stores, customer_id: str, name: str, *, expected: Expected | None, now: Instant
+    stores: Stores,
+    customer_id: str,
+    name: str,
+    *,
+    expected: Expected | None,
+    now: Instant,
+    by: Audited | None = None,
 ) -> CustomerRecord:
     """Take the limit away: what the plan says is in force again. Raises NotFound, PreconditionFailed, Contended."""
 
@@ -57,7 +75,27 @@ def delete_limit(
             raise _not_found(customer_id, name)
         return record_of(held, held.customer, held.subscription, catalog, now, limits=others)
 
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now)[0]
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=_told(by, name, now))[0]
+
+
+def _told(by: Audited | None, name: str, now: Instant) -> Told:
+    """What tells of the limit of this name, before and after."""
+
+    def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+        was, new = _form(before, name), _form(after, name)
+        if by is None or was == new:
+            return ()
+        action = LIMIT_REMOVED if new is None else LIMIT_SET
+        about = {"limit": name}
+        entry = by.author(now).entry(action, about, customer=after.customer.id, before=was, after=new)
+        return by.audits.record(entry)
+
+    return told
+
+
+def _form(record: CustomerRecord | None, name: str) -> Mapping[str, Any] | None:
+    limits = record.limits if record is not None else ()
+    return next((as_json(own.form) for own in limits if own.name == name), None)
 
 
 def own_limit(record: CustomerRecord, name: str) -> OwnLimit:

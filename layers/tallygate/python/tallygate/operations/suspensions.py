@@ -61,6 +61,7 @@ class Asked:
     scope: Scope = field(default_factory=dict)
     reason: str
     actor: str
+    key_id: str | None = None
 
 
 def suspend(stores: Stores, asked: Asked, judge: Judge, form: Form, *, now: Instant) -> Planned:
@@ -164,6 +165,7 @@ def _audit(
         at=now,
         action=action,
         actor=asked.actor,
+        key_id=asked.key_id,
         reason=asked.reason,
         feature=asked.feature,
         about=about,

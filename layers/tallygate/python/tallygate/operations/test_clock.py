@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tallygate.control_store import ClockStore
+from tallygate.control_store import AuditStore, ClockStore
+from tallygate.domain.audits import CLOCK_MOVED, Author
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.errors import Conflict, NotFound
 from tallygate.operations.receipts import Planned
@@ -27,7 +28,7 @@ def require_enabled(*, enabled: bool) -> None:
         raise NotFound("this stack was deployed without a test clock", code="test_clock_disabled")
 
 
-def move_clock(store: ClockStore, to: Instant | None, *, real: Instant) -> Planned:
+def move_clock(store: ClockStore, audits: AuditStore, to: Instant | None, *, real: Instant, by: Author) -> Planned:
     """The plan of a POST (see `operations.receipts`). Raises Conflict naming both instants for a move backward."""
     seen = store.frozen_at()
     current = real if seen is None else seen
@@ -37,7 +38,9 @@ def move_clock(store: ClockStore, to: Instant | None, *, real: Instant) -> Plann
             code="clock_moves_forward",
         )
     answer = {"now": format_instant(real if to is None else to), "frozen": to is not None}
-    return Planned(moves=store.move(seen, to), body=answer, status=200)
+    before = {"now": format_instant(current), "frozen": seen is not None}
+    entry = by.entry(CLOCK_MOVED, {}, before=before, after=answer)
+    return Planned(moves=(*store.move(seen, to), *audits.record(entry)), body=answer, status=200)
 
 
 def settle_clock(

@@ -263,6 +263,7 @@ def _audit(made: Made, body: Mapping[str, Any], now: Instant) -> Audit:
         at=now,
         action=RESET,
         actor=made.asked.actor,
+        key_id=made.asked.key_id,
         reason=made.asked.reason,
         feature=made.asked.feature,
         about={name: body[name] for name in ("effective_at", "anchor", "overage")},

@@ -1,37 +1,47 @@
-"""API keys: one item found by the digest of the key, and one that lists it.
+"""API keys: one item found by the digest of each text of a key, and one that lists the key.
 
-    KEY#digest  KEY     key_id, name, scopes (space-separated), customer, expires_at_ms, created_at
-    KEYS        key_id  digest and the same
+    KEY#digest  KEY     key_id, name, scopes (space-separated), customer, expires_at_ms, created_at,
+                        used_on_ms (a day); expires_at, the time to live, where a rotation has ended the text
+    KEYS        key_id  digest, the same, and former: earlier texts that are still valid, as JSON [[digest, until], ...]
 
-Both are written and removed together. Nothing here knows the key itself.
+They are written and removed together, conditional on the texts that were seen. Nothing here knows a text itself.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from tallygate.domain.api_keys import ApiKey
-from tallygate.errors import InvariantBroken
+from tallygate.domain.api_keys import ApiKey, KeyText, KeyTexts
+from tallygate.domain.instants import SECOND, Instant
 from tallygate.storage import items, keys
-from tallygate.storage.engine import Committed, Delete, Engine, Put
-from tallygate.storage.expressions import Absent, Item
+from tallygate.storage.engine import Committed, Delete, Engine, Put, Update
+from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Set, absent_or
+from tallygate.storage.receipts import writes_of
 
 if TYPE_CHECKING:
     from tallygate.store import Moves
 
-DIGEST = "digest"
+DIGEST, FORMER, USED_ON = "digest", "former", "used_on_ms"
 
 
 class ApiKeys:
-    """Finds, adds, lists and removes keys."""
+    """Finds, adds, lists, rotates and removes keys."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def find(self, digest: str) -> ApiKey | None:
-        """What the key with this digest stands for, consistent. One request."""
+    def find(self, digest: str) -> tuple[ApiKey, Instant | None] | None:
+        """What the key with this digest stands for, and the last day of its use, consistent. One request."""
         item = self._engine.get(keys.api_key(digest))
-        return None if item is None else _key_of(item)
+        return None if item is None else (_key_of(item), _used_on(item))
+
+    def use(self, digest: str, day: Instant) -> None:
+        """Keep the day as that of the last use; harmless to repeat, and where the key was removed. One request."""
+        earlier = All((Present("key_id"), absent_or(Compare(USED_ON, "<", day))))
+        self._engine.write(
+            Update(key=keys.api_key(digest), changes=(Set(USED_ON, day),), condition=earlier), repeatable=True
+        )
 
     def create(self, key: ApiKey, digest: str) -> Moves:
         """The writes that add a key; refused where its id or digest is taken."""
@@ -41,22 +51,78 @@ class ApiKeys:
             Put(key=keys.api_key_entry(key.id), item={**item, DIGEST: digest}, condition=Absent("pk")),
         )
 
-    def page(self, *, after: str | None, limit: int) -> tuple[tuple[ApiKey, ...], str | None]:
-        """Some keys in order of their ids, and where to go on. One request."""
-        page = self._engine.query(keys.KEYS_PARTITION, after=after, limit=limit)
-        return tuple(_key_of(item) for item in page.items), page.next_after
+    def key(self, key_id: str) -> KeyTexts | None:
+        """The key and the digests of its texts, consistent. One request."""
+        item = self._engine.get(keys.api_key_entry(key_id))
+        return None if item is None else _texts_of(item)
 
-    def delete(self, key_id: str) -> bool:
-        """Remove a key; False: there is none. One read and one transaction."""
-        entry = keys.api_key_entry(key_id)
-        item = self._engine.get(entry)
-        if item is None:
-            return False
-        found = keys.api_key(items.text(item, DIGEST))
-        outcome = self._engine.transact((Delete(key=found), Delete(key=entry)), repeatable=True)
-        if not isinstance(outcome, Committed):
-            raise InvariantBroken("a removal without conditions was refused")
-        return True
+    def rotate(self, seen: KeyTexts, wanted: KeyTexts) -> Moves:
+        """The writes that make other texts valid for a key; refused where its texts are not as they were seen."""
+        item, kept = _item_of(wanted.key), {text.digest: text for text in wanted.former}
+        writes: list[Put | Update | Delete] = [
+            Put(key=keys.api_key(wanted.text.digest), item=item, condition=Absent("pk")),
+            Put(
+                key=keys.api_key_entry(wanted.key.id),
+                item={**item, DIGEST: wanted.text.digest, FORMER: _form(wanted.former)},
+                condition=_as_seen(seen),
+            ),
+        ]
+        for text in (seen.text, *seen.former):
+            still = kept.get(text.digest)
+            if still is None:
+                writes.append(Delete(key=keys.api_key(text.digest)))
+            elif still != text:
+                assert still.until is not None
+                ends = (Set("expires_at_ms", still.until), Set("expires_at", -(-still.until // SECOND)))
+                writes.append(Update(key=keys.api_key(text.digest), changes=ends, condition=Present("key_id")))
+        return tuple(writes)
+
+    def page(self, *, after: str | None, limit: int) -> tuple[tuple[KeyTexts, ...], str | None]:
+        """Some keys in order of their ids, each with its last use, and where to go on.
+
+        One request for the list and one for each text.
+        """
+        page = self._engine.query(keys.KEYS_PARTITION, after=after, limit=limit)
+        return tuple(self._with_use(_texts_of(item)) for item in page.items), page.next_after
+
+    def delete(self, seen: KeyTexts, *, beside: Moves = ()) -> bool:
+        """Remove a key with all its texts, and make the moves `beside`; False: its texts are not as they were seen."""
+        removals = (
+            Delete(key=keys.api_key_entry(seen.key.id), condition=_as_seen(seen)),
+            *(Delete(key=keys.api_key(text.digest)) for text in (seen.text, *seen.former)),
+        )
+        outcome = self._engine.transact((*removals, *writes_of(beside)), repeatable=True)
+        return isinstance(outcome, Committed)
+
+    def _with_use(self, listed: KeyTexts) -> KeyTexts:
+        text, *former = (self._used(each) for each in (listed.text, *listed.former))
+        return KeyTexts(key=listed.key, text=text, former=tuple(former))
+
+    def _used(self, text: KeyText) -> KeyText:
+        item = self._engine.get(keys.api_key(text.digest), consistent=False)
+        return KeyText(digest=text.digest, until=text.until, used_on=_used_on(item) if item is not None else None)
+
+
+def _as_seen(seen: KeyTexts) -> Compare:
+    """Every rotation brings a new digest, so the digest alone tells which texts are valid."""
+    return Compare(DIGEST, "=", seen.text.digest)
+
+
+def _form(former: tuple[KeyText, ...]) -> str:
+    return items.compact([[text.digest, text.until] for text in former])
+
+
+def _texts_of(item: Item) -> KeyTexts:
+    former = json.loads(items.text(item, FORMER)) if FORMER in item else []
+    return KeyTexts(
+        key=_key_of(item),
+        text=KeyText(digest=items.text(item, DIGEST)),
+        former=tuple(KeyText(digest=digest, until=until) for digest, until in former),
+    )
+
+
+def _used_on(item: Item) -> Instant | None:
+    return items.integer(item, USED_ON) if USED_ON in item else None
 
 
 def _item_of(key: ApiKey) -> Item:

@@ -1,6 +1,7 @@
 """The audit family: entries that are put once, in the transaction of the change that they tell of, and kept.
 
-AUDIT#<customer>   <at, ms>#<id>   customer, action, actor, reason, feature, about, before, after (JSON)
+AUDIT#<customer>   <at, ms>#<id>   customer, action, actor, key_id, reason, feature, about, before, after (JSON)
+AUDIT#             <at, ms>#<id>   the same of changes that concern no customer
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ class Audits:
         """The write that adds an entry; refused where its id is taken."""
         return (put_audit(audit),)
 
-    def page(self, customer: str, *, after: str | None, limit: int) -> tuple[tuple[Audit, ...], str | None]:
-        """Some entries of a customer, the newest first, and where to go on. One request."""
+    def page(self, customer: str | None, *, after: str | None, limit: int) -> tuple[tuple[Audit, ...], str | None]:
+        """Some entries of a customer (None: the stack's own), the newest first, and where to go on. One request."""
         partition = keys.audit_partition(customer)
         page = self._engine.query(partition, after=after, newest_first=True, limit=limit, consistent=True)
         return tuple(audit_of(item) for item in page.items), page.next_after
@@ -38,12 +39,15 @@ def put_audit(audit: Audit) -> Put:
 
 def _item(audit: Audit) -> Item:
     item: Item = {
-        "customer": audit.customer,
         "action": audit.action,
         "actor": audit.actor,
         "reason": audit.reason,
         "about": items.compact(dict(audit.about)),
     }
+    if audit.customer is not None:
+        item["customer"] = audit.customer
+    if audit.key_id is not None:
+        item["key_id"] = audit.key_id
     if audit.feature is not None:
         item["feature"] = audit.feature
     for name, form in (("before", audit.before), ("after", audit.after)):
@@ -57,10 +61,11 @@ def audit_of(item: Item) -> Audit:
     at, _, audit_id = items.text(item, "sk").partition("#")
     return Audit(
         id=audit_id,
-        customer=items.text(item, "customer"),
+        customer=items.text(item, "customer") if "customer" in item else None,
         at=int(at),
         action=items.text(item, "action"),
         actor=items.text(item, "actor"),
+        key_id=items.text(item, "key_id") if "key_id" in item else None,
         reason=items.text(item, "reason"),
         feature=items.text(item, "feature") if "feature" in item else None,
         about=json.loads(items.text(item, "about")),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tallygate.domain.deliveries import Delivery, Endpoint
 from tallygate.storage import items, keys
 from tallygate.storage.delivery_items import delivery_of, endpoint_item, endpoint_of
-from tallygate.storage.engine import Delete, Engine, Put, Written
+from tallygate.storage.engine import Committed, Delete, Engine, Put
 from tallygate.storage.expressions import Absent, Present
+from tallygate.storage.receipts import writes_of
 from tallygate.store import Moves
 
 
@@ -41,10 +42,14 @@ class Endpoints:
         page = self._engine.query(keys.ENDPOINT_PARTITION, after=after, limit=limit)
         return tuple(endpoint_of(item) for item in page.items), page.next_after
 
-    def delete(self, endpoint_id: str) -> bool:
-        """Remove an endpoint; its pending deliveries end at their next attempt. False: there is none."""
-        outcome = self._engine.write(Delete(key=keys.endpoint(endpoint_id), condition=Present("pk")))
-        return isinstance(outcome, Written)
+    def delete(self, endpoint_id: str, *, beside: Moves = ()) -> bool:
+        """Remove an endpoint and make the moves `beside`; its pending deliveries end at their next attempt.
+
+        False: there is none.
+        """
+        removal = Delete(key=keys.endpoint(endpoint_id), condition=Present("pk"))
+        outcome = self._engine.transact((removal, *writes_of(beside)), repeatable=True)
+        return isinstance(outcome, Committed)
 
     def deliveries(
         self, endpoint_id: str, *, after: str | None, limit: int

@@ -205,11 +205,12 @@ def api_key_entry(key_id: str) -> Key:
     return Key(KEYS_PARTITION, key_id)
 
 
-def audit_partition(customer: str) -> str:
-    return f"AUDIT#{escaped(customer)}"
+def audit_partition(customer: str | None) -> str:
+    """A customer's trail; None: the stack's own. No customer's id is empty."""
+    return f"AUDIT#{escaped(customer) if customer is not None else ''}"
 
 
-def audit(customer: str, at: int, audit_id: str) -> Key:
+def audit(customer: str | None, at: int, audit_id: str) -> Key:
     """Entries sort by time."""
     return Key(audit_partition(customer), f"{at:015d}#{audit_id}")
 
