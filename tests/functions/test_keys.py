@@ -104,7 +104,8 @@ def test_the_day_of_the_last_use_is_listed(call: Client, authorize: ModuleType) 
 def test_a_use_is_written_once_a_day_and_never_refuses(
     call: Client, authorize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, writes = make(call), []
+    made = make(call)
+    writes: list[object] = []
     held = authorize.engine.write
     monkeypatch.setattr(
         authorize.engine, "write", lambda *given, **more: (writes.append(given), held(*given, **more))[1]
