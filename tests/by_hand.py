@@ -8,13 +8,16 @@ from typing import Any
 
 from tallygate.contracts.adjustments import adjustment_answer, parts_answer
 from tallygate.contracts.suspensions import judge, suspension_answer
+from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.instants import Instant
-from tallygate.operations import adjustments, suspensions
+from tallygate.domain.usage_resets import Asked
+from tallygate.operations import adjustments, suspensions, usage_resets
 from tallygate.operations.receipts import Body, Planned, once
 from tallygate.storage.adjustments import Adjustments
 from tallygate.storage.audits import Audits
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cell_controls import CellControls
+from tallygate.storage.cell_resets import CellResets
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
 from tallygate.storage.receipts import Receipts
@@ -62,3 +65,18 @@ def _switch(engine: Any, move: Callable[..., Planned], customer: str, audit: str
 
 def _commit(engine: Any, plan: Callable[[], Planned], *, now: Instant, **more: Any) -> None:
     once(Receipts(engine), plan, operation="o", idempotency_key=None, fingerprint="", now=now, **more)
+
+
+def reset_by_hand(engine: Any, customer: str, *, named: str, now: Instant) -> None:
+    """Let what was used of the feature until now count against no limit any more."""
+    stores = usage_resets.Stores(limits=Cells(engine), cells=CellResets(engine), audits=Audits(engine))
+    asked = Asked(
+        id=named,
+        customer=customer,
+        feature=FEATURE,
+        effective_at=None,
+        carry_overage=False,
+        reason="outage",
+        actor="ops",
+    )
+    _commit(engine, lambda: usage_resets.reset_usage(stores, asked, reset_answer, now=now), now=now)
