@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tallygate.errors import StoreUnavailable
 from tests.functions.conftest import LoadApp, sample
 from tests.functions.managing import CATALOG, Client, problem
 
@@ -107,12 +108,22 @@ def test_a_use_is_written_once_a_day_and_never_refuses(
     made = make(call)
     writes: list[object] = []
     held = authorize.engine.write
-    monkeypatch.setattr(
-        authorize.engine, "write", lambda *given, **more: (writes.append(given), held(*given, **more))[1]
-    )
+
+    def write(*given: Any, **more: Any) -> Any:
+        writes.append(given)
+        return held(*given, **more)
+
+    monkeypatch.setattr(authorize.engine, "write", write)
     for _ in range(3):
         assert known(authorize, made["key"]) == made["id"]
     assert len(writes) == 1
+    later = make(call)
+
+    def lost(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailable("throttled")
+
+    monkeypatch.setattr(authorize.engine, "write", lost)
+    assert known(authorize, later["key"]) == later["id"], "a day that cannot be written refuses nobody"
 
 
 def test_a_key_is_made_for_the_default_lifetime_unless_it_says_otherwise(load_app: LoadApp) -> None:
@@ -158,10 +169,15 @@ def test_every_change_of_the_stack_is_in_its_own_trail_with_the_key_that_asked(l
 
 def test_what_changes_a_customer_is_in_its_trail_with_the_key_that_asked(acme: Client) -> None:
     limit = {"feature": "images", "limit": 9}
-    where = {"customer": "acme", "name": "images"}
-    assert acme("PUT", "/v1/customers/{customer}/limits/{name}", limit, **where)["statusCode"] == 201
-    assert acme("PUT", "/v1/customers/{customer}/limits/{name}", limit, **where)["statusCode"] == 200
-    assert acme("DELETE", "/v1/customers/{customer}/limits/{name}", **where)["statusCode"] == 204
+    assert (
+        acme("PUT", "/v1/customers/{customer}/limits/{name}", limit, customer="acme", name="images")["statusCode"]
+        == 201
+    )
+    assert (
+        acme("PUT", "/v1/customers/{customer}/limits/{name}", limit, customer="acme", name="images")["statusCode"]
+        == 200
+    )
+    assert acme("DELETE", "/v1/customers/{customer}/limits/{name}", customer="acme", name="images")["statusCode"] == 204
     assert acme("PUT", "/v1/customers/{customer}", {"name": "Acme"}, customer="acme")["statusCode"] == 200
     said = {"reason": "unpaid", "actor": "ann"}
     assert acme("POST", "/v1/customers/{customer}/suspend", said, customer="acme")["statusCode"] == 200

@@ -68,7 +68,7 @@ class Ledger:
 
     def enforced(self, window: int) -> Decimal:
         """What counts against the limit: all that was used, less what was reset by hand."""
-        return self.used[window] - self.excluded[window]
+        return self.used.get(window, ZERO) - self.excluded.get(window, ZERO)
 
     def carried_into(self, window: int) -> Decimal:
         """What all windows before left to this one. Negative only where overage is deducted."""
@@ -80,7 +80,7 @@ class Ledger:
 
     def _rolled(self, number: int, layers: list[Layer], debt: Decimal) -> tuple[list[Layer], Decimal]:
         base = self.base_of(number)
-        own = base + self.adjusted[number]
+        own = base + self.adjusted.get(number, ZERO)
         left = sum((layer.amount for layer in layers), ZERO) + debt + own - self.enforced(number)
         if left < 0:
             return [], left if self.rule.deduct else ZERO

@@ -137,13 +137,13 @@ class World:
 
     def _settle(self) -> None:
         """Not of a decision that a reset has taken out: what that comes to is decided elsewhere."""
-        left = [made for made in self.made if not self.ledger.excluded[made.window]]
+        left = [made for made in self.made if made.window not in self.ledger.excluded]
         if not left:
             return
         self.fold()
         made = self.rng.choice(left)
         self.made.remove(made)
-        amount = made.granted * self.rng.choice([0, Decimal("0.5"), 2])
+        amount = made.granted * self.rng.choice([Decimal(0), Decimal("0.5"), Decimal(2)])
         named = Settle(decision_id=made.decision, decision=decision_named(made.decision, now=self.now), amount=amount)
         with suppress(Conflict, NotFound):
             settle(Decisions(self.engine), named, now=self.now)
@@ -188,11 +188,13 @@ class World:
             "carried": self.ledger.carried_into(self.window),
             "used": self.ledger.enforced(self.window),
         }
-        assert _decimals(shown) == expected, f"window {self.window}"
+        found = _decimals(shown)
+        assert found == expected, f"window {self.window}: found {found}, expected {expected}"
         for number, stated in self.stated().items():
             found = _decimals({"raw": stated["raw"], "carried_out": stated["carried_out"]})
             wanted = {"raw": self.ledger.used[number], "carried_out": self.ledger.carried_into(number + 1)}
-            assert found == wanted, f"statement of window {number}, now is {self.window}"
+            where = f"statement of window {number}, now is {self.window}"
+            assert found == wanted, f"{where}: found {found}, expected {wanted}"
 
     def stated(self) -> dict[int, dict[str, Any]]:
         """The newest statement of each closed window."""
