@@ -27,6 +27,7 @@ from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.periods import Window
 from tallygate.domain.quantities import ZERO, plain
+from tallygate.domain.rolls import Layer, layers_text, total
 from tallygate.domain.rungs import UNTIL_TOP_UP
 from tallygate.domain.scopes import Scope
 from tallygate.domain.terms import Terms
@@ -164,10 +165,21 @@ def suspend_entry(
     return entry
 
 
-def carry_entry(about: Total, *, name: str, carried: Decimal, now: Instant, window: Window | None = None) -> Entry:
-    """The entry of a write after which so much is carried into a window: the total's own, or the one given."""
+def carry_entry(
+    about: Total,
+    *,
+    name: str,
+    layers: Sequence[Layer],
+    now: Instant,
+    window: Window | None = None,
+    removed: bool = False,
+) -> Entry:
+    """The entry of a write after which these layers are carried into a window: the total's own, or the one given.
+
+    y   the layers as text      g   1: the cell has removed the window, so that its total alone is told
+    """
     start, end = (about.start, about.end) if window is None else (window.start, window.end)
-    return {
+    entry: Entry = {
         "k": "carry",
         "c": about.customer,
         "f": about.feature,
@@ -176,9 +188,13 @@ def carry_entry(about: Total, *, name: str, carried: Decimal, now: Instant, wind
         "s": start,
         "e": end,
         "n": name,
-        "a": plain(carried),
+        "a": plain(total(layers)),
+        "y": layers_text(layers),
         "t": now,
     }
+    if removed:
+        entry["g"] = 1
+    return entry
 
 
 def bump_entry(version: int, now: Instant) -> Entry:

@@ -86,8 +86,11 @@ class Total:
     revision: int = 0
     unit: Unit | None = None
     layers: tuple[Layer, ...] | None = None
+    """What was carried into it, in layers; None: not known, or nothing carries over."""
+    opened_after: Instant | None = None
+    """Start of the newest window that the cell showed before this one when it was opened; None: not told."""
     carried_out: Decimal | None = None
-    """Of a closed window that carries over: what it left, and in which layers it had what was carried into it."""
+    """Of a closed window that carries over: what it left, as it was last stated."""
     adjustments: tuple[Mapping[str, Any], ...] = ()
     """Of a closed window: those made by hand in it, as they are stated (`domain.adjustments`)."""
     traceparent: str | None = None

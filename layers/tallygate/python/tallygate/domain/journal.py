@@ -24,6 +24,7 @@ from typing import NamedTuple
 from tallygate.domain.instants import HOUR, Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.rolls import Layer
 from tallygate.domain.scopes import Scope
 from tallygate.domain.tiers import Tier
 
@@ -83,6 +84,18 @@ class Shown(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedIn:
+    """What was carried into a window, so that its total can be walked from when the cell has removed the window.
+
+    layers: oldest first; empty: nothing was carried
+    after: start of the newest window that the cell showed before this one when it was opened; None: not told
+    """
+
+    layers: tuple[Layer, ...]
+    after: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Governed:
     """A limit as it stood when the record was written: what totals and facts say of it. `every` is its period's.
 
@@ -136,8 +149,9 @@ class EventEntry:
 class UseEntry:
     """A granted consume: it moved the feature's meter by `amount` in these windows.
 
-    `carried`, by ordinal, is what was carried into those of the windows that it was the first to count in; `after` is
-    what each of the windows showed then, in their order (empty: not known).
+    `carried`, by ordinal, is what was carried into those of the windows that it was the first to count in, `opened` the
+    same in layers, where the stream record showed them; `after` is what each of the windows showed then, in their order
+    (empty: not known).
     """
 
     id: str
@@ -149,6 +163,7 @@ class UseEntry:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[CountedWindow, ...] = ()
     carried: Mapping[int, Decimal] = field(default_factory=dict)
+    opened: Mapping[int, CarriedIn] = field(default_factory=dict)
     after: tuple[Shown, ...] = ()
     traceparent: str | None = None
 
@@ -185,7 +200,10 @@ class SettleEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarryEntry:
-    """What is carried into a window, as it is now: whatever was carried into it before is replaced."""
+    """What is carried into a window, as it is now: whatever was carried into it before is replaced.
+
+    `into` is the same in layers; None: not known, in records of an earlier version.
+    """
 
     feature: str
     meter: str
@@ -194,11 +212,15 @@ class CarryEntry:
     time: Instant
     window: CountedWindow
     carried: Decimal
+    into: CarriedIn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustEntry:
-    """An adjustment of a window by hand: `amount` more, or less. `carried` into it, as it is now; None: as it was."""
+    """An adjustment of a window by hand: `amount` more, or less. `carried` into it, as it is now; None: as it was.
+
+    `into` is the same in layers, of a limit that carries over; None: not known, or nothing carries over.
+    """
 
     id: str
     feature: str
@@ -209,6 +231,7 @@ class AdjustEntry:
     window: CountedWindow
     amount: Decimal
     carried: Decimal | None = None
+    into: CarriedIn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

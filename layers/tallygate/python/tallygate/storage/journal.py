@@ -20,6 +20,7 @@ from typing import Any, assert_never
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.journal import (
     AdjustEntry,
+    CarriedIn,
     CarryEntry,
     CountedWindow,
     Entry,
@@ -38,6 +39,7 @@ from tallygate.domain.journal import (
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
 from tallygate.domain.quantities import plain
+from tallygate.domain.rolls import layers_of, layers_text
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvariantBroken
 from tallygate.fold_store import Appended
@@ -224,6 +226,8 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
             }
             if entry.carried:
                 document["c"] = {str(ordinal): plain(carried) for ordinal, carried in entry.carried.items()}
+            if entry.opened:
+                document["o"] = {str(ordinal): _into_document(into) for ordinal, into in entry.opened.items()}
             if entry.after:
                 document["z"] = [
                     [plain(amount) for amount in (shown if shown.raised else shown[:1])] for shown in entry.after
@@ -244,10 +248,10 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
             if entry.excluded:
                 document["x"] = entry.excluded
         case CarryEntry():
-            return {**_moved(entry), "k": "carry", "c": plain(entry.carried)}
+            return {**_moved(entry), "k": "carry", "c": plain(entry.carried), **_into(entry)}
         case AdjustEntry():
             carried = {} if entry.carried is None else {"c": plain(entry.carried)}
-            return {**_moved(entry), "k": "adjust", "i": entry.id, "a": plain(entry.amount), **carried}
+            return {**_moved(entry), "k": "adjust", "i": entry.id, "a": plain(entry.amount), **carried, **_into(entry)}
         case ResetEntry():
             return {
                 "k": "reset",
@@ -283,6 +287,22 @@ def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
     }
 
 
+def _into(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
+    return {} if entry.into is None else {"o": _into_document(entry.into)}
+
+
+def _into_document(into: CarriedIn) -> list[Any]:
+    return [layers_text(into.layers), *(() if into.after is None else (into.after,))]
+
+
+def _into_of(stored: list[Any] | None) -> CarriedIn | None:
+    return None if stored is None else _carried_in(*stored)
+
+
+def _carried_in(layers: str, after: Instant | None = None) -> CarriedIn:
+    return CarriedIn(layers=layers_of(layers), after=after)
+
+
 def _entry_of(document: Mapping[str, Any]) -> Entry:
     match document["k"]:
         case "event":
@@ -306,6 +326,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 dimensions=document["d"],
                 windows=_windows_of(document),
                 carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
+                opened={int(ordinal): _carried_in(*into) for ordinal, into in document.get("o", {}).items()},
                 after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
                 traceparent=document.get("tp"),
             )
@@ -335,13 +356,16 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 taken=tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in document["w"]),
             )
         case "carry":
-            return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]))
+            return CarryEntry(
+                **_moved_of(document), carried=Decimal(document["c"]), into=_into_of(document.get("o"))
+            )
         case "adjust":
             return AdjustEntry(
                 **_moved_of(document),
                 id=document["i"],
                 amount=Decimal(document["a"]),
                 carried=Decimal(document["c"]) if "c" in document else None,
+                into=_into_of(document.get("o")),
             )
         case "note":
             return NoteEntry(kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"])

@@ -3,9 +3,11 @@
     TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
                               end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
                               carried, adjusted, excluded, would_n, would_q (where there is anything of it),
+                              layers (what was carried in, as `100@2,50@1`; "": nothing), opened_after (start of the
+                              window opened before it): where something carries over
                               due_shard, due_at
                               set by the closing of the window: closed, revision, unit (JSON, where the feature has
-                              one), adjustments (JSON, where there are any); it removes due_shard and due_at
+                              one), carried_out, adjustments (JSON, where there are any); it removes due_shard, due_at
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
 `upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
@@ -22,7 +24,7 @@ from tallygate.domain.closing import is_closed
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.quantities import ZERO
-from tallygate.domain.rolls import layers_of
+from tallygate.domain.rolls import layers_of, layers_text
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
@@ -36,6 +38,7 @@ WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 UNIT = "unit"
 CARRIED_OUT, LAYERS, ADJUSTMENTS = "carried_out", "layers", "adjustments"
+OPENED_AFTER = "opened_after"
 
 
 def quarter_name(quarter: int) -> str:
@@ -94,7 +97,7 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
     # not what it was counted under: then the total keeps that.
     put = SetOnce if governed.named_only or change.over else Set
     trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
-    raised: list[Change] = [] if change.carried is None else [Set(CARRIED, change.carried)]
+    raised = _carried_in(change)
     if change.carried is None and change.uses and governed.carries:
         raised.append(SetOnce(CARRIED, ZERO))
     raised += [Increase(ADJUSTED, change.adjusted)] if change.adjusted else []
@@ -110,6 +113,17 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
         put("limit_name", governed.name),
         put(UNDER, governed_text(governed)),
     )
+
+
+def _carried_in(change: TotalChange) -> list[Change]:
+    """What is carried into the window, replaced together with its layers; of those that are not known none are kept."""
+    if change.carried is None:
+        return []
+    carried: list[Change] = [Set(CARRIED, change.carried)]
+    if change.into is None:
+        return [*carried, Remove(LAYERS)]
+    carried.append(Set(LAYERS, layers_text(change.into.layers)))
+    return carried if change.into.after is None else [*carried, Set(OPENED_AFTER, change.into.after)]
 
 
 def total_of(item: Item) -> Total:
@@ -137,6 +151,7 @@ def total_of(item: Item) -> Total:
         revision=items.integer(item, REVISION, 0),
         unit=unit_from(items.text(item, UNIT)) if UNIT in item else None,
         layers=layers_of(items.text(item, LAYERS)) if LAYERS in item else None,
+        opened_after=items.integer(item, OPENED_AFTER) if OPENED_AFTER in item else None,
         carried_out=_quantity(item, CARRIED_OUT) if CARRIED_OUT in item else None,
         adjustments=tuple(json.loads(items.text(item, ADJUSTMENTS))) if ADJUSTMENTS in item else (),
         traceparent=traceparent if isinstance(traceparent, str) else None,
