@@ -175,8 +175,8 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     told where usage itself reaches its threshold: a limit that is lowered below usage tells nothing.
     """
     if old is not None and old.closed:
-        same = (old.value, old.carried, old.adjusted) == (new.value, new.carried, new.adjusted)
-        return Told() if same else Told(announcements=(_restatement(old.value, new),))
+        moved = restates_figures(old, new) or (old.excluded, old.layers) != (new.excluded, new.layers)
+        return Told(announcements=(_restatement(old.value, new),)) if moved else Told()
     old = opened(old)
     if new.unopened:
         return Told()
@@ -202,6 +202,14 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     gone = {announcement.data["level"] for announcement in left}
     now = (levels.crossed - gone) | {announcement.level for announcement in crossed}
     return Told(announcements=announced, levels=Levels(crossed=now, upto=new.upto))
+
+
+def restates_figures(old: Total, new: Total) -> bool:
+    """Whether a closed total's change alters a figure of its statement in any case.
+
+    What a reset excludes, and the ages of what was carried in, alter at most what the window carries out.
+    """
+    return (old.value, old.carried, old.adjusted) != (new.value, new.carried, new.adjusted)
 
 
 def opened(old: Total | None) -> Total | None:

@@ -1,0 +1,207 @@
+"""Carryover against a plain model: whatever comes late, is folded late, twice or in pieces, what is carried into every
+window, and what every statement says of it, is what all that happened comes to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import pytest
+
+from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, format_instant
+from tallygate.domain.rolls import Layer
+from tallygate.errors import Conflict, NotFound, StoreUnavailable
+from tests.carried import CarriedShop
+from tests.carried_model import Dated, Model, Rule
+from tests.shops import OPENED
+from tests.truth import container, fold, wanted_by_the_filter
+
+SEEDS = int(os.environ.get("CARRYOVER_SEEDS", "240"))
+CHUNK = 40
+ONLY = os.environ.get("CARRYOVER_SEED")
+STEPS = 28
+BASE = 20
+
+
+@dataclass
+class Decided:
+    """A decision that may still be settled. `out`: a reset has taken it out."""
+
+    id: str
+    window: int
+    amount: Fraction
+    out: bool = False
+
+
+@dataclass
+class Run:
+    """One run of a seed: the product and the model, told the same."""
+
+    seed: int
+    decided: list[Decided] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.length = self.random.choice([HOUR, DAY])
+        lasts = self.random.choice([None, 1, 2, 3, 6])
+        most = self.random.choice([None, None, 15, 70])
+        deducts = self.random.random() < 0.3
+        carryover: dict[str, Any] = {"expires_after": lasts, "max": most, "overage": "deduct" if deducts else "forgive"}
+        self.shop = CarriedShop(
+            pro={
+                "limit": BASE,
+                "enforcement": "soft",
+                "carryover": carryover,
+                "period": {"every": "hour" if self.length == HOUR else "day"},
+            }
+        )
+        self.model = Model(Rule(Fraction(BASE), None if most is None else Fraction(most), lasts, deducts))
+
+    @property
+    def window(self) -> int:
+        return (self.shop.now - OPENED) // self.length
+
+    def run(self) -> None:
+        steps: list[tuple[int, Callable[[], None]]] = [
+            (6, self.use),
+            (4, self.event),
+            (3, self.settle),
+            (2, self.adjust),
+            (1, self.take_out),
+            (6, self.pass_time),
+            (4, self.fold_some),
+            (2, self.fold_again),
+            (3, self.close),
+        ]
+        weights = [weight for weight, _ in steps]
+        for _ in range(STEPS):
+            self.random.choices([step for _, step in steps], weights)[0]()
+            self.shop.now += self.random.randrange(self.length // 60)
+        self.fold_whole()
+        self.shop.close()
+        self.fold_whole()
+
+    def use(self) -> None:
+        amount = self.random.choice([1, 1, 2, 7, 30])
+        decision = self.shop.use(amount)
+        assert decision is not None, "the limit is soft"
+        self.decided.append(Decided(decision, self.window, Fraction(amount)))
+        self._count(self.window, Fraction(amount))
+
+    def event(self) -> None:
+        back = self.random.choice([0, 0, 1, 2, 3, 10])
+        at = self.shop.now - back * self.length
+        if back == 0 and self.random.random() < 0.3:
+            at = self.shop.now + 4 * MINUTE
+        if at >= OPENED:
+            amount = self.random.choice([1, 2, 5, 40])
+            self.shop.event(amount, at)
+            self._count((at - OPENED) // self.length, Fraction(amount))
+
+    def settle(self) -> None:
+        if not self.decided:
+            return
+        self.fold_whole()
+        decided = self.decided.pop(self.random.randrange(len(self.decided)))
+        amount = self.random.choice([0, 1, 12])
+        with suppress(Conflict, NotFound, StoreUnavailable):
+            self.shop.settle(decided.id, amount)
+            happened = self.model.windows[decided.window]
+            happened.billed += amount - decided.amount
+            happened.used += 0 if decided.out else amount - decided.amount
+
+    def adjust(self) -> None:
+        amount = self.random.choice([-15, -4, 9, 100])
+        if self.shop.adjust(amount):
+            self.model.windows[self.window].adjusted += amount
+
+    def take_out(self) -> None:
+        """What is counted by events must have come to the counter before, or it stays counted."""
+        self.fold_whole()
+        self.shop.take_out()
+        self.model.windows[self.window].used = Fraction(0)
+        for each in self.decided:
+            each.out = each.out or each.window == self.window
+
+    def pass_time(self) -> None:
+        self.shop.now += self.random.choice([1, 1, 1, 2, 3, 10]) * self.length
+
+    def fold_some(self) -> None:
+        """A few batches, so that some of what happened is known and some is not."""
+        engine, size = self.shop.memory_engine, self.random.choice([1, 3, 20])
+        for _ in range(self.random.choice([1, 4, 30])):
+            batch = engine.stream[self.shop.folded : self.shop.folded + size]
+            self.shop.folded += len(batch)
+            if wanted := [change for change in batch if wanted_by_the_filter(change)]:
+                fold(container(engine), wanted, now=self.shop.now)
+
+    def fold_again(self) -> None:
+        """A batch that is delivered once more, and larger."""
+        engine = self.shop.memory_engine
+        begin = max(0, self.shop.folded - self.random.randrange(1, 40))
+        if batch := [change for change in engine.stream[begin : self.shop.folded] if wanted_by_the_filter(change)]:
+            fold(container(engine), batch, now=self.shop.now)
+
+    def fold_whole(self) -> None:
+        self.shop.fold(size=self.random.choice([1, 7, 500]))
+
+    def close(self) -> None:
+        self.shop.close(grace=self.random.choice([0, 0, self.length, 12 * HOUR]))
+
+    def _count(self, window: int, amount: Fraction) -> None:
+        self.model.windows[window].used += amount
+        self.model.windows[window].billed += amount
+
+    def wrong(self) -> list[str]:
+        """How the product differs from the model."""
+        shop, found = self.shop, list[str]()
+        shown, totals = shop.layers_of_the_cell(), shop.totals()
+        for start, layers in shown.items():
+            found += self._differs("counter item", start, layers)
+        for start, total in totals.items():
+            if start <= max(shown):
+                found += self._differs("total", start, total.layers or ())
+            happened = self.model.windows[self.number(start)]
+            if (Fraction(total.value), Fraction(total.used)) != (happened.billed, happened.used):
+                found.append(f"window {self.number(start)}: used {total.used}, not {happened.used}")
+        carried = Fraction(str(shop.carried()))
+        if carried != self.model.carried(self.window):
+            found.append(f"answered: carried {carried}, not {self.model.carried(self.window)}")
+        for start, said in shop.stated().items():
+            number = next(n for n in range(1000) if format_instant(OPENED + n * self.length) == start)
+            figures = (Fraction(str(said["breakdown"]["carried"])), Fraction(str(said["carried_out"])))
+            right = (self.model.carried(number), self.model.carried(number + 1))
+            if figures != right:
+                found.append(f"stated of window {number}: {figures}, not {right}")
+        return found
+
+    def number(self, start: Instant) -> int:
+        return (start - OPENED) // self.length
+
+    def _differs(self, where: str, start: Instant, layers: tuple[Layer, ...]) -> list[str]:
+        number = self.number(start)
+        kept = [Dated(number - layer.age, Fraction(layer.amount)) for layer in layers]
+        right = self.model.into(number)
+        if kept == right:
+            return []
+        return [f"{where} of window {number}: {kept}, not {right}"]
+
+
+def fails(seed: int) -> str | None:
+    run = Run(seed)
+    run.run()
+    wrong = run.wrong()
+    return f"seed {seed} ({run.model.rule}): {wrong[0]}" if wrong else None
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK) if ONLY is None else [int(ONLY)])
+def test_what_is_carried_is_what_all_that_happened_leaves(first: int) -> None:
+    seeds = range(first, min(first + CHUNK, SEEDS)) if ONLY is None else [first]
+    found = [why for seed in seeds if (why := fails(seed)) is not None]
+    assert not found, found
