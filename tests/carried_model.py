@@ -30,7 +30,11 @@ class Dated:
 
 @dataclass
 class Rule:
-    """A base for each window, and what moves on of it. most: the cap in units; lasts: windows after the granting one."""
+    """A base for each window, and what moves on of it.
+
+    most: the cap in units
+    lasts: windows after the granting one
+    """
 
     base: Fraction
     most: Fraction | None = None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
-
-import pytest
 
 from tallygate.domain.instants import DAY, HOUR
 from tests.carried import CarriedShop

@@ -8,7 +8,8 @@
     the limit's name and scope; kd quota or rate; u, l, lv   used, the limit, the level; r reason; un until when
     cy  of a use that opened windows: what was carried into them, by their ordinals
     of a settle: i, c, f, m, d are the decision's, a is the difference, `to` what it counts now, `of` when it was made,
-    w the windows corrected in the cell, g those that the cell has removed, x those whose reset excludes the decision
+    w the windows corrected in the cell, g those that the cell has removed (then r is the decision's revision), x those
+    whose reset excludes the decision
 
 Short names: an entry lives in the cell, and the cell should stay below the 1 KB that one write unit pays for.
 """
@@ -91,9 +92,10 @@ def settle_entry(
         "m": use.meter,
         "w": [list(window) for window in held],
     }
+    # Whether a reset excludes the decision there, the cell knows no more: by its revision the total tells.
     gone = [list(window) for window in use.windows if window not in held and window not in excluded]
     if gone:
-        entry["g"] = gone
+        entry["g"], entry["r"] = gone, use.revision
     if excluded:
         entry["x"] = [list(window) for window in excluded]
     if use.dimensions:

@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from tallygate.domain.decision_ids import parse_decision_id
 from tallygate.domain.events import Event
@@ -45,6 +45,7 @@ from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.meters import Measured, Meters, Unmeasured, measure
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.rolls import total
 from tallygate.domain.scopes import governs
 
@@ -57,13 +58,25 @@ OVER_AFTER = MINUTE
 _EXACT = Context(prec=60)
 
 
+class SettledLate(NamedTuple):
+    """A settlement in a window that the cell had removed: the decision's revision and time, and what changed by it.
+
+    Where a reset excludes the decision, which the total's mark tells, it changes what is billed alone.
+    """
+
+    revision: int
+    time: Instant
+    by: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotalChange:
     """What one record adds under one limit in one window: usage, and what raises the limit.
 
     `carried` replaces what was carried into the window (None: it stays), and `into` says it in layers (None with a new
     `carried`: they are not known); `adjusted` comes to what it was adjusted by,
-    `excluded` to what resets have taken out of what the limit is held against.
+    `excluded` to what resets have taken out of what the limit is held against, `reset` replaces the mark of which
+    decisions that are, and `settled_late` may be among them.
     `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
     `uses`: some of it was consumed, so that the window is open and what was carried into it is known.
     `over`: the window was over by then, and what limits have become since says nothing of it.
@@ -79,11 +92,20 @@ class TotalChange:
     into: CarriedIn | None = None
     adjusted: Decimal = ZERO
     excluded: Decimal = ZERO
+    reset: ResetMark | None = None
+    settled_late: tuple[SettledLate, ...] = ()
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
     uses: bool = False
     over: bool = False
+
+    def excluded_by(self, mark: ResetMark) -> Decimal:
+        """All that is excluded, where the total has this mark."""
+        found = self.excluded
+        for late in self.settled_late:
+            found = _EXACT.add(found, late.by if mark.covers(late.revision, late.time) else ZERO)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +290,7 @@ def changes_of(record: Record) -> Changes:
                 totals.settle(entry)
             case ResetEntry():
                 totals.exclude(*entry.taken)
+                totals.mark(entry)
             case CarryEntry():
                 totals.carry(entry.window, entry.carried, entry.into)
             case AdjustEntry():
@@ -291,6 +314,8 @@ class _Sum:
     into: CarriedIn | None = None
     adjusted: Decimal = ZERO
     excluded: Decimal = ZERO
+    reset: ResetMark | None = None
+    settled_late: list[SettledLate] = field(default_factory=list)
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
@@ -329,6 +354,14 @@ class _Totals:
         for window in settled.windows:
             self.add(window, settled.by, ZERO, settled.traceparent)
         self.exclude(*((window, settled.by) for window in settled.excluded))
+        if settled.decided_at_revision is not None:
+            late = SettledLate(settled.decided_at_revision, settled.time, settled.by)
+            for window in settled.removed:
+                self._sum(window).settled_late.append(late)
+
+    def mark(self, reset: ResetEntry) -> None:
+        for window, mark in zip(reset.windows, reset.marks, strict=False):
+            self._sum(window).reset = mark
 
     def exclude(self, *taken: tuple[CountedWindow, Decimal]) -> None:
         for window, amount in taken:
@@ -366,6 +399,8 @@ class _Totals:
                 into=found.into,
                 adjusted=found.adjusted,
                 excluded=found.excluded,
+                reset=found.reset,
+                settled_late=tuple(found.settled_late),
                 would_decisions=found.would_decisions,
                 would_amount=found.would_amount,
                 traceparent=found.traceparent,

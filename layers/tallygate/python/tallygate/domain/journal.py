@@ -24,6 +24,7 @@ from typing import NamedTuple
 from tallygate.domain.instants import HOUR, Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.rolls import Layer
 from tallygate.domain.scopes import Scope
 from tallygate.domain.tiers import Tier
@@ -176,7 +177,9 @@ class SettleEntry:
     """A settled consume: `id`, `time`, dimensions and windows are the decision's own, which now counts `amount`.
 
     `by` is what that adds to what the decision had counted: more, less or nothing, and never more than all of it less.
-    In the windows `excluded` a reset has taken the decision out, so that this changes nothing of what is enforced.
+    In the windows `excluded` a reset has taken the decision out, so that this changes nothing of what is enforced. The
+    cell had removed the windows `removed`; whether a reset excludes the decision there, which the cell wrote at
+    `decided_at_revision` (None: not known), the totals tell.
     """
 
     id: str
@@ -190,12 +193,14 @@ class SettleEntry:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[CountedWindow, ...] = ()
     excluded: tuple[CountedWindow, ...] = ()
+    removed: tuple[CountedWindow, ...] = ()
+    decided_at_revision: int | None = None
     traceparent: str | None = None
 
     def __post_init__(self) -> None:
         assert self.amount >= 0, "what was consumed is not negative"
         assert self.amount >= self.by, "what was granted is not negative"
-        assert set(self.excluded) <= set(self.windows), "what a reset excludes was counted"
+        assert {*self.excluded, *self.removed} <= set(self.windows), "what a reset excludes was counted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +241,10 @@ class AdjustEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetEntry:
-    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed."""
+    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed.
+
+    `marks` say of the windows, in their order, which decisions are excluded; empty: not known.
+    """
 
     id: str
     feature: str
@@ -245,6 +253,10 @@ class ResetEntry:
     time: Instant
     effective_at: Instant
     taken: tuple[tuple[CountedWindow, Decimal], ...]
+    marks: tuple[ResetMark, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert len(self.marks) in (0, len(self.taken)), "a mark is one of each window"
 
     @property
     def windows(self) -> tuple[CountedWindow, ...]:

@@ -7,9 +7,9 @@
     Mon ──> Tue ──> Wed ──> Thu ──> Fri       each from the window before it: its layers, what was used, adjustments
 
 The walk is the one that opens windows (`domain.rolls`), so it gives what they would have begun with, had everything
-been known in time. Of a window that the cell shows, the cell is newer than the total; of one that the cell has removed,
-the total says all of it. What is carried may fall below what was spent of it by then: nothing remains then, and no usage
-is touched.
+been known in time. Of a window that the cell shows, the cell is newer than the total; of one that the cell has
+removed, the total says all of it. What is carried may fall below what was spent of it by then: nothing remains then,
+and no usage is touched.
 
 A window that was opened, and whose usage is not folded yet, must not pass for an idle one. So every window says which
 one was opened before it, and the walk ends where that one is not known yet; it goes on when that one's total comes.

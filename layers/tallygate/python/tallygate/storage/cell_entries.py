@@ -30,6 +30,7 @@ from tallygate.domain.journal import (
 from tallygate.domain.notes import Adjusted, Denied, Note, Resumed, Suspended
 from tallygate.domain.proof import Stated
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import NO_RESET
 from tallygate.domain.rolls import layers_of
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items
@@ -183,11 +184,9 @@ def shown_after(use: UseEntry, cell: Cell) -> UseEntry:
     return replace(use, after=tuple(shown))
 
 
-def opened_in(what: CellEntry, before: Cell, after: Cell) -> CellEntry:
-    """The entry with what is carried, in layers, into the windows that its write opened, of limits that carry over.
-
-    An adjustment says it of its window in any case.
-    """
+def as_shown(what: CellEntry, before: Cell, after: Cell) -> CellEntry:
+    """The entry with what its image tells beside: what is carried, in layers, into the windows that its write opened,
+    of limits that carry over (an adjustment says it of its window in any case); of a reset which decisions are out."""
     match what:
         case UseEntry():
             found = {w.ordinal: into for w in what.windows if (into := _opened(w, before, after)) is not None}
@@ -201,6 +200,8 @@ def opened_in(what: CellEntry, before: Cell, after: Cell) -> CellEntry:
             if into is None and what.window.ordinal in after.newest:
                 into = CarriedIn(layers=after.standing(counter).layers)
             return what if into is None else replace(what, into=into)
+        case ResetEntry():
+            return replace(what, marks=tuple(after.resets.get((w.ordinal, w.start), NO_RESET) for w in what.windows))
     return what
 
 
@@ -231,6 +232,8 @@ def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:
         dimensions=entry.get("d", {}),
         windows=_windows((*entry["w"], *entry.get("g", ()), *entry.get("x", ()))),
         excluded=_windows(entry.get("x", ())),
+        removed=_windows(entry.get("g", ())),
+        decided_at_revision=entry.get("r"),
         traceparent=entry.get("tp"),
     )
 

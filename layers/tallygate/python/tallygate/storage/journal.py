@@ -39,6 +39,7 @@ from tallygate.domain.journal import (
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
 from tallygate.domain.quantities import plain
+from tallygate.domain.reset_marks import mark_of, mark_text
 from tallygate.domain.rolls import layers_of, layers_text
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvariantBroken
@@ -226,12 +227,7 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
             }
             if entry.carried:
                 document["c"] = {str(ordinal): plain(carried) for ordinal, carried in entry.carried.items()}
-            if entry.opened:
-                document["o"] = {str(ordinal): _into_document(into) for ordinal, into in entry.opened.items()}
-            if entry.after:
-                document["z"] = [
-                    [plain(amount) for amount in (shown if shown.raised else shown[:1])] for shown in entry.after
-                ]
+            document |= _shown_beside(entry)
         case SettleEntry():
             document = {
                 "k": "settle",
@@ -245,24 +241,14 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
                 "b": plain(entry.by),
                 "d": entry.dimensions,
             }
-            if entry.excluded:
-                document["x"] = entry.excluded
+            document |= _beside(entry)
         case CarryEntry():
             return {**_moved(entry), "k": "carry", "c": plain(entry.carried), **_into(entry)}
         case AdjustEntry():
             carried = {} if entry.carried is None else {"c": plain(entry.carried)}
             return {**_moved(entry), "k": "adjust", "i": entry.id, "a": plain(entry.amount), **carried, **_into(entry)}
         case ResetEntry():
-            return {
-                "k": "reset",
-                "i": entry.id,
-                "f": entry.feature,
-                "m": entry.meter,
-                "n": entry.revision,
-                "t": entry.time,
-                "s": entry.effective_at,
-                "w": [[*window, plain(amount)] for window, amount in entry.taken],
-            }
+            return _reset_document(entry)
         case NoteEntry():
             return {"k": "note", "y": entry.kind, "f": entry.feature, "n": entry.revision, "e": entry.text}
         case ParkedEntry():
@@ -273,6 +259,36 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
     if entry.traceparent is not None:
         document["tp"] = entry.traceparent
     return document
+
+
+def _shown_beside(use: UseEntry) -> dict[str, Any]:
+    """What the image of its write told of a use, where it did."""
+    found: dict[str, Any] = {}
+    if use.opened:
+        found["o"] = {str(ordinal): _into_document(into) for ordinal, into in use.opened.items()}
+    if use.after:
+        found["z"] = [[plain(amount) for amount in (shown if shown.raised else shown[:1])] for shown in use.after]
+    return found
+
+
+def _beside(settled: SettleEntry) -> dict[str, Any]:
+    """The windows that a settlement did not correct in the cell, where there are any."""
+    found: dict[str, Any] = {"x": settled.excluded} if settled.excluded else {}
+    return {**found, "g": settled.removed, "r": settled.decided_at_revision} if settled.removed else found
+
+
+def _reset_document(entry: ResetEntry) -> dict[str, Any]:
+    return {
+        "k": "reset",
+        "i": entry.id,
+        "f": entry.feature,
+        "m": entry.meter,
+        "n": entry.revision,
+        "t": entry.time,
+        "s": entry.effective_at,
+        "w": [[*window, plain(amount)] for window, amount in entry.taken],
+        **({"z": [mark_text(mark) for mark in entry.marks]} if entry.marks else {}),
+    }
 
 
 def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
@@ -343,6 +359,8 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 dimensions=document["d"],
                 windows=_windows_of(document),
                 excluded=tuple(CountedWindow(*window) for window in document.get("x", ())),
+                removed=tuple(CountedWindow(*window) for window in document.get("g", ())),
+                decided_at_revision=document.get("r"),
                 traceparent=document.get("tp"),
             )
         case "reset":
@@ -354,11 +372,10 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 time=document["t"],
                 effective_at=document["s"],
                 taken=tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in document["w"]),
+                marks=tuple(mark_of(mark) for mark in document.get("z", ())),
             )
         case "carry":
-            return CarryEntry(
-                **_moved_of(document), carried=Decimal(document["c"]), into=_into_of(document.get("o"))
-            )
+            return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]), into=_into_of(document.get("o")))
         case "adjust":
             return AdjustEntry(
                 **_moved_of(document),

@@ -5,6 +5,7 @@
                               carried, adjusted, excluded, would_n, would_q (where there is anything of it),
                               layers (what was carried in, as `100@2,50@1`; "": nothing), opened_after (start of the
                               window opened before it): where something carries over
+                              reset (which decisions resets exclude, `domain.reset_marks`)
                               due_shard, due_at
                               set by the closing of the window: closed, revision, unit (JSON, where the feature has
                               one), carried_out, adjustments (JSON, where there are any); it removes due_shard, due_at
@@ -24,11 +25,24 @@ from tallygate.domain.closing import is_closed
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
 from tallygate.domain.rolls import layers_of, layers_text
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
-from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Remove, Set, SetOnce, absent_or
+from tallygate.storage.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Increase,
+    Item,
+    Remove,
+    Set,
+    SetOnce,
+    absent_or,
+)
 from tallygate.storage.journal import governed_from, governed_text
 from tallygate.storage.units import unit_from
 
@@ -38,7 +52,7 @@ WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 UNIT = "unit"
 CARRIED_OUT, LAYERS, ADJUSTMENTS = "carried_out", "layers", "adjustments"
-OPENED_AFTER = "opened_after"
+OPENED_AFTER, RESET = "opened_after", "reset"
 
 
 def quarter_name(quarter: int) -> str:
@@ -56,13 +70,22 @@ class Totals:
 
         The window's closing falls due at its end, if it is ever closed. That is written with the first part only, for
         the closing takes it away again, and a late part must not call for a second closing.
+
+        One request more too for a late settlement in a window that was reset: a reset may exclude the decision.
         """
         key = keys.total(customer, change.governed.feature, change.ordinal, change.start)
-        changes = _total_changes(customer, change, number)
-        outcome = self.engine.write(
-            Update(key=key, changes=changes, condition=Compare(UPTO, "<", number)), repeatable=True
-        )
-        if isinstance(outcome, Refused) and outcome.image is None:
+        changes = _total_changes(customer, change, number, change.reset or NO_RESET)
+        below: Condition = Compare(UPTO, "<", number)
+        asks = bool(change.settled_late) and change.reset is None
+        unmarked = All((below, Absent(RESET))) if asks else below
+        outcome = self.engine.write(Update(key=key, changes=changes, condition=unmarked), repeatable=True)
+        if not isinstance(outcome, Refused):
+            return
+        if asks and outcome.image is not None and RESET in outcome.image:
+            # Marks come by the journal, like this change and in order: below its number the mark stays what it is.
+            marked = _total_changes(customer, change, number, mark_of(items.text(outcome.image, RESET)))
+            self.engine.write(Update(key=key, changes=marked, condition=below), repeatable=True)
+        elif outcome.image is None:
             due: tuple[Change, ...] = ()
             if is_closed(change.governed, change.start, change.end):
                 due = (Set(DUE_SHARD, keys.shard_of(f"{key.pk}#{key.sk}")), Set(DUE_AT, change.end))
@@ -82,8 +105,9 @@ class Totals:
         )
 
 
-def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Change, ...]:
-    governed = change.governed
+def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetMark) -> tuple[Change, ...]:
+    """What the change adds to a total with this mark, or which gets it by the change."""
+    governed, excluded = change.governed, change.excluded_by(mark)
     about: dict[str, str | int] = {
         "customer": customer,
         "feature": governed.feature,
@@ -101,7 +125,8 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
     if change.carried is None and change.uses and governed.carries:
         raised.append(SetOnce(CARRIED, ZERO))
     raised += [Increase(ADJUSTED, change.adjusted)] if change.adjusted else []
-    raised += [Increase(EXCLUDED, change.excluded)] if change.excluded else []
+    raised += [Increase(EXCLUDED, excluded)] if excluded else []
+    raised += [] if change.reset is None else [Set(RESET, mark_text(change.reset))]
     if change.would_decisions:
         raised += [Increase(WOULD_DECISIONS, change.would_decisions), Increase(WOULD_AMOUNT, change.would_amount)]
     return (
