@@ -27,15 +27,36 @@ from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.events import Events
-from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.memory import Change, MemoryEngine
 from tallygate.storage.receipts import Receipts
 from tallygate.storage.totals import total_of
 from tests.by_hand import adjust
 from tests.given import FEATURE
 from tests.shops import Shop
-from tests.truth import container, draft, drain, facts
+from tests.truth import container, draft, facts, fold, wanted_by_the_filter
 
 ORDINAL = 1
+CELLS, TOTALS = SHARDS = ("cells", "totals")
+"""Two shards of the stream: what is journaled, and what follows from the journal."""
+_OF_TOTALS = ("TOTAL#", "OUTBOX#")
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+class _Killed:
+    """An engine whose process is killed after so many writes."""
+
+    def __init__(self, engine: MemoryEngine, writes: int) -> None:
+        self._engine, self._left = engine, writes
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("write", "transact"):
+            if self._left == 0:
+                raise Killed
+            self._left -= 1
+        return getattr(self._engine, name)
 
 
 class CarriedShop(Shop):
@@ -46,13 +67,36 @@ class CarriedShop(Shop):
     def __init__(self, **plans: dict[str, Any]) -> None:
         self.memory_engine = MemoryEngine()
         super().__init__(self.memory_engine, **plans)
-        self.folded, self._numbered = 0, 0
+        self.folded, self._numbered = dict.fromkeys(SHARDS, 0), 0
 
     def fold(self, size: int = 500) -> None:
-        """By a container that remembers nothing, in batches of `size` records."""
-        self.folded = drain(
-            self.memory_engine, container(self.memory_engine), after=self.folded, now=self.now, size=size
-        )
+        """All that there is, and what follows from it, by containers that remember nothing."""
+        while any(self.waiting(shard) for shard in SHARDS):
+            for shard in SHARDS:
+                self.fold_batch(shard, size)
+
+    def fold_batch(self, shard: str, size: int, *, again: int = 0, writes: int | None = None) -> None:
+        """The next records of a shard, and so many before them once more: shards are read independently.
+
+        The process is killed after so many `writes`; then the batch is to come again.
+        """
+        records = self._records(shard)
+        begin = self.folded[shard]
+        batch = records[max(0, begin - again) : begin + size]
+        if not batch:
+            return
+        engine: Any = self.memory_engine if writes is None else _Killed(self.memory_engine, writes)
+        with suppress(Killed):
+            fold(container(engine), batch, shard=shard, now=self.now)
+            self.folded[shard] = min(begin + size, len(records))
+
+    def waiting(self, shard: str) -> int:
+        """How many records of a shard have not been folded."""
+        return len(self._records(shard)) - self.folded[shard]
+
+    def _records(self, shard: str) -> list[Change]:
+        wanted = [change for change in self.memory_engine.stream if wanted_by_the_filter(change)]
+        return [change for change in wanted if change.key.pk.startswith(_OF_TOTALS) == (shard == TOTALS)]
 
     def number(self) -> int:
         self._numbered += 1

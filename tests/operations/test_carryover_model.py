@@ -16,10 +16,9 @@ import pytest
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, format_instant
 from tallygate.domain.rolls import Layer
 from tallygate.errors import Conflict, NotFound, StoreUnavailable
-from tests.carried import CarriedShop
+from tests.carried import SHARDS, CarriedShop
 from tests.carried_model import Dated, Model, Rule
 from tests.shops import OPENED
-from tests.truth import container, fold, wanted_by_the_filter
 
 SEEDS = int(os.environ.get("CARRYOVER_SEEDS", "240"))
 CHUNK = 40
@@ -77,6 +76,7 @@ class Run:
             (6, self.pass_time),
             (4, self.fold_some),
             (2, self.fold_again),
+            (2, self.fold_and_die),
             (3, self.close),
         ]
         weights = [weight for weight, _ in steps]
@@ -133,20 +133,19 @@ class Run:
         self.shop.now += self.random.choice([1, 1, 1, 2, 3, 10]) * self.length
 
     def fold_some(self) -> None:
-        """A few batches, so that some of what happened is known and some is not."""
-        engine, size = self.shop.memory_engine, self.random.choice([1, 3, 20])
+        """A few batches of a shard, so that some of what happened is known and some is not."""
+        size = self.random.choice([1, 3, 20])
         for _ in range(self.random.choice([1, 4, 30])):
-            batch = engine.stream[self.shop.folded : self.shop.folded + size]
-            self.shop.folded += len(batch)
-            if wanted := [change for change in batch if wanted_by_the_filter(change)]:
-                fold(container(engine), wanted, now=self.shop.now)
+            self.shop.fold_batch(self.random.choice(SHARDS), size)
 
     def fold_again(self) -> None:
-        """A batch that is delivered once more, and larger."""
-        engine = self.shop.memory_engine
-        begin = max(0, self.shop.folded - self.random.randrange(1, 40))
-        if batch := [change for change in engine.stream[begin : self.shop.folded] if wanted_by_the_filter(change)]:
-            fold(container(engine), batch, now=self.shop.now)
+        """What was folded is delivered once more, in a larger batch."""
+        again = self.random.randrange(1, 40)
+        self.shop.fold_batch(self.random.choice(SHARDS), self.random.randrange(3), again=again)
+
+    def fold_and_die(self) -> None:
+        """Whatever the process has written by then stands, and the batch comes again."""
+        self.shop.fold_batch(self.random.choice(SHARDS), 20, writes=self.random.randrange(12))
 
     def fold_whole(self) -> None:
         self.shop.fold(size=self.random.choice([1, 7, 500]))

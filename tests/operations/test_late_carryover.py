@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tallygate.domain.instants import DAY, HOUR
-from tests.carried import CarriedShop
+import pytest
+
+from tallygate.domain.instants import DAY, HOUR, format_instant
+from tests.carried import CELLS, SHARDS, TOTALS, CarriedShop
 from tests.shops import OPENED
 
 PER_DAY: dict[str, Any] = {"period": {"every": "day"}}
@@ -56,3 +58,55 @@ def test_a_late_event_lifts_nothing_that_has_expired() -> None:
     shop.event("0.001", OPENED + 9 * DAY + HOUR)
     shop.fold()
     assert shop.carried() == 600
+
+
+@pytest.mark.parametrize("size", [1, 3, 10])
+def test_a_fold_that_lags_behind_takes_no_opened_window_for_an_idle_one(size: int) -> None:
+    shop = CarriedShop(pro={"limit": 50, "carryover": {"expires_after": 24}, **PER_HOUR})
+    for hour in range(12):
+        shop.now = OPENED + hour * HOUR + HOUR // 2
+        shop.use(30)
+        shop.use(10)
+    right = shop.layers_of_the_cell()
+    assert shop.carried() == 110
+    while any(shop.waiting(shard) for shard in SHARDS):
+        shop.fold_batch(CELLS, size)
+        shop.fold_batch(TOTALS, 100)
+        assert shop.layers_of_the_cell() == right
+    assert shop.totals()[OPENED + 5 * HOUR].carried == 50
+
+
+@pytest.mark.parametrize("back", [1, 2, 10])
+@pytest.mark.parametrize(("late", "by"), [("event", -5), ("settlement", 6), ("reset", 10), ("adjustment", 1000)])
+def test_whatever_is_folded_late_acts_in_its_own_window(late: str, by: int, back: int) -> None:
+    """10 of 100 are used a day. Something of day 2 is folded so many days later, when day 2 has been closed."""
+    shop = CarriedShop(pro={"limit": 100, "carryover": {"expires_after": 20}, **PER_DAY})
+    decision, in_time = None, late in ("reset", "adjustment")
+    for day in range(2 + back):
+        shop.now = OPENED + day * DAY + HOUR
+        made = shop.use(6)
+        shop.use(4)
+        if day <= 1 or not in_time:
+            shop.fold()
+        if day == 1:
+            decision = made
+            if late == "reset":
+                shop.take_out()
+            elif late == "adjustment":
+                shop.adjust(1000)
+        shop.close()
+    stated = shop.stated()[format_instant(OPENED + DAY)]
+    assert (stated["type"], stated["carried_out"]) == ("usage.period_closed", 180)
+    if late == "event":
+        shop.event(5, OPENED + DAY + HOUR)
+    elif late == "settlement":
+        shop.settle(decision or "", 0)
+    shop.fold()
+    shop.close()
+    shop.fold()
+    assert shop.carried() == 90 * (1 + back) + by
+    for day in range(1 + back):
+        stated = shop.stated()[format_instant(OPENED + day * DAY)]
+        figures = (stated["breakdown"]["carried"], stated["carried_out"])
+        assert figures == (90 * day + (by if day > 1 else 0), 90 * (day + 1) + (by if day >= 1 else 0))
+    assert shop.stated()[format_instant(OPENED + DAY)]["type"] == "usage.restated"
