@@ -64,9 +64,9 @@ class CarriedShop(Shop):
 
     METER: ClassVar[dict[str, Any]] = {"key": "m", "event_type": "e", "aggregation": "sum", "value": "$.tokens"}
 
-    def __init__(self, **plans: dict[str, Any]) -> None:
+    def __init__(self, **plans: dict[str, Any] | None) -> None:
         self.memory_engine = MemoryEngine()
-        super().__init__(self.memory_engine, **plans)
+        super().__init__(self.memory_engine, "acme", **plans)
         self.folded, self._numbered = dict.fromkeys(SHARDS, 0), 0
 
     def fold(self, size: int = 500) -> None:

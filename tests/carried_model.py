@@ -4,6 +4,7 @@ order. Shares no code with the product; amounts are fractions, layers are dated 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -12,19 +13,19 @@ NOTHING = Fraction(0)
 
 @dataclass
 class Happened:
-    """All that happened in one window."""
+    """All that happened in one window: `used` is what counts against the limit, `billed` that and what a reset took
+    out."""
 
     used: Fraction = NOTHING
-    """What counts against the limit: of what a reset has taken out, nothing."""
     billed: Fraction = NOTHING
     adjusted: Fraction = NOTHING
 
 
 @dataclass
 class Dated:
-    """An amount that a window granted; a debt is negative."""
+    """An amount that a window granted, named by how many windows had a base before it; a debt is negative."""
 
-    window: int
+    granted_by: int
     amount: Fraction
 
 
@@ -33,7 +34,7 @@ class Rule:
     """A base for each window, and what moves on of it.
 
     most: the cap in units
-    lasts: windows after the granting one
+    lasts: windows with a base after the granting one
     """
 
     base: Fraction
@@ -44,39 +45,46 @@ class Rule:
 
 @dataclass
 class Model:
-    """Windows are numbered from the first in which the quota was in force."""
+    """Windows are numbered from the first in which the quota was in force. `rule_of` a window is the one in force at
+    its end, or last in force in it; None: it was not, so the window grants nothing, and no time passes for layers."""
 
-    rule: Rule
+    rule_of: Callable[[int], Rule | None]
     windows: dict[int, Happened] = field(default_factory=lambda: defaultdict(Happened))
 
     def into(self, number: int) -> list[Dated]:
         """What is carried into a window, oldest first."""
         held: list[Dated] = []
         for window in range(number):
-            held = self._left(window, held)
+            rule = self.rule_of(window)
+            if rule is not None:
+                held = _left(rule, self.windows[window], held, self.with_base_before(window))
         return held
 
     def carried(self, number: int) -> Fraction:
         return sum((each.amount for each in self.into(number)), NOTHING)
 
-    def _left(self, number: int, held: list[Dated]) -> list[Dated]:
-        happened, rule = self.windows[number], self.rule
-        granted = rule.base + happened.adjusted
-        left = granted + sum((each.amount for each in held), NOTHING) - happened.used
-        if left < 0 and rule.deducts:
-            return [Dated(number, left)]
-        if left <= 0:
-            return []
-        if rule.lasts is None:
-            kept = [Dated(number, left)]
-        else:
-            pool = [Dated(each.window, max(NOTHING, each.amount)) for each in held]
-            pool.append(Dated(number, max(NOTHING, granted)))
-            kept = _without(pool, sum((each.amount for each in pool), NOTHING) - left)
-            kept = [each for each in kept if number + 1 <= each.window + rule.lasts]
-        if rule.most is not None:
-            kept = _without(kept, max(NOTHING, sum((each.amount for each in kept), NOTHING) - rule.most))
-        return kept
+    def with_base_before(self, number: int) -> int:
+        """How many windows before this one had a base."""
+        return sum(self.rule_of(window) is not None for window in range(number))
+
+
+def _left(rule: Rule, happened: Happened, held: list[Dated], number: int) -> list[Dated]:
+    granted = rule.base + happened.adjusted
+    left = granted + sum((each.amount for each in held), NOTHING) - happened.used
+    if left < 0 and rule.deducts:
+        return [Dated(number, left)]
+    if left <= 0:
+        return []
+    if rule.lasts is None:
+        kept = [Dated(number, left)]
+    else:
+        pool = [Dated(each.granted_by, max(NOTHING, each.amount)) for each in held]
+        pool.append(Dated(number, max(NOTHING, granted)))
+        kept = _without(pool, sum((each.amount for each in pool), NOTHING) - left)
+        kept = [each for each in kept if number + 1 <= each.granted_by + rule.lasts]
+    if rule.most is not None:
+        kept = _without(kept, max(NOTHING, sum((each.amount for each in kept), NOTHING) - rule.most))
+    return kept
 
 
 def _without(pool: list[Dated], burnt: Fraction) -> list[Dated]:
@@ -86,5 +94,5 @@ def _without(pool: list[Dated], burnt: Fraction) -> list[Dated]:
         gone = min(burnt, each.amount)
         burnt -= gone
         if each.amount > gone:
-            kept.append(Dated(each.window, each.amount - gone))
+            kept.append(Dated(each.granted_by, each.amount - gone))
     return kept

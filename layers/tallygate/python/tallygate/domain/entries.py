@@ -170,7 +170,6 @@ def suspend_entry(
 def carry_entry(
     about: Total,
     *,
-    name: str,
     layers: Sequence[Layer],
     now: Instant,
     window: Window | None = None,
@@ -189,7 +188,7 @@ def carry_entry(
         "o": about.ordinal,
         "s": start,
         "e": end,
-        "n": name,
+        "n": about.governed.name,
         "a": plain(total(layers)),
         "y": layers_text(layers),
         "t": now,

@@ -28,7 +28,7 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Limit, Quota
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
-from tallygate.domain.rolls import Layer, Standing, as_kept, base_of, carried_out, rolled, total
+from tallygate.domain.rolls import Layer, Standing, base_of, carried_out, rolled, rule_at, total
 
 _EXACT = Context(prec=60)
 
@@ -79,12 +79,27 @@ class _Known:
         )
 
 
-def carrying(effective: Effective | None, ordinal: int) -> tuple[Limit, Quota, Carryover] | None:
-    """The quota in force of this ordinal, if anything carries over in it."""
-    found = None if effective is None else _quota(effective, ordinal)
-    if found is None or found[0].carryover is None or not found[1].stretches:
+def carrying(effective: Effective | None, ordinal: int) -> tuple[Quota, Carryover] | None:
+    """The quota of this ordinal as it carries over, or did and is frozen; None: it does not.
+
+    A frozen quota has no base from when it left on. Where its rules are known no more, all that it has is kept.
+    """
+    if effective is None:
         return None
-    return *found, found[0].carryover
+    found = _quota(effective, ordinal)
+    if found is not None:
+        limit, quota = found
+        return None if limit.carryover is None or not quota.stretches else (quota, limit.carryover)
+    if ordinal not in effective.frozen:
+        return None
+    frozen = Quota(
+        ordinal=ordinal,
+        limit=None,
+        schedule=effective.retired[ordinal],
+        stretches=effective.frozen[ordinal],
+        rules=effective.frozen_rules.get(ordinal, ()),
+    )
+    return frozen, Carryover()
 
 
 def _quota(effective: Effective, ordinal: int) -> tuple[Limit, Quota] | None:
@@ -113,7 +128,8 @@ def revisions(
     earlier = [index for index, each in enumerate(windows) if each.start < changed and each.layers is not None]
     at = earlier[-1] if earlier else 0
     found: list[Revision] = []
-    before, last, counter_before = None, None, ZERO
+    before: _Known | None = None
+    last: Standing | None = None
     for each in windows[at:]:
         name = (quota.ordinal, each.start)
         if before is None and (earlier or each.start == first):
@@ -121,15 +137,15 @@ def revisions(
         elif _may_lack(before, each, shown, first):
             break
         else:
-            layers = as_kept(carryover, rolled(carryover, quota.schedule, quota.stretches, last, each.start))
-        if each.layers is None or as_kept(carryover, each.layers) != layers:
-            after = ((quota.ordinal, before.start), counter_before) if before is not None and before.shown else None
+            layers = rolled(carryover, quota.schedule, quota.stretches, last, each.start, quota.rules)
+        if each.layers != layers:
+            beside = last if before is not None and before.shown else None
+            after = None if beside is None else ((quota.ordinal, beside.start), beside.counter)
             end = window_at(quota.schedule, each.start).end
             found.append(
                 Revision(counter=name, end=end, was=each.carried, layers=layers, removed=not each.shown, after=after)
             )
         before, last = each, each.standing(layers)
-        counter_before = last.counter
     return tuple(found)
 
 
@@ -152,29 +168,37 @@ def layers_into(known: Total) -> tuple[Layer, ...] | None:
 
 def _known_windows(quota: Quota, cell: Cell, totals: Mapping[Instant, Total]) -> list[_Known]:
     shown = {start for ordinal, start in cell.used if ordinal == quota.ordinal}
-    found: list[_Known] = []
-    for start in sorted(shown | totals.keys()):
-        counter, told = (quota.ordinal, start), totals.get(start)
-        standing = cell.standing(counter)
-        if start in shown:
-            carried, layers = cell.carried.get(counter, ZERO), standing.layers
-            used, adjusted = _EXACT.add(cell.used[counter], cell.raised(counter)), standing.adjusted
-        else:
-            assert told is not None
-            carried, layers, used, adjusted = told.carried, layers_into(told), told.used, told.adjusted
-        found.append(
-            _Known(
-                start=start,
-                used=used,
-                adjusted=adjusted,
-                carried=carried,
-                layers=layers,
-                shown=start in shown,
-                told=told is not None and not told.unopened,
-                opened_after=None if told is None else told.opened_after,
-            )
-        )
-    return found
+    return [
+        _shown(cell, (quota.ordinal, start), totals.get(start)) if start in shown else _removed(totals[start])
+        for start in sorted(shown | totals.keys())
+    ]
+
+
+def _shown(cell: Cell, counter: CounterName, known: Total | None) -> _Known:
+    standing = cell.standing(counter)
+    return _Known(
+        start=standing.start,
+        used=_EXACT.add(standing.counter, cell.raised(counter)),
+        adjusted=standing.adjusted,
+        carried=cell.carried.get(counter, ZERO),
+        layers=standing.layers,
+        shown=True,
+        told=known is not None and not known.unopened,
+        opened_after=None if known is None else known.opened_after,
+    )
+
+
+def _removed(known: Total) -> _Known:
+    return _Known(
+        start=known.start,
+        used=known.used,
+        adjusted=known.adjusted,
+        carried=known.carried,
+        layers=layers_into(known),
+        shown=False,
+        told=not known.unopened,
+        opened_after=known.opened_after,
+    )
 
 
 def _may_lack(before: _Known | None, each: _Known, shown: Sequence[Instant], first: Instant) -> bool:
@@ -198,28 +222,21 @@ def may_carry_out(closed: Total, effective: Effective | None) -> bool:
 
 
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:
-    """What a window leaves to the next, by its total; `layers` are those that its cell shows of it, where it does.
+    """What a window leaves to the next, by its total; `layers` are those carried into it, None: they are not known.
 
-    The rule is that of the next window, which is opened by it; of a quota that the plan that follows has not, its own.
-    Where that is known no more, because the plan has changed since, all is kept for a plan that has the quota again.
+    By the rule in force at its end, which the next window is opened by; of a quota that the plan that follows has not,
+    by its own.
     """
-    if effective is None:
+    found = None if effective is None else carrying(effective.in_force(closed.end), closed.ordinal)
+    if found is None:
         return ZERO
-    following = effective.in_force(closed.end)
-    rule = following if _quota(following, closed.ordinal) is not None else effective.in_force(closed.start)
-    found = carrying(rule, closed.ordinal)
-    if found is not None:
-        _, quota, carryover = found
-        schedule, stretches = quota.schedule, quota.stretches
-    elif _quota(rule, closed.ordinal) is None and closed.ordinal in rule.frozen:
-        schedule, stretches, carryover = rule.retired[closed.ordinal], rule.frozen[closed.ordinal], Carryover()
-    else:
-        return ZERO
-    standing = _as_standing(closed, layers)
-    base = base_of(stretches, window_at(schedule, closed.start))
+    quota, carryover = found
+    standing, window = _as_standing(closed, layers), window_at(quota.schedule, closed.start)
+    base = base_of(quota.stretches, window)
     if base is None:
         return total(standing.layers)
-    return total(carried_out(carryover, base, standing.counter, standing.layers, standing.adjusted))
+    rule = rule_at(quota.rules, window.end, carryover)
+    return total(carried_out(rule, base, standing.counter, standing.layers, standing.adjusted))
 
 
 def _as_standing(known: Total, layers: tuple[Layer, ...] | None) -> Standing:

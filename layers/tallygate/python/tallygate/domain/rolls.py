@@ -39,6 +39,13 @@ class Stretch(NamedTuple):
     base: Decimal | None
 
 
+class Rule(NamedTuple):
+    """How a quota carries over from an instant on, until the next rule."""
+
+    since: Instant
+    carryover: Carryover
+
+
 class Layer(NamedTuple):
     """An amount carried, and how many windows ago it was granted; negative: what was used too much."""
 
@@ -62,9 +69,12 @@ def rolled(
     stretches: Sequence[Stretch],
     last: Standing | None,
     into: Instant,
+    rules: Sequence[Rule] = (),
 ) -> tuple[Layer, ...]:
     """The layers that the window beginning at `into` begins with. `last` is the newest window before it that was
     written to; None: none ever was, and the quota's first stretch tells where to begin. Nothing was used after it.
+
+    Each window leaves what the rule in force at its end lets through: by the `rules`, where there were several.
     """
     first = window_at(schedule, stretches[0].since)
     if last is not None and last.start < first.start:
@@ -79,7 +89,7 @@ def rolled(
             break
         base = base_of(stretches, window)
         if base is not None:
-            layers = carried_out(carryover, base, counter, layers, adjusted)
+            layers = carried_out(rule_at(rules, window.end, carryover), base, counter, layers, adjusted)
         window = window_at(schedule, window.end)
         counter, adjusted = -total(layers), ZERO
     return layers
@@ -109,12 +119,21 @@ def total(layers: Sequence[Layer]) -> Decimal:
     return found
 
 
-def as_kept(carryover: Carryover, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The layers as a window keeps them: where nothing expires, all that is carried is one, granted a window ago."""
-    carried = total(layers)
-    if carryover.expires_after is not None or carried == 0:
-        return layers
-    return (Layer(carried, 1),)
+def rule_at(rules: Sequence[Rule], instant: Instant, always: Carryover) -> Carryover:
+    """The rule in force at an instant; without rules the one that always was. Before the first of them it too holds."""
+    if not rules:
+        return always
+    return next((rule.carryover for rule in reversed(rules) if rule.since <= instant), rules[0].carryover)
+
+
+def ruled(rules: Sequence[Rule], carryover: Carryover, now: Instant) -> tuple[Rule, ...]:
+    """The rules with this one from now on. Bounded like stretches."""
+    past = [rule for rule in rules if rule.since <= now]
+    if past and past[-1].carryover == carryover:
+        return tuple(past)
+    if past and past[-1].since == now:
+        past.pop()
+    return (*past, Rule(now, carryover))[-STRETCHES_MAX:]
 
 
 def base_of(stretches: Sequence[Stretch], window: Window) -> Decimal | None:

@@ -20,7 +20,7 @@ from tallygate.domain.cells import Cell
 from tallygate.domain.entries import carry_entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import MINUTE, Instant
-from tallygate.domain.limits import Effective, Limit, Quota
+from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.observed import TotalChanged
 from tallygate.domain.openings import opening
 from tallygate.domain.periods import Window
@@ -77,7 +77,7 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
     found = carrying(_in_force(rules, total, now), total.ordinal)
     if found is None:
         return False
-    limit, quota, carryover = found
+    quota, carryover = found
     counter, window = (total.ordinal, total.start), Window(total.start, total.end)
     for _ in range(TRIES_MAX):
         cell = cells.read(total.customer, total.feature)
@@ -88,7 +88,7 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
         if over and _shows_later(cell, total):
             return False
         ahead = total.start > now or (cell.floor is not None and cell.floor >= total.start)
-        entry = carry_entry(total, name=limit.name, layers=opens.layers, now=now)
+        entry = carry_entry(total, layers=opens.layers, now=now)
         if cells.open_window(
             total.customer, total.feature, counter, opens, entry, floor=None if ahead else total.start
         ):
@@ -105,31 +105,27 @@ def revise(cells: CarriedCells, rules: RulesStore, since: Moved, now: Instant) -
     found = carrying(_in_force(rules, total, now), total.ordinal)
     if found is None:
         return
-    limit, quota, carryover = found
     for _ in range(TRIES_MAX):
         cell = cells.read(total.customer, total.feature)
         if not since.revised and not _shows_later(cell, total):
             return
-        if _revised(cells, total, limit, quota, carryover, cell, now):
+        if _revised(cells, total, found, cell, now):
             return
     raise Contended("others changed the cell at every try to revise what was carried")
 
 
-def _revised(
-    cells: CarriedCells, total: Total, limit: Limit, quota: Quota, carryover: Carryover, cell: Cell, now: Instant
-) -> bool:
+def _revised(cells: CarriedCells, total: Total, by: tuple[Quota, Carryover], cell: Cell, now: Instant) -> bool:
     """Whether all was written that the look calls for; what still counts for admission comes first."""
 
     def enough(known: Total) -> bool:
         return begins_there(total.ordinal, total.start, cell, known)
 
     totals = cells.totals(total.customer, total.feature, total.ordinal, until=enough)
-    found = revisions(quota, carryover, total.start, cell, totals)
+    found = revisions(*by, total.start, cell, totals)
 
     def write(revision: Revision) -> bool:
         entry = carry_entry(
             total,
-            name=limit.name,
             layers=revision.layers,
             now=now,
             window=Window(revision.counter[1], revision.end),

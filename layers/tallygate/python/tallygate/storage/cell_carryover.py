@@ -16,9 +16,8 @@ from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.openings import Opening
 from tallygate.domain.revisions import Revision
-from tallygate.domain.rolls import layers_text
 from tallygate.storage import items, keys
-from tallygate.storage.cell_openings import not_open_yet, opening_changes
+from tallygate.storage.cell_openings import kept_layers, not_open_yet, opening_changes
 from tallygate.storage.engine import Engine, Update, Written
 from tallygate.storage.expressions import (
     Absent,
@@ -84,7 +83,7 @@ class CellCarryover:
         By `floor`, nobody counts in a window before it any more.
         """
         changes: list[Change] = [Set(items.used_name(counter), -opens.carried)]
-        changes += [*opening_changes(counter, opens, layered=True), *_journaled(entry)]
+        changes += [*opening_changes(counter, opens), *_journaled(entry)]
         condition: Condition = not_open_yet(counter, opens)
         if floor is not None:
             changes.append(Set(items.FLOOR, floor))
@@ -105,7 +104,7 @@ class CellCarryover:
         changes: list[Change] = [
             Increase(used, found.was - found.carried),
             Set(carried, found.carried),
-            Set(layers, layers_text(found.layers)) if found.layers else Remove(layers),
+            Remove(layers) if (text := kept_layers(found.layers)) is None else Set(layers, text),
             *_journaled(entry),
         ]
         as_it_was = Compare(carried, "=", found.was)
