@@ -116,6 +116,8 @@ class Run:
         self.fold_whole()
 
     def change_plan(self) -> None:
+        """An event counts by the limits in force when it is folded, if its time is not before a planned change."""
+        self.fold_whole()
         plan = self.random.choice([*self.rules, "plan_1"])
         self.shop.subscribe(plan)
         self.plans.append((self.shop.now, plan))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tallygate.domain.instants import DAY, HOUR, format_instant
+from tallygate.operations.carry import REMOVED_AT_ONCE_MAX
 from tests.carried import CELLS, SHARDS, TOTALS, CarriedShop
 from tests.shops import OPENED
 
@@ -110,3 +111,63 @@ def test_whatever_is_folded_late_acts_in_its_own_window(late: str, by: int, back
         figures = (stated["breakdown"]["carried"], stated["carried_out"])
         assert figures == (90 * day + (by if day > 1 else 0), 90 * (day + 1) + (by if day >= 1 else 0))
     assert shop.stated()[format_instant(OPENED + DAY)]["type"] == "usage.restated"
+
+
+def test_a_change_of_long_ago_acts_on_what_runs_at_once_and_then_on_all_between() -> None:
+    """Of 60 hours that the counter item has removed, as many as one call revises at a time."""
+    shop = CarriedShop(pro={"limit": 10, "carryover": {}, **PER_HOUR})
+    for hour in range(63):
+        shop.now = OPENED + hour * HOUR + HOUR // 2
+        shop.use(2)
+        shop.use(2)
+        shop.fold()
+    shop.close()
+    shop.fold()
+    shop.event(3, OPENED + HOUR)
+    while shop.waiting(CELLS):
+        shop.fold_batch(CELLS, 100)
+    shop.fold_batch(TOTALS, 100)
+    assert shop.carried() == 62 * 6 - 3
+    assert shop.waiting(CELLS) > REMOVED_AT_ONCE_MAX, "the entries of the first call are on their way"
+    shop.fold()
+    for hour, total in enumerate(shop.totals().values()):
+        assert total.carried == hour * 6 - (3 if hour > 1 else 0)
+    carried_out = [said["carried_out"] for _, said in sorted(shop.stated().items())]
+    assert carried_out == [(hour + 1) * 6 - (3 if hour >= 1 else 0) for hour in range(62)]
+
+
+def test_a_changed_cap_acts_on_what_ends_under_it_however_late_something_before_it_changes() -> None:
+    shop = CarriedShop(
+        pro={"limit": 100, "carryover": {}, **PER_DAY},
+        capped={"limit": 100, "carryover": {"max": 120}, **PER_DAY},
+    )
+    for day in range(8):
+        shop.now = OPENED + day * DAY + HOUR
+        if day == 4:
+            shop.fold()
+            shop.subscribe("capped")
+        shop.use("5")
+        shop.use("5")
+        shop.fold()
+        shop.close()
+    shop.event(1, OPENED + HOUR)
+    shop.fold()
+    into = {(start - OPENED) // DAY: total.carried for start, total in shop.totals().items()}
+    assert into == {0: 0, 1: 89, 2: 179, 3: 269, 4: 359, 5: 120, 6: 120, 7: 120}
+
+
+def test_what_changes_late_while_the_feature_is_absent_is_there_when_it_comes_back() -> None:
+    shop = CarriedShop(pro={"limit": 100, "carryover": {"expires_after": 9}, **PER_DAY}, less=None)
+    decision = ""
+    for day in range(4):
+        shop.now = OPENED + day * DAY + HOUR
+        made = shop.use(10)
+        shop.use(10)
+        decision = (made or "") if day == 0 else decision
+        shop.fold()
+    shop.subscribe("less")
+    shop.now += 3 * DAY
+    shop.settle(decision, 0)
+    shop.fold()
+    shop.subscribe("pro")
+    assert shop.carried() == 4 * 80 + 10
