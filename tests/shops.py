@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
@@ -31,12 +31,14 @@ def month(number: int, day: int = 1) -> Instant:
 class Shop:
     """`plans` are by their keys what each entitles to of the one feature (None: nothing of it), in a catalog's form."""
 
+    METER: ClassVar[dict[str, Any]] = {"key": "m", "event_type": "e", "aggregation": "count"}
+
     def __init__(self, engine: Engine, customer: str = "acme", **plans: dict[str, Any] | None) -> None:
         self.engine, self.customer, self.now = engine, customer, OPENED
         self.memory, self._drawn = Memory(), 0
         self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
         catalog = {
-            "meters": [{"key": "m", "event_type": "e", "aggregation": "count"}],
+            "meters": [self.METER],
             "features": [
                 {"key": FEATURE, "type": "metered", "meter": "m"},
                 {"key": "other", "type": "boolean"},

@@ -12,10 +12,11 @@ from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.consequences import Suspending
 from tallygate.domain.facts import Fact, Levels, Total
-from tallygate.domain.fold import TotalChange, UsageChange
+from tallygate.domain.fold import SettledLate, TotalChange, UsageChange
 from tallygate.domain.instants import DAY, HOUR
 from tallygate.domain.journal import (
     AdjustEntry,
+    CarriedIn,
     CarryEntry,
     CountedWindow,
     EventEntry,
@@ -24,12 +25,15 @@ from tallygate.domain.journal import (
     NoteEntry,
     ParkedEntry,
     Record,
+    ResetEntry,
     SettleEntry,
     Shown,
     UseEntry,
 )
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.reset_marks import ResetMark
+from tallygate.domain.rolls import Layer
 from tallygate.domain.rungs import UNTIL_RESUMED
 from tallygate.domain.tiers import SuspendUsage, Tier, percent
 from tallygate.errors import InvariantBroken
@@ -66,6 +70,27 @@ START, END = NOW - NOW % DAY, NOW - NOW % DAY + DAY
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 WINDOW = CountedWindow(1, START, END)
 USE = UseEntry(id="1.ff", feature=FEATURE, meter=METER, revision=4, time=NOW, amount=Decimal("1e3"), windows=(WINDOW,))
+LAYERS = (Layer(Decimal("100.5"), 2), Layer(Decimal(200), 1))
+LATE = SettleEntry(
+    id="1.ff",
+    feature=FEATURE,
+    meter=METER,
+    revision=6,
+    time=NOW,
+    settled_at=NOW + DAY,
+    amount=Decimal(3),
+    by=Decimal(-2),
+    windows=(WINDOW,),
+)
+RESET = ResetEntry(
+    id="reset_1",
+    feature=FEATURE,
+    meter=METER,
+    revision=7,
+    time=NOW,
+    effective_at=NOW,
+    taken=((WINDOW, Decimal("0.5")),),
+)
 MOVED: Any = {"feature": FEATURE, "meter": METER, "name": "per-model", "revision": 8, "time": NOW, "window": WINDOW}
 ENTRIES = (
     EventEntry(
@@ -106,6 +131,13 @@ ENTRIES = (
     CarryEntry(**MOVED, carried=Decimal(250)),
     AdjustEntry(**MOVED, id="adj_1", amount=Decimal("-0.5"), carried=Decimal(1)),
     AdjustEntry(**MOVED, id="adj_2", amount=Decimal(5)),
+    replace(USE, carried={1: Decimal("300.5")}, opened={1: CarriedIn(layers=LAYERS, after=START - DAY)}),
+    CarryEntry(**MOVED, carried=Decimal("300.5"), into=CarriedIn(layers=LAYERS)),
+    CarryEntry(**MOVED, carried=Decimal(0), into=CarriedIn(layers=())),
+    AdjustEntry(**MOVED, id="adj_3", amount=Decimal(5), carried=Decimal("300.5"), into=CarriedIn(layers=LAYERS)),
+    replace(LATE, removed=(WINDOW,), decided_at_revision=4),
+    RESET,
+    replace(RESET, marks=(ResetMark(upto=7, partly=9, before=NOW),)),
     NoteEntry(kind="bump", feature=FEATURE, revision=5, text='{"k":"bump"}'),
     ParkedEntry(reason="unreadable", raw="{"),
 )
@@ -219,6 +251,40 @@ def test_a_total_falls_due_once_and_not_again_when_its_closing_has_taken_that_aw
     totals.add_to_total("acme", change(1), 2)
     assert "due_at" not in held(engine)
     assert total_of(held(engine)).closed
+
+
+def test_what_is_carried_is_kept_in_layers_and_the_window_before_it_stays(engine: Engine) -> None:
+    totals, opened = Totals(engine), CarriedIn(layers=LAYERS, after=START - DAY)
+    totals.add_to_total("acme", replace(change(1), carried=Decimal("300.5"), into=opened), 1)
+    shown = total_of(held(engine))
+    assert (shown.carried, shown.layers, shown.opened_after) == (Decimal("300.5"), LAYERS, START - DAY)
+    totals.add_to_total("acme", replace(change(0), carried=Decimal(0), into=CarriedIn(layers=())), 2)
+    shown = total_of(held(engine))
+    assert (shown.carried, shown.layers, shown.opened_after) == (Decimal(0), (), START - DAY)
+    totals.add_to_total("acme", replace(change(0), carried=Decimal(7)), 3)
+    shown = total_of(held(engine))
+    assert (shown.carried, shown.layers) == (Decimal(7), None), "an earlier version did not say in which layers"
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_settlement_in_a_removed_window_finds_out_what_a_reset_excludes_there(engine: Engine, marked: bool) -> None:
+    """Of decisions at the revisions 4 and 9 the reset excludes the first."""
+    totals, mark = Totals(engine), ResetMark(upto=7)
+    totals.add_to_total("acme", change(30), 1)
+    if marked:
+        totals.add_to_total("acme", replace(change(0), excluded=Decimal(20), reset=mark), 2)
+    late = tuple(SettledLate(revision, NOW, Decimal(by)) for revision, by in ((4, -2), (9, -5)))
+    for _ in range(2):
+        totals.add_to_total("acme", replace(change(-7), settled_late=late), 3)
+    total = total_of(held(engine))
+    assert (total.value, total.excluded) == (Decimal(23), Decimal(18) if marked else Decimal(0))
+
+
+def test_a_reset_and_a_late_settlement_in_one_record_agree(engine: Engine) -> None:
+    late = (SettledLate(4, NOW, Decimal(-2)),)
+    found = replace(change(28), excluded=Decimal(20), reset=ResetMark(upto=7), settled_late=late)
+    Totals(engine).add_to_total("acme", found, 1)
+    assert total_of(held(engine)).excluded == 18
 
 
 def test_usage_takes_each_number_once_and_keeps_its_dimensions(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Protocol
@@ -101,8 +101,11 @@ class CarriedCells(Protocol):
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""
 
-    def totals(self, customer: str, feature: str, ordinal: int) -> Mapping[Instant, Total]:
-        """Every total of a quota, by its window's start, consistent. A request for each megabyte."""
+    def totals(
+        self, customer: str, feature: str, ordinal: int, *, until: Callable[[Total], bool]
+    ) -> Mapping[Instant, Total]:
+        """The newest totals of a quota by their windows' starts, back to the first that `until` says is enough; all
+        where it never does. The newest is read first; one request, or a few."""
 
     def open_window(
         self, customer: str, feature: str, counter: CounterName, opens: Opening, entry: Entry, *, floor: Instant | None
@@ -110,4 +113,6 @@ class CarriedCells(Protocol):
         """Open a window of which nothing is used yet; False: it is open, or what it begins with has moved."""
 
     def revise(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
-        """Let so much be carried into the window instead; False: what it was computed from has moved."""
+        """Let so much be carried into the window instead; False: what it was computed from has moved.
+
+        Of a window that the cell has removed, let the total know."""

@@ -294,6 +294,9 @@ class OutboxStore(Protocol):
     def revision(self, total: Total) -> int:
         """How often something has been stated about a closed total, consistent."""
 
+    def carried_out(self, total: Total) -> Decimal:
+        """What was last stated that a closed total carries out, consistent; 0: nothing was. One request."""
+
     def levels(self, total: Total) -> Levels:
         """The levels of a total that were told and not left, consistent."""
 

@@ -23,7 +23,7 @@ from tallygate.domain.boundaries import Unit, plainest, step_of
 from tallygate.domain.carryover import nothing_carried
 from tallygate.domain.catalog import Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.instants import DAY, Instant
-from tallygate.domain.limits import Earned, Effective, Entitlement, Limit, Next, Quota
+from tallygate.domain.limits import Earned, Effective, Entitlement, Limit, Next, Quota, rules_of
 from tallygate.domain.periods import (
     CALENDAR,
     ROLLING,
@@ -38,7 +38,7 @@ from tallygate.domain.periods import (
     window_at,
 )
 from tallygate.domain.rates import PER, Rate
-from tallygate.domain.rolls import Stretch, continued
+from tallygate.domain.rolls import Rule, Stretch, continued, ruled
 from tallygate.domain.scopes import scope_text
 from tallygate.domain.suspensions import Suspension
 from tallygate.domain.tiers import AllowWithGrace, RateLimit, Tier
@@ -104,6 +104,7 @@ def compile_effective(
         ordinals=allotted.ordinals,
         retired={ordinal: held for ordinal, held in allotted.schedules.items() if ordinal not in in_force},
         frozen=frozen,
+        frozen_rules={ordinal: rules for ordinal, rules in allotted.rules.items() if ordinal in frozen},
         earned=_earned(allotted, in_force, dates.now),
         suspensions=previous.suspensions if previous is not None else (),
     )
@@ -196,6 +197,7 @@ class _Allotted:
     ordinals: dict[str, int]
     schedules: dict[int, Schedule]
     stretches: dict[int, tuple[Stretch, ...]]
+    rules: dict[int, tuple[Rule, ...]]
     suspended: tuple[Suspension, ...] = ()
     before: Mapping[int, Quota] = field(default_factory=dict)
     earned: Mapping[int, Earned] = field(default_factory=dict)
@@ -204,16 +206,17 @@ class _Allotted:
     @staticmethod
     def of(previous: Effective | None, how: Rebase) -> _Allotted:
         if previous is None:
-            return _Allotted({}, {}, {}, how=how)
-        schedules, stretches = dict(previous.retired), dict(previous.frozen)
+            return _Allotted({}, {}, {}, {}, how=how)
+        schedules, stretches, rules = dict(previous.retired), dict(previous.frozen), dict(previous.frozen_rules)
         before: dict[int, Quota] = {}
         for entitlement in previous.entitlements.values():
             for limit in entitlement.limits:
                 schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
                 stretches |= {quota.ordinal: quota.stretches for quota in limit.quotas if quota.stretches}
+                rules |= {quota.ordinal: rules_of(quota, limit) for quota in limit.quotas if quota.stretches}
                 before |= {quota.ordinal: quota for quota in limit.quotas}
         ordinals = dict(previous.ordinals)
-        return _Allotted(ordinals, schedules, stretches, previous.suspensions, before, previous.earned, how)
+        return _Allotted(ordinals, schedules, stretches, rules, previous.suspensions, before, previous.earned, how)
 
     def ordinal(self, limit: PlanLimit, window: str) -> int:
         parts = (limit.feature, limit.name, f"{window}@{scope_text(limit.scope)}" if limit.scope else window)
@@ -268,6 +271,7 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
         limit=quota.limit,
         schedule=schedule,
         stretches=_stretches(declared, found, allotted, ordinal, now),
+        rules=_rules(declared, allotted, ordinal, now),
         bases=stated(before.bases if before is not None else (), quota.limit, found, start, now),
     )
 
@@ -287,6 +291,16 @@ def _stretches(
     stretches = (*stretches, *found.to_come) if accrues else stretches
     allotted.stretches[ordinal] = stretches
     return stretches
+
+
+def _rules(declared: PlanLimit, allotted: _Allotted, ordinal: int, now: Instant) -> tuple[Rule, ...]:
+    """How the quota carried over and does; nothing where that was never different. Forgotten with its stretches."""
+    if declared.carryover is None or ordinal not in allotted.stretches:
+        allotted.rules.pop(ordinal, None)
+        return ()
+    rules = ruled(allotted.rules.get(ordinal, ()), declared.carryover, now)
+    allotted.rules[ordinal] = rules
+    return rules if len(rules) > 1 else ()
 
 
 def _earned(allotted: _Allotted, in_force: set[int], now: Instant) -> Mapping[int, Earned]:

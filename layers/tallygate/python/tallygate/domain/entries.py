@@ -8,7 +8,8 @@
     the limit's name and scope; kd quota or rate; u, l, lv   used, the limit, the level; r reason; un until when
     cy  of a use that opened windows: what was carried into them, by their ordinals
     of a settle: i, c, f, m, d are the decision's, a is the difference, `to` what it counts now, `of` when it was made,
-    w the windows corrected in the cell, g those that the cell has removed, x those whose reset excludes the decision
+    w the windows corrected in the cell, g those that the cell has removed (then r is the decision's revision), x those
+    whose reset excludes the decision
 
 Short names: an entry lives in the cell, and the cell should stay below the 1 KB that one write unit pays for.
 """
@@ -27,6 +28,7 @@ from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.periods import Window
 from tallygate.domain.quantities import ZERO, plain
+from tallygate.domain.rolls import Layer, layers_text, total
 from tallygate.domain.rungs import UNTIL_TOP_UP
 from tallygate.domain.scopes import Scope
 from tallygate.domain.terms import Terms
@@ -90,9 +92,10 @@ def settle_entry(
         "m": use.meter,
         "w": [list(window) for window in held],
     }
+    # Whether a reset excludes the decision there, the cell knows no more: by its revision the total tells.
     gone = [list(window) for window in use.windows if window not in held and window not in excluded]
     if gone:
-        entry["g"] = gone
+        entry["g"], entry["r"] = gone, use.revision
     if excluded:
         entry["x"] = [list(window) for window in excluded]
     if use.dimensions:
@@ -164,10 +167,20 @@ def suspend_entry(
     return entry
 
 
-def carry_entry(about: Total, *, name: str, carried: Decimal, now: Instant, window: Window | None = None) -> Entry:
-    """The entry of a write after which so much is carried into a window: the total's own, or the one given."""
+def carry_entry(
+    about: Total,
+    *,
+    layers: Sequence[Layer],
+    now: Instant,
+    window: Window | None = None,
+    removed: bool = False,
+) -> Entry:
+    """The entry of a write after which these layers are carried into a window: the total's own, or the one given.
+
+    y   the layers as text      g   1: the cell has removed the window, so that its total alone is told
+    """
     start, end = (about.start, about.end) if window is None else (window.start, window.end)
-    return {
+    entry: Entry = {
         "k": "carry",
         "c": about.customer,
         "f": about.feature,
@@ -175,10 +188,14 @@ def carry_entry(about: Total, *, name: str, carried: Decimal, now: Instant, wind
         "o": about.ordinal,
         "s": start,
         "e": end,
-        "n": name,
-        "a": plain(carried),
+        "n": about.governed.name,
+        "a": plain(total(layers)),
+        "y": layers_text(layers),
         "t": now,
     }
+    if removed:
+        entry["g"] = 1
+    return entry
 
 
 def bump_entry(version: int, now: Instant) -> Entry:

@@ -86,8 +86,11 @@ class Total:
     revision: int = 0
     unit: Unit | None = None
     layers: tuple[Layer, ...] | None = None
+    """What was carried into it, in layers; None: not known, or nothing carries over."""
+    opened_after: Instant | None = None
+    """Start of the newest window that the cell showed before this one when it was opened; None: not told."""
     carried_out: Decimal | None = None
-    """Of a closed window that carries over: what it left, and in which layers it had what was carried into it."""
+    """Of a closed window that carries over: what it left, as it was last stated."""
     adjustments: tuple[Mapping[str, Any], ...] = ()
     """Of a closed window: those made by hand in it, as they are stated (`domain.adjustments`)."""
     traceparent: str | None = None
@@ -172,8 +175,8 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     told where usage itself reaches its threshold: a limit that is lowered below usage tells nothing.
     """
     if old is not None and old.closed:
-        same = (old.value, old.carried, old.adjusted) == (new.value, new.carried, new.adjusted)
-        return Told() if same else Told(announcements=(_restatement(old.value, new),))
+        moved = restates_figures(old, new) or (old.excluded, old.layers) != (new.excluded, new.layers)
+        return Told(announcements=(_restatement(old.value, new),)) if moved else Told()
     old = opened(old)
     if new.unopened:
         return Told()
@@ -199,6 +202,14 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     gone = {announcement.data["level"] for announcement in left}
     now = (levels.crossed - gone) | {announcement.level for announcement in crossed}
     return Told(announcements=announced, levels=Levels(crossed=now, upto=new.upto))
+
+
+def restates_figures(old: Total, new: Total) -> bool:
+    """Whether a closed total's change alters a figure of its statement in any case.
+
+    What a reset excludes, and the ages of what was carried in, alter at most what the window carries out.
+    """
+    return (old.value, old.carried, old.adjusted) != (new.value, new.carried, new.adjusted)
 
 
 def opened(old: Total | None) -> Total | None:

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from tallygate.domain.decision_ids import parse_decision_id
 from tallygate.domain.events import Event
@@ -28,6 +28,7 @@ from tallygate.domain.impact import would_deny
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
     AdjustEntry,
+    CarriedIn,
     CarryEntry,
     CountedWindow,
     Entry,
@@ -44,6 +45,8 @@ from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.meters import Measured, Meters, Unmeasured, measure
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import ResetMark
+from tallygate.domain.rolls import total
 from tallygate.domain.scopes import governs
 
 QUARTER = 15 * MINUTE
@@ -55,12 +58,25 @@ OVER_AFTER = MINUTE
 _EXACT = Context(prec=60)
 
 
+class SettledLate(NamedTuple):
+    """A settlement in a window that the cell had removed: the decision's revision and time, and what changed by it.
+
+    Where a reset excludes the decision, which the total's mark tells, it changes what is billed alone.
+    """
+
+    revision: int
+    time: Instant
+    by: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotalChange:
     """What one record adds under one limit in one window: usage, and what raises the limit.
 
-    `carried` replaces what was carried into the window (None: it stays), `adjusted` comes to what it was adjusted by,
-    `excluded` to what resets have taken out of what the limit is held against.
+    `carried` replaces what was carried into the window (None: it stays), and `into` says it in layers (None with a new
+    `carried`: they are not known); `adjusted` comes to what it was adjusted by,
+    `excluded` to what resets have taken out of what the limit is held against, `reset` replaces the mark of which
+    decisions that are, and `settled_late` may be among them.
     `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
     `uses`: some of it was consumed, so that the window is open and what was carried into it is known.
     `over`: the window was over by then, and what limits have become since says nothing of it.
@@ -73,13 +89,23 @@ class TotalChange:
     by_event: Decimal
     governed: Governed
     carried: Decimal | None = None
+    into: CarriedIn | None = None
     adjusted: Decimal = ZERO
     excluded: Decimal = ZERO
+    reset: ResetMark | None = None
+    settled_late: tuple[SettledLate, ...] = ()
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
     uses: bool = False
     over: bool = False
+
+    def excluded_by(self, mark: ResetMark) -> Decimal:
+        """All that is excluded, where the total has this mark."""
+        found = self.excluded
+        for late in self.settled_late:
+            found = _EXACT.add(found, late.by if mark.covers(late.revision, late.time) else ZERO)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,10 +290,12 @@ def changes_of(record: Record) -> Changes:
                 totals.settle(entry)
             case ResetEntry():
                 totals.exclude(*entry.taken)
+                totals.mark(entry)
             case CarryEntry():
-                totals.raise_limit(entry.window, entry.carried)
+                totals.carry(entry.window, entry.carried, entry.into)
             case AdjustEntry():
-                totals.raise_limit(entry.window, entry.carried, entry.amount)
+                totals.carry(entry.window, entry.carried, entry.into)
+                totals.adjust(entry.window, entry.amount)
             case NoteEntry() | ParkedEntry():
                 continue
             case _:
@@ -283,8 +311,11 @@ class _Sum:
     value: Decimal = ZERO
     by_event: Decimal = ZERO
     carried: Decimal | None = None
+    into: CarriedIn | None = None
     adjusted: Decimal = ZERO
     excluded: Decimal = ZERO
+    reset: ResetMark | None = None
+    settled_late: list[SettledLate] = field(default_factory=list)
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
@@ -305,15 +336,32 @@ class _Totals:
         found.by_event = _EXACT.add(found.by_event, by_event)
         found.traceparent = traceparent or found.traceparent
 
-    def raise_limit(self, window: CountedWindow, carried: Decimal | None, adjusted: Decimal = ZERO) -> None:
+    def carry(self, window: CountedWindow, carried: Decimal | None, into: CarriedIn | None) -> None:
+        """So much is carried into the window from here on; by None nothing is said of it."""
+        if carried is None and into is None:
+            return
         found = self._sum(window)
-        found.carried = found.carried if carried is None else carried
-        found.adjusted = _EXACT.add(found.adjusted, adjusted)
+        if into is not None and into.after is None and found.into is not None:
+            # A revision says nothing of the window before: that stays what the opening said.
+            into = replace(into, after=found.into.after)
+        found.carried, found.into = carried if into is None else total(into.layers), into
+
+    def adjust(self, window: CountedWindow, amount: Decimal) -> None:
+        found = self._sum(window)
+        found.adjusted = _EXACT.add(found.adjusted, amount)
 
     def settle(self, settled: SettleEntry) -> None:
         for window in settled.windows:
             self.add(window, settled.by, ZERO, settled.traceparent)
         self.exclude(*((window, settled.by) for window in settled.excluded))
+        if settled.decided_at_revision is not None:
+            late = SettledLate(settled.decided_at_revision, settled.time, settled.by)
+            for window in settled.removed:
+                self._sum(window).settled_late.append(late)
+
+    def mark(self, reset: ResetEntry) -> None:
+        for window, mark in zip(reset.windows, reset.marks, strict=False):
+            self._sum(window).reset = mark
 
     def exclude(self, *taken: tuple[CountedWindow, Decimal]) -> None:
         for window, amount in taken:
@@ -323,7 +371,8 @@ class _Totals:
     def use(self, use: UseEntry) -> None:
         for window in use.windows:
             self.add(window, use.amount, ZERO, use.traceparent)
-            self.raise_limit(window, use.carried.get(window.ordinal))
+            opened = use.opened.get(window.ordinal) if self.limits[window.ordinal].carries else None
+            self.carry(window, use.carried.get(window.ordinal), opened)
             self._sum(window).uses = True
         # What each window showed is not known of a use that an earlier version has journaled.
         for window, shown in zip(use.windows, use.after, strict=False):
@@ -347,8 +396,11 @@ class _Totals:
                 by_event=found.by_event,
                 governed=self.limits[ordinal],
                 carried=found.carried,
+                into=found.into,
                 adjusted=found.adjusted,
                 excluded=found.excluded,
+                reset=found.reset,
+                settled_late=tuple(found.settled_late),
                 would_decisions=found.would_decisions,
                 would_amount=found.would_amount,
                 traceparent=found.traceparent,

@@ -24,6 +24,8 @@ from typing import NamedTuple
 from tallygate.domain.instants import HOUR, Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.reset_marks import ResetMark
+from tallygate.domain.rolls import Layer
 from tallygate.domain.scopes import Scope
 from tallygate.domain.tiers import Tier
 
@@ -83,6 +85,18 @@ class Shown(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedIn:
+    """What was carried into a window, so that its total can be walked from when the cell has removed the window.
+
+    layers: oldest first; empty: nothing was carried
+    after: start of the newest window that the cell showed before this one when it was opened; None: not told
+    """
+
+    layers: tuple[Layer, ...]
+    after: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Governed:
     """A limit as it stood when the record was written: what totals and facts say of it. `every` is its period's.
 
@@ -136,8 +150,9 @@ class EventEntry:
 class UseEntry:
     """A granted consume: it moved the feature's meter by `amount` in these windows.
 
-    `carried`, by ordinal, is what was carried into those of the windows that it was the first to count in; `after` is
-    what each of the windows showed then, in their order (empty: not known).
+    `carried`, by ordinal, is what was carried into those of the windows that it was the first to count in, `opened` the
+    same in layers, where the stream record showed them; `after` is what each of the windows showed then, in their order
+    (empty: not known).
     """
 
     id: str
@@ -149,6 +164,7 @@ class UseEntry:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[CountedWindow, ...] = ()
     carried: Mapping[int, Decimal] = field(default_factory=dict)
+    opened: Mapping[int, CarriedIn] = field(default_factory=dict)
     after: tuple[Shown, ...] = ()
     traceparent: str | None = None
 
@@ -161,7 +177,9 @@ class SettleEntry:
     """A settled consume: `id`, `time`, dimensions and windows are the decision's own, which now counts `amount`.
 
     `by` is what that adds to what the decision had counted: more, less or nothing, and never more than all of it less.
-    In the windows `excluded` a reset has taken the decision out, so that this changes nothing of what is enforced.
+    In the windows `excluded` a reset has taken the decision out, so that this changes nothing of what is enforced. The
+    cell had removed the windows `removed`; whether a reset excludes the decision there, which the cell wrote at
+    `decided_at_revision` (None: not known), the totals tell.
     """
 
     id: str
@@ -175,17 +193,22 @@ class SettleEntry:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[CountedWindow, ...] = ()
     excluded: tuple[CountedWindow, ...] = ()
+    removed: tuple[CountedWindow, ...] = ()
+    decided_at_revision: int | None = None
     traceparent: str | None = None
 
     def __post_init__(self) -> None:
         assert self.amount >= 0, "what was consumed is not negative"
         assert self.amount >= self.by, "what was granted is not negative"
-        assert set(self.excluded) <= set(self.windows), "what a reset excludes was counted"
+        assert {*self.excluded, *self.removed} <= set(self.windows), "what a reset excludes was counted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarryEntry:
-    """What is carried into a window, as it is now: whatever was carried into it before is replaced."""
+    """What is carried into a window, as it is now: whatever was carried into it before is replaced.
+
+    `into` is the same in layers; None: not known, in records of an earlier version.
+    """
 
     feature: str
     meter: str
@@ -194,11 +217,15 @@ class CarryEntry:
     time: Instant
     window: CountedWindow
     carried: Decimal
+    into: CarriedIn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustEntry:
-    """An adjustment of a window by hand: `amount` more, or less. `carried` into it, as it is now; None: as it was."""
+    """An adjustment of a window by hand: `amount` more, or less. `carried` into it, as it is now; None: as it was.
+
+    `into` is the same in layers, of a limit that carries over; None: not known, or nothing carries over.
+    """
 
     id: str
     feature: str
@@ -209,11 +236,15 @@ class AdjustEntry:
     window: CountedWindow
     amount: Decimal
     carried: Decimal | None = None
+    into: CarriedIn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetEntry:
-    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed."""
+    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed.
+
+    `marks` say of the windows, in their order, which decisions are excluded; empty: not known.
+    """
 
     id: str
     feature: str
@@ -222,6 +253,10 @@ class ResetEntry:
     time: Instant
     effective_at: Instant
     taken: tuple[tuple[CountedWindow, Decimal], ...]
+    marks: tuple[ResetMark, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert len(self.marks) in (0, len(self.taken)), "a mark is one of each window"
 
     @property
     def windows(self) -> tuple[CountedWindow, ...]:

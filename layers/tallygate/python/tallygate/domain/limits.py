@@ -18,7 +18,7 @@ from tallygate.domain.features import Fixed
 from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Schedule, Window
 from tallygate.domain.rates import Rate
-from tallygate.domain.rolls import Stretch, base_at, base_of
+from tallygate.domain.rolls import Rule, Stretch, base_at, base_of
 from tallygate.domain.scopes import Scope, Sized, crowded
 from tallygate.domain.suspensions import Suspension
 from tallygate.domain.tiers import Tier, tier_rates
@@ -41,7 +41,8 @@ class Quota:
     """At most `limit` units in each window of the schedule; None counts without limiting.
 
     `bases` say what the limit comes to, and did, where that is another amount: while a change of it is prorated, and in
-    partial windows. `stretches` say what accrued, and does, where something carries over.
+    partial windows. `stretches` say what accrued, and does, where something carries over; `rules` how, where that was
+    not always as the limit says now.
     """
 
     ordinal: int
@@ -49,6 +50,7 @@ class Quota:
     schedule: Schedule
     stretches: tuple[Stretch, ...] = ()
     bases: tuple[Stretch, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     def limit_at(self, now: Instant) -> Decimal | None:
         """The limit in force at an instant."""
@@ -93,6 +95,13 @@ class Limit:
         )
 
 
+def rules_of(quota: Quota, limit: Limit) -> tuple[Rule, ...]:
+    """How a quota of the limit has carried over since it did, and does."""
+    if quota.rules or limit.carryover is None:
+        return quota.rules
+    return (Rule(quota.stretches[0].since, limit.carryover),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entitlement:
     """What the plan grants of one metered feature. The first limit is the entitlement's own, named by the feature."""
@@ -128,8 +137,8 @@ class Effective:
     `entitlements` are those to metered features, `fixed` what the plan says of the others, both by feature.
     `ordinals` and `retired` only grow: the ordinal of every limit window that the customer has ever had, and the
     schedule that each quota had when it was last in force, so that one that comes back goes on where it was.
-    `frozen` are the stretches of quotas that are not in force, for what they have to carry when they come back, and
-    `earned` what they had of the window that ran.
+    `frozen` are the stretches of quotas that are not in force, for what they have to carry when they come back,
+    `frozen_rules` how they carried over, and `earned` what they had of the window that ran.
     `suspensions` are those by hand, which no change of plan lifts. `next` is what is in force from some instant on.
     """
 
@@ -145,6 +154,7 @@ class Effective:
     ordinals: Mapping[str, int] = field(default_factory=dict)
     retired: Mapping[int, Schedule] = field(default_factory=dict)
     frozen: Mapping[int, tuple[Stretch, ...]] = field(default_factory=dict)
+    frozen_rules: Mapping[int, tuple[Rule, ...]] = field(default_factory=dict)
     suspensions: tuple[Suspension, ...] = ()
     earned: Mapping[int, Earned] = field(default_factory=dict)
     next: Next | None = None

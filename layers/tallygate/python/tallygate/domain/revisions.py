@@ -1,51 +1,105 @@
-"""Revisions: what is carried into a window that is open, computed anew because an earlier one has changed since.
+"""Revisions: what is carried into later windows, computed anew because an earlier window has changed since.
 
-    late usage of March ──> the total of March ──> what March leaves ──> April, which is open: u and k together
+    window          Mon     Tue     Wed     Thu     Fri           a late event of Tue
+    counter item                            Thu     Fri           u and k together
+    total           Mon     Tue     Wed     Thu     Fri           carried, layers
 
-    late usage of an idle month, which nobody has opened ──> it is opened after all, with what was carried over it
+    Mon ──> Tue ──> Wed ──> Thu ──> Fri       each from the window before it: its layers, what was used, adjustments
 
-What the cell shows of a window is newer than its total; of windows that the cell has no more the total says it all.
-What is carried may fall below what was spent of it by then: what remains is nothing then, and no usage is touched.
+The walk is the one that opens windows (`domain.rolls`), so it gives what they would have begun with, had everything
+been known in time. Of a window that the cell shows, the cell is newer than the total; of one that the cell has
+removed, the total says all of it. What is carried may fall below what was spent of it by then: nothing remains then,
+and no usage is touched.
+
+A window that was opened, and whose usage is not folded yet, must not pass for an idle one. So every window says which
+one was opened before it, and the walk ends where that one is not known yet; it goes on when that one's total comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from tallygate.domain.carryover import Carryover
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import WINDOWS_KEPT_TO_CARRY, Cell, CounterName
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Limit, Quota
-from tallygate.domain.openings import Opening
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
-from tallygate.domain.rolls import Layer, Standing, base_of, carried_out, rolled, total
+from tallygate.domain.rolls import Layer, Standing, base_of, carried_out, rolled, rule_at, total
+
+_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """What is carried into an open window, as it was and as it should be. It holds while `after` shows what it did."""
+    """What is carried into a window, as it was and as it should be.
+
+    removed: whether the cell has removed the window, so that the total alone is revised
+    after: window before it in the cell, and what its counter must show for this to hold; None: the cell shows none
+    """
 
     counter: CounterName
     end: Instant
     was: Decimal
     layers: tuple[Layer, ...]
-    after: tuple[CounterName, Decimal] | None
+    removed: bool
+    after: tuple[CounterName, Decimal] | None = None
 
     @property
     def carried(self) -> Decimal:
         return total(self.layers)
 
 
-def carrying(effective: Effective | None, ordinal: int) -> tuple[Limit, Quota, Carryover] | None:
-    """The quota in force of this ordinal, if anything carries over in it."""
-    found = None if effective is None else _quota(effective, ordinal)
-    if found is None or found[0].carryover is None or not found[1].stretches:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A window of which something is known.
+
+    layers: what is carried into it as it says itself; None: it does not
+    shown: whether the cell shows it
+    told: whether its opening is in the journal; `opened_after` what that says
+    """
+
+    start: Instant
+    used: Decimal
+    adjusted: Decimal
+    carried: Decimal
+    layers: tuple[Layer, ...] | None
+    shown: bool
+    told: bool
+    opened_after: Instant | None
+
+    def standing(self, layers: tuple[Layer, ...]) -> Standing:
+        """How it stands with these layers carried into it."""
+        raised = _EXACT.add(total(layers), self.adjusted)
+        return Standing(
+            start=self.start, counter=_EXACT.subtract(self.used, raised), layers=layers, adjusted=self.adjusted
+        )
+
+
+def carrying(effective: Effective | None, ordinal: int) -> tuple[Quota, Carryover] | None:
+    """The quota of this ordinal as it carries over, or did and is frozen; None: it does not.
+
+    A frozen quota has no base from when it left on. Where its rules are known no more, all that it has is kept.
+    """
+    if effective is None:
         return None
-    return *found, found[0].carryover
+    found = _quota(effective, ordinal)
+    if found is not None:
+        limit, quota = found
+        return None if limit.carryover is None or not quota.stretches else (quota, limit.carryover)
+    if ordinal not in effective.frozen:
+        return None
+    frozen = Quota(
+        ordinal=ordinal,
+        limit=None,
+        schedule=effective.retired[ordinal],
+        stretches=effective.frozen[ordinal],
+        rules=effective.frozen_rules.get(ordinal, ()),
+    )
+    return frozen, Carryover()
 
 
 def _quota(effective: Effective, ordinal: int) -> tuple[Limit, Quota] | None:
@@ -57,56 +111,109 @@ def _quota(effective: Effective, ordinal: int) -> tuple[Limit, Quota] | None:
     return None
 
 
-def revision(
+def revisions(
     quota: Quota, carryover: Carryover, changed: Instant, cell: Cell, totals: Mapping[Instant, Total]
-) -> Revision | None:
-    """What is to be revised because the window that began at `changed` has changed; None: nothing is."""
-    open_after = [start for ordinal, start in cell.used if ordinal == quota.ordinal and start > changed]
-    if not open_after:
-        return None
-    into = min(open_after)
-    counter = (quota.ordinal, changed)
-    after = (counter, cell.used[counter]) if counter in cell.used else None
-    if after is not None:
-        last: Standing | None = cell.standing(counter)
-    else:
-        earlier = max((start for start in totals if start < changed), default=None)
-        last = None if earlier is None else _standing(totals[earlier], cell)
-    since = changed if after is not None or last is None else last.start
-    used = {start: each.used - each.adjusted for start, each in totals.items() if since <= start < into}
-    layers = rolled(carryover, quota.schedule, quota.stretches, last, into, used)
-    was = cell.carried.get((quota.ordinal, into), ZERO)
-    found = Revision(
-        counter=(quota.ordinal, into),
-        end=window_at(quota.schedule, into).end,
-        was=was,
-        layers=layers,
-        after=after,
-    )
-    return None if found.carried == was else found
+) -> tuple[Revision, ...]:
+    """What is to be revised from the window that began at `changed` on, oldest first.
 
-
-def missed(
-    quota: Quota, carryover: Carryover, late: Total, cell: Cell, totals: Mapping[Instant, Total]
-) -> Opening | None:
-    """What opens the window of late usage where nobody has opened it before the next one; None: nothing is to be.
-
-    A window that was consumed from or adjusted has been opened, and what was carried into it is known.
+    `totals` are all from the newest back to one before `changed` whose layers are known (`begins_there`). Windows after
+    the newest one that the cell shows have not been opened, and those before anything carried over are left alone.
     """
-    by_events_alone = late.value == late.by_event and not (late.carried or late.adjusted or late.excluded)
-    if not by_events_alone or (quota.ordinal, late.start) in cell.used:
+    first = window_at(quota.schedule, quota.stretches[0].since).start
+    newest = max((start for ordinal, start in cell.used if ordinal == quota.ordinal), default=None)
+    if newest is None or changed < first:
+        return ()
+    windows = [each for each in _known_windows(quota, cell, totals) if first <= each.start <= newest]
+    shown = [each.start for each in windows if each.shown]
+    earlier = [index for index, each in enumerate(windows) if each.start < changed and each.layers is not None]
+    at = earlier[-1] if earlier else 0
+    found: list[Revision] = []
+    before: _Known | None = None
+    last: Standing | None = None
+    for each in windows[at:]:
+        name = (quota.ordinal, each.start)
+        if before is None and (earlier or each.start == first):
+            layers = each.layers or ()
+        elif _may_lack(before, each, shown, first):
+            break
+        else:
+            layers = rolled(carryover, quota.schedule, quota.stretches, last, each.start, quota.rules)
+        if each.layers != layers:
+            beside = last if before is not None and before.shown else None
+            after = None if beside is None else ((quota.ordinal, beside.start), beside.counter)
+            end = window_at(quota.schedule, each.start).end
+            found.append(
+                Revision(counter=name, end=end, was=each.carried, layers=layers, removed=not each.shown, after=after)
+            )
+        before, last = each, each.standing(layers)
+    return tuple(found)
+
+
+def begins_there(ordinal: int, changed: Instant, cell: Cell, known: Total) -> bool:
+    """Whether the walk may begin with this total, or with a window that the cell shows, so that no older is needed."""
+    if known.start >= changed:
+        return False
+    shown = any(o == ordinal and known.start <= start < changed for o, start in cell.used)
+    return shown or layers_into(known) is not None
+
+
+def layers_into(known: Total) -> tuple[Layer, ...] | None:
+    """What was carried into a total's window, in layers; None: it is not known."""
+    if known.unopened:
         return None
-    earlier = max((start for o, start in cell.used if o == quota.ordinal and start < late.start), default=None)
-    newest = max((start for start in totals if start < late.start), default=None)
-    after = None if earlier is None else ((quota.ordinal, earlier), cell.used[quota.ordinal, earlier])
-    if after is not None:
-        last: Standing | None = cell.standing(after[0])
-    else:
-        last = None if newest is None else _standing(totals[newest], cell)
-    used = {start: each.used - each.adjusted for start, each in totals.items() if start < late.start}
-    layers = rolled(carryover, quota.schedule, quota.stretches, last, late.start, used)
-    last_opened = cell.newest.get(quota.ordinal)
-    return Opening(layers=layers, after=after, adjoins=False, last=last_opened)
+    if known.carried == 0:
+        return ()
+    return known.layers if known.layers is not None and total(known.layers) == known.carried else None
+
+
+def _known_windows(quota: Quota, cell: Cell, totals: Mapping[Instant, Total]) -> list[_Known]:
+    shown = {start for ordinal, start in cell.used if ordinal == quota.ordinal}
+    return [
+        _shown(cell, (quota.ordinal, start), totals.get(start)) if start in shown else _removed(totals[start])
+        for start in sorted(shown | totals.keys())
+    ]
+
+
+def _shown(cell: Cell, counter: CounterName, known: Total | None) -> _Known:
+    standing = cell.standing(counter)
+    return _Known(
+        start=standing.start,
+        used=_EXACT.add(standing.counter, cell.raised(counter)),
+        adjusted=standing.adjusted,
+        carried=cell.carried.get(counter, ZERO),
+        layers=standing.layers,
+        shown=True,
+        told=known is not None and not known.unopened,
+        opened_after=None if known is None else known.opened_after,
+    )
+
+
+def _removed(known: Total) -> _Known:
+    return _Known(
+        start=known.start,
+        used=known.used,
+        adjusted=known.adjusted,
+        carried=known.carried,
+        layers=layers_into(known),
+        shown=False,
+        told=not known.unopened,
+        opened_after=known.opened_after,
+    )
+
+
+def _may_lack(before: _Known | None, each: _Known, shown: Sequence[Instant], first: Instant) -> bool:
+    """Whether a window may have been opened between the two of which no total is there yet.
+
+    The cell keeps its newest windows (`WINDOWS_KEPT_TO_CARRY`), so it has removed none between those that it shows, and
+    none at all while it shows fewer.
+    """
+    if each.shown and (each.start != shown[0] or len(shown) < WINDOWS_KEPT_TO_CARRY):
+        return False
+    if each.shown and not each.told:
+        return True
+    if each.opened_after is None or each.opened_after < first:
+        return False
+    return before is None or before.start < each.opened_after
 
 
 def may_carry_out(closed: Total, effective: Effective | None) -> bool:
@@ -115,37 +222,25 @@ def may_carry_out(closed: Total, effective: Effective | None) -> bool:
 
 
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:
-    """What a window leaves to the next, by its total; `layers` are those that its cell shows of it, where it does.
+    """What a window leaves to the next, by its total; `layers` are those carried into it, None: they are not known.
 
-    The rule is that of the next window, which is opened by it; of a quota that the plan that follows has not, its own.
-    Where that is known no more, because the plan has changed since, all is kept for a plan that has the quota again.
+    By the rule in force at its end, which the next window is opened by; of a quota that the plan that follows has not,
+    by its own.
     """
-    if effective is None:
+    found = None if effective is None else carrying(effective.in_force(closed.end), closed.ordinal)
+    if found is None:
         return ZERO
-    following = effective.in_force(closed.end)
-    rule = following if _quota(following, closed.ordinal) is not None else effective.in_force(closed.start)
-    found = carrying(rule, closed.ordinal)
-    if found is not None:
-        _, quota, carryover = found
-        schedule, stretches = quota.schedule, quota.stretches
-    elif _quota(rule, closed.ordinal) is None and closed.ordinal in rule.frozen:
-        schedule, stretches, carryover = rule.retired[closed.ordinal], rule.frozen[closed.ordinal], Carryover()
-    else:
-        return ZERO
-    standing = _as_standing(closed, layers)
-    base = base_of(stretches, window_at(schedule, closed.start))
+    quota, carryover = found
+    standing, window = _as_standing(closed, layers), window_at(quota.schedule, closed.start)
+    base = base_of(quota.stretches, window)
     if base is None:
         return total(standing.layers)
-    return total(carried_out(carryover, base, standing.counter, standing.layers, standing.adjusted))
-
-
-def _standing(known: Total, cell: Cell) -> Standing:
-    counter = (known.ordinal, known.start)
-    return cell.standing(counter) if counter in cell.used else _as_standing(known, cell.layers.get(counter))
+    rule = rule_at(quota.rules, window.end, carryover)
+    return total(carried_out(rule, base, standing.counter, standing.layers, standing.adjusted))
 
 
 def _as_standing(known: Total, layers: tuple[Layer, ...] | None) -> Standing:
-    """How a window stands by its total alone: what was carried into it is one layer then."""
+    """How a window stands by its total alone: what was carried into it is one layer where no layers are known."""
     carried = (Layer(known.carried, 1),) if known.carried else ()
     return Standing(
         start=known.start,

@@ -13,7 +13,7 @@ while a feature is absent, or its customer suspended, comes back as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import NamedTuple
@@ -39,6 +39,13 @@ class Stretch(NamedTuple):
     base: Decimal | None
 
 
+class Rule(NamedTuple):
+    """How a quota carries over from an instant on, until the next rule."""
+
+    since: Instant
+    carryover: Carryover
+
+
 class Layer(NamedTuple):
     """An amount carried, and how many windows ago it was granted; negative: what was used too much."""
 
@@ -62,30 +69,29 @@ def rolled(
     stretches: Sequence[Stretch],
     last: Standing | None,
     into: Instant,
-    used: Mapping[Instant, Decimal] | None = None,
+    rules: Sequence[Rule] = (),
 ) -> tuple[Layer, ...]:
     """The layers that the window beginning at `into` begins with. `last` is the newest window before it that was
-    written to; None: none ever was, and the quota's first stretch tells where to begin.
+    written to; None: none ever was, and the quota's first stretch tells where to begin. Nothing was used after it.
 
-    `used` is what is known to have been used in windows after the last one, by their starts; in all others nothing was.
+    Each window leaves what the rule in force at its end lets through: by the `rules`, where there were several.
     """
-    known = used or {}
     first = window_at(schedule, stretches[0].since)
     if last is not None and last.start < first.start:
         # It was over before anything carried over, or again: what it left was not to be carried.
         last = None
     window = first if last is None else window_at(schedule, last.start)
     layers: tuple[Layer, ...] = () if last is None else last.layers
-    counter = known.get(window.start, ZERO) if last is None else last.counter
+    counter = ZERO if last is None else last.counter
     adjusted = ZERO if last is None else last.adjusted
     for _ in range(WINDOWS_WALKED_MAX):
         if window.end > into:
             break
         base = base_of(stretches, window)
         if base is not None:
-            layers = carried_out(carryover, base, counter, layers, adjusted)
+            layers = carried_out(rule_at(rules, window.end, carryover), base, counter, layers, adjusted)
         window = window_at(schedule, window.end)
-        counter, adjusted = known.get(window.start, ZERO) - total(layers), ZERO
+        counter, adjusted = -total(layers), ZERO
     return layers
 
 
@@ -107,7 +113,27 @@ def carried_out(
 
 def total(layers: Sequence[Layer]) -> Decimal:
     """All that is carried; negative where it is owed."""
-    return sum((layer.amount for layer in layers), ZERO)
+    found = ZERO
+    for layer in layers:
+        found = _EXACT.add(found, layer.amount)
+    return found
+
+
+def rule_at(rules: Sequence[Rule], instant: Instant, always: Carryover) -> Carryover:
+    """The rule in force at an instant; without rules the one that always was. Before the first of them it too holds."""
+    if not rules:
+        return always
+    return next((rule.carryover for rule in reversed(rules) if rule.since <= instant), rules[0].carryover)
+
+
+def ruled(rules: Sequence[Rule], carryover: Carryover, now: Instant) -> tuple[Rule, ...]:
+    """The rules with this one from now on. Bounded like stretches."""
+    past = [rule for rule in rules if rule.since <= now]
+    if past and past[-1].carryover == carryover:
+        return tuple(past)
+    if past and past[-1].since == now:
+        past.pop()
+    return (*past, Rule(now, carryover))[-STRETCHES_MAX:]
 
 
 def base_of(stretches: Sequence[Stretch], window: Window) -> Decimal | None:
@@ -158,11 +184,10 @@ def _newest(layers: Sequence[Layer], most: Decimal) -> list[Layer]:
 
 
 def layers_text(layers: Sequence[Layer]) -> str:
-    """Layers as a cell keeps them: `100@2,50@1`."""
+    """Layers as they are stored: `100@2,50@1`, oldest first; none: empty."""
     return ",".join(f"{layer.amount.normalize():f}@{layer.age}" for layer in layers)
 
 
 def layers_of(text: str) -> tuple[Layer, ...]:
-    return tuple(
-        Layer(Decimal(amount), int(age)) for amount, _, age in (part.partition("@") for part in text.split(","))
-    )
+    parts = text.split(",") if text else ()
+    return tuple(Layer(Decimal(amount), int(age)) for amount, _, age in (part.partition("@") for part in parts))

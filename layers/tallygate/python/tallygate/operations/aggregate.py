@@ -39,7 +39,7 @@ from tallygate.errors import TallygateError
 from tallygate.fold_store import CarriedCells, FoldedCells
 from tallygate.operations.announce import announce
 from tallygate.operations.append import Folded, JournalParts, append
-from tallygate.operations.carry import open_window, revise
+from tallygate.operations.carry import moved, open_window, revise
 from tallygate.operations.dispatch import dispatch
 from tallygate.operations.each import Each, attempt, in_turn
 from tallygate.store import AttemptQueue, OutboxStore
@@ -124,7 +124,7 @@ def _totals(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[
     _, failures = attempt(parts.each, lambda change: _bring_in(parts, change[0], change[1], now), newest)
     _, failed = attempt(parts.each, lambda change: _follow(parts.cells, change, now), changes)
     _, unrevised = attempt(
-        parts.each, lambda total: revise(parts.carried, parts.journal.rules, total, now), _newest(changes)
+        parts.each, lambda since: revise(parts.carried, parts.journal.rules, since, now), moved(changes, now)
     )
     return failures + failed + unrevised
 
@@ -133,11 +133,6 @@ def _bring_in(parts: Parts, total: Total, seen: Decimal, now: Instant) -> None:
     brought = parts.cells.bring_in(total, seen=seen, now=now)
     if not brought and open_window(parts.carried, parts.journal.rules, total, now):
         parts.cells.bring_in(total, seen=seen, now=now)
-
-
-def _newest(changes: Sequence[TotalChanged]) -> list[Total]:
-    """Each total that has changed, as it is now."""
-    return list({(c.new.customer, c.new.ordinal, c.new.start): c.new for c in changes}.values())
 
 
 def _follow(cells: FoldedCells, change: TotalChanged, now: Instant) -> None:

@@ -16,11 +16,11 @@ from decimal import Decimal
 
 from tallygate.domain import notes
 from tallygate.domain.audits import Audit
-from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_levels, told
+from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_levels, restates_figures, told
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.observed import Audited, CellNoted, TotalChanged
-from tallygate.domain.revisions import carried_out_of, may_carry_out
+from tallygate.domain.revisions import carried_out_of, layers_into, may_carry_out
 from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import Contended
 from tallygate.fold_store import RulesStore
@@ -51,8 +51,11 @@ def _announce_change(outbox: OutboxStore, rules: RulesStore, changed: TotalChang
         makes = told(old, new, levels)
         if not makes.announcements:
             return ()
+        restates = makes.announcements[0].restates
+        if restates and old is not None and not restates_figures(old, new) and _leaves_as_stated(outbox, rules, new):
+            return ()
         facts = numbered(outbox, makes.announcements, traceparent=new.traceparent, now=now)
-        if makes.announcements[0].restates:
+        if restates:
             published = _restate(outbox, rules, facts[0], makes.announcements[0], new)
         else:
             moves = None if makes.levels is None else LevelMove(total=new, seen=levels, now=makes.levels)
@@ -114,12 +117,20 @@ def numbered(
     )
 
 
+def _leaves_as_stated(outbox: OutboxStore, rules: RulesStore, total: Total) -> bool:
+    """Whether a closed window carries out what was last stated of it. Two requests."""
+    effective = rules.effective(total.customer)
+    if not may_carry_out(total, effective):
+        return True
+    return carried_out_of(total, effective, layers_into(total)) == outbox.carried_out(total)
+
+
 def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, announcement: Announcement, total: Total) -> Published:
     """State the closed window anew, in the form of its closing, as the revision after the newest."""
     effective = rules.effective(total.customer)
     revision = outbox.revision(total) + 1
     if may_carry_out(total, effective):
-        total = replace(total, carried_out=carried_out_of(total, effective, total.layers))
+        total = replace(total, carried_out=carried_out_of(total, effective, layers_into(total)))
     stated = statement(
         total,
         period=period_of(total, effective),

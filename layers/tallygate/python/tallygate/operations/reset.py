@@ -20,7 +20,7 @@ from tallygate.domain.closing import FIRST_REVISION, PERIOD_CLOSED, closing_id, 
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import HOUR, MINUTE, Instant
 from tallygate.domain.limits import Effective
-from tallygate.domain.revisions import carried_out_of, may_carry_out
+from tallygate.domain.revisions import carried_out_of, layers_into, may_carry_out
 from tallygate.domain.statements import billed_to, period_of, statement
 from tallygate.errors import StoreUnavailable, TallygateError
 from tallygate.store import ClosingStore, TotalName
@@ -108,10 +108,12 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
 
 
 def _leaving(store: ClosingStore, total: Total, effective: Effective | None) -> Total:
-    """The total with what its window carries out. One request where something carries over, or did and may again."""
+    """The total with what its window carries out. One request where the total does not know the layers carried in."""
     if not may_carry_out(total, effective):
         return total
-    layers = store.cell(total.customer, total.feature).layers.get((total.ordinal, total.start))
+    layers = layers_into(total)
+    if layers is None:
+        layers = store.cell(total.customer, total.feature).layers.get((total.ordinal, total.start))
     return replace(total, layers=layers, carried_out=carried_out_of(total, effective, layers))
 
 

@@ -7,6 +7,7 @@ Every write says in its journal entry what is carried into the window now, and h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tallygate.domain.cells import Cell, CounterName
@@ -15,11 +16,11 @@ from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.openings import Opening
 from tallygate.domain.revisions import Revision
-from tallygate.domain.rolls import layers_text
 from tallygate.storage import items, keys
-from tallygate.storage.cell_openings import not_open_yet, opening_changes
+from tallygate.storage.cell_openings import kept_layers, not_open_yet, opening_changes
 from tallygate.storage.engine import Engine, Update, Written
 from tallygate.storage.expressions import (
+    Absent,
     All,
     Change,
     Compare,
@@ -32,6 +33,9 @@ from tallygate.storage.expressions import (
 )
 from tallygate.storage.totals import total_of
 
+READ_FIRST, READ_AT_ONCE = 8, 200
+"""Most late changes are of one of the newest windows; totals have some 700 bytes."""
+
 
 @dataclass(slots=True)
 class CellCarryover:
@@ -43,8 +47,14 @@ class CellCarryover:
         """The root cell, consistent."""
         return items.cell_of(self.engine.get(keys.root_cell(customer, feature)))
 
-    def totals(self, customer: str, feature: str, ordinal: int) -> dict[Instant, Total]:
-        """Every total of a quota, by its window's start, consistent. As many requests as there are pages of 1 MB."""
+    def totals(
+        self, customer: str, feature: str, ordinal: int, *, until: Callable[[Total], bool]
+    ) -> dict[Instant, Total]:
+        """The newest totals of a quota by their windows' starts, back to the first that `until` says is enough.
+
+        The newest is read first: of a window whose opening a total shows, everything used before it is in the totals
+        that are read after it. One request for the first few, one more for each READ_AT_ONCE, each consistent.
+        """
         found: dict[Instant, Total] = {}
         position: str | None = None
         while True:
@@ -52,9 +62,15 @@ class CellCarryover:
                 keys.total_partition(customer),
                 prefix=keys.total_prefix(feature, ordinal),
                 after=position,
+                newest_first=True,
+                limit=READ_AT_ONCE if found else READ_FIRST,
                 consistent=True,
             )
-            found |= {items.integer(item, "start"): total_of(item) for item in page.items}
+            for item in page.items:
+                known = total_of(item)
+                found[known.start] = known
+                if until(known):
+                    return found
             position = page.next_after
             if position is None:
                 return found
@@ -67,7 +83,7 @@ class CellCarryover:
         By `floor`, nobody counts in a window before it any more.
         """
         changes: list[Change] = [Set(items.used_name(counter), -opens.carried)]
-        changes += [*opening_changes(counter, opens, layered=True), *_journaled(entry)]
+        changes += [*opening_changes(counter, opens), *_journaled(entry)]
         condition: Condition = not_open_yet(counter, opens)
         if floor is not None:
             changes.append(Set(items.FLOOR, floor))
@@ -77,13 +93,18 @@ class CellCarryover:
         return isinstance(outcome, Written)
 
     def revise(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
-        """Let so much be carried into the window instead, while what was seen of it and before stands. Repeatable."""
+        """Let so much be carried into the window instead, while what was seen of it and before stands. Repeatable.
+
+        Of a window that the cell has removed only the entry is written, which revises its total.
+        """
+        if found.removed:
+            return self._tell_removed(customer, feature, found, entry)
         used, carried = items.used_name(found.counter), items.window_name(items.CARRIED, found.counter)
         layers = items.window_name(items.LAYERS, found.counter)
         changes: list[Change] = [
             Increase(used, found.was - found.carried),
             Set(carried, found.carried),
-            Set(layers, layers_text(found.layers)) if found.layers else Remove(layers),
+            Remove(layers) if (text := kept_layers(found.layers)) is None else Set(layers, text),
             *_journaled(entry),
         ]
         as_it_was = Compare(carried, "=", found.was)
@@ -93,6 +114,14 @@ class CellCarryover:
             unmoved.append(Compare(items.used_name(earlier), "=", shown))
         key = keys.root_cell(customer, feature)
         update = Update(key=key, changes=tuple(changes), condition=All(tuple(unmoved)))
+        return isinstance(self.engine.write(update, repeatable=True), Written)
+
+    def _tell_removed(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
+        update = Update(
+            key=keys.root_cell(customer, feature),
+            changes=tuple(_journaled(entry)),
+            condition=Absent(items.used_name(found.counter)),
+        )
         return isinstance(self.engine.write(update, repeatable=True), Written)
 
 

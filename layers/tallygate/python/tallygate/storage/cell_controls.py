@@ -79,10 +79,8 @@ def _adjusts(found: CellAdjustment) -> list[Change]:
     if opens is None:
         changes.append(Increase(used, -found.amount))
     else:
-        carryover = found.term.carryover
-        layered = carryover is not None and carryover.expires_after is not None
         changes += [Set(used, -opens.carried - found.amount), Set(items.FLOOR, found.term.window.start)]
-        changes += opening_changes(found.term.counter, opens, layered=layered)
+        changes += opening_changes(found.term.counter, opens)
     return [*changes, *(Remove(items.suspended_name(name)) for name in found.lifted)]
 
 

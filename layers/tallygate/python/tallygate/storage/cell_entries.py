@@ -17,6 +17,7 @@ from typing import Any
 from tallygate.domain.cells import Cell
 from tallygate.domain.journal import (
     AdjustEntry,
+    CarriedIn,
     CarryEntry,
     CellEntry,
     CountedWindow,
@@ -29,6 +30,8 @@ from tallygate.domain.journal import (
 from tallygate.domain.notes import Adjusted, Denied, Note, Resumed, Suspended
 from tallygate.domain.proof import Stated
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import NO_RESET
+from tallygate.domain.rolls import layers_of
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items
 from tallygate.storage.expressions import Item
@@ -55,7 +58,8 @@ def entry_of(entry: Mapping[str, Any], text: str, *, feature: str, revision: int
         case "settle":
             return settle_of(entry, revision)
         case "carry":
-            return CarryEntry(**_moved(entry, revision), carried=Decimal(entry["a"]))
+            into = CarriedIn(layers=layers_of(entry["y"])) if "y" in entry else None
+            return CarryEntry(**_moved(entry, revision), carried=Decimal(entry["a"]), into=into)
         case "adjust":
             carried = Decimal(entry["to"]["carried"])
             return AdjustEntry(**_moved(entry, revision), id=entry["i"], amount=Decimal(entry["a"]), carried=carried)
@@ -76,6 +80,8 @@ def stated_of(entry: Mapping[str, Any]) -> Stated:
             )
         case "event":
             return Stated(used={(entry["o"], entry["s"]): Decimal(entry["a"])})
+        case "carry" if entry.get("g"):
+            return Stated()
         case "carry":
             return Stated(carried={(entry["o"], entry["s"]): Decimal(entry["a"])})
         case "adjust":
@@ -178,6 +184,36 @@ def shown_after(use: UseEntry, cell: Cell) -> UseEntry:
     return replace(use, after=tuple(shown))
 
 
+def as_shown(what: CellEntry, before: Cell, after: Cell) -> CellEntry:
+    """The entry with what its image tells beside: what is carried, in layers, into the windows that its write opened,
+    of limits that carry over (an adjustment says it of its window in any case); of a reset which decisions are out."""
+    match what:
+        case UseEntry():
+            found = {w.ordinal: into for w in what.windows if (into := _opened(w, before, after)) is not None}
+            return replace(what, opened=found) if found else what
+        case CarryEntry():
+            into = _opened(what.window, before, after)
+            return what if into is None else replace(what, into=into)
+        case AdjustEntry():
+            into = _opened(what.window, before, after)
+            counter = (what.window.ordinal, what.window.start)
+            if into is None and what.window.ordinal in after.newest:
+                into = CarriedIn(layers=after.standing(counter).layers)
+            return what if into is None else replace(what, into=into)
+        case ResetEntry():
+            return replace(what, marks=tuple(after.resets.get((w.ordinal, w.start), NO_RESET) for w in what.windows))
+    return what
+
+
+def _opened(window: CountedWindow, before: Cell, after: Cell) -> CarriedIn | None:
+    """What the window began with; None: it was open before the write, or nothing carries over into it."""
+    counter = (window.ordinal, window.start)
+    if counter in before.used or counter not in after.used or after.newest.get(window.ordinal) != window.start:
+        return None
+    earlier = [start for ordinal, start in before.used if ordinal == window.ordinal and start < window.start]
+    return CarriedIn(layers=after.standing(counter).layers, after=max(earlier, default=None))
+
+
 def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:
     """A settled consume, as of a cell's revision; it counts in all of the decision's windows, also those that the cell
     has removed, or excluded by a reset."""
@@ -196,6 +232,8 @@ def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:
         dimensions=entry.get("d", {}),
         windows=_windows((*entry["w"], *entry.get("g", ()), *entry.get("x", ()))),
         excluded=_windows(entry.get("x", ())),
+        removed=_windows(entry.get("g", ())),
+        decided_at_revision=entry.get("r"),
         traceparent=entry.get("tp"),
     )
 

@@ -1,16 +1,17 @@
 """How a window of what carries over is opened in its cell; see `domain.openings`.
 
-u.<ordinal>.<start>   begins at minus what is carried     k.…   what is carried     y.…   its layers, if it expires
+u.<ordinal>.<start>   begins at minus what is carried     k.…   what is carried     y.…   its layers (`kept_layers`)
 f.<ordinal>           the window that was opened last
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from tallygate.domain.cells import CounterName
 from tallygate.domain.openings import Opening
-from tallygate.domain.rolls import layers_text
+from tallygate.domain.rolls import Layer, layers_text
 from tallygate.storage import items
 from tallygate.storage.expressions import Absent, All, Change, Compare, Condition, Set
 
@@ -26,15 +27,20 @@ def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
     return All(tuple(clauses))
 
 
-def opening_changes(counter: CounterName, opens: Opening, *, layered: bool) -> list[Change]:
+def opening_changes(counter: CounterName, opens: Opening) -> list[Change]:
     """What the window keeps of what is carried into it, beside the counter that begins below zero."""
     changes: list[Change] = [Set(items.newest_name(counter[0]), counter[1])]
     if not opens.layers:
         return changes
     changes.append(Set(items.window_name(items.CARRIED, counter), opens.carried))
-    if layered:
-        changes.append(Set(items.window_name(items.LAYERS, counter), layers_text(opens.layers)))
+    if (text := kept_layers(opens.layers)) is not None:
+        changes.append(Set(items.window_name(items.LAYERS, counter), text))
     return changes
+
+
+def kept_layers(layers: Sequence[Layer]) -> str | None:
+    """The layers as a cell keeps them; None: that they are one layer, granted a window ago, goes without saying."""
+    return None if len(layers) == 0 or (len(layers) == 1 and layers[0].age == 1) else layers_text(layers)
 
 
 def as_seen(name: str, seen: Decimal | int | None) -> Condition:

@@ -171,11 +171,7 @@ def _counts(term: QuotaTerm, amount: Decimal) -> list[Change]:
     used, opens = items.used_name(term.counter), term.opens
     if opens is None:
         return [Increase(used, amount)]
-    return [Set(used, amount - opens.carried), *opening_changes(term.counter, opens, layered=_layered(term))]
-
-
-def _layered(term: QuotaTerm) -> bool:
-    return term.carryover is not None and term.carryover.expires_after is not None
+    return [Set(used, amount - opens.carried), *opening_changes(term.counter, opens)]
 
 
 def admission_condition(terms: Terms) -> Condition:

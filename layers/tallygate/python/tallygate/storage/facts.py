@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from tallygate.domain.audits import Audit
 from tallygate.domain.deliveries import DeliveryStatus, Endpoint
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
+from tallygate.domain.quantities import ZERO
 from tallygate.storage import items, keys
 from tallygate.storage.audits import put_audit
 from tallygate.storage.deliveries import begun
@@ -37,6 +39,11 @@ class Facts:
     def revision(self, total: Total) -> int:
         """How often something has been stated about a closed total, consistent."""
         return items.integer(self.engine.get(_key(total)) or {}, REVISION, 0)
+
+    def carried_out(self, total: Total) -> Decimal:
+        """What was last stated that a closed total carries out, consistent; 0: nothing was."""
+        found = (self.engine.get(_key(total)) or {}).get(CARRIED_OUT)
+        return found if isinstance(found, Decimal) else ZERO
 
     def levels(self, total: Total) -> Levels:
         """The levels of a total that were told and not left, consistent."""

@@ -39,7 +39,7 @@ from tallygate.domain.periods import CALENDAR, Schedule, Segment
 from tallygate.domain.quantities import plain
 from tallygate.domain.rates import Rate
 from tallygate.domain.reset_marks import ResetMark, mark_of
-from tallygate.domain.rolls import Layer, Stretch, layers_of
+from tallygate.domain.rolls import Layer, Rule, Stretch, layers_of
 from tallygate.domain.suspensions import suspension_form, suspension_from
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvalidRequest, InvariantBroken
@@ -201,6 +201,11 @@ def _limits_document(effective: Effective) -> dict[str, Any]:
         "stripe_customer_id": effective.stripe_customer_id,
         "ordinals": dict(effective.ordinals),
         "frozen": [[ordinal, _stretches_document(s)] for ordinal, s in sorted(effective.frozen.items())],
+        **(
+            {"frozen_rules": [[o, _rules_document(rules)] for o, rules in sorted(effective.frozen_rules.items())]}
+            if effective.frozen_rules
+            else {}
+        ),
         "retired": [[ordinal, _schedule_document(s)] for ordinal, s in sorted(effective.retired.items())],
         "entitlements": [_entitlement_document(e) for e in effective.entitlements.values()],
         "fixed": [_fixed_document(fixed) for fixed in effective.fixed.values()],
@@ -235,6 +240,7 @@ def _limits_of(doc: dict[str, Any], version: int) -> Effective:
         ordinals=doc["ordinals"],
         retired={ordinal: _schedule_of(segments) for ordinal, segments in doc["retired"]},
         frozen={ordinal: _stretches_of(stretches) for ordinal, stretches in doc.get("frozen", ())},
+        frozen_rules={ordinal: _rules_of(rules) for ordinal, rules in doc.get("frozen_rules", ())},
         entitlements={e["feature"]: _entitlement_of(e) for e in doc["entitlements"]},
         fixed={feature: _fixed_of(feature, kind, said) for feature, kind, said in doc.get("fixed", ())},
         suspensions=tuple(suspension_from(form) for form in doc.get("suspensions", ())),
@@ -276,6 +282,7 @@ def _limit_document(limit: Limit) -> dict[str, Any]:
                 "limit": _plain_or_none(quota.limit),
                 "schedule": _schedule_document(quota.schedule),
                 **({"stretches": _stretches_document(quota.stretches)} if quota.stretches else {}),
+                **({"rules": _rules_document(quota.rules)} if quota.rules else {}),
                 **({"bases": _stretches_document(quota.bases)} if quota.bases else {}),
             }
             for quota in limit.quotas
@@ -310,6 +317,7 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
                 schedule=_schedule_of(quota["schedule"]),
                 stretches=_stretches_of(quota.get("stretches", ())),
                 bases=_stretches_of(quota.get("bases", ())),
+                rules=_rules_of(quota.get("rules", ())),
             )
             for quota in doc["quotas"]
         ),
@@ -343,6 +351,14 @@ def _stretches_document(stretches: Sequence[Stretch]) -> list[Any]:
 
 def _stretches_of(document: Sequence[Any]) -> tuple[Stretch, ...]:
     return tuple(Stretch(since, _decimal_or_none(base)) for since, base in document)
+
+
+def _rules_document(rules: Sequence[Rule]) -> list[Any]:
+    return [[since, carryover_form(carryover)] for since, carryover in rules]
+
+
+def _rules_of(document: Sequence[Any]) -> tuple[Rule, ...]:
+    return tuple(Rule(since, carryover_of(form)) for since, form in document)
 
 
 def _plain_or_none(quantity: Decimal | None) -> str | None:

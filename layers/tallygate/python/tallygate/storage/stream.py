@@ -35,7 +35,7 @@ from tallygate.domain.proof import disproved
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.audits import audit_of
-from tallygate.storage.cell_entries import entry_of, notes_of, shown_after, stated_of
+from tallygate.storage.cell_entries import as_shown, entry_of, notes_of, shown_after, stated_of
 from tallygate.storage.events import event_of
 from tallygate.storage.expressions import Item, Value
 from tallygate.storage.outbox import fact_of
@@ -126,6 +126,7 @@ def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> t
         raise Parked(f"disproved: {why}")
     if isinstance(what, UseEntry):
         what = shown_after(what, after)
+    what = as_shown(what, before, after)
     customer = entry["c"] if "c" in entry else keys.unescaped(owner)
     journaled = Journaled(position=position, owner=owner, customer=customer, what=what)
     return (journaled, *(CellNoted(note=note) for note in notes_of(entry, after.revision)))

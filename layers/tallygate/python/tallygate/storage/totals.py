@@ -3,9 +3,12 @@
     TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
                               end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
                               carried, adjusted, excluded, would_n, would_q (where there is anything of it),
+                              layers (what was carried in, as `100@2,50@1`; "": nothing), opened_after (start of the
+                              window opened before it): where something carries over
+                              reset (which decisions resets exclude, `domain.reset_marks`)
                               due_shard, due_at
                               set by the closing of the window: closed, revision, unit (JSON, where the feature has
-                              one), adjustments (JSON, where there are any); it removes due_shard and due_at
+                              one), carried_out, adjustments (JSON, where there are any); it removes due_shard, due_at
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
 `upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
@@ -22,11 +25,24 @@ from tallygate.domain.closing import is_closed
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.quantities import ZERO
-from tallygate.domain.rolls import layers_of
+from tallygate.domain.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
+from tallygate.domain.rolls import layers_of, layers_text
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
-from tallygate.storage.expressions import Absent, Change, Compare, Increase, Item, Remove, Set, SetOnce, absent_or
+from tallygate.storage.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Increase,
+    Item,
+    Remove,
+    Set,
+    SetOnce,
+    absent_or,
+)
 from tallygate.storage.journal import governed_from, governed_text
 from tallygate.storage.units import unit_from
 
@@ -36,6 +52,7 @@ WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 UNIT = "unit"
 CARRIED_OUT, LAYERS, ADJUSTMENTS = "carried_out", "layers", "adjustments"
+OPENED_AFTER, RESET = "opened_after", "reset"
 
 
 def quarter_name(quarter: int) -> str:
@@ -53,13 +70,22 @@ class Totals:
 
         The window's closing falls due at its end, if it is ever closed. That is written with the first part only, for
         the closing takes it away again, and a late part must not call for a second closing.
+
+        One request more too for a late settlement in a window that was reset: a reset may exclude the decision.
         """
         key = keys.total(customer, change.governed.feature, change.ordinal, change.start)
-        changes = _total_changes(customer, change, number)
-        outcome = self.engine.write(
-            Update(key=key, changes=changes, condition=Compare(UPTO, "<", number)), repeatable=True
-        )
-        if isinstance(outcome, Refused) and outcome.image is None:
+        changes = _total_changes(customer, change, number, change.reset or NO_RESET)
+        below: Condition = Compare(UPTO, "<", number)
+        asks = bool(change.settled_late) and change.reset is None
+        unmarked = All((below, Absent(RESET))) if asks else below
+        outcome = self.engine.write(Update(key=key, changes=changes, condition=unmarked), repeatable=True)
+        if not isinstance(outcome, Refused):
+            return
+        if asks and outcome.image is not None and RESET in outcome.image:
+            # Marks come by the journal, like this change and in order: below its number the mark stays what it is.
+            marked = _total_changes(customer, change, number, mark_of(items.text(outcome.image, RESET)))
+            self.engine.write(Update(key=key, changes=marked, condition=below), repeatable=True)
+        elif outcome.image is None:
             due: tuple[Change, ...] = ()
             if is_closed(change.governed, change.start, change.end):
                 due = (Set(DUE_SHARD, keys.shard_of(f"{key.pk}#{key.sk}")), Set(DUE_AT, change.end))
@@ -79,8 +105,9 @@ class Totals:
         )
 
 
-def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Change, ...]:
-    governed = change.governed
+def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetMark) -> tuple[Change, ...]:
+    """What the change adds to a total with this mark, or which gets it by the change."""
+    governed, excluded = change.governed, change.excluded_by(mark)
     about: dict[str, str | int] = {
         "customer": customer,
         "feature": governed.feature,
@@ -94,11 +121,12 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
     # not what it was counted under: then the total keeps that.
     put = SetOnce if governed.named_only or change.over else Set
     trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
-    raised: list[Change] = [] if change.carried is None else [Set(CARRIED, change.carried)]
+    raised = _carried_in(change)
     if change.carried is None and change.uses and governed.carries:
         raised.append(SetOnce(CARRIED, ZERO))
     raised += [Increase(ADJUSTED, change.adjusted)] if change.adjusted else []
-    raised += [Increase(EXCLUDED, change.excluded)] if change.excluded else []
+    raised += [Increase(EXCLUDED, excluded)] if excluded else []
+    raised += [] if change.reset is None else [Set(RESET, mark_text(change.reset))]
     if change.would_decisions:
         raised += [Increase(WOULD_DECISIONS, change.would_decisions), Increase(WOULD_AMOUNT, change.would_amount)]
     return (
@@ -110,6 +138,17 @@ def _total_changes(customer: str, change: TotalChange, number: int) -> tuple[Cha
         put("limit_name", governed.name),
         put(UNDER, governed_text(governed)),
     )
+
+
+def _carried_in(change: TotalChange) -> list[Change]:
+    """What is carried into the window, replaced together with its layers; of those that are not known none are kept."""
+    if change.carried is None:
+        return []
+    carried: list[Change] = [Set(CARRIED, change.carried)]
+    if change.into is None:
+        return [*carried, Remove(LAYERS)]
+    carried.append(Set(LAYERS, layers_text(change.into.layers)))
+    return carried if change.into.after is None else [*carried, Set(OPENED_AFTER, change.into.after)]
 
 
 def total_of(item: Item) -> Total:
@@ -137,6 +176,7 @@ def total_of(item: Item) -> Total:
         revision=items.integer(item, REVISION, 0),
         unit=unit_from(items.text(item, UNIT)) if UNIT in item else None,
         layers=layers_of(items.text(item, LAYERS)) if LAYERS in item else None,
+        opened_after=items.integer(item, OPENED_AFTER) if OPENED_AFTER in item else None,
         carried_out=_quantity(item, CARRIED_OUT) if CARRIED_OUT in item else None,
         adjustments=tuple(json.loads(items.text(item, ADJUSTMENTS))) if ADJUSTMENTS in item else (),
         traceparent=traceparent if isinstance(traceparent, str) else None,

@@ -1,0 +1,167 @@
+"""A shop whose quota carries over and whose stream is read when the test says so, with all that may come late."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from tallygate.contracts.usage_resets import reset_answer
+from tallygate.domain.facts import Total
+from tallygate.domain.instants import Instant
+from tallygate.domain.rolls import Layer
+from tallygate.domain.usage_resets import Asked
+from tallygate.errors import Conflict, InvalidRequest
+from tallygate.operations import usage_resets
+from tallygate.operations.each import in_turn
+from tallygate.operations.find_decision import decision_named
+from tallygate.operations.ingest import Posted, ingest
+from tallygate.operations.receipts import once
+from tallygate.operations.reset import reset
+from tallygate.operations.settle import Settle, settle
+from tallygate.operations.usage_resets import reset_usage
+from tallygate.storage import items, keys
+from tallygate.storage.audits import Audits
+from tallygate.storage.cell_resets import CellResets
+from tallygate.storage.cells import Cells
+from tallygate.storage.closings import Closings
+from tallygate.storage.decisions import Decisions
+from tallygate.storage.events import Events
+from tallygate.storage.memory import Change, MemoryEngine
+from tallygate.storage.receipts import Receipts
+from tallygate.storage.totals import total_of
+from tests.by_hand import adjust
+from tests.given import FEATURE
+from tests.shops import Shop
+from tests.truth import container, draft, facts, fold, wanted_by_the_filter
+
+ORDINAL = 1
+CELLS, TOTALS = SHARDS = ("cells", "totals")
+"""Two shards of the stream: what is journaled, and what follows from the journal."""
+_OF_TOTALS = ("TOTAL#", "OUTBOX#")
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+class _Killed:
+    """An engine whose process is killed after so many writes."""
+
+    def __init__(self, engine: MemoryEngine, writes: int) -> None:
+        self._engine, self._left = engine, writes
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("write", "transact"):
+            if self._left == 0:
+                raise Killed
+            self._left -= 1
+        return getattr(self._engine, name)
+
+
+class CarriedShop(Shop):
+    """Events of the type `e` add their property `tokens`."""
+
+    METER: ClassVar[dict[str, Any]] = {"key": "m", "event_type": "e", "aggregation": "sum", "value": "$.tokens"}
+
+    def __init__(self, **plans: dict[str, Any] | None) -> None:
+        self.memory_engine = MemoryEngine()
+        super().__init__(self.memory_engine, "acme", **plans)
+        self.folded, self._numbered = dict.fromkeys(SHARDS, 0), 0
+
+    def fold(self, size: int = 500) -> None:
+        """All that there is, and what follows from it, by containers that remember nothing."""
+        while any(self.waiting(shard) for shard in SHARDS):
+            for shard in SHARDS:
+                self.fold_batch(shard, size)
+
+    def fold_batch(self, shard: str, size: int, *, again: int = 0, writes: int | None = None) -> None:
+        """The next records of a shard, and so many before them once more: shards are read independently.
+
+        The process is killed after so many `writes`; then the batch is to come again.
+        """
+        records = self._records(shard)
+        begin = self.folded[shard]
+        batch = records[max(0, begin - again) : begin + size]
+        if not batch:
+            return
+        engine: Any = self.memory_engine if writes is None else _Killed(self.memory_engine, writes)
+        with suppress(Killed):
+            fold(container(engine), batch, shard=shard, now=self.now)
+            self.folded[shard] = min(begin + size, len(records))
+
+    def waiting(self, shard: str) -> int:
+        """How many records of a shard have not been folded."""
+        return len(self._records(shard)) - self.folded[shard]
+
+    def _records(self, shard: str) -> list[Change]:
+        wanted = [change for change in self.memory_engine.stream if wanted_by_the_filter(change)]
+        return [change for change in wanted if change.key.pk.startswith(_OF_TOTALS) == (shard == TOTALS)]
+
+    def number(self) -> int:
+        self._numbered += 1
+        return self._numbered
+
+    def use(self, amount: int | str) -> str | None:
+        """The decision's id; None: it was denied."""
+        answer = self.consume(amount)
+        return answer["decision_id"] if answer["granted"] else None
+
+    def event(self, amount: int | str, at: Instant) -> None:
+        sent = draft(f"e{self.number()}", event_type="e", tokens=amount, time=at)
+        posted = Posted(submitted=(sent,), batch=f"b{self.number()}")
+        ingest(Events(self.memory_engine), posted, now=self.now, each=in_turn)
+
+    def settle(self, decision: str, amount: int | str) -> None:
+        named = decision_named(decision, now=self.now)
+        settle(
+            Decisions(self.memory_engine),
+            Settle(decision_id=decision, decision=named, amount=Decimal(amount)),
+            now=self.now,
+        )
+
+    def adjust(self, amount: int) -> bool:
+        """Whether it was made: a limit is not lowered below nothing."""
+        with suppress(Conflict, InvalidRequest):
+            adjust(self.memory_engine, self.customer, amount, named=f"a{self.number()}", now=self.now)
+            return True
+        return False
+
+    def take_out(self, **how: Any) -> None:
+        """Reset by hand what was used."""
+        engine = self.memory_engine
+        stores = usage_resets.Stores(limits=Cells(engine), cells=CellResets(engine), audits=Audits(engine))
+        asked = {"effective_at": None, "carry_overage": False, "reason": "goodwill", "actor": "ops", **how}
+        wanted = Asked(id=f"r{self.number()}", customer=self.customer, feature=FEATURE, **asked)
+        once(
+            Receipts(engine),
+            lambda: reset_usage(stores, wanted, reset_answer, now=self.now),
+            operation="r",
+            idempotency_key=None,
+            fingerprint="",
+            now=self.now,
+        )
+
+    def close(self, grace: int = 0) -> None:
+        reset(Closings(self.memory_engine), now=self.now, grace=grace, time_left=lambda: True)
+
+    def carried(self) -> Any:
+        """What is carried into the window that runs."""
+        return self.state()["breakdown"]["carried"]
+
+    def windows_of_the_cell(self) -> list[Instant]:
+        cell = items.cell_of(self.memory_engine.get(keys.root_cell(self.customer, FEATURE)))
+        return sorted(start for ordinal, start in cell.used if ordinal == ORDINAL)
+
+    def layers_of_the_cell(self) -> dict[Instant, tuple[Layer, ...]]:
+        cell = items.cell_of(self.memory_engine.get(keys.root_cell(self.customer, FEATURE)))
+        return {start: cell.standing((o, start)).layers for o, start in cell.used if o == ORDINAL}
+
+    def totals(self) -> dict[Instant, Total]:
+        found = (total_of(item) for key, item in self.memory_engine.items.items() if key.pk.startswith("TOTAL#"))
+        return {total.start: total for total in found if total.ordinal == ORDINAL}
+
+    def stated(self) -> dict[str, dict[str, Any]]:
+        """What was last stated of each closed window, by its start."""
+        told = [f for f in facts(self.memory_engine) if f["type"] in ("usage.period_closed", "usage.restated")]
+        return {fact["period"]["start"]: fact for fact in told}
