@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from tallygate.domain.audits import Audit
 from tallygate.domain.deliveries import DeliveryStatus, Endpoint
@@ -21,7 +22,7 @@ from tallygate.storage.engine import Committed, Engine, Key, Refused, Update, Wr
 from tallygate.storage.expressions import Compare, Present, Set, SetOnce
 from tallygate.storage.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact
 from tallygate.storage.totals import CARRIED_OUT, REVISION
-from tallygate.store import LevelMove, Published
+from tallygate.store import LastStated, LevelMove, Published
 
 
 @dataclass(slots=True)
@@ -34,9 +35,14 @@ class Facts:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
         return items.integer(self.engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
 
-    def revision(self, total: Total) -> int:
-        """How often something has been stated about a closed total, consistent."""
-        return items.integer(self.engine.get(_key(total)) or {}, REVISION, 0)
+    def last_stated(self, total: Total) -> LastStated:
+        """What was last stated about a closed total, consistent."""
+        item = self.engine.get(_key(total)) or {}
+        carried_out = item.get(CARRIED_OUT)
+        return LastStated(
+            revision=items.integer(item, REVISION, 0),
+            carried_out=carried_out if isinstance(carried_out, Decimal) else None,
+        )
 
     def levels(self, total: Total) -> Levels:
         """The levels of a total that were told and not left, consistent."""

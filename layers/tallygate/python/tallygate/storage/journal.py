@@ -153,6 +153,8 @@ def _governed_document(governed: Governed) -> dict[str, Any]:
         further["r"] = governed.reach
     if governed.carries:
         further["cy"] = True
+    if governed.further:
+        further["w"] = True
     if governed.scope:
         further["c"] = dict(governed.scope)
     if governed.enforcement is not Enforcement.HARD:
@@ -192,6 +194,7 @@ def _governed_of(document: Mapping[str, Any]) -> Governed:
         every=document.get("e"),
         reach=document.get("r", 0),
         carries="cy" in document,
+        further="w" in document,
     )
 
 

@@ -1,0 +1,285 @@
+"""Statements of closed periods: they say the limits in force at the window's last instant, whatever comes afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tallygate.contracts.own_limits import OwnLimitBody, judge
+from tallygate.contracts.reading import read
+from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from tallygate.domain.overrides import OwnLimit
+from tallygate.operations.each import in_turn
+from tallygate.operations.ingest import Posted, ingest
+from tallygate.operations.own_limits import put_limit
+from tallygate.operations.periods import Asked, list_periods
+from tallygate.operations.reset import reset
+from tallygate.storage.closings import Closings
+from tallygate.storage.events import Events
+from tallygate.storage.memory import MemoryEngine
+from tests.given import FEATURE
+from tests.shops import Shop, month
+from tests.truth import container, draft, drain, facts
+
+PERIOD_CLOSED, RESTATED, LIMIT_CLOSED = "usage.period_closed", "usage.restated", "limit.period_closed"
+
+
+class Billed(Shop):
+    """A shop whose stream is folded, and whose periods are closed, when the test says so."""
+
+    def __init__(self, **plans: dict[str, Any] | None) -> None:
+        self.memory_engine = MemoryEngine()
+        soft = {key: None if form is None else {"enforcement": "soft", **form} for key, form in plans.items()}
+        super().__init__(self.memory_engine, **soft)
+        self.parts, self.folded, self.posted = container(self.memory_engine), 0, 0
+
+    def fold(self) -> None:
+        self.folded = drain(self.memory_engine, self.parts, after=self.folded, now=self.now)
+
+    def event(self, at: Instant, count: int = 1) -> None:
+        self.posted += 1
+        events = tuple(draft(f"e{self.posted}-{n}", event_type="e", tokens=None, time=at) for n in range(count))
+        posted = Posted(submitted=events, batch=f"b{self.posted}")
+        results = ingest(Events(self.memory_engine), posted, now=self.now, each=in_turn)
+        assert {result.status for result in results} == {"accepted"}
+
+    def override(self, **form: Any) -> None:
+        own = OwnLimit(name=FEATURE, form=read(OwnLimitBody, {"feature": FEATURE, **form}).form())
+        put_limit(self.stores, self.customer, own, judge, expected=None, now=self.now)
+
+    def close(self, *, grace: Instant = 0) -> list[dict[str, Any]]:
+        """What this run of reset states, in order of their windows."""
+        self.fold()
+        run = reset(Closings(self.memory_engine), now=self.now, grace=grace, time_left=lambda: True)
+        assert run.defect is None
+        self.fold()
+        stated = [{"type": fact.type, **fact.data} for fact in run.closed]
+        return sorted(stated, key=lambda fact: (fact["period"]["start"], fact["limit_name"], fact["period"]["every"]))
+
+    def expire(self, now: Instant) -> None:
+        """What the table's time to live takes away by then."""
+        items = self.memory_engine.items
+        for key in [key for key, item in items.items() if int(item.get("expires_at", now)) * SECOND < now]:  # type: ignore[call-overload]
+            del items[key]
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [fact for fact in facts(self.memory_engine) if fact["type"] == kind]
+
+    def periods(self, feature: str | None = None, limit: str | None = None) -> list[dict[str, Any]]:
+        asked = Asked(feature=feature, limit=limit, size=100)
+        found, more = list_periods(Closings(self.memory_engine), self.customer, asked)
+        assert more is None
+        return found
+
+
+def test_a_limit_raised_without_further_use_is_the_one_that_is_stated() -> None:
+    shop = Billed(free={"limit": 100}, pro={"limit": 200})
+    shop.consume(150)
+    shop.fold()
+    shop.now = month(1, 20)
+    shop.subscribe("pro")
+    assert shop.state()["overage"] == 0
+    shop.now = month(2)
+    (closed,) = shop.close()
+    assert (closed["plan"], closed["plan_version"]) == ("pro", 1)
+    assert (closed["breakdown"]["base"], closed["included"], closed["overage"]) == (200, 150, 0)
+
+
+@pytest.mark.parametrize("after", [1, 20 * SECOND, 59 * SECOND, 61 * SECOND, DAY])
+def test_a_late_event_is_stated_under_the_limits_of_the_windows_end(after: Instant) -> None:
+    """However soon after the end the limits change, and the event is folded."""
+    shop = Billed(pro={"limit": 1000}, small={"limit": 100})
+    shop.consume(180)
+    shop.fold()
+    shop.now = month(2)
+    shop.subscribe("small")
+    shop.now = month(2) + after
+    shop.event(month(2) - MINUTE)
+    (closed,) = shop.close()
+    assert (closed["plan"], closed["raw"], closed["overage"]) == ("pro", 181, 0)
+    assert shop.told("usage.limit_reached") == shop.told("usage.overage_started") == []
+
+
+def test_the_first_usage_of_a_window_that_comes_late_is_stated_under_the_limits_of_its_end() -> None:
+    shop = Billed(pro={"limit": 1000}, small={"limit": 1})
+    shop.now = month(2, 10)
+    shop.subscribe("small")
+    shop.event(month(1, 20), count=3)
+    (closed,) = shop.close()
+    assert (closed["plan"], closed["raw"], closed["overage"]) == ("pro", 3, 0)
+
+
+def test_a_change_between_the_windows_end_and_its_closing_is_not_stated() -> None:
+    shop = Billed(pro={"limit": 100}, big={"limit": 1000})
+    shop.consume(150)
+    shop.now = month(2) + HOUR
+    shop.subscribe("big")
+    shop.consume(1)
+    shop.now = month(2) + 12 * HOUR - 1
+    assert shop.close(grace=12 * HOUR) == []
+    shop.now += 1
+    (closed,) = shop.close(grace=12 * HOUR)
+    assert (closed["plan"], closed["raw"], closed["included"], closed["overage"]) == ("pro", 150, 100, 50)
+
+
+def test_a_change_at_the_end_itself_is_the_next_windows() -> None:
+    shop = Billed(pro={"limit": 100}, big={"limit": 1000})
+    shop.consume(150)
+    shop.now = month(2)
+    shop.subscribe("big")
+    assert [(each["plan"], each["overage"]) for each in shop.close()] == [("pro", 50)]
+
+
+def test_a_change_in_the_windows_last_millisecond_is_the_windows() -> None:
+    shop = Billed(pro={"limit": 100}, big={"limit": 1000})
+    shop.consume(150)
+    shop.now = month(2) - 1
+    shop.subscribe("big")
+    shop.now = month(2)
+    assert [(each["plan"], each["overage"]) for each in shop.close()] == [("big", 0)]
+
+
+def test_the_customers_own_limit_is_stated_as_it_was_at_the_end() -> None:
+    shop = Billed(pro={"limit": 100})
+    shop.consume(150)
+    shop.fold()
+    shop.now = month(1, 20)
+    shop.override(limit=130)
+    shop.now = month(2) + SECOND
+    shop.override(limit=500)
+    shop.event(month(2) - SECOND)
+    (closed,) = shop.close()
+    assert (closed["breakdown"]["base"], closed["raw"], closed["overage"]) == (130, 151, 21)
+
+
+@pytest.mark.parametrize("days", [2, 20, 34])
+def test_a_restatement_says_the_same_limits_however_long_afterwards(days: int) -> None:
+    shop = Billed(pro={"limit": 100}, small={"limit": 10}, big={"limit": 1000})
+    shop.consume(150)
+    shop.now = month(2) + MINUTE
+    (closed,) = shop.close()
+    shop.subscribe("small")
+    shop.now = month(2, 1) + days * DAY
+    shop.subscribe("big")
+    shop.event(month(2) - HOUR)
+    shop.fold()
+    (restated,) = shop.told(RESTATED)
+    assert (closed["plan"], closed["overage"]) == ("pro", 50)
+    assert (restated["plan"], restated["plan_version"], restated["revision"]) == ("pro", 1, 2)
+    assert (restated["breakdown"]["base"], restated["included"], restated["overage"]) == (100, 100, 51)
+    (listed,) = [each for each in shop.periods() if each["period"] == closed["period"]]
+    assert (listed["plan"], listed["overage"], listed["revision"]) == ("pro", 51, 2)
+
+
+def test_a_quota_that_left_is_stated_as_it_was_when_it_left() -> None:
+    shop = Billed(pro={"limit": 100}, without=None)
+    shop.consume(150)
+    shop.now = month(1, 10)
+    shop.override(limit=120)
+    shop.now = month(1, 20)
+    shop.subscribe("without")
+    shop.now = month(2)
+    (closed,) = shop.close()
+    assert (closed["plan"], closed["unlimited"], closed["breakdown"]["base"], closed["overage"]) == (
+        "pro",
+        False,
+        120,
+        30,
+    )
+
+
+def test_a_quota_that_left_long_before_its_windows_end_is_still_known_then() -> None:
+    """A year's quota that leaves in February is closed in January; its limits are kept until then."""
+    shop = Billed(pro={"limit": 100, "period": {"every": "year"}}, without=None)
+    shop.consume(150)
+    shop.now = month(2)
+    shop.subscribe("without")
+    shop.now = month(1) + 365 * DAY
+    shop.expire(shop.now)
+    (closed,) = shop.close()
+    assert (closed["plan"], closed["overage"]) == ("pro", 50)
+
+
+def test_a_feature_that_was_absent_and_came_back_within_one_fold_is_stated_as_at_the_end() -> None:
+    """Used, gone, back with another limit: and nothing was folded until the window was over."""
+    shop = Billed(pro={"limit": 100}, without=None, big={"limit": 140})
+    shop.consume(150)
+    shop.now = month(1, 10)
+    shop.subscribe("without")
+    shop.now = month(1, 20)
+    shop.subscribe("big")
+    shop.now = month(2)
+    shop.subscribe("without")
+    (closed,) = shop.close()
+    assert (closed["plan"], closed["breakdown"]["base"], closed["overage"]) == ("big", 140, 10)
+
+
+def test_a_total_that_is_first_folded_while_the_feature_is_absent_has_its_limit() -> None:
+    shop = Billed(pro={"limit": 100, "tiers": [{"at": "100%", "level": "full"}]}, without=None)
+    shop.consume(150)
+    shop.now = month(1, 10)
+    shop.subscribe("without")
+    shop.fold()
+    (crossed,) = shop.told("usage.threshold_crossed")
+    assert (crossed["plan"], crossed["limit"]) == ("pro", 100)
+    shop.now = month(2)
+    (closed,) = shop.close()
+    assert (closed["unlimited"], closed["included"], closed["overage"]) == (False, 100, 50)
+
+
+@pytest.mark.parametrize("day", [1, 25])
+def test_a_plan_that_follows_is_that_of_its_own_windows(day: int) -> None:
+    """By time: whether the change of the plan was taken since, or is stored as what was to follow."""
+    shop = Billed(pro={"limit": 100}, small={"limit": 10})
+    shop.now = month(1, 10)
+    shop.consume(150)
+    shop.subscribe("small", when="next_period")
+    shop.now = month(2, 5)
+    shop.consume(15)
+    shop.now = month(2, day) if day > 5 else month(2, 5)
+    if day > 5:
+        shop.put(name="taken")
+        shop.override(limit=11)
+    shop.now = month(3)
+    stated = [(each["plan"], each["raw"], each["overage"]) for each in shop.close()]
+    assert stated == [("pro", 150, 50), ("small", 15, 4 if day > 5 else 5)]
+
+
+def test_a_plan_that_follows_without_the_feature_leaves_it_as_it_was_until_then() -> None:
+    shop = Billed(pro={"limit": 100, "period": {"every": "year"}}, monthly={"limit": 5}, without=None)
+    shop.consume(150)
+    shop.subscribe("monthly")
+    shop.subscribe("without", when="next_period")
+    shop.now = month(1) + 366 * DAY
+    stated = [(each["plan"], each["period"]["every"], each["overage"]) for each in shop.close()]
+    assert stated == [("pro", "year", 50)]
+
+
+def test_a_prorated_window_is_stated_with_the_base_that_it_ended_with() -> None:
+    shop = Billed(basic={"limit": 100}, pro={"limit": 200})
+    shop.now = month(4, 1)
+    shop.consume(160)
+    shop.fold()
+    shop.now = month(4, 16)
+    shop.subscribe("pro", base="prorated")
+    shop.now = month(5, 3)
+    shop.subscribe("basic", base="prorated")
+    (closed,) = shop.close()
+    assert (closed["plan"], closed["breakdown"]["base"], closed["overage"]) == ("pro", 150, 10)
+
+
+def test_the_versions_of_limits_go_when_no_window_needs_them_any_more() -> None:
+    shop = Billed(free={"limit": 100}, pro={"limit": 200})
+    for day in range(2, 12):
+        shop.now = month(1, day)
+        shop.subscribe("pro" if day % 2 else "free")
+
+    def versions() -> int:
+        return sum(key.sk.startswith("EFFECTIVE#") for key in shop.memory_engine.items)
+
+    assert versions() == 9, "each that is in force no more"
+    shop.expire(month(1, 3) + 42 * DAY)
+    assert versions() == 9, "lateness and the longest grace are not over"
+    shop.expire(month(1, 11) + 60 * DAY)
+    assert versions() == 0
