@@ -49,11 +49,12 @@ from tallygate.domain.decision import Decision
 from tallygate.domain.deliveries import Endpoint, EndpointStatus
 from tallygate.domain.instants import format_instant
 from tallygate.http import Answer, Request, Route, permit
-from tallygate.operations import customers, endpoints, entitlements, keys, periods, test_clock
+from tallygate.operations import customers, endpoints, entitlements, keys, test_clock
 from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.explain import explain
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.health import fold_lag_ms
+from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Body, Planned
 from tallygate.operations.usage import usage
 from tallygate.storage.audits import Audits
@@ -158,14 +159,16 @@ def _entitlement(app: App, state: Decision) -> dict[str, Any]:
 
 def _list_periods(app: App, request: Request) -> Answer:
     customer, (size, after) = customer_of(request), asked_page(request, size="page_size")
-    asked = periods.Asked(
-        feature=query(request).get("feature"),
-        limit=query(request).get("limit"),
-        size=size,
-        after=after,
+    listed = list_periods(
+        app.closings,
+        customer,
+        query(request).get("feature"),
+        named=query(request).get("limit"),
         size_of=lambda number: page_asked(number, None)[0],
+        after=after,
+        limit=size,
     )
-    return paged(*periods.list_periods(app.closings, customer, asked))
+    return paged(*listed)
 
 
 def _get_usage(app: App, request: Request) -> Answer:

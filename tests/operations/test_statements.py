@@ -10,17 +10,18 @@ from tallygate.contracts.own_limits import OwnLimitBody, judge
 from tallygate.contracts.reading import read
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.overrides import OwnLimit
+from tallygate.errors import NotFound
 from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.own_limits import put_limit
-from tallygate.operations.periods import Asked, list_periods
+from tallygate.operations.periods import list_periods
 from tallygate.operations.reset import reset
 from tallygate.storage.closings import Closings
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
 from tests.given import FEATURE
 from tests.shops import Shop, month
-from tests.truth import container, draft, drain, facts
+from tests.truth import container, draft, drain, facts, fold
 
 PERIOD_CLOSED, RESTATED, LIMIT_CLOSED = "usage.period_closed", "usage.restated", "limit.period_closed"
 
@@ -48,6 +49,11 @@ class Billed(Shop):
         own = OwnLimit(name=FEATURE, form=read(OwnLimitBody, {"feature": FEATURE, **form}).form())
         put_limit(self.stores, self.customer, own, judge, expected=None, now=self.now)
 
+    def further(self, name: str, **form: Any) -> None:
+        """A limit of the customer's own beside its plan's."""
+        own = OwnLimit(name=name, form=read(OwnLimitBody, {"feature": FEATURE, "enforcement": "soft", **form}).form())
+        put_limit(self.stores, self.customer, own, judge, expected=None, now=self.now)
+
     def close(self, *, grace: Instant = 0) -> list[dict[str, Any]]:
         """What this run of reset states, in order of their windows."""
         self.fold()
@@ -67,8 +73,8 @@ class Billed(Shop):
         return [fact for fact in facts(self.memory_engine) if fact["type"] == kind]
 
     def periods(self, feature: str | None = None, limit: str | None = None) -> list[dict[str, Any]]:
-        asked = Asked(feature=feature, limit=limit, size=100)
-        found, more = list_periods(Closings(self.memory_engine), self.customer, asked)
+        store = Closings(self.memory_engine)
+        found, more = list_periods(store, self.customer, feature, named=limit, after=None, limit=100)
         assert more is None
         return found
 
@@ -283,3 +289,136 @@ def test_the_versions_of_limits_go_when_no_window_needs_them_any_more() -> None:
     assert versions() == 9, "lateness and the longest grace are not over"
     shop.expire(month(1, 11) + 60 * DAY)
     assert versions() == 0
+
+
+WINDOWS: dict[str, Any] = {
+    "windows": [{"limit": 5, "period": {"every": "day"}}, {"limit": 8, "period": {"every": "month"}}]
+}
+
+
+def test_only_the_entitlements_own_quota_is_billed_and_once() -> None:
+    """Two windows of its own, each counting the same usage: the first with a limit is the bill."""
+    shop = Billed(pro=WINDOWS)
+    for day in (1, 2):
+        shop.now = month(1, day)
+        shop.consume(6)
+    shop.now = month(2)
+    closed = shop.close()
+    stated = [(each["type"], each["period"]["every"], each["raw"], each["overage"]) for each in closed]
+    assert sorted(stated) == [
+        (LIMIT_CLOSED, "month", 12, 4),
+        (PERIOD_CLOSED, "day", 6, 1),
+        (PERIOD_CLOSED, "day", 6, 1),
+    ]
+    assert sum(each.get("billable", 0) for each in closed) == 12
+    (monthly,) = [each for each in closed if each["type"] == LIMIT_CLOSED]
+    (daily, _) = [each for each in closed if each["type"] == PERIOD_CLOSED]
+    assert set(daily) - set(monthly) == {"billable"}, "the same but for that"
+
+
+@pytest.mark.parametrize(
+    ("windows", "billed"),
+    [
+        ([(None, "day"), (8, "month")], "month"),
+        ([(5, "day"), (None, "month")], "day"),
+        ([(None, "day"), (None, "month")], "day"),
+        ([(5, "minute"), (None, "day"), (8, "month")], "month"),
+        ([(5, "never"), (8, "month"), (9, "day")], "month"),
+        ([(5, "never"), (None, "month")], "month"),
+    ],
+)
+def test_the_bill_is_the_first_window_with_a_limit_of_those_that_are_closed(
+    windows: list[tuple[int | None, str]], billed: str
+) -> None:
+    shop = Billed(pro={"windows": [{"limit": limit, "period": {"every": every}} for limit, every in windows]})
+    shop.consume(3)
+    shop.now = month(2)
+    found = [(each["type"], each["period"]["every"]) for each in shop.close()]
+    closing = {every for _, every in windows if every not in ("minute", "never")}
+    assert sorted(found) == sorted((PERIOD_CLOSED if every == billed else LIMIT_CLOSED, every) for every in closing)
+
+
+@pytest.mark.parametrize("mode", ["hard", "soft", "observe", "off"])
+@pytest.mark.parametrize(("limit", "overage"), [(5, 2), (None, 0)])
+def test_an_own_quota_is_billed_whatever_it_enforces(mode: str, limit: int | None, overage: int) -> None:
+    shop = Billed(pro={"limit": limit, "enforcement": mode})
+    shop.event(shop.now, count=7)
+    shop.now = month(2)
+    (closed,) = shop.close()
+    assert (closed["type"], closed["billable"], closed["overage"], closed["unlimited"]) == (
+        PERIOD_CLOSED,
+        7,
+        overage,
+        limit is None,
+    )
+
+
+def test_other_limits_are_stated_apart_and_restated_as_what_they_are() -> None:
+    shop = Billed(pro={"limit": 100})
+    shop.further("per-day", limit=3, period={"every": "day"})
+    shop.consume(4)
+    shop.now = month(2)
+    own, other = sorted(shop.close(), key=lambda each: each["type"], reverse=True)
+    assert (own["type"], own["limit_name"], own["billable"]) == (PERIOD_CLOSED, FEATURE, 4)
+    assert (other["type"], other["limit_name"], other["raw"], other["overage"]) == (LIMIT_CLOSED, "per-day", 4, 1)
+    shop.now = month(2, 3)
+    shop.event(month(1), count=2)
+    shop.fold()
+    (restated,) = shop.told(RESTATED)
+    assert (restated["limit_name"], restated["billable"], restated["billable_before"]) == (FEATURE, 6, 4)
+    _, again = shop.told(LIMIT_CLOSED)
+    assert (again["limit_name"], again["revision"], again["raw"], again["overage"]) == ("per-day", 2, 6, 3)
+    assert not any(name.endswith("_before") or name == "billable" for name in again)
+
+
+def test_each_figure_of_a_restatement_is_said_as_it_was_before() -> None:
+    """So whoever adds the differences to what the closing said has what the newest statement says."""
+    shop = Billed(pro={"limit": 10, "carryover": {}})
+    shop.consume(4)
+    shop.now = month(2) + HOUR
+    (closed,) = shop.close()
+    said = [closed]
+    for count in (3, 5):
+        shop.event(month(1, 20), count=count)
+        shop.fold()
+    said += shop.told(RESTATED)
+    assert [each["revision"] for each in said] == [1, 2, 3]
+    figures = ("raw", "presented", "billable", "included", "overage", "breakdown", "carried_out", "amount")
+    for earlier, later in zip(said, said[1:], strict=False):
+        assert {name: later[f"{name}_before"] for name in figures} == {name: earlier[name] for name in figures}
+    assert [(each["raw"], each["overage"], each["carried_out"]) for each in said] == [(4, 0, 6), (7, 0, 3), (12, 2, 0)]
+
+
+def test_changes_that_are_folded_before_any_is_told_are_told_one_after_the_other() -> None:
+    shop = Billed(pro={"limit": 10, "carryover": {}})
+    shop.consume(4)
+    shop.now = month(2) + HOUR
+    shop.close()
+    for count in (1, 2, 3):
+        shop.event(month(1, 20), count=count)
+        events = [change for change in shop.memory_engine.stream if change.key.pk.startswith("EVENT#")]
+        fold(shop.parts, events[-count:], now=shop.now)
+    assert shop.told(RESTATED) == []
+    shop.fold()
+    said = shop.told(RESTATED)
+    assert [(each["raw_before"], each["raw"]) for each in said] == [(4, 5), (5, 7), (7, 10)]
+    assert [(each["carried_out_before"], each["carried_out"]) for each in said] == [(6, 5), (5, 3), (3, 0)]
+
+
+def test_closed_periods_are_those_of_own_quotas_unless_another_limit_is_named() -> None:
+    shop = Billed(pro=WINDOWS)
+    shop.further("7", limit=3, period={"every": "month"})
+    shop.consume(4)
+    shop.now = month(2)
+    shop.close()
+    assert [(each["limit_name"], each["period"]["every"]) for each in shop.periods()] == [(FEATURE, "day")]
+    assert [each["period"]["every"] for each in shop.periods(limit=FEATURE)] == ["day", "month"]
+    assert [each["limit_name"] for each in shop.periods(FEATURE, "7")] == ["7"], "a limit may be called a number"
+    assert shop.periods("other") == []
+    with pytest.raises(NotFound) as raised:
+        shop.periods(limit="per-dya")
+    assert raised.value.code == "limit_not_found"
+    page, more = list_periods(
+        Closings(shop.memory_engine), shop.customer, None, named="1", size_of=int, after=None, limit=100
+    )
+    assert (len(page), more) == (1, None), "a number that names no limit is how many to answer"

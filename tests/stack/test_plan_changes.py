@@ -94,7 +94,7 @@ def test_closed_periods_state_the_plan_and_base_that_they_had(api: Api, name: st
 
     periods = until(closed, lambda found: len(found) == 2)
     stated = [(each["plan"], each["breakdown"]["base"], each["raw"]) for each in periods]
-    assert stated == [(f"{name}-l@1", 150, 150), (f"{name}-s@1", 100, 100)]
+    assert stated == [(f"{name}-l", 150, 150), (f"{name}-s", 100, 100)]
 
 
 def test_a_change_of_plan_that_resets_begins_at_nothing_used(api: Api, name: str) -> None:

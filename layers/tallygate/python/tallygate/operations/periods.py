@@ -8,7 +8,6 @@ limit.period_closed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tallygate.domain.closing import FIRST_REVISION, closing_id
@@ -22,37 +21,35 @@ from tallygate.errors import NotFound
 from tallygate.store import ClosedTotal, ClosingStore
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Which closed periods are asked for: of a feature, of the limits of a name (None: of the entitlements' own
-    quotas); `size` of them after a position. `size_of` reads a number of entries, or raises InvalidRequest."""
+def list_periods(
+    store: ClosingStore,
+    customer: str,
+    feature: str | None,
+    *,
+    after: str | None,
+    limit: int,
+    named: str | None = None,
+    size_of: Callable[[str], int] = int,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of statements in order of feature, limit and time, and where to go on: those of the entitlements' own
+    quotas, or those of the limits that are `named` so.
 
-    feature: str | None = None
-    limit: str | None = None
-    size: int
-    after: str | None = None
-    size_of: Callable[[str], int] = int
-
-
-def list_periods(store: ClosingStore, customer: str, asked: Asked) -> tuple[list[dict[str, Any]], str | None]:
-    """A page of statements in order of feature, limit and time, and where to go on. Raises NotFound, InvalidRequest.
-
-    In other lists `limit` is how many to answer. So a number that no limit of the customer is called is that here too.
+    In other lists `limit` is how many to answer. So a number that no limit of the customer is called is that here too;
+    `size_of` reads it. Raises NotFound, InvalidRequest.
     """
     effective = store.effective(customer)
     if effective is None:
         raise NotFound(f"there is no customer {customer[:100]}", code="customer_not_found")
-    named, size = asked.limit, asked.size
     if named is not None and named not in limit_names(effective).values():
         if not (named.isascii() and named.isdigit()):
             detail = f"customer {customer[:100]} never had a limit {named[:100]}; page_size says how many to answer"
             raise NotFound(detail, code="limit_not_found")
-        named, size = None, asked.size_of(named)
+        named, limit = None, size_of(named)
 
     def wanted(total: Total) -> bool:
         return total.governed.own if named is None else total.governed.name == named
 
-    found, next_after = store.closed(customer, asked.feature, wanted=wanted, after=asked.after, limit=size)
+    found, next_after = store.closed(customer, feature, wanted=wanted, after=after, limit=limit)
     return [_stated(closed, effective) for closed in found], next_after
 
 
