@@ -249,6 +249,16 @@ def test_closed_periods_are_listed(call: Client, customer: str) -> None:
     problem(call("GET", "/v1/customers/{customer}/periods", customer="nobody"), 404, "customer_not_found")
 
 
+def test_closed_periods_are_listed_by_limit(call: Client, customer: str) -> None:
+    route, empty = "/v1/customers/{customer}/periods", {"data": [], "next_cursor": None}
+    for query in ({"limit": "images"}, {"limit": "100"}, {"page_size": "5"}, {"limit": "images", "page_size": "5"}):
+        assert call("GET", route, customer=customer, query=query)["json"] == empty
+    problem(call("GET", route, customer=customer, query={"limit": "imagse"}), 404, "limit_not_found")
+    for name, given in (("limit", "101"), ("limit", "0"), ("page_size", "many"), ("page_size", "101")):
+        refused = problem(call("GET", route, customer=customer, query={name: given}), 422, "invalid_request")
+        assert [(each["pointer"], each["code"]) for each in refused["errors"]] == [(f"?{name}", "out_of_range")]
+
+
 def test_a_key_is_shown_once_listed_without_its_text_and_revoked(call: Client, dynamo_engine: DynamoEngine) -> None:
     body = {"name": "ci", "scopes": ["check", "ingest"], "customer": "acme", "expires_at": "2999-01-01T00:00:00Z"}
     made = call("POST", "/v1/keys", body)

@@ -1,7 +1,8 @@
-"""Statements of closed periods: they say the limits in force at the window's last instant, whatever comes afterwards."""
+"""Statements of closed periods: the limits in force at the window's last instant, whatever comes afterwards."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.own_limits import put_limit
 from tallygate.operations.periods import list_periods
 from tallygate.operations.reset import reset
+from tallygate.storage import items
 from tallygate.storage.closings import Closings
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
@@ -31,8 +33,9 @@ class Billed(Shop):
 
     def __init__(self, **plans: dict[str, Any] | None) -> None:
         self.memory_engine = MemoryEngine()
-        soft = {key: None if form is None else {"enforcement": "soft", **form} for key, form in plans.items()}
-        super().__init__(self.memory_engine, **soft)
+        for key, form in plans.items():
+            plans[key] = None if form is None else {"enforcement": "soft", **form}
+        super().__init__(self.memory_engine, "acme", **plans)
         self.parts, self.folded, self.posted = container(self.memory_engine), 0, 0
 
     def fold(self) -> None:
@@ -65,9 +68,10 @@ class Billed(Shop):
 
     def expire(self, now: Instant) -> None:
         """What the table's time to live takes away by then."""
-        items = self.memory_engine.items
-        for key in [key for key, item in items.items() if int(item.get("expires_at", now)) * SECOND < now]:  # type: ignore[call-overload]
-            del items[key]
+        kept = self.memory_engine.items
+        for key, item in list(kept.items()):
+            if "expires_at" in item and items.integer(item, "expires_at") * SECOND < now:
+                del kept[key]
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         return [fact for fact in facts(self.memory_engine) if fact["type"] == kind]
@@ -384,7 +388,7 @@ def test_each_figure_of_a_restatement_is_said_as_it_was_before() -> None:
     said += shop.told(RESTATED)
     assert [each["revision"] for each in said] == [1, 2, 3]
     figures = ("raw", "presented", "billable", "included", "overage", "breakdown", "carried_out", "amount")
-    for earlier, later in zip(said, said[1:], strict=False):
+    for earlier, later in pairwise(said):
         assert {name: later[f"{name}_before"] for name in figures} == {name: earlier[name] for name in figures}
     assert [(each["raw"], each["overage"], each["carried_out"]) for each in said] == [(4, 0, 6), (7, 0, 3), (12, 2, 0)]
 

@@ -413,7 +413,10 @@ def test_a_restatement_is_the_revision_after_the_newest(engine: Engine) -> None:
     assert facts.last_stated(restated) == LastStated(revision=1, carried_out=None)
     assert facts.publish([fact(1)], level="normal", restates=restated, revision=3) is Published.RACED
     assert facts.publish([fact(1)], level="normal", restates=restated, revision=2) is Published.DONE
-    assert facts.publish([replace(fact(2), id="fact_2")], restates=replace(restated, carried_out=Decimal(7)), revision=3) is Published.DONE
+    assert (
+        facts.publish([replace(fact(2), id="fact_2")], restates=replace(restated, carried_out=Decimal(7)), revision=3)
+        is Published.DONE
+    )
     assert facts.last_stated(restated) == LastStated(revision=3, carried_out=Decimal(7))
 
 

@@ -27,8 +27,8 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     },
     "GET /v1/customers/{customer}/periods": {
         "feature": "Only periods of this feature.",
-        "limit": "The name of a limit: its periods, instead of those of the entitlements' own quotas, which are billed. "
-        "A number that names no limit of the customer is a page_size.",
+        "limit": "The name of a limit whose periods to list; by default those of the entitlements' own quotas, which are "
+        "billed. A number that names no limit of the customer is a page_size.",
         "page_size": PAGE["limit"],
         "cursor": PAGE["cursor"],
     },

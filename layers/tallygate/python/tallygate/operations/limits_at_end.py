@@ -1,7 +1,7 @@
 """limits_at_end: which limits were in force at a window's end, read from the versions that the customer has had.
 
-    the present version ──> mostly it was in force then: nothing more is read
-                        └──> the versions before it, the newest first, as far back as the window reaches
+the present version ──> mostly it was in force then: nothing more is read
+                    └──> the versions before it, the newest first, as far back as the window reaches
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def list_periods(
         if not (named.isascii() and named.isdigit()):
             detail = f"customer {customer[:100]} never had a limit {named[:100]}; page_size says how many to answer"
             raise NotFound(detail, code="limit_not_found")
-        named, limit = None, size_of(named)
+        limit, named = size_of(named), None
 
     def wanted(total: Total) -> bool:
         return total.governed.own if named is None else total.governed.name == named

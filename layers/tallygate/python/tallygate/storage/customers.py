@@ -140,8 +140,10 @@ def _own_limits(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator
 
 
 def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
-    """PROFILE always, because its version guards the rest; SUBSCRIPTION and EFFECTIVE where they differ. The limits that
-    are replaced stay beside those in force."""
+    """PROFILE always, because its version guards the rest; SUBSCRIPTION and EFFECTIVE where they differ.
+
+    The limits that are replaced are kept beside those in force.
+    """
     customer = wanted.customer.id
     unchanged: Condition = Absent(VERSION) if seen is None else Compare(VERSION, "=", seen.version)
     yield Put(key=keys.profile(customer), item=_profile_item(wanted), condition=unchanged)
