@@ -266,6 +266,24 @@ def test_a_plan_that_follows_without_the_feature_leaves_it_as_it_was_until_then(
     assert stated == [("pro", "year", 50)]
 
 
+@pytest.mark.parametrize("end", ["delete", "without"])
+def test_an_event_that_is_folded_after_its_feature_left_counts_where_it_was_used(end: str) -> None:
+    """The fold lags behind by about a second: what was accepted before the change is billed all the same."""
+    shop = Billed(pro={"limit": 2}, without=None)
+    shop.now = month(1, 20)
+    shop.event(shop.now - 1, count=3)
+    if end == "delete":
+        shop.unsubscribe()
+    else:
+        shop.subscribe("without")
+    shop.now += SECOND
+    shop.fold()
+    shop.event(shop.now, count=5)
+    shop.now = month(2)
+    (closed,) = shop.close()
+    assert (closed["plan"], closed["raw"], closed["overage"]) == ("pro", 3, 1)
+
+
 def test_a_prorated_window_is_stated_with_the_base_that_it_ended_with() -> None:
     shop = Billed(basic={"limit": 100}, pro={"limit": 200})
     shop.now = month(4, 1)

@@ -27,7 +27,7 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     },
     "GET /v1/customers/{customer}/periods": {
         "feature": "Only periods of this feature.",
-        "limit": "The name of a limit whose periods to list; by default those of the entitlements' own quotas, which are "
+        "limit": "The name of a limit, for its periods; by default those of the entitlements' own quotas, which are "
         "billed. A number that names no limit of the customer is a page_size.",
         "page_size": PAGE["limit"],
         "cursor": PAGE["cursor"],

@@ -4,8 +4,8 @@
     start                   end            may be closed ──> usage.period_closed, revision 1
                                                  usage that is counted later ──> usage.restated, revision 2 …
 
-Every other quota than the entitlement's own is stated as limit.period_closed, in its closing and in its restatements. So
-the sum of `billable` in usage.period_closed is what to bill, and usage.restated says by how much it has changed.
+Every other quota than the entitlement's own is stated as limit.period_closed, in its closing and in its restatements.
+So the sum of `billable` in usage.period_closed is what to bill, and usage.restated says by how much it has changed.
 
 Closing decides nothing about admission: the next window begins at `end`, whether or not any job has run. Usage that was
 accepted before the end but is counted after the closing (the fold lags by about a second) is a restatement like any

@@ -15,6 +15,7 @@ go on under the version that replaces it. Windows of quotas that leave with it a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.events import LATENESS_MAX
@@ -47,6 +48,19 @@ def last_in_force(versions: Iterable[Effective], ordinal: int, since: Instant, u
             return None
         until = min(until, version.since)
     return None
+
+
+def counting_at(versions: Iterable[Effective], instant: Instant) -> Effective | None:
+    """The limits that usage of an instant counts under: the present ones, and of features that have left since those
+    that were in force then. `versions` are the customer's, the newest first; None: there are none.
+    """
+    present: Effective | None = None
+    for version in versions:
+        present = present or version.in_force(instant)
+        if version.since <= instant:
+            then = version.in_force(instant)
+            return replace(present, entitlements={**then.entitlements, **present.entitlements})
+    return present
 
 
 def governed_in(limits: Effective, window: CountedWindow, upgrades: Mapping[str, Decimal | None]) -> Governed:

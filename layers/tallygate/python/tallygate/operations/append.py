@@ -46,7 +46,7 @@ from tallygate.domain.journal import (
     is_new,
 )
 from tallygate.domain.limits import Effective
-from tallygate.domain.limits_at_end import governed_in, last_in_force
+from tallygate.domain.limits_at_end import counting_at, governed_in, last_in_force
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
 from tallygate.errors import Contended, InvariantBroken
@@ -187,9 +187,8 @@ class _Resolver:
         if present is None or (window.ordinal in governed and not ended):
             return None
         if window not in self._at_end:
-            self._versions = self._versions or Versions(self._rules, present)
             until = window.end if ended else max(self._now, present.since) + 1
-            limits = last_in_force(self._versions, window.ordinal, window.start, until)
+            limits = last_in_force(self._versions_of(present), window.ordinal, window.start, until)
             self._at_end[window] = None if limits is None else governed_in(limits, window, self._upgrades_of(limits))
         return self._at_end[window]
 
@@ -203,6 +202,15 @@ class _Resolver:
         effective = self.effective(customer)
         return None if effective is None else effective.in_force(at)
 
+    def _counting_at(self, customer: str, at: Instant) -> Effective | None:
+        """The limits that an event counts under. It may be folded after its customer lost the feature."""
+        present = self.effective(customer)
+        return None if present is None else counting_at(self._versions_of(present), at)
+
+    def _versions_of(self, present: Effective) -> Versions:
+        self._versions = self._versions or Versions(self._rules, present)
+        return self._versions
+
     def _opened_for(self, customer: str) -> WindowOf:
         if self._opened is None:
             self._opened = FirstUses(self._first_uses, customer, self._now)
@@ -214,7 +222,7 @@ class _Resolver:
             return what
         opened = self._opened_for(what.customer)
         try:
-            return resolve_event(what, self._meters, self._in_force(what.customer, what.time), opened)
+            return resolve_event(what, self._meters, self._counting_at(what.customer, what.time), opened)
         except _UNRESOLVABLE as error:
             raw = f"{what.source}#{what.id}: {error}"[:PARKED_LENGTH_MAX]
             return ParkedEntry(reason=f"unresolvable: {type(error).__name__}", raw=raw)
