@@ -158,10 +158,10 @@ def query(request: Request) -> Mapping[str, str]:
     return request.query
 
 
-def asked_page(request: Request) -> tuple[int, str | None]:
-    """How many entries of a list are asked for, and after which."""
+def asked_page(request: Request, *, size: str = "limit") -> tuple[int, str | None]:
+    """How many entries of a list are asked for, by the parameter `size`, and after which."""
     asked = query(request)
-    return page_asked(asked.get("limit"), asked.get("cursor"))
+    return page_asked(asked.get(size), asked.get("cursor"), named=size)
 
 
 def paged(data: list[dict[str, Any]], next_after: str | None) -> Answer:

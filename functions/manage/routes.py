@@ -24,7 +24,13 @@ from tallygate.contracts.customers import (
     subscription_answer,
 )
 from tallygate.contracts.decisions import decision_record_answer
-from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
+from tallygate.contracts.endpoints import (
+    ALLOW_PRIVATE,
+    EndpointRequest,
+    delivery_answer,
+    endpoint_answer,
+    page_asked,
+)
 from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.keys import KeyBody, RotationBody, key_answer
 from tallygate.contracts.openapi import ELSEWHERE, document
@@ -145,8 +151,17 @@ def _entitlement(app: App, state: Decision) -> dict[str, Any]:
 
 
 def _list_periods(app: App, request: Request) -> Answer:
-    customer, (limit, after) = customer_of(request), asked_page(request)
-    return paged(*list_periods(app.closings, customer, query(request).get("feature"), after=after, limit=limit))
+    customer, (size, after) = customer_of(request), asked_page(request, size="page_size")
+    listed = list_periods(
+        app.closings,
+        customer,
+        query(request).get("feature"),
+        named=query(request).get("limit"),
+        size_of=lambda number: page_asked(number, None)[0],
+        after=after,
+        limit=size,
+    )
+    return paged(*listed)
 
 
 def _get_usage(app: App, request: Request) -> Answer:

@@ -236,7 +236,10 @@ def test_a_level_that_only_a_lower_limit_reached_is_not_left_either() -> None:
 
 def test_a_closed_total_is_restated_and_tells_no_thresholds() -> None:
     (restated,) = announcements(at(70, closed=True), at(120, 2, closed=True))
-    assert (restated.type, restated.restates, restated.data) == ("usage.restated", True, {"raw_before": 70})
+    assert (restated.type, restated.restates) == ("usage.restated", True)
+    further = replace(GOVERNED, name="further")
+    (restated,) = announcements(at(70, closed=True, governed=further), at(120, 2, closed=True, governed=further))
+    assert (restated.type, restated.restates) == ("limit.period_closed", True)
     assert announcements(at(70, closed=True), at(70, 2, closed=True)) == ()
     assert announcements(at(70), at(70, closed=True)) == (), "the closing itself"
     assert announcements(at(70, closed=True), at(70, 2, closed=True, adjusted=Decimal(5))), "its overage may be another"

@@ -72,6 +72,7 @@ def test_a_query_parameter_that_nobody_knows_is_refused(call: Client) -> None:
 def test_a_customer_is_created_changed_and_read(call: Client, customer: str) -> None:
     held = call("GET", "/v1/customers/{customer}", customer=customer)
     assert held["json"]["subscription"]["plan"] == held["json"]["plan"] == "tour"
+    assert held["json"]["plan_version"] == 1
     assert held["json"]["subscription"]["status"] == "active"
     changed = call(
         "PUT",
@@ -248,6 +249,16 @@ def test_closed_periods_are_listed(call: Client, customer: str) -> None:
     answer = call("GET", "/v1/customers/{customer}/periods", customer=customer, query={"feature": "images"})
     assert answer["json"] == {"data": [], "next_cursor": None}
     problem(call("GET", "/v1/customers/{customer}/periods", customer="nobody"), 404, "customer_not_found")
+
+
+def test_closed_periods_are_listed_by_limit(call: Client, customer: str) -> None:
+    route = "/v1/customers/{customer}/periods"
+    for query in ({"limit": "images"}, {"limit": "100"}, {"page_size": "5"}, {"limit": "images", "page_size": "5"}):
+        assert call("GET", route, customer=customer, query=query)["json"]["data"] == []
+    problem(call("GET", route, customer=customer, query={"limit": "imagse"}), 404, "limit_not_found")
+    for name, given in (("limit", "101"), ("limit", "0"), ("page_size", "many"), ("page_size", "101")):
+        refused = problem(call("GET", route, customer=customer, query={name: given}), 422, "invalid_request")
+        assert [(each["pointer"], each["code"]) for each in refused["errors"]] == [(f"?{name}", "out_of_range")]
 
 
 def test_a_key_is_shown_once_listed_without_its_text_and_revoked(call: Client, dynamo_engine: DynamoEngine) -> None:

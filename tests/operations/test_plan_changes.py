@@ -420,9 +420,10 @@ def test_each_change_is_told_once_and_says_what_it_replaces(engine: Engine) -> N
     ]
     assert facts[1].data["replaces"] == {"plan": "basic", "version": 1, "at": "2026-05-01T00:00:00Z"}
     assert [fact.data["replaces"] for fact in (facts[0], facts[2], facts[3])] == [None] * 3
-    assert {(f.type, f.data["actor"], f.data["usage"], f.data["previous_version"]) for f in facts} == {
+    assert {(f.type, f.data["actor"], f.data["usage"], f.data["previous_plan_version"]) for f in facts} == {
         ("subscription.changed", "key_1", "keep", 1)
     }
+    assert {f.data["plan_version"] for f in facts} == {1}
 
 
 @pytest.mark.parametrize(("at_once", "until"), [(False, month(6)), (True, month(5, 21))])

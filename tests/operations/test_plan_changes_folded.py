@@ -77,7 +77,7 @@ def test_the_last_of_a_period_that_is_folded_in_the_next_belongs_to_the_plan_tha
     assert shop.state()["used"] == 81
     shop.now = month(5) + 5 * MINUTE
     closing = reset(Closings(engine), now=shop.now, grace=0, time_left=lambda: True).closed[0]
-    assert (closing.data["plan"], closing.data["included"], closing.data["breakdown"]["base"]) == ("pro@1", 182, 200)
+    assert (closing.data["plan"], closing.data["included"], closing.data["breakdown"]["base"]) == ("pro", 182, 200)
 
 
 def test_a_prorated_period_is_told_and_closed_with_its_base(engine: MemoryEngine) -> None:
@@ -139,7 +139,7 @@ def test_what_comes_late_leaves_a_closed_period_under_the_plan_that_it_was_close
     post(shop, "in time", shop.now)
     drain(engine, parts, after=seen, now=shop.now)
     (restated,) = (fact for fact in facts(engine) if fact["type"] == "usage.restated")
-    assert (restated["plan"], restated["raw"], restated["included"], restated["overage"]) == ("pro@1", 151, 100, 51)
+    assert (restated["plan"], restated["raw"], restated["included"], restated["overage"]) == ("pro", 151, 100, 51)
     assert stated(shop, month(5)) == ("big", 1000, 1)
 
 

@@ -285,7 +285,7 @@ def test_what_a_window_was_counted_under_outlives_the_plan(folded: Desk) -> None
     folded.settle(made, 60, after)
     fold(folded, position, after)
     first, second = [f for f in facts(engine) if "revision" in f]
-    assert (second["plan"], second["limit_name"]) == (first["plan"], first["limit_name"]) == ("pro@1", "further-2")
+    assert (second["plan"], second["limit_name"]) == (first["plan"], first["limit_name"]) == ("pro", "further-2")
     assert (second["raw"], second["included"], second["overage"]) == (60, 50, 10)
 
 

@@ -200,7 +200,7 @@ def test_the_month_rolls_without_a_job_and_its_closing_is_told_once(
         data = body["data"]
         assert (data["raw"], data["included"], data["overage"]) == (LIMIT, LIMIT, 0)
         assert data["period"]["end"] == end.strftime("%Y-%m-%dT%H:%M:%SZ")
-        assert (data["stripe_customer_id"], data["plan"]) == (f"cus_{customer}", "stack@1")
+        assert (data["stripe_customer_id"], data["plan"], data["plan_version"]) == (f"cus_{customer}", "stack", 1)
         api.good("POST", "/v1/test-clock", {"now": (end + timedelta(hours=1)).isoformat()})
         assert len(webhooks(receiver, path, customer, "usage.period_closed")) == 1
         periods = api.good("GET", f"/v1/customers/{customer}/periods?feature=api-calls")["data"]

@@ -94,11 +94,30 @@ def test_closed_periods_state_the_plan_and_base_that_they_had(api: Api, name: st
 
     periods = until(closed, lambda found: len(found) == 2)
     stated = [(each["plan"], each["breakdown"]["base"], each["raw"]) for each in periods]
-    assert stated == [(f"{name}-l@1", 150, 150), (f"{name}-s@1", 100, 100)]
+    assert stated == [(f"{name}-l", 150, 150), (f"{name}-s", 100, 100)]
+
+
+def test_what_comes_late_is_stated_under_the_plan_of_its_period_s_end(api: Api, name: str) -> None:
+    """June's only usage comes in July, when the plan is another. Reset and aggregate look for the plan of June."""
+    at(api, 7, 1)
+    change(api, name, "l")
+    event = {"id": f"late-{name}", "type": name, "subject": name, "time": f"{YEAR}-06-20T00:00:00Z", "data": {}}
+    assert api.good("POST", "/v1/events", [event])["accepted"] == 1
+    usage = f"/v1/usage?customer={name}&feature={name}&from={YEAR}-06-01T00:00:00Z&to={YEAR}-07-01T00:00:00Z"
+    until(lambda: api.good("GET", usage)["total"], lambda total: total == 1)
+    at(api, 7, 2)
+
+    def closed() -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = api.good("GET", f"/v1/customers/{name}/periods?feature={name}")["data"]
+        return [each for each in listed if each["period"]["start"].startswith(f"{YEAR}-06")]
+
+    (june,) = until(closed, lambda found: len(found) == 1)
+    assert (june["plan"], june["plan_version"], june["breakdown"]["base"], june["raw"]) == (f"{name}-s", 1, 100, 1)
+    change(api, name, "s")
 
 
 def test_a_change_of_plan_that_resets_begins_at_nothing_used(api: Api, name: str) -> None:
-    at(api, 6, 3)
+    at(api, 7, 3)
     assert consume(api, name, 60)["remaining"] == 40
     change(api, name, "l", usage="reset")
     reset = consume(api, name, 200)

@@ -99,7 +99,8 @@ def monday_of(moment: datetime) -> datetime:
 
 @pytest.fixture(scope="module")
 def endpoint(api: Api, receiver: Receiver) -> Iterator[Any]:
-    made = api.good("POST", "/v1/webhook-endpoints", {"url": receiver.url("/year"), "events": ["usage.period_closed"]})
+    events = ["usage.period_closed", "limit.period_closed"]
+    made = api.good("POST", "/v1/webhook-endpoints", {"url": receiver.url("/year"), "events": events})
     yield made
     api("DELETE", f"/v1/webhook-endpoints/{made['id']}")
 
@@ -206,7 +207,7 @@ def periods_of(answers: list[Any]) -> list[tuple[str, str]]:
 
 
 def closings(api: Api, w: Walked, every: str) -> list[Any]:
-    page = api.good("GET", f"/v1/customers/{w.name}/periods?feature={w.name}&limit=100")
+    page = api.good("GET", f"/v1/customers/{w.name}/periods?feature={w.name}&limit={w.name}&page_size=100")
     assert page["next_cursor"] is None
     return [closing for closing in page["data"] if closing["period"]["every"] == every]
 
@@ -287,6 +288,8 @@ def test_each_closing_is_told_once_and_in_sequence(
     for arrival, _ in arrived:
         standardwebhooks.Webhook(endpoint["secret"]).verify(arrival.body, arrival.headers)
     assert sorted(body["id"] for _, body in arrived) == sorted(listed), "each once"
+    types = {(body["data"]["period"]["every"], body["type"], "billable" in body["data"]) for _, body in arrived}
+    assert types <= {("month", "usage.period_closed", True), ("week", "limit.period_closed", False)}
     months = [body["data"] for _, body in arrived if body["data"]["period"]["every"] == "month"]
     in_order = sorted(months, key=lambda data: data["sequence"])
     assert periods_of(in_order) == months_of(w)

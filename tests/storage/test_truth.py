@@ -48,7 +48,7 @@ from tallygate.storage.facts import Facts
 from tallygate.storage.journal import Journal, body_of, record_of
 from tallygate.storage.rules import Rules
 from tallygate.storage.totals import Totals, total_of
-from tallygate.store import LevelMove, Published
+from tallygate.store import LastStated, LevelMove, Published
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare
 
@@ -476,10 +476,14 @@ def test_a_restatement_is_the_revision_after_the_newest(engine: Engine) -> None:
     key = keys.total("acme", FEATURE, 1, START)
     engine.write(Update(key=key, changes=(Set("closed", NOW), Set("revision", 1))))
     restated = total_of(held(engine))
-    assert facts.revision(restated) == 1
+    assert facts.last_stated(restated) == LastStated(revision=1, carried_out=None)
     assert facts.publish([fact(1)], level="normal", restates=restated, revision=3) is Published.RACED
     assert facts.publish([fact(1)], level="normal", restates=restated, revision=2) is Published.DONE
-    assert facts.revision(restated) == 2
+    assert (
+        facts.publish([replace(fact(2), id="fact_2")], restates=replace(restated, carried_out=Decimal(7)), revision=3)
+        is Published.DONE
+    )
+    assert facts.last_stated(restated) == LastStated(revision=3, carried_out=Decimal(7))
 
 
 def test_a_delivery_is_begun_once_and_asked_for_until_it_is_attempted(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Protocol
@@ -59,6 +59,10 @@ class RulesStore(Protocol):
 
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force; None: no such customer. One request."""
+
+    def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
+        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
+        asked for; a request for every few."""
 
     def meters(self) -> Meters:
         """The catalog's meters. One request while its version has not changed."""

@@ -6,7 +6,7 @@ that it needs and sees nothing of items, keys or expressions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -230,6 +230,10 @@ class ClosingStore(Protocol):
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force, consistent; None: no such customer."""
 
+    def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
+        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
+        asked for; a request for every few."""
+
     def unit(self, feature: str) -> Unit | None:
         """The unit that the feature has now; None: it has none, or there is no such feature."""
 
@@ -245,17 +249,24 @@ class ClosingStore(Protocol):
     def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
         """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
 
-        The unit that the total states stays with it. False: nothing was written, because the total has changed or been
-        closed, or another fact took the place.
+        The unit and the limit that the total states stay with it. False: nothing was written, because the total has
+        changed or been closed, or another fact took the place.
         """
 
     def look_again(self, name: TotalName, *, at: Instant | None) -> None:
         """Move when the total is due, or (None) take it out of the index. Repeating it changes nothing."""
 
     def closed(
-        self, customer: str, feature: str | None, *, after: str | None, limit: int
+        self,
+        customer: str,
+        feature: str | None,
+        *,
+        after: str | None,
+        limit: int,
+        wanted: Callable[[Total], bool] = ...,
     ) -> tuple[tuple[ClosedTotal, ...], str | None]:
-        """Closed totals of a customer (and feature) in order of feature, limit and time, and where to go on."""
+        """Closed totals of a customer (and feature) that are wanted, in order of feature, limit and time, and where to
+        go on."""
 
 
 class EventStore(Protocol):
@@ -277,6 +288,14 @@ class Published(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastStated:
+    """How often something has been stated about a closed total, and what its window carried out by the last of it."""
+
+    revision: int
+    carried_out: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LevelMove:
     """A total's levels as they were seen, and as the facts leave them."""
 
@@ -291,11 +310,8 @@ class OutboxStore(Protocol):
     def sequence(self, customer: str, feature: str) -> int:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
 
-    def revision(self, total: Total) -> int:
-        """How often something has been stated about a closed total, consistent."""
-
-    def carried_out(self, total: Total) -> Decimal:
-        """What was last stated that a closed total carries out, consistent; 0: nothing was. One request."""
+    def last_stated(self, total: Total) -> LastStated:
+        """What was last stated about a closed total, consistent."""
 
     def levels(self, total: Total) -> Levels:
         """The levels of a total that were told and not left, consistent."""

@@ -120,6 +120,7 @@ def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
         "id": customer.id,
         "name": customer.name,
         "plan": record.active_plan[0] if record.active_plan is not None else None,
+        "plan_version": record.active_plan[1] if record.active_plan is not None else None,
         "timezone": customer.timezone,
         "subject_keys": sorted(customer.subject_keys),
         "stripe_customer_id": customer.stripe_customer_id,

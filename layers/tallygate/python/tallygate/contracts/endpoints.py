@@ -113,12 +113,13 @@ def page_answer(data: list[dict[str, Any]], next_after: str | None) -> dict[str,
     return {"data": data, "next_cursor": cursor}
 
 
-def page_asked(limit: str | None, cursor: str | None) -> tuple[int, str | None]:
-    """How many entries a list is asked for (1..PAGE_MAX), and after which. Raises InvalidRequest."""
+def page_asked(limit: str | None, cursor: str | None, *, named: str = "limit") -> tuple[int, str | None]:
+    """How many entries a list is asked for (1..PAGE_MAX), by the parameter of this name, and after which. Raises
+    InvalidRequest."""
     count = PAGE_DEFAULT
     if limit is not None:
         if not (limit.isascii() and limit.isdigit() and len(limit) <= 9 and 1 <= int(limit) <= PAGE_MAX):
-            raise invalid("?limit", "out_of_range", f"must be a whole number from 1 to {PAGE_MAX}")
+            raise invalid(f"?{named}", "out_of_range", f"must be a whole number from 1 to {PAGE_MAX}")
         count = int(limit)
     if cursor is None:
         return count, None

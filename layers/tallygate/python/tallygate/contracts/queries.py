@@ -25,7 +25,13 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "from": "Windows that reach beyond this time (RFC 3339); by default 30 days before `to`.",
         "to": "Windows that begin before this time (RFC 3339); by default now.",
     },
-    "GET /v1/customers/{customer}/periods": {"feature": "Only periods of this feature.", **PAGE},
+    "GET /v1/customers/{customer}/periods": {
+        "feature": "Only periods of this feature.",
+        "limit": "The name of a limit, for its periods; by default those of the entitlements' own quotas, which are "
+        "billed. A number that names no limit of the customer is a page_size.",
+        "page_size": PAGE["limit"],
+        "cursor": PAGE["cursor"],
+    },
     "GET /v1/keys": PAGE,
     "GET /v1/audit": {"customer": "Whose entries, the newest first; without it those of the stack itself.", **PAGE},
     "GET /v1/webhook-endpoints": PAGE,

@@ -127,8 +127,10 @@ def _subscription_changed(audit: Audit) -> Announcement:
         data={
             "customer": audit.customer,
             "plan": after.get("plan"),
+            "plan_version": after.get("version"),
             "version": after.get("version"),
             "previous_plan": before.get("plan"),
+            "previous_plan_version": before.get("version"),
             "previous_version": before.get("version"),
             "effective": about["effective"],
             "at": about["effective_at"],

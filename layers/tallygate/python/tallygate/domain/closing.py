@@ -4,6 +4,9 @@
     start                   end            may be closed ──> usage.period_closed, revision 1
                                                  usage that is counted later ──> usage.restated, revision 2 …
 
+Every other quota than the entitlement's own is stated as limit.period_closed, in its closing and in its restatements.
+So the sum of `billable` in usage.period_closed is what to bill, and usage.restated says by how much it has changed.
+
 Closing decides nothing about admission: the next window begins at `end`, whether or not any job has run. Usage that was
 accepted before the end but is counted after the closing (the fold lags by about a second) is a restatement like any
 other late usage; whoever bills from the closing sets close_grace.
@@ -16,7 +19,7 @@ with the end that it has.
 from __future__ import annotations
 
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.facts import Total, fact_id
+from tallygate.domain.facts import LIMIT_CLOSED, Total, fact_id
 from tallygate.domain.instants import HOUR, Instant
 from tallygate.domain.journal import Governed
 from tallygate.domain.periods import closes
@@ -38,6 +41,11 @@ def is_closed(governed: Governed, start: Instant, end: Instant) -> bool:
     if governed.every is not None:
         return closes(governed.every)
     return end - start >= SHORTEST_PERIOD and end < NEVER_ENDS
+
+
+def closed_as(governed: Governed) -> str:
+    """The type of the fact that closes a window of this limit."""
+    return PERIOD_CLOSED if governed.own else LIMIT_CLOSED
 
 
 def closing_id(total: Total) -> str:

@@ -31,6 +31,7 @@ FACT_TYPES = (
     "usage.overage_started",
     "usage.denied",
     "usage.period_closed",
+    "limit.period_closed",
     "usage.restated",
     "usage.updated",
     "usage.late",

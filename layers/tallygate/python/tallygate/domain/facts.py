@@ -5,7 +5,8 @@
                                         ↑ the next unit  usage.overage_started      old ≤ limit < new
             new value ──────────────── old value         usage.threshold_recovered  a level that was told is left:
           ↓ 75 %   80 %                                                             new < t − hysteresis
-    a closed total that is changed                       usage.restated             with the next revision
+    a closed total that is changed                       usage.restated             with the next revision; of any other
+                                                         limit.period_closed        quota than the entitlement's own
 
 Which levels have been told and not left is all the state there is (`Levels`). It moves with the facts that move it, in
 one transaction, and carries the number of the change that it came from: a change that is seen again, late or by two at
@@ -36,6 +37,7 @@ THRESHOLD_RECOVERED = "usage.threshold_recovered"
 LIMIT_REACHED = "usage.limit_reached"
 OVERAGE_STARTED = "usage.overage_started"
 RESTATED = "usage.restated"
+LIMIT_CLOSED = "limit.period_closed"
 BY_USAGE, BY_LIMIT, BY_RESET, BY_CLOSING = "usage", "limit", "reset", "period_closed"
 """What a level was left by: less usage, a higher limit, a reset by hand, the end of its period."""
 _EXACT = Context(prec=60)
@@ -127,8 +129,8 @@ class Total:
 class Announcement:
     """A fact to be: all but its place in the feature's sequence.
 
-    One that `restates` is the total's next revision; its data goes with the statement of the window. A `level` of ""
-    says nothing of the feature's.
+    One that `restates` is the total's next revision; its data is the statement of the window. A `level` of "" says
+    nothing of the feature's.
     """
 
     id: str
@@ -176,7 +178,7 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     """
     if old is not None and old.closed:
         moved = restates_figures(old, new) or (old.excluded, old.layers) != (new.excluded, new.layers)
-        return Told(announcements=(_restatement(old.value, new),)) if moved else Told()
+        return Told(announcements=(_restatement(new),)) if moved else Told()
     old = opened(old)
     if new.unopened:
         return Told()
@@ -304,8 +306,8 @@ def _limit_facts(old: Total | None, new: Total) -> tuple[Announcement, ...]:
     return tuple(found)
 
 
-def _restatement(before: Decimal, new: Total) -> Announcement:
-    return _announcement(new, RESTATED, "", new.level, {"raw_before": format_quantity(before)}, restates=True)
+def _restatement(new: Total) -> Announcement:
+    return _announcement(new, RESTATED if new.governed.own else LIMIT_CLOSED, "", new.level, {}, restates=True)
 
 
 def _about(new: Total) -> dict[str, Any]:

@@ -53,8 +53,6 @@ QUARTER = 15 * MINUTE
 QUARTERS = DAY // QUARTER
 """Quarter hours in a UTC day: every zone's days and hours are made of whole ones."""
 
-OVER_AFTER = MINUTE
-"""So long after its end a window keeps the limits that it was counted under; the fold lags behind by about a second."""
 _EXACT = Context(prec=60)
 
 
@@ -79,7 +77,6 @@ class TotalChange:
     decisions that are, and `settled_late` may be among them.
     `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
     `uses`: some of it was consumed, so that the window is open and what was carried into it is known.
-    `over`: the window was over by then, and what limits have become since says nothing of it.
     """
 
     ordinal: int
@@ -98,7 +95,6 @@ class TotalChange:
     would_amount: Decimal = ZERO
     traceparent: str | None = None
     uses: bool = False
-    over: bool = False
 
     def excluded_by(self, mark: ResetMark) -> Decimal:
         """All that is excluded, where the total has this mark."""
@@ -151,6 +147,7 @@ def governed_of(
             every=quota.schedule.current.every,
             reach=quota.schedule.reach,
             carries=limit.carryover is not None and bool(quota.stretches),
+            further=limit is entitlement.limits[0] and entitlement.billed is not None and quota != entitlement.billed,
         )
         for entitlement in effective.entitlements.values()
         for limit in entitlement.limits
@@ -269,7 +266,7 @@ def windows_of(entry: Entry) -> tuple[CountedWindow, ...]:
 
 def changes_of(record: Record) -> Changes:
     """What follows from a record, and nothing but the record."""
-    totals = _Totals(record.limits, record.at)
+    totals = _Totals(record.limits)
     usage = _Usage()
     for entry in record.entries:
         match entry:
@@ -327,7 +324,6 @@ class _Totals:
     """Sums per limit and window."""
 
     limits: Mapping[int, Governed]
-    at: Instant
     sums: dict[tuple[int, Instant], _Sum] = field(default_factory=dict)
 
     def add(self, window: CountedWindow, amount: Decimal, by_event: Decimal, traceparent: str | None) -> None:
@@ -405,7 +401,6 @@ class _Totals:
                 would_amount=found.would_amount,
                 traceparent=found.traceparent,
                 uses=found.uses,
-                over=found.end + OVER_AFTER <= self.at,
             )
             for (ordinal, start), found in sorted(self.sums.items(), key=lambda item: item[0])
         )

@@ -121,6 +121,13 @@ class Governed:
     reach: Instant = 0
     carries: bool = False
     """Whether what is not used carries over into the next window."""
+    further: bool = False
+    """Of the feature's own limit: another of its windows than the one that is billed."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the entitlement's own quota, whose closed windows make the bill."""
+        return self.name == self.feature and not self.scope and not self.further
 
     @property
     def enforced(self) -> bool:

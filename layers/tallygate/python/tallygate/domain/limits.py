@@ -16,7 +16,7 @@ from enum import StrEnum
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import Fixed
 from tallygate.domain.instants import Instant
-from tallygate.domain.periods import Schedule, Window
+from tallygate.domain.periods import Schedule, Window, closes
 from tallygate.domain.rates import Rate
 from tallygate.domain.rolls import Rule, Stretch, base_at, base_of
 from tallygate.domain.scopes import Scope, Sized, crowded
@@ -51,6 +51,11 @@ class Quota:
     stretches: tuple[Stretch, ...] = ()
     bases: tuple[Stretch, ...] = ()
     rules: tuple[Rule, ...] = ()
+
+    @property
+    def closes(self) -> bool:
+        """Whether its windows are closed: an hour or longer, and neither rolling nor for ever."""
+        return not self.schedule.reach and closes(self.schedule.current.every)
 
     def limit_at(self, now: Instant) -> Decimal | None:
         """The limit in force at an instant."""
@@ -121,6 +126,15 @@ class Entitlement:
         """The entitlement's own quota: the numbers at the top of an answer are its."""
         return self.limits[0].quotas[0]
 
+    @property
+    def billed(self) -> Quota | None:
+        """The quota whose closed windows make the bill: the first of its own with a limit, of those that are closed.
+
+        Without a limit on any of them the first; None: none is ever closed.
+        """
+        closed = [quota for quota in self.limits[0].quotas if quota.closes]
+        return next((quota for quota in closed if quota.limit is not None), closed[0] if closed else None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earned:
@@ -140,6 +154,7 @@ class Effective:
     `frozen` are the stretches of quotas that are not in force, for what they have to carry when they come back,
     `frozen_rules` how they carried over, and `earned` what they had of the window that ran.
     `suspensions` are those by hand, which no change of plan lifts. `next` is what is in force from some instant on.
+    `since`: when this version came into force, as it is stored; 0: not known, or not stored yet.
     """
 
     customer: str
@@ -158,6 +173,7 @@ class Effective:
     suspensions: tuple[Suspension, ...] = ()
     earned: Mapping[int, Earned] = field(default_factory=dict)
     next: Next | None = None
+    since: Instant = field(default=0, compare=False)
 
     def in_force(self, now: Instant) -> Effective:
         """The limits at an instant: time alone decides, so that no job has to run when a change falls due."""

@@ -4,6 +4,9 @@
 the unit that the feature had when it was closed (`domain.units`), named `unit`; raw without one. Of that, `included` is
 covered by the limit, with all that was carried over and adjusted, and `overage` is beyond it. Without a limit
 everything is included. `adjustments` are the newest of those made by hand in the window, `breakdown` has their sum.
+
+The total's limit must be the one that is stated: that in force at the window's end (`domain.limits_at_end`). Only the
+entitlement's own quota is `billable`: what other limits count is the same usage once more.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tallygate.domain.facts import Total, breakdown
-from tallygate.domain.instants import format_instant
+from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.periods import Schedule, segment_at, window_at
 from tallygate.domain.quantities import ZERO, format_quantity
 from tallygate.domain.unit_forms import presented
 from tallygate.domain.units import line_of
+
+FIGURES = ("raw", "presented", "billable", "included", "overage", "breakdown", "carried_out", "amount")
+"""What a restatement says a second time, as it was stated before."""
 
 
 def period_of(total: Total, effective: Effective | None) -> dict[str, Any]:
@@ -26,19 +32,27 @@ def period_of(total: Total, effective: Effective | None) -> dict[str, Any]:
     A window that was cut after it was last counted ends where it was cut. Without the limit's schedule (a customer that
     is gone, limits of long ago) there is the window as it was counted, in the customer's zone or UTC.
     """
-    schedule = _schedule(total.ordinal, None if effective is None else effective.in_force(total.start))
     stated = {"start": format_instant(total.start), "end": format_instant(total.end)}
+    if effective is None:
+        return {**stated, "timezone": "UTC"}
+    schedule = _schedule(total.ordinal, effective.in_force(total.start))
     if schedule is None:
-        return {**stated, "timezone": effective.timezone if effective is not None else "UTC"}
-    segment, window = segment_at(schedule, total.start), window_at(schedule, total.start)
-    if window.start == total.start and window.end < total.end:
-        stated["end"] = format_instant(window.end)
+        return {**stated, "timezone": effective.timezone}
+    segment = segment_at(schedule, total.start)
+    stated["end"] = format_instant(end_of(total, effective))
     return {**stated, "every": segment.every, "anchor": segment.anchor_named, "timezone": segment.zone}
 
 
-def _schedule(ordinal: int, effective: Effective | None) -> Schedule | None:
-    if effective is None:
-        return None
+def end_of(total: Total, effective: Effective) -> Instant:
+    """The window's end: where it was cut, if it was cut after it was last counted."""
+    schedule = _schedule(total.ordinal, effective.in_force(total.start))
+    if schedule is None:
+        return total.end
+    window = window_at(schedule, total.start)
+    return min(total.end, window.end) if window.start == total.start else total.end
+
+
+def _schedule(ordinal: int, effective: Effective) -> Schedule | None:
     for entitlement in effective.entitlements.values():
         for quota in (quota for limit in entitlement.limits for quota in limit.quotas):
             if quota.ordinal == ordinal:
@@ -61,11 +75,11 @@ def statement(
     included = total.value if limit is None else min(total.value, max(ZERO, limit))
     overage, unit = max(ZERO, total.value - included), total.unit
     line = line_of(unit, raw=total.value, overage=overage)
-    plan = None if governed.plan is None else f"{governed.plan}@{governed.plan_version}"
     return {
         "customer": total.customer,
         "stripe_customer_id": stripe_customer_id,
-        "plan": plan,
+        "plan": governed.plan,
+        "plan_version": governed.plan_version,
         "feature": governed.feature,
         "meter": governed.meter,
         "limit_name": governed.name,
@@ -74,7 +88,7 @@ def statement(
         "period": dict(period),
         "raw": format_quantity(total.value),
         "presented": presented(unit, {"quantity": total.value, "included": included, "overage": overage}),
-        "billable": format_quantity(line.billable),
+        **({"billable": format_quantity(line.billable)} if governed.own else {}),
         "included": format_quantity(line.included),
         "overage": format_quantity(line.overage),
         "breakdown": breakdown(total),
@@ -84,3 +98,8 @@ def statement(
         "adjustments": [dict(each) for each in total.adjustments],
         "revision": revision,
     }
+
+
+def before(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of an earlier statement, as a restatement has them beside its own: each as `<figure>_before`."""
+    return {f"{figure}_before": stated[figure] for figure in FIGURES}

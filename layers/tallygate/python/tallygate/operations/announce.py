@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from tallygate.domain import notes
 from tallygate.domain.audits import Audit
@@ -20,8 +21,9 @@ from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_l
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.observed import Audited, CellNoted, TotalChanged
+from tallygate.domain.quantities import ZERO
 from tallygate.domain.revisions import carried_out_of, layers_into, may_carry_out
-from tallygate.domain.statements import billed_to, period_of, statement
+from tallygate.domain.statements import before, billed_to, period_of, statement
 from tallygate.errors import Contended
 from tallygate.fold_store import RulesStore
 from tallygate.store import LevelMove, OutboxStore, Published
@@ -56,7 +58,8 @@ def _announce_change(outbox: OutboxStore, rules: RulesStore, changed: TotalChang
             return ()
         facts = numbered(outbox, makes.announcements, traceparent=new.traceparent, now=now)
         if restates:
-            published = _restate(outbox, rules, facts[0], makes.announcements[0], new)
+            assert old is not None, "what is closed has been there before"
+            published = _restate(outbox, rules, facts[0], old, new)
         else:
             moves = None if makes.levels is None else LevelMove(total=new, seen=levels, now=makes.levels)
             published = outbox.publish(facts, level=makes.announcements[-1].level, moves=moves)
@@ -122,20 +125,22 @@ def _leaves_as_stated(outbox: OutboxStore, rules: RulesStore, total: Total) -> b
     effective = rules.effective(total.customer)
     if not may_carry_out(total, effective):
         return True
-    return carried_out_of(total, effective, layers_into(total)) == outbox.carried_out(total)
+    return carried_out_of(total, effective, layers_into(total)) == (outbox.last_stated(total).carried_out or ZERO)
 
 
-def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, announcement: Announcement, total: Total) -> Published:
-    """State the closed window anew, in the form of its closing, as the revision after the newest."""
+def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, old: Total, total: Total) -> Published:
+    """State the closed window anew, in the form of its closing, as the revision after the newest. Of the entitlement's
+    own quota with what was stated before: the changes of a total are told in order, so that is what it was."""
     effective = rules.effective(total.customer)
-    revision = outbox.revision(total) + 1
+    last = outbox.last_stated(total)
+    revision = last.revision + 1
     if may_carry_out(total, effective):
         total = replace(total, carried_out=carried_out_of(total, effective, layers_into(total)))
-    stated = statement(
-        total,
-        period=period_of(total, effective),
-        stripe_customer_id=billed_to(total, effective),
-        revision=revision,
-    )
-    fact = replace(fact, data={**stated, **announcement.data})
-    return outbox.publish((fact,), level=announcement.level, restates=total, revision=revision)
+
+    def stated(of: Total) -> dict[str, Any]:
+        period, billed = period_of(of, effective), billed_to(of, effective)
+        return statement(of, period=period, stripe_customer_id=billed, revision=revision)
+
+    known = before(stated(replace(old, carried_out=last.carried_out))) if total.governed.own else {}
+    fact = replace(fact, data={**stated(total), **known})
+    return outbox.publish((fact,), level=total.level, restates=total, revision=revision)

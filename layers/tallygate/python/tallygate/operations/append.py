@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from tallygate.domain.events import Event
 from tallygate.domain.fold import (
@@ -31,6 +32,7 @@ from tallygate.domain.governing import agree, in_windows, time_of
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import (
     PARKED_LENGTH_MAX,
+    CountedWindow,
     Entry,
     EventEntry,
     Governed,
@@ -44,6 +46,7 @@ from tallygate.domain.journal import (
     is_new,
 )
 from tallygate.domain.limits import Effective
+from tallygate.domain.limits_at_end import counting_at, governed_in, last_in_force
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
 from tallygate.errors import Contended, InvariantBroken
@@ -51,6 +54,7 @@ from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RulesSto
 from tallygate.operations.announce import upgrades_of
 from tallygate.operations.each import Each
 from tallygate.operations.first_uses import FirstUses
+from tallygate.operations.limits_at_end import Versions
 
 TRIES_MAX = 30
 """Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""
@@ -137,6 +141,9 @@ class _Resolver:
         self._asked = False
         self._entries: dict[int, Entry] = {}
         self._governed: dict[object, Mapping[int, Governed]] = {}
+        self._upgrades: dict[object, Mapping[str, Decimal | None]] = {}
+        self._versions: Versions | None = None
+        self._at_end: dict[CountedWindow, Governed | None] = {}
 
     def entries(self, fresh: Sequence[Journaled]) -> list[tuple[Journaled, Entry]]:
         """The records with their entries, in order; an entry is the same each time it is asked for.
@@ -156,7 +163,7 @@ class _Resolver:
 
     def limits(self, customer: str | None, entry: Entry) -> Mapping[int, Governed]:
         """The limits that an entry names, as they were in force at its time, with what the next plan allows by the
-        catalog as it is now."""
+        catalog as it is now. Of a window that has ended, and of a quota that has left, as they last were in force."""
         windows = windows_of(entry)
         if not windows:
             return {}
@@ -164,13 +171,45 @@ class _Resolver:
         effective = self._in_force(customer, at)
         key = None if effective is None else (effective.plan, effective.plan_version)
         if key not in self._governed:
-            self._governed[key] = governed_of(effective, upgrades_of(self._rules, effective))
+            self._governed[key] = governed_of(effective, self._upgrades_of(effective))
         governed = in_windows(self._governed[key], effective, windows)
+        found = {window.ordinal: self._last_in_force(customer, window, governed) for window in windows}
+        governed = {**governed, **{ordinal: last for ordinal, last in found.items() if last is not None}}
         return limits_named((entry,), governed, limit_names(self.effective(customer)))
+
+    def _last_in_force(
+        self, customer: str | None, window: CountedWindow, governed: Mapping[int, Governed]
+    ) -> Governed | None:
+        """What is said of the window if it has ended, or if its quota is not in force any more; None: neither, or the
+        quota never was in it. Mostly the present limits know, and nothing is read."""
+        present = self.effective(customer)
+        ended = window.end <= self._now or (present is not None and window.end <= present.since)
+        if present is None or (window.ordinal in governed and not ended):
+            return None
+        if window not in self._at_end:
+            until = window.end if ended else max(self._now, present.since) + 1
+            limits = last_in_force(self._versions_of(present), window.ordinal, window.start, until)
+            self._at_end[window] = None if limits is None else governed_in(limits, window, self._upgrades_of(limits))
+        return self._at_end[window]
+
+    def _upgrades_of(self, limits: Effective | None) -> Mapping[str, Decimal | None]:
+        plan = None if limits is None else (limits.plan, limits.plan_version)
+        if plan not in self._upgrades:
+            self._upgrades[plan] = upgrades_of(self._rules, limits)
+        return self._upgrades[plan]
 
     def _in_force(self, customer: str | None, at: Instant) -> Effective | None:
         effective = self.effective(customer)
         return None if effective is None else effective.in_force(at)
+
+    def _counting_at(self, customer: str, at: Instant) -> Effective | None:
+        """The limits that an event counts under. It may be folded after its customer lost the feature."""
+        present = self.effective(customer)
+        return None if present is None else counting_at(self._versions_of(present), at)
+
+    def _versions_of(self, present: Effective) -> Versions:
+        self._versions = self._versions or Versions(self._rules, present)
+        return self._versions
 
     def _opened_for(self, customer: str) -> WindowOf:
         if self._opened is None:
@@ -183,7 +222,7 @@ class _Resolver:
             return what
         opened = self._opened_for(what.customer)
         try:
-            return resolve_event(what, self._meters, self._in_force(what.customer, what.time), opened)
+            return resolve_event(what, self._meters, self._counting_at(what.customer, what.time), opened)
         except _UNRESOLVABLE as error:
             raw = f"{what.source}#{what.id}: {error}"[:PARKED_LENGTH_MAX]
             return ParkedEntry(reason=f"unresolvable: {type(error).__name__}", raw=raw)

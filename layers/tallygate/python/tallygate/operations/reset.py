@@ -16,13 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tallygate.domain.adjustments import stated
-from tallygate.domain.closing import FIRST_REVISION, PERIOD_CLOSED, closing_id, may_close, trace_of
+from tallygate.domain.closing import FIRST_REVISION, closed_as, closing_id, is_closed, may_close, trace_of
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import HOUR, MINUTE, Instant
+from tallygate.domain.journal import CountedWindow
 from tallygate.domain.limits import Effective
+from tallygate.domain.limits_at_end import governed_in, last_in_force
 from tallygate.domain.revisions import carried_out_of, layers_into, may_carry_out
-from tallygate.domain.statements import billed_to, period_of, statement
+from tallygate.domain.statements import billed_to, end_of, period_of, statement
 from tallygate.errors import StoreUnavailable, TallygateError
+from tallygate.operations.limits_at_end import Versions
 from tallygate.store import ClosingStore, TotalName
 
 DUE_SHARDS = 16
@@ -98,13 +101,35 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
             # first counted falls due at that end, and until then takes no place from those that are over.
             store.look_again(name, at=total.end if total.end + grace > now else None)
             return True
-        total = replace(total, unit=store.unit(total.feature))
         effective = store.effective(total.customer)
+        total = _at_end(store, total, effective)
+        if not is_closed(total.governed, total.start, total.end):
+            store.look_again(name, at=None)
+            return True
+        total = replace(total, unit=store.unit(total.feature))
         total = _adjusted(store, _leaving(store, total, effective))
         fact = _fact(store, total, effective, now=now)
         if store.close(name, total, fact):
             return fact
     return False
+
+
+def _at_end(store: ClosingStore, total: Total, effective: Effective | None) -> Total:
+    """The total under the limit that was in force at its window's end, whatever it was counted under. One request where
+    limits have changed since, or the quota left before.
+
+    Under what it was counted under where its quota never was in force in the window: events may come from before.
+    """
+    if effective is None:
+        return total
+    end = end_of(total, effective)
+    versions = Versions(store, effective, before=min(end, effective.since))
+    limits = last_in_force(versions, total.ordinal, total.start, end)
+    if limits is None:
+        return total
+    known, window = total.governed, CountedWindow(total.ordinal, total.start, end)
+    offered = {total.feature: known.upgrade_limit} if known.upgrade_limit is not None or known.upgrade_unlimited else {}
+    return replace(total, governed=governed_in(limits, window, offered))
 
 
 def _leaving(store: ClosingStore, total: Total, effective: Effective | None) -> Total:
@@ -129,7 +154,7 @@ def _fact(store: ClosingStore, total: Total, effective: Effective | None, *, now
     named = closing_id(total)
     return Fact(
         id=named,
-        type=PERIOD_CLOSED,
+        type=closed_as(total.governed),
         customer=total.customer,
         feature=total.feature,
         time=now,

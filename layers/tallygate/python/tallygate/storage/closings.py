@@ -1,7 +1,7 @@
 """The closings family: totals whose windows are over, closed in one transaction with the fact that says so.
 
-    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, revision, unit, carried_out,
-                       layers, adjustments; due_shard, due_at go
+    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, closed_under, revision, unit,
+                       carried_out, layers, adjustments; due_shard, due_at go
 
 The transaction holds only over the total that the fact states, by the journal number that it came from: nothing is
 counted, carried into the window or adjusted in it between the look and the closing without being stated. What is
@@ -10,6 +10,7 @@ applied later meets a closed total, and the reader of the stream restates it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from tallygate.domain.adjustments import Adjustment
@@ -24,11 +25,14 @@ from tallygate.storage import items, keys
 from tallygate.storage.adjustments import newest_adjustments
 from tallygate.storage.engine import Cancelled, Engine, Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Remove, Set
+from tallygate.storage.journal import governed_text
+from tallygate.storage.limits_versions import former_limits
 from tallygate.storage.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
 from tallygate.storage.totals import (
     ADJUSTMENTS,
     CARRIED_OUT,
     CLOSED,
+    CLOSED_UNDER,
     DUE_AT,
     DUE_SHARD,
     LAYERS,
@@ -64,6 +68,11 @@ class Closings:
         item = self._engine.get(keys.effective(customer))
         return None if item is None else items.effective_of(item)
 
+    def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
+        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
+        asked for; a request for every few."""
+        return former_limits(self._engine, customer, before)
+
     def unit(self, feature: str) -> Unit | None:
         """The unit that the feature has now; None: it has none, or there is no such feature."""
         return unit_at(self._engine, feature)
@@ -83,8 +92,8 @@ class Closings:
     def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
         """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
 
-        The unit that the total states stays with it. False: nothing was written, because the total has changed or been
-        closed, or another fact took the place.
+        The unit and the limit that the total states stay with it. False: nothing was written, because the total has
+        changed or been closed, or another fact took the place.
         """
         unit = () if total.unit is None else (Set(UNIT, unit_text(total.unit)),)
         carried: tuple[Set, ...] = ()
@@ -100,6 +109,7 @@ class Closings:
                 Set(CLOSED_VALUE, total.value),
                 Set(REVISION, FIRST_REVISION),
                 *unit,
+                Set(CLOSED_UNDER, governed_text(total.governed)),
                 *carried,
                 *adjusted,
                 Remove(DUE_SHARD),
@@ -120,10 +130,16 @@ class Closings:
         self._engine.write(Update(key=_key(name), changes=changes, condition=Present(DUE_SHARD)), repeatable=True)
 
     def closed(
-        self, customer: str, feature: str | None, *, after: str | None, limit: int
+        self,
+        customer: str,
+        feature: str | None,
+        *,
+        after: str | None,
+        limit: int,
+        wanted: Callable[[Total], bool] = lambda _: True,
     ) -> tuple[tuple[ClosedTotal, ...], str | None]:
-        """Closed totals of a customer (and feature) in order of feature, limit and time, and where to go on. As many
-        requests as it takes to pass over those that are open, of which there are few."""
+        """Closed totals of a customer (and feature) that are wanted, in order of feature, limit and time, and where to
+        go on. As many requests as it takes to pass over the others."""
         prefix = "" if feature is None else f"{keys.escaped(feature)}#"
         if after is not None and not after.startswith(prefix):
             return (), None
@@ -133,11 +149,12 @@ class Closings:
                 keys.total_partition(customer), prefix=prefix, after=after, limit=_READ_AT_ONCE, consistent=True
             )
             for item in page.items:
-                if CLOSED not in item:
+                closed = _closed_total(item) if CLOSED in item else None
+                if closed is None or not wanted(closed.total):
                     continue
                 if len(found) == limit:
                     return tuple(found), found[-1].position
-                found.append(_closed_total(item))
+                found.append(closed)
             after = page.next_after
             if after is None:
                 return tuple(found), None

@@ -3,7 +3,8 @@
     CUSTOMER#c   PROFILE       version, name, timezone, subject_keys (JSON), stripe_customer_id, metadata (JSON),
                                created_at, changed_at, limits (how many LIMIT# there are)
                  SUBSCRIPTION  plan, plan_version, started_at, ended_at, next_plan, next_version, next_at
-                 EFFECTIVE     version, doc (JSON)
+                 EFFECTIVE     version, doc (JSON), since; EFFECTIVE#since, the same of versions before
+                               (`storage.limits_versions`)
                  LIMIT#name    name, form (JSON): a limit of the customer's own
     SUBJECT#key  SUBJECT       customer
 
@@ -25,6 +26,7 @@ from tallygate.storage import items, keys
 from tallygate.storage.catalog import count_customer, mark_in_use
 from tallygate.storage.engine import Committed, Delete, Engine, Put, Require, Write
 from tallygate.storage.expressions import Absent, Compare, Condition, Item, absent_or
+from tallygate.storage.limits_versions import effective_item, put_former
 from tallygate.storage.receipts import writes_of
 from tallygate.store import Moves
 
@@ -138,19 +140,27 @@ def _own_limits(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator
 
 
 def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
-    """PROFILE always, because its version guards the rest; SUBSCRIPTION and EFFECTIVE where they differ."""
+    """PROFILE always, because its version guards the rest; SUBSCRIPTION and EFFECTIVE where they differ.
+
+    The limits that are replaced are kept beside those in force.
+    """
     customer = wanted.customer.id
     unchanged: Condition = Absent(VERSION) if seen is None else Compare(VERSION, "=", seen.version)
     yield Put(key=keys.profile(customer), item=_profile_item(wanted), condition=unchanged)
     if wanted.subscription is not None and (seen is None or seen.subscription != wanted.subscription):
         yield Put(key=keys.subscription(customer), item=_subscription_item(wanted.subscription))
     if seen is None or seen.effective != wanted.effective:
-        document = items.bounded(items.effective_document(wanted.effective), "what the plan grants this customer")
+        # Each version is in force for at least a millisecond: two changes in one, or a clock that lags behind, keep
+        # their order.
+        now = wanted.customer.changed_at
+        since = now if seen is None else max(now, seen.effective.since + 1)
         yield Put(
             key=keys.effective(customer),
-            item={VERSION: wanted.effective.version, "doc": document},
+            item=effective_item(wanted.effective, since),
             condition=Absent(VERSION) if seen is None else Compare(VERSION, "=", seen.effective.version),
         )
+        if seen is not None:
+            yield put_former(seen.effective, wanted.effective, since)
 
 
 def _subjects(record: CustomerRecord | None) -> frozenset[str]:

@@ -14,7 +14,6 @@ from tallygate.domain.audits import Audit
 from tallygate.domain.deliveries import DeliveryStatus, Endpoint
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
-from tallygate.domain.quantities import ZERO
 from tallygate.storage import items, keys
 from tallygate.storage.audits import put_audit
 from tallygate.storage.deliveries import begun
@@ -23,7 +22,7 @@ from tallygate.storage.engine import Committed, Engine, Key, Refused, Update, Wr
 from tallygate.storage.expressions import Compare, Present, Set, SetOnce
 from tallygate.storage.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact
 from tallygate.storage.totals import CARRIED_OUT, REVISION
-from tallygate.store import LevelMove, Published
+from tallygate.store import LastStated, LevelMove, Published
 
 
 @dataclass(slots=True)
@@ -36,14 +35,14 @@ class Facts:
         """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
         return items.integer(self.engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
 
-    def revision(self, total: Total) -> int:
-        """How often something has been stated about a closed total, consistent."""
-        return items.integer(self.engine.get(_key(total)) or {}, REVISION, 0)
-
-    def carried_out(self, total: Total) -> Decimal:
-        """What was last stated that a closed total carries out, consistent; 0: nothing was."""
-        found = (self.engine.get(_key(total)) or {}).get(CARRIED_OUT)
-        return found if isinstance(found, Decimal) else ZERO
+    def last_stated(self, total: Total) -> LastStated:
+        """What was last stated about a closed total, consistent."""
+        item = self.engine.get(_key(total)) or {}
+        carried_out = item.get(CARRIED_OUT)
+        return LastStated(
+            revision=items.integer(item, REVISION, 0),
+            carried_out=carried_out if isinstance(carried_out, Decimal) else None,
+        )
 
     def levels(self, total: Total) -> Levels:
         """The levels of a total that were told and not left, consistent."""

@@ -15,7 +15,7 @@
                 g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
                 e.<ordinal>.<start ms>   the part of u that came by events
                 ev.<ordinal>.<start ms>  the total's journal number that e came from
-    effective   version, doc (JSON)
+    effective   version, doc (JSON), since (ms: when it came into force)
 
 Documents are compact JSON in one attribute with quantities as plain decimal strings: exact, and read in one step.
 """
@@ -51,6 +51,7 @@ USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
 NEWEST, OPENED_FOR_EVENTS = "f", "fe"
 CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET = BESIDE = ("k", "a", "g", "d", "y", "z")
+SINCE = "since"
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST, CORRECTED = "n", "cv", "fl", "sus", "last", "st"
 
@@ -221,7 +222,7 @@ def _limits_document(effective: Effective) -> dict[str, Any]:
 def effective_of(item: Item) -> Effective:
     """The limits in force that an EFFECTIVE item states."""
     doc, version = json.loads(text(item, "doc")), integer(item, "version")
-    found = _limits_of(doc, version)
+    found = replace(_limits_of(doc, version), since=integer(item, SINCE, 0))
     if "next" not in doc:
         return found
     at, to_come = doc["next"]

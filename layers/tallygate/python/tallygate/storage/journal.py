@@ -156,6 +156,8 @@ def _governed_document(governed: Governed) -> dict[str, Any]:
         further["r"] = governed.reach
     if governed.carries:
         further["cy"] = True
+    if governed.further:
+        further["w"] = True
     if governed.scope:
         further["c"] = dict(governed.scope)
     if governed.enforcement is not Enforcement.HARD:
@@ -195,6 +197,7 @@ def _governed_of(document: Mapping[str, Any]) -> Governed:
         every=document.get("e"),
         reach=document.get("r", 0),
         carries="cy" in document,
+        further="w" in document,
     )
 
 

@@ -53,6 +53,7 @@ PLAN_CUSTOMERS = "CUSTOMERS#"
 BEFORE_CATALOG = "CUSTOMERS$"
 """Lies between the counters and the entries, so that whoever reads the catalog passes the counters over."""
 OWN_LIMIT = "LIMIT#"
+EFFECTIVE_VERSION = "EFFECTIVE#"
 CATALOG_PARTITION = "CATALOG"
 ENDPOINT_PARTITION = "ENDPOINT"
 KEYS_PARTITION = "KEYS"
@@ -98,6 +99,11 @@ def subscription(customer: str) -> Key:
 
 def effective(customer: str) -> Key:
     return Key(customer_partition(customer), "EFFECTIVE")
+
+
+def effective_version(customer: str, since: int) -> Key:
+    """Limits that were in force from an instant on. Versions sort by time."""
+    return Key(customer_partition(customer), f"{EFFECTIVE_VERSION}{since:015d}")
 
 
 def own_limit(customer: str, name: str) -> Key:

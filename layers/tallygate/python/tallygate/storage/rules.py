@@ -14,11 +14,13 @@ from typing import Any
 
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Catalog, Feature, upgrades
+from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters, meters_of
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import Item
+from tallygate.storage.limits_versions import former_limits
 
 
 @dataclass(slots=True)
@@ -33,6 +35,11 @@ class Rules:
         """The customer's limits in force, consistent; None: no such customer."""
         item = self.engine.get(keys.effective(customer))
         return None if item is None else items.effective_of(item)
+
+    def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
+        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
+        asked for; a request for every few."""
+        return former_limits(self.engine, customer, before)
 
     def meters(self) -> Meters:
         """The catalog's meters, consistent. What is read after a version is at least that version's."""

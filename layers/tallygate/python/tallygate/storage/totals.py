@@ -8,7 +8,8 @@
                               reset (which decisions resets exclude, `domain.reset_marks`)
                               due_shard, due_at
                               set by the closing of the window: closed, revision, unit (JSON, where the feature has
-                              one), carried_out, adjustments (JSON, where there are any); it removes due_shard, due_at
+                              one), carried_out, closed_under (JSON: the limit as it was in force at the end, in place
+                              of `under`), adjustments (JSON, where there are any); it removes due_shard, due_at
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
 `upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
@@ -50,7 +51,7 @@ UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "tra
 CARRIED, ADJUSTED, EXCLUDED = "carried", "adjusted", "excluded"
 WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
-UNIT = "unit"
+UNIT, CLOSED_UNDER = "unit", "closed_under"
 CARRIED_OUT, LAYERS, ADJUSTMENTS = "carried_out", "layers", "adjustments"
 OPENED_AFTER, RESET = "opened_after", "reset"
 
@@ -117,9 +118,8 @@ def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetM
         "end": change.end,
         UPTO: number,
     }
-    # A limit that is no longer in force is known by its names only, and what limits have become since a window ended is
-    # not what it was counted under: then the total keeps that.
-    put = SetOnce if governed.named_only or change.over else Set
+    # Of a limit that was never in force in the window only names are known; then the total keeps what it has.
+    put = SetOnce if governed.named_only else Set
     trace = Remove(TRACE) if change.traceparent is None else Set(TRACE, change.traceparent)
     raised = _carried_in(change)
     if change.carried is None and change.uses and governed.carries:
@@ -155,7 +155,7 @@ def total_of(item: Item) -> Total:
     """The total that an item shows."""
     traceparent = item.get(TRACE)
     value, by_event = _quantity(item, VALUE), _quantity(item, BY_EVENT)
-    governed = governed_from(items.text(item, UNDER))
+    governed = governed_from(items.text(item, CLOSED_UNDER if CLOSED_UNDER in item else UNDER))
     return Total(
         customer=items.text(item, "customer"),
         ordinal=items.integer(item, "ordinal"),

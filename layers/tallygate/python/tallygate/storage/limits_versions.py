@@ -1,0 +1,58 @@
+"""Versions of limits that are in force no more, for what is stated of windows that ended under them.
+
+    CUSTOMER#c   EFFECTIVE          version, doc (JSON), since: the limits in force
+                 EFFECTIVE#<since>  the same of each version before, expires_at
+
+A version gets its item in the transaction that replaces it. So every version is in exactly one of the two places,
+whoever dies, and a change of limits costs one more write of its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tallygate.domain.instants import SECOND, Instant
+from tallygate.domain.limits import Effective
+from tallygate.domain.limits_at_end import kept_until
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Engine, Put
+from tallygate.storage.expressions import Item
+
+READ_AT_ONCE = 4
+"""Mostly the first is the one; a version is some KB, and may be many."""
+
+
+def effective_item(limits: Effective, since: Instant) -> Item:
+    """The limits as an item, in force from an instant on. Raises InvalidRequest `too_large`."""
+    document = items.bounded(items.effective_document(limits), "what the plan grants this customer")
+    return {"version": limits.version, "doc": document, items.SINCE: since}
+
+
+def put_former(replaced: Effective, by: Effective, now: Instant) -> Put:
+    """The write that keeps a version which is replaced now, for as long as windows may have to be stated by it."""
+    return Put(
+        key=keys.effective_version(replaced.customer, replaced.since),
+        item={
+            **effective_item(replaced, replaced.since),
+            "expires_at": kept_until(replaced, by, now) // SECOND,
+        },
+    )
+
+
+def former_limits(engine: Engine, customer: str, before: Instant) -> Iterator[Effective]:
+    """Versions that came into force before an instant, the newest first, consistent.
+
+    Nothing is read until the first is asked for; one request for every READ_AT_ONCE.
+    """
+    after: str | None = keys.effective_version(customer, before).sk
+    while after is not None:
+        page = engine.query(
+            keys.customer_partition(customer),
+            prefix=keys.EFFECTIVE_VERSION,
+            after=after,
+            newest_first=True,
+            limit=READ_AT_ONCE,
+            consistent=True,
+        )
+        yield from (items.effective_of(item) for item in page.items)
+        after = page.next_after
