@@ -163,5 +163,8 @@ class CarriedShop(Shop):
 
     def stated(self) -> dict[str, dict[str, Any]]:
         """What was last stated of each closed window, by its start."""
-        told = [f for f in facts(self.memory_engine) if f["type"] in ("usage.period_closed", "usage.restated")]
-        return {fact["period"]["start"]: fact for fact in told}
+        return {fact["period"]["start"]: fact for fact in self.statements()}
+
+    def statements(self) -> list[dict[str, Any]]:
+        """All that was stated, in order."""
+        return [f for f in facts(self.memory_engine) if f["type"] in ("usage.period_closed", "usage.restated")]

@@ -26,6 +26,7 @@ from tallygate.domain.periods import (
     window_at,
 )
 from tallygate.domain.rates import Rate
+from tallygate.domain.rolls import Rule
 from tallygate.domain.tiers import (
     AllowWithGrace,
     AllowWithOverage,
@@ -404,3 +405,25 @@ def _schedules(effective: Effective | None) -> dict[int, Schedule]:
         for held in entitlement.limits:
             found |= {quota.ordinal: quota.schedule for quota in held.quotas}
     return found
+
+
+def carrying(carryover: Carryover | None, key: str = "p") -> Plan:
+    return Plan(key=key, version=1, entitlements=(replace(limit("f", month(10)), carryover=carryover),))
+
+
+def test_how_a_quota_carried_over_is_remembered_where_that_changes() -> None:
+    free, capped = Carryover(), Carryover(most=Cap(amount=Decimal(5)))
+    first = compiled(carrying(free))
+    assert first.entitlements["f"].quota.rules == (), "there was never another"
+    second = compiled(carrying(capped), first, now=NOW + DAY)
+    rules = (Rule(NOW, free), Rule(NOW + DAY, capped))
+    assert second.entitlements["f"].quota.rules == rules
+    assert compiled(carrying(capped), second, now=NOW + 2 * DAY) == second
+    frozen = compiled(Plan(key="none", version=1, entitlements=()), second, now=NOW + 3 * DAY)
+    assert frozen.frozen_rules == {1: rules}
+    assert effective_of({"version": frozen.version, "doc": effective_document(frozen)}) == frozen
+    back = compiled(carrying(free), frozen, now=NOW + 4 * DAY)
+    assert back.entitlements["f"].quota.rules == (*rules, Rule(NOW + 4 * DAY, free))
+    assert effective_of({"version": back.version, "doc": effective_document(back)}) == back
+    plain = compiled(carrying(None), back, now=NOW + 5 * DAY)
+    assert (plain.entitlements["f"].quota.rules, plain.frozen_rules) == ((), {})

@@ -219,6 +219,17 @@ class Run:
             right = (self.model.carried(number), self.model.carried(number + 1))
             if figures != right:
                 found.append(f"stated of window {number}: {figures}, not {right}")
+        return [*found, *self._repeated()]
+
+    def _repeated(self) -> list[str]:
+        """Statements that state nothing new."""
+        last: dict[str, tuple[object, ...]] = {}
+        found: list[str] = []
+        for said in self.shop.statements():
+            start = said["period"]["start"]
+            figures = (said["raw"], said["breakdown"], said["carried_out"])
+            found += [f"stated again of {start}: {figures}"] if last.get(start) == figures else []
+            last[start] = figures
         return found
 
     def number(self, start: Instant) -> int:

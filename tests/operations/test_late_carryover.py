@@ -171,3 +171,21 @@ def test_what_changes_late_while_the_feature_is_absent_is_there_when_it_comes_ba
     shop.fold()
     shop.subscribe("pro")
     assert shop.carried() == 4 * 80 + 10
+
+
+@pytest.mark.parametrize(("form", "carried_out"), [({"carryover": {}}, [70, 100]), ({}, [0])])
+def test_a_reset_folded_after_the_closing_restates_only_what_carries_over(
+    form: dict[str, Any], carried_out: list[int]
+) -> None:
+    shop = CarriedShop(pro={"limit": 100, **form, **PER_DAY})
+    shop.now = OPENED + HOUR
+    shop.use(30)
+    shop.fold()
+    shop.take_out()
+    shop.now += DAY
+    shop.close()
+    shop.fold()
+    told = shop.statements()
+    assert [said["type"] for said in told] == ["usage.period_closed", "usage.restated"][: len(carried_out)]
+    assert [said["carried_out"] for said in told] == carried_out
+    assert {(said["raw"], said["billable"], said["overage"]) for said in told} == {(30, 30, 0)}

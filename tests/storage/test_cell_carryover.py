@@ -19,6 +19,7 @@ from tallygate.storage import cell_carryover, items, keys
 from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_entries import entry_of, stated_of
 from tallygate.storage.engine import Engine, Put
+from tallygate.storage.expressions import Item
 from tallygate.storage.totals import Totals
 from tests.given import FEATURE, METER, NOW
 
@@ -79,7 +80,7 @@ def revised(engine: Engine, *, removed: bool) -> bool:
 
 def test_of_a_window_that_the_cell_shows_counter_and_carried_move_together(engine: Engine) -> None:
     key, window = keys.root_cell("acme", FEATURE), f"1.{began(1)}"
-    shown = {f"u.{window}": Decimal(-15), f"k.{window}": Decimal(25), f"y.{window}": "5@2,20@1", "n": Decimal(3)}
+    shown: Item = {f"u.{window}": Decimal(-15), f"k.{window}": Decimal(25), f"y.{window}": "5@2,20@1", "n": Decimal(3)}
     engine.write(Put(key=key, item=shown))
     assert not revised(engine, removed=True), "it is not removed"
     assert revised(engine, removed=False)

@@ -9,7 +9,7 @@
                 fe.<ordinal>             where those begin that were opened for events last
                 sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
                 k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
-                y.<ordinal>.<start ms>   what was carried in, in layers with their ages, where it expires
+                y.<ordinal>.<start ms>   what was carried in, in layers with their ages; absent: one layer of age 1
                 z.<ordinal>.<start ms>   which decisions resets by hand exclude (`domain.reset_marks`)
                 st                       revision before the newest settlement or reset
                 g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
