@@ -206,7 +206,7 @@ def test_a_decision_that_never_was_is_not_found_once_everything_is_folded(folded
 
 def test_an_old_decision_of_a_busy_customer_is_found_by_halving(folded: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find_decision, "RECENT_MAX", 3)
-    monkeypatch.setattr(find_decision, "FORWARD_MAX", 4)
+    monkeypatch.setattr(find_decision, "PAGE_FIRST", 4)
     made, position = {}, 0
     for step in range(60):
         now = NOW + step * 2 * MINUTE
