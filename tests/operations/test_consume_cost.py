@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -15,17 +16,20 @@ from tallygate.domain.tier_forms import tier_of
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume, consume
+from tallygate.storage import keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Delete
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
 
 
 class Warm:
-    """A container whose limits are remembered: what it asks for from now on is what a decision costs."""
+    """A container that has decided before, for others: what it asks for from now on is what a decision costs."""
 
     def __init__(self, dynamodb: Any, engine: DynamoEngine, drawn: int = 0) -> None:
         self.dynamodb, self.store, self.memory = dynamodb, Cells(engine), Memory(ticks=lambda: 0.0)
         self._drawn = drawn
+        self.memory.decision_secret(self.store, os.urandom)
 
     def entropy(self, count: int) -> bytes:
         self._drawn += 1
@@ -183,6 +187,27 @@ def test_a_cold_consume_reads_the_limits_first(warm: Warm, dynamo_engine: Dynamo
     in_force(dynamo_engine, effective(quota(1)))
     _, cost = warm.consume(wanted())
     assert dict(cost.requests) == {"GetItem": 1, "UpdateItem": 1}
+
+
+def test_the_first_decision_of_a_container_reads_the_secret_of_decision_ids_once(
+    dynamodb: Any, dynamo_engine: DynamoEngine
+) -> None:
+    """The first of the stack makes it, too."""
+    in_force(dynamo_engine, effective(quota(10)))
+    dynamo_engine.write(Delete(key=keys.DECISION_SECRET))
+    store, made = Cells(dynamo_engine), list[dict[str, int]]()
+    for memory in (Memory(), Memory()):
+        memory.limits(store, "acme", now=NOW)
+        for _ in range(2):
+            with counting(dynamodb) as cost:
+                assert consume(store, memory, wanted(), now=NOW, entropy=os.urandom).granted
+            made.append(dict(cost.requests))
+    assert made == [
+        {"GetItem": 1, "PutItem": 1, "UpdateItem": 1},
+        {"UpdateItem": 1},
+        {"GetItem": 1, "UpdateItem": 1},
+        {"UpdateItem": 1},
+    ]
 
 
 @pytest.mark.parametrize(("a_minute", "units"), [(30, 1.0), (60, 2.0), (130, 3.0)])

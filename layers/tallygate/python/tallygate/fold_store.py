@@ -60,6 +60,9 @@ class RulesStore(Protocol):
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force; None: no such customer. One request."""
 
+    def decision_secret(self) -> bytes | None:
+        """The secret under which decision ids are signed; None: none was made yet. One request until it is known."""
+
     def meters(self) -> Meters:
         """The catalog's meters. One request while its version has not changed."""
 

@@ -183,7 +183,9 @@ class _Resolver:
             return what
         opened = self._opened_for(what.customer)
         try:
-            return resolve_event(what, self._meters, self._in_force(what.customer, what.time), opened)
+            return resolve_event(
+                what, self._meters, self._in_force(what.customer, what.time), opened, self._rules.decision_secret
+            )
         except _UNRESOLVABLE as error:
             raw = f"{what.source}#{what.id}: {error}"[:PARKED_LENGTH_MAX]
             return ParkedEntry(reason=f"unresolvable: {type(error).__name__}", raw=raw)

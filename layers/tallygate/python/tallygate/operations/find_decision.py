@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tallygate.decision_store import DecisionStore, KeptRecord, SeenCell
-from tallygate.domain.decision_ids import DecisionId, parse_decision_id
+from tallygate.domain.decision_ids import DecisionId, Secret, granted_decision
 from tallygate.domain.instants import DAY, MINUTE, Instant
 from tallygate.domain.journal import CellEntry, Entry, NoteEntry, Record, SettleEntry, UseEntry
 from tallygate.domain.settlements import SETTLED_WITHIN
@@ -50,9 +50,9 @@ class FoundDecision:
     kept: KeptRecord
 
 
-def decision_named(decision_id: str, *, now: Instant) -> DecisionId:
-    """The parts of an id that may still be known. Raises NotFound."""
-    wanted = parse_decision_id(decision_id)
+def decision_named(decision_id: str, secret: Secret, *, now: Instant) -> DecisionId:
+    """The parts of an id that was answered, and may still be known. Raises NotFound; no decision is looked for."""
+    wanted = granted_decision(decision_id, secret)
     if wanted is None or not now - SETTLED_WITHIN <= wanted.minute * MINUTE <= now + CLOCKS_APART:
         raise not_found()
     return wanted
