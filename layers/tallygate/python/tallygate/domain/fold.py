@@ -19,11 +19,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import assert_never
 
 from tallygate.domain.decision_ids import NamedDecision, Secret, decision_of_event, no_secret
 from tallygate.domain.events import Event
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.impact import would_deny
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
@@ -52,7 +53,6 @@ QUARTERS = DAY // QUARTER
 
 OVER_AFTER = MINUTE
 """So long after its end a window keeps the limits that it was counted under; the fold lags behind by about a second."""
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
