@@ -10,7 +10,7 @@ import pytest
 
 from bench.cost import Cost, counting
 from tallygate.domain.decision import Decision
-from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.tier_forms import tier_of
 from tallygate.operations.admission import Memory
@@ -233,3 +233,23 @@ def test_a_receipt_is_one_transaction_of_four_units_and_one_read(warm: Warm, dyn
     replayed, cost = warm.consume(wanted(idempotency_key="k"))
     assert replayed.replayed
     assert dict(cost.requests) == {"TransactWriteItems": 1, "GetItem": 1}
+
+
+def test_a_receipt_of_eight_quotas_costs_no_more(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    """It keeps all their windows and limits, and stays below the kilobyte that a unit pays for."""
+    in_force(dynamo_engine, effective(*(quota("123456789012345678.123456789", ordinal=n) for n in range(1, 9))))
+    warm.consume(wanted())
+    _, cost = warm.consume(wanted(idempotency_key="k" * 100))
+    assert (dict(cost.requests), cost.write_units) == ({"TransactWriteItems": 1, "GetItem": 1}, 4.0)
+
+
+def test_a_replay_reads_one_total_for_each_window_that_its_cell_has_removed(
+    warm: Warm, dynamo_engine: DynamoEngine
+) -> None:
+    in_force(dynamo_engine, effective(quota(100), quota(50, ordinal=2, every="hour")))
+    warm.consume(wanted(idempotency_key="k"))
+    for _ in range(2):
+        warm.consume(wanted(), NOW + 2 * HOUR)
+    replayed, cost = warm.consume(wanted(idempotency_key="k"), NOW + 2 * HOUR)
+    assert replayed.replayed
+    assert dict(cost.requests) == {"TransactWriteItems": 1, "GetItem": 2}
