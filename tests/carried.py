@@ -31,7 +31,7 @@ from tallygate.storage.memory import Change, MemoryEngine
 from tallygate.storage.receipts import Receipts
 from tallygate.storage.totals import total_of
 from tests.by_hand import adjust
-from tests.given import FEATURE
+from tests.given import FEATURE, known_to
 from tests.shops import Shop
 from tests.truth import container, draft, facts, fold, wanted_by_the_filter
 
@@ -113,7 +113,7 @@ class CarriedShop(Shop):
         ingest(Events(self.memory_engine), posted, now=self.now, each=in_turn)
 
     def settle(self, decision: str, amount: int | str) -> None:
-        named = decision_named(decision, now=self.now)
+        named = decision_named(decision, known_to(self.memory_engine), now=self.now)
         settle(
             Decisions(self.memory_engine),
             Settle(decision_id=decision, decision=named, amount=Decimal(amount)),

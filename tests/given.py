@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from tallygate.domain.catalog import Feature
 from tallygate.domain.catalog_forms import feature_form
+from tallygate.domain.decision_ids import SECRET_BYTES, Secret
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.periods import calendar
@@ -15,6 +16,7 @@ from tallygate.domain.rates import Rate
 from tallygate.domain.tiers import Tier, percent
 from tallygate.operations.consume import Consume
 from tallygate.storage import items, keys
+from tallygate.storage.decision_secrets import make_secret, read_secret
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Item
 
@@ -80,10 +82,17 @@ def effective(
 
 
 def in_force(engine: Engine, limits: Effective) -> None:
-    """Put the limits in force, and the feature into the catalog."""
+    """Put the limits in force, and the feature into the catalog; something was decided in the stack before."""
+    known_to(engine)
     item: Item = {"version": limits.version, "doc": items.effective_document(limits)}
     engine.write(Put(key=keys.effective(limits.customer), item=item))
     sold(engine, Feature(key=FEATURE, meter=METER))
+
+
+def known_to(engine: Engine) -> Secret:
+    """The secret of decision ids, as its container remembers it; made where there is none."""
+    held = read_secret(engine) or make_secret(engine, b"\x07" * SECRET_BYTES)
+    return lambda: held
 
 
 def sold(engine: Engine, feature: Feature) -> None:

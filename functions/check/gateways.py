@@ -38,7 +38,7 @@ def decision_headers(decision: Decision) -> dict[str, str]:
     if limited:
         named = list(zip(policy_names(limited), limited, strict=True))
         headers["ratelimit-policy"] = ", ".join(_policy(name, node) for name, node in named)
-        headers["ratelimit"] = ", ".join(_state(name, node, decision.as_of) for name, node in named)
+        headers["ratelimit"] = ", ".join(_state(name, node, decision.numbers_as_of) for name, node in named)
     if decision.retry_at is not None:
         headers["retry-after"] = str(_seconds(decision.retry_at - decision.as_of) + _spread(decision))
     if decision.replayed:

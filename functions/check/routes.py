@@ -84,7 +84,7 @@ def _unit(app: App, decision: Decision) -> Unit | None:
 def _settle(app: App, request: Request) -> Answer:
     body = read(SettleBody, request.json())
     named, now = request.path["decision_id"], app.clock.now()
-    decision = decision_named(named, now=now)
+    decision = decision_named(named, lambda: app.memory.decision_secret(app.store, os.urandom), now=now)
     permit(request.principal, SCOPE, decision.customer)
     wanted = Settle(decision_id=named, decision=decision, amount=body.amount, traceparent=_given_trace(request))
     settled = settle(app.decisions, wanted, now=now)

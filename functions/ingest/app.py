@@ -18,6 +18,7 @@ from routes import ROUTES, App
 from tallygate.clock import clock_of
 from tallygate.defects import told_to
 from tallygate.http import Answer, Request, answer, dispatch
+from tallygate.storage.decision_secrets import DecisionSecrets
 from tallygate.storage.dynamo import DynamoEngine, client_config
 from tallygate.storage.events import Events
 
@@ -38,6 +39,7 @@ app = App(
     clock=clock_of(os.environ, engine),
     each=each,
     new_id=lambda: uuid.uuid4().hex,
+    decision_secret=DecisionSecrets(engine).known,
     ingested=partial(tell, logger, metrics),
 )
 

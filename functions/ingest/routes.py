@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tallygate.clock import Clock
 from tallygate.contracts.ingest import EventIn, events_answer, read_events
+from tallygate.domain.decision_ids import Secret
 from tallygate.domain.events import Draft, EventStatus, Result
 from tallygate.domain.instants import Instant
 from tallygate.http import Answer, CustomerIn, Request, Route, permit
@@ -19,12 +20,16 @@ SCOPE = "ingest"
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container ingests with. `ingested` is told of every batch, and how late each new event was."""
+    """What one container ingests with. `ingested` is told of every batch, and how late each new event was.
+
+    `decision_secret` proves which decisions that events name were granted (`domain.decision_ids`).
+    """
 
     store: EventStore
     clock: Clock
     each: Each
     new_id: Callable[[], str]
+    decision_secret: Secret
     ingested: Callable[[Request, Sequence[Result], Sequence[Instant]], None]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from settings import Settings
@@ -27,6 +27,7 @@ from tallygate.storage.cells import Cells
 from tallygate.storage.clock import ClockItem
 from tallygate.storage.closings import Closings
 from tallygate.storage.customers import Customers
+from tallygate.storage.decision_secrets import DecisionSecrets
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Engine
@@ -48,6 +49,10 @@ class App:
     ticks: Callable[[], float]
     run: Callable[[str], Any]
     settings: Settings
+    secrets: DecisionSecrets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.secrets = DecisionSecrets(self.engine)
 
     @property
     def catalog(self) -> Catalogs:

@@ -172,7 +172,7 @@ def _get_usage(app: App, request: Request) -> Answer:
 
 def _get_decision(app: App, request: Request) -> Answer:
     named, now = request.path["decision_id"], app.clock.now()
-    wanted = decision_named(named, now=now)
+    wanted = decision_named(named, app.secrets.known, now=now)
     permit(request.principal, READ, wanted.customer)
     return Answer(body=decision_record_answer(explain(app.decisions, named, wanted, now=now)))
 

@@ -16,7 +16,7 @@ from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.events import Draft
 from tallygate.domain.facts import Fact
-from tallygate.domain.instants import DAY, Instant, parse_instant
+from tallygate.domain.instants import DAY, MINUTE, Instant, parse_instant
 from tallygate.domain.observed import FactMade
 from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission import Memory
@@ -36,7 +36,7 @@ from tallygate.storage.events import Events
 from tallygate.storage.facts import Facts
 from tallygate.storage.memory import MemoryEngine
 from tallygate.store import Published
-from tests.given import FEATURE, METER, NOW, effective, in_force, quota, wanted
+from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import (
     CALLS,
     TOKENS,
@@ -110,12 +110,39 @@ def test_an_event_that_names_its_decision_feeds_only_the_other_meters() -> None:
     assert calls["q40"] == 1
 
 
-def test_another_customers_decision_takes_nothing_away() -> None:
+def test_a_name_that_is_no_granted_decision_of_the_customer_keeps_nothing_from_counting() -> None:
+    """Another customer's, a well-formed one that was never granted, one with a broken MAC, and text of any kind."""
     engine = world()
+    secret = known_to(engine)()
+    assert secret is not None
+    granted = use(engine, 1)
     other = DecisionId(customer="other", feature=FEATURE, minute=1, digest=b"123456")
-    post(engine, draft("a", tokens=100, decision_id=format_decision_id(other)), draft("b", tokens=1, decision_id="x"))
+    forged = DecisionId(customer="acme", feature=FEATURE, minute=NOW // MINUTE, digest=b"123456")
+    names = [
+        format_decision_id(other, secret),
+        format_decision_id(forged, b"guessed"),
+        granted[:-2] + ("AA" if not granted.endswith("AA") else "BA"),
+        granted + "A",
+        "x",
+        7,
+        {"decision": granted},
+    ]
+    post(engine, *(draft(f"e{index}", tokens=100, decision_id=name) for index, name in enumerate(names)))
     drain(engine, container(engine))
-    assert totals(engine)[("acme", 1, MONTH)] == (Decimal(101), Decimal(101))
+    assert totals(engine)[("acme", 1, MONTH)] == (Decimal(701), Decimal(700))
+
+
+def test_no_name_is_known_before_anything_was_decided() -> None:
+    engine = world()
+    del engine.items[keys.DECISION_SECRET]
+    named = DecisionId(customer="acme", feature=FEATURE, minute=NOW // MINUTE, digest=b"123456")
+    post(engine, draft("a", tokens=100, decision_id=format_decision_id(named, b"")))
+    parts = container(engine)
+    position = drain(engine, parts)
+    assert totals(engine)[("acme", 1, MONTH)] == (Decimal(100), Decimal(100))
+    post(engine, draft("b", tokens=5, decision_id=use(engine, 5)))
+    drain(engine, parts, after=position)
+    assert totals(engine)[("acme", 1, MONTH)] == (Decimal(105), Decimal(100)), "a container learns of the secret"
 
 
 def test_an_event_counts_in_the_window_of_its_own_time() -> None:

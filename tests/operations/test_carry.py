@@ -24,7 +24,7 @@ from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.totals import total_of
 from tests.by_hand import adjust
-from tests.given import FEATURE
+from tests.given import FEATURE, known_to
 from tests.shops import Shop, month
 from tests.truth import container, draft, drain, facts
 
@@ -58,7 +58,8 @@ class Folded(Shop):
         self.used[self.started(at)] += 1
 
     def settle(self, decision: str, start: Instant, granted: int, amount: int) -> None:
-        named = Settle(decision_id=decision, decision=decision_named(decision, now=self.now), amount=Decimal(amount))
+        wanted = decision_named(decision, known_to(self.memory_engine), now=self.now)
+        named = Settle(decision_id=decision, decision=wanted, amount=Decimal(amount))
         settle(Decisions(self.memory_engine), named, now=self.now)
         self.used[start] += amount - granted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -9,23 +10,26 @@ import pytest
 
 from bench.cost import Cost, counting
 from tallygate.domain.decision import Decision
-from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.tier_forms import tier_of
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume, consume
+from tallygate.storage import keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Delete
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
 
 
 class Warm:
-    """A container whose limits are remembered: what it asks for from now on is what a decision costs."""
+    """A container that has decided before, for others: what it asks for from now on is what a decision costs."""
 
     def __init__(self, dynamodb: Any, engine: DynamoEngine, drawn: int = 0) -> None:
         self.dynamodb, self.store, self.memory = dynamodb, Cells(engine), Memory(ticks=lambda: 0.0)
         self._drawn = drawn
+        self.memory.decision_secret(self.store, os.urandom)
 
     def entropy(self, count: int) -> bytes:
         self._drawn += 1
@@ -185,6 +189,27 @@ def test_a_cold_consume_reads_the_limits_first(warm: Warm, dynamo_engine: Dynamo
     assert dict(cost.requests) == {"GetItem": 1, "UpdateItem": 1}
 
 
+def test_the_first_decision_of_a_container_reads_the_secret_of_decision_ids_once(
+    dynamodb: Any, dynamo_engine: DynamoEngine
+) -> None:
+    """The first of the stack makes it, too."""
+    in_force(dynamo_engine, effective(quota(10)))
+    dynamo_engine.write(Delete(key=keys.DECISION_SECRET))
+    store, made = Cells(dynamo_engine), list[dict[str, int]]()
+    for memory in (Memory(), Memory()):
+        memory.limits(store, "acme", now=NOW)
+        for _ in range(2):
+            with counting(dynamodb) as cost:
+                assert consume(store, memory, wanted(), now=NOW, entropy=os.urandom).granted
+            made.append(dict(cost.requests))
+    assert made == [
+        {"GetItem": 1, "PutItem": 1, "UpdateItem": 1},
+        {"UpdateItem": 1},
+        {"GetItem": 1, "UpdateItem": 1},
+        {"UpdateItem": 1},
+    ]
+
+
 @pytest.mark.parametrize(("a_minute", "units"), [(30, 1.0), (60, 2.0), (130, 3.0)])
 def test_request_ids_ride_along(warm: Warm, dynamo_engine: DynamoEngine, a_minute: int, units: float) -> None:
     """Steady traffic with ids for four minutes: never more units than the figure, at its worst moment."""
@@ -208,3 +233,23 @@ def test_a_receipt_is_one_transaction_of_four_units_and_one_read(warm: Warm, dyn
     replayed, cost = warm.consume(wanted(idempotency_key="k"))
     assert replayed.replayed
     assert dict(cost.requests) == {"TransactWriteItems": 1, "GetItem": 1}
+
+
+def test_a_receipt_of_eight_quotas_costs_no_more(warm: Warm, dynamo_engine: DynamoEngine) -> None:
+    """It keeps all their windows and limits, and stays below the kilobyte that a unit pays for."""
+    in_force(dynamo_engine, effective(*(quota("123456789012345678.123456789", ordinal=n) for n in range(1, 9))))
+    warm.consume(wanted())
+    _, cost = warm.consume(wanted(idempotency_key="k" * 100))
+    assert (dict(cost.requests), cost.write_units) == ({"TransactWriteItems": 1, "GetItem": 1}, 4.0)
+
+
+def test_a_replay_reads_one_total_for_each_window_that_its_cell_has_removed(
+    warm: Warm, dynamo_engine: DynamoEngine
+) -> None:
+    in_force(dynamo_engine, effective(quota(100), quota(50, ordinal=2, every="hour")))
+    warm.consume(wanted(idempotency_key="k"))
+    for _ in range(2):
+        warm.consume(wanted(), NOW + 2 * HOUR)
+    replayed, cost = warm.consume(wanted(idempotency_key="k"), NOW + 2 * HOUR)
+    assert replayed.replayed
+    assert dict(cost.requests) == {"TransactWriteItems": 1, "GetItem": 2}

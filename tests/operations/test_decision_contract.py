@@ -25,7 +25,7 @@ from tallygate.storage.cell_controls import CellControls
 from tallygate.storage.cells import Cells
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.engine import Engine, Update
-from tests.given import FEATURE, METER, NOW, in_force, wanted
+from tests.given import FEATURE, METER, NOW, in_force, known_to, wanted
 from tests.operations.decision_contract import SCENARIOS, Form, Scenario
 from tests.operations.test_consume import Clocked
 
@@ -77,7 +77,7 @@ class Told:
             case "settle":
                 decision_id = self.decisions[int(rest[0]) - 1]
                 assert decision_id is not None
-                named = decision_named(decision_id, now=self.now)
+                named = decision_named(decision_id, known_to(self.engine), now=self.now)
                 request = Settle(decision_id=decision_id, decision=named, amount=Decimal(rest[1]))
                 settle(Decisions(self.engine), request, now=self.now)
             case "resume":

@@ -20,7 +20,7 @@ from tallygate.storage.events import Events
 from tallygate.storage.keys import total
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.totals import total_of
-from tests.given import FEATURE
+from tests.given import FEATURE, known_to
 from tests.shops import Shop, month
 from tests.truth import container, drain, facts
 from tests.truth import draft as event
@@ -179,7 +179,9 @@ def test_a_period_carries_out_what_is_kept_while_the_feature_is_absent(
     seen = drain(engine, parts, now=shop.now)
     shop.now = over + MINUTE
     closings = reset(Closings(engine), now=shop.now, grace=0, time_left=lambda: True).closed
-    settled = Settle(decision_id=decision, decision=decision_named(decision, now=shop.now), amount=Decimal(1))
+    settled = Settle(
+        decision_id=decision, decision=decision_named(decision, known_to(engine), now=shop.now), amount=Decimal(1)
+    )
     settle(Decisions(engine), settled, now=shop.now)
     drain(engine, parts, after=seen, now=shop.now)
     (restated,) = (fact for fact in facts(engine) if fact["type"] == "usage.restated")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.decision_ids import DecisionId, format_decision_id
+from tallygate.domain.decision_ids import DecisionId, format_decision_id, granted_decision
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
 from tallygate.domain.journal import CountedWindow, Governed, ParkedEntry, Shown, UseEntry
 from tallygate.domain.limits import Enforcement, Quota
@@ -37,7 +37,7 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Cancelled, Committed, Engine, Require, Write
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
-from tests.given import FEATURE, METER, NOW, effective, in_force, quota, rate, wanted
+from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, rate, wanted
 from tests.truth import TOKENS, container, declare, draft, drain, exists, facts, totals, used
 
 MONTH = parse_instant("2026-11-01T00:00:00Z")
@@ -62,14 +62,14 @@ class Desk:
     def settle(self, decision_id: str, amount: int | str, now: Instant = NOW) -> Settled:
         request = Settle(
             decision_id=decision_id,
-            decision=decision_named(decision_id, now=now),
+            decision=decision_named(decision_id, known_to(self.engine), now=now),
             amount=Decimal(amount),
             traceparent=TRACE,
         )
         return settle(Decisions(self.engine), request, now=now)
 
     def explain(self, decision_id: str, now: Instant = NOW) -> MadeDecision:
-        named = decision_named(decision_id, now=now)
+        named = decision_named(decision_id, known_to(self.engine), now=now)
         return explain(Decisions(self.engine), decision_id, named, now=now)
 
     def used(self, now: Instant = NOW) -> tuple[Decimal, ...]:
@@ -94,6 +94,14 @@ def folded() -> Desk:
     in_force(engine, effective(quota(100), quota(50, ordinal=2, every="day"), tiers={"warning": 50}))
     declare(engine, TOKENS)
     return Desk(engine)
+
+
+def signed(engine: Engine, *, minute: int) -> str:
+    """The id of a decision that was never made, as only the stack itself could name it."""
+    parts = DecisionId(customer="acme", feature=FEATURE, minute=minute, digest=b"nobody")
+    secret = known_to(engine)()
+    assert secret is not None
+    return format_decision_id(parts, secret)
 
 
 def fold(desk: Desk, after: int = 0, now: Instant = NOW) -> int:
@@ -162,14 +170,35 @@ def test_what_a_settlement_gives_back_can_be_consumed(desk: Desk) -> None:
     assert desk.used() == (50, 50)
 
 
-TOO_OLD = format_decision_id(DecisionId(customer="a", feature="f", minute=1, digest=b"123456"))
-
-
-@pytest.mark.parametrize("decision_id", ["", "dec_", "dec_%", "nonsense", TOO_OLD])
-def test_what_is_no_id_or_too_old_is_not_found(desk: Desk, decision_id: str) -> None:
+@pytest.mark.parametrize("decision_id", ["", "dec_", "dec_%", "nonsense"])
+def test_what_is_no_id_is_not_found(desk: Desk, decision_id: str) -> None:
     with pytest.raises(NotFound) as refused:
         desk.settle(decision_id, 1)
     assert refused.value.code == "decision_not_found"
+
+
+def test_a_decision_that_is_too_old_is_not_found(desk: Desk) -> None:
+    with pytest.raises(NotFound) as refused:
+        desk.settle(signed(desk.engine, minute=1), 1)
+    assert refused.value.code == "decision_not_found"
+
+
+def test_an_id_that_was_never_answered_is_not_found_without_a_read(folded: Desk) -> None:
+    made = folded.consume(10)
+    fold(folded)
+    engine, known = folded.engine, known_to(folded.engine)
+    assert isinstance(engine, MemoryEngine)
+    forged = granted_decision(made, known)
+    assert forged is not None
+    for other in (
+        format_decision_id(forged, b"another secret"),
+        format_decision_id(replace(forged, digest=b"forged"), b""),
+        made[:-3] + ("AAA" if not made.endswith("AAA") else "BBB"),
+    ):
+        engine.requests = 0
+        with pytest.raises(NotFound) as refused:
+            decision_named(other, known, now=NOW)
+        assert (refused.value.code, engine.requests) == ("decision_not_found", 0)
 
 
 def test_a_decision_is_settled_for_as_long_as_an_event_may_be_late(desk: Desk) -> None:
@@ -191,7 +220,7 @@ def test_a_decision_that_is_not_folded_yet_is_worth_asking_for_again(folded: Des
 
 
 def test_a_decision_that_never_was_is_not_found_once_everything_is_folded(folded: Desk) -> None:
-    never = format_decision_id(DecisionId(customer="acme", feature=FEATURE, minute=NOW // MINUTE, digest=b"nobody"))
+    never = signed(folded.engine, minute=NOW // MINUTE)
     with pytest.raises(NotFound):
         folded.settle(never, 4)
     folded.consume(10)
@@ -206,7 +235,7 @@ def test_a_decision_that_never_was_is_not_found_once_everything_is_folded(folded
 
 def test_an_old_decision_of_a_busy_customer_is_found_by_halving(folded: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find_decision, "RECENT_MAX", 3)
-    monkeypatch.setattr(find_decision, "FORWARD_MAX", 4)
+    monkeypatch.setattr(find_decision, "PAGE_FIRST", 4)
     made, position = {}, 0
     for step in range(60):
         now = NOW + step * 2 * MINUTE

@@ -9,6 +9,7 @@ from typing import Any
 from bench import engine as bench_engine
 from bench.cost import counting
 from bench.streams import reader
+from tallygate.domain.decision_ids import Secret
 from tallygate.operations.admission import Memory
 from tallygate.operations.aggregate import aggregate
 from tallygate.operations.consume import consume
@@ -19,7 +20,7 @@ from tallygate.storage.cells import Cells
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.stream import batch_of
-from tests.given import NOW, effective, in_force, quota, wanted
+from tests.given import NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import TOKENS, container, declare
 
 
@@ -29,20 +30,20 @@ def decided(engine: DynamoEngine, number: int) -> str:
     return decision.decision_id
 
 
-def settled(engine: DynamoEngine, decision_id: str, amount: int) -> bool:
-    named = decision_named(decision_id, now=NOW)
+def settled(engine: DynamoEngine, decision_id: str, amount: int, secret: Secret) -> bool:
+    named = decision_named(decision_id, secret, now=NOW)
     request = Settle(decision_id=decision_id, decision=named, amount=Decimal(amount))
     return settle(Decisions(engine), request, now=NOW).replayed
 
 
 def test_a_settlement_is_a_read_and_a_transaction_of_four_units(dynamo_engine: DynamoEngine, dynamodb: Any) -> None:
     in_force(dynamo_engine, effective(*(quota(1000, ordinal=n) for n in range(1, 9))))
-    made = decided(dynamo_engine, 1)
+    made, secret = decided(dynamo_engine, 1), known_to(dynamo_engine)
     with counting(dynamodb) as cost:
-        assert not settled(dynamo_engine, made, 9)
+        assert not settled(dynamo_engine, made, 9, secret)
     assert (dict(cost.requests), cost.write_units) == ({"GetItem": 1, "TransactWriteItems": 1}, 4.0)
     with counting(dynamodb) as cost:
-        assert settled(dynamo_engine, made, 9)
+        assert settled(dynamo_engine, made, 9, secret)
     assert (dict(cost.requests), cost.write_units) == ({"GetItem": 2}, 0.0), "repeated: two reads"
 
 
@@ -51,16 +52,16 @@ def test_one_from_the_journal_is_two_reads_more(
 ) -> None:
     in_force(dynamo_engine, effective(quota(1000)))
     declare(dynamo_engine, TOKENS)
-    made = decided(dynamo_engine, 1)
+    made, secret = decided(dynamo_engine, 1), known_to(dynamo_engine)
     decided(dynamo_engine, 2)
     stream = reader(dynamodb, bench_engine.client(dynoxide.url, "dynamodbstreams"), table)
     parts = container(dynamo_engine)
     for event in stream.batches():
         aggregate(parts, batch_of(json.loads(json.dumps(event))), now=NOW)
     with counting(dynamodb) as cost:
-        assert not settled(dynamo_engine, made, 9)
+        assert not settled(dynamo_engine, made, 9, secret)
     assert (dict(cost.requests), cost.write_units) == ({"GetItem": 2, "Query": 1, "TransactWriteItems": 1}, 4.0)
     with counting(dynamodb) as cost:
-        found = explain(Decisions(dynamo_engine), made, decision_named(made, now=NOW), now=NOW)
+        found = explain(Decisions(dynamo_engine), made, decision_named(made, secret, now=NOW), now=NOW)
     assert found.settlement is not None
     assert (dict(cost.requests), cost.write_units) == ({"GetItem": 2, "Query": 1}, 0.0)

@@ -45,7 +45,7 @@ from tallygate.storage.receipts import Receipts
 from tallygate.storage.totals import total_of
 from tallygate.storage.usage import Usage
 from tallygate.store import Moves
-from tests.given import FEATURE, effective, in_force, quota, rate
+from tests.given import FEATURE, effective, in_force, known_to, quota, rate
 from tests.shops import Shop, month
 from tests.truth import container, draft, drain, exists, facts, totals
 
@@ -105,7 +105,8 @@ class Desk(Shop):
 
     def settle(self, decision: dict[str, Any], amount: int) -> None:
         named = decision["decision_id"]
-        request = Settle(decision_id=named, decision=decision_named(named, now=self.now), amount=Decimal(amount))
+        wanted = decision_named(named, known_to(self.engine), now=self.now)
+        request = Settle(decision_id=named, decision=wanted, amount=Decimal(amount))
         settle(Decisions(self.engine), request, now=self.now)
 
     def post(self, event_id: str, *, at: Instant | None = None) -> None:

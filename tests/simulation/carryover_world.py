@@ -26,7 +26,7 @@ from tallygate.storage.decisions import Decisions
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
 from tests.by_hand import adjust, reset_by_hand
-from tests.given import FEATURE
+from tests.given import FEATURE, known_to
 from tests.shops import OPENED, Shop
 from tests.simulation.carryover_model import Ledger, Rule
 from tests.truth import container, draft, drain, facts
@@ -144,7 +144,11 @@ class World:
         made = self.rng.choice(left)
         self.made.remove(made)
         amount = made.granted * self.rng.choice([Decimal(0), Decimal("0.5"), Decimal(2)])
-        named = Settle(decision_id=made.decision, decision=decision_named(made.decision, now=self.now), amount=amount)
+        named = Settle(
+            decision_id=made.decision,
+            decision=decision_named(made.decision, known_to(self.engine), now=self.now),
+            amount=amount,
+        )
         with suppress(Conflict, NotFound):
             settle(Decisions(self.engine), named, now=self.now)
             self.ledger.used[made.window] += amount - made.granted

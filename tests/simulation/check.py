@@ -12,14 +12,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.decision_ids import parse_decision_id
+from tallygate.domain.decision_ids import granted_decision
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant, parse_instant
 from tallygate.domain.journal import EventEntry, ParkedEntry, UseEntry
 from tallygate.storage import items
 from tallygate.storage.journal import Journal
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.totals import total_of
-from tests.given import FEATURE, METER, NOW
+from tests.given import FEATURE, METER, NOW, known_to
 from tests.simulation.world import CUSTOMERS, DAILY, HYSTERESIS, MONTHLY, TIERS, World
 from tests.truth import facts, totals, used
 
@@ -108,10 +108,11 @@ def _check_settlements(engine: MemoryEngine) -> None:
         elif change.key.pk.startswith("TOTAL#"):
             assert total_of(change.new or {}).value >= 0
     kept: list[tuple[str, str, Decimal, Decimal]] = []
+    secret = known_to(engine)
     for key, item in engine.items.items():
         operation, _, named = key.sk.partition("#")
         if key.pk.startswith("RECEIPT#") and operation == "settle":
-            decision = parse_decision_id(named)
+            decision = granted_decision(named, secret)
             assert decision is not None
             name = f"{decision.minute}.{decision.digest.hex()}"
             kept.append((decision.customer, name, item["granted"], item["amount"]))  # type: ignore[arg-type]

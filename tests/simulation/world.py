@@ -38,7 +38,7 @@ from tallygate.storage.events import Events
 from tallygate.storage.expressions import Item
 from tallygate.storage.memory import Change, MemoryEngine
 from tallygate.storage.stream import batch_of
-from tests.given import NOW, effective, in_force, quota, wanted
+from tests.given import NOW, effective, in_force, known_to, quota, wanted
 from tests.simulation.scheduler import Actor, Killed, Scheduler
 from tests.simulation.shards import Shard, Shards
 from tests.truth import CALLS, TOKENS, Requested, container, declare, draft, exists, record
@@ -280,7 +280,10 @@ class World:
         entry = json.loads(last)
         minute, digest = entry["i"].split(".")
         decision = DecisionId(customer=entry["c"], feature=entry["f"], minute=int(minute), digest=bytes.fromhex(digest))
-        request = Settle(decision_id=format_decision_id(decision), decision=decision, amount=amount)
+        secret = known_to(self.engine)()
+        assert secret is not None
+        named = format_decision_id(decision, secret)
+        request = Settle(decision_id=named, decision=decision, amount=amount)
         with contextlib.suppress(Conflict):
             settle(Decisions(self.stepping), request, now=NOW)
 

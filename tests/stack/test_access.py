@@ -16,23 +16,52 @@ from local.lifecycle import Running
 
 # What each function may do with an item of each partition-key prefix. `x` stands for any customer.
 PRIVILEGES: dict[str, dict[str, str]] = {
-    "authorize": {"KEY#x": "get update", "CUSTOMER#x": "", "CELL#x#f": "", "EVENT#x#0": ""},
+    "authorize": {"KEY#x": "get update", "CUSTOMER#x": "", "CELL#x#f": "", "EVENT#x#0": "", "SECRET#decisions": ""},
     "check": {
         "CUSTOMER#x": "get",
         "CELL#x#f": "get put update",
         "RECEIPT#x": "get put update",
         "KEY#x": "",
         "JOURNAL#x": "",
+        "TOTAL#x": "get",
+        "SECRET#decisions": "get put",
+        "SECRET#x": "",
     },
-    "ingest": {"EVENT#x#0": "put", "SUBJECT#x": "get", "CUSTOMER#x": "get", "CELL#x#f": "", "TOTAL#x": ""},
-    "aggregate": {"JOURNAL#x": "get put update", "CELL#x#f": "get put update", "CUSTOMER#x": "get", "KEY#x": ""},
-    "reset": {"TOTAL#x": "get put update", "OUTBOX#x": "get put update", "CELL#x#f": "get", "JOURNAL#x": ""},
-    "deliver": {"DELIVERY#x": "get update", "ENDPOINT": "get update", "OUTBOX#x": "get", "TOTAL#x": ""},
+    "ingest": {
+        "EVENT#x#0": "put",
+        "SUBJECT#x": "get",
+        "CUSTOMER#x": "get",
+        "CELL#x#f": "",
+        "TOTAL#x": "",
+        "SECRET#decisions": "get",
+    },
+    "aggregate": {
+        "JOURNAL#x": "get put update",
+        "CELL#x#f": "get put update",
+        "CUSTOMER#x": "get",
+        "KEY#x": "",
+        "SECRET#decisions": "get",
+    },
+    "reset": {
+        "TOTAL#x": "get put update",
+        "OUTBOX#x": "get put update",
+        "CELL#x#f": "get",
+        "JOURNAL#x": "",
+        "SECRET#decisions": "",
+    },
+    "deliver": {
+        "DELIVERY#x": "get update",
+        "ENDPOINT": "get update",
+        "OUTBOX#x": "get",
+        "TOTAL#x": "",
+        "SECRET#decisions": "",
+    },
     "manage": {
         "CUSTOMER#x": "get put update delete",
         "CELL#x#f": "get put update",
         "TOTAL#x": "get",
         "EVENT#x#0": "",
+        "SECRET#decisions": "get",
     },
 }
 ACTIONS = ("get", "put", "update", "delete")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 
-from tallygate.domain.decision_ids import parse_decision_id
+from tallygate.domain.decision_ids import granted_decision
 from tallygate.domain.journal import CountedWindow
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.scopes import WINDOWS_PER_CELL_MAX
@@ -23,7 +23,7 @@ from tallygate.storage.engine import Update
 from tallygate.storage.expressions import Placeholders, render, render_changes
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
-from tests.given import FEATURE, NOW, effective, in_force, quota, wanted
+from tests.given import FEATURE, NOW, effective, in_force, known_to, quota, wanted
 
 EXPRESSION_BYTES_MAX, OPERATORS_MAX = 4096, 300
 
@@ -64,7 +64,7 @@ def test_among_consumers_and_settlements_no_counter_falls_below_nothing_nor_gran
             drawn = (worker * 100 + turn).to_bytes
             made = consume(cells, Memory(), wanted(20), now=NOW, entropy=drawn)
             granted += made.granted
-            parts = parse_decision_id(made.decision_id or "")
+            parts = granted_decision(made.decision_id, known_to(dynamo_engine))
             if parts is not None and turn % 2:
                 request = Settle(decision_id=made.decision_id or "", decision=parts, amount=Decimal(turn))
                 # Where others have written since, it would have to be folded first.

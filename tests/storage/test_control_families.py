@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from tallygate.domain.api_keys import ApiKey, KeyText, KeyTexts, digest_of
+from tallygate.operations.admission import Memory
 from tallygate.storage import keys
 from tallygate.storage.api_keys import ApiKeys
+from tallygate.storage.cells import Cells
 from tallygate.storage.clock import ClockItem
+from tallygate.storage.decision_secrets import DecisionSecrets, make_secret, read_secret
+from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine, Update
 from tallygate.storage.expressions import SetOnce
 from tallygate.storage.probes import Probes
@@ -94,6 +100,20 @@ def test_the_day_of_use_moves_forward_and_makes_no_key(engine: Engine) -> None:
     for day in (NOW, NOW + 5, NOW + 3):
         held.use(digest_of("tg_1"), day)
     assert held.page(after=None, limit=5)[0][0].used_on == NOW + 5
+
+
+def test_the_secret_of_decision_ids_is_made_once(engine: Engine) -> None:
+    reader, other = DecisionSecrets(engine), DecisionSecrets(engine)
+    assert reader.known() is None
+    assert make_secret(engine, b"first") == b"first"
+    assert make_secret(engine, b"second") == b"first", "who comes later takes the one that stands"
+    assert (reader.known(), other.known(), read_secret(engine)) == (b"first", b"first", b"first")
+
+
+def test_of_many_containers_that_decide_first_all_sign_alike(dynamo_engine: DynamoEngine) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        made = set(pool.map(lambda n: Memory().decision_secret(Cells(dynamo_engine), lambda _: bytes([n])), range(16)))
+    assert made == {read_secret(dynamo_engine)}
 
 
 def test_the_clock_moves_only_from_where_it_was_seen(engine: Engine) -> None:

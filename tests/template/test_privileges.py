@@ -7,11 +7,15 @@ what a function does but may not would fail there. This test keeps a function fr
 from __future__ import annotations
 
 import ast
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from tallygate.storage.keys import DECISION_SECRET
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 EVERYTHING = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
+SECRET = "SECRET#decisions"
 READ, KEEP = {"GetItem"}, {"GetItem", "PutItem", "UpdateItem"}
 
 PRIVILEGES: dict[str, dict[str, set[str]]] = {
@@ -23,6 +27,8 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CELL#*": {"GetItem", "PutItem", "UpdateItem"},
         "RECEIPT#*": {"GetItem", "PutItem", "UpdateItem"},
         "JOURNAL#*": {"Query"},
+        "TOTAL#*": READ,
+        "SECRET#decisions": {"GetItem", "PutItem"},
     },
     "ingest": {
         "EVENT#*": {"PutItem"},
@@ -30,6 +36,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CUSTOMER#*": READ,
         "CLOCK": READ,
         "RECEIPT#*": {"GetItem", "PutItem"},
+        "SECRET#decisions": READ,
     },
     "aggregate": {
         "JOURNAL#*": KEEP | {"Query"},
@@ -45,6 +52,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CLOCK": READ,
         "CATALOG": {"Query"},
         "ENDPOINT": {"Query"},
+        "SECRET#decisions": READ,
     },
     "reset": {
         "TOTAL#*": KEEP,
@@ -79,6 +87,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "JOURNAL#*": {"GetItem", "Query"},
         "ADJUSTMENT#*": KEEP | {"Query"},
         "PROBE": {"GetItem", "PutItem", "DeleteItem"},
+        "SECRET#decisions": READ,
     },
 }
 # A transaction is authorized as the actions it is made of.
@@ -110,6 +119,21 @@ def test_a_function_may_touch_its_own_prefixes_only(functions: dict[str, dict[st
         for verb, properties in functions.items()
     }
     assert found == PRIVILEGES
+
+
+def test_no_prefix_reaches_the_secret_of_decision_ids() -> None:
+    """Who may read it could name decisions that were never granted; it is granted by its whole name alone."""
+    signing = {verb for verb, granted in PRIVILEGES.items() if "PutItem" in granted.get(SECRET, set())}
+    assert signing == {"check"}
+    assert {verb for verb, granted in PRIVILEGES.items() if SECRET in granted} == {
+        "check",
+        "ingest",
+        "aggregate",
+        "manage",
+    }
+    wide = {prefix for granted in PRIVILEGES.values() for prefix in granted if prefix != SECRET}
+    assert not [prefix for prefix in wide if fnmatchcase(DECISION_SECRET.pk, prefix)]
+    assert DECISION_SECRET.pk == SECRET
 
 
 def test_the_clock_is_moved_only_by_the_test_clock_s_own_policy(resources: dict[str, dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.decision_ids import DecisionId
 from tallygate.domain.entries import Entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
@@ -33,6 +34,14 @@ class KeptRecord:
 
     record: Record
     at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPage:
+    """Journal records in order; `next_after` is the number after which there may be more (None: there are none)."""
+
+    records: tuple[KeptRecord, ...]
+    next_after: int | None
 
 
 class DecisionStore(Protocol):
@@ -61,8 +70,14 @@ class DecisionStore(Protocol):
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
         """The newest journal records (numbered less than `before`), the newest first."""
 
-    def following(self, customer: str, after: int, *, limit: int) -> tuple[KeptRecord, ...]:
-        """The journal records after a number, in order; at most so many, or a page."""
+    def following(self, customer: str, after: int, *, limit: int | None) -> JournalPage:
+        """The journal records after a number, in order: at most so many, and at most a megabyte of them."""
+
+    def searched(self, wanted: DecisionId) -> int | None:
+        """The journal number up to which a search for the decision has read in vain; None: none was left unfinished."""
+
+    def keep_searched(self, wanted: DecisionId, number: int, *, now: Instant) -> None:
+        """Keep up to which journal number a search for the decision has read in vain. It only moves forward."""
 
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force; None: no such customer."""

@@ -64,6 +64,9 @@ class RulesStore(Protocol):
         """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
         asked for; a request for every few."""
 
+    def decision_secret(self) -> bytes | None:
+        """The secret under which decision ids are signed; None: none was made yet. One request until it is known."""
+
     def meters(self) -> Meters:
         """The catalog's meters. One request while its version has not changed."""
 

@@ -22,6 +22,7 @@ from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.replays import KeptWindow
 from tallygate.domain.terms import Terms
 from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.domain.units import Unit
@@ -44,12 +45,13 @@ class NotAdmitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What an Idempotency-Key keeps of a granted consume."""
+    """What an Idempotency-Key keeps of a granted consume; `windows` are those of quotas that it counted in."""
 
     fingerprint: str
     decision_id: str
     amount: Decimal
     decided_at: Instant
+    windows: tuple[KeptWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ class AdmissionStore(Protocol):
     def unit(self, feature: str) -> Unit | None:
         """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
 
+    def decision_secret(self) -> bytes | None:
+        """The secret under which decision ids are signed, consistent; None: none was made yet."""
+
+    def make_decision_secret(self, secret: bytes) -> bytes:
+        """Keep the secret unless there is one; the one that stands. Repeatable."""
+
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""
 
@@ -88,6 +96,9 @@ class AdmissionStore(Protocol):
 
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
         """What the key keeps, consistent; asked only before a denial that no cell was asked for."""
+
+    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+        """The total of a window, consistent; asked only of one that the cell has removed. None: nothing is folded."""
 
     def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
         """Suspend usage in the cell while the request still reaches for the tier that does; safe to repeat.

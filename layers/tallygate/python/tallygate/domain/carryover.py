@@ -9,9 +9,10 @@ many periods after the one that granted it. What was used beyond the total is fo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from tallygate.domain.boundaries import Unit, step_of
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.instants import HOUR
 from tallygate.domain.periods import FIRST_USE, ROLLING
 
@@ -19,7 +20,6 @@ FORGIVE, DEDUCT = "forgive", "deduct"
 OVERAGE = (FORGIVE, DEDUCT)
 PERIOD_MIN = HOUR
 """What is shorter is too soon over for anybody to save up in it."""
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,17 +12,16 @@ the next request does. Nor does usage by events while it is not known what is ca
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from tallygate.domain.entries import Entry, suspend_entry
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.facts import Total, opened
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import suspended_until
 from tallygate.domain.tiers import NEXT_PERIOD, AllowWithGrace, SuspendUsage, Tier
-
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

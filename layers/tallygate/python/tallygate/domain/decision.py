@@ -115,6 +115,8 @@ class Grounds:
 class Decision:
     """What was decided, with the numbers it was decided on. Quantities are raw units of the feature's meter.
 
+    `as_of` is when it was decided. A grant that is repeated has its own windows, and numbers as of `replayed_at`.
+
     `fixed` is what the plan says of a boolean or config feature, which has no numbers; `suspension` the one by hand
     that denies the request.
     """
@@ -135,6 +137,7 @@ class Decision:
     max_grantable: Decimal | None = ZERO
     retry_at: Instant | None = None
     replayed: bool = False
+    replayed_at: Instant | None = None
     fixed: Fixed | None = None
     suspension: Suspension | None = None
     grounds: Grounds | None = field(default=None, compare=False, repr=False)
@@ -142,6 +145,11 @@ class Decision:
     def __post_init__(self) -> None:
         assert self.granted == (self.reason in GRANTING)
         assert self.granted or self.granted_amount == ZERO
+
+    @property
+    def numbers_as_of(self) -> Instant:
+        """When the numbers were so."""
+        return self.as_of if self.replayed_at is None else self.replayed_at
 
     @property
     def quota(self) -> Node | None:

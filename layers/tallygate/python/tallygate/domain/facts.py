@@ -21,10 +21,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.boundaries import NEVER_ENDS
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.journal import Governed
 from tallygate.domain.quantities import ZERO, format_quantity
@@ -40,7 +41,6 @@ RESTATED = "usage.restated"
 LIMIT_CLOSED = "limit.period_closed"
 BY_USAGE, BY_LIMIT, BY_RESET, BY_CLOSING = "usage", "limit", "reset", "period_closed"
 """What a level was left by: less usage, a higher limit, a reset by hand, the end of its period."""
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Context, Decimal
-from typing import Any, NamedTuple, assert_never
+from decimal import Decimal
+from typing import NamedTuple, assert_never
 
-from tallygate.domain.decision_ids import parse_decision_id
+from tallygate.domain.decision_ids import NamedDecision, Secret, decision_of_event, no_secret
 from tallygate.domain.events import Event
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.impact import would_deny
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
@@ -52,8 +53,6 @@ from tallygate.domain.scopes import governs
 QUARTER = 15 * MINUTE
 QUARTERS = DAY // QUARTER
 """Quarter hours in a UTC day: every zone's days and hours are made of whole ones."""
-
-_EXACT = Context(prec=60)
 
 
 class SettledLate(NamedTuple):
@@ -165,16 +164,23 @@ def by_time(_feature: str, quota: Quota, time: Instant) -> Window:
 
 
 def resolve_event(
-    event: Event, meters: Meters, effective: Effective | None, first_use: WindowOf = by_time
+    event: Event,
+    meters: Meters,
+    effective: Effective | None,
+    first_use: WindowOf = by_time,
+    secret: Secret = no_secret,
 ) -> EventEntry:
     """What an event adds to which meters and windows, of quotas from their first use in those that are told.
+
+    The `secret` proves that a decision which the event names was granted; any other name changes nothing.
 
     Raises ValueError where its data cannot be read.
     """
     data = json.loads(event.data, parse_float=Decimal)
     if not isinstance(data, dict):
         raise ValueError("the data of an event is an object")  # noqa: TRY004  # text that cannot be read, not a type
-    counted_before = _meter_of_decision(data, event.customer, meters, effective)
+    named = decision_of_event(data, event.customer, secret)
+    counted_before = None if named is None else meter_of_decision(named, meters, effective)
     results = [
         found
         for meter in meters.of_type.get(event.type, ())
@@ -192,16 +198,13 @@ def resolve_event(
     )
 
 
-def _meter_of_decision(
-    data: Mapping[str, Any], customer: str, meters: Meters, effective: Effective | None
-) -> str | None:
-    """The meter that the decision named in an event has moved already; None where it names none of this customer's."""
-    named = data.get("decision_id")
-    decision = parse_decision_id(named) if isinstance(named, str) else None
-    if decision is None or decision.customer != customer:
+def meter_of_decision(named: NamedDecision, meters: Meters, effective: Effective | None) -> str | None:
+    """The meter that the decision named in an event has moved already; None: the decision is unknown, or moved none."""
+    if named.granted is None:
         return None
-    entitlement = effective.entitlements.get(decision.feature) if effective is not None else None
-    return entitlement.meter if entitlement is not None else meters.of_feature.get(decision.feature)
+    feature = named.granted.feature
+    entitlement = effective.entitlements.get(feature) if effective is not None else None
+    return entitlement.meter if entitlement is not None else meters.of_feature.get(feature)
 
 
 def _windows(

@@ -15,8 +15,9 @@ An event is never judged: it has happened, and nobody asked. Neither is a settle
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.journal import Governed, Shown
@@ -31,7 +32,6 @@ RANGE = 30 * DAY
 """How far back is looked where no beginning is given."""
 ROWS_MAX = 1_000
 _QUOTA = "quota/"
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

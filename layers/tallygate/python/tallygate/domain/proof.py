@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.quantities import ZERO
 
-_EXACT = Context(prec=60)
 """A counter outgrows what a single quantity may be, and what the default context adds exactly."""
 
 

@@ -1,7 +1,8 @@
 """Quantities: exact decimals, never floats.
 
-At most 18 integer and 9 fractional digits each, so that ten sums of the largest still fit Python's 28-digit context and
-every sum fits DynamoDB's 38. The wire form is a JSON number where the value is an integer below 2^53, else a string.
+At most 18 integer and 9 fractional digits each, so that every sum fits DynamoDB's 38. Sums are exact because the whole
+process computes in one context (`domain.exact`). The wire form is a JSON number where the value is an integer below
+2^53, else a string.
 """
 
 from __future__ import annotations

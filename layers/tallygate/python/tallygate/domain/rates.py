@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.quantities import ZERO
 
-_EXACT = Context(prec=60)
 _STEP = Decimal("1e-9")
 PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
 """What a rate may be per."""

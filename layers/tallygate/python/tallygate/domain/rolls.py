@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from tallygate.domain.carryover import DEDUCT, Carryover
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Schedule, Window, window_at
 from tallygate.domain.quantities import ZERO
 
-_EXACT = Context(prec=60)
 WINDOWS_WALKED_MAX = 10_000
 """Hours of more than a year: what a longer idleness would carry beyond them is not carried."""
 CARRIED_MAX = Decimal(999_999_999_999_999_999)

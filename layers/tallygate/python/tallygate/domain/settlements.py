@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from tallygate.domain.decision import Reason
 from tallygate.domain.events import LATENESS_MAX
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, Governed, Shown, UseEntry
 from tallygate.domain.limits import Enforcement
@@ -24,7 +25,6 @@ from tallygate.domain.tiers import AllowWithGrace, Deny, SuspendUsage, level_at
 
 SETTLED_WITHIN = LATENESS_MAX
 """A decision may be settled for as long as an event may be late. The journal and the receipt are kept for longer."""
-_EXACT = Context(prec=60)
 _BEYOND = (Reason.GRACE, Reason.OVERAGE_ALLOWED, Reason.SOFT_LIMIT_EXCEEDED)
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import plain
 from tallygate.domain.rates import Rate
@@ -21,7 +22,6 @@ from tallygate.domain.rates import Rate
 NORMAL = "normal"
 WHOLE = Decimal(100)
 """The percentage that is the limit itself."""
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

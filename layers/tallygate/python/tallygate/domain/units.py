@@ -14,14 +14,13 @@ Rounding goes by magnitude, so that a negative quantity is its positive counterp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.quantities import FRACTION_DIGITS_MAX, ONE, ZERO, plain
 
 PRECISION_MAX = FRACTION_DIGITS_MAX
-_EXACT = Context(prec=120)
-"""Holds 38 digits of a total, 27 of a factor and 9 of a step, so that only a quotient is ever rounded: here."""
 
 
 class Rounding(StrEnum):

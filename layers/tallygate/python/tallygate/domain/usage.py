@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Context, Decimal
+from decimal import Decimal
 
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.fold import QUARTER, day_and_quarter
 from tallygate.domain.instants import DAY, Instant, parse_instant
 from tallygate.domain.periods import Window, calendar, window_at
@@ -20,7 +21,6 @@ WINDOWS = ("none", "hour", "day", "week", "month")
 RANGE_MAX = 400 * DAY
 ROWS_MAX = 10_000
 
-_EXACT = Context(prec=60)
 _DAY_TEXT_END = "T00:00:00Z"
 
 MANUAL, PLAN_CHANGE = "MANUAL", "PLAN_CHANGE"

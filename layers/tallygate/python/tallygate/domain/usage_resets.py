@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName, running_window
+from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import changes_of
 from tallygate.domain.instants import Instant
@@ -26,7 +27,6 @@ from tallygate.domain.scopes import Scope
 
 RESET = "reset"
 """What the audit trail calls it."""
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

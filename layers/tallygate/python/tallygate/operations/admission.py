@@ -1,4 +1,5 @@
-"""What a container remembers between decisions, bounded: limits in force, units, cells last seen, recent denials.
+"""What a container remembers between decisions, bounded: limits in force, units, cells last seen, recent denials, and
+the secret under which it signs decision ids.
 
 None of it decides anything. Remembered limits are proved by the version in the cell's condition; a cell last seen only
 sharpens the terms (a stale one costs a retry, never a wrong grant); a recent denial only turns a write that would
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tallygate.domain.cells import UNSEEN, Cell
+from tallygate.domain.decision_ids import SECRET_BYTES
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.units import Unit
@@ -32,10 +34,17 @@ class Memory:
     """One per container. `ticks` is a monotonic clock in seconds."""
 
     ticks: Callable[[], float] = time.monotonic
+    _secret: bytes | None = None
     _limits: dict[str, tuple[Effective, float]] = field(default_factory=dict)
     _units: dict[str, tuple[Unit | None, float]] = field(default_factory=dict)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     _denials: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
+
+    def decision_secret(self, store: AdmissionStore, entropy: Callable[[int], bytes]) -> bytes:
+        """The secret under which decision ids are signed, made where there is none. It never changes."""
+        if self._secret is None:
+            self._secret = store.decision_secret() or store.make_decision_secret(entropy(SECRET_BYTES))
+        return self._secret
 
     def limits(self, store: AdmissionStore, customer: str, *, now: Instant, fresh: bool = False) -> Effective | None:
         """The customer's limits in force now: remembered, or read. An unknown customer is never remembered."""

@@ -222,7 +222,8 @@ class _Resolver:
             return what
         opened = self._opened_for(what.customer)
         try:
-            return resolve_event(what, self._meters, self._counting_at(what.customer, what.time), opened)
+            limits = self._counting_at(what.customer, what.time)
+            return resolve_event(what, self._meters, limits, opened, self._rules.decision_secret)
         except _UNRESOLVABLE as error:
             raw = f"{what.source}#{what.id}: {error}"[:PARKED_LENGTH_MAX]
             return ParkedEntry(reason=f"unresolvable: {type(error).__name__}", raw=raw)

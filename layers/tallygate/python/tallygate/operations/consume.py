@@ -17,17 +17,18 @@ from decimal import ROUND_FLOOR, Decimal
 
 from tallygate.domain import decide
 from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark
-from tallygate.domain.decision import Decision, Grounds, Reason
-from tallygate.domain.decision_ids import DecisionId, format_decision_id
+from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.entries import use_entry
 from tallygate.domain.features import Switch
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.quantities import plain
+from tallygate.domain.replays import kept_windows
 from tallygate.domain.terms import Terms, terms
 from tallygate.errors import ClockBehind, Contended, InvalidRequest
 from tallygate.operations.admission import Memory
 from tallygate.operations.denials import Denying, Refused, denial
+from tallygate.operations.replays import Asked, by_mark, by_receipt, of_lost_feature
 from tallygate.operations.suspended import denied_by_hand, stated
 from tallygate.store import AdmissionStore, Admitted, NotAdmitted, Receipt, Repeated
 
@@ -124,12 +125,17 @@ def _consume(
         entitlement = _entitlement(store, effective, request, now=now)
         if isinstance(entitlement, Entitlement):
             assert effective is not None
-            decision = _try(store, memory, request, amount, effective, entitlement, mark, now)
+            asked = Asked(
+                store=store, request=request, mark=mark, secret=memory.decision_secret(store, entropy), now=now
+            )
+            decision = _try(asked, memory, amount, effective, entitlement)
             if decision is not None and not isinstance(decision, decide.Stale):
                 return decision
             stale = decision is not None
         elif reloaded or effective is None:
-            before = _granted_before(store, request, effective, mark, now)
+            secret = memory.decision_secret(store, entropy)
+            asked = Asked(store=store, request=request, mark=mark, secret=secret, now=now)
+            before = None if effective is None else of_lost_feature(asked, effective)
             return before or stated(store, effective, _counted(entitlement), request.counted_dimensions, now=now)
         else:
             # The decision rests on remembered limits alone; no cell has proved them, so they are read afresh.
@@ -142,16 +148,10 @@ def _consume(
 
 
 def _try(
-    store: AdmissionStore,
-    memory: Memory,
-    request: Consume,
-    amount: Decimal,
-    effective: Effective,
-    entitlement: Entitlement,
-    mark: RequestMark,
-    now: Instant,
+    asked: Asked, memory: Memory, amount: Decimal, effective: Effective, entitlement: Entitlement
 ) -> Decision | decide.Stale | None:
     """One write and what it means; None: another writer came between, what it left is remembered for the next try."""
+    store, request, mark, now = asked.store, asked.request, asked.mark, asked.now
     customer, feature = request.customer, request.feature
     wanted = _terms(request, amount, effective, entitlement, mark, now, memory.last_seen(customer, feature))
     if request.receipt_key is None and memory.denied_lately(customer, feature, wanted.names):
@@ -159,20 +159,21 @@ def _try(
         wanted = _terms(request, amount, effective, entitlement, mark, now, seen)
         if isinstance(why := decide.refusal(seen, wanted), Denying):
             return denial(store, memory, _refused(request, effective, entitlement, wanted), why, seen)
-    outcome = _write(store, request, entitlement, wanted, now)
+    outcome = _write(asked, entitlement, wanted)
     if isinstance(outcome, Repeated):
         memory.saw(customer, feature, outcome.cell)
-        return _repeated(request, effective, entitlement, wanted, outcome, now)
+        if outcome.cell.version > wanted.version:
+            return decide.Stale()
+        return by_receipt(asked, effective, entitlement, wanted, outcome)
     if isinstance(outcome, Admitted):
         memory.saw(customer, feature, outcome.after)
-        decision_id = _id(request, mark.minute, mark.digest)
         return decide.granted(
             effective,
             entitlement,
             wanted,
             outcome.after,
             now=now,
-            decision_id=decision_id,
+            decision_id=asked.decision_id(mark.minute),
             requested=request.amount,
         )
     memory.saw(customer, feature, outcome.seen)
@@ -182,10 +183,7 @@ def _try(
                 raise InvalidRequest(
                     "this request_id was used with another Idempotency-Key", code="idempotency_key_reused"
                 )
-            first_id = _id(request, minute, mark.digest)
-            return decide.granted(
-                effective, entitlement, wanted, outcome.seen, now=now, decision_id=first_id, replayed=True
-            )
+            return by_mark(asked, effective, entitlement, wanted, outcome.seen, minute)
         case decide.Behind():
             raise ClockBehind("this container's clock lags behind the cell's newest removed window")
         case decide.Suspended() | decide.Suspending() | decide.Exceeded() as why:
@@ -276,9 +274,8 @@ def _terms(
     )
 
 
-def _write(
-    store: AdmissionStore, request: Consume, entitlement: Entitlement, wanted: Terms, now: Instant
-) -> Admitted | NotAdmitted | Repeated:
+def _write(asked: Asked, entitlement: Entitlement, wanted: Terms) -> Admitted | NotAdmitted | Repeated:
+    store, request, now = asked.store, asked.request, asked.now
     entry = use_entry(
         wanted,
         customer=request.customer,
@@ -292,76 +289,12 @@ def _write(
         return store.admit(request.customer, request.feature, wanted, entry)
     receipt = Receipt(
         fingerprint=request.fingerprint,
-        decision_id=_id(request, wanted.mark.minute, wanted.mark.digest),
+        decision_id=asked.decision_id(wanted.mark.minute),
         amount=wanted.amount,
         decided_at=now,
+        windows=kept_windows(wanted),
     )
     return store.admit_once(request.customer, request.feature, wanted, entry, key, receipt)
-
-
-def _repeated(
-    request: Consume,
-    effective: Effective,
-    entitlement: Entitlement,
-    wanted: Terms,
-    outcome: Repeated,
-    now: Instant,
-) -> Decision:
-    """The stored outcome with today's numbers. Raises InvalidRequest where the key stands for another body."""
-    _same_body(request, outcome.receipt)
-    decision = decide.granted(
-        effective,
-        entitlement,
-        wanted,
-        outcome.cell,
-        now=now,
-        decision_id=outcome.receipt.decision_id,
-        replayed=True,
-    )
-    return replace(decision, granted_amount=outcome.receipt.amount)
-
-
-def _same_body(request: Consume, receipt: Receipt) -> None:
-    if receipt.fingerprint != request.fingerprint:
-        raise InvalidRequest(
-            "this Idempotency-Key was used with another body in the last 24 hours",
-            code="idempotency_key_reused",
-        )
-
-
-def _granted_before(
-    store: AdmissionStore, request: Consume, effective: Effective | None, mark: RequestMark, now: Instant
-) -> Decision | None:
-    """The grant that a retry repeats although its customer has lost the feature since; it was counted all the same.
-
-    There are no limits any more to state numbers of.
-    """
-    if effective is None:
-        return None
-    decision_id, amount = None, request.amount
-    key = request.receipt_key
-    if key is not None and (kept := store.receipt(request.customer, key, now)) is not None:
-        _same_body(request, kept)
-        decision_id, amount = kept.decision_id, kept.amount
-    elif request.request_id is not None and not request.allow_partial:
-        marks = store.read(request.customer, request.feature).marks
-        minute = next((minute for minute in mark.minutes if mark.digest in marks.get(minute, ())), None)
-        decision_id = None if minute is None else _id(request, minute, mark.digest)
-    if decision_id is None:
-        return None
-    return Decision(
-        granted=True,
-        reason=Reason.OK,
-        customer=request.customer,
-        feature=request.feature,
-        requested=request.amount,
-        granted_amount=amount,
-        as_of=now,
-        decision_id=decision_id,
-        timezone=effective.timezone,
-        replayed=True,
-        grounds=Grounds(effective=effective),
-    )
 
 
 def _mark(request: Consume, now: Instant, entropy: Callable[[int], bytes]) -> RequestMark:
@@ -374,9 +307,3 @@ def _fingerprint(request: Consume) -> bytes:
     if request.allow_partial:
         body.append(True)
     return hashlib.sha256(json.dumps([body, sorted(request.dimensions.items())]).encode()).digest()
-
-
-def _id(request: Consume, minute: int, digest: bytes) -> str:
-    return format_decision_id(
-        DecisionId(customer=request.customer, feature=request.feature, minute=minute, digest=digest)
-    )

@@ -8,17 +8,19 @@ from tallygate.domain.fold import governed_of, limit_names, limits_named
 from tallygate.domain.governing import in_windows
 from tallygate.domain.instants import Instant
 from tallygate.domain.settlements import MadeDecision
-from tallygate.operations.find_decision import RECENT_MAX, among, find_decision, told_by
+from tallygate.operations.find_decision import FoundDecision, find_decision, search, told_by
 
 
 def explain(store: DecisionStore, decision_id: str, wanted: DecisionId, *, now: Instant) -> MadeDecision:
-    """The decision as recorded. Reads only. Raises NotFound, and StoreUnavailable where it is not folded yet."""
+    """The decision as recorded. Raises NotFound, and StoreUnavailable where it is not folded yet or not found yet."""
     customer = wanted.customer
     seen = store.look(customer, wanted.feature)
     use = told_by(seen, wanted)
-    found = among(store.newest(customer, before=None, limit=RECENT_MAX), wanted) if use is not None else None
     if use is None:
-        found = find_decision(store, wanted, seen, now=now)
+        found: FoundDecision | None = find_decision(store, wanted, seen, now=now)
+    else:
+        # Its cell may have gone unused since, while the customer's others filled the journal.
+        found = search(store, wanted, now=now).found
     if found is not None:
         use, limits = found.use, found.kept.record.limits
     else:

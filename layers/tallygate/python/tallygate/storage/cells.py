@@ -10,13 +10,17 @@ The condition says what `domain.decide.refusal` says of an image; the contract s
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import Entry, bump_entry
+from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.openings import Opening
+from tallygate.domain.quantities import plain
+from tallygate.domain.replays import KeptWindow
 from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Terms
 from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.domain.units import Unit
@@ -24,6 +28,7 @@ from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.cell_refusals import marking, suspending
+from tallygate.storage.decision_secrets import make_secret, read_secret
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Refused, Update
 from tallygate.storage.expressions import (
     Absent,
@@ -43,6 +48,7 @@ from tallygate.storage.expressions import (
     SetOnce,
     absent_or,
 )
+from tallygate.storage.totals import total_of
 from tallygate.storage.units import unit_at
 from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated
 
@@ -68,6 +74,14 @@ class Cells:
     def unit(self, feature: str) -> Unit | None:
         """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
         return unit_at(self._engine, feature)
+
+    def decision_secret(self) -> bytes | None:
+        """The secret under which decision ids are signed, consistent; None: none was made yet."""
+        return read_secret(self._engine)
+
+    def make_decision_secret(self, secret: bytes) -> bytes:
+        """Keep the secret unless there is one; the one that stands. Repeatable."""
+        return make_secret(self._engine, secret)
 
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""
@@ -101,6 +115,11 @@ class Cells:
         if item is None or items.integer(item, "expires_at") <= now // SECOND:
             return None
         return _receipt_of(item)
+
+    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+        """The total of a window, consistent; None: nothing of it is folded."""
+        item = self._engine.get(keys.total(customer, feature, *counter))
+        return None if item is None else total_of(item)
 
     def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
         """Suspend usage while the request still reaches for the tier that does: the cell after it, or None."""
@@ -296,6 +315,7 @@ def _receipt_put(key: Key, receipt: Receipt) -> Put:
             "decision_id": receipt.decision_id,
             "amount": receipt.amount,
             "decided_at": receipt.decided_at,
+            "windows": items.compact([[*window[:3], _plain_or_none(window.limit)] for window in receipt.windows]),
             "expires_at": (receipt.decided_at + RECEIPT_KEPT) // SECOND,
         },
         condition=absent_or(Compare("expires_at", "<=", receipt.decided_at // SECOND)),
@@ -311,4 +331,12 @@ def _receipt_of(item: Item) -> Receipt:
         decision_id=items.text(item, "decision_id"),
         amount=amount,
         decided_at=items.integer(item, "decided_at"),
+        windows=tuple(
+            KeptWindow(ordinal, start, end, None if limit is None else Decimal(limit))
+            for ordinal, start, end, limit in json.loads(items.text(item, "windows"))
+        ),
     )
+
+
+def _plain_or_none(quantity: Decimal | None) -> str | None:
+    return None if quantity is None else plain(quantity)

@@ -2,9 +2,11 @@
 
     CELL#<customer>#<feature>   u.<ordinal>.<start> grows by the difference; st; last, n as with every write
     RECEIPT#<customer>          settle#<decision id>   granted, amount, settled_at, expires_at
+                                search#<decision>      n: the journal up to it does not hold the decision; expires_at
 
 The receipt is put if absent in the transaction that corrects the cell: so the first settlement stands, and a repetition
-is answered by what refused it.
+is answered by what refused it. The journal never changes, so what a search has read in vain stays so: its position is
+kept where every container finds it, for as long as somebody may come back.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tallygate.decision_store import KeptRecord, SeenCell
+from tallygate.decision_store import JournalPage, KeptRecord, SeenCell
+from tallygate.domain.decision_ids import DecisionId
 from tallygate.domain.entries import Entry
-from tallygate.domain.instants import SECOND
+from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Effective
 from tallygate.domain.reset_marks import ResetMark, mark_text
@@ -24,9 +27,23 @@ from tallygate.storage import items, keys
 from tallygate.storage.cell_entries import last_decision
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Update
-from tallygate.storage.expressions import Absent, All, Change, Compare, Condition, Copy, Increase, Item, Present, Set
+from tallygate.storage.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Copy,
+    Increase,
+    Item,
+    Present,
+    Set,
+    absent_or,
+)
 from tallygate.storage.journal import KEPT, record_of
 
+SEARCH_KEPT = DAY
+"""How long the position of an unfinished search is kept; a search that is taken up later begins anew."""
 _CURSOR = 1
 """The journal's newest item is its cursor."""
 
@@ -88,13 +105,26 @@ class Decisions:
         )
         return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)[:limit]
 
-    def following(self, customer: str, after: int, *, limit: int) -> tuple[KeptRecord, ...]:
-        """The journal records after a number, in order; at most so many, or a page."""
+    def following(self, customer: str, after: int, *, limit: int | None) -> JournalPage:
+        """The journal records after a number, in order: at most so many, and at most a megabyte of them."""
         owner = keys.escaped(customer)
         page = self._engine.query(
             keys.journal_of(owner), after=keys.journal_record(owner, after).sk, limit=limit, consistent=True
         )
-        return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)
+        records = tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)
+        more = page.next_after is not None and page.next_after != keys.journal_cursor(owner).sk
+        return JournalPage(records, records[-1].record.number if more and records else None)
+
+    def searched(self, wanted: DecisionId) -> int | None:
+        """The journal number up to which a search for the decision has read in vain; None: none was left unfinished."""
+        item = self._engine.get(_search(wanted))
+        return None if item is None else items.integer(item, "n")
+
+    def keep_searched(self, wanted: DecisionId, number: int, *, now: Instant) -> None:
+        """Keep up to which journal number a search for the decision has read in vain. It only moves forward."""
+        changes = (Set("n", number), Set("expires_at", (now + SEARCH_KEPT) // SECOND))
+        moves = absent_or(Compare("n", "<", number))
+        self._engine.write(Update(key=_search(wanted), changes=changes, condition=moves), repeatable=True)
 
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force, consistent; None: no such customer."""
@@ -128,6 +158,10 @@ def _correction(
 
 def _receipt(customer: str, decision_id: str) -> Key:
     return keys.receipt(customer, "settle", decision_id)
+
+
+def _search(wanted: DecisionId) -> Key:
+    return keys.receipt(wanted.customer, "search", f"{wanted.feature}#{wanted.minute}.{wanted.digest.hex()}")
 
 
 def _settlement_of(decision_id: str, item: Item) -> Settlement:

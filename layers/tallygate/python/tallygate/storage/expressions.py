@@ -10,11 +10,11 @@ an absent attribute is false, contains() of an absent set is false.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import assert_never
 
-_EXACT = Context(prec=60)
-"""The engine keeps 38 digits: nothing that is counted here may be rounded before."""
+from tallygate.domain.exact import EXACT as _EXACT
+
 Value = str | int | Decimal | bytes | bool | frozenset[bytes] | None
 Item = dict[str, Value]
 

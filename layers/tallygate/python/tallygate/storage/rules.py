@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters, meters_of
 from tallygate.storage import items, keys
+from tallygate.storage.decision_secrets import DecisionSecrets
 from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import Item
 from tallygate.storage.limits_versions import former_limits
@@ -28,8 +29,12 @@ class Rules:
     """Remembers one catalog. Every method is one request while nothing has changed."""
 
     engine: Engine
+    _secrets: DecisionSecrets = field(init=False)
     _version: int | None = None
     _meters: Meters = Meters()  # noqa: RUF009  # immutable
+
+    def __post_init__(self) -> None:
+        self._secrets = DecisionSecrets(self.engine)
 
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force, consistent; None: no such customer."""
@@ -40,6 +45,10 @@ class Rules:
         """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
         asked for; a request for every few."""
         return former_limits(self.engine, customer, before)
+
+    def decision_secret(self) -> bytes | None:
+        """The secret under which decision ids are signed; None: none was made yet. One request until it is known."""
+        return self._secrets.known()
 
     def meters(self) -> Meters:
         """The catalog's meters, consistent. What is read after a version is at least that version's."""
