@@ -13,9 +13,10 @@ from itertools import count
 from typing import Any
 
 from tallygate.contracts.explanations import reason_page
-from tallygate.domain.decision import MESSAGES, Decision, Node, Reason
+from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.limits import Enforcement
+from tallygate.domain.sentences import sentence
 from tallygate.http import Answer, Request
 
 SPREAD_SECONDS = 30
@@ -65,7 +66,7 @@ def denial_answer(decision: Decision, body: dict[str, Any], request: Request) ->
         "type": QUOTA_EXCEEDED if status == 429 else f"urn:tallygate:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": status,
-        "detail": MESSAGES[decision.reason],
+        "detail": sentence(decision),
         "code": code,
         "errors": [],
         "trace_id": request.trace_id,

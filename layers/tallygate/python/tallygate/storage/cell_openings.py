@@ -37,6 +37,6 @@ def opening_changes(counter: CounterName, opens: Opening, *, layered: bool) -> l
     return changes
 
 
-def as_seen(name: str, seen: Decimal | int | None) -> Condition:
-    """The number is what it was seen to be, or still absent."""
+def as_seen(name: str, seen: Decimal | int | str | None) -> Condition:
+    """The attribute is what it was seen to be, or still absent."""
     return Absent(name) if seen is None else Compare(name, "=", seen)
