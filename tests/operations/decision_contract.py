@@ -540,7 +540,7 @@ SUSPENSION = (
         """
         +0s   100   100     ok              100   0     0     over    0      -
         +0s   101   0       rate_limited    100   0     0     over    0      -
-        +0s   60    0       quota_exceeded  100   0     0     over    0      month  model=large
+        +0s   60    0       quota_exceeded  100   0     0     over    0      -      model=large
         +0s   40    0       suspended       100   0     0     over    0      -      model=large
         """,
         {"name": "large", "scope": {"model": "large"}, "limit": 50, "period": MONTH},

@@ -35,7 +35,7 @@ class TierSuspension:
 
     `unopened`: the cell was seen without the counter, and would open it there; then it may still be without. `over` is
     when the window counts no more, `waived` which levels were seen to be waived in it, `terms` what the other limits
-    must still grant.
+    must still grant, but for those of the counters `reached`, which would suspend as well.
     """
 
     name: int
@@ -47,6 +47,7 @@ class TierSuspension:
     waived: frozenset[str]
     cause: TierCause
     terms: Terms
+    reached: frozenset[CounterName]
 
 
 def tier_suspension(
@@ -66,7 +67,13 @@ def tier_suspension(
         waived=cell.waived.get(term.counter, frozenset()),
         cause=TierCause(term.quota.ordinal, term.window.start, terms.now, tier.level),
         terms=terms,
+        reached=frozenset(each.counter for each in terms.quotas if _reaches(each, cell)),
     )
+
+
+def _reaches(term: QuotaTerm, cell: Cell) -> bool:
+    """Whether usage has reached a tier that suspends."""
+    return term.decides and may_suspend(term.tiers) and _next_to_suspend(term, cell) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

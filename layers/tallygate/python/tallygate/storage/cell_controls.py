@@ -72,7 +72,8 @@ def _adjusts(found: CellAdjustment) -> list[Change]:
     else:
         carryover = found.term.carryover
         layered = carryover is not None and carryover.expires_after is not None
-        changes += [Set(used, -opens.carried - found.amount), Set(items.FLOOR, found.term.window.start)]
+        changes.append(Set(used, -opens.carried - found.amount))
+        changes += [Set(items.FLOOR, found.floor)] if found.floor is not None else []
         changes += opening_changes(found.term.counter, opens, layered=layered)
     lifted = [named(name) for name in found.lifted for named in (items.suspended_name, items.cause_name)]
     return [*changes, *(Remove(name) for name in lifted)]
@@ -90,7 +91,8 @@ def _as_it_was(found: CellAdjustment) -> Condition:
     if term.quota.schedule.from_first_use:
         clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
     if term.opens is not None:
-        clauses += [absent_or(Compare(items.FLOOR, "<=", term.window.start)), not_open_yet(term.counter, term.opens)]
+        clauses.append(not_open_yet(term.counter, term.opens))
+        clauses += [absent_or(Compare(items.FLOOR, "<=", found.floor))] if found.floor is not None else []
     elif term.carries:
         clauses.append(Present(items.used_name(term.counter)))
     clauses += [Compare(items.suspended_name(name), "=", UNTIL_TOP_UP) for name in found.lifted]

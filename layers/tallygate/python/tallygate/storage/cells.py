@@ -10,6 +10,7 @@ The condition says what `domain.decide.refusal` says of an image; the contract s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
@@ -105,7 +106,7 @@ class Cells:
 
     def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
         """Suspend usage while it still reaches the tier and no other limit denies: the cell after it, or None."""
-        others_grant = _others_grant(suspension.terms, suspension.counter)
+        others_grant = _others_grant(suspension.terms, suspension.reached)
         update = suspending(keys.root_cell(customer, feature), suspension, entry, others_grant)
         written = self._engine.write(update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
@@ -193,11 +194,11 @@ def admission_condition(terms: Terms) -> Condition:
     return All(tuple(clauses))
 
 
-def _others_grant(terms: Terms, counter: CounterName) -> Condition:
-    """Every limit that decides grants the amount, but for the quota of this counter and the rate that its tiers ask."""
-    quotas = [term for term in terms.quotas if term.decides and term.counter != counter]
+def _others_grant(terms: Terms, but: Collection[CounterName]) -> Condition:
+    """Every limit that decides grants the amount, but for the quotas of these counters and the rates of their tiers."""
+    quotas = [term for term in terms.quotas if term.decides and term.counter not in but]
     clauses = [clause for term in quotas for clause in _quota_grants(term, terms.amount)]
-    clauses += [_room_in_rate(term) for term in terms.rates if term.decides and term.throttles != counter]
+    clauses += [_room_in_rate(term) for term in terms.rates if term.decides and term.throttles not in but]
     return All(tuple(clauses))
 
 
