@@ -73,7 +73,7 @@ def _by_quota(decision: Decision, node: Node, asked: Decimal) -> str:
     most = node.ceiling if node.ceiling is not None else node.limit
     assert most is not None, "what denies has an end"
     left = max(ZERO, most - node.used)
-    parts = [f"{_number(asked)} requested, {_number(left)} of {_number(most)} {_to_spend(decision)}left {_when(node)}"]
+    parts = [f"{_number(asked)} requested, {_number(left)} of {_number(most)} left {_to_spend(decision)}{_when(node)}"]
     if most != node.limit and node.tier is not None:
         parts[0] += f" (limit {_number(node.limit)}, level {node.tier.level})"
     if asked > most and node.retry_at is None and not node.carries:
