@@ -190,9 +190,10 @@ def test_a_limit_in_debt_may_be_raised_by_less_than_the_debt_and_states_no_overa
     shop = Shop(engine, pro={"limit": 10, "enforcement": "soft", "carryover": {"overage": "deduct"}})
     shop.consume(40)
     shop.now = month(2)
-    assert post(shop, 5).body["limit"] == -15
+    assert post(shop, 5).body["limit"] == 0
     stated = shop.state()
-    assert (stated["limit"], stated["remaining"], stated["overage"], stated["used"]) == (-15, 0, 0, 0)
+    assert (stated["limit"], stated["remaining"], stated["overage"], stated["used"]) == (0, 0, 0, 0)
+    assert stated["breakdown"] == {"base": 10, "carried": -30, "adjusted": 5}
 
 
 def test_one_key_adjusts_once_and_replays_what_was_answered(engine: Engine) -> None:
@@ -390,9 +391,9 @@ def test_it_is_told_once_with_the_end_of_the_suspension_and_counted_in_its_total
     shop.consume()
     made = post(shop, 30, category="goodwill").body
     found = [fact for fact in told(engine) if fact["type"] in ("quota.adjusted", "entitlement.resumed")]
-    assert [(fact["type"], fact.get("by"), fact["reason"], fact["actor"]) for fact in found] == [
-        ("quota.adjusted", None, "outage", "ops"),
-        ("entitlement.resumed", "top_up", "outage", "ops"),
+    assert [(fact["type"], fact.get("by"), fact.get("cause"), fact["reason"], fact["actor"]) for fact in found] == [
+        ("quota.adjusted", None, None, "outage", "ops"),
+        ("entitlement.resumed", "operator", "top_up", "outage", "ops"),
     ]
     adjusted = {name: found[0][name] for name in ("id", "amount", "category", "breakdown")}
     assert adjusted == {
