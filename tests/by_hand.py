@@ -83,7 +83,5 @@ def _switch(
     return _commit(engine, plan, now=now, finish=finish, key=key)
 
 
-def _commit(
-    engine: Any, plan: Callable[[], Planned], *, now: Instant, key: str | None = None, **more: Any
-) -> Body:
+def _commit(engine: Any, plan: Callable[[], Planned], *, now: Instant, key: str | None = None, **more: Any) -> Body:
     return once(Receipts(engine), plan, operation="o", idempotency_key=key, fingerprint="", now=now, **more).body

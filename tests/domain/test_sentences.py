@@ -46,9 +46,7 @@ def compiled(declared: Form, *further: Form) -> Effective:
         }
     )
     dates = Dates(zone="UTC", now=NOW)
-    return compile_effective(
-        customer="acme", previous=None, dates=dates, plan=catalog.plan("pro"), catalog=catalog
-    )
+    return compile_effective(customer="acme", previous=None, dates=dates, plan=catalog.plan("pro"), catalog=catalog)
 
 
 def said(limits: Effective, *amounts: int | str, at: Instant = NOW, then: Instant | None = None, **more: Any) -> str:
@@ -114,14 +112,16 @@ def test_what_is_carried_may_fit_another_period() -> None:
 def test_a_tier_that_ends_the_limit_elsewhere_is_named() -> None:
     stop = {"at": "120%", "level": "stop", "policy": "deny"}
     assert said(compiled({"limit": 100, "tiers": [stop]}), 110, 11) == (
-        f"Denied by {FEATURE}: 11 requested, 10 of 120 left this month (limit 100, level stop); resets 2026-12-01T00:00Z"
+        f"Denied by {FEATURE}: 11 requested, 10 of 120 left this month (limit 100, level stop); "
+        "resets 2026-12-01T00:00Z"
     )
 
 
 def test_a_rate_says_its_pace_and_from_when_a_retry_fits() -> None:
     limits = compiled({"limit": 1000, "rate": {"limit": 10, "per": "minute", "burst": 10}})
     assert said(limits, 8, 3, at=NOW + 500) == (
-        f"Denied by {FEATURE}: 3 requested, 2 of 10 left at the rate of 10 per minute; retry at 2026-11-21T10:31:07.500Z"
+        f"Denied by {FEATURE}: 3 requested, 2 of 10 left at the rate of 10 per minute; "
+        "retry at 2026-11-21T10:31:07.500Z"
     )
 
 
@@ -140,8 +140,9 @@ def test_the_rate_of_a_tier_says_so_and_when_its_period_ends() -> None:
         f"Denied by {FEATURE}: 6 requested, 5 of 5 left at the rate of 5 per minute from the level slow on; "
         "6 at once can never fit this rate; retry at 2026-12-01T00:00Z, when the period ends"
     )
-    assert said(limits, 80, 5, 1).endswith("0 of 5 left at the rate of 5 per minute from the level slow on; "
-                                           "retry at 2026-11-21T10:31:12Z")
+    assert said(limits, 80, 5, 1).endswith(
+        "0 of 5 left at the rate of 5 per minute from the level slow on; retry at 2026-11-21T10:31:12Z"
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,14 +183,13 @@ def test_an_operator_s_suspension_keeps_reason_and_actor_to_the_operators(
     held = Suspension(feature=feature, scope=scope, reason="unpaid", actor="ann", since=NOW - HOUR)
     found = suspended(effective(quota(10)), FEATURE, held, requested=Decimal(3), now=NOW)
     assert sentence(found) == (
-        f"Denied: 3 requested, but {what} suspended by an operator since 2026-11-21T09:30Z, until an operator resumes it"
+        f"Denied: 3 requested, but {what} suspended by an operator since 2026-11-21T09:30Z, "
+        "until an operator resumes it"
     )
 
 
 def absent(reason: Reason, limits: Effective | None = None) -> Decision:
-    return decide.absent(
-        reason, customer="acme", feature=FEATURE, requested=Decimal(1), now=NOW, effective=limits
-    )
+    return decide.absent(reason, customer="acme", feature=FEATURE, requested=Decimal(1), now=NOW, effective=limits)
 
 
 def test_what_needs_no_numbers_names_what_is_missing() -> None:

@@ -119,7 +119,9 @@ def test_a_clock_that_lags_cannot_spend_what_was_carried_already(engine: Engine)
     assert shop.consume(14, memory=slow, at=month(2))["granted"]
 
 
-def test_a_request_that_would_open_its_window_beyond_a_suspending_tier_is_denied_and_suspends_nothing(engine: Engine) -> None:
+def test_a_request_that_would_open_its_window_beyond_a_suspending_tier_is_denied_and_suspends_nothing(
+    engine: Engine,
+) -> None:
     tiers = [
         {"at": "100%", "level": "over", "policy": "suspend_usage", "until": "next_period"},
         {"at": "200%", "level": "far_over", "policy": "suspend_usage"},

@@ -103,8 +103,8 @@ class Desk:
 
 def suspended(desk: Desk, amount: int = 80, **dimensions: str) -> None:
     """Usage has reached the tier, and the next unit was denied."""
-    assert desk.consume(amount, **dimensions) == (True, "ok")
-    assert desk.consume(1, **dimensions) == (False, "suspended")
+    assert desk.consume(amount, memory=None, **dimensions) == (True, "ok")
+    assert desk.consume(1, memory=None, **dimensions) == (False, "suspended")
 
 
 def test_a_resume_waives_the_level_until_the_window_ends(engine: Engine) -> None:
@@ -382,7 +382,7 @@ def test_what_another_limit_denies_by_the_time_of_the_second_write_suspends_noth
             memory_engine.items[key] = {**memory_engine.items[key], name: Decimal(5)}
         return plain(*given)
 
-    cells.suspend = racing  # type: ignore[method-assign]
+    cells.suspend = racing  # type: ignore[method-assign, assignment]
     asked = replace(wanted(1), dimensions=LARGE)
     found = consume(cells, Memory(), asked, now=NOW, entropy=(77).to_bytes)
     assert (found.reason.value, raced) == ("quota_exceeded", True)

@@ -43,7 +43,8 @@ class Operator:
         if kind < 0.15:
             return lambda: self._by_hand(engine, adjust, number - 20)
         if kind < 0.3:
-            return lambda: self._by_hand(engine, self.rng.choice([suspend, resume, resume]))
+            moves: list[Callable[..., object]] = [suspend, resume, resume]
+            return lambda: self._by_hand(engine, self.rng.choice(moves))
         if kind < 0.55:
             return lambda: self._in_force(put_customer(stores, CUSTOMER, ProfileChange(plan=plan), **self._when)[0])
         if kind < 0.8:
@@ -58,7 +59,7 @@ class Operator:
         image = engine.world.engine.get(keys.root_cell(CUSTOMER, FEATURE))
         return any(until > self.now for until in items.cell_of(image).suspended.values())
 
-    def _by_hand(self, engine: Any, act: Callable[..., None], *amount: int) -> Effective | None:
+    def _by_hand(self, engine: Any, act: Callable[..., object], *amount: int) -> Effective | None:
         """Adjust, suspend or resume; what is refused has changed nothing."""
         name = f"by-hand-{self.rng.getrandbits(40)}"
         with contextlib.suppress(InvalidRequest, NotFound, Conflict, ClockBehind, Contended):

@@ -23,10 +23,10 @@ from tallygate.domain import decide, terms, tier_suspensions
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.limits import Effective, Limit, Quota
 from tallygate.domain.rolls import rolled, total
-from tallygate.domain.rungs import ladder
+from tallygate.domain.rungs import Ladder, ladder
 from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.domain.tiers import AllowWithOverage, SuspendUsage
-from tallygate.storage import cells, items
+from tallygate.storage import cell_refusals, cells, items
 from tallygate.storage.expressions import Absent, All
 from tests.given import FEATURE
 from tests.simulation.admission import World
@@ -249,6 +249,10 @@ def test_the_runs_meet_what_they_are_about() -> None:
     assert met["changes"] > 60
 
 
+def _without_waivers(*given: Any, **more: Any) -> Ladder:
+    return ladder(*given, **{**more, "waived": ()})
+
+
 def _with_nothing_to_reach(suspending: Callable[..., Any], key: Any, wanted: TierSuspension, *more: Any) -> Any:
     return suspending(key, replace(wanted, at_least=Decimal(-1_000_000), unopened=True), *more)
 
@@ -260,12 +264,12 @@ def test_the_runs_notice_a_broken_rule(monkeypatch: pytest.MonkeyPatch, rule: st
     elif rule == "floor":
         monkeypatch.setattr(cells, "_clock_not_behind", lambda _: [])
     elif rule == "reached":
-        beyond = partial(_with_nothing_to_reach, cells.suspending)
+        beyond = partial(_with_nothing_to_reach, cell_refusals.suspending)
         monkeypatch.setattr(cells, "suspending", beyond)
         monkeypatch.setattr(decide, "following", lambda rungs, _: rungs[-1])
         monkeypatch.setattr(tier_suspensions, "following", lambda rungs, _: rungs[-1])
     elif rule == "waived":
-        monkeypatch.setattr(terms, "ladder", lambda *given, waived, **more: ladder(*given, **more))
+        monkeypatch.setattr(terms, "ladder", _without_waivers)
     else:
         monkeypatch.setattr(cells, "not_open_yet", lambda counter, _: Absent(items.used_name(counter)))
     assert any(fails(seed) is not None for seed in range(400))

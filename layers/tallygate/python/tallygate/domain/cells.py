@@ -51,12 +51,12 @@ class Cell:
 
     A counter starts below zero by what its window was raised by: `carried` from the one before, `adjusted` by hand. So
     a limit stays what it is in every condition, and what was used is the sum of the three. `layers` are those of what
-    was carried, where it expires. `grace` is when the grace
-    of a window began, `denied` where a first denial was marked, `suspended` until when usage is and `causes` by which
-    tiers. `waived` has, by window, the levels whose tiers suspend no more in it, since somebody has resumed. `resets` say
-    which decisions a reset by hand excludes. Of quotas from their first use `newest` says where the newest window begins, and
-    `opened_for_events` where those do that were opened for events last; of those that carry over, `newest` says where
-    the window begins that was opened last.
+    was carried, where it expires. `grace` is when the grace of a window began, `denied` where a first denial was
+    marked.
+    `suspended` is until when usage is, and `causes` by which tiers; `waived` has, by window, the levels whose tiers
+    suspend no more in it, since somebody has resumed. `resets` say which decisions a reset by hand excludes. Of quotas
+    from their first use `newest` says where the newest window begins, and `opened_for_events` where those do that were
+    opened for events last; of those that carry over, `newest` says where the window begins that was opened last.
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)

@@ -52,8 +52,8 @@ class Node:
 
     `fits` says whether the request fits what the limit allows, `granted` whether the limit let it through: one that
     does not decide always does. `limit` is all of it, never below zero; `base`, `carried` and `adjusted` are its parts,
-    whose sum may be. `over`: usage, the request included, lies beyond it; `policy` is the tier's that the request's last
-    unit took, `tier` that tier. `room` is the largest amount that it would grant; None: any, or a rate that only one of
+    whose sum may be. `over`: usage, the request included, lies beyond it; `policy` is that of the `tier` that the
+    request's last unit took. `room` is the largest amount that it would grant; None: any, or a rate that only one of
     its tiers asks for. `ceiling` is the usage beyond which it grants nothing in the window; None: without end.
 
     `suspends`: usage had reached a tier that suspends before the request. `rate` is a rate's own; where a tier asks for

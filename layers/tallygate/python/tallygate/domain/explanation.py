@@ -247,9 +247,7 @@ def _window(
     )
 
 
-def _tiers(
-    limit: Limit, total: Decimal | None, used: Decimal, waived: frozenset[str]
-) -> tuple[ExplainedTier, ...]:
+def _tiers(limit: Limit, total: Decimal | None, used: Decimal, waived: frozenset[str]) -> tuple[ExplainedTier, ...]:
     if total is None:
         return ()
     thresholds = [(tier, tier.at.of(total)) for tier in limit.tiers]

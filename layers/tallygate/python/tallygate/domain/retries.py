@@ -67,14 +67,14 @@ def quota_grants_from(term: QuotaTerm, cell: Cell, amount: Decimal, at: Instant)
     if term.beside:
         rolled = _rolled_off(term, cell, amount)
         return None if rolled is None else max(at, rolled)
-    placed = _placed(term, cell, at)
+    placed = _placed(term, at)
     for _ in range(2):
         found = _within(placed, cell, amount)
         if found is not None:
             return found
         if placed.window.end >= NEVER_ENDS:
             return None
-        placed = _placed(placed, cell, placed.window.end)
+        placed = _placed(placed, placed.window.end)
     return None
 
 
@@ -85,7 +85,7 @@ def rate_grants_from(rate: Rate, cell: Cell, amount: Decimal, at: Instant) -> In
     return rates.admitted_at(rate, amount, previous, current, at)
 
 
-def _placed(term: QuotaTerm, cell: Cell, at: Instant) -> QuotaTerm:
+def _placed(term: QuotaTerm, at: Instant) -> QuotaTerm:
     """The quota as it is at an instant, in the window that holds it."""
     if at < term.window.end:
         return replace(term, now=at)

@@ -88,8 +88,8 @@ def ladder(
 
     `base` is the limit of a whole window, without all that this one was raised by (None: the total). By it is judged
     what a tier was meant to be, below the limit or beyond: neither an adjustment nor a prorated base, which move the
-    limit, makes another tier of any. Tiers that suspend have no policy in a window in which their level is `waived`: the
-    tiers below them decide there, else the enforcement.
+    limit, makes another tier of any. Tiers that suspend have no policy in a window in which their level is `waived`:
+    the tiers below them decide there, else the enforcement.
     """
     tiers = [tier for tier in tiers if tier.level not in waived or not may_suspend((tier,))]
     steps = [step for tier in tiers for step in _steps(tier, total, began, now)]

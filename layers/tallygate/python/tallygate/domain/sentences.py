@@ -1,7 +1,7 @@
-"""Sentences: what a decision says in words, with the numbers that it was made on. Pure; every answer takes it from here.
+"""Sentences: what a decision says in words, with the numbers that it was made on. Pure; every answer takes it here.
 
     quota        Denied by eng-team (team=eng): 6,000 requested, 1,000 of 5,000 left today; resets 2026-11-22T00:00Z
-    rate         Denied by requests: 3 requested, 2 of 10 left at the rate of 10 per minute; retry at 2026-11-21T10:00:06Z
+    rate         Denied by calls: 3 requested, 2 of 10 left at the rate of 10 per minute; retry at 2026-11-21T10:00:06Z
     suspension   Denied by ai-tokens: 1 requested, but usage is suspended by the level over since …, until …
 
 What can never be granted says so. Times are RFC 3339 in UTC, to the minute where they lie on one. The reason and actor

@@ -44,8 +44,8 @@ class Expected:
     """What a write expects of a quota whose tiers decide, from the cell as it was last seen.
 
     It leads to a counter in (above, upto], which holds while the window is raised by as much as was seen. A grace is
-    over that began at `grace_since` or before; `grace_over` says that this one is. `waived` are the levels that were seen
-    to be waived in the window.
+    over that began at `grace_since` or before; `grace_over` says that this one is. `waived` are the levels that were
+    seen to be waived in the window.
     """
 
     rung: Rung

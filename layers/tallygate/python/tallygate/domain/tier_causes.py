@@ -1,6 +1,6 @@
 """Causes: which tier of which window suspended usage, and when. A cell keeps one beside each suspension.
 
-    sb, sb.<ordinal>   <ordinal>.<window start ms>.<since ms>.<level>
+sb, sb.<ordinal>   <ordinal>.<window start ms>.<since ms>.<level>
 """
 
 from __future__ import annotations

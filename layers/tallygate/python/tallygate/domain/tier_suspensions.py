@@ -216,9 +216,7 @@ def lifting(
     return Lifting(names=names, causes=causes, waivers=tuple(waiver for waiver in found if waiver.added))
 
 
-def _running(
-    cell: Cell, effective: Effective, feature: str, now: Instant
-) -> Iterable[tuple[Limit, QuotaTerm, Cell]]:
+def _running(cell: Cell, effective: Effective, feature: str, now: Instant) -> Iterable[tuple[Limit, QuotaTerm, Cell]]:
     """The windows that run of quotas with tiers that suspend, and the cell with all of them open."""
     entitlement = effective.entitlements.get(feature)
     if entitlement is None:
@@ -237,7 +235,10 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
     before = cell.waived.get(term.counter, frozenset())
     named = {cause.level for cause in causes if cause.ordinal == term.quota.ordinal}
     levels = before | (named & _suspending_levels(term))
-    while (level := _next_to_suspend(term, replace(cell, waived={term.counter: levels}))) is not None:
+    for _ in term.tiers:
+        level = _next_to_suspend(term, replace(cell, waived={term.counter: levels}))
+        if level is None:
+            break
         levels |= {level}
     return Waiver(
         feature=feature,

@@ -1,6 +1,6 @@
 """denials: what a refused consume tells the caller, and what it leaves in the cell for those who must know.
 
-    refused ──┬─ usage has reached a tier that suspends ──> suspend the cell, in a write of its own ──> denied `suspended`
+    refused ──┬─ usage has reached a tier that suspends ──> suspend the cell, in a second write ──> denied `suspended`
               └─ no room, or suspended ──> the first denial of the window is marked ──> denied
 
 Nothing is counted by either write. A denial that loses the race for its mark is still a denial; one whose suspension is

@@ -4,8 +4,8 @@
     finish  the cells are told of the new limits, so that it acts at the very next decision
 
 What is so already is no change and leaves no trace. A resume lifts the suspension of exactly its target, and with it
-those that tiers began there: all of a customer's, all of a feature's, or those of the limits over the scope. What a tier
-began is waived with it for the rest of the limit's window, else the next unit would suspend again.
+those that tiers began there: all of a customer's, all of a feature's, or those of the limits over the scope. What a
+tier began is waived with it for the rest of the limit's window, else the next unit would suspend again.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ totals that arrive twice, late or out of order leave what the newest of them say
 
 Where such usage begins a grace or reaches a tier that suspends, the cell is told after it. A suspension holds only
 while the cell too shows so much usage, and only by a later change of the totals than the one before, so that what
-somebody has resumed is not suspended again by a record that is seen twice. A level that is waived in the window suspends
-nothing, however often usage by event passes its tier.
+somebody has resumed is not suspended again by a record that is seen twice. A level that is waived in the window
+suspends nothing, however often usage by event passes its tier.
 
 A cell that nobody consumes from is tidied here: the first events of a window remove the limit's earlier ones.
 """
