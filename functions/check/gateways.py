@@ -129,7 +129,10 @@ def _seconds(time: Instant) -> int:
 
 
 def _spread(decision: Decision) -> int:
-    """Seconds after a quota's reset, so that all who wait for the same midnight do not come at once."""
-    if decision.binding is None or decision.binding.kind != "quota":
+    """Seconds after a quota's reset, so that all who wait for the same midnight do not come at once. They may wait for
+    it by a suspension, or by the rate of a tier, which ends with the period."""
+    by_quota = decision.binding is not None and decision.binding.kind == "quota"
+    ends = [node.resets_at for node in decision.nodes if node.kind == "quota"]
+    if not by_quota and decision.retry_at not in ends:
         return 0
     return zlib.crc32(decision.customer.encode()) % SPREAD_SECONDS
