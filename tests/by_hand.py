@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from tallygate.contracts.adjustments import adjustment_answer, parts_answer
@@ -41,12 +42,31 @@ def suspend(engine: Any, customer: str, *, named: str, now: Instant) -> None:
     _switch(engine, suspensions.suspend, customer, named, now)
 
 
-def resume(engine: Any, customer: str, *, named: str, now: Instant) -> None:
-    """Let the feature be used again."""
-    _switch(engine, suspensions.resume, customer, named, now)
+def resume(
+    engine: Any,
+    customer: str,
+    *,
+    named: str,
+    now: Instant,
+    feature: str | None = FEATURE,
+    scope: Mapping[str, str] | None = None,
+    key: str | None = None,
+) -> Body:
+    """Let the feature be used again, or all of the customer's, or one scope of it: what is answered."""
+    return _switch(engine, suspensions.resume, customer, named, now, feature=feature, scope=scope, key=key)
 
 
-def _switch(engine: Any, move: Callable[..., Planned], customer: str, audit: str, now: Instant) -> None:
+def _switch(
+    engine: Any,
+    move: Callable[..., Planned],
+    customer: str,
+    audit: str,
+    now: Instant,
+    *,
+    feature: str | None = FEATURE,
+    scope: Mapping[str, str] | None = None,
+    key: str | None = None,
+) -> Body:
     stores = suspensions.Stores(
         catalog=Catalogs(engine),
         customers=Customers(engine),
@@ -54,17 +74,16 @@ def _switch(engine: Any, move: Callable[..., Planned], customer: str, audit: str
         controls=CellControls(engine),
         audits=Audits(engine),
     )
-    asked = suspensions.Asked(id=audit, customer=customer, feature=FEATURE, reason="abuse", actor="ops")
+    asked = suspensions.Asked(
+        id=audit, customer=customer, feature=feature, scope=scope or {}, reason="abuse", actor="ops"
+    )
 
     def finish(body: Body) -> Body:
         suspensions.tell(stores, customer, now)
         return body
 
-    _commit(engine, lambda: move(stores, asked, judge, suspension_answer, now=now), now=now, finish=finish)
-
-
-def _commit(engine: Any, plan: Callable[[], Planned], *, now: Instant, **more: Any) -> None:
-    once(Receipts(engine), plan, operation="o", idempotency_key=None, fingerprint="", now=now, **more)
+    plan = partial(move, stores, asked, judge, suspension_answer, now=now)
+    return _commit(engine, plan, now=now, finish=finish, key=key)
 
 
 def reset_by_hand(engine: Any, customer: str, *, named: str, now: Instant) -> None:
@@ -80,3 +99,7 @@ def reset_by_hand(engine: Any, customer: str, *, named: str, now: Instant) -> No
         actor="ops",
     )
     _commit(engine, lambda: usage_resets.reset_usage(stores, asked, reset_answer, now=now), now=now)
+
+
+def _commit(engine: Any, plan: Callable[[], Planned], *, now: Instant, key: str | None = None, **more: Any) -> Body:
+    return once(Receipts(engine), plan, operation="o", idempotency_key=key, fingerprint="", now=now, **more).body

@@ -13,9 +13,10 @@ from itertools import count
 from typing import Any
 
 from tallygate.contracts.explanations import reason_page
-from tallygate.domain.decision import MESSAGES, Decision, Node, Reason
+from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.limits import Enforcement
+from tallygate.domain.sentences import sentence
 from tallygate.http import Answer, Request
 
 SPREAD_SECONDS = 30
@@ -65,7 +66,7 @@ def denial_answer(decision: Decision, body: dict[str, Any], request: Request) ->
         "type": QUOTA_EXCEEDED if status == 429 else f"urn:tallygate:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": status,
-        "detail": MESSAGES[decision.reason],
+        "detail": sentence(decision),
         "code": code,
         "errors": [],
         "trace_id": request.trace_id,
@@ -128,7 +129,10 @@ def _seconds(time: Instant) -> int:
 
 
 def _spread(decision: Decision) -> int:
-    """Seconds after a quota's reset, so that all who wait for the same midnight do not come at once."""
-    if decision.binding is None or decision.binding.kind != "quota":
+    """Seconds after a quota's reset, so that all who wait for the same midnight do not come at once. They may wait for
+    it by a suspension, or by the rate of a tier, which ends with the period."""
+    by_quota = decision.binding is not None and decision.binding.kind == "quota"
+    ends = [node.resets_at for node in decision.nodes if node.kind == "quota"]
+    if not by_quota and decision.retry_at not in ends:
         return 0
     return zlib.crc32(decision.customer.encode()) % SPREAD_SECONDS

@@ -56,7 +56,9 @@ from tallygate.operations.find_decision import decision_named
 from tallygate.operations.health import fold_lag_ms
 from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Body, Planned
+from tallygate.operations.suspensions import standing
 from tallygate.operations.usage import usage
+from tallygate.storage.cell_controls import CellControls
 
 KEY_BYTES = 32
 
@@ -99,7 +101,9 @@ def _get_customer(app: App, request: Request) -> Answer:
 
 
 def _customer(app: App, record: CustomerRecord, status: int = 200) -> Answer:
-    body = customer_answer(record, now=app.clock.now())
+    now = app.clock.now()
+    held = standing(CellControls(app.engine), record.effective.in_force(now), now)
+    body = customer_answer(record, now=now, stops=held.stops, waivers=held.waivers)
     return Answer(status=status, body=body, headers={"etag": etags.etag(record.version)})
 
 

@@ -71,7 +71,10 @@ def test_the_whole_customer_is_told_as_no_feature() -> None:
         "reason": "abuse",
         "actor": "ops",
         "since": "2023-11-14T22:13:20Z",
-        "by": "manual",
+        "by": "operator",
+        "limit": None,
+        "level": None,
+        "until": None,
     }
 
 

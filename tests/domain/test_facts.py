@@ -217,7 +217,7 @@ def test_a_limit_of_nothing_or_none_has_no_thresholds() -> None:
 def test_under_a_limit_below_nothing_the_first_unit_is_beyond_it_and_told_once() -> None:
     """Debt that was carried in, or an adjustment, leaves less than nothing."""
     (beyond,) = announcements(at(0, carried=Decimal(-150)), at(5, 2, carried=Decimal(-150)))
-    assert (beyond.type, beyond.data["usage"], beyond.data["limit"]) == ("usage.overage_started", 5, -50)
+    assert (beyond.type, beyond.data["usage"], beyond.data["limit"]) == ("usage.overage_started", 5, 0)
     assert announcements(at(5, 2, carried=Decimal(-150)), at(6, 3, carried=Decimal(-150))) == ()
 
 

@@ -12,8 +12,11 @@ import pytest
 
 from tallygate.domain.catalog import Feature
 from tallygate.domain.instants import HOUR
+from tallygate.domain.periods import window_at
 from tallygate.domain.units import Unit
 from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.engine import Put
+from tallygate.storage.expressions import Item
 from tallygate.storage.keys import root_cell
 from tests.functions.conftest import LoadApp, sample
 from tests.given import FEATURE, METER, effective, in_force, quota, rate, sold
@@ -203,6 +206,35 @@ def test_the_rate_limit_headers_say_what_is_left_and_for_how_long(app: ModuleTyp
     assert "retry-after" not in headers
     denied = call(app, ask(4_500))
     assert 1 <= int(denied["headers"]["retry-after"]) <= 120
+
+
+def test_a_limit_below_nothing_is_one_of_nothing_in_headers_and_body(
+    app: ModuleType, dynamo_engine: DynamoEngine
+) -> None:
+    """The base was lowered below what an adjustment had taken away."""
+    own = quota(10_000)
+    start = window_at(own.schedule, app.clock.now()).start
+    lowered: Item = {f"a.1.{start}": Decimal(-10_010), f"u.1.{start}": Decimal(10_010), "n": 1, "cv": 1}
+    dynamo_engine.write(Put(key=root_cell("acme", FEATURE), item=lowered))
+    result = call(app, ask(1))
+    answer, headers = result["json"], result["headers"]
+    assert (answer["limit"], answer["remaining"], answer["overage"]) == (0, 0, 0)
+    assert answer["breakdown"] == {"base": 10_000, "carried": 0, "adjusted": -10_010}
+    assert headers["ratelimit-policy"].startswith(f'"{FEATURE}";q=0;w=')
+    assert headers["ratelimit"].startswith(f'"{FEATURE}";r=0;t=')
+
+
+def test_a_problem_says_in_its_detail_what_the_decision_says_in_its_message(app: ModuleType) -> None:
+    asked = ask(10_001)
+    answer = call(app, asked)["json"]
+    refused = call(app, asked, headers={"prefer": "http-status"})["json"]
+    assert refused["detail"] == answer["message"] == refused["decision"]["message"]
+    assert answer["message"] == (
+        f"Denied by {FEATURE}: 10,001 requested, 5,000 of 5,000 left at the rate of 5,000 per minute; "
+        "10,001 at once can never fit this rate"
+    )
+    unknown = call(app, {**ask(), "customer": "nobody"}, headers={"prefer": "http-status"})["json"]
+    assert unknown["detail"] == "Denied: there is no customer nobody"
 
 
 def test_every_window_has_a_name_and_a_number_that_a_header_can_hold(

@@ -372,7 +372,7 @@ RATES = (
         +0s     1     0       rate_limited    85    15    0     slow    0      +1m12s
         +1m12s  1     1       ok              86    14    0     slow    0      -
         +2h     15    0       quota_exceeded  86    14    0     slow    5      month
-        +2h     6     0       rate_limited    86    14    0     slow    5      -
+        +2h     6     0       rate_limited    86    14    0     slow    5      month   # more than the burst
         +2h     5     5       ok              91    9     0     slow    0      -
         +4h     5     5       ok              96    4     0     slow    0      -
         +6h     5     0       quota_exceeded  96    4     0     slow    4      month
@@ -395,7 +395,7 @@ RATES = (
         limit(100, "hard", tier("80%", "slow", "rate_limit", **SLOW)),
         """
         +0s     78    78      ok              78    22    0     normal  5      -
-        +0s     7     0       rate_limited    78    22    0     normal  5      -
+        +0s     7     0       rate_limited    78    22    0     normal  5      month
         +0s     5     5       ok              83    17    0     slow    0      -
         """,
     ),
@@ -405,7 +405,7 @@ RATES = (
         """
         +0s     90    80      ok              80    20    0     slow    5      -     partly
         +0s     9     5       ok              85    15    0     slow    0      -     partly
-        +0s     9     0       rate_limited    85    15    0     slow    0      -     partly
+        +0s     9     0       rate_limited    85    15    0     slow    0      month partly
         """,
     ),
     scenario(
@@ -413,7 +413,7 @@ RATES = (
         limit(100, "hard", tier("50%", "slow", "rate_limit", **SLOW), rate={"limit": 60, "per": "minute"}),
         """
         +0s     50    50      ok              50    50    0     slow    5      -
-        +0s     11    0       rate_limited    50    50    0     slow    5      -
+        +0s     11    0       rate_limited    50    50    0     slow    5      month
         +0s     5     5       ok              55    45    0     slow    0      -
         """,
     ),
@@ -441,20 +441,109 @@ SUSPENSION = (
         +11d  1     0       suspended  0     100   0     normal  0      -      # no new period ends it
         ! resume
         +11d  1     1       ok         1     99    0     normal  99     -
+        +11d  99    99      ok         100   0     0     over    0      -
+        +11d  1     0       quota_exceeded  100  0  0    over    0      +41d14h  # waived until the window ends
+        +42d  100   100     ok         100   0     0     over    0      -
+        +42d  1     0       suspended  100   0     0     over    0      -      # another window
         """,
     ),
     scenario(
-        "a suspension outlasts what it was for",
+        "what would only pass the tier is denied and suspends nothing",
         limit(100, "hard", SUSPEND),
         """
-        +0s   101   0       suspended  0     100   0     normal  0      -
-        +0s   1     0       suspended  0     100   0     normal  0      -
-        ! limit 1000
-        +0s   1     0       suspended  0     1000  0     normal  0      -
-        ! resume
-        +0s   1     1       ok         1     999   0     normal  999    -
-        +0s   1000  0       suspended  1     999   0     normal  0      -      # a resume does not disarm the tier
+        +0s   101   0       quota_exceeded  0     100   0     normal  100    -
+        +0s   60    60      ok              60    40    0     normal  40     -
+        +0s   41    0       quota_exceeded  60    40    0     normal  40     month
+        +0s   40    40      ok              100   0     0     over    0      -
+        +0s   0     0       ok              100   0     0     over    0      -     peek
+        +0s   1     0       suspended       100   0     0     over    0      -
         """,
+    ),
+    scenario(
+        "a suspension outlasts what it was for, and what was resumed stays waived",
+        limit(100, "hard", SUSPEND),
+        """
+        +0s   100   100     ok              100   0     0     over    0      -
+        +0s   1     0       suspended       100   0     0     over    0      -
+        ! limit 1000
+        +0s   1     0       suspended       100   900   0     normal  0      -
+        ! resume
+        +0s   1     1       ok              101   899   0     normal  899    -
+        +0s   899   899     ok              1000  0     0     over    0      -
+        +0s   1     0       quota_exceeded  1000  0     0     over    0      month
+        """,
+    ),
+    scenario(
+        "beyond a waived tier the enforcement decides",
+        limit(100, "hard", {**SUSPEND, "at": "80%"}),
+        """
+        +0s   80    80      ok              80    20    0     over    0      -
+        +0s   1     0       suspended       80    20    0     over    0      -
+        ! resume
+        +0s   1     1       ok              81    19    0     over    19     -
+        +0s   20    0       quota_exceeded  81    19    0     over    19     month
+        +0s   19    19      ok              100   0     0     over    0      -
+        +0s   1     0       quota_exceeded  100   0     0     over    0      month
+        """,
+    ),
+    scenario(
+        "beyond a waived tier the enforcement of a soft limit grants",
+        limit(100, "soft", SUSPEND),
+        """
+        +0s   100   100     ok                   100   0     0     over    0      -
+        +0s   1     0       suspended            100   0     0     over    0      -
+        ! resume
+        +0s   50    50      soft_limit_exceeded  150   0     50    over    any    -
+        """,
+    ),
+    scenario(
+        "beyond a waived tier the tiers below it decide, and those above it hold",
+        limit(
+            100,
+            "hard",
+            tier("90%", "slow", "rate_limit", **SLOW),
+            tier("100%", "over", "suspend_usage"),
+            tier("120%", "gone", "suspend_usage", until="next_period"),
+        ),
+        """
+        +0s     90    90      ok               90    10    0     slow    5      -
+        +0s     5     5       ok               95    5     0     slow    0      -
+        +2m     5     5       ok               100   0     0     over    0      -
+        +4m     1     0       suspended        100   0     0     over    0      -
+        ! resume
+        +4m     6     0       rate_limited     100   0     0     over    5      month
+        +4m     5     5       overage_allowed  105   0     5     over    0      -
+        +6m     5     5       overage_allowed  110   0     10    over    0      -
+        +8m     5     5       overage_allowed  115   0     15    over    0      -
+        +10m    5     5       overage_allowed  120   0     20    gone    0      -
+        +12m    1     0       suspended        120   0     20    gone    0      month
+        """,
+    ),
+    scenario(
+        "a grace that ended in a suspension is waived with it",
+        limit(
+            100,
+            "hard",
+            tier("80%", "late", "allow_with_grace", grace_amount=10, then={"suspend_usage": {"until": "resumed"}}),
+        ),
+        """
+        +0s   90    90      grace           90    10    0     late    0      -
+        +0s   1     0       suspended       90    10    0     late    0      -
+        ! resume
+        +0s   10    10      ok              100   0     0     late    0      -
+        +0s   1     0       quota_exceeded  100   0     0     late    0      month
+        """,
+    ),
+    scenario(
+        "what another limit denies suspends nothing",
+        limit(100, "hard", SUSPEND, rate={"limit": 200, "per": "minute", "burst": 200}),
+        """
+        +0s   100   100     ok              100   0     0     over    0      -
+        +0s   101   0       rate_limited    100   0     0     over    0      -
+        +0s   60    0       quota_exceeded  100   0     0     over    0      -      model=large
+        +0s   40    0       suspended       100   0     0     over    0      -      model=large
+        """,
+        {"name": "large", "scope": {"model": "large"}, "limit": 50, "period": MONTH},
     ),
     scenario(
         "suspended until the next period",
@@ -474,24 +563,26 @@ SUSPENSION = (
         +0s   1     0       suspended  100   0     0     over    0      +1h
         +59m  1     0       suspended  100   0     0     over    0      +1h
         ! limit 150
-        +1h   10    10      ok         110   40    0     normal  40     -
-        +1h   41    0       suspended  110   40    0     normal  0      +2h
+        +1h   50    50      ok         150   0     0     over    0      -
+        +1h   1     0       suspended  150   0     0     over    0      +2h
         """,
     ),
     scenario(
         "suspended until a top-up has no time",
         limit(100, "hard", {**SUSPEND, "until": "top_up"}),
         """
-        +0s   101   0       suspended  0     100   0     normal  0      -
+        +0s   100   100     ok         100   0     0     over    0      -
+        +0s   1     0       suspended  100   0     0     over    0      -
         """,
     ),
     scenario(
         "a peek is denied too while usage is suspended",
         limit(100, "hard", SUSPEND),
         """
-        +0s   0     0       ok         0     100   0     normal  100    -      peek
-        +0s   101   0       suspended  0     100   0     normal  0      -
-        +0s   0     0       suspended  0     100   0     normal  0      -      peek
+        +0s   100   100     ok         100   0     0     over    0      -
+        +0s   0     0       ok         100   0     0     over    0      -      peek
+        +0s   1     0       suspended  100   0     0     over    0      -
+        +0s   0     0       suspended  100   0     0     over    0      -      peek
         """,
     ),
     scenario(
@@ -506,22 +597,23 @@ SUSPENSION = (
         "what was granted is repeated to its retry although usage is suspended",
         limit(100, "hard", SUSPEND),
         """
-        +0s   60    60      ok         60    40    0     normal  40     -      id=a
-        +0s   41    0       suspended  60    40    0     normal  0      -      id=b
-        +0s   60    60      ok         60    40    0     normal  40     -      id=a  replayed
+        +0s   100   100     ok         100   0     0     over    0      -      id=a
+        +0s   41    0       suspended  100   0     0     over    0      -      id=b
+        +0s   100   100     ok         100   0     0     over    0      -      id=a  replayed
         """,
     ),
     scenario(
         "the limit of a scope suspends its scope alone",
         limit(1000),
         """
-        +0s   50    50      ok         50    950   0     normal  50     -      model=large
-        +0s   51    0       suspended  50    950   0     normal  0      -      model=large
-        +0s   1     0       suspended  50    950   0     normal  0      -      model=large
-        +0s   51    51      ok         101   899   0     normal  899    -      model=small
-        +0s   1     1       ok         102   898   0     normal  898    -
+        +0s   50    50      ok              50    950   0     normal  50     -      model=large
+        +0s   51    0       quota_exceeded  50    950   0     normal  50     month  model=large
+        +0s   50    50      ok              100   900   0     normal  0      -      model=large
+        +0s   1     0       suspended       100   900   0     normal  0      -      model=large
+        +0s   51    51      ok              151   849   0     normal  849    -      model=small
+        +0s   1     1       ok              152   848   0     normal  848    -
         ! resume
-        +0s   50    50      ok         152   848   0     normal  0      -      model=large
+        +0s   1     0       quota_exceeded  152   848   0     normal  0      month  model=large
         """,
         {"name": "large", "scope": {"model": "large"}, "limit": 100, "period": MONTH, "tiers": [SUSPEND]},
     ),
@@ -542,12 +634,12 @@ TOGETHER = (
         """
         +0s     85    85      ok               85    15    0     warning  5      -
         +0s     66    0       quota_exceeded   85    15    0     warning  5      month
-        +0s     60    0       rate_limited     85    15    0     warning  5      -
+        +0s     60    0       rate_limited     85    15    0     warning  5      month
         +0s     5     5       ok               90    10    0     slow     5      -
         +0s     5     5       ok               95    5     0     slow     0      -
         +2m     5     5       ok               100   0     0     over     0      -
         +4m     5     5       overage_allowed  105   0     5     over     0      -
-        +4m     96    0       suspended        105   0     5     over     0      -
+        +4m     96    0       quota_exceeded   105   0     5     over     0      -
         """,
     ),
     scenario(
@@ -572,7 +664,8 @@ TOGETHER = (
         """
         +0s     110   110     ok        110   0     10    stop    any    -
         +0s     1     1       observed  111   0     11    stop    any    -     would=quota_exceeded
-        +0s     100   100     observed  211   0     111   gone    any    -     would=suspended
+        +0s     100   100     observed  211   0     111   gone    any    -     would=quota_exceeded
+        +0s     1     1       observed  212   0     112   gone    any    -     would=suspended
         """,
     ),
     scenario(

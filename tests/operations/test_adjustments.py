@@ -190,9 +190,10 @@ def test_a_limit_in_debt_may_be_raised_by_less_than_the_debt_and_states_no_overa
     shop = Shop(engine, pro={"limit": 10, "enforcement": "soft", "carryover": {"overage": "deduct"}})
     shop.consume(40)
     shop.now = month(2)
-    assert post(shop, 5).body["limit"] == -15
+    assert post(shop, 5).body["limit"] == 0
     stated = shop.state()
-    assert (stated["limit"], stated["remaining"], stated["overage"], stated["used"]) == (-15, 0, 0, 0)
+    assert (stated["limit"], stated["remaining"], stated["overage"], stated["used"]) == (0, 0, 0, 0)
+    assert stated["breakdown"] == {"base": 10, "carried": -30, "adjusted": 5}
 
 
 def test_one_key_adjusts_once_and_replays_what_was_answered(engine: Engine) -> None:
@@ -390,9 +391,9 @@ def test_it_is_told_once_with_the_end_of_the_suspension_and_counted_in_its_total
     shop.consume()
     made = post(shop, 30, category="goodwill").body
     found = [fact for fact in told(engine) if fact["type"] in ("quota.adjusted", "entitlement.resumed")]
-    assert [(fact["type"], fact.get("by"), fact["reason"], fact["actor"]) for fact in found] == [
-        ("quota.adjusted", None, "outage", "ops"),
-        ("entitlement.resumed", "top_up", "outage", "ops"),
+    assert [(fact["type"], fact.get("by"), fact.get("cause"), fact["reason"], fact["actor"]) for fact in found] == [
+        ("quota.adjusted", None, None, "outage", "ops"),
+        ("entitlement.resumed", "operator", "top_up", "outage", "ops"),
     ]
     adjusted = {name: found[0][name] for name in ("id", "amount", "category", "breakdown")}
     assert adjusted == {
@@ -516,3 +517,53 @@ def test_a_period_from_its_first_use_is_adjusted_while_it_runs_and_not_before(en
         assert numbers(shop.consume(5)) == (15, 10, 0, 5, 15, 0)
         assert not shop.consume(1)["granted"]
         shop.now += 4 * HOUR
+
+
+@pytest.mark.parametrize("used", [0, 3])
+def test_a_month_is_adjusted_although_days_were_opened_in_it_before(engine: Engine, used: int) -> None:
+    """Each day that carries over raises the floor of the cell to its start, which lies within the month."""
+    shop = Shop(
+        engine,
+        day={"limit": 100, "carryover": {}, "period": {"every": "day"}},
+        month={"limit": 1000, "carryover": {}},
+    )
+    for day in (9, 10, 11):
+        shop.now = month(1, day)
+        shop.consume(1)
+    shop.subscribe("month")
+    if used:
+        shop.consume(used)
+    for amount in (50, -20):
+        assert post(shop, amount).status == 201
+    state = shop.state()
+    assert (state["breakdown"]["adjusted"], state["used"]) == (30, state["limit"] - state["remaining"])
+    floor = (shop.engine.get(keys.root_cell("acme", FEATURE)) or {})[items.FLOOR]
+    assert floor == month(1, 11), "it never falls"
+    shop.consume(5)
+    assert shop.state()["used"] == state["used"] + 5
+
+
+def test_a_window_that_has_ended_is_not_adjusted_by_a_clock_that_lags(engine: Engine) -> None:
+    shop = Shop(engine, pro=CARRYING)
+    shop.consume(1)
+    shop.now = month(2)
+    shop.consume(1)
+    with pytest.raises(ClockBehind):
+        post(shop, 5, at=month(2) - 1)
+
+
+def test_a_limit_that_its_parts_leave_below_nothing_is_shown_as_nothing(engine: Engine) -> None:
+    shop = Shop(engine, big={"limit": 100, "tiers": [{"at": "80%", "level": "warning"}]}, small={"limit": 20})
+    post(shop, -30)
+    shop.subscribe("small")
+    denied, state = shop.consume(1), shop.state()
+    for answer in (denied, state):
+        assert (answer["limit"], answer["remaining"], answer["max_grantable"]) == (0, 0, 0)
+        assert answer["breakdown"] == {"base": 20, "carried": 0, "adjusted": -30}
+        assert answer["nodes"][0]["limit"] == 0
+    assert (denied["granted"], denied["reason"], denied["overage"]) == (False, "quota_exceeded", 0)
+    assert post(shop, 4).body["limit"] == 0
+    with pytest.raises(InvalidRequest, match="it is 0"):
+        post(shop, -1)
+    post(shop, 7)
+    assert (shop.state()["limit"], shop.consume(1)["granted"]) == (1, True)

@@ -119,7 +119,9 @@ def test_a_clock_that_lags_cannot_spend_what_was_carried_already(engine: Engine)
     assert shop.consume(14, memory=slow, at=month(2))["granted"]
 
 
-def test_a_request_that_would_open_its_window_beyond_a_suspending_tier_suspends(engine: Engine) -> None:
+def test_a_request_that_would_open_its_window_beyond_a_suspending_tier_is_denied_and_suspends_nothing(
+    engine: Engine,
+) -> None:
     tiers = [
         {"at": "100%", "level": "over", "policy": "suspend_usage", "until": "next_period"},
         {"at": "200%", "level": "far_over", "policy": "suspend_usage"},
@@ -128,13 +130,15 @@ def test_a_request_that_would_open_its_window_beyond_a_suspending_tier_suspends(
     shop.consume(1)
     shop.now = month(5)
     denied = shop.consume(600)
-    assert (denied["reason"], denied["limit"], denied["retry_at"]) == ("suspended", 499, "2026-06-01T00:00:00Z")
-    assert shop.consume()["reason"] == "suspended"
+    assert (denied["reason"], denied["limit"], denied["max_grantable"]) == ("quota_exceeded", 499, 499)
+    assert shop.consume(499)["granted"]
+    denied = shop.consume()
+    assert (denied["reason"], denied["retry_at"]) == ("suspended", "2026-06-01T00:00:00Z")
     shop.now = month(6)
-    assert shop.consume(599)["granted"]
+    assert shop.consume(100)["granted"]
 
 
-def test_a_debt_counts_where_a_request_would_open_its_window_beyond_a_suspending_tier(engine: Engine) -> None:
+def test_a_debt_moves_the_tier_that_suspends(engine: Engine) -> None:
     tiers = [
         {"at": "100%", "level": "over", "policy": "allow_with_overage"},
         {"at": "150%", "level": "far_over", "policy": "suspend_usage"},
@@ -143,8 +147,22 @@ def test_a_debt_counts_where_a_request_would_open_its_window_beyond_a_suspending
     shop.consume(150)
     shop.now = month(2)
     denied = shop.consume(100)
-    assert (denied["reason"], *numbers(denied)) == ("suspended", 50, 100, -50, 0)
+    assert (denied["reason"], *numbers(denied)) == ("quota_exceeded", 50, 100, -50, 0)
+    assert (denied["max_grantable"], shop.consume(75)["granted"]) == (75, True)
     assert shop.consume()["reason"] == "suspended"
+
+
+def test_a_debt_that_leaves_nothing_suspends_with_the_first_request(engine: Engine) -> None:
+    """Usage of nothing has reached a share of nothing; the window is not even open."""
+    tiers = [{"at": "100%", "level": "over", "policy": "allow_with_overage"}]
+    stop = {"at": "150%", "level": "far_over", "policy": "suspend_usage", "until": "next_period"}
+    carries = {"limit": 100, "carryover": {"overage": "deduct"}}
+    shop = Shop(engine, pro={**carries, "tiers": tiers}, stern={**carries, "tiers": [*tiers, stop]})
+    shop.consume(250)
+    shop.now = month(2)
+    shop.subscribe("stern")
+    denied = shop.consume(1)
+    assert (denied["reason"], denied["limit"], denied["used"]) == ("suspended", 0, 0)
 
 
 def test_the_newest_window_stays_in_the_cell_however_long_it_is_over(engine: Engine) -> None:

@@ -169,7 +169,7 @@ def test_what_was_suspended_and_resumed_is_told_in_order() -> None:
     engine = world(effective(quota(100)))
     suspend = {**ABOUT, "k": "suspend", "u": "99", "l": "100", "lv": "over", "un": None, "by": "tier"}
     write(engine, suspend, Set("sus", DECEMBER))
-    resume: Entry = {"k": "resume", "c": "acme", "f": FEATURE, "t": NOW, "by": "manual", "ac": "me", "rs": "paid"}
+    resume: Entry = {"k": "resume", "c": "acme", "f": FEATURE, "t": NOW, "by": "operator", "ac": "me", "rs": "paid"}
     write(engine, resume, Remove("sus"))
     drain(engine, container(engine))
     first, second = told(engine, "entitlement.suspended", "entitlement.resumed")
@@ -193,7 +193,7 @@ def test_what_was_suspended_and_resumed_is_told_in_order() -> None:
 
 def test_a_note_under_anothers_name_or_that_cannot_be_read_is_parked_and_told_to_nobody() -> None:
     engine = world(effective(quota(100)))
-    write(engine, {"k": "resume", "c": "other", "f": FEATURE, "t": NOW, "by": "manual"})
+    write(engine, {"k": "resume", "c": "other", "f": FEATURE, "t": NOW, "by": "operator"})
     write(engine, {"k": "suspend", "c": "acme", "f": FEATURE, "t": NOW})
     write(engine, {"k": "bump", "v": 1, "t": NOW})
     drain(engine, container(engine))

@@ -18,6 +18,7 @@ from tallygate.domain.control_entries import resume_entry
 from tallygate.domain.effective import Dates, compile_effective
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.tier_suspensions import lifting
 from tallygate.operations.consume import Consume
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.settle import Settle, settle
@@ -81,10 +82,11 @@ class Told:
                 request = Settle(decision_id=decision_id, decision=named, amount=Decimal(rest[1]))
                 settle(Decisions(self.engine), request, now=self.now)
             case "resume":
-                entry = resume_entry(
-                    customer="acme", feature=FEATURE, by="manual", now=self.now, actor="ops", reason="paid", scope={}
-                )
-                for move in CellControls(self.engine).resume("acme", FEATURE, entry, self.now):
+                controls = CellControls(self.engine)
+                found = lifting(controls.cell("acme", FEATURE), self.limits, FEATURE, self.now)
+                assert found is not None, "there is something to resume"
+                entry = resume_entry(customer="acme", feature=FEATURE, now=self.now, waivers=found.waivers)
+                for move in controls.resume("acme", FEATURE, found, entry, self.now):
                     assert isinstance(move, Update)
                     self.engine.write(move)
             case "limit":

@@ -215,9 +215,11 @@ def test_a_suspension_by_a_tier_is_told_when_it_begins_and_while_it_stands(
     tier = {"at": "100%", "level": "over", "policy": "suspend_usage", "until": until}
     Shop(engine, pro={"limit": 100, "tiers": [tier]})
     desk = Desk(engine)
-    begins, stands = desk.explain(101, now=OPENED), desk.explain(1, now=OPENED)
-    assert (begins["suspension"]["limit"], begins["suspension"]["since"]) == (FEATURE, "2026-01-01T00:00:00Z")
+    assert desk.consume(100, now=OPENED).granted
+    begins, stands = desk.explain(1, now=OPENED), desk.explain(1, now=OPENED)
     for explained in (begins, stands):
+        told = {name: explained["suspension"][name] for name in ("limit", "level", "since")}
+        assert told == {"limit": FEATURE, "level": "over", "since": "2026-01-01T00:00:00Z"}
         assert (explained["suspension"]["by"], explained["suspension"]["until"]) == ("tier", ends)
         assert (explained["retry"]["waits_for"], held(explained)) == (waits, {"suspended"})
 
@@ -230,10 +232,11 @@ def test_a_suspension_by_hand_keeps_its_actor_and_reason_to_the_operators(engine
     in_force(engine, by_hand(effective(quota(100))))
     explained = Desk(engine).explain(200)
     assert explained["suspension"] == {
-        "by": "hand",
+        "by": "operator",
         "feature": None,
         "scope": {},
         "limit": None,
+        "level": None,
         "since": "2026-11-19T10:00:00Z",
         "until": None,
     }

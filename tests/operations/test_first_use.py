@@ -185,8 +185,9 @@ def test_tiers_govern_each_window_afresh(engine: Engine) -> None:
     ]
     shop = Shop(engine, pro={**FIVE_HOURS, "tiers": tiers})
     assert shop.consume(12)["reason"] == "grace"
-    assert not shop.consume(1, at=OPENED + MINUTE)["granted"]
-    assert shop.consume(4, at=OPENED + 2 * MINUTE)["reason"] == "suspended"
+    denied = shop.consume(4, at=OPENED + MINUTE)
+    assert (denied["reason"], denied["max_grantable"]) == ("quota_exceeded", 0)
+    assert shop.consume(1, at=OPENED + 2 * MINUTE)["reason"] == "quota_exceeded"
     ends = OPENED + LENGTH
     assert shop.consume(1, at=ends - 1)["retry_at"] == format_instant(ends)
     answer = shop.consume(8, at=ends)

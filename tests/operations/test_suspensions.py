@@ -275,7 +275,7 @@ def test_the_journal_entry_of_a_resume_says_who_and_why(store: Engine) -> None:
     suspend_cell(store, "images")
     resume(store, "images", reason="paid", actor="ops")
     image = store.get(keys.root_cell("acme", "images")) or {}
-    expected = {"k": "resume", "c": "acme", "f": "images", "t": NOW, "by": "manual", "ac": "ops", "rs": "paid"}
+    expected = {"k": "resume", "c": "acme", "f": "images", "t": NOW, "by": "operator", "ac": "ops", "rs": "paid"}
     assert items.text(image, items.LAST) == items.entry_text(expected)
 
 
@@ -407,7 +407,7 @@ def test_an_entry_makes_known_that_a_suspension_began_or_ended_and_nothing_else(
     assert of_tier is None and replaced is None, "the cell's own record tells of a tier's"
     assert begun is not None and resumed is not None
     assert (begun.type, resumed.type) == ("entitlement.suspended", "entitlement.resumed")
-    assert (begun.feature, begun.data["feature"], begun.data["by"]) == (EVERY_FEATURE, None, "manual")
+    assert (begun.feature, begun.data["feature"], begun.data["by"]) == (EVERY_FEATURE, None, "operator")
     assert (resumed.data["reason"], resumed.data["actor"]) == ("paid", "cfo")
     assert resumed.data["since"] == begun.data["since"] == "2026-11-20T10:00:00Z"
     assert begun.id != resumed.id

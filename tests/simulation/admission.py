@@ -58,6 +58,13 @@ PLANS: dict[str, dict[str, Any]] = {
         "period": {"every": "day"},
         "tiers": [{"at": "80%", "level": "stop", "policy": "suspend_usage", "until": "next_period"}],
     },
+    "stern": {
+        "windows": [{"limit": 12, "period": {"every": "day"}}, {"limit": 20, "period": {"every": "month"}}],
+        "tiers": [
+            {"at": "50%", "level": "stop", "policy": "suspend_usage"},
+            {"at": "75%", "level": "late", "policy": "suspend_usage", "until": "PT1H"},
+        ],
+    },
 }
 
 

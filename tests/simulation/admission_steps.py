@@ -15,6 +15,7 @@ from tallygate.domain.overrides import OwnLimit
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
 from tallygate.operations.customers import Stores, end_subscription, put_customer
 from tallygate.operations.own_limits import delete_limit, put_limit
+from tallygate.storage import items, keys
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
@@ -36,11 +37,14 @@ class Operator:
     def change(self, engine: Any) -> Change:
         stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
         kind, number = self.rng.random(), self.rng.choice([0, 5, 12, 35, 80])
-        plan = self.rng.choice(["small", "big", "graded", "strict"])
+        plan = self.rng.choice(["small", "big", "graded", "strict", "stern"])
+        if self._stopped(engine) and self.rng.random() < 0.7:
+            return lambda: self._by_hand(engine, resume)
         if kind < 0.15:
             return lambda: self._by_hand(engine, adjust, number - 20)
         if kind < 0.3:
-            return lambda: self._by_hand(engine, self.rng.choice([suspend, resume, resume]))
+            moves: list[Callable[..., object]] = [suspend, resume, resume]
+            return lambda: self._by_hand(engine, self.rng.choice(moves))
         if kind < 0.55:
             return lambda: self._in_force(put_customer(stores, CUSTOMER, ProfileChange(plan=plan), **self._when)[0])
         if kind < 0.8:
@@ -50,7 +54,12 @@ class Operator:
             return lambda: self._lift(stores)
         return lambda: self._in_force(end_subscription(stores, CUSTOMER, **self._when))
 
-    def _by_hand(self, engine: Any, act: Callable[..., None], *amount: int) -> Effective | None:
+    def _stopped(self, engine: Any) -> bool:
+        """Whether a tier has suspended usage; seen behind everybody's back."""
+        image = engine.world.engine.get(keys.root_cell(CUSTOMER, FEATURE))
+        return any(until > self.now for until in items.cell_of(image).suspended.values())
+
+    def _by_hand(self, engine: Any, act: Callable[..., object], *amount: int) -> Effective | None:
         """Adjust, suspend or resume; what is refused has changed nothing."""
         name = f"by-hand-{self.rng.getrandbits(40)}"
         with contextlib.suppress(InvalidRequest, NotFound, Conflict, ClockBehind, Contended):

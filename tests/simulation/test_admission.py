@@ -9,20 +9,24 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tallygate.domain import decide, terms, tier_suspensions
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.limits import Effective, Limit, Quota
 from tallygate.domain.rolls import rolled, total
+from tallygate.domain.rungs import Ladder, ladder
+from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.domain.tiers import AllowWithOverage, SuspendUsage
-from tallygate.storage import cells, items
+from tallygate.storage import cell_refusals, cells, items
 from tallygate.storage.expressions import Absent, All
 from tests.given import FEATURE
 from tests.simulation.admission import World
@@ -75,6 +79,7 @@ def broken(world: World) -> Iterator[str]:
     yield from _carried_twice(world, granted)
     yield from _counted_twice(granted)
     yield from _answers(world, granted)
+    yield from _suspended_in_vain(world)
 
 
 def _over_a_limit(use: Use) -> Iterator[str]:
@@ -83,16 +88,16 @@ def _over_a_limit(use: Use) -> Iterator[str]:
         assert base is not None
         whole = base + use.after.raised(counter)
         used = use.after.used[counter] + use.after.raised(counter)
-        if used > _most(limit, whole):
+        if used > _most(limit, whole, use.after.waived.get(counter, frozenset())):
             yield f"commit {use.commit}: {used} used of {whole}"
 
 
-def _most(limit: Limit, whole: Decimal) -> Decimal:
-    """All that the limit may ever grant of so much."""
+def _most(limit: Limit, whole: Decimal, waived: frozenset[str]) -> Decimal:
+    """All that the limit may ever grant of so much, in a window in which these levels are waived."""
     for tier in limit.tiers:
         if isinstance(tier.policy, AllowWithOverage):
             return whole + (tier.policy.max_overage or 0)
-        if isinstance(tier.policy, SuspendUsage):
+        if isinstance(tier.policy, SuspendUsage) and tier.level not in waived:
             return tier.at.of(whole)
     return whole
 
@@ -106,6 +111,45 @@ def _under_limits_that_were_gone(world: World, use: Use) -> Iterator[str]:
         yield f"commit {use.commit}: granted without a subscription"
     if use.limits.suspensions:
         yield f"commit {use.commit}: granted while suspended"
+    if any(until > use.entry["t"] for until in use.before.suspended.values()):
+        yield f"commit {use.commit}: granted while a tier suspends"
+
+
+def _suspended_in_vain(world: World) -> Iterator[str]:
+    """A tier suspends only what has reached it, and not again in the window for which somebody has resumed."""
+    versions: dict[int, Effective] = {}
+    resumed: set[tuple[int, int, str]] = set()
+    for commit, change in enumerate(world.engine.stream):
+        if change.key.sk == "EFFECTIVE" and change.new is not None:
+            effective = items.effective_of(change.new)
+            versions[effective.version] = effective
+        if change.new is None or not change.key.pk.startswith("CELL#"):
+            continue
+        entry, before = json.loads(items.text(change.new, "last")), items.cell_of(change.old)
+        if entry["k"] == "resume":
+            resumed |= {(o, start, level) for o, start, *_, levels in entry.get("wv", ()) for level in levels}
+        if entry["k"] != "suspend":
+            continue
+        counter, level = (entry["o"], entry["s"]), entry["lv"]
+        if (*counter, level) in resumed:
+            yield f"commit {commit}: {level} suspended again what was resumed"
+        used = before.used.get(counter, Decimal(0)) + before.raised(counter)
+        limits = [effective for version, effective in versions.items() if version >= before.version]
+        if not any(used >= at for effective in limits for at in _thresholds(effective, counter, level, before, entry)):
+            yield f"commit {commit}: {level} suspended {used} used"
+
+
+def _thresholds(
+    limits: Effective, counter: CounterName, level: str, cell: Cell, entry: dict[str, Any]
+) -> Iterator[Decimal]:
+    """The usage at which the level begins, in a window as the cell shows it."""
+    right = limits.in_force(entry["t"]).entitlements.get(FEATURE)
+    for limit in right.limits if right is not None else ():
+        for quota in limit.quotas:
+            base = quota.limit_at(entry["t"])
+            if quota.ordinal == counter[0] and base is not None:
+                whole = base + cell.raised(counter)
+                yield from (tier.at.of(whole) for tier in limit.tiers if tier.level == level)
 
 
 def _carried_twice(world: World, granted: list[Use]) -> Iterator[str]:
@@ -195,17 +239,37 @@ def test_the_runs_meet_what_they_are_about() -> None:
             met["replayed"] += answered.decision.replayed
         met["changes"] += len(world.announced)
         met["carried"] += sum("cy" in use.entry for use in uses(world))
+        met["beyond a waived tier"] += sum(bool(use.after.waived) for use in uses(world))
+        for change in world.engine.stream:
+            if change.key.pk.startswith("CELL#") and change.new is not None:
+                met[json.loads(items.text(change.new, "last"))["k"]] += 1
     wanted = ("ok", "quota_exceeded", "suspended", "rate_limited", "overage_allowed", "no_active_subscription")
-    assert all(met[name] >= 3 for name in (*wanted, "replayed", "carried")), dict(met)
+    others = ("replayed", "carried", "suspend", "resume", "beyond a waived tier")
+    assert all(met[name] >= 3 for name in (*wanted, *others)), dict(met)
     assert met["changes"] > 60
 
 
-@pytest.mark.parametrize("rule", ["version", "floor", "opening"])
+def _without_waivers(*given: Any, **more: Any) -> Ladder:
+    return ladder(*given, **{**more, "waived": ()})
+
+
+def _with_nothing_to_reach(suspending: Callable[..., Any], key: Any, wanted: TierSuspension, *more: Any) -> Any:
+    return suspending(key, replace(wanted, at_least=Decimal(-1_000_000), unopened=True), *more)
+
+
+@pytest.mark.parametrize("rule", ["version", "floor", "opening", "reached", "waived"])
 def test_the_runs_notice_a_broken_rule(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     if rule == "version":
         monkeypatch.setattr(cells, "_limits_not_newer", lambda _: All(()))
     elif rule == "floor":
         monkeypatch.setattr(cells, "_clock_not_behind", lambda _: [])
+    elif rule == "reached":
+        beyond = partial(_with_nothing_to_reach, cell_refusals.suspending)
+        monkeypatch.setattr(cells, "suspending", beyond)
+        monkeypatch.setattr(decide, "following", lambda rungs, _: rungs[-1])
+        monkeypatch.setattr(tier_suspensions, "following", lambda rungs, _: rungs[-1])
+    elif rule == "waived":
+        monkeypatch.setattr(terms, "ladder", _without_waivers)
     else:
         monkeypatch.setattr(cells, "not_open_yet", lambda counter, _: Absent(items.used_name(counter)))
     assert any(fails(seed) is not None for seed in range(400))

@@ -139,7 +139,7 @@ def test_a_suspended_cell_admits_nothing(engine: Engine) -> None:
     write(engine, {"sus": NOW + HOUR, "n": 1, "cv": 1})
     refused = Cells(engine).admit("acme", FEATURE, ask(entitlement(quota(10))), ENTRY)
     assert isinstance(refused, NotAdmitted)
-    assert decide.refusal(refused.seen, ask(entitlement(quota(10)))) == decide.Suspended(NOW + HOUR)
+    assert decide.refusal(refused.seen, ask(entitlement(quota(10)))) == decide.Suspended(NOW + HOUR, 0)
 
 
 def test_the_limits_in_force_are_read_as_they_were_stored(engine: Engine) -> None:

@@ -57,13 +57,15 @@ RATED = st.dictionaries(st.sampled_from([(o, NOW // MINUTE - ago) for o in (40, 
 
 @st.composite
 def cells(draw: st.DrawFn) -> Cell:
-    """What is used, with what the window was raised by and when its grace began."""
+    """What is used, with what the window was raised by, when its grace began, and which levels are waived in it."""
     carried = {COUNTER: Decimal(draw(st.integers(1, 6)))} if draw(st.booleans()) else {}
     adjusted = {COUNTER: Decimal(draw(st.integers(-3, 6)))} if draw(st.booleans()) else {}
     raised = carried.get(COUNTER, ZERO) + adjusted.get(COUNTER, ZERO)
     used = {COUNTER: draw(FEW) - raised} if draw(st.booleans()) or raised else {}
     grace = {COUNTER: NOW - draw(st.sampled_from([0, MINUTE, HOUR, 2 * DAY]))} if draw(st.booleans()) else {}
-    return Cell(used=used, carried=carried, adjusted=adjusted, grace=grace, rated=draw(RATED))
+    waived = draw(st.frozensets(st.sampled_from(["level_0", "level_1", "level_2"]), max_size=2))
+    held = {COUNTER: waived} if waived else {}
+    return Cell(used=used, carried=carried, adjusted=adjusted, grace=grace, rated=draw(RATED), waived=held)
 
 
 def image(cell: Cell) -> Item:
@@ -72,6 +74,7 @@ def image(cell: Cell) -> Item:
     found |= {items.window_name(items.CARRIED, counter): value for counter, value in cell.carried.items()}
     found |= {items.window_name(items.ADJUSTED, counter): value for counter, value in cell.adjusted.items()}
     found |= {items.window_name(items.GRACE, counter): Decimal(value) for counter, value in cell.grace.items()}
+    found |= {items.window_name(items.WAIVED, counter): items.waived_text(v) for counter, v in cell.waived.items()}
     return found
 
 

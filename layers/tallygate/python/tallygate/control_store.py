@@ -5,7 +5,7 @@ The other half of `tallygate.store`, split off because both together would be to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.tier_suspensions import Lifting
 from tallygate.store import Moves
 
 
@@ -138,13 +139,8 @@ class CustomerStore(Protocol):
 class CellControlStore(Protocol):
     """Cells, as far as operators reach into them."""
 
-    def resume(
-        self, customer: str, feature: str, entry: Entry, now: Instant, *, only: Collection[int] | None = None
-    ) -> Moves:
-        """The write that lifts every suspension in force in the root cell, or those of the ordinals in `only`.
-
-        Nothing where there is none. Refused where one of them is lifted before. One read.
-        """
+    def resume(self, customer: str, feature: str, found: Lifting, entry: Entry, now: Instant) -> Moves:
+        """The write that lifts suspensions in the root cell, and waives; refused where one of them has moved."""
 
     def cell(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""

@@ -12,7 +12,7 @@ from tallygate.contracts.reading import Contract, broken
 from tallygate.domain.adjustments import Adjustment, Parts
 from tallygate.domain.facts import period
 from tallygate.domain.instants import format_instant
-from tallygate.domain.quantities import format_quantity
+from tallygate.domain.quantities import ZERO, format_quantity
 
 
 def _not_zero(amount: Decimal) -> Decimal:
@@ -36,7 +36,7 @@ class AdjustmentBody(Contract):
 
 def adjustment_answer(adjustment: Adjustment) -> dict[str, Any]:
     """An adjustment; `breakdown` and `limit` are as they were right after it, `resumed` whether a suspension that
-    waited for a top-up ended by it."""
+    waited for a top-up ended by it. The limit is never below zero, also where its parts come to less."""
     return {
         "id": adjustment.id,
         "customer": adjustment.customer,
@@ -47,7 +47,7 @@ def adjustment_answer(adjustment: Adjustment) -> dict[str, Any]:
         "category": adjustment.category,
         "at": format_instant(adjustment.at),
         "period": period(adjustment.window.start, adjustment.window.end),
-        "limit": format_quantity(adjustment.after.total),
+        "limit": format_quantity(max(ZERO, adjustment.after.total)),
         "breakdown": parts_answer(adjustment.after),
         "resumed": adjustment.resumed,
     }

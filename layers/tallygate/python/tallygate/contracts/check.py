@@ -19,10 +19,11 @@ from tallygate.contracts.fields import (
 )
 from tallygate.contracts.reading import Contract
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.decision import MESSAGES, Decision, Node
+from tallygate.domain.decision import Decision, Node
 from tallygate.domain.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.quantities import ONE, ZERO, format_quantity
+from tallygate.domain.sentences import sentence
 from tallygate.domain.unit_forms import presented
 from tallygate.domain.units import Unit
 
@@ -57,7 +58,7 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
         "granted": decision.granted,
         "granted_amount": format_quantity(decision.granted_amount),
         "reason": decision.reason.value,
-        "message": MESSAGES[decision.reason],
+        "message": sentence(decision),
         "customer": decision.customer,
         "feature": decision.feature,
         "requested": format_quantity(decision.requested),
@@ -98,11 +99,12 @@ def _presented(quota: Node, unit: Unit | None) -> dict[str, Any] | None:
 
 
 def _breakdown(quota: Node | None, limit: Decimal | None) -> dict[str, Any]:
-    """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it."""
+    """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it.
+    Their sum may be below the limit that is shown, which is never below zero."""
     if quota is None or limit is None:
         return {"base": _quantity(limit), "carried": 0, "adjusted": 0}
     return {
-        "base": _quantity(limit - quota.carried - quota.adjusted),
+        "base": _quantity(quota.base),
         "carried": _quantity(quota.carried),
         "adjusted": _quantity(quota.adjusted),
     }

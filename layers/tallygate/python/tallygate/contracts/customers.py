@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
 from tallygate.contracts.fields import Id, Time, Zone, one_of
 from tallygate.contracts.reading import Contract, invalid_fields
-from tallygate.contracts.suspensions import suspension_answer
+from tallygate.contracts.suspensions import suspension_answer, tier_suspension_answer
 from tallygate.domain.customers import (
     KEEP,
     CustomerRecord,
@@ -21,6 +22,7 @@ from tallygate.domain.customers import (
 from tallygate.domain.effective import PeriodChange, period_changes
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.subscriptions import pending_form
+from tallygate.domain.tier_suspensions import TierStop, Waiver, waiver_form
 from tallygate.errors import FieldError
 
 SUBJECT_KEYS_MAX = 40
@@ -111,9 +113,14 @@ def _when(effective: str) -> When:
     return "next_period" if effective == "next_period" else "now"
 
 
-def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
+def customer_answer(
+    record: CustomerRecord, *, now: Instant, stops: Sequence[TierStop] = (), waivers: Sequence[Waiver] = ()
+) -> dict[str, Any]:
     """A customer as JSON, with subscription, suspensions and the periods that a change of zone or anchor results in:
-    as of now, whatever plan was in force when it was last changed."""
+    as of now, whatever plan was in force when it was last changed.
+
+    `stops` are its suspensions by tiers, `waivers` what somebody has waived of tiers since.
+    """
     record = taken(record, now)
     customer, subscription = record.customer, record.subscription
     return {
@@ -126,7 +133,11 @@ def customer_answer(record: CustomerRecord, *, now: Instant) -> dict[str, Any]:
         "stripe_customer_id": customer.stripe_customer_id,
         "metadata": dict(customer.metadata),
         "subscription": subscription_answer(subscription) if subscription is not None else None,
-        "suspensions": [suspension_answer(suspension) for suspension in record.effective.suspensions],
+        "suspensions": [
+            *(suspension_answer(suspension) for suspension in record.effective.suspensions),
+            *(tier_suspension_answer(stop) for stop in stops),
+        ],
+        "waived": [waiver_form(waiver) for waiver in waivers],
         "period_changes": period_changes_answer(record, now=now),
         "created_at": format_instant(customer.created_at),
         "changed_at": format_instant(customer.changed_at),

@@ -9,7 +9,7 @@ from tallygate.contracts.fields import Amount
 from tallygate.contracts.reading import Contract
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.instants import format_instant
-from tallygate.domain.quantities import format_quantity
+from tallygate.domain.quantities import ZERO, format_quantity
 from tallygate.domain.settlements import Charge, MadeDecision, Settlement
 
 
@@ -70,7 +70,7 @@ def _charged(charge: Charge) -> dict[str, Any]:
         "name": None if governed is None else governed.name,
         "scope": {} if governed is None else dict(governed.scope),
         "window": {"kind": "quota", "start": format_instant(window.start), "end": end},
-        "limit": _quantity(charge.limit),
+        "limit": None if charge.limit is None else format_quantity(max(ZERO, charge.limit)),
         "enforcement": None if governed is None else governed.enforcement,
         "used_before": _quantity(charge.used_before),
         "used_after": _quantity(charge.used_after),

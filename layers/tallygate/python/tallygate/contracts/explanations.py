@@ -9,11 +9,12 @@ from typing import Any
 from tallygate.contracts.check import node_answer
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.carryover_forms import carryover_form
-from tallygate.domain.decision import MESSAGES, Node, Reason
+from tallygate.domain.decision import Node, Reason
 from tallygate.domain.explanation import (
     ExplainedLimit,
     ExplainedQuota,
     ExplainedRate,
+    ExplainedTier,
     Explanation,
     Stopped,
     Waits,
@@ -22,6 +23,7 @@ from tallygate.domain.instants import SECOND, Instant, format_instant
 from tallygate.domain.quantities import format_quantity
 from tallygate.domain.rates import PER
 from tallygate.domain.rungs import UNTIL_TOP_UP, Rung
+from tallygate.domain.sentences import sentence
 from tallygate.domain.tier_forms import RATE_ORDINAL, Form, policy_form, threshold_form
 from tallygate.domain.tiers import Policy
 
@@ -59,7 +61,7 @@ def explanation_answer(explained: Explanation) -> dict[str, Any]:
         "limits": [_limit(limit) for limit in explained.limits],
         "binding": None if explained.binding is None else node_answer(explained.binding, decision.as_of),
         "reason_order": [{"reason": reason.value, "held": held} for reason, held in explained.held],
-        "message": MESSAGES[decision.reason],
+        "message": sentence(decision),
         "retry": {
             "at": _time(decision.retry_at),
             "waits_for": explained.waits.value,
@@ -108,11 +110,10 @@ def _window(window: ExplainedQuota | ExplainedRate, *, governs: bool) -> dict[st
 def _of_quota(quota: ExplainedQuota) -> dict[str, Any]:
     node, period = quota.node, quota.node.period
     assert period is not None, "a quota has a period"
-    base = None if node.limit is None else node.limit - node.carried - node.adjusted
     return {
         "period": {"every": period.every, "anchor": period.anchor_named, "timezone": period.zone},
         "breakdown": {
-            "base": _quantity(base),
+            "base": _quantity(node.base),
             "carried": format_quantity(node.carried),
             "adjusted": format_quantity(node.adjusted),
         },
@@ -124,6 +125,7 @@ def _of_quota(quota: ExplainedQuota) -> dict[str, Any]:
                 "at": threshold_form(each.tier.at),
                 "threshold": format_quantity(each.threshold),
                 "reached": each.reached,
+                **_waived(each, node),
                 **_policy(each.tier.policy),
             }
             for each in quota.tiers
@@ -131,6 +133,11 @@ def _of_quota(quota: ExplainedQuota) -> dict[str, Any]:
         "rung": None if quota.rung is None else _rung(quota.rung),
         "grace": {"began": _time(quota.grace_began), "ends": _time(quota.grace_ends)} if quota.graced else None,
     }
+
+
+def _waived(each: ExplainedTier, node: Node) -> dict[str, Any]:
+    """Of a tier that is waived, until when; null: its window never ends."""
+    return {"waived_until": _bounds(node)["end"]} if each.waived else {}
 
 
 def _rung(rung: Rung) -> dict[str, Any]:
@@ -182,6 +189,7 @@ def _suspension(stopped: Stopped) -> dict[str, Any]:
         "feature": stopped.feature,
         "scope": dict(stopped.scope),
         "limit": stopped.limit,
+        "level": stopped.level,
         "since": _time(stopped.since),
         "until": _time(stopped.until) if ends else None,
     }

@@ -15,7 +15,7 @@ from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.facts import Total
 from tallygate.domain.impact import RANGE, RANGE_MAX, Impact, ImpactQuery, Sum
 from tallygate.domain.instants import DAY, Instant, format_instant
-from tallygate.domain.quantities import format_quantity
+from tallygate.domain.quantities import ZERO, format_quantity
 from tallygate.errors import FieldError, InvalidRequest
 
 
@@ -58,7 +58,7 @@ def _window(total: Total) -> dict[str, Any]:
         "start": format_instant(total.start),
         "end": None if total.end >= NEVER_ENDS else format_instant(total.end),
         "usage": format_quantity(total.value),
-        "limit": None if total.limit is None else format_quantity(total.limit),
+        "limit": None if total.limit is None else format_quantity(max(ZERO, total.limit)),
         "enforcement": governed.enforcement,
         "would_deny": _would_deny(total.would_decisions, total.would_amount),
     }

@@ -13,12 +13,12 @@ from tallygate.contracts.limits import Scope, broken_scope
 from tallygate.contracts.reading import Contract, broken, invalid_fields, pointer
 from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Catalog
-from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.decision import Decision
 from tallygate.domain.instants import format_instant
-from tallygate.domain.suspensions import Suspension
+from tallygate.domain.rungs import UNTIL_TOP_UP
+from tallygate.domain.suspensions import OPERATOR, TIER, Suspension
+from tallygate.domain.tier_suspensions import TierStop, suspended_because, waiver_form, waivers_in
 from tallygate.errors import FieldError
-
-BY_HAND, BY_TIER = "manual", "tier"
 
 
 class SuspensionBody(Contract):
@@ -51,27 +51,50 @@ def judge(catalog: Catalog, feature: str, scope: Mapping[str, str]) -> None:
 
 
 def suspension_answer(suspension: Suspension) -> dict[str, Any]:
-    """A suspension by hand; a feature of null is the whole customer."""
+    """A suspension by an operator; a feature of null is the whole customer. It has no limit, and no time ends it."""
     return {
         "feature": suspension.feature,
         "scope": dict(suspension.scope),
+        "by": OPERATOR,
         "reason": suspension.reason,
         "actor": suspension.actor,
+        "limit": None,
+        "level": None,
         "since": format_instant(suspension.since),
-        "by": BY_HAND,
+        "until": None,
+    }
+
+
+def tier_suspension_answer(stop: TierStop) -> dict[str, Any]:
+    """A suspension by a tier, in the same form; `until` null: until somebody resumes, or a top-up."""
+    known = stop.level is not None and stop.limit is not None
+    return {
+        "feature": stop.feature,
+        "scope": dict(stop.scope),
+        "by": TIER,
+        "reason": suspended_because(stop.level or "", stop.limit or "") if known else None,
+        "actor": TIER,
+        "limit": stop.limit,
+        "level": stop.level,
+        "since": None if stop.since is None else format_instant(stop.since),
+        "until": format_instant(stop.until) if stop.until < UNTIL_TOP_UP else None,
     }
 
 
 def suspended_answer(decision: Decision) -> dict[str, Any] | None:
-    """What suspends the decision's feature; null: nothing. Of one by a tier the cell knows until when it is, and
-    the audit trail the rest."""
+    """What suspends the decision's feature; null: nothing."""
     if decision.suspension is not None:
-        return {**suspension_answer(decision.suspension), "until": None}
-    if decision.reason is not Reason.SUSPENDED:
-        return None
-    untold = {"reason": None, "actor": None, "since": None}
-    until = None if decision.retry_at is None else format_instant(decision.retry_at)
-    return {"feature": decision.feature, "scope": {}, **untold, "by": BY_TIER, "until": until}
+        return suspension_answer(decision.suspension)
+    return None if decision.stopped is None else tier_suspension_answer(decision.stopped)
+
+
+def waived_answer(decision: Decision) -> list[dict[str, Any]]:
+    """What a resume has waived of the decision's feature, in the periods that run."""
+    grounds = decision.grounds
+    if grounds is None or grounds.cell is None:
+        return []
+    waivers = waivers_in(grounds.cell, grounds.effective, decision.feature, decision.as_of)
+    return [waiver_form(waiver) for waiver in waivers]
 
 
 def audit_answer(audit: Audit) -> dict[str, Any]:

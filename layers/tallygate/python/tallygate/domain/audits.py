@@ -15,12 +15,12 @@ from typing import Any
 
 from tallygate.domain.facts import Announcement, fact_id
 from tallygate.domain.instants import Instant
+from tallygate.domain.suspensions import OPERATOR
 
 SUSPENDED, RESUMED, ADJUSTED = "suspended", "resumed", "adjusted"
 FACTS = {SUSPENDED: "entitlement.suspended", RESUMED: "entitlement.resumed"}
 SUSPENDED_BY_TIER = "suspended_by_tier"
 """Nobody's act, but of a limit: it is told from the cell's write, and kept here beside what people did."""
-TIER = "tier"
 SUBSCRIPTION_CHANGED, CHANGED_FACT = "subscription_changed", "subscription.changed"
 EVERY_FEATURE = "*"
 """Names the sequence of facts that concern the whole customer, since a feed has the name of a feature."""
@@ -108,7 +108,7 @@ def announced(audit: Audit) -> Announcement | None:
             "scope": audit.about.get("scope", {}),
             "reason": audit.reason,
             "actor": audit.actor,
-            "by": "manual",
+            "by": OPERATOR,
             "since": stood["since"],
         },
     )

@@ -13,6 +13,7 @@ from decimal import Decimal
 from tallygate.domain.adjustments import Adjustment, Parts
 from tallygate.domain.cells import Cell
 from tallygate.domain.entries import Entry
+from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.rungs import UNTIL_TOP_UP
@@ -25,7 +26,8 @@ class CellAdjustment:
     """What one write does to a cell, and what must still be as it was seen for it to hold.
 
     `carried` and `adjusted` are what the cell showed of the window that the term names. `lifted` are suspensions that
-    wait for a top-up, by their names; those of `watched` must not.
+    wait for a top-up, by their names; those of `watched` must not. `floor` is what opening the window raises the cell's
+    floor to; None: windows of another period, which the customer had before, have raised it beyond already.
     """
 
     term: QuotaTerm
@@ -35,6 +37,7 @@ class CellAdjustment:
     version: int
     lifted: tuple[int, ...]
     watched: tuple[int, ...]
+    floor: Instant | None = None
 
 
 def not_adjustable(term: QuotaTerm) -> str | None:
@@ -47,10 +50,12 @@ def not_adjustable(term: QuotaTerm) -> str | None:
 
 
 def too_late(term: QuotaTerm, cell: Cell) -> bool:
-    """Whether the cell has passed the window by, so that it must not be written any more."""
-    if cell.floor is None:
-        return False
-    return cell.floor >= term.window.end or (term.opens is not None and cell.floor > term.window.start)
+    """Whether the cell has passed the window by, so that it must not be written any more.
+
+    A floor within the window is none of its own: a day quota that the customer had before has removed, or opened, its
+    days. A consume opens the window all the same.
+    """
+    return cell.floor is not None and cell.floor >= term.window.end
 
 
 def parts_in(term: QuotaTerm, cell: Cell) -> Parts:
@@ -68,6 +73,8 @@ def cell_adjustment(asked: Terms, cell: Cell, amount: Decimal) -> CellAdjustment
     assert amount != 0 and not_adjustable(term) is None
     waiting = tuple(sorted(name for name, until in cell.suspended.items() if until == UNTIL_TOP_UP))
     lifted = waiting if amount > 0 else ()
+    start = term.window.start
+    raises = term.opens is not None and (cell.floor is None or cell.floor < start)
     return CellAdjustment(
         term=term,
         amount=amount,
@@ -76,6 +83,7 @@ def cell_adjustment(asked: Terms, cell: Cell, amount: Decimal) -> CellAdjustment
         version=asked.version,
         lifted=lifted,
         watched=tuple(name for name in asked.suspensions if name not in lifted) if amount > 0 else (),
+        floor=start if raises else None,
     )
 
 

@@ -16,6 +16,7 @@ from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.rolls import Layer, Standing
+from tallygate.domain.tier_causes import TierCause
 
 REQUEST_MEMORY_MINUTES = 1
 """A retry is recognised in the minute of the request and in the one on either side of it."""
@@ -50,11 +51,12 @@ class Cell:
 
     A counter starts below zero by what its window was raised by: `carried` from the one before, `adjusted` by hand. So
     a limit stays what it is in every condition, and what was used is the sum of the three. `layers` are those of what
-    was carried, where it expires. `grace` is when the grace
-    of a window began, `denied` where a first denial was marked, `suspended` until when usage is; `resets` say which
-    decisions a reset by hand excludes. Of quotas from their first use `newest` says where the newest window begins, and
-    `opened_for_events` where those do that were opened for events last; of those that carry over, `newest` says where
-    the window begins that was opened last.
+    was carried, where it expires. `grace` is when the grace of a window began, `denied` where a first denial was
+    marked.
+    `suspended` is until when usage is, and `causes` by which tiers; `waived` has, by window, the levels whose tiers
+    suspend no more in it, since somebody has resumed. `resets` say which decisions a reset by hand excludes. Of quotas
+    from their first use `newest` says where the newest window begins, and `opened_for_events` where those do that were
+    opened for events last; of those that carry over, `newest` says where the window begins that was opened last.
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)
@@ -66,6 +68,8 @@ class Cell:
     denied: frozenset[CounterName] = frozenset()
     resets: Mapping[CounterName, ResetMark] = field(default_factory=dict)
     suspended: Mapping[int, Instant] = field(default_factory=dict)
+    causes: Mapping[int, TierCause] = field(default_factory=dict)
+    waived: Mapping[CounterName, frozenset[str]] = field(default_factory=dict)
     newest: Mapping[int, Instant] = field(default_factory=dict)
     opened_for_events: Mapping[int, tuple[Instant, ...]] = field(default_factory=dict)
     marks: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
@@ -170,14 +174,14 @@ def _still_to_carry(quotas: Mapping[int, Quota], seen: Cell) -> frozenset[Counte
 
 def dead_beside(entitlement: Entitlement, seen: Cell, now: Instant) -> tuple[CounterName, ...]:
     """Dead windows of which the cell keeps more than a counter, and hours in which a rate's denial was marked."""
-    if not (seen.denied or seen.grace or seen.carried or seen.adjusted or seen.resets):
+    if not (seen.denied or seen.grace or seen.carried or seen.adjusted or seen.resets or seen.waived):
         return ()
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
     carrying = _still_to_carry(quotas, seen)
     throttling = {rate.ordinal for limit in entitlement.limits for rate in limit.every_rate}
     dead = [
         name
-        for name in {*seen.denied, *seen.grace, *seen.carried, *seen.adjusted, *seen.resets}
+        for name in {*seen.denied, *seen.grace, *seen.carried, *seen.adjusted, *seen.resets, *seen.waived}
         if (name[0] in quotas and name not in carrying and _dead(quotas[name[0]], name[1], now) is not None)
         or (name[0] in throttling and name[1] <= now - DENIED_MARK_KEPT)
         or (name in seen.denied and name[1] <= now - DENIED_MARK_KEPT and _never_opened(quotas, name, seen))

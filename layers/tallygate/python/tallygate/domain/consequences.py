@@ -95,7 +95,7 @@ def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> 
         scope=governed.scope,
         level=tier.level,
         used=total.used,
-        limit=_limit(total),
+        limit=max(ZERO, _limit(total)),
         until=until,
         now=now,
     )

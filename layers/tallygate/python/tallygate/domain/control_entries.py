@@ -2,7 +2,8 @@
 
 k   kind: resume (a suspension that a tier began is lifted)      c, f   customer, feature      t   instant
           reset (usage is taken out of what is held against limits)
-by  manual or top_up       ac  actor       rs  reason            sc     the scope, where not all of the feature was
+by  operator               ac  actor       rs  reason            sc     the scope, where not all of the feature was
+wv  of a resume: [ordinal, start, end, limit, scope, levels] of each window in which levels are waived from then on
 of a reset: i its id, m the meter, at as of when, w   [ordinal, start, end, amount taken out] of each window
 """
 
@@ -16,26 +17,30 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow
 from tallygate.domain.quantities import plain
 from tallygate.domain.scopes import Scope
+from tallygate.domain.suspensions import OPERATOR
+from tallygate.domain.tier_suspensions import Waiver
 
 
 def resume_entry(
     *,
     customer: str,
     feature: str,
-    by: str,
     now: Instant,
     actor: str | None = None,
     reason: str | None = None,
     scope: Scope | None = None,
+    waivers: Sequence[Waiver] = (),
 ) -> Entry:
     """The entry of a write that lifted what a tier had suspended."""
-    entry: Entry = {"k": "resume", "c": customer, "f": feature, "t": now, "by": by}
+    entry: Entry = {"k": "resume", "c": customer, "f": feature, "t": now, "by": OPERATOR}
     if actor is not None:
         entry["ac"] = actor
     if reason is not None:
         entry["rs"] = reason
     if scope:
         entry["sc"] = dict(scope)
+    if waivers:
+        entry["wv"] = [[*w.counter, w.until, w.name, dict(w.scope), sorted(w.levels)] for w in waivers]
     return entry
 
 

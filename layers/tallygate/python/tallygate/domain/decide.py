@@ -19,8 +19,10 @@ from tallygate.domain.limits import Effective, Enforcement, Entitlement
 from tallygate.domain.nodes import evaluate, rated_in
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
-from tallygate.domain.rungs import UNTIL_TOP_UP, landing, suspended_until
+from tallygate.domain.retries import granted_from
+from tallygate.domain.rungs import UNTIL_TOP_UP, following, landing, suspended_until
 from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
+from tallygate.domain.tier_suspensions import TierStop, stop_of
 from tallygate.domain.tiers import AllowWithGrace, SuspendUsage, Tier
 
 
@@ -46,11 +48,12 @@ class Suspended:
     """Usage is suspended, all of the feature or a scope that governs the request; `domain.rungs` has until when."""
 
     until: Instant
+    name: int
 
 
 @dataclass(frozen=True, slots=True)
 class Suspending:
-    """The request reaches for a tier that suspends: usage is to be suspended, and the request denied."""
+    """Usage has reached a tier that suspends, and nothing else denies: usage is to be suspended, the request denied."""
 
     term: QuotaTerm
     tier: Tier
@@ -80,37 +83,34 @@ def refusal(cell: Cell, terms: Terms) -> Refusal | None:
     if _behind(cell, terms):
         return Behind()
     cell = opened_for(cell, terms)
-    if cell.suspended and (until := _suspended(cell, terms)) is not None:
-        return Suspended(until)
+    if cell.suspended and (standing := _suspended(cell, terms)) is not None:
+        return standing
     if terms.amount == 0:
         return None
-    exceeded = False
-    for term in terms.quotas:
-        if term.decides:
-            found = _refused_by(cell, term, terms)
-            if isinstance(found, Suspending):
-                return found
-            exceeded = exceeded or found is not None
-    if exceeded or not all(_rate_fits(cell, term, terms.amount) for term in terms.rates if term.decides):
+    refused = [found for term in terms.quotas if term.decides and (found := _refused_by(cell, term, terms)) is not None]
+    if not all(_rate_fits(cell, term, terms.amount) for term in terms.rates if term.decides):
         return Exceeded()
-    return None
+    # Of what only would suspend, nothing comes where another limit denies the request anyway.
+    return next((found for found in refused if isinstance(found, Exceeded)), refused[0] if refused else None)
 
 
-def _suspended(cell: Cell, terms: Terms) -> Instant | None:
-    """Until when what governs the request is suspended; None: it is not, or no longer."""
-    until = max((cell.suspended.get(name, 0) for name in terms.suspensions), default=0)
-    return until if until > terms.now else None
+def _suspended(cell: Cell, terms: Terms) -> Suspended | None:
+    """The suspension of what governs the request that lasts longest; None: it is not suspended, or no longer."""
+    until, name = max((cell.suspended.get(name, 0), -name) for name in terms.suspensions)
+    return Suspended(until, -name) if until > terms.now else None
 
 
 def _refused_by(cell: Cell, term: QuotaTerm, terms: Terms) -> Exceeded | Suspending | None:
-    """Whether a quota that decides has no room for the amount, or suspends where it reaches."""
+    """Whether a quota that decides has no room for the amount, or suspends since usage has reached the tier for it."""
     if not term.tiers:
         return None if _within(term, cell, terms.amount) else Exceeded()
-    landed = landing(term.ladder_in(cell), term.used_in(cell) + terms.amount)
-    if isinstance(landed.policy, SuspendUsage):
-        assert landed.tier is not None, "no enforcement suspends"
-        until = suspended_until(landed.policy, window_end=term.window.end, now=terms.now)
-        return Suspending(term, landed.tier, until)
+    rungs, used = term.ladder_in(cell), term.used_in(cell)
+    reached = following(rungs, used)
+    if isinstance(reached.policy, SuspendUsage):
+        assert reached.tier is not None, "no enforcement suspends"
+        until = suspended_until(reached.policy, window_end=term.window.end, now=terms.now)
+        return Suspending(term, reached.tier, until)
+    landed = landing(rungs, used + terms.amount)
     if not landed.grants:
         return Exceeded()
     throttle = landed.throttle
@@ -260,14 +260,15 @@ def denied(
     """The denial that an image stands for, with the limit that binds and the time from which a retry makes sense."""
     nodes = evaluate(entitlement, seen, terms, counted=False)
     refusing = [node for node in nodes if not node.granted]
-    rates_first = sorted(refusing, key=lambda node: (node.kind != "rate", node.remaining))
-    binding = rates_first[0] if rates_first else None
-    times = [node.retry_at for node in refusing]
+    rates_first = sorted(refusing, key=lambda node: (node.kind != "rate", node.suspends, node.remaining))
+    binding, stopped = rates_first[0] if rates_first else None, None
     if isinstance(why, Suspended | Suspending):
         # No window's end ends a suspension, unless that is what it waits for.
-        reason, binding, times = Reason.SUSPENDED, None, [why.until if why.until < UNTIL_TOP_UP else None]
+        reason, binding, stopped = Reason.SUSPENDED, None, _stop(effective, entitlement, seen, why, now)
+        retry_at = stopped.until if stopped.until < UNTIL_TOP_UP else None
     else:
         reason = Reason.RATE_LIMITED if binding and binding.kind == "rate" else Reason.QUOTA_EXCEEDED
+        retry_at = granted_from(placed(terms, seen), seen)
     return Decision(
         granted=False,
         reason=reason,
@@ -282,8 +283,26 @@ def denied(
         binding=binding,
         overage=_overage(nodes[0], ZERO),
         max_grantable=ZERO if reason is Reason.SUSPENDED else _max_grantable(nodes),
-        retry_at=max((time for time in times if time is not None), default=None) if None not in times else None,
+        retry_at=retry_at,
+        stopped=stopped,
         grounds=Grounds(effective=effective, entitlement=entitlement, terms=terms, cell=seen),
+    )
+
+
+def _stop(
+    effective: Effective, entitlement: Entitlement, cell: Cell, why: Suspended | Suspending, now: Instant
+) -> TierStop:
+    """The suspension that stands, or begins with this request."""
+    if isinstance(why, Suspended):
+        return stop_of(why.name, cell, effective, entitlement.feature)
+    return TierStop(
+        feature=entitlement.feature,
+        scope=next(limit.scope for limit in entitlement.limits if limit.name == why.term.name),
+        limit=why.term.name,
+        level=why.tier.level,
+        since=now,
+        until=why.until,
+        counter=why.term.counter,
     )
 
 

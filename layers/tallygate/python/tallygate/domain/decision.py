@@ -12,10 +12,12 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement
 from tallygate.domain.periods import Segment
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.rates import Rate
 from tallygate.domain.scopes import Scope
 from tallygate.domain.suspensions import Suspension
 from tallygate.domain.terms import Terms
-from tallygate.domain.tiers import Policy, SuspendUsage
+from tallygate.domain.tier_suspensions import TierStop
+from tallygate.domain.tiers import Policy, Tier
 
 
 class Reason(StrEnum):
@@ -43,34 +45,19 @@ NOT_YET = frozenset({Reason.BUDGET_EXCEEDED, Reason.INSUFFICIENT_CREDITS, Reason
 """Reasons that have their place in the order, and that nothing in this version leads to."""
 GRANTING = frozenset(reason for reason in Reason if list(Reason).index(reason) >= list(Reason).index(Reason.UNLIMITED))
 
-MESSAGES = {
-    Reason.CUSTOMER_NOT_FOUND: "There is no such customer.",
-    Reason.FEATURE_NOT_FOUND: "There is no such feature.",
-    Reason.SUSPENDED: "Usage is suspended.",
-    Reason.NO_ACTIVE_SUBSCRIPTION: "The customer has no active subscription.",
-    Reason.NOT_ENTITLED: "The plan does not include this feature.",
-    Reason.RATE_LIMITED: "Too fast: the rate allows no more at the moment.",
-    Reason.QUOTA_EXCEEDED: "The request does not fit what is left of the quota.",
-    Reason.BUDGET_EXCEEDED: "The request does not fit what is left of the spend limit.",
-    Reason.INSUFFICIENT_CREDITS: "There are not enough credits.",
-    Reason.UNKNOWN_VALUE: "The limit does not know this value.",
-    Reason.UNLIMITED: "Granted without a limit.",
-    Reason.OK: "Granted.",
-    Reason.GRACE: "Granted by grace, beyond a threshold.",
-    Reason.OVERAGE_ALLOWED: "Granted beyond the limit, as overage.",
-    Reason.SOFT_LIMIT_EXCEEDED: "Granted beyond a soft limit.",
-    Reason.OBSERVED: "Granted; a limit that only observes would have denied it.",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One window of one limit as it stands: after a consume that was granted, before one that was not.
 
     `fits` says whether the request fits what the limit allows, `granted` whether the limit let it through: one that
-    does not decide always does. `limit` is all of it, `carried` and `adjusted` the parts that came to the base.
-    `over`: usage, the request included, lies beyond it; `policy` is the tier's that the request's last unit took.
-    `room` is the largest amount that it would grant; None: any, or a rate that only one of its tiers asks for.
+    does not decide always does. `limit` is all of it, never below zero; `base`, `carried` and `adjusted` are its parts,
+    whose sum may be. `over`: usage, the request included, lies beyond it; `policy` is that of the `tier` that the
+    request's last unit took. `room` is the largest amount that it would grant; None: any, or a rate that only one of
+    its tiers asks for. `ceiling` is the usage beyond which it grants nothing in the window; None: without end.
+
+    `suspends`: usage had reached a tier that suspends before the request. `rate` is a rate's own; where a tier asks for
+    it, `throttles` is the counter of the tier's quota. `carries`: what is left moves into the next window.
     """
 
     name: str
@@ -91,9 +78,16 @@ class Node:
     over: bool = False
     room: Decimal | None = None
     policy: Policy | None = None
+    tier: Tier | None = None
+    ceiling: Decimal | None = None
+    suspends: bool = False
+    base: Decimal | None = None
     carried: Decimal = ZERO
     adjusted: Decimal = ZERO
+    carries: bool = False
     counter: tuple[int, int] = (0, 0)
+    rate: Rate | None = None
+    throttles: tuple[int, int] | None = None
 
     @property
     def granted(self) -> bool:
@@ -117,8 +111,8 @@ class Decision:
 
     `as_of` is when it was decided. A grant that is repeated has its own windows, and numbers as of `replayed_at`.
 
-    `fixed` is what the plan says of a boolean or config feature, which has no numbers; `suspension` the one by hand
-    that denies the request.
+    `fixed` is what the plan says of a boolean or config feature, which has no numbers; `suspension` the operator's that
+    denies the request, `stopped` that of a tier.
     """
 
     granted: bool
@@ -140,6 +134,7 @@ class Decision:
     replayed_at: Instant | None = None
     fixed: Fixed | None = None
     suspension: Suspension | None = None
+    stopped: TierStop | None = None
     grounds: Grounds | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -162,6 +157,6 @@ class Decision:
         missed = [node for node in self.nodes if node.enforcement is Enforcement.OBSERVE and not node.fits]
         if not missed:
             return None
-        if any(isinstance(node.policy, SuspendUsage) for node in missed):
+        if all(node.suspends for node in missed):
             return Reason.SUSPENDED
         return Reason.RATE_LIMITED if any(node.kind == "rate" for node in missed) else Reason.QUOTA_EXCEEDED

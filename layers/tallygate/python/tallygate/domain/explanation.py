@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from tallygate.domain.cells import WHOLE_FEATURE, Cell
+from tallygate.domain.cells import Cell
 from tallygate.domain.decide import beyond
 from tallygate.domain.decision import GRANTING, NOT_YET, Decision, Grounds, Node, Reason
 from tallygate.domain.features import Switch
@@ -23,10 +23,11 @@ from tallygate.domain.limits import Entitlement, Limit
 from tallygate.domain.nodes import evaluate, rated_in
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate, SubWindow, current_room
-from tallygate.domain.rungs import UNTIL_TOP_UP, Rung, landing, suspended_until
+from tallygate.domain.rungs import UNTIL_TOP_UP, Rung, landing
 from tallygate.domain.scopes import Scope, governs
+from tallygate.domain.suspensions import OPERATOR, TIER
 from tallygate.domain.terms import QuotaTerm, Terms, look, opened_for
-from tallygate.domain.tiers import AllowWithGrace, SuspendUsage, Tier, level_at
+from tallygate.domain.tiers import AllowWithGrace, Tier, level_at, may_suspend
 
 
 class Waits(StrEnum):
@@ -56,11 +57,15 @@ class Counted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedTier:
-    """A tier with the usage that its threshold stands for now; `reached` as `level_at` has it, after the request."""
+    """A tier with the usage that its threshold stands for now; `reached` as `level_at` has it, after the request.
+
+    `waived`: it suspends no more in this window, since somebody has resumed.
+    """
 
     tier: Tier
     threshold: Decimal
     reached: bool
+    waived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,7 @@ class Stopped:
     feature: str | None
     scope: Scope
     limit: str | None = None
+    level: str | None = None
     since: Instant | None = None
     until: Instant | None = None
 
@@ -156,7 +162,7 @@ class Explanation:
 
 def explanation(decision: Decision, dimensions: Mapping[str, str]) -> Explanation:
     """The explanation of a decision about a request with these dimensions."""
-    stopped = _stopped(decision, dimensions)
+    stopped = _stopped(decision)
     waits, waits_for = _waits(decision, stopped)
     return Explanation(
         decision=decision,
@@ -233,7 +239,7 @@ def _window(
         counted=counted,
         level_before=None if counted.before is None else level_at(limit.tiers, node.limit, counted.before),
         level_after=level_at(limit.tiers, node.limit, counted.after),
-        tiers=_tiers(limit, node.limit, counted.after),
+        tiers=_tiers(limit, node.limit, counted.after, cell.waived.get(term.counter, frozenset())),
         rung=None if decision is None else _rung(term, cell, counted.asked),
         graced=bool(graces),
         grace_began=began,
@@ -241,11 +247,19 @@ def _window(
     )
 
 
-def _tiers(limit: Limit, total: Decimal | None, used: Decimal) -> tuple[ExplainedTier, ...]:
+def _tiers(limit: Limit, total: Decimal | None, used: Decimal, waived: frozenset[str]) -> tuple[ExplainedTier, ...]:
     if total is None:
         return ()
     thresholds = [(tier, tier.at.of(total)) for tier in limit.tiers]
-    return tuple(ExplainedTier(tier=tier, threshold=at, reached=used >= at) for tier, at in thresholds)
+    return tuple(
+        ExplainedTier(
+            tier=tier,
+            threshold=at,
+            reached=used >= at,
+            waived=limit.decides and tier.level in waived and may_suspend((tier,)),
+        )
+        for tier, at in thresholds
+    )
 
 
 def _rung(term: QuotaTerm, cell: Cell, used: Decimal) -> Rung | None:
@@ -309,38 +323,25 @@ def _denying_held(reason: Reason, decision: Decision) -> bool | None:
         )
     if reason in (Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED) and decision.nodes:
         kind = "rate" if reason is Reason.RATE_LIMITED else "quota"
-        refusing = (node for node in decision.nodes if not node.granted and node.kind == kind)
-        return any(not isinstance(node.policy, SuspendUsage) for node in refusing)
+        return any(not node.granted and not node.suspends for node in decision.nodes if node.kind == kind)
     return None
 
 
-def _stopped(decision: Decision, dimensions: Mapping[str, str]) -> Stopped | None:
+def _stopped(decision: Decision) -> Stopped | None:
     if decision.reason is not Reason.SUSPENDED:
         return None
     if (by_hand := decision.suspension) is not None:
-        return Stopped(by="hand", feature=by_hand.feature, scope=by_hand.scope, since=by_hand.since)
-    grounds = decision.grounds
-    assert grounds is not None and grounds.cell is not None and grounds.entitlement is not None
-    named = [WHOLE_FEATURE]
-    scoped = {quota.ordinal: limit for limit in grounds.entitlement.limits if limit.scope for quota in limit.quotas}
-    named += [ordinal for ordinal, limit in scoped.items() if governs(limit.scope, dimensions)]
-    until, name = max((grounds.cell.suspended.get(name, 0), name) for name in named)
-    if until > decision.as_of:
-        limit = scoped.get(name)
-        scope = {} if limit is None else limit.scope
-        return Stopped(
-            by="tier",
-            feature=decision.feature,
-            scope=scope,
-            limit=None if limit is None else limit.name,
-            until=until,
-        )
-    # The request itself has reached for the tier that suspends.
-    node = next(node for node in decision.nodes if not node.granted and isinstance(node.policy, SuspendUsage))
-    assert isinstance(node.policy, SuspendUsage)
-    until = suspended_until(node.policy, window_end=node.end, now=decision.as_of)
+        return Stopped(by=OPERATOR, feature=by_hand.feature, scope=by_hand.scope, since=by_hand.since)
+    stop = decision.stopped
+    assert stop is not None, "what suspends is an operator or a tier"
     return Stopped(
-        by="tier", feature=decision.feature, scope=node.scope, limit=node.name, since=decision.as_of, until=until
+        by=TIER,
+        feature=stop.feature,
+        scope=stop.scope,
+        limit=stop.limit,
+        level=stop.level,
+        since=stop.since,
+        until=stop.until,
     )
 
 
@@ -356,8 +357,14 @@ def _waits(decision: Decision, stopped: Stopped | None) -> tuple[Waits, Node | N
     never = next((node for node in refusing if node.retry_at is None), None)
     if never is not None:
         return Waits.LARGER_LIMIT, never
+    if decision.retry_at is None:
+        # Each limit has room at some time, but none is known at which all of them have.
+        return Waits.LARGER_LIMIT, refusing[0]
     last = max(refusing, key=lambda node: node.retry_at or 0)
     if last.kind == "rate":
+        quota = next((node for node in decision.nodes if node.counter == last.throttles), None)
+        if quota is not None and quota.resets_at is not None and quota.resets_at <= decision.retry_at:
+            return Waits.PERIOD_END, quota
         return Waits.RATE, last
     rolls = decision.grounds is not None and decision.grounds.terms is not None and _rolls(last, decision.grounds.terms)
     return (Waits.ROLLING_OFF if rolls else Waits.PERIOD_END), last

@@ -324,7 +324,7 @@ def _about(new: Total) -> dict[str, Any]:
         "plan_version": governed.plan_version,
         "limit_name": governed.name,
         "scope": dict(governed.scope),
-        "limit": _stated(new.limit),
+        "limit": None if new.limit is None else format_quantity(max(ZERO, new.limit)),
         "unlimited": governed.limit is None,
         "breakdown": breakdown(new),
         "usage": format_quantity(new.used),

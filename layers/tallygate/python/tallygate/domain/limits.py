@@ -81,6 +81,11 @@ class Limit:
     carryover: Carryover | None = None
 
     @property
+    def decides(self) -> bool:
+        """Whether its tiers' policies act: a limit that observes, or is off, lets everything through."""
+        return self.enforcement in (Enforcement.HARD, Enforcement.SOFT)
+
+    @property
     def every_rate(self) -> Iterator[Rate]:
         """Its rates, and those that its tiers ask for."""
         yield from self.rates

@@ -5,22 +5,21 @@ What a limit allows and what it lets through are two things: one that only obser
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from decimal import Decimal
 
 from tallygate.domain import rates
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.cells import Cell
+from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.decision import Node
-from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Limit
-from tallygate.domain.openings import opened
-from tallygate.domain.periods import segment_at, window_at
+from tallygate.domain.periods import segment_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
-from tallygate.domain.rungs import Ladder, landing
+from tallygate.domain.retries import quota_grants_from
+from tallygate.domain.rungs import Ladder, ceiling, following, landing
 from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
-from tallygate.domain.tiers import NORMAL, level_at
+from tallygate.domain.tiers import NORMAL, SuspendUsage, level_at
 
 
 def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
@@ -31,10 +30,11 @@ def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: boo
     terms = placed(terms, cell)
     limits, cell = {limit.name: limit for limit in entitlement.limits}, opened_for(cell, terms)
     amount = ZERO if counted else terms.amount
-    nodes = [_quota_node(limits[term.name], term, cell, amount) for term in terms.quotas]
+    nodes = [_quota_node(limits[term.name], term, cell, amount, terms.amount) for term in terms.quotas]
     # A tier's rate is stated where this very image asks for it, whatever the terms expected of an older one.
     kept = (*_throttles(terms, cell, amount), *(term for term in terms.rates if term.throttles is None))
-    return (*nodes, *(_rate_node(limits[term.name], term, cell, amount) for term in kept))
+    asked = {term.counter: term for term in terms.quotas}
+    return (*nodes, *(_rate_node(limits[term.name], term, cell, amount, asked) for term in kept))
 
 
 def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> tuple[RateTerm, ...]:
@@ -49,36 +49,45 @@ def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> tuple[RateTerm, ...
     return tuple(found.values())
 
 
-def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> Node:
+def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) -> Node:
+    """`amount` is what comes to the usage that the cell shows, `asked` what was asked for, counted already or not."""
     used, total = term.used_in(cell), term.total_in(cell)
+    # What was lowered by more than there was leaves a limit of nothing; the parts of it are stated as they are.
+    shown = None if total is None else max(ZERO, total)
     ends = term.over if term.window.end < NEVER_ENDS else None
-    landed, room = None, None if total is None else max(ZERO, total - used)
+    landed, most, room, suspends = None, shown, None if total is None else max(ZERO, total - used), False
     fits = total is None or used + amount <= total
     if term.tiers and total is not None:
         rungs = term.ladder_in(cell)
-        landed = landing(rungs, used + amount)
+        landed, most = landing(rungs, used + amount), ceiling(rungs)
         fits, room = landed.grants, _room(term, rungs, cell, used)
+        suspends = asked > 0 and isinstance(following(rungs, used + amount - asked).policy, SuspendUsage)
     return Node(
         name=term.name,
         scope=limit.scope,
         kind="quota",
         start=term.window.start - term.quota.schedule.reach,
         end=term.window.end,
-        limit=total,
+        limit=shown,
         used=used,
         remaining=None if total is None else max(ZERO, total - used),
         fits=fits,
         level=level_at(limit.tiers, total, used),
         resets_at=ends,
-        retry_at=None if fits else _fits_at(term, cell, amount),
+        retry_at=None if fits else quota_grants_from(term, cell, amount, term.now),
         period=segment_at(term.quota.schedule, term.window.start),
         enforcement=term.enforcement,
         decides=term.decides,
-        over=total is not None and used + amount > total,
+        over=shown is not None and used + amount > shown,
         room=room,
         policy=landed.policy if landed is not None and landed.tier is not None else None,
+        ceiling=None if most is None else max(ZERO, most),
+        suspends=suspends,
+        tier=landed.tier if landed is not None else None,
+        base=term.quota.limit,
         carried=cell.carried.get(term.counter, ZERO),
         adjusted=cell.adjusted.get(term.counter, ZERO),
+        carries=term.carries,
         counter=term.counter,
     )
 
@@ -103,44 +112,12 @@ def _room(term: QuotaTerm, rungs: Ladder, cell: Cell, used: Decimal) -> Decimal 
     return best
 
 
-def _fits_at(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
-    """When the amount would fit if nothing else is used; None: not in the window that follows, or there is none."""
-    limit = term.quota.limit
-    if term.beside:
-        return _rolled_off(term, cell, amount) if limit is None or amount <= limit else None
-    if term.window.end >= NEVER_ENDS:
-        return None
-    afresh = _afresh(term)
-    opens = afresh.opening_in(cell)
-    cell = cell if opens is None else opened(cell, [(afresh.counter, opens)])
-    total = afresh.total_in(cell)
-    if total is None or not term.tiers:
-        return term.over if total is None or afresh.used_in(cell) + amount <= total else None
-    landed = landing(afresh.ladder_in(cell), afresh.used_in(cell) + amount)
-    bursts = landed.throttle is None or amount <= landed.throttle.burst
-    return term.over if landed.grants and bursts else None
-
-
-def _afresh(term: QuotaTerm) -> QuotaTerm:
-    """The quota in the window that follows."""
-    end = term.window.end
-    quota = replace(term.quota, limit=term.quota.limit_at(end))
-    return replace(term, quota=quota, window=window_at(quota.schedule, end), now=end)
-
-
-def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant:
-    """When enough of a rolling period's sub-windows count no more for the amount to fit; an amount that ever does."""
-    used, at, limit = term.used_in(cell), term.window.start, term.total_in(cell)
-    for counter in sorted([counter for counter, _ in term.beside] + [term.counter]):
-        if limit is None or used + amount <= limit:
-            break
-        used -= cell.used.get(counter, ZERO)
-        at = counter[1] + term.over - term.window.start
-    return at
-
-
-def _rate_node(limit: Limit, term: RateTerm, cell: Cell, amount: Decimal) -> Node:
+def _rate_node(
+    limit: Limit, term: RateTerm, cell: Cell, amount: Decimal, quotas: Mapping[CounterName, QuotaTerm]
+) -> Node:
+    """The rate of a tier ends with the period of the tier's quota, if it has no room before."""
     previous, current = rated_in(term.rate, cell, term.at.index)
+    quota = None if term.throttles is None else quotas[term.throttles]
     start = term.at.index * term.at.width
     now = start + term.at.width - term.at.left
     return Node(
@@ -154,11 +131,16 @@ def _rate_node(limit: Limit, term: RateTerm, cell: Cell, amount: Decimal) -> Nod
         remaining=rates.remaining(term.rate, previous, current, term.at),
         fits=rates.admits(term.rate, amount, previous, current, term.at),
         level=NORMAL,
-        resets_at=term.at.over,
-        retry_at=rates.admitted_at(term.rate, amount, previous, current, now),
+        resets_at=term.at.over if quota is None else min(term.at.over, quota.window.end),
+        retry_at=rates.admitted_at(term.rate, amount, previous, current, now)
+        if quota is None
+        else quota_grants_from(quota, cell, amount, now),
         enforcement=term.enforcement,
         decides=term.decides,
         room=None if term.throttles is not None else rates.remaining(term.rate, previous, current, term.at),
+        tier=None if quota is None else landing(quota.ladder_in(cell), quota.used_in(cell) + amount).tier,
+        rate=term.rate,
+        throttles=term.throttles,
         counter=term.current,
     )
 

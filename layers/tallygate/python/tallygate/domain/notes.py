@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, assert_never
 
-from tallygate.domain.audits import SUSPENDED_BY_TIER, TIER, Audit
+from tallygate.domain.audits import SUSPENDED_BY_TIER, Audit
 from tallygate.domain.facts import Announcement, fact_id, period, upgrade
 from tallygate.domain.fold import governed_of
 from tallygate.domain.instants import Instant, format_instant
@@ -24,9 +24,13 @@ from tallygate.domain.journal import CountedWindow, Governed
 from tallygate.domain.limits import Effective
 from tallygate.domain.quantities import format_quantity
 from tallygate.domain.scopes import Scope
+from tallygate.domain.suspensions import TIER
+from tallygate.domain.tier_suspensions import Waiver, suspended_because, waived_form
 
 DENIED, SUSPENDED = "usage.denied", "entitlement.suspended"
 RESUMED, ADJUSTED = "entitlement.resumed", "quota.adjusted"
+RESUME, TOP_UP = "resume", "top_up"
+"""What ends a suspension by a tier before its time."""
 UNCHANGED = ""
 """The level of a fact that says nothing of the feature's."""
 
@@ -61,12 +65,17 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """A suspension by a tier ended before its time: all of the feature's, or those over exactly the scope."""
+    """A suspension by a tier ended before its time: all of the feature's, or those over exactly the scope.
+
+    `cause` is what ended it: a resume, which waives levels until their windows end, or a top-up, which waives nothing.
+    """
 
     by: str
+    cause: str = RESUME
     scope: Scope = field(default_factory=dict)
     actor: str | None = None
     reason: str | None = None
+    waivers: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +119,7 @@ def audited(note: Note, fact: str) -> Audit | None:
         action=SUSPENDED_BY_TIER,
         actor=TIER,
         key_id=None,
-        reason=f"usage reached for more than the level {what.level} of {what.name} allows",
+        reason=suspended_because(what.level, what.name),
         feature=note.feature,
         about={"scope": dict(what.scope), "limit_name": what.name, "level": what.level},
         after={"since": format_instant(note.time), "until": until},
@@ -132,7 +141,8 @@ def announcement(note: Note, effective: Effective | None, upgrades: Mapping[str,
             data = {**_measured(what), "until": until, "by": what.by, **upgrade(governed)}
         case Resumed():
             kind, level = RESUMED, UNCHANGED
-            data = {"scope": dict(what.scope), "by": what.by, "actor": what.actor, "reason": what.reason}
+            data = {"scope": dict(what.scope), "by": what.by, "cause": what.cause, "actor": what.actor}
+            data |= {"reason": what.reason, **waived_form(what.waivers)}
         case Adjusted():
             kind, level = ADJUSTED, UNCHANGED
             data = {"id": what.id, "amount": format_quantity(what.amount), "reason": what.reason}

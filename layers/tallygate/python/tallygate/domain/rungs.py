@@ -13,7 +13,7 @@ the limit, which a rate below the limit does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -33,6 +33,7 @@ from tallygate.domain.tiers import (
     RateLimit,
     SuspendUsage,
     Tier,
+    may_suspend,
 )
 
 UNTIL_RESUMED: Instant = 9_999_999_999_999
@@ -81,13 +82,16 @@ def ladder(
     began: Instant | None,
     now: Instant,
     base: Decimal | None = None,
+    waived: Collection[str] = (),
 ) -> Ladder:
     """The rungs of a quota of `total` units, from the lowest. `began`: when its grace did; None: not in this window.
 
     `base` is the limit of a whole window, without all that this one was raised by (None: the total). By it is judged
     what a tier was meant to be, below the limit or beyond: neither an adjustment nor a prorated base, which move the
-    limit, makes another tier of any.
+    limit, makes another tier of any. Tiers that suspend have no policy in a window in which their level is `waived`:
+    the tiers below them decide there, else the enforcement.
     """
+    tiers = [tier for tier in tiers if tier.level not in waived or not may_suspend((tier,))]
     steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
     if not any(_says_what_is_beyond(tier, total if base is None else base) for tier in tiers):
         steps.append(_Step(total, None, AllowWithOverage() if soft else Deny(), None))
@@ -105,6 +109,11 @@ def ladder(
 def landing(rungs: Ladder, used: Decimal) -> Rung:
     """The rung that so much usage lies on."""
     return next(rung for rung in rungs if rung.upto is None or used <= rung.upto)
+
+
+def following(rungs: Ladder, used: Decimal) -> Rung:
+    """The rung of the next unit, however small, when so much is used."""
+    return next(rung for rung in rungs if rung.upto is None or used < rung.upto)
 
 
 def alike(rungs: Ladder, landed: Rung) -> tuple[Decimal | None, Decimal | None]:

@@ -95,6 +95,9 @@ class Charge:
             return frozenset({Reason.GRACE} if surely else {Reason.GRACE, Reason.OVERAGE_ALLOWED})
         if used <= limit:
             return frozenset()
+        if not landed.grants:
+            # Somebody had waived a tier by then; which policy granted below it is not recorded.
+            return frozenset({Reason.GRACE, Reason.OVERAGE_ALLOWED})
         return frozenset({Reason.SOFT_LIMIT_EXCEEDED if soft and landed.tier is None else Reason.OVERAGE_ALLOWED})
 
 

@@ -19,6 +19,8 @@ from typing import Any
 from tallygate.domain.instants import Instant
 from tallygate.domain.scopes import Scope, governs, scope_text
 
+OPERATOR, TIER = "operator", "tier"
+"""Whose a suspension is, wherever one is shown."""
 SUSPENSIONS_MAX = 200
 """Of one customer. They are read with its limits, by every container that decides for it."""
 

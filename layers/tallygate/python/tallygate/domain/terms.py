@@ -44,7 +44,8 @@ class Expected:
     """What a write expects of a quota whose tiers decide, from the cell as it was last seen.
 
     It leads to a counter in (above, upto], which holds while the window is raised by as much as was seen. A grace is
-    over that began at `grace_since` or before; `grace_over` says that this one is.
+    over that began at `grace_since` or before; `grace_over` says that this one is. `waived` are the levels that were
+    seen to be waived in the window.
     """
 
     rung: Rung
@@ -54,6 +55,7 @@ class Expected:
     adjusted: Decimal | None
     grace_since: Instant | None = None
     grace_over: bool = False
+    waived: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ class QuotaTerm:
         assert total is not None, "what is unlimited has no rungs"
         soft = self.enforcement is Enforcement.SOFT
         began = cell.grace.get(self.counter)
-        return ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.whole)
+        waived = cell.waived.get(self.counter, ()) if self.decides else ()
+        return ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.whole, waived=waived)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +250,9 @@ def terms(
                 # Where several quotas of a limit ask for the same rate, it is counted once.
                 if throttle is not None and throttle.current not in [each.current for each in rate_terms]:
                     rate_terms.append(throttle)
-                suspensions += [quota.ordinal] if limit.scope and may_suspend(tiers) else []
+                # Who looks at all of the feature is not suspended with one of its scopes.
+                if limit.scope and may_suspend(tiers) and dimensions is not None:
+                    suspensions.append(quota.ordinal)
             quota_terms.append(term)
         rate_terms += [_rate_term(limit, rate, amount, now, seen) for rate in limit.rates]
     dead_used, dead_rated, gone = dead_windows(entitlement, seen, now)
@@ -345,6 +350,7 @@ def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expected:
         adjusted=seen.adjusted.get(term.counter),
         grace_since=None if lasts is None else term.now - lasts,
         grace_over=over is not None,
+        waived=seen.waived.get(term.counter, frozenset()),
     )
 
 

@@ -60,21 +60,23 @@ def weight_of(
     *, quotas: int, rolling: int, from_first_use: int, rates: int, tiers: Sequence[Tier], scoped: bool, carries: bool
 ) -> Weight:
     """What a limit takes whose `quotas` all have the tiers; `rolling` of them roll, and state all their counters, and
-    those `from_first_use` the beginning of their newest window."""
+    those `from_first_use` the beginning of their newest window. Tiers that suspend state what is waived, and of a limit
+    with a scope its suspension."""
     each = COMPARED
     if decided := deciding(tiers):
-        each = _tiered(decided, scoped=scoped)
+        each = _tiered(decided)
     if carries:
         each = each.most(OPENED)
+    if may_suspend(decided):
+        each = each + AS_SEEN + (COMPARED if scoped else NOTHING)
     rolled = AS_SEEN * (ROLLING_PARTS + 1) + Weight(2, 0)
     newest = AS_SEEN * from_first_use
     throttles = min(quotas, len(tier_rates(decided)))
     return each * quotas + rolled * rolling + newest + RATE * (rates + throttles)
 
 
-def _tiered(tiers: Sequence[Tier], *, scoped: bool) -> Weight:
-    """Two bounds of a rung; what they were computed from; the time of a grace; the suspension of the scope."""
+def _tiered(tiers: Sequence[Tier]) -> Weight:
+    """Two bounds of a rung; what they were computed from; the time of a grace."""
     pinned = any(tier.at.percent != WHOLE for tier in tiers)
     timed = any(isinstance(tier.policy, AllowWithGrace) and tier.policy.lasts is not None for tier in tiers)
-    found = COMPARED * 2 + (AS_SEEN * 2 if pinned else NOTHING) + (COMPARED if timed else NOTHING)
-    return found + (COMPARED if scoped and may_suspend(tiers) else NOTHING)
+    return COMPARED * 2 + (AS_SEEN * 2 if pinned else NOTHING) + (COMPARED if timed else NOTHING)

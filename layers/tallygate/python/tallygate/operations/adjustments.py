@@ -30,7 +30,7 @@ from tallygate.domain.cell_adjustments import (
     too_late,
 )
 from tallygate.domain.instants import Instant
-from tallygate.domain.quantities import plain
+from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.terms import look
 from tallygate.errors import ClockBehind, Conflict, invalid
 from tallygate.operations.customers import customer
@@ -89,7 +89,7 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
     if not after.statable:
         raise invalid("/amount", "out_of_range", "the limit would have more than 18 integer digits")
     if asked.amount < 0 and after.total < 0:
-        raise invalid("/amount", "out_of_range", f"lowers the limit below 0: it is {plain(before.total)}")
+        raise invalid("/amount", "out_of_range", f"lowers the limit below 0: it is {plain(max(ZERO, before.total))}")
     found = cell_adjustment(wanted, cell, asked.amount)
     made = Adjustment(
         id=asked.id,

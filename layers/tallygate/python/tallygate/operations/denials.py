@@ -1,6 +1,6 @@
 """denials: what a refused consume tells the caller, and what it leaves in the cell for those who must know.
 
-    refused ──┬─ a tier suspends ──> suspend the cell, in a write of its own ──> denied `suspended`
+    refused ──┬─ usage has reached a tier that suspends ──> suspend the cell, in a second write ──> denied `suspended`
               └─ no room, or suspended ──> the first denial of the window is marked ──> denied
 
 Nothing is counted by either write. A denial that loses the race for its mark is still a denial; one whose suspension is
@@ -54,8 +54,6 @@ def denial(store: AdmissionStore, memory: Memory, refused: Refused, why: Denying
     No request beyond the refusal's own, but one where usage is to be suspended or a window's first denial is marked.
     """
     effective, entitlement, wanted = refused.effective, refused.entitlement, refused.wanted
-    if isinstance(why, decide.Suspending) and refused.partly and _grants_a_part(refused, seen):
-        why = decide.Exceeded()
     decision = decide.denied(effective, entitlement, wanted, seen, why=why, now=wanted.now)
     refusing = frozenset(node.name for node in decision.nodes if not node.granted)
     memory.denied(refused.customer, refused.feature, refusing or wanted.names)
@@ -64,14 +62,6 @@ def denial(store: AdmissionStore, memory: Memory, refused: Refused, why: Denying
     if decision.binding is not None and not (refused.partly and decision.max_grantable):
         _mark(store, memory, refused, decision.binding, seen)
     return decision
-
-
-def _grants_a_part(refused: Refused, seen: Cell) -> bool:
-    refusal = decide.Exceeded()
-    found = decide.denied(
-        refused.effective, refused.entitlement, refused.wanted, seen, why=refusal, now=refused.wanted.now
-    )
-    return bool(found.max_grantable)
 
 
 def _suspended(
@@ -86,7 +76,7 @@ def _suspended(
         window=CountedWindow(node.counter[0], node.start, node.end),
         name=node.name,
         scope=node.scope,
-        level=node.level,
+        level=why.tier.level,
         used=node.used,
         limit=node.limit or ZERO,
         until=why.until,

@@ -4,7 +4,8 @@
     finish  the cells are told of the new limits, so that it acts at the very next decision
 
 What is so already is no change and leaves no trace. A resume lifts the suspension of exactly its target, and with it
-those that tiers began there: all of a customer's, all of a feature's, or those of the limits over the scope.
+those that tiers began there: all of a customer's, all of a feature's, or those of the limits over the scope. What a
+tier began is waived with it for the rest of the limit's window, else the next unit would suspend again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tallygate.control_store import AuditStore, CatalogStore, CellControlStore, 
 from tallygate.domain.accrual import with_suspensions
 from tallygate.domain.audits import RESUMED, SUSPENDED, Audit
 from tallygate.domain.catalog import Catalog
+from tallygate.domain.cells import CounterName
 from tallygate.domain.control_entries import resume_entry
 from tallygate.domain.customers import CustomerRecord, taken
 from tallygate.domain.effective import features_ever_entitled, versioned
@@ -24,6 +26,7 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.scopes import Scope
 from tallygate.domain.suspensions import SUSPENSIONS_MAX, Suspension, of_target, suspended, target_of, without
+from tallygate.domain.tier_suspensions import TierStop, Waiver, lifting, stops_in, waived_form, waivers_in
 from tallygate.errors import invalid
 from tallygate.operations.customers import customer
 from tallygate.operations.limits_in_force import announce_limits
@@ -49,6 +52,14 @@ class Stores:
     cells: VersionStore
     controls: CellControlStore
     audits: AuditStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What tiers have suspended of a customer, and what somebody has waived since."""
+
+    stops: tuple[TierStop, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,17 +106,28 @@ def resume(stores: Stores, asked: Asked, judge: Judge, form: Form, *, now: Insta
     if before is None and asked.feature is not None:
         # What is suspended can be resumed, also where the catalog has it no longer.
         judge(stores.catalog.read().catalog, asked.feature, asked.scope)
-    lifted = _lifted(stores.controls, seen.effective.in_force(now), asked, now)
-    if len(lifted) > LIFTED_MAX:
+    found = _lifted(stores.controls, seen.effective.in_force(now), asked, now)
+    if len(found.moves) > LIFTED_MAX:
         raise invalid("", "too_many", f"tiers suspended more than {LIFTED_MAX} features: resume them one by one")
-    if before is None and not lifted:
-        return _planned(asked, ())
+    if before is None and not found.moves:
+        return _planned(asked, (), lifted=found)
     after = without(held, target)
-    audit = _audit(asked, RESUMED, None if before is None else form(before), None, now, features=tuple(lifted))
-    moves = [move for cell in lifted.values() for move in cell]
+    audit = _audit(asked, RESUMED, None if before is None else form(before), None, now, lifted=found)
+    moves = [move for cell in found.moves.values() for move in cell]
     if before is not None:
         moves += stores.customers.change(seen, _with(seen, after, now))
-    return _planned(asked, (*moves, *stores.audits.record(audit)), lifted=tuple(lifted))
+    return _planned(asked, (*moves, *stores.audits.record(audit)), lifted=found)
+
+
+def standing(controls: CellControlStore, effective: Effective, now: Instant) -> Standing:
+    """What tiers have suspended of a customer, and what is waived. One read for each metered feature it has or had."""
+    stops: list[TierStop] = []
+    waivers: list[Waiver] = []
+    for feature in features_ever_entitled(effective):
+        cell = controls.cell(effective.customer, feature)
+        stops += stops_in(cell, effective, feature, now)
+        waivers += waivers_in(cell, effective, feature, now)
+    return Standing(stops=tuple(stops), waivers=tuple(waivers))
 
 
 def tell(stores: Stores, customer_id: str, now: Instant) -> None:
@@ -113,24 +135,44 @@ def tell(stores: Stores, customer_id: str, now: Instant) -> None:
     announce_limits(stores.cells, customer(stores.customers, customer_id).effective, now)
 
 
-def _lifted(controls: CellControlStore, effective: Effective, asked: Asked, now: Instant) -> dict[str, Moves]:
-    """By feature, the write that lifts what tiers have suspended of the target. One read for each feature."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lifted:
+    """By feature, the write that lifts what tiers have suspended of the target; all that is waived of the target then,
+    and what of that is waived anew."""
+
+    moves: Mapping[str, Moves] = field(default_factory=dict)
+    waived: tuple[Waiver, ...] = ()
+    anew: tuple[Waiver, ...] = ()
+
+
+def _lifted(controls: CellControlStore, effective: Effective, asked: Asked, now: Instant) -> _Lifted:
+    """One read for each feature."""
     only = _limits_over(effective, asked.feature, asked.scope) if asked.feature and asked.scope else None
     features = features_ever_entitled(effective) if asked.feature is None else (asked.feature,)
-    found: dict[str, Moves] = {}
+    moves: dict[str, Moves] = {}
+    waived: dict[tuple[str, CounterName], Waiver] = {}
+    anew: list[Waiver] = []
     for feature in features:
+        cell = controls.cell(asked.customer, feature)
+        for waiver in waivers_in(cell, effective, feature, now):
+            if only is None or waiver.counter[0] in only:
+                waived[(feature, waiver.counter)] = waiver
+        found = lifting(cell, effective, feature, now, only=only)
+        if found is None:
+            continue
         entry = resume_entry(
             customer=asked.customer,
             feature=feature,
-            by="manual",
             now=now,
             actor=asked.actor,
             reason=asked.reason,
             scope=asked.scope,
+            waivers=found.waivers,
         )
-        if moves := controls.resume(asked.customer, feature, entry, now, only=only):
-            found[feature] = moves
-    return found
+        moves[feature] = controls.resume(asked.customer, feature, found, entry, now)
+        waived |= {(feature, waiver.counter): waiver for waiver in found.waivers}
+        anew += found.waivers
+    return _Lifted(moves=moves, waived=tuple(waived.values()), anew=tuple(anew))
 
 
 def _limits_over(effective: Effective, feature: str, scope: Scope) -> frozenset[int]:
@@ -154,11 +196,13 @@ def _audit(
     after: Mapping[str, Any] | None,
     now: Instant,
     *,
-    features: tuple[str, ...] = (),
+    lifted: _Lifted | None = None,
 ) -> Audit:
     about: dict[str, Any] = {"scope": dict(asked.scope)}
-    if features:
-        about["lifted"] = list(features)
+    if lifted is not None and lifted.moves:
+        about["lifted"] = list(lifted.moves)
+    if lifted is not None and lifted.anew:
+        about |= waived_form(lifted.anew)
     return Audit(
         id=asked.id,
         customer=asked.customer,
@@ -175,15 +219,18 @@ def _audit(
 
 
 def _planned(
-    asked: Asked, moves: Moves, *, stands: Mapping[str, Any] | None = None, lifted: tuple[str, ...] = ()
+    asked: Asked, moves: Moves, *, stands: Mapping[str, Any] | None = None, lifted: _Lifted | None = None
 ) -> Planned:
-    """`suspended` is the target's own suspension, `lifted` the features of which a tier's ended with it."""
+    """`suspended` is the target's own suspension, `lifted` the features of which a tier's ended with it, `waived` what
+    suspends no more until `waived_until`, also by a resume before this one."""
+    lifted = lifted or _Lifted()
     body: Body = {
         "customer": asked.customer,
         "feature": asked.feature,
         "scope": dict(asked.scope),
         "suspended": None if stands is None else dict(stands),
-        "lifted": list(lifted),
+        "lifted": list(lifted.moves),
+        **waived_form(lifted.waived),
         "changed": bool(moves),
         "audit_id": asked.id if moves else None,
     }

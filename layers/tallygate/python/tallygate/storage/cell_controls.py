@@ -1,19 +1,19 @@
-"""What the control plane does to a cell by hand: it lifts what tiers have suspended there, and adjusts a limit.
+"""What the control plane does to a cell by hand: it lifts what tiers have suspended and waives, or adjusts a limit.
 
 u.<ordinal>.<start>   less by the amount     a.<ordinal>.<start>   more by it     cv   as it is
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from decimal import Decimal
 
 from tallygate.domain.cell_adjustments import CellAdjustment
 from tallygate.domain.cells import Cell
 from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
 from tallygate.domain.rungs import UNTIL_TOP_UP
+from tallygate.domain.tier_causes import cause_text
+from tallygate.domain.tier_suspensions import Lifting
 from tallygate.storage import items, keys
 from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.engine import Engine, Update
@@ -31,8 +31,6 @@ from tallygate.storage.expressions import (
 )
 from tallygate.store import Moves
 
-_SCOPED = f"{items.SUSPENDED}."
-
 
 @dataclass(slots=True)
 class CellControls:
@@ -40,28 +38,21 @@ class CellControls:
 
     engine: Engine
 
-    def resume(
-        self, customer: str, feature: str, entry: Entry, now: Instant, *, only: Collection[int] | None = None
-    ) -> Moves:
-        """The write that lifts every suspension in force in the root cell, or those of the ordinals in `only`.
-
-        Nothing where there is none. Refused where one of them is lifted before. One read.
-        """
-        image = self.engine.get(keys.root_cell(customer, feature)) or {}
-        names = sorted(
-            name
-            for name, until in image.items()
-            if (name == items.SUSPENDED or name.startswith(_SCOPED))
-            and (only is None or _ordinal(name) in only)
-            and isinstance(until, Decimal)
-            and until > now
-        )
-        if not names:
-            return ()
-        told: tuple[Change, ...] = (Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1))
-        changes = (*(Remove(name) for name in names), *told)
-        condition = All(tuple(Compare(name, ">", now) for name in names))
-        return (Update(key=keys.root_cell(customer, feature), changes=changes, condition=condition),)
+    def resume(self, customer: str, feature: str, found: Lifting, entry: Entry, now: Instant) -> Moves:
+        """The write that lifts suspensions in the root cell, and waives; refused where one of them has moved."""
+        changes: list[Change] = []
+        clauses: list[Condition] = []
+        for name, cause in zip(found.names, found.causes, strict=True):
+            suspended, by = items.suspended_name(name), items.cause_name(name)
+            changes += [Remove(suspended), Remove(by)]
+            clauses += [Compare(suspended, ">", now), as_seen(by, None if cause is None else cause_text(cause))]
+        for waiver in found.waivers:
+            waived = items.window_name(items.WAIVED, waiver.counter)
+            changes.append(Set(waived, items.waived_text(waiver.levels)))
+            clauses.append(as_seen(waived, items.waived_text(waiver.levels - waiver.added) or None))
+        changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
+        key = keys.root_cell(customer, feature)
+        return (Update(key=key, changes=tuple(changes), condition=All(tuple(clauses))),)
 
     def cell(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""
@@ -79,9 +70,11 @@ def _adjusts(found: CellAdjustment) -> list[Change]:
     if opens is None:
         changes.append(Increase(used, -found.amount))
     else:
-        changes += [Set(used, -opens.carried - found.amount), Set(items.FLOOR, found.term.window.start)]
+        changes.append(Set(used, -opens.carried - found.amount))
+        changes += [Set(items.FLOOR, found.floor)] if found.floor is not None else []
         changes += opening_changes(found.term.counter, opens)
-    return [*changes, *(Remove(items.suspended_name(name)) for name in found.lifted)]
+    lifted = [named(name) for name in found.lifted for named in (items.suspended_name, items.cause_name)]
+    return [*changes, *(Remove(name) for name in lifted)]
 
 
 def _as_it_was(found: CellAdjustment) -> Condition:
@@ -96,15 +89,10 @@ def _as_it_was(found: CellAdjustment) -> Condition:
     if term.quota.schedule.from_first_use:
         clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
     if term.opens is not None:
-        clauses += [absent_or(Compare(items.FLOOR, "<=", term.window.start)), not_open_yet(term.counter, term.opens)]
+        clauses.append(not_open_yet(term.counter, term.opens))
+        clauses += [absent_or(Compare(items.FLOOR, "<=", found.floor))] if found.floor is not None else []
     elif term.carries:
         clauses.append(Present(items.used_name(term.counter)))
     clauses += [Compare(items.suspended_name(name), "=", UNTIL_TOP_UP) for name in found.lifted]
     clauses += [Not(Compare(items.suspended_name(name), "=", UNTIL_TOP_UP)) for name in found.watched]
     return All(tuple(clauses))
-
-
-def _ordinal(name: str) -> int:
-    """Whose quota's suspension an attribute is; 0 is that of the whole feature."""
-    number = name[len(_SCOPED) :]
-    return int(number) if number.isdigit() else 0

@@ -27,11 +27,13 @@ from tallygate.domain.journal import (
     Shown,
     UseEntry,
 )
-from tallygate.domain.notes import Adjusted, Denied, Note, Resumed, Suspended
+from tallygate.domain.notes import TOP_UP, Adjusted, Denied, Note, Resumed, Suspended
 from tallygate.domain.proof import Stated
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import NO_RESET
 from tallygate.domain.rolls import layers_of
+from tallygate.domain.suspensions import OPERATOR
+from tallygate.domain.tier_suspensions import Waiver
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items
 from tallygate.storage.expressions import Item
@@ -97,7 +99,7 @@ def notes_of(entry: Mapping[str, Any], revision: int) -> tuple[Note, ...]:
     note = _note_of(entry, revision)
     if note is None or "li" not in entry:
         return () if note is None else (note,)
-    lifted = Resumed(by="top_up", scope=entry["li"], actor=entry["ac"], reason=entry["rs"])
+    lifted = Resumed(by=OPERATOR, cause=TOP_UP, scope=entry["li"], actor=entry["ac"], reason=entry["rs"])
     return note, replace(note, what=lifted)
 
 
@@ -117,7 +119,13 @@ def _note_of(entry: Mapping[str, Any], revision: int) -> Note | None:
                 **_noted(entry), **_measured(entry), scope=entry.get("sc", {}), until=entry["un"], by=entry["by"]
             )
         case "resume":
-            what = Resumed(by=entry["by"], scope=entry.get("sc", {}), actor=entry.get("ac"), reason=entry.get("rs"))
+            what = Resumed(
+                by=entry["by"],
+                scope=entry.get("sc", {}),
+                actor=entry.get("ac"),
+                reason=entry.get("rs"),
+                waivers=tuple(_waiver(entry["f"], *waived) for waived in entry.get("wv", ())),
+            )
         case "adjust":
             to = entry["to"]
             what = Adjusted(
@@ -141,6 +149,13 @@ def _note_of(entry: Mapping[str, Any], revision: int) -> Note | None:
         what=what,
         traceparent=entry.get("tp"),
     )
+
+
+def _waiver(
+    feature: str, ordinal: int, start: int, end: int, name: str, scope: Mapping[str, str], levels: list[str]
+) -> Waiver:
+    counter = (ordinal, start)
+    return Waiver(feature=feature, name=name, scope=scope, counter=counter, until=end, levels=frozenset(levels))
 
 
 def _noted(entry: Mapping[str, Any]) -> dict[str, Any]:

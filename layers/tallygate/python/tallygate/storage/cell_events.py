@@ -4,13 +4,15 @@
     e.<ordinal>.<start>    the part of it that came by events: the total's `by_event` as it was last brought in
     ev.<ordinal>.<start>   the total's `upto` that it came from
     sf.<ordinal>.0         the `upto` of the total by which usage was last suspended here
+    w.<ordinal>.<start>    levels that suspend no more in the window, since somebody has resumed
 
 The move is by state, not by change: `u += new − e, e = new`, where the cell shows e as it was seen and a smaller ev. So
 totals that arrive twice, late or out of order leave what the newest of them says. It asks for no room: it has happened.
 
 Where such usage begins a grace or reaches a tier that suspends, the cell is told after it. A suspension holds only
 while the cell too shows so much usage, and only by a later change of the totals than the one before, so that what
-somebody has resumed is not suspended again by a record that is seen twice.
+somebody has resumed is not suspended again by a record that is seen twice. A level that is waived in the window
+suspends nothing, however often usage by event passes its tier.
 
 A cell that nobody consumes from is tidied here: the first events of a window remove the limit's earlier ones.
 """
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from tallygate.domain.cells import DEAD_AFTER, WHOLE_FEATURE
 from tallygate.domain.consequences import Suspending, grace_entry, suspension_entry
@@ -26,8 +29,10 @@ from tallygate.domain.entries import Entry, event_entry, tidy_entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.tier_causes import TierCause, cause_text
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
+from tallygate.storage.cell_openings import as_seen
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Engine, Key, Update, Written
 from tallygate.storage.expressions import (
@@ -90,22 +95,25 @@ class CellEvents:
     def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
         """Suspend usage where the cell too shows more than the tier allows, once for each change of the total.
 
-        One request where the cell shows the limit raised as the total does. A window that is over for long, or that
-        the cell has removed, suspends nothing.
+        One request where the cell shows the limit raised as the total does, and nothing waived. A window that is over
+        for long, or that the cell has removed, suspends nothing, nor does a waived level.
         """
         until = by.until(total, now)
         if until is None or total.over <= now - DEAD_AFTER:
             return
         counter = (total.ordinal, total.start)
-        carried, adjusted = (items.window_name(kind, counter) for kind in (items.CARRIED, items.ADJUSTED))
-        seen = (total.carried, total.adjusted)
+        carried, adjusted, waived = (
+            items.window_name(kind, counter) for kind in (items.CARRIED, items.ADJUSTED, items.WAIVED)
+        )
+        seen = _Window(total.carried, total.adjusted, None)
         for _ in range(TRIES_MAX):
             outcome = self.engine.write(_suspension(total, by, until, seen, now), repeatable=True)
             if isinstance(outcome, Written):
                 return
             image = outcome.image or {}
-            shown = (_number(image, carried), _number(image, adjusted))
-            if shown == seen:
+            levels = items.text(image, waived) if waived in image else None
+            shown = _Window(_number(image, carried), _number(image, adjusted), levels)
+            if shown == seen or by.tier.level in (levels or "").split(","):
                 return
             seen = shown
         raise Contended("the limit of the window was raised anew every time")
@@ -182,29 +190,40 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
     )
 
 
-def _suspension(total: Total, by: Suspending, until: Instant, seen: tuple[Decimal, ...], now: Instant) -> Update:
-    """The write that suspends usage; `seen` is what was carried into the window and adjusted in it."""
+class _Window(NamedTuple):
+    """What a cell was seen to keep of a window that a suspension depends on."""
+
+    carried: Decimal
+    adjusted: Decimal
+    waived: str | None
+
+
+def _suspension(total: Total, by: Suspending, until: Instant, seen: _Window, now: Instant) -> Update:
+    """The write that suspends usage while the window is as it was seen."""
     counter, base = (total.ordinal, total.start), total.governed.limit
     assert base is not None, "what is unlimited suspends nothing"
-    raised = sum(seen, ZERO)
-    suspended = items.suspended_name(total.ordinal if total.governed.scope else WHOLE_FEATURE)
+    raised = seen.carried + seen.adjusted
+    name = total.ordinal if total.governed.scope else WHOLE_FEATURE
+    suspended, cause = items.suspended_name(name), TierCause(total.ordinal, total.start, now, by.tier.level)
     guard = items.window_name(_SUSPENDED_FROM, (total.ordinal, 0))
-    as_seen = [
+    unmoved = [
         absent_or(Compare(name, "=", ZERO)) if value == 0 else Compare(name, "=", value)
-        for kind, value in zip((items.CARRIED, items.ADJUSTED), seen, strict=True)
+        for kind, value in ((items.CARRIED, seen.carried), (items.ADJUSTED, seen.adjusted))
         for name in (items.window_name(kind, counter),)
     ]
     return Update(
         key=_cell(total),
         changes=(
             Set(suspended, until),
+            Set(items.cause_name(name), cause_text(cause)),
             Set(guard, total.upto),
             *_journaled(suspension_entry(total, by.tier, until, now)),
         ),
         condition=All(
             (
                 Compare(items.used_name(counter), ">", by.above(base + raised) - raised),
-                *as_seen,
+                *unmoved,
+                as_seen(items.window_name(items.WAIVED, counter), seen.waived),
                 absent_or(Compare(suspended, "<", until if by.policy.lasts is None else now + 1)),
                 absent_or(Compare(guard, "<", total.upto)),
                 absent_or(Compare(items.FLOOR, "<", total.over)),

@@ -43,6 +43,6 @@ def kept_layers(layers: Sequence[Layer]) -> str | None:
     return None if len(layers) == 0 or (len(layers) == 1 and layers[0].age == 1) else layers_text(layers)
 
 
-def as_seen(name: str, seen: Decimal | int | None) -> Condition:
-    """The number is what it was seen to be, or still absent."""
+def as_seen(name: str, seen: Decimal | int | str | None) -> Condition:
+    """The attribute is what it was seen to be, or still absent."""
     return Absent(name) if seen is None else Compare(name, "=", seen)

@@ -1,10 +1,11 @@
 """What a refused consume leaves in its cell: nothing counted, but a suspension, or the mark of a window's first denial.
 
-    sus, sus.<ordinal>     until when usage is suspended
+    sus, sus.<ordinal>     until when usage is suspended      sb, sb.<ordinal>   by which tier
     d.<ordinal>.<start>    when the window's first denial was marked
 
 Both say so in the cell's journal entry, from which the facts are made. The condition of a suspension holds what the
-refusal was: without it, usage could be suspended that a settlement or a raised limit has just let through again.
+refusal was: without it, usage could be suspended that a settlement or a raised limit has just let through again, or
+by a request that another limit denies by now.
 """
 
 from __future__ import annotations
@@ -12,30 +13,36 @@ from __future__ import annotations
 from tallygate.domain.cells import CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
+from tallygate.domain.tier_causes import cause_text
 from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.storage import items
+from tallygate.storage.cell_openings import as_seen
 from tallygate.storage.engine import Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Condition, Increase, Set, absent_or
 
 
-def suspending(key: Key, suspension: TierSuspension, entry: Entry) -> Update:
-    """Suspend by this name, unless that is done or the request would find room by now."""
+def suspending(key: Key, suspension: TierSuspension, entry: Entry, others_grant: Condition) -> Update:
+    """Suspend by this name, unless that is done, usage lies below the tier by now, or another limit denies."""
     name = items.suspended_name(suspension.name)
-    beyond: Condition = Compare(items.used_name(suspension.counter), ">", suspension.beyond)
-    if suspension.unopened:
-        beyond = absent_or(Compare(items.used_name(suspension.counter), ">", suspension.beyond))
+    enough = Compare(items.used_name(suspension.counter), ">=", suspension.at_least)
+    reached: Condition = absent_or(enough) if suspension.unopened else enough
+    waived = items.waived_text(suspension.waived) or None
     return Update(
         key=key,
         changes=(
             Set(name, suspension.until),
+            Set(items.cause_name(suspension.name), cause_text(suspension.cause)),
             Set(items.LAST, items.entry_text(entry)),
             Increase(items.REVISION, 1),
         ),
         condition=All(
             (
-                absent_or(Compare(name, "<=", suspension.now)),
-                absent_or(Compare(items.VERSION, "<=", suspension.version)),
-                beyond,
+                absent_or(Compare(name, "<=", suspension.terms.now)),
+                absent_or(Compare(items.VERSION, "<=", suspension.terms.version)),
+                absent_or(Compare(items.FLOOR, "<", suspension.over)),
+                as_seen(items.window_name(items.WAIVED, suspension.counter), waived),
+                reached,
+                others_grant,
             )
         ),
     )

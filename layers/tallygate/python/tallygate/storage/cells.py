@@ -11,6 +11,7 @@ The condition says what `domain.decide.refusal` says of an image; the contract s
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
@@ -23,6 +24,7 @@ from tallygate.domain.quantities import plain
 from tallygate.domain.replays import KeptWindow
 from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Terms
 from tallygate.domain.tier_suspensions import TierSuspension
+from tallygate.domain.tiers import may_suspend
 from tallygate.domain.units import Unit
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
@@ -122,8 +124,9 @@ class Cells:
         return None if item is None else total_of(item)
 
     def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
-        """Suspend usage while the request still reaches for the tier that does: the cell after it, or None."""
-        update = suspending(keys.root_cell(customer, feature), suspension, entry)
+        """Suspend usage while it still reaches the tier and no other limit denies: the cell after it, or None."""
+        others_grant = _others_grant(suspension.terms, suspension.reached)
+        update = suspending(keys.root_cell(customer, feature), suspension, entry, others_grant)
         written = self._engine.write(update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
 
@@ -201,17 +204,34 @@ def admission_condition(terms: Terms) -> Condition:
     clauses.append(_limits_not_newer(terms.version))
     clauses += _clock_not_behind(terms)
     clauses += [absent_or(Compare(items.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
-    for term in terms.quotas:
-        if term.quota.schedule.from_first_use:
-            clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
-        if term.opens is not None:
-            clauses += _window_opens(term, term.opens, terms.amount)
-        elif term.expected is not None:
-            clauses += _on_the_rung(term, term.expected, terms.amount)
-        elif (clause := _room_in_quota(term, terms.amount)) is not None:
-            clauses.append(clause)
+    clauses += [clause for term in terms.quotas for clause in _quota_grants(term, terms.amount)]
     clauses += [_room_in_rate(term) for term in terms.rates if term.decides]
     return All(tuple(clauses))
+
+
+def _others_grant(terms: Terms, but: Collection[CounterName]) -> Condition:
+    """Every limit that decides grants the amount, but for the quotas of these counters and the rates of their tiers."""
+    quotas = [term for term in terms.quotas if term.decides and term.counter not in but]
+    clauses = [clause for term in quotas for clause in _quota_grants(term, terms.amount)]
+    clauses += [_room_in_rate(term) for term in terms.rates if term.decides and term.throttles not in but]
+    return All(tuple(clauses))
+
+
+def _quota_grants(term: QuotaTerm, amount: Decimal) -> list[Condition]:
+    """The window is the one that was seen, and takes the amount as it was expected to."""
+    clauses: list[Condition] = []
+    if term.quota.schedule.from_first_use:
+        clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
+    if term.opens is not None:
+        clauses += _window_opens(term, term.opens, amount)
+    elif term.expected is not None:
+        clauses += _on_the_rung(term, term.expected, amount)
+    elif (clause := _room_in_quota(term, amount)) is not None:
+        clauses.append(clause)
+    if term.expected is not None and may_suspend(term.tiers):
+        waived = items.waived_text(term.expected.waived) or None
+        clauses.append(as_seen(items.window_name(items.WAIVED, term.counter), waived))
+    return clauses
 
 
 def _not_seen_before(terms: Terms) -> list[Condition]:

@@ -8,6 +8,8 @@
                                          over, where the one begins that was opened last
                 fe.<ordinal>             where those begin that were opened for events last
                 sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
+                sb, sb.<ordinal>         by which tier it is (`domain.tier_causes`)
+                w.<ordinal>.<start ms>   levels whose tiers suspend no more in it, since somebody has resumed
                 k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
                 y.<ordinal>.<start ms>   what was carried in, in layers with their ages; absent: one layer of age 1
                 z.<ordinal>.<start ms>   which decisions resets by hand exclude (`domain.reset_marks`)
@@ -23,7 +25,7 @@ Documents are compact JSON in one attribute with quantities as plain decimal str
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -41,6 +43,7 @@ from tallygate.domain.rates import Rate
 from tallygate.domain.reset_marks import ResetMark, mark_of
 from tallygate.domain.rolls import Layer, Rule, Stretch, layers_of
 from tallygate.domain.suspensions import suspension_form, suspension_from
+from tallygate.domain.tier_causes import TierCause, cause_of
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvalidRequest, InvariantBroken
 from tallygate.storage.expressions import Item
@@ -50,8 +53,9 @@ DOCUMENT_BYTES_MAX = 380_000
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
 NEWEST, OPENED_FOR_EVENTS = "f", "fe"
-CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET = BESIDE = ("k", "a", "g", "d", "y", "z")
+CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET, WAIVED = BESIDE = ("k", "a", "g", "d", "y", "z", "w")
 SINCE = "since"
+CAUSE = "sb"
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST, CORRECTED = "n", "cv", "fl", "sus", "last", "st"
 
@@ -75,7 +79,7 @@ def brought_from_name(counter: CounterName) -> str:
 
 
 def window_name(kind: str, counter: CounterName) -> str:
-    """What a cell keeps of a quota's window beside the counter: CARRIED, ADJUSTED, GRACE, DENIED, RESET."""
+    """What a cell keeps of a quota's window beside the counter: CARRIED, ADJUSTED, GRACE, DENIED, RESET, WAIVED."""
     return f"{kind}.{counter[0]}.{counter[1]}"
 
 
@@ -96,6 +100,16 @@ def suspended_name(ordinal: int) -> str:
     return SUSPENDED if ordinal == WHOLE_FEATURE else f"{SUSPENDED}.{ordinal}"
 
 
+def cause_name(ordinal: int) -> str:
+    """What a cell keeps of the tier that suspended usage, beside the suspension of this name."""
+    return CAUSE if ordinal == WHOLE_FEATURE else f"{CAUSE}.{ordinal}"
+
+
+def waived_text(levels: Collection[str]) -> str:
+    """Waived levels as a cell keeps them, in one order."""
+    return ",".join(sorted(levels))
+
+
 def marks_name(minute: int) -> str:
     return f"{MARKS}{minute}"
 
@@ -109,6 +123,8 @@ def cell_of(item: Item | None) -> Cell:
     suspended: dict[int, Instant] = {}
     layers: dict[CounterName, tuple[Layer, ...]] = {}
     resets: dict[CounterName, ResetMark] = {}
+    causes: dict[int, TierCause] = {}
+    waived: dict[CounterName, frozenset[str]] = {}
     newest: dict[int, Instant] = {}
     opened_for_events: dict[int, tuple[Instant, ...]] = {}
     for name, value in item.items():
@@ -129,6 +145,11 @@ def cell_of(item: Item | None) -> Cell:
         elif kind == RESET and isinstance(value, str):
             ordinal, _, start = rest.partition(".")
             resets[(int(ordinal), int(start))] = mark_of(value)
+        elif kind == WAIVED and isinstance(value, str):
+            ordinal, _, start = rest.partition(".")
+            waived[(int(ordinal), int(start))] = frozenset(value.split(","))
+        elif kind == CAUSE and isinstance(value, str):
+            causes[int(rest) if dot else WHOLE_FEATURE] = cause_of(value)
         elif kind == OPENED_FOR_EVENTS and isinstance(value, str):
             opened_for_events[int(rest)] = tuple(int(start) for start in value.split(","))
     floor = item.get(FLOOR)
@@ -145,6 +166,8 @@ def cell_of(item: Item | None) -> Cell:
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
         suspended=suspended,
+        causes=causes,
+        waived=waived,
         version=integer(item, VERSION, 0),
         floor=None if floor is None else integer(item, FLOOR),
         revision=integer(item, REVISION, 0),
