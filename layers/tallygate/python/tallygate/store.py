@@ -89,6 +89,10 @@ class AdmissionStore(Protocol):
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
         """What the key keeps, consistent; asked only before a denial that no cell was asked for."""
 
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let usage of other windows follow that the limits say follows, unless it has; the cell after it. Two
+        requests. Raises Contended."""
+
     def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
         """Suspend usage in the cell while the request still reaches for the tier that does; safe to repeat.
 

@@ -98,13 +98,16 @@ def _presented(quota: Node, unit: Unit | None) -> dict[str, Any] | None:
 
 
 def _breakdown(quota: Node | None, limit: Decimal | None) -> dict[str, Any]:
-    """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it."""
+    """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it;
+    and what of the usage was counted in another plan's windows since the period's start."""
     if quota is None or limit is None:
-        return {"base": _quantity(limit), "carried": 0, "adjusted": 0}
+        followed = ZERO if quota is None else quota.followed
+        return {"base": _quantity(limit), "carried": 0, "adjusted": 0, "followed": _quantity(followed)}
     return {
         "base": _quantity(limit - quota.carried - quota.adjusted),
         "carried": _quantity(quota.carried),
         "adjusted": _quantity(quota.adjusted),
+        "followed": _quantity(quota.followed),
     }
 
 

@@ -69,6 +69,7 @@ class Node:
 
     `fits` says whether the request fits what the limit allows, `granted` whether the limit let it through: one that
     does not decide always does. `limit` is all of it, `carried` and `adjusted` the parts that came to the base.
+    `followed` is the part of `used` that other windows counted.
     `over`: usage, the request included, lies beyond it; `policy` is the tier's that the request's last unit took.
     `room` is the largest amount that it would grant; None: any, or a rate that only one of its tiers asks for.
     """
@@ -93,6 +94,7 @@ class Node:
     policy: Policy | None = None
     carried: Decimal = ZERO
     adjusted: Decimal = ZERO
+    followed: Decimal = ZERO
     counter: tuple[int, int] = (0, 0)
 
     @property

@@ -32,6 +32,7 @@ from tallygate.domain.journal import (
     CountedWindow,
     Entry,
     EventEntry,
+    FollowEntry,
     Governed,
     NoteEntry,
     ParkedEntry,
@@ -60,7 +61,8 @@ class TotalChange:
     """What one record adds under one limit in one window: usage, and what raises the limit.
 
     `carried` replaces what was carried into the window (None: it stays), `adjusted` comes to what it was adjusted by,
-    `excluded` to what resets have taken out of what the limit is held against.
+    `excluded` to what resets have taken out of what the limit is held against. `follows` replaces what has followed
+    from other windows (None: it stays), `followed` comes to it.
     `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
     `uses`: some of it was consumed, so that the window is open and what was carried into it is known.
     `over`: the window was over by then, and what limits have become since says nothing of it.
@@ -75,6 +77,8 @@ class TotalChange:
     carried: Decimal | None = None
     adjusted: Decimal = ZERO
     excluded: Decimal = ZERO
+    follows: Decimal | None = None
+    followed: Decimal = ZERO
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
@@ -225,7 +229,7 @@ def limits_named(
                 named[ordinal] = governed[ordinal]
             elif isinstance(entry, CarryEntry | AdjustEntry):
                 named[ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=entry.name)
-            elif isinstance(entry, UseEntry | SettleEntry | ResetEntry):
+            elif isinstance(entry, UseEntry | SettleEntry | ResetEntry | FollowEntry):
                 name = known.get(ordinal, entry.feature)
                 named[ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=name)
     return named
@@ -234,7 +238,9 @@ def limits_named(
 def windows_of(entry: Entry) -> tuple[CountedWindow, ...]:
     """The quota windows whose totals an entry moves."""
     match entry:
-        case EventEntry() | UseEntry() | SettleEntry() | ResetEntry():
+        case SettleEntry():
+            return (*entry.windows, *entry.followed)
+        case EventEntry() | UseEntry() | ResetEntry() | FollowEntry():
             return entry.windows
         case CarryEntry() | AdjustEntry():
             return (entry.window,)
@@ -264,6 +270,11 @@ def changes_of(record: Record) -> Changes:
                 totals.settle(entry)
             case ResetEntry():
                 totals.exclude(*entry.taken)
+                totals.follow(*((window, -amount) for window, amount in entry.followed))
+            case FollowEntry():
+                for window, followed, carried in entry.moved:
+                    totals.raise_limit(window, carried)
+                    totals.follows(window, followed)
             case CarryEntry():
                 totals.raise_limit(entry.window, entry.carried)
             case AdjustEntry():
@@ -285,6 +296,8 @@ class _Sum:
     carried: Decimal | None = None
     adjusted: Decimal = ZERO
     excluded: Decimal = ZERO
+    follows: Decimal | None = None
+    followed: Decimal = ZERO
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
@@ -314,6 +327,16 @@ class _Totals:
         for window in settled.windows:
             self.add(window, settled.by, ZERO, settled.traceparent)
         self.exclude(*((window, settled.by) for window in settled.excluded))
+        self.follow(*((window, settled.by) for window in settled.followed))
+
+    def follows(self, window: CountedWindow, followed: Decimal) -> None:
+        found = self._sum(window)
+        found.follows, found.followed = followed, ZERO
+
+    def follow(self, *more: tuple[CountedWindow, Decimal]) -> None:
+        for window, amount in more:
+            found = self._sum(window)
+            found.followed = _EXACT.add(found.followed, amount)
 
     def exclude(self, *taken: tuple[CountedWindow, Decimal]) -> None:
         for window, amount in taken:
@@ -349,6 +372,8 @@ class _Totals:
                 carried=found.carried,
                 adjusted=found.adjusted,
                 excluded=found.excluded,
+                follows=found.follows,
+                followed=found.followed,
                 would_decisions=found.would_decisions,
                 would_amount=found.would_amount,
                 traceparent=found.traceparent,

@@ -162,6 +162,7 @@ class SettleEntry:
 
     `by` is what that adds to what the decision had counted: more, less or nothing, and never more than all of it less.
     In the windows `excluded` a reset has taken the decision out, so that this changes nothing of what is enforced.
+    Into those `followed` the decision has followed: there it changes what is enforced, and nothing that is billed.
     """
 
     id: str
@@ -175,6 +176,7 @@ class SettleEntry:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[CountedWindow, ...] = ()
     excluded: tuple[CountedWindow, ...] = ()
+    followed: tuple[CountedWindow, ...] = ()
     traceparent: str | None = None
 
     def __post_init__(self) -> None:
@@ -213,7 +215,10 @@ class AdjustEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetEntry:
-    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed."""
+    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed.
+
+    Of what had `followed` into a window so much follows no more; that is billed where it was used.
+    """
 
     id: str
     feature: str
@@ -222,6 +227,7 @@ class ResetEntry:
     time: Instant
     effective_at: Instant
     taken: tuple[tuple[CountedWindow, Decimal], ...]
+    followed: tuple[tuple[CountedWindow, Decimal], ...] = ()
 
     @property
     def windows(self) -> tuple[CountedWindow, ...]:
@@ -249,7 +255,30 @@ class ParkedEntry:
         assert len(self.raw) <= PARKED_LENGTH_MAX
 
 
-CellEntry = UseEntry | SettleEntry | CarryEntry | AdjustEntry | ResetEntry | NoteEntry
+class Followed(NamedTuple):
+    """What has followed into a window, as it is now, and (None: as it was) what is carried into it."""
+
+    window: CountedWindow
+    followed: Decimal
+    carried: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowEntry:
+    """Usage of other windows has followed into these: what followed before is replaced."""
+
+    feature: str
+    meter: str
+    revision: int
+    time: Instant
+    moved: tuple[Followed, ...]
+
+    @property
+    def windows(self) -> tuple[CountedWindow, ...]:
+        return tuple(each.window for each in self.moved)
+
+
+CellEntry = UseEntry | SettleEntry | CarryEntry | AdjustEntry | ResetEntry | FollowEntry | NoteEntry
 """What a write to a cell says of itself, at a revision of the cell."""
 Entry = EventEntry | CellEntry | ParkedEntry
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import Fixed
+from tallygate.domain.follows import Follows, Reigns
 from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Schedule, Window
 from tallygate.domain.rates import Rate
@@ -41,7 +42,8 @@ class Quota:
     """At most `limit` units in each window of the schedule; None counts without limiting.
 
     `bases` say what the limit comes to, and did, where that is another amount: while a change of it is prorated, and in
-    partial windows. `stretches` say what accrued, and does, where something carries over.
+    partial windows. `stretches` say what accrued, and does, where something carries over. `follows` says what was used
+    under other quotas and counts in the window in which this one came into force.
     """
 
     ordinal: int
@@ -49,6 +51,7 @@ class Quota:
     schedule: Schedule
     stretches: tuple[Stretch, ...] = ()
     bases: tuple[Stretch, ...] = ()
+    follows: Follows | None = None
 
     def limit_at(self, now: Instant) -> Decimal | None:
         """The limit in force at an instant."""
@@ -112,6 +115,12 @@ class Entitlement:
         """The entitlement's own quota: the numbers at the top of an answer are its."""
         return self.limits[0].quotas[0]
 
+    @property
+    def followings(self) -> int:
+        """The number of the newest following that the feature's cell must know before it counts; 0: none."""
+        quotas = (quota for limit in self.limits for quota in limit.quotas)
+        return max((quota.follows.number for quota in quotas if quota.follows is not None), default=0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earned:
@@ -131,6 +140,7 @@ class Effective:
     `frozen` are the stretches of quotas that are not in force, for what they have to carry when they come back, and
     `earned` what they had of the window that ran.
     `suspensions` are those by hand, which no change of plan lifts. `next` is what is in force from some instant on.
+    `reigns` tell which quotas counted when, `followings` how many changes let usage follow into other windows.
     """
 
     customer: str
@@ -147,6 +157,8 @@ class Effective:
     frozen: Mapping[int, tuple[Stretch, ...]] = field(default_factory=dict)
     suspensions: tuple[Suspension, ...] = ()
     earned: Mapping[int, Earned] = field(default_factory=dict)
+    reigns: Reigns = field(default_factory=dict)
+    followings: int = 0
     next: Next | None = None
 
     def in_force(self, now: Instant) -> Effective:

@@ -79,6 +79,7 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal) -> N
         policy=landed.policy if landed is not None and landed.tier is not None else None,
         carried=cell.carried.get(term.counter, ZERO),
         adjusted=cell.adjusted.get(term.counter, ZERO),
+        followed=term.followed_in(cell),
         counter=term.counter,
     )
 

@@ -186,6 +186,10 @@ def _try(
             return decide.granted(
                 effective, entitlement, wanted, outcome.seen, now=now, decision_id=first_id, replayed=True
             )
+        case decide.Unfollowed():
+            # Whoever changed the limits has not got to it yet, or died before it could.
+            memory.saw(customer, feature, store.follow(effective, feature, now))
+            return None
         case decide.Behind():
             raise ClockBehind("this container's clock lags behind the cell's newest removed window")
         case decide.Suspended() | decide.Suspending() | decide.Exceeded() as why:

@@ -15,6 +15,11 @@
                 g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
                 e.<ordinal>.<start ms>   the part of u that came by events
                 ev.<ordinal>.<start ms>  the total's journal number that e came from
+                w.<ordinal>.<start ms>   the part of u that followed from other windows (`domain.following`)
+                ws.<ordinal>.<start ms>  since when, from which quotas, and from which counter as it was in that write
+                wn.<ordinal>.<start ms>  revision before the write that let it follow
+                wb.<ordinal>.<start ms>  the part of that counter that came by events, as far as it has followed
+                fw                       how many followings of the customer the cell knows
     effective   version, doc (JSON)
 
 Documents are compact JSON in one attribute with quantities as plain decimal strings: exact, and read in one step.
@@ -33,10 +38,12 @@ from tallygate.domain.carryover_forms import carryover_form, carryover_of
 from tallygate.domain.cells import WHOLE_FEATURE, Cell, CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_text
+from tallygate.domain.follows import FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Earned, Effective, Enforcement, Entitlement, Limit, Next, Quota
+from tallygate.domain.origins import origin_of
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
-from tallygate.domain.quantities import plain
+from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.rates import Rate
 from tallygate.domain.reset_marks import ResetMark, mark_of
 from tallygate.domain.rolls import Layer, Stretch, layers_of
@@ -51,6 +58,8 @@ USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
 NEWEST, OPENED_FOR_EVENTS = "f", "fe"
 CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET = BESIDE = ("k", "a", "g", "d", "y", "z")
+FOLLOWED, FOLLOWED_FROM, FOLLOWED_AT, FOLLOWED_BROUGHT = OF_FOLLOWED = ("w", "ws", "wn", "wb")
+FOLLOWINGS = "fw"
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST, CORRECTED = "n", "cv", "fl", "sus", "last", "st"
 
@@ -110,6 +119,7 @@ def cell_of(item: Item | None) -> Cell:
     resets: dict[CounterName, ResetMark] = {}
     newest: dict[int, Instant] = {}
     opened_for_events: dict[int, tuple[Instant, ...]] = {}
+    origins: dict[CounterName, str] = {}
     for name, value in item.items():
         kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
@@ -128,6 +138,9 @@ def cell_of(item: Item | None) -> Cell:
         elif kind == RESET and isinstance(value, str):
             ordinal, _, start = rest.partition(".")
             resets[(int(ordinal), int(start))] = mark_of(value)
+        elif kind == FOLLOWED_FROM and isinstance(value, str):
+            ordinal, _, start = rest.partition(".")
+            origins[(int(ordinal), int(start))] = value
         elif kind == OPENED_FOR_EVENTS and isinstance(value, str):
             opened_for_events[int(rest)] = tuple(int(start) for start in value.split(","))
     floor = item.get(FLOOR)
@@ -140,6 +153,17 @@ def cell_of(item: Item | None) -> Cell:
         resets=resets,
         newest=newest,
         opened_for_events=opened_for_events,
+        brought=counted.get("e", {}),
+        followed=counted.get(FOLLOWED, {}),
+        origins={
+            counter: origin_of(
+                text,
+                revision=int(counted.get(FOLLOWED_AT, {}).get(counter, 0)),
+                brought=counted.get(FOLLOWED_BROUGHT, {}).get(counter, ZERO),
+            )
+            for counter, text in origins.items()
+        },
+        followings=integer(item, FOLLOWINGS, 0),
         grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
@@ -210,6 +234,12 @@ def _limits_document(effective: Effective) -> dict[str, Any]:
             if effective.earned
             else {}
         ),
+        **(
+            {"reigns": {line: [list(reign) for reign in reigns] for line, reigns in effective.reigns.items()}}
+            if effective.reigns
+            else {}
+        ),
+        **({"followings": effective.followings} if effective.followings else {}),
     }
 
 
@@ -239,6 +269,8 @@ def _limits_of(doc: dict[str, Any], version: int) -> Effective:
         fixed={feature: _fixed_of(feature, kind, said) for feature, kind, said in doc.get("fixed", ())},
         suspensions=tuple(suspension_from(form) for form in doc.get("suspensions", ())),
         earned={ordinal: Earned(until=until, base=Decimal(base)) for ordinal, until, base in doc.get("earned", ())},
+        reigns={line: tuple(Reign(*reign) for reign in reigns) for line, reigns in doc.get("reigns", {}).items()},
+        followings=doc.get("followings", 0),
     )
 
 
@@ -277,6 +309,7 @@ def _limit_document(limit: Limit) -> dict[str, Any]:
                 "schedule": _schedule_document(quota.schedule),
                 **({"stretches": _stretches_document(quota.stretches)} if quota.stretches else {}),
                 **({"bases": _stretches_document(quota.bases)} if quota.bases else {}),
+                **({"follows": _follows_document(quota.follows)} if quota.follows is not None else {}),
             }
             for quota in limit.quotas
         ],
@@ -310,6 +343,7 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
                 schedule=_schedule_of(quota["schedule"]),
                 stretches=_stretches_of(quota.get("stretches", ())),
                 bases=_stretches_of(quota.get("bases", ())),
+                follows=_follows_of(quota["follows"]) if "follows" in quota else None,
             )
             for quota in doc["quotas"]
         ),
@@ -335,6 +369,38 @@ def _segment_document(segment: Segment) -> list[Any]:
 
 def _schedule_of(document: list[Any]) -> Schedule:
     return Schedule(tuple(Segment(*segment) for segment in document))
+
+
+def _follows_document(follows: Follows) -> list[Any]:
+    windows = [
+        [
+            [window.start, window.end, window.since, plain(window.past), window.keeps, window.absolute],
+            [[source.ordinal, source.start, plain(source.seen), source.whole] for source in window.sources],
+        ]
+        for window in follows.windows
+    ]
+    return [follows.number, follows.live, list(follows.ordinals), windows]
+
+
+def _follows_of(document: list[Any]) -> Follows:
+    number, live, ordinals, windows = document
+    return Follows(
+        number=number,
+        live=live,
+        ordinals=tuple(ordinals),
+        windows=tuple(
+            FollowedWindow(
+                start=start,
+                end=end,
+                since=since,
+                past=Decimal(past),
+                keeps=keeps,
+                absolute=absolute,
+                sources=tuple(Source(ordinal, at, Decimal(seen), whole) for ordinal, at, seen, whole in sources),
+            )
+            for (start, end, since, past, keeps, absolute), sources in windows
+        ),
+    )
 
 
 def _stretches_document(stretches: Sequence[Stretch]) -> list[Any]:

@@ -24,6 +24,8 @@ from tallygate.domain.journal import (
     CountedWindow,
     Entry,
     EventEntry,
+    Followed,
+    FollowEntry,
     Governed,
     Head,
     Mark,
@@ -204,7 +206,7 @@ def governed_from(text: str) -> Governed:
     return _governed_of(json.loads(text))
 
 
-def _entry_document(entry: Entry) -> dict[str, Any]:
+def _entry_document(entry: Entry) -> dict[str, Any]:  # noqa: C901  # one case for each kind
     match entry:
         case EventEntry():
             document: dict[str, Any] = {"k": "event", "s": entry.source, "i": entry.id, "t": entry.time}
@@ -243,6 +245,8 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
             }
             if entry.excluded:
                 document["x"] = entry.excluded
+            if entry.followed:
+                document["fw"] = entry.followed
         case CarryEntry():
             return {**_moved(entry), "k": "carry", "c": plain(entry.carried)}
         case AdjustEntry():
@@ -258,7 +262,10 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
                 "t": entry.time,
                 "s": entry.effective_at,
                 "w": [[*window, plain(amount)] for window, amount in entry.taken],
+                **({"fw": [[*w, plain(amount)] for w, amount in entry.followed]} if entry.followed else {}),
             }
+        case FollowEntry():
+            return _follow_document(entry)
         case NoteEntry():
             return {"k": "note", "y": entry.kind, "f": entry.feature, "n": entry.revision, "e": entry.text}
         case ParkedEntry():
@@ -269,6 +276,20 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
     if entry.traceparent is not None:
         document["tp"] = entry.traceparent
     return document
+
+
+def _follow_document(entry: FollowEntry) -> dict[str, Any]:
+    return {
+        "k": "follow",
+        "f": entry.feature,
+        "m": entry.meter,
+        "n": entry.revision,
+        "t": entry.time,
+        "w": [
+            [*window, plain(followed), None if carried is None else plain(carried)]
+            for window, followed, carried in entry.moved
+        ],
+    }
 
 
 def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
@@ -322,6 +343,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 dimensions=document["d"],
                 windows=_windows_of(document),
                 excluded=tuple(CountedWindow(*window) for window in document.get("x", ())),
+                followed=tuple(CountedWindow(*window) for window in document.get("fw", ())),
                 traceparent=document.get("tp"),
             )
         case "reset":
@@ -333,6 +355,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 time=document["t"],
                 effective_at=document["s"],
                 taken=tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in document["w"]),
+                followed=tuple((CountedWindow(*w), Decimal(amount)) for *w, amount in document.get("fw", ())),
             )
         case "carry":
             return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]))
@@ -342,6 +365,17 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 id=document["i"],
                 amount=Decimal(document["a"]),
                 carried=Decimal(document["c"]) if "c" in document else None,
+            )
+        case "follow":
+            return FollowEntry(
+                feature=document["f"],
+                meter=document["m"],
+                revision=document["n"],
+                time=document["t"],
+                moved=tuple(
+                    Followed(CountedWindow(*window), Decimal(amount), None if carried is None else Decimal(carried))
+                    for *window, amount, carried in document["w"]
+                ),
             )
         case "note":
             return NoteEntry(kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"])

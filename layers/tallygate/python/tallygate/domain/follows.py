@@ -1,0 +1,82 @@
+"""Followed usage, as the limits in force state it: which usage counts in a window of another kind. Pure data.
+
+    calendar month   |────── used 60 ──┐                     ┌── 60 + 300 ──────|
+    own month                          └─ used 300 ──────────┘
+                                  plan change           plan change
+
+A quota that comes into force inside one of its windows begins there with all that was used since the window's start.
+`Follows` says from which counters of the cell that is taken, and what the totals and rollups add to them. The cell
+applies it in one write (`domain.following`).
+
+`Reign` tells which quota counted a feature's usage over a scope, and from when. One quota stands for all that count the
+same: each unit is in each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from tallygate.domain.instants import Instant
+from tallygate.domain.quantities import ZERO
+
+REIGNS_MAX = 50
+"""So many changes of the kind of period are remembered for a feature and scope."""
+NOBODY = 0
+"""The ordinal of no quota."""
+
+
+class Reign(NamedTuple):
+    """From `since` on, this quota counted the usage; NOBODY: none did."""
+
+    since: Instant
+    ordinal: int
+
+
+Reigns = Mapping[str, tuple[Reign, ...]]
+"""By feature and scope; only where the quota was ever another one."""
+
+
+class Source(NamedTuple):
+    """A counter whose usage follows. `seen`: what it showed; this stands where the cell no longer has the counter.
+
+    `whole`: a manual reset lies in its window, so that what followed into it and was left counts too.
+    """
+
+    ordinal: int
+    start: Instant
+    seen: Decimal
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedWindow:
+    """One window that begins with followed usage: that of `since` and later.
+
+    `past` is what the sources do not show of it, less what they show from before. `keeps`: what had followed into the
+    window before stays in it. `absolute`: `past` holds all of the window's usage, its own included.
+    """
+
+    start: Instant
+    end: Instant
+    since: Instant
+    sources: tuple[Source, ...] = ()
+    past: Decimal = ZERO
+    keeps: bool = False
+    absolute: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follows:
+    """What follows into a quota's windows, by the followings of a customer the `number`-th.
+
+    `live` is the quota that counted until the change: others may still count in its newest window until the cell has
+    learned of the change, so its counter is taken as it is in that very write. `ordinals` are all that counted since.
+    """
+
+    number: int
+    live: int = NOBODY
+    ordinals: tuple[int, ...] = ()
+    windows: tuple[FollowedWindow, ...] = ()

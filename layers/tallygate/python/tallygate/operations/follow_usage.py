@@ -1,0 +1,314 @@
+"""follow_usage: what was used before a change of plan and follows into the windows that come into force with it.
+
+    who counted when (reigns) ──> windows of theirs since the new window's start
+         still in the cell ──────────────> taken from the cell, in the write that raises its version
+         removed from it ────────────────> their totals
+         begun before the new window ────> less what the rollup says of the time before, in whole quarter hours
+
+It is found out before the change is stored, and stored with it; so whoever lets it follow, and whenever, needs the cell
+alone (`domain.following`). What is read of the past must be folded: the change waits for that, or is refused for now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Context, Decimal
+
+from tallygate.control_store import PastUsageStore
+from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell
+from tallygate.domain.facts import Total
+from tallygate.domain.fold import QUARTER
+from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
+from tallygate.domain.instants import DAY, SECOND, Instant, parse_instant
+from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
+from tallygate.domain.periods import Schedule, Window, earliest_reaching, window_at
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.reigns import line_of, reigns_of
+from tallygate.domain.scopes import Scope, governs
+from tallygate.errors import Conflict, StoreUnavailable
+
+CLOCKS_APART = 10 * SECOND
+WINDOWS_MAX = 2_000
+"""Windows of one quota that are added up for one that follows them."""
+WAIT_S = 0.25
+WAITS_MAX = 12
+"""The fold is waited for, for three seconds: it lags by about one."""
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How a change waits for the fold; nobody waits by default."""
+
+    wait: Callable[[float], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Feature:
+    """What is known of one feature while it is looked at."""
+
+    customer: str
+    entitlement: Entitlement
+    cell: Cell
+    before: Effective
+    created_at: Instant
+    now: Instant
+    shared: bool
+    schedules: Mapping[int, Schedule]
+
+
+def with_followed(
+    past: PastUsageStore,
+    before: Effective | None,
+    after: Effective,
+    *,
+    created_at: Instant,
+    now: Instant,
+    shared: Callable[[str], bool],
+    wait: Callable[[float], None] | None = None,
+) -> Effective:
+    """The limits with all that follows into windows that come into force with them.
+
+    `shared`: whether several features feed a meter. Reads only where something may follow. Raises Conflict
+    `usage_not_followed` beyond the bounds, StoreUnavailable `usage_not_folded` where the fold lags.
+    """
+    if before is None or after.followings <= before.followings:
+        return after
+    entitlements = {}
+    for feature, entitlement in after.entitlements.items():
+        entitlements[feature] = entitlement
+        if entitlement.followings > before.followings:
+            look = _Feature(
+                customer=after.customer,
+                entitlement=entitlement,
+                cell=past.cell(after.customer, feature),
+                before=before,
+                created_at=created_at,
+                now=now,
+                shared=shared(entitlement.meter),
+                schedules=_schedules(before, after),
+            )
+            entitlements[feature] = _Followed(past, look, wait).entitlement()
+    return replace(after, entitlements=entitlements)
+
+
+def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
+    found = {**before.retired, **after.retired}
+    for effective in (after, before):
+        for entitlement in effective.entitlements.values():
+            for limit in entitlement.limits:
+                found |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+    return found
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What follows into the quotas of one feature. Totals and usage are read once."""
+
+    past: PastUsageStore
+    look: _Feature
+    wait: Callable[[float], None] | None
+    _folded_until: Instant | None = None
+    _resets: dict[Instant, Instant | None] = field(default_factory=dict)
+
+    def entitlement(self) -> Entitlement:
+        limits = tuple(
+            replace(limit, quotas=tuple(self._quota(limit, quota) for quota in limit.quotas))
+            for limit in self.look.entitlement.limits
+        )
+        return replace(self.look.entitlement, limits=limits)
+
+    def _quota(self, limit: Limit, quota: Quota) -> Quota:
+        follows = quota.follows
+        if follows is None or follows.number <= self.look.before.followings:
+            return quota
+        return replace(quota, follows=self._follows(limit, quota, follows.number))
+
+    def _follows(self, limit: Limit, quota: Quota, number: int) -> Follows | None:
+        reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, limit.scope))
+        counted = {reign.ordinal for reign in reigns} - {NOBODY}
+        if not counted or counted == {quota.ordinal}:
+            return None
+        live = reigns[-1].ordinal
+        windows = [self._window(limit.scope, quota, reigns, *each) for each in self._windows(quota)]
+        found = tuple(each for each in windows if each.sources or each.past)
+        if not found:
+            return None
+        return Follows(number=number, live=live, ordinals=tuple(sorted(counted)), windows=found)
+
+    def _windows(self, quota: Quota) -> list[tuple[Window, Instant, bool]]:
+        """The windows that usage follows into, each with since when, and whether all of it comes from the rollup."""
+        now, schedule = self.look.now, quota.schedule
+        running = window_at(schedule, now)
+        if schedule.from_first_use:
+            newest = self.look.cell.newest.get(quota.ordinal)
+            if newest is not None and now < (opened := window_at(schedule, newest)).end:
+                return [(opened, opened.start, False)]
+            return [(running, now - (running.end - running.start), False)]
+        if not schedule.reach:
+            return [(running, running.start, False)]
+        width = running.end - running.start
+        starts = range(running.start - schedule.reach, running.start, width)
+        return [*((Window(start, start + width), start, True) for start in starts), (running, running.start, False)]
+
+    def _window(
+        self, scope: Scope, quota: Quota, reigns: Sequence[Reign], window: Window, since: Instant, absolute: bool
+    ) -> FollowedWindow:
+        if absolute:
+            reset = self._reset_since(window.start)
+            begins = max(window.start, reset or 0)
+            used = self._used(scope, begins, window.end) if begins < window.end else ZERO
+            return FollowedWindow(start=window.start, end=window.end, since=begins, past=used, absolute=True)
+        reset = self._reset_since(since)
+        counted = _Counted(since=max(since, reset or 0))
+        for index, (begins, ordinal) in enumerate(reigns):
+            until = reigns[index + 1].since if index + 1 < len(reigns) else self.look.now + 1
+            if ordinal != NOBODY and until > counted.since:
+                reign = Window(begins, until)
+                self._of_reign(counted, scope, quota, ordinal, reign, reset, live=index + 1 == len(reigns))
+        if reigns[0].since > counted.since and reigns[0].since > self.look.created_at and reigns[0].since > 0:
+            raise self._not_followed("was counted by more kinds of period than are remembered")
+        held = (quota.ordinal, window.start)
+        return FollowedWindow(
+            start=window.start,
+            end=window.end,
+            since=counted.since,
+            sources=tuple(counted.sources.values()),
+            past=counted.past,
+            keeps=reset is not None and held in self.look.cell.used,
+        )
+
+    def _of_reign(
+        self,
+        counted: _Counted,
+        scope: Scope,
+        quota: Quota,
+        ordinal: int,
+        reign: Window,
+        reset: Instant | None,
+        *,
+        live: bool,
+    ) -> None:
+        """Add what the windows of one reign counted since."""
+        schedule, cell, now = self.look.schedules[ordinal], self.look.cell, self.look.now
+        since = max(counted.since, reign.start)
+        known = {start: window_at(schedule, start) for o, start in cell.used if o == ordinal}
+        if live and not schedule.from_first_use:
+            running = window_at(schedule, now)
+            known[running.start] = running
+        totals = {total.start: total for total in self._removed(ordinal, schedule, since, reign.end)}
+        for start in sorted(known.keys() | totals.keys()):
+            total = totals.get(start)
+            window = known[start] if total is None else Window(start, total.end)
+            begins, ends = max(start, reign.start), min(window.end, reign.end)
+            outside = ends <= counted.since or begins >= reign.end
+            if outside or (ordinal == quota.ordinal and self._is_own(quota, start)):
+                continue
+            whole = reset is not None and begins <= reset < ends
+            self._count(counted, (ordinal, start), window, total, whole=whole)
+            before = max(begins, reset or 0) if whole else begins
+            if before < counted.since and not (whole and reset is not None and reset >= counted.since):
+                counted.past = _EXACT.subtract(counted.past, self._used(scope, before, counted.since))
+
+    def _is_own(self, quota: Quota, start: Instant) -> bool:
+        return any(window.start == start for window, _, _ in self._windows(quota))
+
+    def _count(
+        self, counted: _Counted, counter: tuple[int, Instant], window: Window, total: Total | None, *, whole: bool
+    ) -> None:
+        """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
+        cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
+        retired = counter[0] in self.look.before.retired
+        shown = cell.used_of(counter) if whole and counter in cell.used else cell.own(counter)
+        if retired or not over:
+            counted.sources.setdefault(counter, Source(*counter, shown, whole))
+        elif counter not in counted.removed:
+            counted.removed.add(counter)
+            told = ZERO if total is None else total.used if whole else _EXACT.subtract(total.value, total.excluded)
+            counted.past = _EXACT.add(counted.past, max(shown, told))
+
+    def _removed(self, ordinal: int, schedule: Schedule, since: Instant, until: Instant) -> tuple[Total, ...]:
+        """The totals of windows that may have left the cell: those that end by its floor, or a while ago."""
+        cell, now = self.look.cell, self.look.now
+        gone = min(until, max(cell.floor or 0, now - DEAD_AFTER))
+        if gone <= since or until <= self.look.created_at or not self._counts_before(gone):
+            return ()
+        first = max(0, earliest_reaching(schedule, since) - schedule.reach)
+        if cell.floor is not None and cell.floor > since:
+            self._must_be_folded(min(gone, cell.floor))
+        found = self.past.totals(self.look.customer, self.look.entitlement.feature, ordinal, first, gone)
+        if found is None or len(found) > WINDOWS_MAX:
+            raise self._not_followed("has too many periods since then")
+        return tuple(total for total in found if total.end > since)
+
+    def _counts_before(self, instant: Instant) -> bool:
+        """Whether the customer can have used anything by then: events may be older than it."""
+        return instant > self.look.created_at - 35 * DAY
+
+    def _used(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
+        """What was used over the scope in a stretch of the past, by the rollup: whole quarter hours, rounded so that no
+        window begins with less than was used in it."""
+        since, before = since + -since % QUARTER, before - before % QUARTER
+        if before <= since:
+            return ZERO
+        if self.look.shared:
+            raise self._not_followed("shares its meter with another feature, and periods begin at different times")
+        self._must_be_folded(before)
+        found = self.past.usage(self.look.customer, self.look.entitlement.meter, since, before)
+        if found is None:
+            raise self._not_followed("has too much usage to add up since then")
+        used = ZERO
+        for item in found:
+            if governs(scope, item.dimensions):
+                midnight = parse_instant(f"{item.day}T00:00:00Z")
+                for quarter, amount in item.quarters.items():
+                    if since <= midnight + quarter * QUARTER < before:
+                        used = _EXACT.add(used, amount)
+        return used
+
+    def _must_be_folded(self, until: Instant) -> None:
+        """Wait until all that the cell counted before an instant is in totals and rollups."""
+        cell = self.look.cell
+        if until <= self.look.created_at or (self._folded_until is not None and until <= self._folded_until):
+            return
+        if cell.floor is None and not any(start < until and cell.own((o, start)) for o, start in cell.used):
+            # Nothing was counted before, and nothing has left the cell.
+            return
+        for waited in range(WAITS_MAX + 1):
+            folded = self.past.folded(self.look.customer, self.look.entitlement.feature)
+            late = folded.time is None or folded.time < until + CLOCKS_APART
+            if folded.revision >= self.look.cell.revision or not late:
+                self._folded_until = until
+                return
+            if self.wait is None or waited == WAITS_MAX:
+                break
+            self.wait(WAIT_S)
+        raise StoreUnavailable(
+            f"usage of {self.look.entitlement.feature} before the change is not folded yet; ask again in a second",
+            code="usage_not_folded",
+        )
+
+    def _reset_since(self, since: Instant) -> Instant | None:
+        """When the last manual reset since an instant was effective."""
+        if since not in self._resets:
+            found = self.past.resets(self.look.customer, self.look.entitlement.feature, since - 1, self.look.now)
+            self._resets[since] = max((at for at in found if at >= since), default=None)
+        return self._resets[since]
+
+    def _not_followed(self, why: str) -> Conflict:
+        feature = self.look.entitlement.feature
+        return Conflict(
+            f"{feature} {why}: its usage cannot follow; change the plan with usage: reset, or for the next period",
+            code="usage_not_followed",
+        )
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What follows into one window, while it is added up."""
+
+    since: Instant
+    past: Decimal = ZERO
+    sources: dict[tuple[int, Instant], Source] = field(default_factory=dict)
+    removed: set[tuple[int, Instant]] = field(default_factory=set)
