@@ -19,6 +19,7 @@ from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.entries import Entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
+from tallygate.domain.journal import Record
 from tallygate.domain.limits import Effective
 from tallygate.domain.usage import UsageItem
 from tallygate.store import Moves
@@ -95,6 +96,9 @@ class PastUsageStore(Protocol):
 
     def usage(self, customer: str, meter: str, since: Instant, before: Instant) -> tuple[UsageItem, ...] | None:
         """A meter's usage on the UTC days of [since, before); None: too many. As many requests as pages."""
+
+    def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
+        """The journal's records made since an instant; None: too many. As many requests as pages."""
 
     def folded(self, customer: str, feature: str) -> Folded:
         """How much of the feature's cell is folded. Two requests, or some more where other features were busy."""

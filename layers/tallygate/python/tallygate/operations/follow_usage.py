@@ -20,7 +20,8 @@ from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import QUARTER
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
-from tallygate.domain.instants import DAY, SECOND, Instant, parse_instant
+from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.journal import Entry, EventEntry, Record, SettleEntry, UseEntry
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.periods import Schedule, Window, earliest_reaching, window_at
 from tallygate.domain.quantities import ZERO
@@ -29,6 +30,8 @@ from tallygate.domain.scopes import Scope, governs
 from tallygate.errors import Conflict, StoreUnavailable
 
 CLOCKS_APART = 10 * SECOND
+EARLY = 6 * MINUTE
+"""Events may be journaled so long before their own time."""
 WINDOWS_MAX = 2_000
 """Windows of one quota that are added up for one that follows them."""
 WAIT_S = 0.25
@@ -110,6 +113,7 @@ class _Followed:
     look: _Feature
     wait: Callable[[float], None] | None
     _folded_until: Instant | None = None
+    _records_since: tuple[Instant, Sequence[Record] | None] | None = None
     _resets: dict[Instant, Instant | None] = field(default_factory=dict)
 
     def entitlement(self) -> Entitlement:
@@ -158,7 +162,7 @@ class _Followed:
         if absolute:
             reset = self._reset_since(window.start)
             begins = max(window.start, reset or 0)
-            used = self._used(scope, begins, window.end) if begins < window.end else ZERO
+            used = self._used(scope, begins, window.end, at_most=True)
             return FollowedWindow(start=window.start, end=window.end, since=begins, past=used, absolute=True)
         reset = self._reset_since(since)
         counted = _Counted(since=max(since, reset or 0))
@@ -209,7 +213,7 @@ class _Followed:
             self._count(counted, (ordinal, start), window, total, whole=whole)
             before = max(begins, reset or 0) if whole else begins
             if before < counted.since and not (whole and reset is not None and reset >= counted.since):
-                counted.past = _EXACT.subtract(counted.past, self._used(scope, before, counted.since))
+                counted.past = _EXACT.subtract(counted.past, self._used(scope, before, counted.since, at_most=False))
 
     def _is_own(self, quota: Quota, start: Instant) -> bool:
         return any(window.start == start for window, _, _ in self._windows(quota))
@@ -246,15 +250,65 @@ class _Followed:
         """Whether the customer can have used anything by then: events may be older than it."""
         return instant > self.look.created_at - 35 * DAY
 
-    def _used(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
-        """What was used over the scope in a stretch of the past, by the rollup: whole quarter hours, rounded so that no
-        window begins with less than was used in it."""
-        since, before = since + -since % QUARTER, before - before % QUARTER
+    def _used(self, scope: Scope, since: Instant, before: Instant, *, at_most: bool) -> Decimal:
+        """What was used over the scope in a stretch of the past.
+
+        Whole quarter hours come from the rollup, their parts from the journal. Where that is too long they are left
+        out, or (`at_most`) taken whole: so no window begins with less than was used in it.
+        """
+        if before <= since or self._unused_before(before):
+            return ZERO
+        self._must_be_folded(before)
+        if self.look.shared:
+            # The rollup is of a meter, and so of all features that move it.
+            used = self._journaled(scope, since, before)
+            if used is None:
+                raise self._not_followed("shares its meter with another feature, and its journal is too long")
+            return used
+        first, last = since + -since % QUARTER, before - before % QUARTER
+        if first > last:
+            parts = [(since, before, last, first)]
+            whole = ZERO
+        else:
+            parts = [(since, first, first - QUARTER, first), (last, before, last, last + QUARTER)]
+            whole = self._rolled_up(scope, first, last)
+        for begin, end, quarter, after in parts:
+            if begin < end:
+                part = self._journaled(scope, begin, end)
+                if part is None:
+                    part = self._rolled_up(scope, quarter, after) if at_most else ZERO
+                whole = _EXACT.add(whole, part)
+        return whole
+
+    def _journaled(self, scope: Scope, since: Instant, before: Instant) -> Decimal | None:
+        """What the journal says was used in a stretch; None: it is too long since then."""
+        if self._records_since is None or self._records_since[0] > since:
+            self._records_since = (since, self.past.records(self.look.customer, since - EARLY))
+        records = self._records_since[1]
+        if records is None:
+            return None
+        used = ZERO
+        for record in records:
+            for entry in record.entries:
+                used = _EXACT.add(used, self._of_entry(entry, scope, since, before))
+        return used
+
+    def _of_entry(self, entry: Entry, scope: Scope, since: Instant, before: Instant) -> Decimal:
+        entitlement = self.look.entitlement
+        match entry:
+            case UseEntry() if entry.feature == entitlement.feature and since <= entry.time < before:
+                return entry.amount if governs(scope, entry.dimensions) else ZERO
+            case SettleEntry() if entry.feature == entitlement.feature and since <= entry.time < before:
+                return entry.by if governs(scope, entry.dimensions) else ZERO
+            case EventEntry() if since <= entry.time < before:
+                measured = [m for m in entry.measured if m.meter == entitlement.meter and governs(scope, m.dimensions)]
+                return sum((m.amount for m in measured), ZERO)
+        return ZERO
+
+    def _rolled_up(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
+        """What the rollup says was used in whole quarter hours."""
         if before <= since:
             return ZERO
-        if self.look.shared:
-            raise self._not_followed("shares its meter with another feature, and periods begin at different times")
-        self._must_be_folded(before)
         found = self.past.usage(self.look.customer, self.look.entitlement.meter, since, before)
         if found is None:
             raise self._not_followed("has too much usage to add up since then")
@@ -267,13 +321,15 @@ class _Followed:
                         used = _EXACT.add(used, amount)
         return used
 
+    def _unused_before(self, until: Instant) -> bool:
+        """Whether the cell shows that nothing was counted before, and has removed nothing."""
+        cell = self.look.cell
+        return cell.floor is None and not any(start < until and cell.own((o, start)) for o, start in cell.used)
+
     def _must_be_folded(self, until: Instant) -> None:
         """Wait until all that the cell counted before an instant is in totals and rollups."""
-        cell = self.look.cell
-        if until <= self.look.created_at or (self._folded_until is not None and until <= self._folded_until):
-            return
-        if cell.floor is None and not any(start < until and cell.own((o, start)) for o, start in cell.used):
-            # Nothing was counted before, and nothing has left the cell.
+        known = self._folded_until is not None and until <= self._folded_until
+        if known or until <= self.look.created_at or self._unused_before(until):
             return
         for waited in range(WAITS_MAX + 1):
             folded = self.past.folded(self.look.customer, self.look.entitlement.feature)

@@ -12,7 +12,7 @@ from tallygate.domain.cells import Cell
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import day_and_quarter
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CellEntry, NoteEntry
+from tallygate.domain.journal import CellEntry, NoteEntry, Record
 from tallygate.domain.usage import UsageItem
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine
@@ -25,7 +25,6 @@ PAGES_MAX = 10
 RECORDS_MAX = 100
 """The newest records of the journal in which a write of the feature is looked for."""
 _AFTER_ALL = "~"
-_CURSOR = 1
 
 
 @dataclass(slots=True)
@@ -64,6 +63,29 @@ class PastUsage:
         for _ in range(PAGES_MAX):
             page = self.engine.query(partition, after=position, until=until, consistent=True)
             found += [usage_item_of(item) for item in page.items]
+            position = page.next_after
+            if position is None:
+                return tuple(found)
+        return None
+
+    def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
+        """The journal's records made since an instant, the newest first; None: too many."""
+        position: str | None = None
+        found: list[Record] = []
+        for _ in range(PAGES_MAX):
+            page = self.engine.query(
+                keys.journal_of(keys.escaped(customer)),
+                after=position,
+                newest_first=True,
+                limit=RECORDS_MAX,
+                consistent=True,
+            )
+            for item in page.items:
+                if item["sk"] == keys.journal_cursor("").sk:
+                    continue
+                if items.integer(item, "at") < since:
+                    return tuple(found)
+                found.append(record_of(item))
             position = page.next_after
             if position is None:
                 return tuple(found)
