@@ -197,7 +197,7 @@ def follow_entry(
     """The entry of a write that let usage follow into other windows, and raised the version of the limits.
 
     Each window as [ordinal, start, end, what followed but for the counter taken as it is in the write, that counter's
-    ordinal and start or null, carried into the window or null].
+    ordinal and start or null, carried into the window or null, what a reset takes out of the window's own].
     """
     return {
         "k": "follow",
@@ -213,6 +213,7 @@ def follow_entry(
                 plain(each.followed),
                 each.live,
                 None if each.opens is None else plain(each.opens.carried),
+                plain(each.excluded),
             ]
             for each in found
         ],

@@ -272,9 +272,10 @@ def changes_of(record: Record) -> Changes:
                 totals.exclude(*entry.taken)
                 totals.follow(*((window, -amount) for window, amount in entry.followed))
             case FollowEntry():
-                for window, followed, carried in entry.moved:
+                for window, followed, carried, excluded in entry.moved:
                     totals.raise_limit(window, carried)
                     totals.follows(window, followed)
+                    totals.exclude((window, excluded))
             case CarryEntry():
                 totals.raise_limit(entry.window, entry.carried)
             case AdjustEntry():

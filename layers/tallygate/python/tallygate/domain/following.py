@@ -32,8 +32,8 @@ class Following:
 
     Its counter becomes `used` and the part that followed `followed`, each more by the counter `live` as it is in the
     write (None: by nothing). `watched` are the counters that were seen and must not have moved. `opens` is what the
-    window begins with where something carries over, `begins` whether it is a first use. `kept` is what the cell keeps
-    of it.
+    window begins with where something carries over, `begins` whether it is a first use. `excluded` is what a manual
+    reset takes out of what the window counted itself, up to the cell's `revision`.
     """
 
     counter: CounterName
@@ -44,6 +44,8 @@ class Following:
     origin: Origin
     opens: Opening | None = None
     begins: bool = False
+    excluded: Decimal = ZERO
+    revision: int = 0
 
     def in_cell(self, cell: Cell) -> Cell:
         """The cell with what followed, were this the only write."""
@@ -100,6 +102,7 @@ def _following(limit: Limit, quota: Quota, follows: Follows, window: FollowedWin
     sources = _sources(follows, window, cell)
     live = next((source for source in reversed(sources) if source.ordinal == follows.live), None)
     held, own = cell.used.get(counter), cell.own(counter)
+    excluded, own = (own, ZERO) if window.excludes else (ZERO, own)
     opens = None
     if held is None and limit.carryover is not None and quota.stretches:
         opens = opening(quota, limit.carryover, Window(window.start, window.end), cell)
@@ -125,6 +128,8 @@ def _following(limit: Limit, quota: Quota, follows: Follows, window: FollowedWin
             brought=ZERO if live is None else cell.brought.get((live.ordinal, live.start), ZERO),
         ),
         opens=opens,
+        excluded=excluded,
+        revision=cell.revision,
         begins=quota.schedule.from_first_use and cell.newest.get(quota.ordinal) != window.start,
     )
 

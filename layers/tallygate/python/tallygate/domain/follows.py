@@ -56,7 +56,8 @@ class FollowedWindow:
     """One window that begins with followed usage: that of `since` and later.
 
     `past` is what the sources do not show of it, less what they show from before. `keeps`: what had followed into the
-    window before stays in it. `absolute`: `past` holds all of the window's usage, its own included.
+    window before stays in it. `absolute`: `past` holds all of the window's usage, its own included. `excludes`: a
+    manual reset came after the window had counted, and takes out what it shows.
     """
 
     start: Instant
@@ -66,6 +67,7 @@ class FollowedWindow:
     past: Decimal = ZERO
     keeps: bool = False
     absolute: bool = False
+    excludes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from tallygate.domain.instants import HOUR, Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.quantities import ZERO
 from tallygate.domain.scopes import Scope
 from tallygate.domain.tiers import Tier
 
@@ -256,11 +257,15 @@ class ParkedEntry:
 
 
 class Followed(NamedTuple):
-    """What has followed into a window, as it is now, and (None: as it was) what is carried into it."""
+    """What has followed into a window, as it is now, and (None: as it was) what is carried into it.
+
+    `excluded` is what a reset that came after the window had counted takes out of that.
+    """
 
     window: CountedWindow
     followed: Decimal
     carried: Decimal | None = None
+    excluded: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,8 +37,7 @@ def reigns_after(previous: Effective | None, entitlements: Mapping[str, Entitlem
         was, now_counting = held[-1].ordinal if held else NOBODY, after.get(line, NOBODY)
         if was == now_counting:
             continue
-        kept = held[:-1] if held and held[-1].since == now else held
-        found[line] = (*kept, Reign(now, now_counting))[-REIGNS_MAX:]
+        found[line] = (*held, Reign(now, now_counting))[-REIGNS_MAX:]
     return found
 
 

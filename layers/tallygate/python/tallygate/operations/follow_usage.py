@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
+from typing import NamedTuple
 
 from tallygate.control_store import PastUsageStore
 from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell
@@ -169,18 +170,20 @@ class _Followed:
         for index, (begins, ordinal) in enumerate(reigns):
             until = reigns[index + 1].since if index + 1 < len(reigns) else self.look.now + 1
             if ordinal != NOBODY and until > counted.since:
-                reign = Window(begins, until)
+                reign = _Span(begins, until)
                 self._of_reign(counted, scope, quota, ordinal, reign, reset, live=index + 1 == len(reigns))
         if reigns[0].since > counted.since and reigns[0].since > self.look.created_at and reigns[0].since > 0:
             raise self._not_followed("was counted by more kinds of period than are remembered")
-        held = (quota.ordinal, window.start)
+        held = (quota.ordinal, window.start) in self.look.cell.used
+        in_reign = [until for ordinal, until in _untils(reigns, self.look.now) if ordinal == quota.ordinal]
         return FollowedWindow(
             start=window.start,
             end=window.end,
             since=counted.since,
             sources=tuple(counted.sources.values()),
             past=counted.past,
-            keeps=reset is not None and held in self.look.cell.used,
+            keeps=held and reset is not None and any(until > reset for until in in_reign),
+            excludes=held and reset is not None and all(until <= reset for until in in_reign),
         )
 
     def _of_reign(
@@ -189,7 +192,7 @@ class _Followed:
         scope: Scope,
         quota: Quota,
         ordinal: int,
-        reign: Window,
+        reign: _Span,
         reset: Instant | None,
         *,
         live: bool,
@@ -206,7 +209,7 @@ class _Followed:
             total = totals.get(start)
             window = known[start] if total is None else Window(start, total.end)
             begins, ends = max(start, reign.start), min(window.end, reign.end)
-            outside = ends <= counted.since or begins >= reign.end
+            outside = ends <= counted.since or begins > reign.end
             if outside or (ordinal == quota.ordinal and self._is_own(quota, start)):
                 continue
             whole = reset is not None and begins <= reset < ends
@@ -358,6 +361,19 @@ class _Followed:
             f"{feature} {why}: its usage cannot follow; change the plan with usage: reset, or for the next period",
             code="usage_not_followed",
         )
+
+
+class _Span(NamedTuple):
+    """A stretch of time, that may be none: a clock that tests hold lets several changes come at one instant."""
+
+    start: Instant
+    end: Instant
+
+
+def _untils(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant]]:
+    """Until when each reign lasted."""
+    ends = [*(reign.since for reign in reigns[1:]), now + 1]
+    return [(reign.ordinal, end) for reign, end in zip(reigns, ends, strict=True)]
 
 
 @dataclass(slots=True)

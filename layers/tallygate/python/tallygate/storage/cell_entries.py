@@ -36,7 +36,7 @@ from tallygate.errors import InvariantBroken
 from tallygate.storage import items
 from tallygate.storage.expressions import Item
 
-FOLLOW_PARTS, RESET_PARTS = 6, 4
+FOLLOW_PARTS, RESET_PARTS = 7, 4
 
 
 def last_decision(item: Item | None) -> UseEntry | SettleEntry | None:
@@ -98,13 +98,14 @@ def stated_of(entry: Mapping[str, Any]) -> Stated:
             return Stated(
                 follows={
                     (ordinal, start): (Decimal(amount), None if live is None else (live[0], live[1]))
-                    for ordinal, start, _, amount, live, _ in entry["w"]
+                    for ordinal, start, _, amount, live, _, _ in entry["w"]
                 },
                 carried={
                     (ordinal, start): Decimal(carried)
-                    for ordinal, start, _, _, _, carried in entry["w"]
+                    for ordinal, start, _, _, _, carried, _ in entry["w"]
                     if carried is not None
                 },
+                used={(window[0], window[1]): -Decimal(window[-1]) for window in entry["w"]},
             )
         case "pass_on":
             return Stated(followed={(ordinal, start): Decimal(by) for ordinal, start, _, by in entry["w"]})
@@ -225,15 +226,20 @@ def _follow_of(entry: Mapping[str, Any], revision: int) -> FollowEntry:
         revision=revision,
         time=int(entry["t"]),
         moved=tuple(
-            Followed(CountedWindow(ordinal, start, end), Decimal(amount), None if carried is None else Decimal(carried))
-            for ordinal, start, end, amount, _, carried in (_padded(window) for window in entry["w"])
+            Followed(
+                CountedWindow(ordinal, start, end),
+                Decimal(amount),
+                None if carried is None else Decimal(carried),
+                Decimal(excluded),
+            )
+            for ordinal, start, end, amount, _, carried, excluded in (_padded(window) for window in entry["w"])
         ),
     )
 
 
 def _padded(window: Sequence[Any]) -> Sequence[Any]:
     """A window of either kind of entry in the longer form."""
-    return window if len(window) == FOLLOW_PARTS else (*window, None, None)
+    return window if len(window) == FOLLOW_PARTS else (*window, None, None, "0")
 
 
 def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:

@@ -21,6 +21,7 @@ from tallygate.domain.journal import CountedWindow
 from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.origins import Origin, origin_text
 from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import ResetMark, mark_text
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
@@ -105,6 +106,9 @@ def _changes(following: Following, image: Item | None) -> list[Change]:
     changes.append(Set(items.window_name(items.FOLLOWED_FROM, counter), origin_text(origin)))
     revision = items.window_name(items.FOLLOWED_AT, counter)
     changes.append(Copy(revision, items.REVISION) if items.REVISION in (image or {}) else Set(revision, 0))
+    if following.excluded:
+        mark = ResetMark(upto=following.revision)
+        changes.append(Set(items.window_name(items.RESET, counter), mark_text(mark)))
     if following.opens is not None:
         changes += opening_changes(counter, following.opens, layered=True)
     elif following.begins:

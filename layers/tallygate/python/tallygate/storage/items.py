@@ -374,12 +374,16 @@ def _schedule_of(document: list[Any]) -> Schedule:
 def _follows_document(follows: Follows) -> list[Any]:
     windows = [
         [
-            [window.start, window.end, window.since, plain(window.past), window.keeps, window.absolute],
+            [window.start, window.end, window.since, plain(window.past), _flags(window)],
             [[source.ordinal, source.start, plain(source.seen), source.whole] for source in window.sources],
         ]
         for window in follows.windows
     ]
     return [follows.number, follows.live, list(follows.ordinals), windows]
+
+
+def _flags(window: FollowedWindow) -> str:
+    return f"{'k' if window.keeps else ''}{'a' if window.absolute else ''}{'x' if window.excludes else ''}"
 
 
 def _follows_of(document: list[Any]) -> Follows:
@@ -394,11 +398,12 @@ def _follows_of(document: list[Any]) -> Follows:
                 end=end,
                 since=since,
                 past=Decimal(past),
-                keeps=keeps,
-                absolute=absolute,
+                keeps="k" in flags,
+                absolute="a" in flags,
+                excludes="x" in flags,
                 sources=tuple(Source(ordinal, at, Decimal(seen), whole) for ordinal, at, seen, whole in sources),
             )
-            for (start, end, since, past, keeps, absolute), sources in windows
+            for (start, end, since, past, flags), sources in windows
         ),
     )
 

@@ -286,8 +286,8 @@ def _follow_document(entry: FollowEntry) -> dict[str, Any]:
         "n": entry.revision,
         "t": entry.time,
         "w": [
-            [*window, plain(followed), None if carried is None else plain(carried)]
-            for window, followed, carried in entry.moved
+            [*window, plain(followed), None if carried is None else plain(carried), plain(excluded)]
+            for window, followed, carried, excluded in entry.moved
         ],
     }
 
@@ -373,8 +373,13 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 revision=document["n"],
                 time=document["t"],
                 moved=tuple(
-                    Followed(CountedWindow(*window), Decimal(amount), None if carried is None else Decimal(carried))
-                    for *window, amount, carried in document["w"]
+                    Followed(
+                        CountedWindow(*window),
+                        Decimal(amount),
+                        None if carried is None else Decimal(carried),
+                        Decimal(excluded),
+                    )
+                    for *window, amount, carried, excluded in document["w"]
                 ),
             )
         case "note":
