@@ -107,12 +107,11 @@ def _following(limit: Limit, quota: Quota, follows: Follows, window: FollowedWin
     if held is None and limit.carryover is not None and quota.stretches:
         opens = opening(quota, limit.carryover, Window(window.start, window.end), cell)
     raised = _EXACT.add(cell.raised(counter), ZERO if opens is None else opens.carried)
-    base = ZERO if window.absolute else cell.used_of(counter) if window.keeps and held is not None else own
-    target = _EXACT.add(base, window.past)
+    target = _EXACT.add(ZERO if window.absolute else own, window.past)
     for source in sources:
         target = _EXACT.add(target, _shown(source, cell))
     # What is rounded outward, or was corrected since, leaves no window with less than was used under it.
-    target = max(target, own, cell.used_of(counter) if window.keeps and held is not None else own)
+    target = max(target, own)
     more = ZERO if live is None else cell.used.get((live.ordinal, live.start), ZERO)
     return Following(
         counter=counter,
@@ -150,4 +149,4 @@ def _shown(source: Source, cell: Cell) -> Decimal:
     counter = (source.ordinal, source.start)
     if counter not in cell.used:
         return source.seen
-    return cell.used_of(counter) if source.whole else cell.own(counter)
+    return cell.own(counter)

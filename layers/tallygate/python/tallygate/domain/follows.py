@@ -40,24 +40,20 @@ Reigns = Mapping[str, tuple[Reign, ...]]
 
 
 class Source(NamedTuple):
-    """A counter whose usage follows. `seen`: what it showed; this stands where the cell no longer has the counter.
-
-    `whole`: a manual reset lies in its window, so that what followed into it and was left counts too.
-    """
+    """A counter of which its own usage follows. `seen`: what it showed; this stands where the cell has it no more."""
 
     ordinal: int
     start: Instant
     seen: Decimal
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowedWindow:
     """One window that begins with followed usage: that of `since` and later.
 
-    `past` is what the sources do not show of it, less what they show from before. `keeps`: what had followed into the
-    window before stays in it. `absolute`: `past` holds all of the window's usage, its own included. `excludes`: a
-    manual reset came after the window had counted, and takes out what it shows.
+    `past` is what the sources do not show of it, less what they show from before. `absolute`: `past` holds all of the
+    window's usage, its own included. `excludes`: a manual reset came after the window had counted, and takes out what
+    it shows.
     """
 
     start: Instant
@@ -65,7 +61,6 @@ class FollowedWindow:
     since: Instant
     sources: tuple[Source, ...] = ()
     past: Decimal = ZERO
-    keeps: bool = False
     absolute: bool = False
     excludes: bool = False
 

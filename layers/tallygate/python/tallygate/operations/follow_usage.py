@@ -17,12 +17,12 @@ from decimal import Context, Decimal
 from typing import NamedTuple
 
 from tallygate.control_store import PastUsageStore
-from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell
+from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell, CounterName
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import QUARTER
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
-from tallygate.domain.journal import Entry, EventEntry, Record, SettleEntry, UseEntry
+from tallygate.domain.journal import EventEntry, Record, SettleEntry, UseEntry
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.periods import Schedule, Window, earliest_reaching, window_at
 from tallygate.domain.quantities import ZERO
@@ -171,18 +171,17 @@ class _Followed:
             until = reigns[index + 1].since if index + 1 < len(reigns) else self.look.now + 1
             if ordinal != NOBODY and until > counted.since:
                 reign = _Span(begins, until)
-                self._of_reign(counted, scope, quota, ordinal, reign, reset, live=index + 1 == len(reigns))
+                self._of_reign(counted, scope, quota, ordinal, reign, reigns, live=index + 1 == len(reigns))
         if reigns[0].since > counted.since and reigns[0].since > self.look.created_at and reigns[0].since > 0:
             raise self._not_followed("was counted by more kinds of period than are remembered")
         held = (quota.ordinal, window.start) in self.look.cell.used
-        in_reign = [until for ordinal, until in _untils(reigns, self.look.now) if ordinal == quota.ordinal]
+        in_reign = [until for ordinal, _, until in _spans(reigns, self.look.now) if ordinal == quota.ordinal]
         return FollowedWindow(
             start=window.start,
             end=window.end,
             since=counted.since,
             sources=tuple(counted.sources.values()),
             past=counted.past,
-            keeps=held and reset is not None and any(until > reset for until in in_reign),
             excludes=held and reset is not None and all(until <= reset for until in in_reign),
         )
 
@@ -193,7 +192,7 @@ class _Followed:
         quota: Quota,
         ordinal: int,
         reign: _Span,
-        reset: Instant | None,
+        reigns: Sequence[Reign],
         *,
         live: bool,
     ) -> None:
@@ -209,30 +208,53 @@ class _Followed:
             total = totals.get(start)
             window = known[start] if total is None else Window(start, total.end)
             begins, ends = max(start, reign.start), min(window.end, reign.end)
-            outside = ends <= counted.since or begins > reign.end
+            outside = ends <= counted.since or begins > ends
             if outside or (ordinal == quota.ordinal and self._is_own(quota, start)):
                 continue
-            whole = reset is not None and begins <= reset < ends
-            self._count(counted, (ordinal, start), window, total, whole=whole)
-            before = max(begins, reset or 0) if whole else begins
-            if before < counted.since and not (whole and reset is not None and reset >= counted.since):
-                counted.past = _EXACT.subtract(counted.past, self._used(scope, before, counted.since, at_most=False))
+            self._count(counted, (ordinal, start), window, total)
+            if start < counted.since and (ordinal, start) not in counted.straddling:
+                counted.straddling.add((ordinal, start))
+                earlier = self._earlier(scope, ordinal, start, reigns, counted.since)
+                counted.past = _EXACT.subtract(counted.past, earlier)
+
+    def _earlier(self, scope: Scope, ordinal: int, start: Instant, reigns: Sequence[Reign], since: Instant) -> Decimal:
+        """What a window shows that was used in it before an instant, since the last reset. Never more than that.
+
+        Whole quarter hours in which its quota counted, and no change of plan is near, come from the rollup. Of all
+        others the journal knows what the window counted; where that is too long, nothing is said of them.
+        """
+        begins = max(start, self._reset_since(start) or 0)
+        if begins >= since or self._unused_before(since):
+            return ZERO
+        self._must_be_folded(since)
+        rolled_up: list[_Span] = []
+        for ruler, begin, end in _spans(reigns, self.look.now):
+            first = begins if begin <= begins else begin + CLOCKS_APART
+            last = since if end >= since else end - CLOCKS_APART
+            whole = _Span(first + -first % QUARTER, last - last % QUARTER)
+            if ruler == ordinal and whole.start < whole.end and not self.look.shared:
+                rolled_up.append(whole)
+        used = self._journaled(scope, begins, since, counter=(ordinal, start), but=rolled_up)
+        if used is None and self.look.shared:
+            raise self._not_followed("shares its meter with another feature, and its journal is too long")
+        used = used or ZERO
+        for whole in rolled_up:
+            used = _EXACT.add(used, self._rolled_up(scope, *whole))
+        return used
 
     def _is_own(self, quota: Quota, start: Instant) -> bool:
         return any(window.start == start for window, _, _ in self._windows(quota))
 
-    def _count(
-        self, counted: _Counted, counter: tuple[int, Instant], window: Window, total: Total | None, *, whole: bool
-    ) -> None:
+    def _count(self, counted: _Counted, counter: CounterName, window: Window, total: Total | None) -> None:
         """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
         cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
         retired = counter[0] in self.look.before.retired
-        shown = cell.used_of(counter) if whole and counter in cell.used else cell.own(counter)
-        if retired or not over:
-            counted.sources.setdefault(counter, Source(*counter, shown, whole))
+        shown = cell.own(counter)
+        if not over or (retired and counter in cell.used):
+            counted.sources.setdefault(counter, Source(*counter, shown))
         elif counter not in counted.removed:
             counted.removed.add(counter)
-            told = ZERO if total is None else total.used if whole else _EXACT.subtract(total.value, total.excluded)
+            told = ZERO if total is None else _EXACT.subtract(total.value, total.excluded)
             counted.past = _EXACT.add(counted.past, max(shown, told))
 
     def _removed(self, ordinal: int, schedule: Schedule, since: Instant, until: Instant) -> tuple[Total, ...]:
@@ -283,30 +305,48 @@ class _Followed:
                 whole = _EXACT.add(whole, part)
         return whole
 
-    def _journaled(self, scope: Scope, since: Instant, before: Instant) -> Decimal | None:
-        """What the journal says was used in a stretch; None: it is too long since then."""
+    def _journaled(
+        self,
+        scope: Scope,
+        since: Instant,
+        before: Instant,
+        *,
+        counter: CounterName | None = None,
+        but: Sequence[_Span] = (),
+    ) -> Decimal | None:
+        """What the journal says was used in a stretch `but` parts of it, or of that what a counter counted and no reset
+        took out; None: it is too long since then."""
         if self._records_since is None or self._records_since[0] > since:
             self._records_since = (since, self.past.records(self.look.customer, since - EARLY))
         records = self._records_since[1]
         if records is None:
             return None
         used = ZERO
-        for record in records:
-            for entry in record.entries:
-                used = _EXACT.add(used, self._of_entry(entry, scope, since, before))
+        for entry in (entry for record in records for entry in record.entries):
+            if not isinstance(entry, EventEntry | UseEntry | SettleEntry) or not since <= entry.time < before:
+                continue
+            if any(part.start <= entry.time < part.end for part in but):
+                continue
+            if counter is None or self._counted_in(entry, counter):
+                used = _EXACT.add(used, self._of_entry(entry, scope))
         return used
 
-    def _of_entry(self, entry: Entry, scope: Scope, since: Instant, before: Instant) -> Decimal:
+    def _counted_in(self, entry: EventEntry | UseEntry | SettleEntry, counter: CounterName) -> bool:
+        if isinstance(entry, UseEntry) and self.look.cell.excludes(counter, entry.revision, entry.time):
+            return False
+        counted = entry.windows
+        if isinstance(entry, SettleEntry):
+            counted = tuple(window for window in counted if window not in entry.excluded)
+        return any((window.ordinal, window.start) == counter for window in counted)
+
+    def _of_entry(self, entry: EventEntry | UseEntry | SettleEntry, scope: Scope) -> Decimal:
         entitlement = self.look.entitlement
-        match entry:
-            case UseEntry() if entry.feature == entitlement.feature and since <= entry.time < before:
-                return entry.amount if governs(scope, entry.dimensions) else ZERO
-            case SettleEntry() if entry.feature == entitlement.feature and since <= entry.time < before:
-                return entry.by if governs(scope, entry.dimensions) else ZERO
-            case EventEntry() if since <= entry.time < before:
-                measured = [m for m in entry.measured if m.meter == entitlement.meter and governs(scope, m.dimensions)]
-                return sum((m.amount for m in measured), ZERO)
-        return ZERO
+        if isinstance(entry, EventEntry):
+            fed = [m for m in entry.measured if m.meter == entitlement.meter and governs(scope, m.dimensions)]
+            return sum((m.amount for m in fed), ZERO)
+        if entry.feature != entitlement.feature or not governs(scope, entry.dimensions):
+            return ZERO
+        return entry.amount if isinstance(entry, UseEntry) else entry.by
 
     def _rolled_up(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
         """What the rollup says was used in whole quarter hours."""
@@ -370,10 +410,10 @@ class _Span(NamedTuple):
     end: Instant
 
 
-def _untils(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant]]:
-    """Until when each reign lasted."""
+def _spans(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant, Instant]]:
+    """From when to when each quota counted."""
     ends = [*(reign.since for reign in reigns[1:]), now + 1]
-    return [(reign.ordinal, end) for reign, end in zip(reigns, ends, strict=True)]
+    return [(reign.ordinal, reign.since, end) for reign, end in zip(reigns, ends, strict=True)]
 
 
 @dataclass(slots=True)
@@ -384,3 +424,4 @@ class _Counted:
     past: Decimal = ZERO
     sources: dict[tuple[int, Instant], Source] = field(default_factory=dict)
     removed: set[tuple[int, Instant]] = field(default_factory=set)
+    straddling: set[tuple[int, Instant]] = field(default_factory=set)

@@ -375,7 +375,7 @@ def _follows_document(follows: Follows) -> list[Any]:
     windows = [
         [
             [window.start, window.end, window.since, plain(window.past), _flags(window)],
-            [[source.ordinal, source.start, plain(source.seen), source.whole] for source in window.sources],
+            [[source.ordinal, source.start, plain(source.seen)] for source in window.sources],
         ]
         for window in follows.windows
     ]
@@ -383,7 +383,7 @@ def _follows_document(follows: Follows) -> list[Any]:
 
 
 def _flags(window: FollowedWindow) -> str:
-    return f"{'k' if window.keeps else ''}{'a' if window.absolute else ''}{'x' if window.excludes else ''}"
+    return f"{'a' if window.absolute else ''}{'x' if window.excludes else ''}"
 
 
 def _follows_of(document: list[Any]) -> Follows:
@@ -398,10 +398,9 @@ def _follows_of(document: list[Any]) -> Follows:
                 end=end,
                 since=since,
                 past=Decimal(past),
-                keeps="k" in flags,
                 absolute="a" in flags,
                 excludes="x" in flags,
-                sources=tuple(Source(ordinal, at, Decimal(seen), whole) for ordinal, at, seen, whole in sources),
+                sources=tuple(Source(ordinal, at, Decimal(seen)) for ordinal, at, seen in sources),
             )
             for (start, end, since, past, flags), sources in windows
         ),

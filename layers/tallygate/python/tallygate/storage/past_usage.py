@@ -77,7 +77,6 @@ class PastUsage:
                 keys.journal_of(keys.escaped(customer)),
                 after=position,
                 newest_first=True,
-                limit=RECORDS_MAX,
                 consistent=True,
             )
             for item in page.items:
