@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from tallygate.contracts.check import decision_answer
+from tallygate.domain.cells import Cell
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
-from tallygate.errors import StoreUnavailable
+from tallygate.domain.limits import Effective
+from tallygate.errors import Conflict, StoreUnavailable
 from tallygate.operations.admission import Memory
+from tallygate.operations.consume import consume
 from tallygate.operations.each import in_turn
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.reset import reset
 from tallygate.operations.settle import Settle, settle
+from tallygate.storage import past_usage
+from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.engine import Engine
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
+from tests.given import wanted
 from tests.operations.test_usage_resets import Desk
 from tests.shops import Shop, month
 from tests.truth import container, drain, facts, fold, wanted_by_the_filter
@@ -62,6 +70,16 @@ class Folded(Shop):
 
     def fold(self) -> None:
         self.read = drain(self.memory_engine, self.parts, after=self.read, now=self.now)
+
+    def consume(self, amount: int | str = 1, **how: Any) -> dict[str, Any]:
+        """As in any shop, or with dimensions."""
+        if "model" not in how:
+            return super().consume(amount, **how)
+        self._models = getattr(self, "_models", 0) + 1
+        request = wanted(amount, customer=self.customer, **how)
+        drawn = (1_000_000 + self._models).to_bytes
+        decision = consume(Cells(self.engine), self.memory, request, now=self.now, entropy=drawn)
+        return decision_answer(decision, detail=True)
 
     def post(self, name: str, time: Instant) -> None:
         """An event that counts one."""
@@ -288,3 +306,136 @@ def test_what_a_manual_reset_took_out_stays_out(engine: Engine) -> None:
     shop.now += HOUR
     shop.subscribe("year")
     assert shown(shop.state()) == (7, 4, 4993)
+
+
+def test_a_limit_over_a_scope_follows_by_the_counter_of_its_scope() -> None:
+    def scoped(**period: Any) -> dict[str, Any]:
+        limit = {"name": "large", "scope": {"model": "large"}, "limit": 100, **period}
+        return {"limit": 1000, "limits": [limit]}
+
+    shop = Folded(monthly=scoped(period={"every": "month"}), yearly=scoped(period={"every": "year"}), plain=FREE)
+    shop.now = month(3, 5)
+    shop.consume(30, model="large")
+    shop.consume(500, model="small")
+    shop.fold()
+    shop.subscribe("yearly")
+    answer = shop.consume(20, model="large")
+    assert [(node["name"], node["used"]) for node in answer["nodes"]] == [("ai-tokens", 550), ("large", 50)]
+    assert not shop.consume(51, model="large")["granted"]
+    shop.subscribe("plain")
+    shop.consume(40, model="large")
+    shop.fold()
+    shop.subscribe("monthly")
+    nodes = shop.consume(1, model="large")["nodes"]
+    assert [(node["name"], node["used"]) for node in nodes] == [("ai-tokens", 591), ("large", 91)]
+
+
+def test_a_period_from_its_first_use_begins_with_the_usage_of_its_length() -> None:
+    shop = Folded(free=FREE, hours={"limit": 50, "period": {"every": "PT5H", "anchor": "first_use"}})
+    shop.now = month(3, 5)
+    shop.consume(100)
+    shop.now += 6 * HOUR
+    shop.consume(30)
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("hours")
+    assert shown(shop.state()) == (30, 30, 20)
+    assert not shop.consume(21)["granted"]
+    assert shop.consume(20)["granted"]
+    shop.now += 5 * HOUR
+    assert shown(shop.state()) == (0, 0, 50), "five hours from the change"
+    shop.consume(10)
+    shop.fold()
+    shop.subscribe("free")
+    assert shown(shop.state()) == (160, 30, 840)
+
+
+def test_each_part_of_a_rolling_period_begins_with_its_own_usage() -> None:
+    shop = Folded(free={"limit": 1000}, rolling={"limit": 300, "period": {"every": "P30D", "anchor": "rolling"}})
+    for day, amount in ((1, 100), (10, 50), (20, 25)):
+        shop.now = month(3, day)
+        shop.consume(amount)
+        shop.fold()
+    shop.now = month(3, 21)
+    shop.subscribe("rolling")
+    assert shown(shop.state()) == (175, 175, 125)
+    assert shop.consume(125)["granted"]
+    assert not shop.consume()["granted"]
+    shop.now = month(4, 3)
+    assert shop.state()["used"] == 200, "what was used on the first of March is forgotten"
+    shop.fold()
+    shop.subscribe("free")
+    assert shown(shop.state()) == (0, 0, 1000)
+
+
+def test_a_counter_that_carries_begins_below_zero_by_that_and_above_it_by_what_followed() -> None:
+    carrying = {"limit": 100, "carryover": {}}
+    shop = Folded(carrying=carrying, year=YEARLY)
+    shop.now = month(1, 10)
+    shop.consume(40)
+    shop.now = month(2, 10)
+    shop.fold()
+    shop.subscribe("year")
+    shop.consume(70)
+    shop.fold()
+    shop.subscribe("carrying")
+    answer = shop.state()
+    assert (answer["limit"], answer["used"], answer["breakdown"]["carried"]) == (160, 70, 60)
+    assert shop.consume(90)["granted"]
+    assert not shop.consume()["granted"]
+    shop.fold()
+    shop.now = month(3, 10)
+    assert shop.state()["limit"] == 100, "nothing was left"
+
+
+def test_beyond_its_bounds_a_change_is_refused_and_names_the_feature(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Folded(yearly=YEARLY, monthly=FREE)
+    for number in (1, 2, 3):
+        shop.now = month(number, 15)
+        shop.consume(10)
+    shop.fold()
+    monkeypatch.setattr(past_usage, "PAGES_MAX", 0)
+    with pytest.raises(Conflict) as refused:
+        shop.subscribe("monthly")
+    assert refused.value.code == "usage_not_followed"
+    assert "ai-tokens" in str(refused.value)
+    assert shop.state()["period"]["every"] == "year", "nothing was changed"
+    shop.subscribe("monthly", when="next_period")
+
+
+def test_a_change_that_died_before_it_told_the_cell_is_completed_by_whoever_comes(engine: Engine) -> None:
+    shop = Shop(engine, free=FREE, year=YEARLY)
+    shop.now = month(3, 5)
+    shop.consume(10)
+    cells = shop.stores.cells
+    shop.stores = replace(shop.stores, cells=Untold(engine))
+    shop.subscribe("year")
+    assert shown(shop.state()) == (10, 10, 4990), "a look shows what is to follow"
+    assert shop.consume(1)["breakdown"]["followed"] == 0, "who knows the old limits counts under them meanwhile"
+    assert shown(shop.consume(5, memory=Memory())) == (16, 11, 4984)
+    assert shown(shop.consume(1)) == (17, 11, 4983)
+    shop.stores = replace(shop.stores, cells=cells)
+    shop.subscribe("year")
+    assert shown(shop.state()) == (17, 11, 4983)
+
+
+def test_the_stream_completes_it_too() -> None:
+    shop = Folded(free=FREE, year=YEARLY)
+    shop.now = month(3, 5)
+    shop.consume(10)
+    shop.stores = replace(shop.stores, cells=Untold(shop.engine))
+    shop.subscribe("year")
+    assert Cells(shop.engine).read(shop.customer, "ai-tokens").followings == 0
+    shop.fold()
+    assert Cells(shop.engine).read(shop.customer, "ai-tokens").followings == 1
+    assert shown(shop.consume(1)) == (11, 10, 4989)
+
+
+class Untold(Cells):
+    """Cells that a change never gets to: its process has died."""
+
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        return Cell()
+
+    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+        pass

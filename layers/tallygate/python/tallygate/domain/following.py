@@ -138,11 +138,9 @@ def _sources(follows: Follows, window: FollowedWindow, cell: Cell) -> list[Sourc
     found = list(window.sources)
     if follows.live == NOBODY:
         return found
-    newest = max((s.start for s in found if s.ordinal == follows.live), default=None)
-    if newest is not None:
-        gone_on = sorted(c for c in cell.used if c[0] == follows.live and newest < c[1] < window.end)
-        found += [Source(*counter, ZERO) for counter in gone_on]
-    return found
+    newest = max((s.start for s in found if s.ordinal == follows.live), default=window.since - 1)
+    gone_on = sorted(c for c in cell.used if c[0] == follows.live and newest < c[1] < window.end)
+    return [*found, *(Source(*counter, ZERO) for counter in gone_on)]
 
 
 def _shown(source: Source, cell: Cell) -> Decimal:

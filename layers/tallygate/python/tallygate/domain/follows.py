@@ -22,7 +22,7 @@ from typing import NamedTuple
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO
 
-REIGNS_MAX = 50
+REIGNS_MAX = 100
 """So many changes of the kind of period are remembered for a feature and scope."""
 NOBODY = 0
 """The ordinal of no quota."""

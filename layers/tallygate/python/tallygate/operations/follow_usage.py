@@ -133,6 +133,8 @@ class _Followed:
     def _follows(self, limit: Limit, quota: Quota, number: int) -> Follows | None:
         reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, limit.scope))
         counted = {reign.ordinal for reign in reigns} - {NOBODY}
+        if not counted and limit.scope:
+            return self._of_new_scope(limit.scope, quota, number)
         if not counted or counted == {quota.ordinal}:
             return None
         live = reigns[-1].ordinal
@@ -141,6 +143,34 @@ class _Followed:
         if not found:
             return None
         return Follows(number=number, live=live, ordinals=tuple(sorted(counted)), windows=found)
+
+    def _of_new_scope(self, scope: Scope, quota: Quota, number: int) -> Follows | None:
+        """What follows into a window over a scope that no limit has counted before.
+
+        By the rollup, and all that the feature has counted and is not folded yet, whatever it was used for: so a little
+        too much at most.
+        """
+        reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
+        live = reigns[-1].ordinal if reigns else NOBODY
+        if live == NOBODY:
+            return None
+        running = window_at(self.look.schedules[live], self.look.now)
+        shown = self.look.cell.own((live, running.start))
+        totals = self.past.totals(
+            self.look.customer, self.look.entitlement.feature, live, running.start, running.start + 1
+        )
+        folded = sum((_EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
+        windows: list[FollowedWindow] = []
+        for window, since, absolute in self._windows(quota):
+            begins = max(since, self._reset_since(since) or 0)
+            until = window.end if absolute else self.look.now + 1
+            used = self._used(scope, begins, until, at_most=True, lagging=not absolute)
+            form = FollowedWindow(start=window.start, end=window.end, since=begins, past=used, absolute=absolute)
+            if not absolute:
+                source = Source(live, running.start, shown)
+                form = replace(form, sources=(source,), past=_EXACT.subtract(used, folded))
+            windows.append(form)
+        return Follows(number=number, live=live, ordinals=(), windows=tuple(windows))
 
     def _windows(self, quota: Quota) -> list[tuple[Window, Instant, bool]]:
         """The windows that usage follows into, each with since when, and whether all of it comes from the rollup."""
@@ -275,7 +305,7 @@ class _Followed:
         """Whether the customer can have used anything by then: events may be older than it."""
         return instant > self.look.created_at - 35 * DAY
 
-    def _used(self, scope: Scope, since: Instant, before: Instant, *, at_most: bool) -> Decimal:
+    def _used(self, scope: Scope, since: Instant, before: Instant, *, at_most: bool, lagging: bool = False) -> Decimal:
         """What was used over the scope in a stretch of the past.
 
         Whole quarter hours come from the rollup, their parts from the journal. Where that is too long they are left
@@ -283,7 +313,8 @@ class _Followed:
         """
         if before <= since or self._unused_before(before):
             return ZERO
-        self._must_be_folded(before)
+        if not lagging:
+            self._must_be_folded(before)
         if self.look.shared:
             # The rollup is of a meter, and so of all features that move it.
             used = self._journaled(scope, since, before)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.decision_store import DecisionStore, SeenCell
+from tallygate.domain.cells import CounterName
 from tallygate.domain.decision_ids import DecisionId
 from tallygate.domain.entries import settle_entry
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.origins import followers
-from tallygate.domain.reset_marks import ResetMark
+from tallygate.domain.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.settlements import Settlement
 from tallygate.errors import Conflict, Contended
 from tallygate.operations.find_decision import find_decision, said_by
@@ -95,8 +96,16 @@ def _followed(use: UseEntry, seen: SeenCell) -> tuple[CountedWindow, ...]:
     return tuple(
         CountedWindow(*into, cell.origins[into].end)
         for into in followers(cell.origins, counted, revision=use.revision, time=use.time)
-        if into in cell.used and not cell.excludes(into, use.revision, use.time)
+        if into in cell.used and not _taken_out(use, into, seen)
     )
+
+
+def _taken_out(use: UseEntry, into: CounterName, seen: SeenCell) -> bool:
+    """Whether a reset has taken the decision out of a window after it had followed there; before that, it would not
+    have followed."""
+    mark, cell = seen.cell.resets.get(into, NO_RESET), seen.cell
+    after = max(mark.upto, mark.partly) > cell.origins[into].revision
+    return after and mark.covers(use.revision, use.time)
 
 
 def _mark(window: CountedWindow, seen: SeenCell) -> ResetMark | None:
