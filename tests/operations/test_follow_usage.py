@@ -76,7 +76,7 @@ class Folded(Shop):
         if "model" not in how:
             return super().consume(amount, **how)
         self._models = getattr(self, "_models", 0) + 1
-        request = wanted(amount, customer=self.customer, **how)
+        request = replace(wanted(amount, customer=self.customer), dimensions=how)
         drawn = (1_000_000 + self._models).to_bytes
         decision = consume(Cells(self.engine), self.memory, request, now=self.now, entropy=drawn)
         return decision_answer(decision, detail=True)
@@ -322,9 +322,11 @@ def test_a_limit_over_a_scope_follows_by_the_counter_of_its_scope() -> None:
     answer = shop.consume(20, model="large")
     assert [(node["name"], node["used"]) for node in answer["nodes"]] == [("ai-tokens", 550), ("large", 50)]
     assert not shop.consume(51, model="large")["granted"]
+    shop.now += HOUR
     shop.subscribe("plain")
     shop.consume(40, model="large")
     shop.fold()
+    shop.now += HOUR
     shop.subscribe("monthly")
     nodes = shop.consume(1, model="large")["nodes"]
     assert [(node["name"], node["used"]) for node in nodes] == [("ai-tokens", 591), ("large", 91)]

@@ -135,12 +135,11 @@ def _following(limit: Limit, quota: Quota, follows: Follows, window: FollowedWin
 
 def _sources(follows: Follows, window: FollowedWindow, cell: Cell) -> list[Source]:
     """The counters that follow; where the live one has gone on to another window since the look, that too."""
-    found = list(window.sources)
-    if follows.live == NOBODY:
-        return found
-    newest = max((s.start for s in found if s.ordinal == follows.live), default=window.since - 1)
-    gone_on = sorted(c for c in cell.used if c[0] == follows.live and newest < c[1] < window.end)
-    return [*found, *(Source(*counter, ZERO) for counter in gone_on)]
+    if follows.live == NOBODY or window.absolute:
+        return list(window.sources)
+    listed = {(source.ordinal, source.start) for source in window.sources}
+    opened = (c for c in cell.used if c[0] == follows.live and follows.at <= c[1] < window.end)
+    return [*window.sources, *(Source(*counter, ZERO) for counter in sorted(opened) if counter not in listed)]
 
 
 def _shown(source: Source, cell: Cell) -> Decimal:

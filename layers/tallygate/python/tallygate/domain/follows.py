@@ -70,10 +70,12 @@ class Follows:
     """What follows into a quota's windows, by the followings of a customer the `number`-th.
 
     `live` is the quota that counted until the change: others may still count in its newest window until the cell has
-    learned of the change, so its counter is taken as it is in that very write. `ordinals` are all that counted since.
+    learned of the change, so its counter is taken as it is in that very write, and so are those of windows that it has
+    opened since `at`, when all this was looked at. `ordinals` are all that counted since.
     """
 
     number: int
     live: int = NOBODY
+    at: Instant = 0
     ordinals: tuple[int, ...] = ()
     windows: tuple[FollowedWindow, ...] = ()

@@ -138,11 +138,14 @@ class _Followed:
         if not counted or counted == {quota.ordinal}:
             return None
         live = reigns[-1].ordinal
+        if live == NOBODY and limit.scope:
+            live = self._live_of_all()
         windows = [self._window(limit.scope, quota, reigns, *each) for each in self._windows(quota)]
         found = tuple(each for each in windows if each.sources or each.past)
         if not found:
             return None
-        return Follows(number=number, live=live, ordinals=tuple(sorted(counted)), windows=found)
+        ordinals = tuple(sorted(counted))
+        return Follows(number=number, live=live, at=self.look.now, ordinals=ordinals, windows=found)
 
     def _of_new_scope(self, scope: Scope, quota: Quota, number: int) -> Follows | None:
         """What follows into a window over a scope that no limit has counted before.
@@ -150,27 +153,35 @@ class _Followed:
         By the rollup, and all that the feature has counted and is not folded yet, whatever it was used for: so a little
         too much at most.
         """
-        reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
-        live = reigns[-1].ordinal if reigns else NOBODY
+        live = self._live_of_all()
         if live == NOBODY:
             return None
-        running = window_at(self.look.schedules[live], self.look.now)
-        shown = self.look.cell.own((live, running.start))
-        totals = self.past.totals(
-            self.look.customer, self.look.entitlement.feature, live, running.start, running.start + 1
-        )
-        folded = sum((_EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
         windows: list[FollowedWindow] = []
         for window, since, absolute in self._windows(quota):
-            begins = max(since, self._reset_since(since) or 0)
-            until = window.end if absolute else self.look.now + 1
-            used = self._used(scope, begins, until, at_most=True, lagging=not absolute)
-            form = FollowedWindow(start=window.start, end=window.end, since=begins, past=used, absolute=absolute)
-            if not absolute:
-                source = Source(live, running.start, shown)
-                form = replace(form, sources=(source,), past=_EXACT.subtract(used, folded))
-            windows.append(form)
-        return Follows(number=number, live=live, ordinals=(), windows=tuple(windows))
+            counted = _Counted(since=max(since, self._reset_since(since) or 0))
+            if absolute:
+                counted.past = self._used(scope, counted.since, window.end, at_most=True)
+            else:
+                self._unfolded(counted, scope, counted.since, live)
+            windows.append(counted.window(window, absolute=absolute))
+        return Follows(number=number, live=live, at=self.look.now, windows=tuple(windows))
+
+    def _live_of_all(self) -> int:
+        """The quota that counts all of the feature's usage; NOBODY: none does."""
+        reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
+        return reigns[-1].ordinal if reigns else NOBODY
+
+    def _unfolded(self, counted: _Counted, scope: Scope, since: Instant, live: int) -> None:
+        """Add what was used over a scope that nobody counts: by the rollup, and all of the feature that is not in it
+        yet. The total is read first, so that nothing is missing."""
+        running = window_at(self.look.schedules[live], self.look.now)
+        feature = self.look.entitlement.feature
+        totals = self.past.totals(self.look.customer, feature, live, running.start, running.start + 1)
+        folded = sum((_EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
+        used = self._used(scope, since, self.look.now + 1, at_most=True, lagging=True)
+        counted.past = _EXACT.add(counted.past, _EXACT.subtract(used, folded))
+        counter = (live, running.start)
+        counted.sources[counter] = Source(*counter, self.look.cell.own(counter))
 
     def _windows(self, quota: Quota) -> list[tuple[Window, Instant, bool]]:
         """The windows that usage follows into, each with since when, and whether all of it comes from the rollup."""
@@ -191,10 +202,9 @@ class _Followed:
         self, scope: Scope, quota: Quota, reigns: Sequence[Reign], window: Window, since: Instant, absolute: bool
     ) -> FollowedWindow:
         if absolute:
-            reset = self._reset_since(window.start)
-            begins = max(window.start, reset or 0)
-            used = self._used(scope, begins, window.end, at_most=True)
-            return FollowedWindow(start=window.start, end=window.end, since=begins, past=used, absolute=True)
+            counted = _Counted(since=max(window.start, self._reset_since(window.start) or 0))
+            counted.past = self._used(scope, counted.since, window.end, at_most=True)
+            return counted.window(window, absolute=True)
         reset = self._reset_since(since)
         counted = _Counted(since=max(since, reset or 0))
         for index, (begins, ordinal) in enumerate(reigns):
@@ -202,18 +212,21 @@ class _Followed:
             if ordinal != NOBODY and until > counted.since:
                 reign = _Span(begins, until)
                 self._of_reign(counted, scope, quota, ordinal, reign, reigns, live=index + 1 == len(reigns))
+            elif ordinal == NOBODY and scope and until > counted.since:
+                self._of_gap(counted, scope, max(begins, counted.since), until, last=index + 1 == len(reigns))
         if reigns[0].since > counted.since and reigns[0].since > self.look.created_at and reigns[0].since > 0:
             raise self._not_followed("was counted by more kinds of period than are remembered")
         held = (quota.ordinal, window.start) in self.look.cell.used
         in_reign = [until for ordinal, _, until in _spans(reigns, self.look.now) if ordinal == quota.ordinal]
-        return FollowedWindow(
-            start=window.start,
-            end=window.end,
-            since=counted.since,
-            sources=tuple(counted.sources.values()),
-            past=counted.past,
-            excludes=held and reset is not None and all(until <= reset for until in in_reign),
-        )
+        excludes = held and reset is not None and all(until <= reset for until in in_reign)
+        return counted.window(window, excludes=excludes)
+
+    def _of_gap(self, counted: _Counted, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
+        """Add what was used over a scope while no limit counted it."""
+        if not last:
+            counted.past = _EXACT.add(counted.past, self._used(scope, since, until, at_most=True))
+        elif (live := self._live_of_all()) != NOBODY:
+            self._unfolded(counted, scope, since, live)
 
     def _of_reign(
         self,
@@ -253,7 +266,8 @@ class _Followed:
         Whole quarter hours in which its quota counted, and no change of plan is near, come from the rollup. Of all
         others the journal knows what the window counted; where that is too long, nothing is said of them.
         """
-        begins = max(start, self._reset_since(start) or 0)
+        reigned = min(reign.since for reign in reigns if reign.ordinal == ordinal)
+        begins = max(start, self._reset_since(start) or 0, reigned - CLOCKS_APART)
         if begins >= since or self._unused_before(since):
             return ZERO
         self._must_be_folded(since)
@@ -456,3 +470,14 @@ class _Counted:
     sources: dict[tuple[int, Instant], Source] = field(default_factory=dict)
     removed: set[tuple[int, Instant]] = field(default_factory=set)
     straddling: set[tuple[int, Instant]] = field(default_factory=set)
+
+    def window(self, window: Window, *, absolute: bool = False, excludes: bool = False) -> FollowedWindow:
+        return FollowedWindow(
+            start=window.start,
+            end=window.end,
+            since=self.since,
+            sources=tuple(self.sources.values()),
+            past=self.past,
+            absolute=absolute,
+            excludes=excludes,
+        )

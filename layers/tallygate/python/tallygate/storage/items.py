@@ -379,7 +379,7 @@ def _follows_document(follows: Follows) -> list[Any]:
         ]
         for window in follows.windows
     ]
-    return [follows.number, follows.live, list(follows.ordinals), windows]
+    return [follows.number, follows.live, follows.at, list(follows.ordinals), windows]
 
 
 def _flags(window: FollowedWindow) -> str:
@@ -387,10 +387,11 @@ def _flags(window: FollowedWindow) -> str:
 
 
 def _follows_of(document: list[Any]) -> Follows:
-    number, live, ordinals, windows = document
+    number, live, at, ordinals, windows = document
     return Follows(
         number=number,
         live=live,
+        at=at,
         ordinals=tuple(ordinals),
         windows=tuple(
             FollowedWindow(
@@ -400,7 +401,7 @@ def _follows_of(document: list[Any]) -> Follows:
                 past=Decimal(past),
                 absolute="a" in flags,
                 excludes="x" in flags,
-                sources=tuple(Source(ordinal, at, Decimal(seen)) for ordinal, at, seen in sources),
+                sources=tuple(Source(ordinal, begins, Decimal(seen)) for ordinal, begins, seen in sources),
             )
             for (start, end, since, past, flags), sources in windows
         ),
