@@ -441,3 +441,13 @@ class Untold(Cells):
 
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         pass
+
+
+def test_a_window_in_which_nothing_but_followed_usage_is_states_nothing() -> None:
+    shop = Folded(free=FREE, pro={"limit": 1000, "period": {"every": "P30D", "anchor": "2026-03-01T00:00:00Z"}})
+    shop.now = month(3, 5)
+    shop.consume(60)
+    shop.fold()
+    shop.subscribe("pro")
+    shop.now = month(4, 5)
+    assert shop.closed() == [("free@1", 60, 60, 0, 0)]

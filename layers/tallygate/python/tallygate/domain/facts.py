@@ -114,6 +114,12 @@ class Total:
         return max(ZERO, _EXACT.add(_EXACT.subtract(self.value, self.excluded), self.followed))
 
     @property
+    def followed_only(self) -> bool:
+        """Whether nothing happened in the window itself; what followed is billed where it was used."""
+        own = (self.value, self.by_event, self.adjusted, self.excluded, self.carried)
+        return bool(self.followed) and not any(own)
+
+    @property
     def level(self) -> str:
         return level_at(self.governed.tiers, self.limit, self.used)
 
