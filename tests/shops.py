@@ -28,15 +28,27 @@ def month(number: int, day: int = 1) -> Instant:
     return parse_instant(f"2026-{number:02d}-{day:02d}T00:00:00Z")
 
 
-class Shop:
-    """`plans` are by their keys what each entitles to of the one feature (None: nothing of it), in a catalog's form."""
+def _without_limits(form: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if form is None else {name: value for name, value in form.items() if name != "limits"}
 
-    METER: ClassVar[dict[str, Any]] = {"key": "m", "event_type": "e", "aggregation": "count"}
+
+class Shop:
+    """`plans` are by their keys what each entitles to of the one feature (None: nothing of it), in a catalog's form;
+    `limits` in it are the plan's further ones on the feature."""
+
+    METER: ClassVar[dict[str, Any]] = {
+        "key": "m",
+        "event_type": "e",
+        "aggregation": "count",
+        "dimensions": {"model": "$.model"},
+    }
 
     def __init__(self, engine: Engine, customer: str = "acme", **plans: dict[str, Any] | None) -> None:
         self.engine, self.customer, self.now = engine, customer, OPENED
         self.memory, self._drawn = Memory(), 0
         self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        limits = {key: form["limits"] for key, form in plans.items() if form is not None and "limits" in form}
+        plans = {key: _without_limits(form) for key, form in plans.items()}
         catalog = {
             "meters": [self.METER],
             "features": [
@@ -54,6 +66,7 @@ class Shop:
                             else [{"feature": FEATURE, **({} if "windows" in form else {"period": MONTH}), **form}]
                         ),
                     ],
+                    "limits": [{"feature": FEATURE, **limit} for limit in limits.get(key, ())],
                 }
                 for key, form in plans.items()
             ],

@@ -104,7 +104,7 @@ class App:
 
     @property
     def stores(self) -> Stores:
-        return Stores(catalog=self.catalog, customers=self.customers, cells=self.cells)
+        return Stores(catalog=self.catalog, customers=self.customers, cells=self.cells, wait=self.wait)
 
     def new_id(self, kind: str) -> str:
         """A random id that says what it is of."""

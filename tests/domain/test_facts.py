@@ -198,7 +198,7 @@ def test_what_raises_the_limit_moves_every_line() -> None:
     assert story.goes("200.5", **raised) == [("overage_started", "critical")]
     data = story.said[-1].data
     assert (data["limit"], data["overage"]) == (200, "0.5")
-    assert data["breakdown"] == {"base": 100, "carried": 70, "adjusted": 30}
+    assert data["breakdown"] == {"base": 100, "carried": 70, "adjusted": 30, "followed": 0}
     assert story.goes("200.5", carried=Decimal(0), adjusted=Decimal(0)) == [], "less room, but nothing was used"
 
 
@@ -259,7 +259,7 @@ def test_facts_hold_what_an_upgrade_needs() -> None:
         "scope": {},
         "limit": 100,
         "unlimited": False,
-        "breakdown": {"base": 100, "carried": 0, "adjusted": 0},
+        "breakdown": {"base": 100, "carried": 0, "adjusted": 0, "followed": 0},
         "usage": 100,
         "period": {"start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:00:00.010Z"},
         "level": "warning",

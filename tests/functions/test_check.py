@@ -49,7 +49,7 @@ def test_the_sample_events_are_answered_as_the_contract_says(app: ModuleType) ->
     assert (before["granted"], before["used"], before["decision_id"]) == (True, 0, None)
     assert (after["granted"], after["used"], after["remaining"], after["level"]) == (True, 1000, 9000, "warning")
     assert after["decision_id"].startswith("dec_")
-    assert after["breakdown"] == {"base": 10_000, "carried": 0, "adjusted": 0}
+    assert after["breakdown"] == {"base": 10_000, "carried": 0, "adjusted": 0, "followed": 0}
     assert after["period"]["timezone"] == "UTC"
     assert [node["window"]["kind"] for node in after["nodes"]] == ["quota", "rate"]
     assert set(after) >= {

@@ -448,7 +448,7 @@ def test_a_closed_period_states_its_adjustments_and_no_others() -> None:
     stated = {fact["period"]["start"][:7]: fact for fact in told(engine) if fact["type"] == "usage.period_closed"}
     names = ("id", "amount", "reason", "actor", "category", "at")
     assert stated["2026-02"]["adjustments"] == [{name: each[name] for name in names} for each in (second, first)]
-    assert stated["2026-02"]["breakdown"] == {"base": 1000, "carried": 1040, "adjusted": 0}
+    assert stated["2026-02"]["breakdown"] == {"base": 1000, "carried": 1040, "adjusted": 0, "followed": 0}
     assert [each["amount"] for each in stated["2026-01"]["adjustments"]] == [40], "though nothing was used in it"
     assert (stated["2026-01"]["raw"], stated["2026-01"]["carried_out"]) == (0, 1040)
     listed_now, _ = list_periods(Closings(engine), "acme", FEATURE, after=None, limit=10)

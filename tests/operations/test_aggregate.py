@@ -192,7 +192,7 @@ def test_a_threshold_is_told_once_with_all_that_an_upgrade_needs() -> None:
         "scope": {},
         "limit": 100,
         "unlimited": False,
-        "breakdown": {"base": 100, "carried": 0, "adjusted": 0},
+        "breakdown": {"base": 100, "carried": 0, "adjusted": 0, "followed": 0},
         "usage": 80,
         "period": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"},
         "level": "warning",

@@ -159,7 +159,7 @@ def test_what_is_carried_into_a_window_is_in_its_total_and_its_statement() -> No
     reset(Closings(engine), now=DECEMBER, grace=0, time_left=lambda: True)
     drain(engine, parts, after=position, now=DECEMBER)
     (closed,) = told(engine, "usage.period_closed")
-    assert closed["breakdown"] == {"base": 1000, "carried": 450, "adjusted": 0}
+    assert closed["breakdown"] == {"base": 1000, "carried": 450, "adjusted": 0, "followed": 0}
     assert (closed["raw"], closed["included"], closed["overage"]) == (7, 7, 0)
     (record,) = Journal(engine).records("acme", 0, 1)
     assert [type(entry) for entry in record.entries] == [UseEntry, CarryEntry]

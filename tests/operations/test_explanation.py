@@ -67,7 +67,7 @@ def test_a_grant_is_explained_with_the_numbers_before_and_after_it(engine: Engin
     assert (explained["plan"], explained["plan_version"], explained["limits_version"]) == ("pro", 1, 1)
     assert (explained["timezone"], explained["dimensions"]) == ("UTC", {"team": "eng"})
     assert (explained["counted"], numbers(only_window(explained))) == (True, (30, 50, 50))
-    assert only_window(explained)["breakdown"] == {"base": 100, "carried": 0, "adjusted": 0}
+    assert only_window(explained)["breakdown"] == {"base": 100, "carried": 0, "adjusted": 0, "followed": 0}
     assert (held(explained), explained["docs"]) == ({"ok"}, "docs/reasons/ok.md")
     assert explained["retry"]["waits_for"] == "nothing"
 
@@ -150,7 +150,10 @@ def test_thresholds_are_of_the_base_with_what_was_carried(engine: Engine) -> Non
     desk = Desk(engine)
     desk.consume(500, now=OPENED)
     window = only_window(desk.explain(1200, now=month(2)))
-    assert (window["limit"], window["breakdown"]) == (1500, {"base": 1000, "carried": 500, "adjusted": 0})
+    assert (window["limit"], window["breakdown"]) == (
+        1500,
+        {"base": 1000, "carried": 500, "adjusted": 0, "followed": 0},
+    )
     told = [(each["at"], each["threshold"], each["reached"]) for each in window["tiers"]]
     assert told == [("80%", 1200, True), ("100%", 1500, False)]
     assert (window["level_before"], window["level_after"], numbers(window)) == ("normal", "warning", (0, 1200, 300))

@@ -73,7 +73,7 @@ def test_a_closed_period_is_stated_as_the_contract_says(engine: Engine) -> None:
         "billable": 5,
         "included": 3,
         "overage": 2,
-        "breakdown": {"base": 3, "carried": 0, "adjusted": 0},
+        "breakdown": {"base": 3, "carried": 0, "adjusted": 0, "followed": 0},
         "carried_out": 0,
         "amount": None,
         "unit": None,

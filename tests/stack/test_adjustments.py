@@ -54,7 +54,7 @@ def test_a_top_up_acts_at_once_is_made_once_and_told_once(api: Api, customer: st
     assert (answers[1].json, adjusted["resumed"], adjusted["limit"]) == (adjusted, True, 15)
     granted = consume(api, customer, 5)
     assert (granted["granted"], granted["limit"], granted["used"], granted["remaining"]) == (True, 15, 15, 0)
-    assert granted["breakdown"] == {"base": 10, "carried": 0, "adjusted": 5}
+    assert granted["breakdown"] == {"base": 10, "carried": 0, "adjusted": 5, "followed": 0}
     assert api.good("GET", f"{route}?feature={customer}")["data"] == [adjusted]
     trail = api.good("GET", f"/v1/audit?customer={customer}")["data"]
     assert [entry["id"] for entry in trail if entry["action"] == "adjusted"] == [adjusted["id"]]

@@ -51,7 +51,7 @@ def state(api: Api, name: str) -> dict[str, Any]:
 
 
 def test_base_1000_of_1300_available_and_800_used_makes_1500(api: Api, name: str) -> None:
-    assert consume(api, name, 700)["breakdown"] == {"base": 1000, "carried": 0, "adjusted": 0}
+    assert consume(api, name, 700)["breakdown"] == {"base": 1000, "carried": 0, "adjusted": 0, "followed": 0}
     at(api, 2, 5)
     second = consume(api, name, 800)
     assert (second["limit"], second["remaining"]) == (1300, 500)
@@ -59,7 +59,7 @@ def test_base_1000_of_1300_available_and_800_used_makes_1500(api: Api, name: str
     assert (state(api, name)["limit"], state(api, name)["used"]) == (1500, 0), "before anything is used"
     third = consume(api, name, 1400)
     assert (third["granted"], third["limit"], third["remaining"]) == (True, 1500, 100)
-    assert third["breakdown"] == {"base": 1000, "carried": 500, "adjusted": 0}
+    assert third["breakdown"] == {"base": 1000, "carried": 500, "adjusted": 0, "followed": 0}
     assert consume(api, name, 101)["reason"] == "quota_exceeded"
 
 

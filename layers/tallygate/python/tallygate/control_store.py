@@ -17,9 +17,12 @@ from tallygate.domain.cell_adjustments import CellAdjustment
 from tallygate.domain.cells import Cell
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.entries import Entry
+from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
+from tallygate.domain.journal import Record
 from tallygate.domain.limits import Effective
 from tallygate.domain.tier_suspensions import Lifting
+from tallygate.domain.usage import UsageItem
 from tallygate.store import Moves
 
 
@@ -86,8 +89,48 @@ class CatalogStore(Protocol):
         """How many customers have each plan version now. One request for each MB of counters."""
 
 
+class PastUsageStore(Protocol):
+    """What was used before a change of plan. Reads are consistent and bounded; a bound that is met is said."""
+
+    def cell(self, customer: str, feature: str) -> Cell:
+        """The root cell. One request."""
+
+    def totals(
+        self, customer: str, feature: str, ordinal: int, since: Instant, before: Instant
+    ) -> tuple[Total, ...] | None:
+        """Totals of a quota's windows that begin in [since, before); None: too many. As many requests as pages."""
+
+    def usage(self, customer: str, meter: str, since: Instant, before: Instant) -> tuple[UsageItem, ...] | None:
+        """A meter's usage on the UTC days of [since, before); None: too many. As many requests as pages."""
+
+    def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
+        """The journal's records made since an instant; None: too many. As many requests as pages."""
+
+    def folded(self, customer: str, feature: str) -> Folded:
+        """How much of the feature's cell is folded. Two requests, or some more where other features were busy."""
+
+    def resets(self, customer: str, feature: str, since: Instant, until: Instant) -> Mapping[Instant, str]:
+        """The feature's manual resets made in (since, until], by when they were effective."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """The newest revision of a cell that is journaled and applied, and its time; None: none is."""
+
+    revision: int
+    time: Instant | None
+
+
 class VersionStore(Protocol):
     """Cells, as far as the version of the limits goes."""
+
+    @property
+    def past(self) -> PastUsageStore:
+        """What was used before."""
+
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Raises
+        Contended."""
 
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""

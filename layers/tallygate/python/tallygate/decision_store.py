@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -60,11 +60,15 @@ class DecisionStore(Protocol):
         settlement: Settlement,
         held: Mapping[CountedWindow, ResetMark | None],
         entry: Entry,
+        *,
+        followed: Collection[CountedWindow] = (),
+        followings: int = 0,
     ) -> Settlement | None:
         """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
 
-        The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds one of the
-        windows, or its resets are not those that were seen.
+        The decision has followed into those `followed`, which are among those held, where the cell knew so many
+        `followings`. The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds
+        one of the windows, its resets are not those that were seen, or more usage has followed.
         """
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:

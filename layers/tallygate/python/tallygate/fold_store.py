@@ -101,6 +101,9 @@ class FoldedCells(Protocol):
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. One request."""
 
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let usage follow that the limits say follows, unless it has; the cell after it. Two requests."""
+
 
 class CarriedCells(Protocol):
     """What the fold does where quota carries over. Every method is one request, unless it says otherwise."""

@@ -100,6 +100,10 @@ class AdmissionStore(Protocol):
     def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
         """The total of a window, consistent; asked only of one that the cell has removed. None: nothing is folded."""
 
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let usage of other windows follow that the limits say follows, unless it has; the cell after it. Two
+        requests. Raises Contended."""
+
     def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
         """Suspend usage in the cell while the request still reaches for the tier that does; safe to repeat.
 

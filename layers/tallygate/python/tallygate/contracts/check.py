@@ -100,13 +100,19 @@ def _presented(quota: Node, unit: Unit | None) -> dict[str, Any] | None:
 
 def _breakdown(quota: Node | None, limit: Decimal | None) -> dict[str, Any]:
     """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it.
-    Their sum may be below the limit that is shown, which is never below zero."""
+
+    `followed` is the usage since the period's start that was counted in another plan's windows.
+
+    The sum of the first three may be below the limit that is shown, which is never below zero.
+    """
     if quota is None or limit is None:
-        return {"base": _quantity(limit), "carried": 0, "adjusted": 0}
+        followed = ZERO if quota is None else quota.followed
+        return {"base": _quantity(limit), "carried": 0, "adjusted": 0, "followed": _quantity(followed)}
     return {
         "base": _quantity(quota.base),
         "carried": _quantity(quota.carried),
         "adjusted": _quantity(quota.adjusted),
+        "followed": _quantity(quota.followed),
     }
 
 

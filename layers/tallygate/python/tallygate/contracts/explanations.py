@@ -116,6 +116,7 @@ def _of_quota(quota: ExplainedQuota) -> dict[str, Any]:
             "base": _quantity(node.base),
             "carried": format_quantity(node.carried),
             "adjusted": format_quantity(node.adjusted),
+            "followed": format_quantity(node.followed),
         },
         "level_before": quota.level_before,
         "level_after": quota.level_after,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Entitlement, Quota
+from tallygate.domain.origins import Origin
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import NO_RESET, ResetMark
@@ -32,12 +33,13 @@ RATE_DEAD_AFTER = 10 * SECOND
 units. A clock that lags by more than this beside a sub-window is told so, as one is beside a period by DEAD_AFTER."""
 DENIED_MARK_KEPT = 2 * HOUR
 """How long a mark is kept of a rate's first denial in an hour."""
-REMOVED_BESIDE_MAX = 24
+REMOVED_BESIDE_MAX = 20
 REMOVED_MAX = 64
 WINDOWS_KEPT_TO_CARRY = 2
 """The newest, for what it leaves to the next, and the one before it, for what comes late into that."""
 """So many counters go in one write, the oldest first, because an expression is at most 4 KB; the next write goes on."""
 MARK_BYTES = 6
+_EXACT = Context(prec=60)
 
 CounterName = tuple[int, int]
 """(ordinal, window start) of a quota, (ordinal, sub-window index) of a rate."""
@@ -57,6 +59,8 @@ class Cell:
     suspend no more in it, since somebody has resumed. `resets` say which decisions a reset by hand excludes. Of quotas
     from their first use `newest` says where the newest window begins, and `opened_for_events` where those do that were
     opened for events last; of those that carry over, `newest` says where the window begins that was opened last.
+    `brought` is the part of a counter that came by events, `followed` the part that was used under other quotas, by
+    `origins`; `followings` is how many of these the cell knows.
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)
@@ -72,6 +76,10 @@ class Cell:
     waived: Mapping[CounterName, frozenset[str]] = field(default_factory=dict)
     newest: Mapping[int, Instant] = field(default_factory=dict)
     opened_for_events: Mapping[int, tuple[Instant, ...]] = field(default_factory=dict)
+    brought: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    followed: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    origins: Mapping[CounterName, Origin] = field(default_factory=dict)
+    followings: int = 0
     marks: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
     version: int = 0
     floor: Instant | None = None
@@ -90,6 +98,16 @@ class Cell:
     def excludes(self, counter: CounterName, revision: int, time: Instant) -> bool:
         """Whether a reset took out of the window's counter what a decision of this revision and time counted there."""
         return self.resets.get(counter, NO_RESET).covers(revision, time)
+
+    def own(self, counter: CounterName) -> Decimal:
+        """What was used under the window itself, and is not excluded by a reset."""
+        if counter not in self.used:
+            return ZERO
+        return _EXACT.subtract(self.used_of(counter), self.followed.get(counter, ZERO))
+
+    def used_of(self, counter: CounterName) -> Decimal:
+        """What is held against the window's limit."""
+        return _EXACT.add(self.used.get(counter, ZERO), self.raised(counter))
 
     def raised(self, counter: CounterName) -> Decimal:
         """What the window's limit is raised by, or lowered where it is negative."""
@@ -174,14 +192,15 @@ def _still_to_carry(quotas: Mapping[int, Quota], seen: Cell) -> frozenset[Counte
 
 def dead_beside(entitlement: Entitlement, seen: Cell, now: Instant) -> tuple[CounterName, ...]:
     """Dead windows of which the cell keeps more than a counter, and hours in which a rate's denial was marked."""
-    if not (seen.denied or seen.grace or seen.carried or seen.adjusted or seen.resets or seen.waived):
+    beside = (seen.denied, seen.grace, seen.carried, seen.adjusted, seen.resets, seen.waived, seen.origins)
+    if not any(beside):
         return ()
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
     carrying = _still_to_carry(quotas, seen)
     throttling = {rate.ordinal for limit in entitlement.limits for rate in limit.every_rate}
     dead = [
         name
-        for name in {*seen.denied, *seen.grace, *seen.carried, *seen.adjusted, *seen.resets, *seen.waived}
+        for name in {name for kept in beside for name in kept}
         if (name[0] in quotas and name not in carrying and _dead(quotas[name[0]], name[1], now) is not None)
         or (name[0] in throttling and name[1] <= now - DENIED_MARK_KEPT)
         or (name in seen.denied and name[1] <= now - DENIED_MARK_KEPT and _never_opened(quotas, name, seen))

@@ -16,7 +16,7 @@ from decimal import Decimal
 
 from tallygate.domain.entries import Entry, suspend_entry
 from tallygate.domain.exact import EXACT as _EXACT
-from tallygate.domain.facts import Total, opened
+from tallygate.domain.facts import Total, opened, used_before
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow
 from tallygate.domain.quantities import ZERO
@@ -79,8 +79,7 @@ def _limit(total: Total) -> Decimal:
 
 def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
     known = opened(old)
-    before = known.used if known is not None else ZERO
-    return before <= above < new.used
+    return used_before(known, new) <= above < new.used
 
 
 def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> Entry:

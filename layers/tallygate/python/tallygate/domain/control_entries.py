@@ -2,9 +2,10 @@
 
 k   kind: resume (a suspension that a tier began is lifted)      c, f   customer, feature      t   instant
           reset (usage is taken out of what is held against limits)
-by  operator               ac  actor       rs  reason            sc     the scope, where not all of the feature was
+by  operator or top_up     ac  actor       rs  reason            sc     the scope, where not all of the feature was
 wv  of a resume: [ordinal, start, end, limit, scope, levels] of each window in which levels are waived from then on
-of a reset: i its id, m the meter, at as of when, w   [ordinal, start, end, amount taken out] of each window
+of a reset: i its id, m the meter, at as of when, w   [ordinal, start, end, amount taken out] of each window,
+and the part of it that had followed from other windows
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def reset_entry(
     customer: str,
     feature: str,
     meter: str,
-    taken: Sequence[tuple[CountedWindow, Decimal]],
+    taken: Sequence[tuple[CountedWindow, Decimal, Decimal]],
     effective_at: Instant,
     actor: str,
     reason: str,
@@ -63,7 +64,7 @@ def reset_entry(
         "c": customer,
         "f": feature,
         "m": meter,
-        "w": [[*window, plain(amount)] for window, amount in taken],
+        "w": [[*window, plain(amount), *([plain(part)] if part else [])] for window, amount, part in taken],
         "at": effective_at,
         "ac": actor,
         "rs": reason,

@@ -39,6 +39,11 @@ class Stale:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfollowed:
+    """Usage of other windows is to follow first into those that the limits have come to count in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Behind:
     """The writer's clock lags: it would have revived a window that is over and removed."""
 
@@ -65,11 +70,11 @@ class Exceeded:
     """At least one limit has no room for the request."""
 
 
-Refusal = Replayed | Stale | Behind | Suspended | Suspending | Exceeded
+Refusal = Replayed | Stale | Unfollowed | Behind | Suspended | Suspending | Exceeded
 
 
 def refusal(cell: Cell, terms: Terms) -> Refusal | None:
-    """Why the cell refuses these terms: the first that holds of replay, stale, behind, suspended, limits.
+    """Why the cell refuses these terms: the first that holds of replay, stale, unfollowed, behind, suspended, limits.
 
     None where the cell would admit the amount, though not as the terms expected it: on another rung, say.
     """
@@ -79,6 +84,8 @@ def refusal(cell: Cell, terms: Terms) -> Refusal | None:
                 return Replayed(minute)
     if cell.version > terms.version:
         return Stale()
+    if cell.followings < terms.followings:
+        return Unfollowed()
     terms = placed(terms, cell)
     if _behind(cell, terms):
         return Behind()

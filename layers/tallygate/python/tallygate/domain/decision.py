@@ -52,9 +52,10 @@ class Node:
 
     `fits` says whether the request fits what the limit allows, `granted` whether the limit let it through: one that
     does not decide always does. `limit` is all of it, never below zero; `base`, `carried` and `adjusted` are its parts,
-    whose sum may be. `over`: usage, the request included, lies beyond it; `policy` is that of the `tier` that the
-    request's last unit took. `room` is the largest amount that it would grant; None: any, or a rate that only one of
-    its tiers asks for. `ceiling` is the usage beyond which it grants nothing in the window; None: without end.
+    whose sum may be. `followed` is the part of `used` that other windows counted. `over`: usage, the request included,
+    lies beyond it; `policy` is that of the `tier` that the request's last unit took. `room` is the largest amount that
+    it would grant; None: any, or a rate that only one of its tiers asks for. `ceiling` is the usage beyond which it
+    grants nothing in the window; None: without end.
 
     `suspends`: usage had reached a tier that suspends before the request. `rate` is a rate's own; where a tier asks for
     it, `throttles` is the counter of the tier's quota. `carries`: what is left moves into the next window.
@@ -85,6 +86,7 @@ class Node:
     carried: Decimal = ZERO
     adjusted: Decimal = ZERO
     carries: bool = False
+    followed: Decimal = ZERO
     counter: tuple[int, int] = (0, 0)
     rate: Rate | None = None
     throttles: tuple[int, int] | None = None

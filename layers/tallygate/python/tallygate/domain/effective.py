@@ -15,13 +15,14 @@ at once where that was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tallygate.domain.bases import Bases, Rebase, bases, earned_of, has_length, stated
 from tallygate.domain.boundaries import Unit, plainest, step_of
 from tallygate.domain.carryover import nothing_carried
 from tallygate.domain.catalog import Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.follows import Follows
 from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.limits import Earned, Effective, Entitlement, Limit, Next, Quota, rules_of
 from tallygate.domain.periods import (
@@ -31,6 +32,7 @@ from tallygate.domain.periods import (
     Schedule,
     Segment,
     Window,
+    begun,
     changed,
     is_partial,
     recent,
@@ -38,6 +40,7 @@ from tallygate.domain.periods import (
     window_at,
 )
 from tallygate.domain.rates import PER, Rate
+from tallygate.domain.reigns import line_of, reigns_after
 from tallygate.domain.rolls import Rule, Stretch, continued, ruled
 from tallygate.domain.scopes import scope_text
 from tallygate.domain.suspensions import Suspension
@@ -55,6 +58,8 @@ class Dates:
     """What periods depend on: the customer's zone, when its subscription started, and how a change of these acts.
 
     `lapsed_at` is when the subscription before this one ended: what has been idle since then need not go on.
+    `afresh`: what comes into force begins with no usage. `boundary`: it begins there at nothing, since it is compiled
+    ahead for the instant `now`.
     """
 
     zone: str
@@ -62,6 +67,8 @@ class Dates:
     started_at: Instant | None = None
     lapsed_at: Instant | None = None
     at_once: bool = False
+    afresh: bool = False
+    boundary: bool = False
 
 
 def compile_effective(
@@ -106,6 +113,8 @@ def compile_effective(
         frozen=frozen,
         frozen_rules={ordinal: rules for ordinal, rules in allotted.rules.items() if ordinal in frozen},
         earned=_earned(allotted, in_force, dates.now),
+        reigns=reigns_after(previous, entitlements, dates.now),
+        followings=allotted.followed_by(entitlements),
         suspensions=previous.suspensions if previous is not None else (),
     )
     if previous is None or compiled == previous:
@@ -202,6 +211,12 @@ class _Allotted:
     before: Mapping[int, Quota] = field(default_factory=dict)
     earned: Mapping[int, Earned] = field(default_factory=dict)
     how: Rebase = Rebase.KEEP
+    lines: frozenset[str] = frozenset()
+    followings: int = 0
+
+    def followed_by(self, entitlements: Mapping[str, Entitlement]) -> int:
+        """How many followings there are with these entitlements."""
+        return max(self.followings, *(entitled.followings for entitled in entitlements.values()), 0)
 
     @staticmethod
     def of(previous: Effective | None, how: Rebase) -> _Allotted:
@@ -216,12 +231,31 @@ class _Allotted:
                 rules |= {quota.ordinal: rules_of(quota, limit) for quota in limit.quotas if quota.stretches}
                 before |= {quota.ordinal: quota for quota in limit.quotas}
         ordinals = dict(previous.ordinals)
-        return _Allotted(ordinals, schedules, stretches, rules, previous.suspensions, before, previous.earned, how)
+        return _Allotted(
+            ordinals,
+            schedules,
+            stretches,
+            rules,
+            previous.suspensions,
+            before,
+            previous.earned,
+            how,
+            frozenset(_lines(previous)),
+            previous.followings,
+        )
 
     def ordinal(self, limit: PlanLimit, window: str) -> int:
         parts = (limit.feature, limit.name, f"{window}@{scope_text(limit.scope)}" if limit.scope else window)
         assert not any(_SEPARATOR in part for part in parts), "no name has control characters"
         return self.ordinals.setdefault(_SEPARATOR.join(parts), max(self.ordinals.values(), default=0) + 1)
+
+
+def _lines(previous: Effective) -> Iterator[str]:
+    """Every feature and scope of which usage was counted."""
+    yield from previous.reigns
+    for entitlement in previous.entitlements.values():
+        yield from (line_of(entitlement.feature, limit.scope) for limit in entitlement.limits)
+        yield line_of(entitlement.feature, {})
 
 
 def _entitlement(plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted, dates: Dates) -> Entitlement:
@@ -254,14 +288,15 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
     wanted, now = _segment(quota, dates), dates.now
     window = f"quota/{wanted.every}" if wanted.anchor == CALENDAR else f"quota/{wanted.every}/{wanted.anchor}"
     ordinal = allotted.ordinal(declared, window)
-    held = allotted.schedules.get(ordinal)
+    held, before = allotted.schedules.get(ordinal), allotted.before.get(ordinal)
     if held is None:
         schedule = Schedule((wanted,))
     else:
         after = changed(held, wanted, now, at_once=dates.at_once, idle_since=dates.lapsed_at)
         schedule = recent(after, now - SEGMENTS_KEPT, now)
+    if dates.boundary and before is None:
+        schedule = begun(schedule, now)
     allotted.schedules[ordinal] = schedule
-    before = allotted.before.get(ordinal)
     found = bases(
         quota.limit, schedule, now, allotted.how, before=before, earned=None if before else allotted.earned.get(ordinal)
     )
@@ -273,7 +308,20 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
         stretches=_stretches(declared, found, allotted, ordinal, now),
         rules=_rules(declared, allotted, ordinal, now),
         bases=stated(before.bases if before is not None else (), quota.limit, found, start, now),
+        follows=before.follows if before is not None else _follows(declared, schedule, allotted, dates),
     )
+
+
+def _follows(declared: PlanLimit, schedule: Schedule, allotted: _Allotted, dates: Dates) -> Follows | None:
+    """That usage may follow into the window in which the quota comes into force; what does, is found out later.
+
+    A window that begins now begins at nothing, but where its usage is that of a stretch of time before now.
+    """
+    counted = line_of(declared.feature, {}) in allotted.lines
+    begins = window_at(schedule, dates.now).start == dates.now and not (schedule.from_first_use or schedule.reach)
+    if not counted or begins or dates.afresh or dates.boundary:
+        return None
+    return Follows(number=allotted.followings + 1)
 
 
 def _stretches(

@@ -23,6 +23,7 @@ from typing import Any
 from tallygate.domain.cells import RequestMark
 from tallygate.domain.decision import Node, Reason
 from tallygate.domain.facts import Total
+from tallygate.domain.following import Following
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Entitlement
@@ -75,10 +76,12 @@ def settle_entry(
     now: Instant,
     traceparent: str | None,
     excluded: Sequence[CountedWindow] = (),
+    followed: Sequence[CountedWindow] = (),
 ) -> Entry:
     """The entry of a settled consume; `held` are those of its windows that are corrected in the cell itself.
 
-    In those `excluded` by a reset it corrects what is billed alone; the others the cell has no more.
+    In those `excluded` by a reset it corrects what is billed alone; the others the cell has no more. Into those
+    `followed` the decision has followed from its own: there it corrects what is enforced.
     """
     entry: Entry = {
         "k": "settle",
@@ -98,6 +101,8 @@ def settle_entry(
         entry["g"], entry["r"] = gone, use.revision
     if excluded:
         entry["x"] = [list(window) for window in excluded]
+    if followed:
+        entry["fw"] = [list(window) for window in followed]
     if use.dimensions:
         entry["d"] = dict(use.dimensions)
     if traceparent:
@@ -201,6 +206,47 @@ def carry_entry(
 def bump_entry(version: int, now: Instant) -> Entry:
     """The entry of a write that only raised the version of the limits."""
     return {"k": "bump", "v": version, "t": now}
+
+
+def follow_entry(
+    found: Sequence[Following], *, customer: str, feature: str, meter: str, version: int, now: Instant
+) -> Entry:
+    """The entry of a write that let usage follow into other windows, and raised the version of the limits.
+
+    Each window as [ordinal, start, end, what followed but for the counter taken as it is in the write, that counter's
+    ordinal and start or null, carried into the window or null, what a reset takes out of the window's own].
+    """
+    return {
+        "k": "follow",
+        "c": customer,
+        "f": feature,
+        "m": meter,
+        "v": version,
+        "t": now,
+        "w": [
+            [
+                *each.counter,
+                each.origin.end,
+                plain(each.followed),
+                each.live,
+                None if each.opens is None else plain(each.opens.carried),
+                plain(each.excluded),
+            ]
+            for each in found
+        ],
+    }
+
+
+def pass_on_entry(about: Total, into: CountedWindow, by: Decimal, now: Instant) -> Entry:
+    """The entry of a write that let so much usage by event follow, from the total's window into another one."""
+    return {
+        "k": "pass_on",
+        "c": about.customer,
+        "f": about.feature,
+        "m": about.governed.meter,
+        "t": now,
+        "w": [[*into, plain(by)]],
+    }
 
 
 def event_entry(ordinal: int, start: Instant, by: Decimal, brought: Decimal, now: Instant) -> Entry:

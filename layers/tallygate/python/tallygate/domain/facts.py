@@ -65,7 +65,8 @@ class Total:
     `upto` is the last journal number that was applied, `traceparent` that of the newest entry in it that had one. Once
     `closed`, a change of the value is a restatement; `revision` counts what was stated about the closed window, the
     closing itself included. `carried` into the window and `adjusted` in it is what its limit was raised by,
-    `excluded` the part of the value that resets by hand have taken out of what the limit is held against. `unopened`:
+    `excluded` the part of the value that resets by hand have taken out of what the limit is held against, `followed`
+    what was used in other windows and is held against this limit: it is billed there. `unopened`:
     what is carried into it is not known yet.
     `would_…` are the uses in it that the limit only observed and would have denied, and their sum (`domain.impact`).
     """
@@ -81,6 +82,7 @@ class Total:
     carried: Decimal = ZERO
     adjusted: Decimal = ZERO
     excluded: Decimal = ZERO
+    followed: Decimal = ZERO
     unopened: bool = False
     would_decisions: int = 0
     would_amount: Decimal = ZERO
@@ -109,11 +111,18 @@ class Total:
 
     @property
     def used(self) -> Decimal:
-        """What the limit is held against; the value, of which nothing is excluded, is what is billed.
+        """What the limit is held against; the value, of which nothing is excluded and to which nothing followed, is
+        what is billed.
 
         Of a window that its cell has no more, a settlement may take back what a reset had excluded: it leaves nothing.
         """
-        return max(ZERO, _EXACT.subtract(self.value, self.excluded))
+        return max(ZERO, _EXACT.add(_EXACT.subtract(self.value, self.excluded), self.followed))
+
+    @property
+    def followed_only(self) -> bool:
+        """Whether nothing happened in the window itself; what followed is billed where it was used."""
+        own = (self.value, self.by_event, self.adjusted, self.excluded, self.carried)
+        return bool(self.followed) and not any(own)
 
     @property
     def level(self) -> str:
@@ -219,6 +228,14 @@ def opened(old: Total | None) -> Total | None:
     return None if old is None or old.unopened else old
 
 
+def used_before(old: Total | None, new: Total) -> Decimal:
+    """What was held against the limit before a change. What follows from other windows is no use of this one: it counts
+    as if it had been there."""
+    before = old.used if old is not None else ZERO
+    more = _EXACT.subtract(new.followed, ZERO if old is None else old.followed)
+    return max(ZERO, _EXACT.add(before, more)) if more else before
+
+
 def _tiers(total: Total) -> tuple[Tier, ...]:
     return () if total.limit is None else total.governed.tiers
 
@@ -226,7 +243,7 @@ def _tiers(total: Total) -> tuple[Tier, ...]:
 def _reached(tier: Tier, old: Total | None, new: Total) -> bool:
     """Whether usage crosses the threshold, where it lies now, upward."""
     assert new.limit is not None
-    return (old.used if old is not None else ZERO) < tier.at.of(new.limit) <= new.used
+    return used_before(old, new) < tier.at.of(new.limit) <= new.used
 
 
 def _holds(tier: Tier, total: Total) -> bool:
@@ -297,7 +314,7 @@ def _limit_facts(old: Total | None, new: Total) -> tuple[Announcement, ...]:
     """
     if new.limit is None:
         return ()
-    before, limit = old.used if old is not None else ZERO, max(ZERO, new.limit)
+    before, limit = used_before(old, new), max(ZERO, new.limit)
     data = {**_about(new), "level": new.level, **upgrade(new.governed)}
     found = [_announcement(new, LIMIT_REACHED, "", new.level, data)] if before < limit <= new.used else []
     if before <= limit < new.used:
@@ -333,11 +350,13 @@ def _about(new: Total) -> dict[str, Any]:
 
 
 def breakdown(total: Total) -> dict[str, Any]:
-    """What a total's limit is made of; without a limit there is no base."""
+    """What a total's limit is made of, and what of its usage was counted in other windows; without a limit there is no
+    base."""
     return {
         "base": _stated(total.governed.limit),
         "carried": format_quantity(total.carried),
         "adjusted": format_quantity(total.adjusted),
+        "followed": format_quantity(total.followed),
     }
 
 

@@ -34,6 +34,7 @@ from tallygate.domain.journal import (
     CountedWindow,
     Entry,
     EventEntry,
+    FollowEntry,
     Governed,
     NoteEntry,
     ParkedEntry,
@@ -73,7 +74,8 @@ class TotalChange:
     `carried` replaces what was carried into the window (None: it stays), and `into` says it in layers (None with a new
     `carried`: they are not known); `adjusted` comes to what it was adjusted by,
     `excluded` to what resets have taken out of what the limit is held against, `reset` replaces the mark of which
-    decisions that are, and `settled_late` may be among them.
+    decisions that are, and `settled_late` may be among them. `follows` replaces what has followed from other windows
+    (None: it stays), `followed` comes to it.
     `would_…` are the uses that the limit only observed and would have denied (`domain.impact`), and their sum.
     `uses`: some of it was consumed, so that the window is open and what was carried into it is known.
     """
@@ -90,6 +92,8 @@ class TotalChange:
     excluded: Decimal = ZERO
     reset: ResetMark | None = None
     settled_late: tuple[SettledLate, ...] = ()
+    follows: Decimal | None = None
+    followed: Decimal = ZERO
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
@@ -251,7 +255,7 @@ def limits_named(
                 named[ordinal] = governed[ordinal]
             elif isinstance(entry, CarryEntry | AdjustEntry):
                 named[ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=entry.name)
-            elif isinstance(entry, UseEntry | SettleEntry | ResetEntry):
+            elif isinstance(entry, UseEntry | SettleEntry | ResetEntry | FollowEntry):
                 name = known.get(ordinal, entry.feature)
                 named[ordinal] = Governed(feature=entry.feature, meter=entry.meter, name=name)
     return named
@@ -260,7 +264,9 @@ def limits_named(
 def windows_of(entry: Entry) -> tuple[CountedWindow, ...]:
     """The quota windows whose totals an entry moves."""
     match entry:
-        case EventEntry() | UseEntry() | SettleEntry() | ResetEntry():
+        case SettleEntry():
+            return (*entry.windows, *entry.followed)
+        case EventEntry() | UseEntry() | ResetEntry() | FollowEntry():
             return entry.windows
         case CarryEntry() | AdjustEntry():
             return (entry.window,)
@@ -291,6 +297,12 @@ def changes_of(record: Record) -> Changes:
             case ResetEntry():
                 totals.exclude(*entry.taken)
                 totals.mark(entry)
+                totals.follow(*((window, -amount) for window, amount in entry.followed))
+            case FollowEntry():
+                for window, followed, carried, excluded in entry.moved:
+                    totals.carry(window, carried, entry.opened.get(window.ordinal))
+                    totals.follows(window, followed)
+                    totals.exclude((window, excluded))
             case CarryEntry():
                 totals.carry(entry.window, entry.carried, entry.into)
             case AdjustEntry():
@@ -316,6 +328,8 @@ class _Sum:
     excluded: Decimal = ZERO
     reset: ResetMark | None = None
     settled_late: list[SettledLate] = field(default_factory=list)
+    follows: Decimal | None = None
+    followed: Decimal = ZERO
     would_decisions: int = 0
     would_amount: Decimal = ZERO
     traceparent: str | None = None
@@ -357,10 +371,20 @@ class _Totals:
             late = SettledLate(settled.decided_at_revision, settled.time, settled.by)
             for window in settled.removed:
                 self._sum(window).settled_late.append(late)
+        self.follow(*((window, settled.by) for window in settled.followed))
 
     def mark(self, reset: ResetEntry) -> None:
         for window, mark in zip(reset.windows, reset.marks, strict=False):
             self._sum(window).reset = mark
+
+    def follows(self, window: CountedWindow, followed: Decimal) -> None:
+        found = self._sum(window)
+        found.follows, found.followed = followed, ZERO
+
+    def follow(self, *more: tuple[CountedWindow, Decimal]) -> None:
+        for window, amount in more:
+            found = self._sum(window)
+            found.followed = _EXACT.add(found.followed, amount)
 
     def exclude(self, *taken: tuple[CountedWindow, Decimal]) -> None:
         for window, amount in taken:
@@ -400,6 +424,8 @@ class _Totals:
                 excluded=found.excluded,
                 reset=found.reset,
                 settled_late=tuple(found.settled_late),
+                follows=found.follows,
+                followed=found.followed,
                 would_decisions=found.would_decisions,
                 would_amount=found.would_amount,
                 traceparent=found.traceparent,

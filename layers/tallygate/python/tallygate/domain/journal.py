@@ -24,6 +24,7 @@ from typing import NamedTuple
 from tallygate.domain.instants import HOUR, Instant
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.rolls import Layer
 from tallygate.domain.scopes import Scope
@@ -186,7 +187,8 @@ class SettleEntry:
     `by` is what that adds to what the decision had counted: more, less or nothing, and never more than all of it less.
     In the windows `excluded` a reset has taken the decision out, so that this changes nothing of what is enforced. The
     cell had removed the windows `removed`; whether a reset excludes the decision there, which the cell wrote at
-    `decided_at_revision` (None: not known), the totals tell.
+    `decided_at_revision` (None: not known), the totals tell. Into those `followed` the decision has followed: there it
+    changes what is enforced, and nothing that is billed.
     """
 
     id: str
@@ -202,6 +204,7 @@ class SettleEntry:
     excluded: tuple[CountedWindow, ...] = ()
     removed: tuple[CountedWindow, ...] = ()
     decided_at_revision: int | None = None
+    followed: tuple[CountedWindow, ...] = ()
     traceparent: str | None = None
 
     def __post_init__(self) -> None:
@@ -251,6 +254,7 @@ class ResetEntry:
     """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed.
 
     `marks` say of the windows, in their order, which decisions are excluded; empty: not known.
+    Of what had `followed` into a window so much follows no more; that is billed where it was used.
     """
 
     id: str
@@ -261,6 +265,7 @@ class ResetEntry:
     effective_at: Instant
     taken: tuple[tuple[CountedWindow, Decimal], ...]
     marks: tuple[ResetMark, ...] = ()
+    followed: tuple[tuple[CountedWindow, Decimal], ...] = ()
 
     def __post_init__(self) -> None:
         assert len(self.marks) in (0, len(self.taken)), "a mark is one of each window"
@@ -291,7 +296,36 @@ class ParkedEntry:
         assert len(self.raw) <= PARKED_LENGTH_MAX
 
 
-CellEntry = UseEntry | SettleEntry | CarryEntry | AdjustEntry | ResetEntry | NoteEntry
+class Followed(NamedTuple):
+    """What has followed into a window, as it is now, and (None: as it was) what is carried into it.
+
+    `excluded` is what a reset that came after the window had counted takes out of that.
+    """
+
+    window: CountedWindow
+    followed: Decimal
+    carried: Decimal | None = None
+    excluded: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowEntry:
+    """Usage of other windows has followed into these: what followed before is replaced. `opened`, by ordinal, is what
+    was carried, in layers, into those of the windows that the write opened."""
+
+    feature: str
+    meter: str
+    revision: int
+    time: Instant
+    moved: tuple[Followed, ...]
+    opened: Mapping[int, CarriedIn] = field(default_factory=dict)
+
+    @property
+    def windows(self) -> tuple[CountedWindow, ...]:
+        return tuple(each.window for each in self.moved)
+
+
+CellEntry = UseEntry | SettleEntry | CarryEntry | AdjustEntry | ResetEntry | FollowEntry | NoteEntry
 """What a write to a cell says of itself, at a revision of the cell."""
 Entry = EventEntry | CellEntry | ParkedEntry
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import Fixed
+from tallygate.domain.follows import Follows, Reigns
 from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Schedule, Window, closes
 from tallygate.domain.rates import Rate
@@ -42,7 +43,8 @@ class Quota:
 
     `bases` say what the limit comes to, and did, where that is another amount: while a change of it is prorated, and in
     partial windows. `stretches` say what accrued, and does, where something carries over; `rules` how, where that was
-    not always as the limit says now.
+    not always as the limit says now. `follows` says what was used under other quotas and counts in the window in which
+    this one came into force.
     """
 
     ordinal: int
@@ -51,6 +53,7 @@ class Quota:
     stretches: tuple[Stretch, ...] = ()
     bases: tuple[Stretch, ...] = ()
     rules: tuple[Rule, ...] = ()
+    follows: Follows | None = None
 
     @property
     def closes(self) -> bool:
@@ -140,6 +143,12 @@ class Entitlement:
         closed = [quota for quota in self.limits[0].quotas if quota.closes]
         return next((quota for quota in closed if quota.limit is not None), closed[0] if closed else None)
 
+    @property
+    def followings(self) -> int:
+        """The number of the newest following that the feature's cell must know before it counts; 0: none."""
+        quotas = (quota for limit in self.limits for quota in limit.quotas)
+        return max((quota.follows.number for quota in quotas if quota.follows is not None), default=0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earned:
@@ -160,6 +169,7 @@ class Effective:
     `frozen_rules` how they carried over, and `earned` what they had of the window that ran.
     `suspensions` are those by hand, which no change of plan lifts. `next` is what is in force from some instant on.
     `since`: when this version came into force, as it is stored; 0: not known, or not stored yet.
+    `reigns` tell which quotas counted when, `followings` how many changes let usage follow into other windows.
     """
 
     customer: str
@@ -177,6 +187,8 @@ class Effective:
     frozen_rules: Mapping[int, tuple[Rule, ...]] = field(default_factory=dict)
     suspensions: tuple[Suspension, ...] = ()
     earned: Mapping[int, Earned] = field(default_factory=dict)
+    reigns: Reigns = field(default_factory=dict)
+    followings: int = 0
     next: Next | None = None
     since: Instant = field(default=0, compare=False)
 

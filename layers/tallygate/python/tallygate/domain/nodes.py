@@ -88,6 +88,7 @@ def _quota_node(limit: Limit, term: QuotaTerm, cell: Cell, amount: Decimal, aske
         carried=cell.carried.get(term.counter, ZERO),
         adjusted=cell.adjusted.get(term.counter, ZERO),
         carries=term.carries,
+        followed=term.followed_in(cell),
         counter=term.counter,
     )
 

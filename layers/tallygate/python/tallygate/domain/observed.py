@@ -20,6 +20,7 @@ from tallygate.domain.events import Event
 from tallygate.domain.facts import Announcement, Fact, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CellEntry, ParkedEntry, Position
+from tallygate.domain.limits import Effective
 from tallygate.domain.notes import Note
 
 
@@ -62,11 +63,12 @@ class FactMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsChanged:
-    """A customer's limits in force changed; `features` are those that it had or has."""
+    """A customer's limits in force changed to these; `features` are those that it had or has."""
 
     customer: str
     version: int
     features: tuple[str, ...]
+    effective: Effective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -216,6 +216,20 @@ def changed(
     return Schedule((*decided, replace(wanted, since=since, covered=granted if granted > since else None)))
 
 
+def begun(schedule: Schedule, at: Instant) -> Schedule:
+    """The schedule with a window that begins at the instant, whatever window held it before; the boundaries stay.
+
+    What never ends, rolls or begins with its first use stays as it is.
+    """
+    current = schedule.current
+    if step_of(current.every).unit is Unit.NEVER or current.anchor in (ROLLING, FIRST_USE):
+        return schedule
+    if window_at(schedule, at).start == at:
+        return schedule
+    decided = tuple(s for s in schedule.segments if s.since is None or s.since < at)
+    return Schedule((*decided, replace(current, since=at, covered=None)))
+
+
 def recent(schedule: Schedule, cut: Instant, now: Instant) -> Schedule:
     """The schedule without the segments that were left by `cut`, so that it is bounded; the running window stays."""
     over = [index for index, s in enumerate(schedule.segments) if s.since is not None and s.since <= cut]

@@ -1,8 +1,8 @@
 """The proof that a stream record of a cell carries in itself: new image − old image = what its journal entry says.
 
 A counter starts below zero by what its window's limit was raised by, so what was used is the sum of the three, and each
-of what raised it changes by its entry alone. What a write removed is left aside: a window that is over for long, whose
-name the floor guards from then on.
+of what raised it changes by its entry alone. What followed into a window is in its counter too, and moves with it. What
+a write removed is left aside: a window that is over for long, whose name the floor guards from then on.
 """
 
 from __future__ import annotations
@@ -20,11 +20,17 @@ from tallygate.domain.quantities import ZERO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """What an entry says of the quota counters: used by so much more; carried, as it is now; adjusted by so much."""
+    """What an entry says of the quota counters: used by so much more; carried, as it is now; adjusted by so much.
+
+    `followed` by so much more, of what was used under other windows; `follows` is what has followed now, as an amount
+    and a counter that it comes to as it was before the write.
+    """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)
     carried: Mapping[CounterName, Decimal] = field(default_factory=dict)
     adjusted: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    followed: Mapping[CounterName, Decimal] = field(default_factory=dict)
+    follows: Mapping[CounterName, tuple[Decimal, CounterName | None]] = field(default_factory=dict)
 
 
 def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | None:
@@ -35,8 +41,15 @@ def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | N
     if new.revision != old.revision + 1:
         return "revision"
     for counter in stated.used.keys() | new.used.keys():
-        if _EXACT.subtract(_used(new, counter), _used(old, counter)) != stated.used.get(counter, ZERO):
+        if _EXACT.subtract(_own(new, counter), _own(old, counter)) != stated.used.get(counter, ZERO):
             return "counter"
+    for counter in stated.follows.keys() | stated.followed.keys() | new.followed.keys():
+        before, now = old.followed.get(counter, ZERO), new.followed.get(counter, ZERO)
+        if counter in stated.follows:
+            amount, live = stated.follows[counter]
+            before = _EXACT.add(amount, ZERO if live is None else old.used.get(live, ZERO))
+        if now != _EXACT.add(before, stated.followed.get(counter, ZERO)):
+            return "followed"
     for counter in stated.carried.keys() | new.carried.keys():
         before = old.carried.get(counter, ZERO)
         if new.carried.get(counter, ZERO) != stated.carried.get(counter, before):
@@ -51,5 +64,6 @@ def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | N
     return None
 
 
-def _used(cell: Cell, counter: CounterName) -> Decimal:
-    return _EXACT.add(cell.used.get(counter, ZERO), cell.raised(counter))
+def _own(cell: Cell, counter: CounterName) -> Decimal:
+    """What the window itself counted."""
+    return _EXACT.subtract(cell.used_of(counter), cell.followed.get(counter, ZERO))

@@ -3,7 +3,8 @@
 `raw` is what was used, `presented` how it is shown. `billable` is what a bill counts, rounded once for the window, in
 the unit that the feature had when it was closed (`domain.units`), named `unit`; raw without one. Of that, `included` is
 covered by the limit, with all that was carried over and adjusted, and `overage` is beyond it. Without a limit
-everything is included. `adjustments` are the newest of those made by hand in the window, `breakdown` has their sum.
+everything is included. What followed from other windows is billed there: here it only leaves less of the limit.
+`adjustments` are the newest of those made by hand in the window, `breakdown` has their sum.
 
 The total's limit must be the one that is stated: that in force at the window's end (`domain.limits_at_end`). Only the
 entitlement's own quota is `billable`: what other limits count is the same usage once more.
@@ -72,7 +73,8 @@ def statement(
     """The statement as JSON, the feature's sequence aside; quantities in their wire form."""
     governed = total.governed
     limit = total.limit
-    included = total.value if limit is None else min(total.value, max(ZERO, limit))
+    # What followed has taken its part of the limit; it is billed in the windows that counted it.
+    included = total.value if limit is None else min(total.value, max(ZERO, limit - max(ZERO, total.followed)))
     overage, unit = max(ZERO, total.value - included), total.unit
     line = line_of(unit, raw=total.value, overage=overage)
     return {

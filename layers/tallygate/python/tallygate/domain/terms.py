@@ -141,6 +141,11 @@ class QuotaTerm:
         used = cell.used.get(self.counter, ZERO) + cell.raised(self.counter)
         return sum((cell.used.get(counter, ZERO) for counter, _ in self.beside), used) if self.beside else used
 
+    def followed_in(self, cell: Cell) -> Decimal:
+        """What of it was used under other quotas."""
+        counters = (self.counter, *(counter for counter, _ in self.beside))
+        return sum((cell.followed.get(counter, ZERO) for counter in counters), ZERO) if cell.followed else ZERO
+
     def total_in(self, cell: Cell) -> Decimal | None:
         """The limit with all that the window was raised by; None: unlimited."""
         return None if self.quota.limit is None else self.quota.limit + cell.raised(self.counter)
@@ -188,7 +193,8 @@ class Terms:
     """What one write admits, and what must hold of the cell for it.
 
     `remembered` says whether the caller gave a request id, so that the mark is looked for and kept; without one the
-    mark only names the decision. `suspensions` name those that would refuse it. `dead` and `gone` tidy what the last
+    mark only names the decision. `suspensions` name those that would refuse it. The cell must know so many
+    `followings`. `dead` and `gone` tidy what the last
     seen image showed as over: the counters' and minutes' names, the windows of which more is kept beside, and the
     newest end among the removed windows, where that raises the floor.
     """
@@ -203,6 +209,8 @@ class Terms:
     suspensions: tuple[int, ...] = (WHOLE_FEATURE,)
     dead_used: tuple[CounterName, ...] = ()
     dead_beside: tuple[CounterName, ...] = ()
+    dead_followed: tuple[CounterName, ...] = ()
+    followings: int = 0
     dead_rated: tuple[CounterName, ...] = ()
     dead_minutes: tuple[int, ...] = ()
     gone: Instant | None = None
@@ -256,6 +264,7 @@ def terms(
             quota_terms.append(term)
         rate_terms += [_rate_term(limit, rate, amount, now, seen) for rate in limit.rates]
     dead_used, dead_rated, gone = dead_windows(entitlement, seen, now)
+    beside = dead_beside(entitlement, seen, now)
     for start in [term.window.start for term in quota_terms if term.opens is not None]:
         if seen.floor is None or seen.floor < start:
             gone = start if gone is None else max(gone, start)
@@ -269,7 +278,9 @@ def terms(
         now=now,
         suspensions=tuple(suspensions),
         dead_used=dead_used,
-        dead_beside=dead_beside(entitlement, seen, now),
+        dead_beside=beside,
+        dead_followed=tuple(counter for counter in beside if counter in seen.origins),
+        followings=entitlement.followings,
         dead_rated=dead_rated,
         dead_minutes=forgotten_minutes(seen, now),
         gone=gone,

@@ -47,6 +47,8 @@ class Running:
 class WindowReset:
     """What a reset takes out of a window: `amount` of what the cell was seen to show as `used`.
 
+    Of that it showed so much as `followed` from other windows, which goes first.
+
     `counter_at_least` is the counter as it was seen, `seen` the mark that it had, `mark` the one that it gets.
     """
 
@@ -56,6 +58,12 @@ class WindowReset:
     counter_at_least: Decimal
     seen: ResetMark | None
     mark: ResetMark
+    followed: Decimal = ZERO
+
+    @property
+    def followed_taken(self) -> Decimal:
+        """The part of the amount that had followed."""
+        return min(self.amount, max(ZERO, self.followed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +140,7 @@ def resets(
                     used=shown,
                     amount=amount,
                     counter_at_least=cell.used[each.counter],
+                    followed=cell.followed.get(each.counter, ZERO),
                     seen=seen,
                     mark=(seen or NO_RESET).grown(upto, before),
                 )

@@ -42,6 +42,7 @@ from tallygate.operations.append import Folded, JournalParts, append
 from tallygate.operations.carry import moved, open_window, revise
 from tallygate.operations.dispatch import dispatch
 from tallygate.operations.each import Each, attempt, in_turn
+from tallygate.operations.limits_in_force import announce_to
 from tallygate.store import AttemptQueue, OutboxStore
 
 
@@ -183,7 +184,7 @@ def _limits(parts: Parts, batch: Batch, _summary: Summary, now: Instant) -> list
     changes = [(change, feature) for change in _of(batch, LimitsChanged) for feature in change.features]
     _, failures = attempt(
         parts.each,
-        lambda change: parts.cells.raise_version(change[0].customer, change[1], change[0].version, now),
+        lambda change: announce_to(parts.cells, change[0].effective, change[1], now),
         changes,
     )
     return failures

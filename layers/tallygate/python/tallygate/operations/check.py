@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tallygate.domain import decide
 from tallygate.domain.decision import Decision
+from tallygate.domain.following import with_followings
 from tallygate.domain.instants import Instant
 from tallygate.domain.terms import look
 from tallygate.errors import ClockBehind, Contended
@@ -39,6 +40,8 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
         assert effective is not None
         cell = store.read(request.customer, request.feature)
         memory.saw(request.customer, request.feature, cell)
+        if cell.version <= effective.version:
+            cell = with_followings(found, cell, now)
         dimensions = None if whole else request.counted_dimensions
         asked = look(found, version=effective.version, now=now, seen=cell, amount=request.amount, dimensions=dimensions)
         match decide.refusal(cell, asked):

@@ -184,6 +184,10 @@ def _try(
                     "this request_id was used with another Idempotency-Key", code="idempotency_key_reused"
                 )
             return by_mark(asked, effective, entitlement, wanted, outcome.seen, minute)
+        case decide.Unfollowed():
+            # Whoever changed the limits has not got to it yet, or died before it could.
+            memory.saw(customer, feature, store.follow(effective, feature, now))
+            return None
         case decide.Behind():
             raise ClockBehind("this container's clock lags behind the cell's newest removed window")
         case decide.Suspended() | decide.Suspending() | decide.Exceeded() as why:

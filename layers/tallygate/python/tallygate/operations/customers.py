@@ -43,6 +43,7 @@ from tallygate.domain.periods import segment_at
 from tallygate.domain.subscriptions import audit_of_change, rebase, subscribed
 from tallygate.domain.versions import Expected, require
 from tallygate.errors import Conflict, Contended, FieldError, NotFound, invalid
+from tallygate.operations.follow_usage import with_followed
 from tallygate.operations.limits_in_force import announce_limits
 from tallygate.store import Moves
 
@@ -51,11 +52,12 @@ TRIES_MAX = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What a change of a customer reads and writes."""
+    """What a change of a customer reads and writes; `wait` waits so many seconds for the fold (None: not at all)."""
 
     catalog: CatalogStore
     customers: CustomerStore
     cells: VersionStore
+    wait: Callable[[float], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,8 @@ def put_subscription(
         held = known(seen, customer_id)
         after = subscribed(held, change, catalog, now)
         moved = _anchored(held, change, catalog, now)
-        record = record_of(moved, held.customer, after, catalog, now, how=rebase(held, after, change))
+        how, afresh = rebase(held, after, change), change.usage == "reset"
+        record = record_of(moved, held.customer, after, catalog, now, how=how, afresh=afresh)
         return record if record == held else replace(record, version=held.version + 1)
 
     told = _told(by, change.base, now, usage=change.usage)
@@ -253,6 +256,7 @@ def change_customer(
             announce_limits(stores.cells, record.effective, now)
             return record, False
         if seen is not None:
+            record = _with_followed(stores, seen, before, record, stored.catalog, now)
             record = replace(record, effective=versioned(record.effective, seen.effective))
         marks = [plan for plan in plans_of(record) if plan not in stored.in_use]
         moves = beside(before, record) if beside is not None else ()
@@ -266,6 +270,27 @@ def change_customer(
             case CustomerMoved():
                 attempted, created = record, seen is None
     raise Contended("the customer was changed by others at every try")
+
+
+def _with_followed(
+    stores: Stores,
+    seen: CustomerRecord,
+    before: CustomerRecord | None,
+    wanted: CustomerRecord,
+    catalog: Catalog,
+    now: Instant,
+) -> CustomerRecord:
+    """The customer with what was used under other plans and counts under these limits. Reads only where some may."""
+    effective = with_followed(
+        stores.cells.past,
+        None if before is None else before.effective,
+        wanted.effective,
+        created_at=seen.customer.created_at,
+        now=now,
+        shared=lambda meter: sum(feature.meter == meter for feature in catalog.features) > 1,
+        wait=stores.wait,
+    )
+    return replace(wanted, effective=effective)
 
 
 def _taken(customer_id: str, subject_keys: tuple[str, ...]) -> Conflict:
@@ -290,9 +315,10 @@ def record_of(
     limits: tuple[OwnLimit, ...] | None = None,
     at_once: bool = False,
     how: Rebase = Rebase.KEEP,
+    afresh: bool = False,
 ) -> CustomerRecord:
     """What the customer becomes: `seen` itself where nothing differs. `at_once` lets another zone act on the windows
-    that run, `how` says what becomes of their bases.
+    that run, `how` says what becomes of their bases. `afresh`: into windows of other kinds no usage follows.
 
     Without `limits` its own stay. Raises InvalidRequest `too_many` where they and the plan's do not fit together.
     """
@@ -305,6 +331,7 @@ def record_of(
         started_at=started_at,
         lapsed_at=before.ended_at if before is not None else None,
         at_once=at_once,
+        afresh=afresh,
     )
 
     def compiled(plan: Plan | None, previous: Effective | None, dates: Dates, how: Rebase) -> Effective:
@@ -323,7 +350,7 @@ def record_of(
     if subscription is not None and subscription.pending is not None:
         # Compiled anew with every change, from what is in force then: its ordinals and schedules go on from there.
         at = subscription.pending.at
-        later = Dates(zone=after.timezone, now=at, started_at=started_at)
+        later = Dates(zone=after.timezone, now=at, started_at=started_at, boundary=True)
         plan = _plan(subscription.pending.plan, catalog)
         effective = followed_by(effective, compiled(plan, effective, later, Rebase.FULL), at)
     if held is not None:

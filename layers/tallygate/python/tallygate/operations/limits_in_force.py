@@ -7,14 +7,37 @@ Repeating it changes nothing.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from tallygate.control_store import VersionStore
+from tallygate.domain.cells import Cell
 from tallygate.domain.effective import features_ever_entitled
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+
+
+class FollowingStore(Protocol):
+    """Cells, as far as they learn of the limits."""
+
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let usage follow that the limits say follows, in the write that raises the version."""
+
+    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+        """Let the cell refuse writers with older limits. Repeating changes nothing."""
 
 
 def announce_limits(store: VersionStore, effective: Effective, now: Instant) -> None:
     """Raise the version in the root cell of every feature that the customer has or ever had: also of those that it has
     just lost. One write for each of them."""
     for feature in features_ever_entitled(effective):
-        store.raise_version(effective.customer, feature, effective.version, now)
+        announce_to(store, effective, feature, now)
+
+
+def announce_to(store: FollowingStore, effective: Effective, feature: str, now: Instant) -> None:
+    """Raise the version in the root cell of one feature, and let usage follow there that is to follow."""
+    in_force = effective.in_force(now)
+    entitlement = in_force.entitlements.get(feature)
+    following = entitlement is not None and entitlement.followings > 0
+    if following and store.follow(in_force, feature, now).version >= effective.version:
+        return
+    store.raise_version(effective.customer, feature, effective.version, now)

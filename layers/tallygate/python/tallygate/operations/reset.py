@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 
 from tallygate.domain.adjustments import stated
 from tallygate.domain.closing import FIRST_REVISION, closed_as, closing_id, is_closed, may_close, trace_of
+from tallygate.domain.events import LATENESS_MAX
 from tallygate.domain.facts import Fact, Total
-from tallygate.domain.instants import HOUR, MINUTE, Instant
+from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant
 from tallygate.domain.journal import CountedWindow
 from tallygate.domain.limits import Effective
 from tallygate.domain.limits_at_end import governed_in, last_in_force
@@ -34,6 +35,8 @@ CLOSED_PER_SHARD_MAX = 100
 TRIES_MAX = 3
 ADJUSTMENTS_STATED_MAX = 50
 """The newest of a window: a fact is at most some ten KB. All of them are listed by the control plane."""
+FOLLOWED_POSTPONED = DAY
+"""How often a window is looked at in which only followed usage is, for as long as usage may come late."""
 POISON_POSTPONED = HOUR
 """A total that cannot be closed for a defect of ours makes room for others, and is tried again every hour."""
 
@@ -100,6 +103,11 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
             # Closed already, or never to be closed: the index need not name it. One whose end has moved since it was
             # first counted falls due at that end, and until then takes no place from those that are over.
             store.look_again(name, at=total.end if total.end + grace > now else None)
+            return True
+        if total.followed_only:
+            # Nothing was used under it: there is nothing to state, unless late usage comes.
+            late = now < total.end + LATENESS_MAX
+            store.look_again(name, at=now + FOLLOWED_POSTPONED if late else None)
             return True
         effective = store.effective(total.customer)
         total = _at_end(store, total, effective)

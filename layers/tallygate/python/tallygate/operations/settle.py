@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.decision_store import DecisionStore, SeenCell
+from tallygate.domain.cells import CounterName
 from tallygate.domain.decision_ids import DecisionId
 from tallygate.domain.entries import settle_entry
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, UseEntry
-from tallygate.domain.reset_marks import ResetMark
+from tallygate.domain.origins import followers
+from tallygate.domain.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.settlements import Settlement
 from tallygate.errors import Conflict, Contended
 from tallygate.operations.find_decision import find_decision, said_by
@@ -59,16 +61,19 @@ def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
     wanted = Settlement(decision_id=request.decision_id, granted=use.amount, amount=request.amount, settled_at=now)
     for _ in range(TRIES_MAX):
         held, excluded = _held(use, seen)
+        followed = _followed(use, seen)
         entry = settle_entry(
             use,
             customer=customer,
             to=request.amount,
             held=held,
             excluded=excluded,
+            followed=followed,
             now=now,
             traceparent=request.traceparent,
         )
-        stands = store.settle(customer, use, wanted, {window: _mark(window, seen) for window in held}, entry)
+        marks = {window: _mark(window, seen) for window in (*held, *followed)}
+        stands = store.settle(customer, use, wanted, marks, entry, followed=followed, followings=seen.cell.followings)
         if stands is not None:
             return Settled(stands, replayed=False) if stands is wanted else _repeated(stands, request)
         seen = store.look(customer, feature)
@@ -83,6 +88,24 @@ def _held(use: UseEntry, seen: SeenCell) -> tuple[tuple[CountedWindow, ...], tup
     counted = [window for window in use.windows if (window.ordinal, window.start) in seen.cell.used]
     excluded = [w for w in counted if seen.cell.excludes((w.ordinal, w.start), use.revision, use.time)]
     return tuple(window for window in counted if window not in excluded), tuple(excluded)
+
+
+def _followed(use: UseEntry, seen: SeenCell) -> tuple[CountedWindow, ...]:
+    """The windows that the cell still has into which the decision has followed, and no reset has taken it out."""
+    cell, counted = seen.cell, [(window.ordinal, window.start) for window in use.windows]
+    return tuple(
+        CountedWindow(*into, cell.origins[into].end)
+        for into in followers(cell.origins, counted, revision=use.revision, time=use.time)
+        if into in cell.used and not _taken_out(use, into, seen)
+    )
+
+
+def _taken_out(use: UseEntry, into: CounterName, seen: SeenCell) -> bool:
+    """Whether a reset has taken the decision out of a window after it had followed there; before that, it would not
+    have followed."""
+    mark, cell = seen.cell.resets.get(into, NO_RESET), seen.cell
+    after = max(mark.upto, mark.partly) > cell.origins[into].revision
+    return after and mark.covers(use.revision, use.time)
 
 
 def _mark(window: CountedWindow, seen: SeenCell) -> ResetMark | None:

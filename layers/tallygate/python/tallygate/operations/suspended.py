@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from tallygate.domain.decision import Decision
+from tallygate.domain.following import with_followings
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.suspended import suspended, with_numbers
@@ -51,7 +52,8 @@ def stated(
     """
     if effective is None or denial.suspension is None or denial.feature not in effective.entitlements:
         return denial
-    entitlement, cell = effective.entitlements[denial.feature], store.read(denial.customer, denial.feature)
+    entitlement = effective.entitlements[denial.feature]
+    cell = with_followings(entitlement, store.read(denial.customer, denial.feature), now)
     asked = look(
         entitlement, version=effective.version, now=now, seen=cell, amount=denial.requested, dimensions=dimensions
     )

@@ -43,7 +43,7 @@ from tallygate.domain.usage_resets import (
     used_before,
     used_in,
 )
-from tallygate.errors import InvalidRequest, StoreUnavailable, invalid
+from tallygate.errors import Contended, InvalidRequest, StoreUnavailable, invalid
 from tallygate.operations.customers import Told
 from tallygate.operations.entitlements import metered
 from tallygate.operations.find_decision import CLOCKS_APART
@@ -88,6 +88,8 @@ def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Pl
     """
     _, entitlement = metered(stores.limits, asked.customer, asked.feature, now=now)
     look = stores.cells.look(asked.customer, asked.feature)
+    if look.cell.followings < entitlement.followings:
+        raise Contended("the plan is just being changed")
     windows = running(entitlement, look.cell, now)
     at = _effective_at(asked, windows, now)
     if at == now:
@@ -156,7 +158,7 @@ def _entry(
         customer=customer,
         feature=entitlement.feature,
         meter=entitlement.meter,
-        taken=[(each.running.window, each.amount) for each in taken],
+        taken=[(each.running.window, each.amount, each.followed_taken) for each in taken],
         effective_at=at,
         actor=actor,
         reason=reason,

@@ -9,18 +9,21 @@ suspension, its end and an adjustment there is a fact. Whatever else was written
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.cells import Cell
+from tallygate.domain.instants import Instant
 from tallygate.domain.journal import (
     AdjustEntry,
     CarriedIn,
     CarryEntry,
     CellEntry,
     CountedWindow,
+    Followed,
+    FollowEntry,
     NoteEntry,
     ResetEntry,
     SettleEntry,
@@ -37,6 +40,8 @@ from tallygate.domain.tier_suspensions import Waiver
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items
 from tallygate.storage.expressions import Item
+
+FOLLOW_PARTS, RESET_PARTS = 7, 4
 
 
 def last_decision(item: Item | None) -> UseEntry | SettleEntry | None:
@@ -67,6 +72,8 @@ def entry_of(entry: Mapping[str, Any], text: str, *, feature: str, revision: int
             return AdjustEntry(**_moved(entry, revision), id=entry["i"], amount=Decimal(entry["a"]), carried=carried)
         case "reset":
             return reset_of(entry, revision)
+        case "follow" | "pass_on" if entry["w"]:
+            return _follow_of(entry, revision)
     return NoteEntry(kind=entry["k"], feature=feature, revision=revision, text=text)
 
 
@@ -78,6 +85,7 @@ def stated_of(entry: Mapping[str, Any]) -> Stated:
             starts = {str(ordinal): start for ordinal, start, _ in entry["w"]}
             return Stated(
                 used={(ordinal, start): Decimal(entry["a"]) for ordinal, start, _ in entry["w"]},
+                followed={(ordinal, start): Decimal(entry["a"]) for ordinal, start, _ in entry.get("fw", ())},
                 carried={(int(ordinal), starts[ordinal]): Decimal(amount) for ordinal, amount in carried.items()},
             )
         case "event":
@@ -90,7 +98,25 @@ def stated_of(entry: Mapping[str, Any]) -> Stated:
             window = (entry["o"], entry["s"])
             return Stated(carried={window: Decimal(entry["to"]["carried"])}, adjusted={window: Decimal(entry["a"])})
         case "reset":
-            return Stated(used={(ordinal, start): -Decimal(taken) for ordinal, start, _, taken in entry["w"]})
+            return Stated(
+                used={(o, start): Decimal(followed) - Decimal(taken) for o, start, _, taken, followed in _reset(entry)},
+                followed={(o, start): -Decimal(followed) for o, start, _, _, followed in _reset(entry)},
+            )
+        case "follow":
+            return Stated(
+                follows={
+                    (ordinal, start): (Decimal(amount), None if live is None else (live[0], live[1]))
+                    for ordinal, start, _, amount, live, _, _ in entry["w"]
+                },
+                carried={
+                    (ordinal, start): Decimal(carried)
+                    for ordinal, start, _, _, _, carried, _ in entry["w"]
+                    if carried is not None
+                },
+                used={(window[0], window[1]): -Decimal(window[-1]) for window in entry["w"]},
+            )
+        case "pass_on":
+            return Stated(followed={(ordinal, start): Decimal(by) for ordinal, start, _, by in entry["w"]})
     return Stated()
 
 
@@ -203,7 +229,7 @@ def as_shown(what: CellEntry, before: Cell, after: Cell) -> CellEntry:
     """The entry with what its image tells beside: what is carried, in layers, into the windows that its write opened,
     of limits that carry over (an adjustment says it of its window in any case); of a reset which decisions are out."""
     match what:
-        case UseEntry():
+        case UseEntry() | FollowEntry():
             found = {w.ordinal: into for w in what.windows if (into := _opened(w, before, after)) is not None}
             return replace(what, opened=found) if found else what
         case CarryEntry():
@@ -229,6 +255,44 @@ def _opened(window: CountedWindow, before: Cell, after: Cell) -> CarriedIn | Non
     return CarriedIn(layers=after.standing(counter).layers, after=max(earlier, default=None))
 
 
+def _reset(entry: Mapping[str, Any]) -> list[tuple[int, Instant, Instant, str, str]]:
+    """The windows of a reset: ordinal, start, end, what was taken out, and how much of that had followed."""
+    return [(*window, "0") if len(window) == RESET_PARTS else tuple(window) for window in entry["w"]]
+
+
+def follow_shown(entry: FollowEntry, cell: Cell) -> FollowEntry:
+    """The entry with what its windows show in the image that it was written with."""
+    shown = (
+        each._replace(followed=cell.followed.get((each.window.ordinal, each.window.start), ZERO))
+        for each in entry.moved
+    )
+    return replace(entry, moved=tuple(shown))
+
+
+def _follow_of(entry: Mapping[str, Any], revision: int) -> FollowEntry:
+    """Usage that follows, as of a cell's revision; how much, its image shows."""
+    return FollowEntry(
+        feature=entry["f"],
+        meter=entry["m"],
+        revision=revision,
+        time=int(entry["t"]),
+        moved=tuple(
+            Followed(
+                CountedWindow(ordinal, start, end),
+                Decimal(amount),
+                None if carried is None else Decimal(carried),
+                Decimal(excluded),
+            )
+            for ordinal, start, end, amount, _, carried, excluded in (_padded(window) for window in entry["w"])
+        ),
+    )
+
+
+def _padded(window: Sequence[Any]) -> Sequence[Any]:
+    """A window of either kind of entry in the longer form."""
+    return window if len(window) == FOLLOW_PARTS else (*window, None, None, "0")
+
+
 def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:
     """A settled consume, as of a cell's revision; it counts in all of the decision's windows, also those that the cell
     has removed, or excluded by a reset."""
@@ -249,14 +313,17 @@ def settle_of(entry: Mapping[str, Any], revision: int) -> SettleEntry:
         excluded=_windows(entry.get("x", ())),
         removed=_windows(entry.get("g", ())),
         decided_at_revision=entry.get("r"),
+        followed=_windows(entry.get("fw", ())),
         traceparent=entry.get("tp"),
     )
 
 
 def reset_of(entry: Mapping[str, Any], revision: int) -> ResetEntry:
     """A reset by hand, as of a cell's revision."""
-    taken = tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in entry["w"])
-    if any(amount <= 0 for _, amount in taken):
+    parts = [
+        (CountedWindow(o, s, e), Decimal(amount), Decimal(followed)) for o, s, e, amount, followed in _reset(entry)
+    ]
+    if any(amount <= 0 or not 0 <= followed <= amount for _, amount, followed in parts):
         raise InvariantBroken("a reset excludes something, or is none")
     return ResetEntry(
         id=entry["i"],
@@ -265,7 +332,8 @@ def reset_of(entry: Mapping[str, Any], revision: int) -> ResetEntry:
         revision=revision,
         time=int(entry["t"]),
         effective_at=int(entry["at"]),
-        taken=taken,
+        taken=tuple((window, amount - followed) for window, amount, followed in parts),
+        followed=tuple((window, followed) for window, _, followed in parts if followed),
     )
 
 

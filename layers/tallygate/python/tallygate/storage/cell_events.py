@@ -23,15 +23,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from tallygate.domain.cells import DEAD_AFTER, WHOLE_FEATURE
+from tallygate.domain.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
 from tallygate.domain.consequences import Suspending, grace_entry, suspension_entry
 from tallygate.domain.entries import Entry, event_entry, tidy_entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
+from tallygate.domain.limits import Effective
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.tier_causes import TierCause, cause_text
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
+from tallygate.storage.cell_following import pass_on
 from tallygate.storage.cell_openings import as_seen
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Engine, Key, Update, Written
@@ -50,7 +52,7 @@ from tallygate.storage.expressions import (
 )
 
 TRIES_MAX = 10
-_COUNTED = (items.USED, items.BROUGHT, items.BROUGHT_FROM, *(f"{kind}." for kind in items.BESIDE))
+_COUNTED = (items.USED, items.BROUGHT, items.BROUGHT_FROM, *(f"{k}." for k in (*items.BESIDE, *items.OF_FOLLOWED)))
 _SUSPENDED_FROM = "sf"
 
 
@@ -74,11 +76,13 @@ class CellEvents:
             outcome = self.engine.write(_move(total, seen, now), repeatable=True)
             if isinstance(outcome, Written):
                 self._tidy(total, outcome.image or {}, now)
+                pass_on(self.engine, total, items.cell_of(outcome.image), now)
                 return True
             image = outcome.image or {}
             if not _kept(total, image):
                 return False
             if _number(image, brought_from) >= total.upto:
+                pass_on(self.engine, total, items.cell_of(image), now)
                 return True
             seen = _number(image, brought)
         raise Contended("other totals' events won every try")
@@ -121,6 +125,10 @@ class CellEvents:
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. One request; repeating changes nothing."""
         Cells(self.engine).raise_version(customer, feature, version, now)
+
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let usage follow that the limits say follows, unless it has; the cell after it. Two requests."""
+        return Cells(self.engine).follow(effective, feature, now)
 
     def _tidy(self, total: Total, image: Item, now: Instant) -> None:
         """Remove the limit's earlier windows where they have been over for long; the floor then guards their names.

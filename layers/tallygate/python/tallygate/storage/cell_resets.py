@@ -74,9 +74,19 @@ class CellResets:
             used, mark = items.used_name(each.running.counter), items.window_name(items.RESET, each.running.counter)
             changes += [Increase(used, -each.amount), Set(mark, mark_text(each.mark))]
             changes.append(Remove(items.window_name(items.DENIED, each.running.counter)))
+            followed = items.window_name(items.FOLLOWED, each.running.counter)
+            if each.followed_taken:
+                changes.append(Increase(followed, -each.followed_taken))
+            conditions.append(_still(followed, each.followed))
             conditions.append(Compare(used, ">=", each.counter_at_least))
             conditions.append(Absent(mark) if each.seen is None else Compare(mark, "=", mark_text(each.seen)))
         changes.append(Copy(items.CORRECTED, items.REVISION))
         changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
         key = keys.root_cell(customer, feature)
         return (Update(key=key, changes=tuple(changes), condition=All(tuple(conditions))),)
+
+
+def _still(name: str, seen: Decimal) -> Condition:
+    """The number is what it was seen to be; one that was never set is nothing."""
+    same = Compare(name, "=", seen)
+    return absent_or(same) if seen == 0 else same

@@ -28,6 +28,7 @@ from tallygate.domain.tiers import may_suspend
 from tallygate.domain.units import Unit
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
+from tallygate.storage.cell_following import follow
 from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.cell_refusals import marking, suspending
 from tallygate.storage.decision_secrets import make_secret, read_secret
@@ -50,6 +51,7 @@ from tallygate.storage.expressions import (
     SetOnce,
     absent_or,
 )
+from tallygate.storage.past_usage import PastUsage
 from tallygate.storage.totals import total_of
 from tallygate.storage.units import unit_at
 from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated
@@ -138,6 +140,16 @@ class Cells:
         written = self._engine.write(update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
 
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Two requests,
+        one where there is nothing to do. Raises Contended."""
+        return follow(self._engine, effective, feature, now)
+
+    @property
+    def past(self) -> PastUsage:
+        """What was used before a change of plan, as it is asked for where usage is to follow."""
+        return PastUsage(self._engine)
+
     def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
         self._engine.write(
@@ -183,6 +195,9 @@ def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
         names = (items.used_name(counter), items.brought_name(counter), items.brought_from_name(counter))
         changes += [Remove(name) for name in names]
     changes += [Remove(items.window_name(kind, counter)) for counter in terms.dead_beside for kind in items.BESIDE]
+    changes += [
+        Remove(items.window_name(kind, counter)) for counter in terms.dead_followed for kind in items.OF_FOLLOWED
+    ]
     changes += [Remove(items.rated_name(counter)) for counter in terms.dead_rated]
     changes += [Remove(items.marks_name(minute)) for minute in terms.dead_minutes]
     return changes
@@ -202,6 +217,8 @@ def admission_condition(terms: Terms) -> Condition:
     if terms.remembered:
         clauses += _not_seen_before(terms)
     clauses.append(_limits_not_newer(terms.version))
+    if terms.followings:
+        clauses.append(Compare(items.FOLLOWINGS, ">=", terms.followings))
     clauses += _clock_not_behind(terms)
     clauses += [absent_or(Compare(items.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
     clauses += [clause for term in terms.quotas for clause in _quota_grants(term, terms.amount)]

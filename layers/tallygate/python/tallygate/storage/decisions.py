@@ -11,7 +11,7 @@ kept where every container finds it, for as long as somebody may come back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 from tallygate.decision_store import JournalPage, KeptRecord, SeenCell
@@ -25,6 +25,7 @@ from tallygate.domain.settlements import Settlement
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.cell_entries import last_decision
+from tallygate.storage.cell_openings import as_seen
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Update
 from tallygate.storage.expressions import (
@@ -71,11 +72,16 @@ class Decisions:
         settlement: Settlement,
         held: Mapping[CountedWindow, ResetMark | None],
         entry: Entry,
+        *,
+        followed: Collection[CountedWindow] = (),
+        followings: int = 0,
     ) -> Settlement | None:
         """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
 
+        Those `followed` the decision has followed into; they are among those held. The cell knew so many `followings`.
+
         The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds one of the
-        windows, or its resets are not those that were seen.
+        windows, or its resets are not those that were seen, or more usage has followed.
         """
         receipt = Put(
             key=_receipt(customer, settlement.decision_id),
@@ -87,7 +93,8 @@ class Decisions:
             },
             condition=Absent("pk"),
         )
-        outcome = self._engine.transact((_correction(customer, use, settlement, held, entry), receipt), repeatable=True)
+        correction = _correction(customer, use, settlement, held, entry, followed, followings)
+        outcome = self._engine.transact((correction, receipt), repeatable=True)
         if not isinstance(outcome, Cancelled):
             return settlement
         _, kept = outcome.images
@@ -137,6 +144,8 @@ def _correction(
     settlement: Settlement,
     held: Mapping[CountedWindow, ResetMark | None],
     entry: Entry,
+    followed: Collection[CountedWindow],
+    followings: int,
 ) -> Update:
     """Unconditional but for the windows still being there, and not having been reset: a counter that was removed must
     not come back, and one from which the decision was taken out must not fall below zero."""
@@ -146,13 +155,17 @@ def _correction(
         changes.append(Increase(items.used_name(used), by))
         conditions.append(Present(items.used_name(used)))
         conditions.append(Absent(reset) if mark is None else Compare(reset, "=", mark_text(mark)))
+        if window in followed:
+            changes.append(Increase(items.window_name(items.FOLLOWED, used), by))
+    # Usage that follows is taken from the counters in one write: this one comes before it, or knows of it.
+    conditions.append(as_seen(items.FOLLOWINGS, followings or None))
     if held:
         changes.append(Copy(items.CORRECTED, items.REVISION))
     changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
     return Update(
         key=keys.root_cell(customer, use.feature),
         changes=tuple(changes),
-        condition=All(tuple(conditions)) if conditions else None,
+        condition=All(tuple(conditions)),
     )
 
 

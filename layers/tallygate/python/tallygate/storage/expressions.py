@@ -110,11 +110,20 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSum:
+    """Set to what another attribute was before the write, or to zero where it is absent, and so much more."""
+
+    name: str
+    source: str
+    by: int | Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     name: str
 
 
-Change = Set | SetOnce | Increase | Include | Copy | Remove
+Change = Set | SetOnce | Increase | Include | Copy | SetSum | Remove
 
 
 def absent_or(comparison: Compare) -> Condition:
@@ -196,6 +205,8 @@ def render_changes(changes: tuple[Change, ...], using: Placeholders) -> str:
                 adds.append(f"{name} {using.value(elements)}")
             case Copy(_, source):
                 sets.append(f"{name} = {using.name(source)}")
+            case SetSum(_, source, by):
+                sets.append(f"{name} = if_not_exists({using.name(source)}, {using.value(0)}) + {using.value(by)}")
             case Remove():
                 removes.append(name)
             case _:
@@ -262,6 +273,10 @@ def changed(image: Item | None, key: Item, changes: tuple[Change, ...]) -> Item:
                 after[name] = held | elements
             case Copy(name, source):
                 after[name] = before[source]
+            case SetSum(name, source, by):
+                held = before.get(source, 0)
+                assert isinstance(held, int | Decimal)
+                after[name] = _EXACT.add(Decimal(held), Decimal(by))
             case Remove(name):
                 after.pop(name, None)
             case _:

@@ -17,6 +17,11 @@
                 g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
                 e.<ordinal>.<start ms>   the part of u that came by events
                 ev.<ordinal>.<start ms>  the total's journal number that e came from
+                w.<ordinal>.<start ms>   the part of u that followed from other windows (`domain.following`)
+                ws.<ordinal>.<start ms>  since when, from which quotas, and from which counter as it was in that write
+                wn.<ordinal>.<start ms>  revision before the write that let it follow
+                wb.<ordinal>.<start ms>  the part of that counter that came by events, as far as it has followed
+                fw                       how many followings of the customer the cell knows
     effective   version, doc (JSON), since (ms: when it came into force)
 
 Documents are compact JSON in one attribute with quantities as plain decimal strings: exact, and read in one step.
@@ -35,10 +40,12 @@ from tallygate.domain.carryover_forms import carryover_form, carryover_of
 from tallygate.domain.cells import WHOLE_FEATURE, Cell, CounterName
 from tallygate.domain.entries import Entry
 from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_text
+from tallygate.domain.follows import FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Earned, Effective, Enforcement, Entitlement, Limit, Next, Quota
+from tallygate.domain.origins import origin_of
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
-from tallygate.domain.quantities import plain
+from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.rates import Rate
 from tallygate.domain.reset_marks import ResetMark, mark_of
 from tallygate.domain.rolls import Layer, Rule, Stretch, layers_of
@@ -53,7 +60,9 @@ DOCUMENT_BYTES_MAX = 380_000
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
 NEWEST, OPENED_FOR_EVENTS = "f", "fe"
-CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET, WAIVED = BESIDE = ("k", "a", "g", "d", "y", "z", "w")
+CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET, WAIVED = BESIDE = ("k", "a", "g", "d", "y", "z", "lv")
+FOLLOWED, FOLLOWED_FROM, FOLLOWED_AT, FOLLOWED_BROUGHT = OF_FOLLOWED = ("w", "ws", "wn", "wb")
+FOLLOWINGS = "fw"
 SINCE = "since"
 CAUSE = "sb"
 _ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
@@ -127,6 +136,7 @@ def cell_of(item: Item | None) -> Cell:
     waived: dict[CounterName, frozenset[str]] = {}
     newest: dict[int, Instant] = {}
     opened_for_events: dict[int, tuple[Instant, ...]] = {}
+    origins: dict[CounterName, str] = {}
     for name, value in item.items():
         kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
@@ -150,6 +160,9 @@ def cell_of(item: Item | None) -> Cell:
             waived[(int(ordinal), int(start))] = frozenset(value.split(","))
         elif kind == CAUSE and isinstance(value, str):
             causes[int(rest) if dot else WHOLE_FEATURE] = cause_of(value)
+        elif kind == FOLLOWED_FROM and isinstance(value, str):
+            ordinal, _, start = rest.partition(".")
+            origins[(int(ordinal), int(start))] = value
         elif kind == OPENED_FOR_EVENTS and isinstance(value, str):
             opened_for_events[int(rest)] = tuple(int(start) for start in value.split(","))
     floor = item.get(FLOOR)
@@ -162,6 +175,17 @@ def cell_of(item: Item | None) -> Cell:
         resets=resets,
         newest=newest,
         opened_for_events=opened_for_events,
+        brought=counted.get("e", {}),
+        followed=counted.get(FOLLOWED, {}),
+        origins={
+            counter: origin_of(
+                text,
+                revision=int(counted.get(FOLLOWED_AT, {}).get(counter, 0)),
+                brought=counted.get(FOLLOWED_BROUGHT, {}).get(counter, ZERO),
+            )
+            for counter, text in origins.items()
+        },
+        followings=integer(item, FOLLOWINGS, 0),
         grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
@@ -239,6 +263,12 @@ def _limits_document(effective: Effective) -> dict[str, Any]:
             if effective.earned
             else {}
         ),
+        **(
+            {"reigns": {line: [list(reign) for reign in reigns] for line, reigns in effective.reigns.items()}}
+            if effective.reigns
+            else {}
+        ),
+        **({"followings": effective.followings} if effective.followings else {}),
     }
 
 
@@ -269,6 +299,8 @@ def _limits_of(doc: dict[str, Any], version: int) -> Effective:
         fixed={feature: _fixed_of(feature, kind, said) for feature, kind, said in doc.get("fixed", ())},
         suspensions=tuple(suspension_from(form) for form in doc.get("suspensions", ())),
         earned={ordinal: Earned(until=until, base=Decimal(base)) for ordinal, until, base in doc.get("earned", ())},
+        reigns={line: tuple(Reign(*reign) for reign in reigns) for line, reigns in doc.get("reigns", {}).items()},
+        followings=doc.get("followings", 0),
     )
 
 
@@ -308,6 +340,7 @@ def _limit_document(limit: Limit) -> dict[str, Any]:
                 **({"stretches": _stretches_document(quota.stretches)} if quota.stretches else {}),
                 **({"rules": _rules_document(quota.rules)} if quota.rules else {}),
                 **({"bases": _stretches_document(quota.bases)} if quota.bases else {}),
+                **({"follows": _follows_document(quota.follows)} if quota.follows is not None else {}),
             }
             for quota in limit.quotas
         ],
@@ -342,6 +375,7 @@ def _limit_of(doc: dict[str, Any]) -> Limit:
                 stretches=_stretches_of(quota.get("stretches", ())),
                 bases=_stretches_of(quota.get("bases", ())),
                 rules=_rules_of(quota.get("rules", ())),
+                follows=_follows_of(quota["follows"]) if "follows" in quota else None,
             )
             for quota in doc["quotas"]
         ),
@@ -367,6 +401,43 @@ def _segment_document(segment: Segment) -> list[Any]:
 
 def _schedule_of(document: list[Any]) -> Schedule:
     return Schedule(tuple(Segment(*segment) for segment in document))
+
+
+def _follows_document(follows: Follows) -> list[Any]:
+    windows = [
+        [
+            [window.start, window.end, window.since, plain(window.past), _flags(window)],
+            [[source.ordinal, source.start, plain(source.seen)] for source in window.sources],
+        ]
+        for window in follows.windows
+    ]
+    return [follows.number, follows.live, follows.at, list(follows.ordinals), windows]
+
+
+def _flags(window: FollowedWindow) -> str:
+    return f"{'a' if window.absolute else ''}{'x' if window.excludes else ''}"
+
+
+def _follows_of(document: list[Any]) -> Follows:
+    number, live, at, ordinals, windows = document
+    return Follows(
+        number=number,
+        live=live,
+        at=at,
+        ordinals=tuple(ordinals),
+        windows=tuple(
+            FollowedWindow(
+                start=start,
+                end=end,
+                since=since,
+                past=Decimal(past),
+                absolute="a" in flags,
+                excludes="x" in flags,
+                sources=tuple(Source(ordinal, begins, Decimal(seen)) for ordinal, begins, seen in sources),
+            )
+            for (start, end, since, past, flags), sources in windows
+        ),
+    )
 
 
 def _stretches_document(stretches: Sequence[Stretch]) -> list[Any]:

@@ -25,6 +25,8 @@ from tallygate.domain.journal import (
     CountedWindow,
     Entry,
     EventEntry,
+    Followed,
+    FollowEntry,
     Governed,
     Head,
     Mark,
@@ -210,7 +212,7 @@ def governed_from(text: str) -> Governed:
     return _governed_of(json.loads(text))
 
 
-def _entry_document(entry: Entry) -> dict[str, Any]:
+def _entry_document(entry: Entry) -> dict[str, Any]:  # one case for each kind
     match entry:
         case EventEntry():
             document: dict[str, Any] = {"k": "event", "s": entry.source, "i": entry.id, "t": entry.time}
@@ -252,6 +254,8 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
             return {**_moved(entry), "k": "adjust", "i": entry.id, "a": plain(entry.amount), **carried, **_into(entry)}
         case ResetEntry():
             return _reset_document(entry)
+        case FollowEntry():
+            return _follow_document(entry)
         case NoteEntry():
             return {"k": "note", "y": entry.kind, "f": entry.feature, "n": entry.revision, "e": entry.text}
         case ParkedEntry():
@@ -268,15 +272,17 @@ def _shown_beside(use: UseEntry) -> dict[str, Any]:
     """What the image of its write told of a use, where it did."""
     found: dict[str, Any] = {}
     if use.opened:
-        found["o"] = {str(ordinal): _into_document(into) for ordinal, into in use.opened.items()}
+        found["o"] = _opened_document(use.opened)
     if use.after:
         found["z"] = [[plain(amount) for amount in (shown if shown.raised else shown[:1])] for shown in use.after]
     return found
 
 
 def _beside(settled: SettleEntry) -> dict[str, Any]:
-    """The windows that a settlement did not correct in the cell, where there are any."""
+    """The windows in which a settlement corrects another number than the counter, where there are any."""
     found: dict[str, Any] = {"x": settled.excluded} if settled.excluded else {}
+    if settled.followed:
+        found["fw"] = settled.followed
     return {**found, "g": settled.removed, "r": settled.decided_at_revision} if settled.removed else found
 
 
@@ -291,6 +297,22 @@ def _reset_document(entry: ResetEntry) -> dict[str, Any]:
         "s": entry.effective_at,
         "w": [[*window, plain(amount)] for window, amount in entry.taken],
         **({"z": [mark_text(mark) for mark in entry.marks]} if entry.marks else {}),
+        **({"fw": [[*window, plain(amount)] for window, amount in entry.followed]} if entry.followed else {}),
+    }
+
+
+def _follow_document(entry: FollowEntry) -> dict[str, Any]:
+    return {
+        "k": "follow",
+        "f": entry.feature,
+        "m": entry.meter,
+        "n": entry.revision,
+        "t": entry.time,
+        "w": [
+            [*window, plain(followed), None if carried is None else plain(carried), plain(excluded)]
+            for window, followed, carried, excluded in entry.moved
+        ],
+        **({"o": _opened_document(entry.opened)} if entry.opened else {}),
     }
 
 
@@ -308,6 +330,14 @@ def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
 
 def _into(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
     return {} if entry.into is None else {"o": _into_document(entry.into)}
+
+
+def _opened_document(opened: Mapping[int, CarriedIn]) -> dict[str, Any]:
+    return {str(ordinal): _into_document(into) for ordinal, into in opened.items()}
+
+
+def _opened_of(document: Mapping[str, Any]) -> dict[int, CarriedIn]:
+    return {int(ordinal): _carried_in(*into) for ordinal, into in document.get("o", {}).items()}
 
 
 def _into_document(into: CarriedIn) -> list[Any]:
@@ -345,7 +375,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 dimensions=document["d"],
                 windows=_windows_of(document),
                 carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
-                opened={int(ordinal): _carried_in(*into) for ordinal, into in document.get("o", {}).items()},
+                opened=_opened_of(document),
                 after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
                 traceparent=document.get("tp"),
             )
@@ -364,6 +394,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 excluded=tuple(CountedWindow(*window) for window in document.get("x", ())),
                 removed=tuple(CountedWindow(*window) for window in document.get("g", ())),
                 decided_at_revision=document.get("r"),
+                followed=tuple(CountedWindow(*window) for window in document.get("fw", ())),
                 traceparent=document.get("tp"),
             )
         case "reset":
@@ -376,6 +407,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 effective_at=document["s"],
                 taken=tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in document["w"]),
                 marks=tuple(mark_of(mark) for mark in document.get("z", ())),
+                followed=tuple((CountedWindow(*w), Decimal(amount)) for *w, amount in document.get("fw", ())),
             )
         case "carry":
             return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]), into=_into_of(document.get("o")))
@@ -386,6 +418,23 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 amount=Decimal(document["a"]),
                 carried=Decimal(document["c"]) if "c" in document else None,
                 into=_into_of(document.get("o")),
+            )
+        case "follow":
+            return FollowEntry(
+                feature=document["f"],
+                meter=document["m"],
+                revision=document["n"],
+                time=document["t"],
+                moved=tuple(
+                    Followed(
+                        CountedWindow(*window),
+                        Decimal(amount),
+                        None if carried is None else Decimal(carried),
+                        Decimal(excluded),
+                    )
+                    for *window, amount, carried, excluded in document["w"]
+                ),
+                opened=_opened_of(document),
             )
         case "note":
             return NoteEntry(kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"])

@@ -16,6 +16,7 @@ from tallygate.domain.audits import announced
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.journal import (
     PARKED_LENGTH_MAX,
+    FollowEntry,
     ParkedEntry,
     Position,
     UseEntry,
@@ -35,7 +36,7 @@ from tallygate.domain.proof import disproved
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.audits import audit_of
-from tallygate.storage.cell_entries import as_shown, entry_of, notes_of, shown_after, stated_of
+from tallygate.storage.cell_entries import as_shown, entry_of, follow_shown, notes_of, shown_after, stated_of
 from tallygate.storage.events import event_of
 from tallygate.storage.expressions import Item, Value
 from tallygate.storage.outbox import fact_of
@@ -100,7 +101,7 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
             before = items.effective_of(old).entitlements if old is not None else {}
             following = after.next.effective.entitlements if after.next is not None else {}
             features = tuple(sorted({*before, *after.entitlements, *following}))
-            return LimitsChanged(customer=after.customer, version=after.version, features=features)
+            return LimitsChanged(customer=after.customer, version=after.version, features=features, effective=after)
         case "PROBE" if old is None:
             return ProbePassed(id=items.text(new, "sk"))
     return None
@@ -126,6 +127,8 @@ def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> t
         raise Parked(f"disproved: {why}")
     if isinstance(what, UseEntry):
         what = shown_after(what, after)
+    elif isinstance(what, FollowEntry):
+        what = follow_shown(what, after)
     what = as_shown(what, before, after)
     customer = entry["c"] if "c" in entry else keys.unescaped(owner)
     journaled = Journaled(position=position, owner=owner, customer=customer, what=what)

@@ -2,7 +2,7 @@
 
     TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
                               end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
-                              carried, adjusted, excluded, would_n, would_q (where there is anything of it),
+                              carried, adjusted, excluded, followed, would_n, would_q (where there is anything of it),
                               layers (what was carried in, as `100@2,50@1`; "": nothing), opened_after (start of the
                               window opened before it): where something carries over
                               reset (which decisions resets exclude, `domain.reset_marks`)
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.domain.closing import is_closed
+from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.quantities import ZERO
@@ -48,7 +49,7 @@ from tallygate.storage.journal import governed_from, governed_text
 from tallygate.storage.units import unit_from
 
 UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
-CARRIED, ADJUSTED, EXCLUDED = "carried", "adjusted", "excluded"
+CARRIED, ADJUSTED, EXCLUDED, FOLLOWED = "carried", "adjusted", "excluded", "followed"
 WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
 CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
 UNIT, CLOSED_UNDER = "unit", "closed_under"
@@ -127,6 +128,10 @@ def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetM
     raised += [Increase(ADJUSTED, change.adjusted)] if change.adjusted else []
     raised += [Increase(EXCLUDED, excluded)] if excluded else []
     raised += [] if change.reset is None else [Set(RESET, mark_text(change.reset))]
+    if change.follows is not None:
+        raised.append(Set(FOLLOWED, EXACT.add(change.follows, change.followed)))
+    elif change.followed:
+        raised.append(Increase(FOLLOWED, change.followed))
     if change.would_decisions:
         raised += [Increase(WOULD_DECISIONS, change.would_decisions), Increase(WOULD_AMOUNT, change.would_amount)]
     return (
@@ -166,6 +171,7 @@ def total_of(item: Item) -> Total:
         carried=_quantity(item, CARRIED, ZERO),
         adjusted=_quantity(item, ADJUSTED, ZERO),
         excluded=_quantity(item, EXCLUDED, ZERO),
+        followed=_quantity(item, FOLLOWED, ZERO),
         # An earlier version did not say of a window that it was opened with nothing.
         unopened=governed.carries and CARRIED not in item and value == by_event,
         would_decisions=items.integer(item, WOULD_DECISIONS, 0),

@@ -1,0 +1,483 @@
+"""follow_usage: what was used before a change of plan and follows into the windows that come into force with it.
+
+    who counted when (reigns) ──> windows of theirs since the new window's start
+         still in the cell ──────────────> taken from the cell, in the write that raises its version
+         removed from it ────────────────> their totals
+         begun before the new window ────> less what the rollup says of the time before, in whole quarter hours
+
+It is found out before the change is stored, and stored with it; so whoever lets it follow, and whenever, needs the cell
+alone (`domain.following`). What is read of the past must be folded: the change waits for that, or is refused for now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Context, Decimal
+from typing import NamedTuple
+
+from tallygate.control_store import PastUsageStore
+from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell, CounterName
+from tallygate.domain.facts import Total
+from tallygate.domain.fold import QUARTER
+from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
+from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.journal import EventEntry, Record, SettleEntry, UseEntry
+from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
+from tallygate.domain.periods import Schedule, Window, earliest_reaching, window_at
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.reigns import line_of, reigns_of
+from tallygate.domain.scopes import Scope, governs
+from tallygate.errors import Conflict, StoreUnavailable
+
+CLOCKS_APART = 10 * SECOND
+EARLY = 6 * MINUTE
+"""Events may be journaled so long before their own time."""
+WINDOWS_MAX = 2_000
+"""Windows of one quota that are added up for one that follows them."""
+WAIT_S = 0.25
+WAITS_MAX = 12
+"""The fold is waited for, for three seconds: it lags by about one."""
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How a change waits for the fold; nobody waits by default."""
+
+    wait: Callable[[float], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Feature:
+    """What is known of one feature while it is looked at."""
+
+    customer: str
+    entitlement: Entitlement
+    cell: Cell
+    before: Effective
+    created_at: Instant
+    now: Instant
+    shared: bool
+    schedules: Mapping[int, Schedule]
+
+
+def with_followed(
+    past: PastUsageStore,
+    before: Effective | None,
+    after: Effective,
+    *,
+    created_at: Instant,
+    now: Instant,
+    shared: Callable[[str], bool],
+    wait: Callable[[float], None] | None = None,
+) -> Effective:
+    """The limits with all that follows into windows that come into force with them.
+
+    `shared`: whether several features feed a meter. Reads only where something may follow. Raises Conflict
+    `usage_not_followed` beyond the bounds, StoreUnavailable `usage_not_folded` where the fold lags.
+    """
+    if before is None or after.followings <= before.followings:
+        return after
+    entitlements = {}
+    for feature, entitlement in after.entitlements.items():
+        entitlements[feature] = entitlement
+        if entitlement.followings > before.followings:
+            look = _Feature(
+                customer=after.customer,
+                entitlement=entitlement,
+                cell=past.cell(after.customer, feature),
+                before=before,
+                created_at=created_at,
+                now=now,
+                shared=shared(entitlement.meter),
+                schedules=_schedules(before, after),
+            )
+            entitlements[feature] = _Followed(past, look, wait).entitlement()
+    return replace(after, entitlements=entitlements)
+
+
+def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
+    found = {**before.retired, **after.retired}
+    for effective in (after, before):
+        for entitlement in effective.entitlements.values():
+            for limit in entitlement.limits:
+                found |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+    return found
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What follows into the quotas of one feature. Totals and usage are read once."""
+
+    past: PastUsageStore
+    look: _Feature
+    wait: Callable[[float], None] | None
+    _folded_until: Instant | None = None
+    _records_since: tuple[Instant, Sequence[Record] | None] | None = None
+    _resets: dict[Instant, Instant | None] = field(default_factory=dict)
+
+    def entitlement(self) -> Entitlement:
+        limits = tuple(
+            replace(limit, quotas=tuple(self._quota(limit, quota) for quota in limit.quotas))
+            for limit in self.look.entitlement.limits
+        )
+        return replace(self.look.entitlement, limits=limits)
+
+    def _quota(self, limit: Limit, quota: Quota) -> Quota:
+        follows = quota.follows
+        if follows is None or follows.number <= self.look.before.followings:
+            return quota
+        return replace(quota, follows=self._follows(limit, quota, follows.number))
+
+    def _follows(self, limit: Limit, quota: Quota, number: int) -> Follows | None:
+        reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, limit.scope))
+        counted = {reign.ordinal for reign in reigns} - {NOBODY}
+        if not counted and limit.scope:
+            return self._of_new_scope(limit.scope, quota, number)
+        if not counted or counted == {quota.ordinal}:
+            return None
+        live = reigns[-1].ordinal
+        if live == NOBODY and limit.scope:
+            live = self._live_of_all()
+        windows = [self._window(limit.scope, quota, reigns, *each) for each in self._windows(quota)]
+        found = tuple(each for each in windows if each.sources or each.past)
+        if not found:
+            return None
+        ordinals = tuple(sorted(counted))
+        return Follows(number=number, live=live, at=self.look.now, ordinals=ordinals, windows=found)
+
+    def _of_new_scope(self, scope: Scope, quota: Quota, number: int) -> Follows | None:
+        """What follows into a window over a scope that no limit has counted before.
+
+        By the rollup, and all that the feature has counted and is not folded yet, whatever it was used for: so a little
+        too much at most.
+        """
+        live = self._live_of_all()
+        if live == NOBODY:
+            return None
+        windows: list[FollowedWindow] = []
+        for window, since, absolute in self._windows(quota):
+            counted = _Counted(since=max(since, self._reset_since(since) or 0))
+            if absolute:
+                counted.past = self._used(scope, counted.since, window.end, at_most=True)
+            else:
+                self._unfolded(counted, scope, counted.since, live)
+            windows.append(counted.window(window, absolute=absolute))
+        return Follows(number=number, live=live, at=self.look.now, windows=tuple(windows))
+
+    def _live_of_all(self) -> int:
+        """The quota that counts all of the feature's usage; NOBODY: none does."""
+        reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
+        return reigns[-1].ordinal if reigns else NOBODY
+
+    def _unfolded(self, counted: _Counted, scope: Scope, since: Instant, live: int) -> None:
+        """Add what was used over a scope that nobody counts: by the rollup, and all of the feature that is not in it
+        yet. The total is read first, so that nothing is missing."""
+        running = window_at(self.look.schedules[live], self.look.now)
+        feature = self.look.entitlement.feature
+        totals = self.past.totals(self.look.customer, feature, live, running.start, running.start + 1)
+        folded = sum((_EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
+        used = self._used(scope, since, self.look.now + 1, at_most=True, lagging=True)
+        counted.past = _EXACT.add(counted.past, _EXACT.subtract(used, folded))
+        counter = (live, running.start)
+        counted.sources[counter] = Source(*counter, self.look.cell.own(counter))
+
+    def _windows(self, quota: Quota) -> list[tuple[Window, Instant, bool]]:
+        """The windows that usage follows into, each with since when, and whether all of it comes from the rollup."""
+        now, schedule = self.look.now, quota.schedule
+        running = window_at(schedule, now)
+        if schedule.from_first_use:
+            newest = self.look.cell.newest.get(quota.ordinal)
+            if newest is not None and now < (opened := window_at(schedule, newest)).end:
+                return [(opened, opened.start, False)]
+            return [(running, now - (running.end - running.start), False)]
+        if not schedule.reach:
+            return [(running, running.start, False)]
+        width = running.end - running.start
+        starts = range(running.start - schedule.reach, running.start, width)
+        return [*((Window(start, start + width), start, True) for start in starts), (running, running.start, False)]
+
+    def _window(
+        self, scope: Scope, quota: Quota, reigns: Sequence[Reign], window: Window, since: Instant, absolute: bool
+    ) -> FollowedWindow:
+        if absolute:
+            counted = _Counted(since=max(window.start, self._reset_since(window.start) or 0))
+            counted.past = self._used(scope, counted.since, window.end, at_most=True)
+            return counted.window(window, absolute=True)
+        reset = self._reset_since(since)
+        counted = _Counted(since=max(since, reset or 0))
+        for index, (begins, ordinal) in enumerate(reigns):
+            until = reigns[index + 1].since if index + 1 < len(reigns) else self.look.now + 1
+            if ordinal != NOBODY and until > counted.since:
+                reign = _Span(begins, until)
+                self._of_reign(counted, scope, quota, ordinal, reign, reigns, live=index + 1 == len(reigns))
+            elif ordinal == NOBODY and scope and until > counted.since:
+                self._of_gap(counted, scope, max(begins, counted.since), until, last=index + 1 == len(reigns))
+        if reigns[0].since > counted.since and reigns[0].since > self.look.created_at and reigns[0].since > 0:
+            raise self._not_followed("was counted by more kinds of period than are remembered")
+        held = (quota.ordinal, window.start) in self.look.cell.used
+        in_reign = [until for ordinal, _, until in _spans(reigns, self.look.now) if ordinal == quota.ordinal]
+        excludes = held and reset is not None and all(until <= reset for until in in_reign)
+        return counted.window(window, excludes=excludes)
+
+    def _of_gap(self, counted: _Counted, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
+        """Add what was used over a scope while no limit counted it."""
+        if not last:
+            counted.past = _EXACT.add(counted.past, self._used(scope, since, until, at_most=True))
+        elif (live := self._live_of_all()) != NOBODY:
+            self._unfolded(counted, scope, since, live)
+
+    def _of_reign(
+        self,
+        counted: _Counted,
+        scope: Scope,
+        quota: Quota,
+        ordinal: int,
+        reign: _Span,
+        reigns: Sequence[Reign],
+        *,
+        live: bool,
+    ) -> None:
+        """Add what the windows of one reign counted since."""
+        schedule, cell, now = self.look.schedules[ordinal], self.look.cell, self.look.now
+        since = max(counted.since, reign.start)
+        known = {start: window_at(schedule, start) for o, start in cell.used if o == ordinal}
+        if live and not schedule.from_first_use:
+            running = window_at(schedule, now)
+            known[running.start] = running
+        totals = {total.start: total for total in self._removed(ordinal, schedule, since, reign.end)}
+        for start in sorted(known.keys() | totals.keys()):
+            total = totals.get(start)
+            window = known[start] if total is None else Window(start, total.end)
+            begins, ends = max(start, reign.start), min(window.end, reign.end)
+            outside = ends <= counted.since or begins > ends
+            if outside or (ordinal == quota.ordinal and self._is_own(quota, start)):
+                continue
+            self._count(counted, (ordinal, start), window, total)
+            if start < counted.since and (ordinal, start) not in counted.straddling:
+                counted.straddling.add((ordinal, start))
+                earlier = self._earlier(scope, ordinal, start, reigns, counted.since)
+                counted.past = _EXACT.subtract(counted.past, earlier)
+
+    def _earlier(self, scope: Scope, ordinal: int, start: Instant, reigns: Sequence[Reign], since: Instant) -> Decimal:
+        """What a window shows that was used in it before an instant, since the last reset. Never more than that.
+
+        Whole quarter hours in which its quota counted, and no change of plan is near, come from the rollup. Of all
+        others the journal knows what the window counted; where that is too long, nothing is said of them.
+        """
+        reigned = min(reign.since for reign in reigns if reign.ordinal == ordinal)
+        begins = max(start, self._reset_since(start) or 0, reigned - CLOCKS_APART)
+        if begins >= since or self._unused_before(since):
+            return ZERO
+        self._must_be_folded(since)
+        rolled_up: list[_Span] = []
+        for ruler, begin, end in _spans(reigns, self.look.now):
+            first = begins if begin <= begins else begin + CLOCKS_APART
+            last = since if end >= since else end - CLOCKS_APART
+            whole = _Span(first + -first % QUARTER, last - last % QUARTER)
+            if ruler == ordinal and whole.start < whole.end and not self.look.shared:
+                rolled_up.append(whole)
+        used = self._journaled(scope, begins, since, counter=(ordinal, start), but=rolled_up)
+        if used is None and self.look.shared:
+            raise self._not_followed("shares its meter with another feature, and its journal is too long")
+        used = used or ZERO
+        for whole in rolled_up:
+            used = _EXACT.add(used, self._rolled_up(scope, *whole))
+        return used
+
+    def _is_own(self, quota: Quota, start: Instant) -> bool:
+        return any(window.start == start for window, _, _ in self._windows(quota))
+
+    def _count(self, counted: _Counted, counter: CounterName, window: Window, total: Total | None) -> None:
+        """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
+        cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
+        retired = counter[0] in self.look.before.retired
+        shown = cell.own(counter)
+        if not over or (retired and counter in cell.used):
+            counted.sources.setdefault(counter, Source(*counter, shown))
+        elif counter not in counted.removed:
+            counted.removed.add(counter)
+            told = ZERO if total is None else _EXACT.subtract(total.value, total.excluded)
+            counted.past = _EXACT.add(counted.past, max(shown, told))
+
+    def _removed(self, ordinal: int, schedule: Schedule, since: Instant, until: Instant) -> tuple[Total, ...]:
+        """The totals of windows that may have left the cell: those that end by its floor, or a while ago."""
+        cell, now = self.look.cell, self.look.now
+        gone = min(until, max(cell.floor or 0, now - DEAD_AFTER))
+        if gone <= since or until <= self.look.created_at or not self._counts_before(gone):
+            return ()
+        first = max(0, earliest_reaching(schedule, since) - schedule.reach)
+        if cell.floor is not None and cell.floor > since:
+            self._must_be_folded(min(gone, cell.floor))
+        found = self.past.totals(self.look.customer, self.look.entitlement.feature, ordinal, first, gone)
+        if found is None or len(found) > WINDOWS_MAX:
+            raise self._not_followed("has too many periods since then")
+        return tuple(total for total in found if total.end > since)
+
+    def _counts_before(self, instant: Instant) -> bool:
+        """Whether the customer can have used anything by then: events may be older than it."""
+        return instant > self.look.created_at - 35 * DAY
+
+    def _used(self, scope: Scope, since: Instant, before: Instant, *, at_most: bool, lagging: bool = False) -> Decimal:
+        """What was used over the scope in a stretch of the past.
+
+        Whole quarter hours come from the rollup, their parts from the journal. Where that is too long they are left
+        out, or (`at_most`) taken whole: so no window begins with less than was used in it.
+        """
+        if before <= since or self._unused_before(before):
+            return ZERO
+        if not lagging:
+            self._must_be_folded(before)
+        if self.look.shared:
+            # The rollup is of a meter, and so of all features that move it.
+            used = self._journaled(scope, since, before)
+            if used is None:
+                raise self._not_followed("shares its meter with another feature, and its journal is too long")
+            return used
+        first, last = since + -since % QUARTER, before - before % QUARTER
+        if first > last:
+            parts = [(since, before, last, first)]
+            whole = ZERO
+        else:
+            parts = [(since, first, first - QUARTER, first), (last, before, last, last + QUARTER)]
+            whole = self._rolled_up(scope, first, last)
+        for begin, end, quarter, after in parts:
+            if begin < end:
+                part = self._journaled(scope, begin, end)
+                if part is None:
+                    part = self._rolled_up(scope, quarter, after) if at_most else ZERO
+                whole = _EXACT.add(whole, part)
+        return whole
+
+    def _journaled(
+        self,
+        scope: Scope,
+        since: Instant,
+        before: Instant,
+        *,
+        counter: CounterName | None = None,
+        but: Sequence[_Span] = (),
+    ) -> Decimal | None:
+        """What the journal says was used in a stretch `but` parts of it, or of that what a counter counted and no reset
+        took out; None: it is too long since then."""
+        if self._records_since is None or self._records_since[0] > since:
+            self._records_since = (since, self.past.records(self.look.customer, since - EARLY))
+        records = self._records_since[1]
+        if records is None:
+            return None
+        used = ZERO
+        for entry in (entry for record in records for entry in record.entries):
+            if not isinstance(entry, EventEntry | UseEntry | SettleEntry) or not since <= entry.time < before:
+                continue
+            if any(part.start <= entry.time < part.end for part in but):
+                continue
+            if counter is None or self._counted_in(entry, counter):
+                used = _EXACT.add(used, self._of_entry(entry, scope))
+        return used
+
+    def _counted_in(self, entry: EventEntry | UseEntry | SettleEntry, counter: CounterName) -> bool:
+        if isinstance(entry, UseEntry) and self.look.cell.excludes(counter, entry.revision, entry.time):
+            return False
+        counted = entry.windows
+        if isinstance(entry, SettleEntry):
+            counted = tuple(window for window in counted if window not in entry.excluded)
+        return any((window.ordinal, window.start) == counter for window in counted)
+
+    def _of_entry(self, entry: EventEntry | UseEntry | SettleEntry, scope: Scope) -> Decimal:
+        entitlement = self.look.entitlement
+        if isinstance(entry, EventEntry):
+            fed = [m for m in entry.measured if m.meter == entitlement.meter and governs(scope, m.dimensions)]
+            return sum((m.amount for m in fed), ZERO)
+        if entry.feature != entitlement.feature or not governs(scope, entry.dimensions):
+            return ZERO
+        return entry.amount if isinstance(entry, UseEntry) else entry.by
+
+    def _rolled_up(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
+        """What the rollup says was used in whole quarter hours."""
+        if before <= since:
+            return ZERO
+        found = self.past.usage(self.look.customer, self.look.entitlement.meter, since, before)
+        if found is None:
+            raise self._not_followed("has too much usage to add up since then")
+        used = ZERO
+        for item in found:
+            if governs(scope, item.dimensions):
+                midnight = parse_instant(f"{item.day}T00:00:00Z")
+                for quarter, amount in item.quarters.items():
+                    if since <= midnight + quarter * QUARTER < before:
+                        used = _EXACT.add(used, amount)
+        return used
+
+    def _unused_before(self, until: Instant) -> bool:
+        """Whether the cell shows that nothing was counted before, and has removed nothing."""
+        cell = self.look.cell
+        return cell.floor is None and not any(start < until and cell.own((o, start)) for o, start in cell.used)
+
+    def _must_be_folded(self, until: Instant) -> None:
+        """Wait until all that the cell counted before an instant is in totals and rollups."""
+        known = self._folded_until is not None and until <= self._folded_until
+        if known or until <= self.look.created_at or self._unused_before(until):
+            return
+        for waited in range(WAITS_MAX + 1):
+            folded = self.past.folded(self.look.customer, self.look.entitlement.feature)
+            late = folded.time is None or folded.time < until + CLOCKS_APART
+            if folded.revision >= self.look.cell.revision or not late:
+                self._folded_until = until
+                return
+            if self.wait is None or waited == WAITS_MAX:
+                break
+            self.wait(WAIT_S)
+        raise StoreUnavailable(
+            f"usage of {self.look.entitlement.feature} before the change is not folded yet; ask again in a second",
+            code="usage_not_folded",
+        )
+
+    def _reset_since(self, since: Instant) -> Instant | None:
+        """When the last manual reset since an instant was effective."""
+        if since not in self._resets:
+            found = self.past.resets(self.look.customer, self.look.entitlement.feature, since - 1, self.look.now)
+            self._resets[since] = max((at for at in found if at >= since), default=None)
+        return self._resets[since]
+
+    def _not_followed(self, why: str) -> Conflict:
+        feature = self.look.entitlement.feature
+        return Conflict(
+            f"{feature} {why}: its usage cannot follow; change the plan with usage: reset, or for the next period",
+            code="usage_not_followed",
+        )
+
+
+class _Span(NamedTuple):
+    """A stretch of time, that may be none: a clock that tests hold lets several changes come at one instant."""
+
+    start: Instant
+    end: Instant
+
+
+def _spans(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant, Instant]]:
+    """From when to when each quota counted."""
+    ends = [*(reign.since for reign in reigns[1:]), now + 1]
+    return [(reign.ordinal, reign.since, end) for reign, end in zip(reigns, ends, strict=True)]
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What follows into one window, while it is added up."""
+
+    since: Instant
+    past: Decimal = ZERO
+    sources: dict[tuple[int, Instant], Source] = field(default_factory=dict)
+    removed: set[tuple[int, Instant]] = field(default_factory=set)
+    straddling: set[tuple[int, Instant]] = field(default_factory=set)
+
+    def window(self, window: Window, *, absolute: bool = False, excludes: bool = False) -> FollowedWindow:
+        return FollowedWindow(
+            start=window.start,
+            end=window.end,
+            since=self.since,
+            sources=tuple(self.sources.values()),
+            past=self.past,
+            absolute=absolute,
+            excludes=excludes,
+        )

@@ -1,0 +1,180 @@
+"""How a cell lets usage follow into other windows, in the write that raises its version; see `domain.following`.
+
+    u.<new>   := u.<live> + …      w.<new>  := u.<live> + …     ws, wn, wb   where it came from (`domain.origins`)
+    fw        the number of the following        cv   the version of the limits
+
+The counters that were seen must not have moved, but for the live one: uses may come between, and are in the sum. What
+came by events into that one is pinned too, so that it is known how much of it has followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Context, Decimal
+
+from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.entries import follow_entry, pass_on_entry
+from tallygate.domain.facts import Total
+from tallygate.domain.following import Following, followings
+from tallygate.domain.instants import Instant
+from tallygate.domain.journal import CountedWindow
+from tallygate.domain.limits import Effective, Entitlement
+from tallygate.domain.origins import Origin, origin_text
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.reset_marks import ResetMark, mark_text
+from tallygate.errors import Contended
+from tallygate.storage import items, keys
+from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
+from tallygate.storage.engine import Engine, Refused, Update
+from tallygate.storage.expressions import (
+    All,
+    Change,
+    Compare,
+    Condition,
+    Copy,
+    Increase,
+    Item,
+    Present,
+    Set,
+    SetSum,
+    absent_or,
+)
+
+TRIES_MAX = 10
+_EXACT = Context(prec=60)
+
+
+def follow(engine: Engine, effective: Effective, feature: str, now: Instant) -> Cell:
+    """Let the feature's cell know the limits, and let usage follow that they say follows; the cell after it.
+
+    One read and one write, and none where the cell knows them, or newer ones. Repeating changes nothing. Raises
+    Contended where others change what was seen at every try.
+    """
+    entitlement = effective.entitlements[feature]
+    key = keys.root_cell(effective.customer, feature)
+    image = engine.get(key)
+    for _ in range(TRIES_MAX):
+        cell = items.cell_of(image)
+        if cell.version > effective.version or cell.followings >= entitlement.followings:
+            return cell
+        outcome = engine.write(_update(effective, entitlement, cell, image, now), repeatable=True)
+        if not isinstance(outcome, Refused):
+            return items.cell_of(outcome.image)
+        image = outcome.image
+    raise Contended("others changed the counters at every try to let usage follow")
+
+
+def _update(effective: Effective, entitlement: Entitlement, cell: Cell, image: Item | None, now: Instant) -> Update:
+    found = followings(entitlement, cell, now)
+    changes: list[Change] = [change for each in found for change in _changes(each, image)]
+    entry = follow_entry(
+        found,
+        customer=effective.customer,
+        feature=entitlement.feature,
+        meter=entitlement.meter,
+        version=effective.version,
+        now=now,
+    )
+    changes += [
+        Set(items.VERSION, effective.version),
+        Set(items.FOLLOWINGS, entitlement.followings),
+        Set(items.LAST, items.entry_text(entry)),
+        Increase(items.REVISION, 1),
+    ]
+    conditions: list[Condition] = [
+        absent_or(Compare(items.VERSION, "<=", effective.version)),
+        absent_or(Compare(items.FOLLOWINGS, "<", entitlement.followings)),
+        *_as_they_were(found, cell, image or {}),
+    ]
+    return Update(
+        key=keys.root_cell(effective.customer, entitlement.feature),
+        changes=tuple(changes),
+        condition=All(tuple(conditions)),
+    )
+
+
+def _changes(following: Following, image: Item | None) -> list[Change]:
+    counter, origin = following.counter, following.origin
+    used, followed = items.used_name(counter), items.window_name(items.FOLLOWED, counter)
+    changes: list[Change]
+    if following.live is None:
+        changes = [Set(used, following.used), Set(followed, following.followed)]
+    else:
+        live = items.used_name(following.live)
+        changes = [SetSum(used, live, following.used), SetSum(followed, live, following.followed)]
+        changes.append(Set(items.window_name(items.FOLLOWED_BROUGHT, counter), origin.brought))
+    changes.append(Set(items.window_name(items.FOLLOWED_FROM, counter), origin_text(origin)))
+    revision = items.window_name(items.FOLLOWED_AT, counter)
+    changes.append(Copy(revision, items.REVISION) if items.REVISION in (image or {}) else Set(revision, 0))
+    if following.excluded:
+        mark = ResetMark(upto=following.revision)
+        changes.append(Set(items.window_name(items.RESET, counter), mark_text(mark)))
+    if following.opens is not None:
+        changes += opening_changes(counter, following.opens)
+    elif following.begins:
+        changes.append(Set(items.newest_name(counter[0]), counter[1]))
+    return changes
+
+
+def _as_they_were(found: Sequence[Following], cell: Cell, image: Item) -> list[Condition]:
+    """What was seen of the counters, each once; of the live one all but the counter itself."""
+    live = {each.live for each in found if each.live is not None}
+    watched = {counter for each in found for counter in each.watched} | live
+    names: list[str] = []
+    for counter in sorted(watched):
+        names += [items.window_name(kind, counter) for kind in (items.CARRIED, items.ADJUSTED, items.FOLLOWED)]
+        names.append(items.brought_name(counter) if counter in live else items.used_name(counter))
+    clauses: list[Condition] = [as_seen(name, _number(image, name)) for name in names]
+    for each in found:
+        if each.begins:
+            clauses.append(as_seen(items.newest_name(each.counter[0]), cell.newest.get(each.counter[0])))
+        if each.opens is not None:
+            clauses.append(not_open_yet(each.counter, each.opens))
+    if any(items.REVISION not in image for _ in found[:1]):
+        clauses.append(as_seen(items.REVISION, None))
+    return clauses
+
+
+def _number(image: Item, name: str) -> Decimal | None:
+    value = image.get(name)
+    return value if isinstance(value, Decimal) else None
+
+
+def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
+    """Let usage by event follow that was brought into the total's counter after that had been taken.
+
+    By state: the window comes to have what the cell's counter has. No request where it has, else one for each window.
+    Raises Contended where others come between every time.
+    """
+    counter = (total.ordinal, total.start)
+    for _ in range(TRIES_MAX):
+        found = next(
+            (
+                (into, origin)
+                for into, origin in sorted(cell.origins.items())
+                if origin.live == counter and origin.brought != cell.brought.get(counter, ZERO) and into in cell.used
+            ),
+            None,
+        )
+        if found is None:
+            return
+        outcome = engine.write(_passed_on(total, cell, *found, now), repeatable=True)
+        cell = items.cell_of(outcome.image)
+    raise Contended("others changed the counters at every try to let usage by event follow")
+
+
+def _passed_on(total: Total, cell: Cell, into: CounterName, origin: Origin, now: Instant) -> Update:
+    brought = cell.brought.get((total.ordinal, total.start), ZERO)
+    by, name = _EXACT.subtract(brought, origin.brought), items.window_name(items.FOLLOWED_BROUGHT, into)
+    entry = pass_on_entry(total, CountedWindow(*into, origin.end), by, now)
+    return Update(
+        key=keys.root_cell(total.customer, total.feature),
+        changes=(
+            Increase(items.used_name(into), by),
+            Increase(items.window_name(items.FOLLOWED, into), by),
+            Set(name, brought),
+            Set(items.LAST, items.entry_text(entry)),
+            Increase(items.REVISION, 1),
+        ),
+        condition=All((as_seen(name, origin.brought), Present(items.used_name(into)))),
+    )

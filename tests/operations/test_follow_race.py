@@ -1,0 +1,71 @@
+"""A plan changes back and forth while processes consume, on a real engine: the limit is granted exactly once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from bench import engine as bench_engine
+from tallygate.errors import Contended
+from tallygate.operations.admission import Memory
+from tallygate.operations.consume import consume
+from tallygate.storage.cells import Cells
+from tallygate.storage.dynamo import DynamoEngine
+from tests.given import wanted
+from tests.shops import OPENED, Shop
+
+LIMIT, PROCESSES, ROUNDS, CHANGES = 300, 4, 1, 6
+PAUSE_S = 0.1
+"""Between changes: fewer of them than are remembered fit into a round."""
+PLANS: dict[str, Any] = {
+    "month": {"limit": LIMIT},
+    "year": {"limit": LIMIT, "period": {"every": "year"}},
+    "week": {"limit": LIMIT, "period": {"every": "P30D", "anchor": "2026-01-01T00:00:00Z"}},
+}
+"""All of their windows hold all that is used here, so that they have one limit together."""
+
+
+@dataclass(frozen=True)
+class Racer:
+    url: str
+    table: str
+    customer: str
+
+
+def run(racer: Racer) -> int:
+    """What one process is granted, one by one, until it has been denied for a while."""
+    store, memory = Cells(DynamoEngine(bench_engine.client(racer.url), racer.table)), Memory()
+    granted, denied = 0, 0
+    while denied < 20:
+        try:
+            decision = consume(store, memory, wanted(1, customer=racer.customer), now=OPENED + 1, entropy=os.urandom)
+        except Contended:
+            continue
+        granted += decision.granted
+        denied += not decision.granted
+    return granted
+
+
+def test_no_cap_is_passed_and_nobody_is_denied_while_plans_change(
+    dynoxide: bench_engine.Dynoxide, dynamodb: Any
+) -> None:
+    """Exactly LIMIT is granted, whichever plans and counters it is granted under."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
+        for round_ in range(ROUNDS):
+            table = bench_engine.create_table(dynamodb, f"follow-race-{round_}")
+            shop = Shop(DynamoEngine(dynamodb, table), f"c{round_}", **PLANS)
+            shop.now = OPENED + 1
+            racing = [pool.submit(run, Racer(dynoxide.url, table, shop.customer)) for _ in range(PROCESSES)]
+            changed = 0
+            while not all(racer.done() for racer in racing) or changed < CHANGES:
+                shop.subscribe(sorted(PLANS)[changed % len(PLANS)])
+                changed += 1
+                time.sleep(PAUSE_S)
+            assert sum(racer.result() for racer in racing) == LIMIT
+            assert shop.state()["used"] == LIMIT
+            assert changed >= CHANGES
