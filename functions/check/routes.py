@@ -105,6 +105,7 @@ def _wanted(ask: Ask, request: Request) -> Consume:
         customer=ask.customer,
         feature=ask.feature,
         amount=ask.amount,
+        amount_sent=ask.amount_sent,
         dimensions=ask.dimensions,
         api_key=principal.key_id,
         request_id=ask.request_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 from adjustments import list_adjustments, post_adjustment
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
-from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
+from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, unbound
 from suspensions import list_audit, resume, suspend
 from usage_resets import post_reset, with_plan
 
@@ -29,7 +29,7 @@ from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.keys import KeyBody, key_answer
 from tallygate.contracts.openapi import ELSEWHERE, document
 from tallygate.contracts.own_limits import OwnLimitBody
-from tallygate.contracts.queries import switch
+from tallygate.contracts.queries import switched_on
 from tallygate.contracts.reading import read
 from tallygate.contracts.suspensions import SuspensionBody
 from tallygate.contracts.test_clock import TestClockBody
@@ -58,7 +58,7 @@ KEY_BYTES = 32
 
 def _put_catalog(app: App, request: Request) -> Answer:
     unbound(request)
-    dry_run = switch(query(request).get("dry_run"))
+    dry_run = switched_on(request.query, "dry_run")
     expected = etags.expected(request.headers)
     wanted = read_catalog(request.json())
     declared = declare_catalog(app.catalog, wanted, expected=expected, dry_run=dry_run, now=app.clock.now())
@@ -153,7 +153,7 @@ def _entitlement(app: App, state: Decision) -> dict[str, Any]:
 
 def _list_periods(app: App, request: Request) -> Answer:
     customer, (limit, after) = customer_of(request), asked_page(request)
-    return paged(*list_periods(app.closings, customer, query(request).get("feature"), after=after, limit=limit))
+    return paged(*list_periods(app.closings, customer, request.query.get("feature"), after=after, limit=limit))
 
 
 def _get_usage(app: App, request: Request) -> Answer:
@@ -268,7 +268,7 @@ def _post_test_clock(app: App, request: Request) -> Answer:
 def _health(app: App, request: Request) -> Answer:
     now = app.clock.now()
     body = {"status": "ok", "version": __version__, "time": format_instant(now)}
-    if not switch(query(request).get("deep")):
+    if not switched_on(request.query, "deep"):
         return Answer(body=body)
     lag = fold_lag_ms(app.probes, app.new_id("probe"), now=now, wait=app.wait, ticks=app.ticks)
     body |= {"status": "degraded" if lag is None else "ok"}
@@ -339,3 +339,5 @@ ROUTES: dict[str, Route[App]] = {
         _route("GET /v1/openapi.json", _openapi, "This document", None, None),
     )
 }
+OTHERS = frozenset(f"{row.method} {row.path}" for row in ELSEWHERE)
+"""Routes of the other functions, of whose paths `$default` may be asked too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from replies import SCOPE, App, asked_page, customer_of, paged, posted, query
+from replies import SCOPE, App, asked_page, customer_of, paged, posted
 
 from tallygate.contracts.reading import read
 from tallygate.contracts.suspensions import SuspensionBody, audit_answer, judge, suspension_answer
@@ -28,7 +28,7 @@ def resume(app: App, request: Request) -> Answer:
 
 
 def list_audit(app: App, request: Request) -> Answer:
-    (limit, after), customer = asked_page(request), query(request).get("customer")
+    (limit, after), customer = asked_page(request), request.query.get("customer")
     if not customer:
         raise invalid("?customer", "required", "is required")
     permit(request.principal, SCOPE, customer)

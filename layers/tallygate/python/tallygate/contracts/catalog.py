@@ -40,7 +40,7 @@ from tallygate.domain.catalog import Catalog, Change, name_of
 from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of, plan_of
 from tallygate.domain.features import FEATURE_TYPES, METERED
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
-from tallygate.domain.quantities import parse_quantity
+from tallygate.domain.quantities import FRACTION_DIGITS_MAX, Refused, read_quantity
 from tallygate.domain.scopes import crowded
 from tallygate.errors import FieldError
 
@@ -72,10 +72,14 @@ def _scalar(value: object) -> Any:
         return value
     if not isinstance(value, int | Decimal):
         raise broken("type", "must be a string, a number, true, false or null")
-    number = parse_quantity(value)
-    if len(number.as_tuple().digits) > FILTER_DIGITS_MAX:
+    read = read_quantity(value)
+    if isinstance(read, Refused):
+        raise broken(read.code, read.detail)
+    if read.exact != read.quantity:
+        raise broken("out_of_range", f"must have at most {FRACTION_DIGITS_MAX} decimals")
+    if len(read.quantity.as_tuple().digits) > FILTER_DIGITS_MAX:
         raise broken("out_of_range", f"must have at most {FILTER_DIGITS_MAX} digits")
-    return value
+    return value if isinstance(value, int) else read.quantity
 
 
 def _setting(value: object) -> Any:

@@ -24,6 +24,7 @@ from typing import Any, assert_never
 
 from tallygate.domain.decision_ids import parse_decision_id
 from tallygate.domain.events import Event
+from tallygate.domain.exact_json import read_json
 from tallygate.domain.impact import would_deny
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
@@ -148,7 +149,7 @@ def resolve_event(
 
     Raises ValueError where its data cannot be read.
     """
-    data = json.loads(event.data, parse_float=Decimal)
+    data = read_json(event.data)
     if not isinstance(data, dict):
         raise ValueError("the data of an event is an object")  # noqa: TRY004  # text that cannot be read, not a type
     counted_before = _meter_of_decision(data, event.customer, meters, effective)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.quantities import ONE, parse_quantity, plain
+from tallygate.domain.quantities import ONE, Refused, parse_quantity, plain, read_quantity
 
 AGGREGATIONS = ("sum", "count")
 OPERATORS = ("eq", "ne", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
@@ -106,7 +106,7 @@ def _same(left: Any, right: Scalar) -> bool:
 
 def _ordered(found: Any, op: str, value: Scalar) -> bool:
     try:
-        left = parse_quantity(found)
+        left = parse_quantity(found, exponent=True)
     except ValueError:
         return False
     right = parse_quantity(value)
@@ -182,12 +182,12 @@ def measure(meter: Meter, data: Mapping[str, Any]) -> Measured | Unmeasured | No
         found = value_at(data, meter.value)
         if found is None:
             return Unmeasured(meter.key, "value_missing")
-        try:
-            amount = parse_quantity(found)
-        except ValueError:
+        read = read_quantity(found, exponent=True)
+        if isinstance(read, Refused):
             return Unmeasured(meter.key, "value_invalid")
-        if amount < 0:
+        if read.negative:
             return Unmeasured(meter.key, "value_negative")
+        amount = read.quantity
     named = ((name, dimension_text(value_at(data, path))) for name, path in meter.dimensions.items())
     return Measured(meter.key, amount, {name: text for name, text in named if text is not None})
 

@@ -43,7 +43,8 @@ class Consume:
     """One request. `amount` is in raw units of the feature's meter and above zero; a peek is a check.
 
     `api_key` names the credential that asked. It becomes a dimension of what is counted, and is no part of what makes
-    two requests the same: a key may be rotated between a request and its retry.
+    two requests the same: a key may be rotated between a request and its retry. `amount_sent` is the amount before it
+    was rounded (None: the same): another amount makes another request, also where both are rounded to one.
     """
 
     customer: str
@@ -55,6 +56,7 @@ class Consume:
     idempotency_key: str | None = None
     traceparent: str | None = None
     allow_partial: bool = False
+    amount_sent: Decimal | None = None
 
     @property
     def counted_dimensions(self) -> Mapping[str, str]:
@@ -370,7 +372,8 @@ def _mark(request: Consume, now: Instant, entropy: Callable[[int], bytes]) -> Re
 
 
 def _fingerprint(request: Consume) -> bytes:
-    body: list[str | bool | None] = [request.request_id, request.customer, request.feature, plain(request.amount)]
+    sent = request.amount if request.amount_sent is None else request.amount_sent
+    body: list[str | bool | None] = [request.request_id, request.customer, request.feature, plain(sent)]
     if request.allow_partial:
         body.append(True)
     return hashlib.sha256(json.dumps([body, sorted(request.dimensions.items())]).encode()).digest()

@@ -5,8 +5,6 @@ AUDIT#<customer>   <at, ms>#<id>   customer, action, actor, reason, feature, abo
 
 from __future__ import annotations
 
-import json
-
 from tallygate.domain.audits import Audit
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Put
@@ -63,7 +61,7 @@ def audit_of(item: Item) -> Audit:
         actor=items.text(item, "actor"),
         reason=items.text(item, "reason"),
         feature=items.text(item, "feature") if "feature" in item else None,
-        about=json.loads(items.text(item, "about")),
-        before=json.loads(items.text(item, "before")) if "before" in item else None,
-        after=json.loads(items.text(item, "after")) if "after" in item else None,
+        about=items.read_document(items.text(item, "about")),
+        before=items.read_document(items.text(item, "before")) if "before" in item else None,
+        after=items.read_document(items.text(item, "after")) if "after" in item else None,
     )

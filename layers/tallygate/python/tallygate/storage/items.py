@@ -36,7 +36,7 @@ from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Earned, Effective, Enforcement, Entitlement, Limit, Next, Quota
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
-from tallygate.domain.quantities import plain
+from tallygate.domain.quantities import format_quantity, plain
 from tallygate.domain.rates import Rate
 from tallygate.domain.reset_marks import ResetMark, mark_of
 from tallygate.domain.rolls import Layer, Stretch, layers_of
@@ -51,7 +51,16 @@ USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
 NEWEST, OPENED_FOR_EVENTS = "f", "fe"
 CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET = BESIDE = ("k", "a", "g", "d", "y", "z")
-_ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
+def stored_number(value: object) -> float:
+    """A decimal in a stored document: a number of at most 15 digits, which a double keeps exactly. For `json`."""
+    if not isinstance(value, Decimal) or isinstance(format_quantity(value), str):
+        raise TypeError(f"{type(value).__name__} is not stored as a number")
+    return float(value)
+
+
+_ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=stored_number)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST, CORRECTED = "n", "cv", "fl", "sus", "last", "st"
 
 
@@ -167,8 +176,13 @@ def text(item: Mapping[str, object], name: str) -> str:
 
 
 def compact(value: Any) -> str:
-    """Compact JSON with sorted keys, the stored form of documents."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    """Compact JSON with sorted keys, the stored form of documents; `read_document` reads it."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=stored_number)
+
+
+def read_document(text: str | bytes) -> Any:
+    """The value of a stored document, its decimals exact."""
+    return json.loads(text, parse_float=Decimal)
 
 
 def bounded(document: str, what: str) -> str:
@@ -215,7 +229,7 @@ def _limits_document(effective: Effective) -> dict[str, Any]:
 
 def effective_of(item: Item) -> Effective:
     """The limits in force that an EFFECTIVE item states."""
-    doc, version = json.loads(text(item, "doc")), integer(item, "version")
+    doc, version = read_document(text(item, "doc")), integer(item, "version")
     found = _limits_of(doc, version)
     if "next" not in doc:
         return found
