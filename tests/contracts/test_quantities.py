@@ -30,14 +30,18 @@ def near_quantities(draw: Callable[..., Any]) -> str:
     whole = draw(DIGITS)
     point = draw(st.sampled_from(["", ".", "..", ","]))
     fraction = draw(st.sampled_from(["", "0" * 9, "9" * 9, "0" * 8, "9" * 8]) | DIGITS) + draw(ENDS)
-    return sign + whole + (point + fraction if point else "") + draw(st.sampled_from(["", "", "", "e3", "\n", " "]))
+    text: str = (
+        sign + whole + (point + fraction if point else "") + draw(st.sampled_from(["", "", "", "e3", "\n", " "]))
+    )
+    return text
 
 
 def schema_of(kind: str) -> tuple[str, dict[str, Any]]:
-    number, text = KINDS[kind].json_schema()["anyOf"]
+    schemas: list[dict[str, Any]] = KINDS[kind].json_schema()["anyOf"]
+    number, text = schemas
     assert (number["type"], text["type"]) == ("number", "string")
     # In JSON Schema `$` is the end of the text; Python's is before a last line break too.
-    pattern: str = text["pattern"]
+    pattern = str(text["pattern"])
     return pattern.replace("$", r"\Z"), number
 
 

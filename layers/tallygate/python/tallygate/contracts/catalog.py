@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from tallygate.contracts.catalog_whole import SAID_OF, declared_in, repetitions
-from tallygate.contracts.fields import Empty, Id, NotAvailable, one_of
+from tallygate.contracts.fields import DimensionKey, Empty, Id, Name, NotAvailable, one_of
 from tallygate.contracts.limits import Scope, Windowed, broken_scope
 from tallygate.contracts.reading import (
     Broken,
@@ -100,7 +100,6 @@ def _filter_value(value: object) -> Any:
     return _scalar(value)
 
 
-DimensionName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Path = Annotated[str, StringConstraints(max_length=ENTRIES_MAX), AfterValidator(_path)]
 PlanVersion = Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)]
 Aggregation = Annotated[
@@ -115,7 +114,6 @@ SettingValue = Annotated[
 ]
 FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
 FeatureType = Annotated[str, one_of(FEATURE_TYPES), WithJsonSchema({"enum": list(FEATURE_TYPES)})]
-OnUnavailable = Annotated[str, one_of(("closed", "open"), ("cached",)), WithJsonSchema({"enum": ["closed", "open"]})]
 
 
 class MeterFilter(Contract):
@@ -134,12 +132,12 @@ class MeterFilter(Contract):
 class MeterEntry(Contract):
     """The rule from events to a quantity."""
 
-    key: Id
+    key: Name
     event_type: Id
     aggregation: Aggregation
     value: Path | None = None
     kind: Kind = "cumulative"
-    dimensions: dict[DimensionName, Path] = Field(default_factory=dict, max_length=DIMENSIONS_MAX)
+    dimensions: dict[DimensionKey, Path] = Field(default_factory=dict, max_length=DIMENSIONS_MAX)
     filters: list[MeterFilter] = Field(default_factory=list, max_length=FILTERS_MAX)
     count_first: NotAvailable = None
     max_jump: NotAvailable = None
@@ -161,10 +159,10 @@ class FeatureEntry(Contract):
     A metered one may have a unit that its quantities are shown and billed in.
     """
 
-    key: Id
+    key: Name
     type: FeatureType
-    meter: Annotated[Id, _refers_to("meter")] | None = None
-    on_unavailable: OnUnavailable = "closed"
+    meter: Annotated[Name, _refers_to("meter")] | None = None
+    on_unavailable: NotAvailable = None
     unit: UnitEntry | None = None
 
     @model_validator(mode="after")
@@ -184,7 +182,7 @@ class EntitlementEntry(Windowed):
     A rate alone is counted by the calendar month, without a limit.
     """
 
-    feature: Annotated[Id, _refers_to("feature")]
+    feature: Annotated[Name, _refers_to("feature")]
     enabled: bool = False
     value: SettingValue = None
 
@@ -207,8 +205,8 @@ class EntitlementEntry(Windowed):
 class LimitEntry(Windowed):
     """A further limit on an entitled feature: over all its requests, or those with certain dimension values."""
 
-    name: Id
-    feature: Annotated[Id, _refers_to("feature")]
+    name: Name
+    feature: Annotated[Name, _refers_to("feature")]
     scope: Scope = Field(default_factory=dict)
 
     def rules_broken(self, known: Mapping[str, Any]) -> Iterator[Broken]:
@@ -225,9 +223,9 @@ class LimitEntry(Windowed):
 class PlanEntry(Contract):
     """One version of a plan; immutable once a customer has had it."""
 
-    key: Id
+    key: Name
     version: PlanVersion = 1
-    upgrade_to: Annotated[Id, _refers_to("plan")] | None = None
+    upgrade_to: Annotated[Name, _refers_to("plan")] | None = None
     entitlements: list[EntitlementEntry] = Field(default_factory=list, max_length=ENTRIES_MAX)
     limits: list[LimitEntry] = Field(default_factory=list, max_length=ENTRIES_MAX)
     grants: Empty = Field(default_factory=list)

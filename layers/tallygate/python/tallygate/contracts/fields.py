@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from tallygate.contracts import identifiers
+from tallygate.contracts.identifiers import DIMENSION_LENGTH_MAX, IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX, Rule
 from tallygate.contracts.reading import broken
 from tallygate.domain import boundaries, instants
 from tallygate.domain.quantities import FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, Read, Refused, read_quantity
 
-ID_LENGTH_MAX = 255
+TEXT_LENGTH_MAX = 255
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EARLIEST = 0
 _LATEST = 253_370_764_800_000
@@ -132,19 +135,43 @@ POSITIVE_SCHEMA = _quantity_schema(
 )
 _TIME_SCHEMA: dict[str, Any] = {"type": "string", "format": "date-time"}
 
-Id = Annotated[
-    str, StringConstraints(min_length=1, max_length=ID_LENGTH_MAX), AfterValidator(_without_control_characters)
+
+def _kept(rule: Callable[[str], Rule | None]) -> AfterValidator:
+    """Refuse what breaks the rule of identifiers; what keeps it is never changed."""
+
+    def check(text: str) -> str:
+        if found := rule(text):
+            raise broken(*found)
+        return text
+
+    return AfterValidator(check)
+
+
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX), AfterValidator(_without_control_characters)
 ]
-"""An id that callers choose: 1 to 255 characters without control characters."""
-Words = Annotated[Id, AfterValidator(_said)]
+"""A word or two for people: 1 to 255 characters without control characters."""
+Words = Annotated[Text, AfterValidator(_said)]
 """A reason, or who gives it: what an audit entry is read for, so it says something."""
-CustomerId = Id
-FeatureKey = Id
-MeterKey = Id
+Id = Annotated[
+    str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX), _kept(identifiers.broken_identifier)
+]
+"""An identifier that stands in no path: an event's id, source, type and subject, a request id."""
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX),
+    _kept(identifiers.broken_name),
+    Field(description="NFC, without control or format characters, slashes and outer spaces; not . or .."),
+]
+"""An identifier that stands in a path: a customer, feature, meter, plan or limit."""
+CustomerId = Name
+FeatureKey = Name
+MeterKey = Name
 DIMENSIONS_MAX = 10
-DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-DimensionValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Name = Id
+DimensionKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=DIMENSION_LENGTH_MAX), _kept(identifiers.broken_name)
+]
+DimensionValue = Id
 Quantity = Annotated[Decimal, PlainValidator(_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
 Amount = Annotated[Decimal, PlainValidator(amount_of), WithJsonSchema(AMOUNT_SCHEMA)]
 """A quantity that is not negative."""

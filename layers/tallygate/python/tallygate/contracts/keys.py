@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from tallygate.contracts.fields import Id, Time, one_of
+from tallygate.contracts.fields import CustomerId, Text, Time, one_of
 from tallygate.contracts.reading import Contract, broken
 from tallygate.domain.api_keys import SCOPES, ApiKey
 from tallygate.domain.instants import format_instant
@@ -24,9 +24,9 @@ Scope = Annotated[str, one_of(SCOPES), WithJsonSchema({"enum": list(SCOPES)})]
 class KeyBody(Contract):
     """A key to be made: for one customer only, if `customer` is given, and until `expires_at`."""
 
-    name: Id
+    name: Text
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_different)]
-    customer: Id | None = None
+    customer: CustomerId | None = None
     expires_at: Time | None = None
 
 

@@ -2,7 +2,7 @@
 
     text     read by the route's own contract, which knows its form
     switch   1, true, yes or 0, false, no; anything else is refused, so that a misspelt switch does not act
-    name     an identifier, by the same rule as in a body or a path
+    name, identifier     by the same rules as in a body or a path
 
 `broken_query` is asked before the route is: what is wrong with a query is known before anything is done.
 """
@@ -14,14 +14,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tallygate.contracts.identifiers import NAME_LENGTH_MAX, broken_name
+from tallygate.contracts.identifiers import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX, broken_identifier, broken_name
 from tallygate.domain.instants import Instant, parse_instant
 from tallygate.errors import FieldError
 
 EARLIEST = parse_instant("1971-01-01T00:00:00Z")
 LATEST = parse_instant("9999-01-01T00:00:00Z")
 ON, OFF = ("1", "true", "yes"), ("0", "false", "no")
-TEXT, SWITCH, NAME = "text", "switch", "name"
+TEXT, SWITCH, NAME, IDENTIFIER = "text", "switch", "name", "identifier"
 _FAMILY = re.compile(r"(\w+)\[([^\]]{1,64})\]")
 
 
@@ -40,12 +40,16 @@ class Parameter:
                 return {"type": "string", "enum": [*ON, *OFF]}
             case "name":
                 return {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX}
+            case "identifier":
+                return {"type": "string", "minLength": 1, "maxLength": IDENTIFIER_LENGTH_MAX}
         return {"type": "string"}
 
     def broken(self, value: str) -> tuple[str, str] | None:
         """The rule that the value breaks, its code first."""
         if self.kind == SWITCH and value not in (*ON, *OFF):
             return "not_allowed", f"must be one of {', '.join((*ON, *OFF))}"
+        if self.kind == IDENTIFIER:
+            return broken_identifier(value)
         return broken_name(value) if self.kind == NAME else None
 
 
@@ -85,7 +89,7 @@ QUERIES: Mapping[str, Query] = {
         "window": Parameter("hour, day, week, month or none (one sum); none by default."),
         "tz": Parameter("The time zone of the windows; by default UTC."),
         "group_by": Parameter("Dimensions, separated by commas."),
-        "filter[dimension]": Parameter("Only usage with this value of the dimension."),
+        "filter[dimension]": Parameter("Only usage with this value of the dimension.", IDENTIFIER),
     },
 }
 """By the route's key. A route that is not here takes no parameters."""

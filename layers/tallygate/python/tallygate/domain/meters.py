@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,7 +22,7 @@ from tallygate.domain.quantities import ONE, Refused, parse_quantity, plain, rea
 AGGREGATIONS = ("sum", "count")
 OPERATORS = ("eq", "ne", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
 _ORDERED = ("gt", "gte", "lt", "lte")
-DIMENSION_LENGTH_MAX = 256
+DIMENSION_LENGTH_MAX = 255
 """A longer value is kept as its digest, so that no event can fill an item with one dimension."""
 FILTERS_MAX = 16
 DIMENSIONS_MAX = 16
@@ -202,7 +203,8 @@ def dimension_text(value: Any) -> str | None:
         case Decimal() if value.is_finite() and abs(value.adjusted()) < DIMENSION_LENGTH_MAX:
             text = plain(value)
         case str():
-            text = value
+            # Requests must name dimension values in NFC, so the same value in an event is counted with theirs.
+            text = unicodedata.normalize("NFC", value)
         case _:
             return None
     return text if len(text) <= DIMENSION_LENGTH_MAX else _digest(text)
