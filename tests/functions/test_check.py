@@ -238,6 +238,33 @@ def test_check_answers_up_to_twenty_questions_at_once(app: ModuleType) -> None:
     assert call(app, [ask()])["statusCode"] == 422, "a consume is one question"
 
 
+def test_check_foresees_the_part_that_fits(app: ModuleType) -> None:
+    def granted(route: str) -> tuple[bool, int]:
+        answer = call(app, ask(6_000, allow_partial=True), route=route)["json"]
+        assert answer["requested"] == 6_000
+        return answer["granted"], answer["granted_amount"]
+
+    for _ in range(3):
+        assert granted("check") == granted("consume")
+
+
+def test_amounts_that_are_rounded_to_one_are_two_requests(app: ModuleType) -> None:
+    """A request is what was sent: an id that is used again with another amount is another request."""
+    sent = ("0.30000000000000004", "0.3", "0.30000000000000004", "0.30")
+    answers = [call(app, ask(amount, request_id="r"))["json"] for amount in sent]
+    assert [answer["replayed"] for answer in answers] == [False, False, True, True]
+    assert answers[-1]["used"] == 0.6
+    headers = {"idempotency-key": "k"}
+    assert call(app, ask("0.5000000001"), headers=headers)["statusCode"] == 200
+    assert call(app, ask("0.5"), headers=headers)["json"]["code"] == "idempotency_key_reused"
+
+
+def test_a_list_of_questions_has_no_one_status(app: ModuleType) -> None:
+    result = call(app, [ask(), ask()], route="check", query={"http_status": "1"})
+    errors = [(error["pointer"], error["code"]) for error in result["json"]["errors"]]
+    assert errors == [("?http_status", "not_allowed")]
+
+
 def test_a_part_is_granted_where_the_whole_does_not_fit(app: ModuleType) -> None:
     result = call(app, ask(6_000, allow_partial=True))["json"]
     assert (result["granted"], result["requested"], result["granted_amount"]) == (True, 6_000, 5_000)

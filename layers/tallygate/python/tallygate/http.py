@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 
 from tallygate.contracts.headers import acceptable, broken_conditions
 from tallygate.contracts.identifiers import broken_path
+from tallygate.contracts.planned_routes import planned_routes
 from tallygate.contracts.queries import broken_query
 from tallygate.domain.exact_json import read_json, write_json
 from tallygate.errors import (
@@ -249,9 +250,12 @@ def _unread_body(route: Route[App], request: Request) -> tuple[FieldError, ...]:
 
 
 def unknown_route(request: Request, known: Collection[str]) -> InvalidRequest:
-    """What `$default` answers: 405 with `Allow` where other methods of the path are known, else 404."""
+    """What `$default` answers: 405 with `Allow` where other methods of the path are known, else 404: `not_available`
+    for what is planned."""
     if allowed := allowed_methods(known, request.url_path):
         return MethodNotAllowed(allowed)
+    if allowed_methods(planned_routes(), request.url_path):
+        return NotFound("this route is planned and not available in this version", code="not_available")
     return NotFound("there is no such route", code="route_not_found")
 
 

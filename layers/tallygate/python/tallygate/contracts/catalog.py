@@ -139,6 +139,10 @@ class MeterEntry(Contract):
     kind: Kind = "cumulative"
     dimensions: dict[DimensionKey, Path] = Field(default_factory=dict, max_length=DIMENSIONS_MAX)
     filters: list[MeterFilter] = Field(default_factory=list, max_length=FILTERS_MAX)
+    name: NotAvailable = None
+    description: NotAvailable = None
+    metadata: NotAvailable = None
+    persistent: NotAvailable = None
     count_first: NotAvailable = None
     max_jump: NotAvailable = None
     period_value: NotAvailable = None
@@ -162,6 +166,11 @@ class FeatureEntry(Contract):
     key: Name
     type: FeatureType
     meter: Annotated[Name, _refers_to("meter")] | None = None
+    name: NotAvailable = None
+    description: NotAvailable = None
+    metadata: NotAvailable = None
+    require: NotAvailable = None
+    billing: NotAvailable = None
     on_unavailable: NotAvailable = None
     unit: UnitEntry | None = None
 
@@ -229,6 +238,11 @@ class PlanEntry(Contract):
     entitlements: list[EntitlementEntry] = Field(default_factory=list, max_length=ENTRIES_MAX)
     limits: list[LimitEntry] = Field(default_factory=list, max_length=ENTRIES_MAX)
     grants: Empty = Field(default_factory=list)
+    name: NotAvailable = None
+    description: NotAvailable = None
+    metadata: NotAvailable = None
+    archived: NotAvailable = None
+    billing: NotAvailable = None
 
     @model_validator(mode="after")
     def _windows_that_fit_a_cell(self) -> Self:
@@ -257,6 +271,7 @@ class CatalogBody(Contract):
     features: list[FeatureEntry] = Field(max_length=ENTRIES_MAX)
     plans: list[PlanEntry] = Field(max_length=ENTRIES_MAX)
     pools: Empty = Field(default_factory=list)
+    settings: NotAvailable = None
 
 
 def read_catalog(body: object) -> Catalog:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
-from tallygate.contracts.fields import Id, Name, Text, Time, Zone, one_of
+from tallygate.contracts.fields import Id, Name, NotAvailable, Text, Time, Zone, one_of
 from tallygate.contracts.reading import Contract, invalid_fields
 from tallygate.contracts.suspensions import suspension_answer
 from tallygate.domain.customers import (
@@ -87,6 +87,7 @@ class SubscriptionBody(Contract):
     effective: NextPeriodOrNow = "now"
     usage: KeepOrReset = "keep"
     base: FullOrProrated = "full"
+    billing_anchor: NotAvailable = None
 
     def change(self) -> SubscriptionChange:
         """The change that is asked for. Raises InvalidRequest for what only a plan from now on can say."""

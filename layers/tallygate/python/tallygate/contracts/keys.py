@@ -18,7 +18,7 @@ def _different(scopes: list[str]) -> list[str]:
     return scopes
 
 
-Scope = Annotated[str, one_of(SCOPES), WithJsonSchema({"enum": list(SCOPES)})]
+Scope = Annotated[str, one_of(SCOPES, ("read",)), WithJsonSchema({"enum": list(SCOPES)})]
 
 
 class KeyBody(Contract):

@@ -93,14 +93,14 @@ def consume(
     """
     decision = _consume(store, memory, request, request.amount, now=now, entropy=entropy)
     for _ in range(TRIES_MAX):
-        part = _part(request, decision)
+        part = part_that_fits(request, decision)
         if part is None:
             break
         decision = _consume(store, memory, request, part, now=now, entropy=entropy)
     return replace(decision, requested=request.amount)
 
 
-def _part(request: Consume, decision: Decision) -> Decimal | None:
+def part_that_fits(request: Consume, decision: Decision) -> Decimal | None:
     """The part of the amount that a denial leaves room for; None where there is nothing to try."""
     if decision.granted or not request.allow_partial or decision.reason not in PARTIAL or not decision.max_grantable:
         return None
