@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any
 
 from tallygate.contracts.explanations import reason_page
+from tallygate.contracts.queries import switched_on
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.limits import Enforcement
@@ -48,9 +49,9 @@ def decision_headers(decision: Decision) -> dict[str, str]:
 
 
 def wants_status(request: Request) -> bool:
-    """Whether the caller asked for denials as HTTP errors: `Prefer: http-status` or `?http_status=1`."""
+    """Whether the caller asked for denials as HTTP errors: `Prefer: http-status` or `?http_status`."""
     preferences = {part.strip().lower() for part in request.headers.get("prefer", "").split(",")}
-    return "http-status" in preferences or request.query.get("http_status") == "1"
+    return "http-status" in preferences or switched_on(request.query, "http_status")
 
 
 def status_of(reason: Reason) -> int:

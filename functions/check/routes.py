@@ -50,6 +50,8 @@ def _check(app: App, request: Request) -> Answer:
         return _answered(request, ask, decision, _unit(app, decision))
     if not 1 <= len(body) <= ASKS_MAX:
         raise invalid("", "length", f"must have 1 to {ASKS_MAX} elements")
+    if "http_status" in request.query:
+        raise invalid("?http_status", "not_allowed", "is for one question: several answers have no one status")
     asks = [read(Ask, entry, at=f"/{index}") for index, entry in enumerate(body)]
     now = app.clock.now()
     decided = [(ask, _decide(app, request, ask, now=now)) for ask in asks]
@@ -105,6 +107,7 @@ def _wanted(ask: Ask, request: Request) -> Consume:
         customer=ask.customer,
         feature=ask.feature,
         amount=ask.amount,
+        amount_sent=ask.amount_sent,
         dimensions=ask.dimensions,
         api_key=principal.key_id,
         request_id=ask.request_id,

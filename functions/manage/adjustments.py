@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replies import App, asked_page, customer_of, key_id, paged, posted, query
+from replies import App, asked_page, customer_of, key_id, paged, posted
 
 from tallygate.contracts.adjustments import AdjustmentBody, adjustment_answer, parts_answer
 from tallygate.contracts.reading import read
@@ -43,7 +43,7 @@ def post_adjustment(app: App, request: Request) -> Answer:
 
 
 def list_adjustments(app: App, request: Request) -> Answer:
-    customer_id, (limit, after), feature = customer_of(request), asked_page(request), query(request).get("feature")
+    customer_id, (limit, after), feature = customer_of(request), asked_page(request), request.query.get("feature")
     found, more = adjustments.list_adjustments(
         Adjustments(app.engine), app.customers, customer_id, feature, after=after, limit=limit
     )

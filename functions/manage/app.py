@@ -10,7 +10,7 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from replies import App
-from routes import ROUTES
+from routes import OTHERS, ROUTES
 from settings import settings_of
 
 from tallygate.clock import clock_of, real_time
@@ -43,7 +43,7 @@ app = App(
 
 
 def respond(request: Request) -> Answer:
-    return dispatch(ROUTES, app, request)
+    return dispatch(ROUTES, app, request, elsewhere=OTHERS)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replies import App, asked_page, audited, customer_of, in_path, paged, query
+from replies import App, asked_page, audited, customer_of, in_path, paged
 
 from tallygate.contracts import etags
 from tallygate.contracts.impact import impact_answer, read_impact
@@ -48,7 +48,7 @@ def delete_limit(app: App, request: Request) -> Answer:
 
 def get_impact(app: App, request: Request) -> Answer:
     customer_id, now = customer_of(request), app.clock.now()
-    asked = read_impact(customer_id, _name(request), query(request), now=now)
+    asked = read_impact(customer_id, _name(request), request.query, now=now)
     return Answer(body=impact_answer(impact(app.impacts, asked, now=now)))
 
 

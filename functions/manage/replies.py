@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,8 @@ from settings import Settings
 
 from tallygate.clock import Clock
 from tallygate.contracts.endpoints import page_answer, page_asked
-from tallygate.contracts.fields import Id
-from tallygate.contracts.queries import QUERIES
 from tallygate.contracts.reading import Contract, read
 from tallygate.domain.audits import Author
-from tallygate.errors import FieldError, InvalidRequest
 from tallygate.http import Answer, Request
 from tallygate.operations.customers import Audited, Stores
 from tallygate.operations.receipts import Body, Planned, once
@@ -114,15 +111,15 @@ class App:
 class InPath(Contract):
     """The ids that paths hold."""
 
-    customer: Id | None = None
-    feature: Id | None = None
-    key: Id | None = None
-    endpoint: Id | None = None
-    name: Id | None = None
+    customer: str | None = None
+    feature: str | None = None
+    key: str | None = None
+    endpoint: str | None = None
+    name: str | None = None
 
 
 def in_path(request: Request) -> InPath:
-    """The path's ids. Raises InvalidRequest."""
+    """The path's ids, which were found to be some before the route was asked."""
     return read(InPath, dict(request.path))
 
 
@@ -150,23 +147,9 @@ def audited(app: App, request: Request) -> Audited:
     return Audited(audits=app.audits, id=by.id, actor=by.key_id)
 
 
-def query(request: Request) -> Mapping[str, str]:
-    """The query, of which every parameter is known: a typo must not become a default. Raises InvalidRequest."""
-    known = QUERIES.get(request.route, {})
-    unknown = [name for name in request.query if name not in known]
-    if unknown:
-        errors = tuple(
-            FieldError(pointer=f"?{name}", code="unknown_field", detail="is not a parameter of this request")
-            for name in unknown
-        )
-        raise InvalidRequest(f"?{unknown[0]}: is not a parameter of this request", errors=errors)
-    return request.query
-
-
 def asked_page(request: Request, *, size: str = "limit") -> tuple[int, str | None]:
     """How many entries of a list are asked for, by the parameter `size`, and after which."""
-    asked = query(request)
-    return page_asked(asked.get(size), asked.get("cursor"), named=size)
+    return page_asked(request.query.get(size), request.query.get("cursor"), named=size)
 
 
 def paged(data: list[dict[str, Any]], next_after: str | None) -> Answer:

@@ -8,7 +8,7 @@ from typing import Any
 
 from adjustments import list_adjustments, post_adjustment
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
-from replies import App, asked_page, audited, author, customer_of, in_path, paged, posted, query
+from replies import App, asked_page, audited, author, customer_of, in_path, paged, posted
 from suspensions import list_audit, resume, suspend
 from usage_resets import post_reset, with_plan
 
@@ -35,7 +35,7 @@ from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.keys import KeyBody, RotationBody, key_answer
 from tallygate.contracts.openapi import ELSEWHERE, document
 from tallygate.contracts.own_limits import OwnLimitBody
-from tallygate.contracts.queries import switch
+from tallygate.contracts.queries import switched_on
 from tallygate.contracts.reading import read
 from tallygate.contracts.suspensions import SuspensionBody
 from tallygate.contracts.test_clock import TestClockBody
@@ -64,7 +64,7 @@ KEY_BYTES = 32
 
 
 def _put_catalog(app: App, request: Request) -> Answer:
-    dry_run = switch(query(request).get("dry_run"))
+    dry_run = switched_on(request.query, "dry_run")
     expected = etags.expected(request.headers)
     wanted = read_catalog(request.json())
     declared = declare_catalog(
@@ -159,8 +159,8 @@ def _list_periods(app: App, request: Request) -> Answer:
     listed = list_periods(
         app.closings,
         customer,
-        query(request).get("feature"),
-        named=query(request).get("limit"),
+        request.query.get("feature"),
+        named=request.query.get("limit"),
         size_of=lambda number: page_asked(number, None)[0],
         after=after,
         limit=size,
@@ -290,7 +290,7 @@ def _post_test_clock(app: App, request: Request) -> Answer:
 def _health(app: App, request: Request) -> Answer:
     now = app.clock.now()
     body = {"status": "ok", "version": __version__, "time": format_instant(now)}
-    if not switch(query(request).get("deep")):
+    if not switched_on(request.query, "deep"):
         return Answer(body=body)
     lag = fold_lag_ms(app.probes, app.new_id("probe"), now=now, wait=app.wait, ticks=app.ticks)
     body |= {"status": "degraded" if lag is None else "ok"}
@@ -392,3 +392,5 @@ ROUTES: dict[str, Route[App]] = {
         _route("GET /v1/openapi.json", _openapi, "This document", public=True),
     )
 }
+OTHERS = frozenset(f"{row.method} {row.path}" for row in ELSEWHERE)
+"""Routes of the other functions, of whose paths `$default` may be asked too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from replies import App, asked_page, customer_of, key_id, paged, posted, query
+from replies import App, asked_page, customer_of, key_id, paged, posted
 
 from tallygate.contracts.reading import read
 from tallygate.contracts.suspensions import SuspensionBody, audit_answer, judge, suspension_answer
@@ -26,7 +26,7 @@ def resume(app: App, request: Request) -> Answer:
 
 
 def list_audit(app: App, request: Request) -> Answer:
-    (limit, after), customer = asked_page(request), query(request).get("customer")
+    (limit, after), customer = asked_page(request), request.query.get("customer")
     page, more = list_audits(app.audits, app.customers, customer, after=after, limit=limit)
     return paged([audit_answer(audit) for audit in page], more)
 

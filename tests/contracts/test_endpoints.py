@@ -94,7 +94,14 @@ def test_metadata_services_may_never_be_registered() -> None:
     assert refusal(url="http://169.254.169.254/", allow_private=True) == ("/url", "private_address")
 
 
-@pytest.mark.parametrize("pattern", ["*", "usage.*", "usage.period_closed", "credits.*", "stripe.export_failed"])
+@pytest.mark.parametrize("pattern", ["usage.updated", "credits.*", "stripe.export_failed"])
+def test_events_that_nothing_states_are_not_available(pattern: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        asked(events=["usage.*", pattern])
+    assert [(error.pointer, error.code) for error in caught.value.errors] == [("/events/1", "not_available")]
+
+
+@pytest.mark.parametrize("pattern", ["*", "usage.*", "usage.period_closed", "entitlement.*"])
 def test_events_are_named_exactly_by_prefix_or_all(pattern: str) -> None:
     assert asked(events=[pattern]).events == [pattern]
 

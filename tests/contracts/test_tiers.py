@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tallygate.contracts.catalog import CatalogBody, read_catalog
 from tallygate.domain.catalog_forms import catalog_form
+from tallygate.domain.exact_json import write_json
 from tallygate.domain.instants import DAY, HOUR, MINUTE
 from tallygate.domain.rates import Rate
 from tallygate.domain.tiers import (
@@ -25,7 +26,6 @@ from tallygate.domain.tiers import (
     percent,
 )
 from tallygate.errors import InvalidRequest
-from tallygate.http import dumps
 
 MONTH, NEVER, ROLLING = {"every": "month"}, {"every": "never"}, {"every": "P30D", "anchor": "rolling"}
 QUOTA = {"limit": 1000, "period": MONTH}
@@ -47,9 +47,9 @@ def tiers_of(body: object) -> Any:
 
 def given_back(body: object) -> Any:
     """What GET answers, which PUT takes for the same."""
-    form = json.loads(dumps(catalog_form(read_catalog(body))), parse_float=Decimal)
+    form = json.loads(write_json(catalog_form(read_catalog(body))), parse_float=Decimal)
     assert read_catalog(form) == read_catalog(body)
-    assert json.loads(dumps(catalog_form(read_catalog(form))), parse_float=Decimal) == form
+    assert json.loads(write_json(catalog_form(read_catalog(form))), parse_float=Decimal) == form
     return form["plans"][0]["entitlements"][0]["tiers"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain.catalog import changes, forbidden
 from tallygate.domain.catalog_forms import catalog_form
+from tallygate.domain.exact_json import read_json, write_json
 from tallygate.domain.unit_forms import presented, unit_of
 from tallygate.domain.units import Billing, Rounding, Unit
 from tallygate.errors import InvalidRequest
@@ -62,7 +62,7 @@ def test_the_contracts_example() -> None:
 )
 def test_a_unit_is_given_back_to_be_put_again(unit: object) -> None:
     first = read_catalog(catalog(unit))
-    form = json.loads(json.dumps(catalog_form(first)))
+    form = read_json(write_json(catalog_form(first)))
     assert read_catalog(form) == first
     assert catalog_form(read_catalog(form)) == form
 
@@ -112,7 +112,7 @@ def test_a_unit_may_change_at_any_time() -> None:
 
 def test_what_is_shown_beside_the_unit() -> None:
     quantities = {"used": Decimal(20_000_000), "limit": None}
-    assert presented(unit_of(GB), quantities) == {"unit": "GB", "used": "0.02", "limit": None}
+    assert presented(unit_of(GB), quantities) == {"unit": "GB", "used": Decimal("0.02"), "limit": None}
     called = presented(unit_of({"name": "call", "plural": "calls"}), {"used": Decimal(2)})
-    assert called == {"unit": "call", "plural": "calls", "used": "2"}
+    assert called == {"unit": "call", "plural": "calls", "used": 2}
     assert presented(None, quantities) is None

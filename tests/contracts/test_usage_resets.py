@@ -62,9 +62,9 @@ def test_the_answer_states_each_window_before_and_after() -> None:
                 "limit_name": "f",
                 "scope": {"model": "large"},
                 "period": {"start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"},
-                "used_before": "12.5",
+                "used_before": Decimal("12.5"),
                 "excluded": 10,
-                "used": "2.5",
+                "used": Decimal("2.5"),
             }
         ],
         "rolling": ["l"],

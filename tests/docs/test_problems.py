@@ -10,7 +10,7 @@ from pathlib import Path
 from tallygate.domain.decision import Reason
 from tallygate.operations import entitlements
 
-CODE_AT = {"broken": 0, "invalid": 1, "_error": 1, "rejected": 1}
+CODE_AT = {"broken": 0, "invalid": 1, "_error": 1, "rejected": 1, "parameter_error": 1}
 """Functions that are given a code, and where in their arguments it stands."""
 
 

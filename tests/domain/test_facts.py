@@ -197,7 +197,7 @@ def test_what_raises_the_limit_moves_every_line() -> None:
     ]
     assert story.goes("200.5", **raised) == [("overage_started", "critical")]
     data = story.said[-1].data
-    assert (data["limit"], data["overage"]) == (200, "0.5")
+    assert (data["limit"], data["overage"]) == (200, Decimal("0.5"))
     assert data["breakdown"] == {"base": 100, "carried": 70, "adjusted": 30, "followed": 0}
     assert story.goes("200.5", carried=Decimal(0), adjusted=Decimal(0)) == [], "less room, but nothing was used"
 

@@ -60,7 +60,9 @@ def test_a_count_counts_one_whatever_the_data() -> None:
         ({"usage": {"tokens": True}}, "value_invalid"),
         ({"usage": {"tokens": [1]}}, "value_invalid"),
         ({"usage": {"tokens": Decimal("1e18")}}, "value_invalid"),
-        ({"usage": {"tokens": Decimal("1e-10")}}, "value_invalid"),
+        ({"usage": {"tokens": "1e1000000"}}, "value_invalid"),
+        ({"usage": {"tokens": Decimal("1e999999999999999999")}}, "value_invalid"),
+        ({"usage": {"tokens": "-0.0000000001"}}, "value_negative"),
         ({"usage": {"tokens": -1}}, "value_negative"),
     ],
 )
@@ -155,3 +157,11 @@ def test_meters_are_found_by_event_type_in_a_fixed_order() -> None:
     found = meters_of((one, two, TOKENS), {"ai-tokens": "tokens"})
     assert [meter.key for meter in found.of_type["x"]] == ["a", "b"]
     assert found.of_feature == {"ai-tokens": "tokens"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "counted"),
+    [(Decimal("0.30000000000000004"), "0.3"), ("1e-07", "0.0000001"), ("2.5E+1", "25"), (Decimal("1e-10"), "0")],
+)
+def test_what_a_producer_sends_counts_with_nine_decimals(sent: object, counted: str) -> None:
+    assert measure(TOKENS, {"usage": {"tokens": sent}}) == Measured("tokens", Decimal(counted), {})

@@ -89,7 +89,7 @@ def test_an_amount_of_zero_shows_the_state_and_counts_nothing(app: ModuleType) -
 
 
 def test_quantities_are_exact_through_the_function(app: ModuleType) -> None:
-    for amount, used in (("0.1", "0.1"), ("0.2", "0.3")):
+    for amount, used in (("0.1", 0.1), ("0.2", 0.3)):
         assert call(app, ask(amount))["json"]["used"] == used
     body = '{"customer": "acme", "feature": "ai-tokens", "amount": 0.7}'
     assert call(app, body)["json"]["used"] == 1, "a JSON number is read as a decimal, never as a float"
@@ -102,16 +102,22 @@ def test_quantities_are_exact_through_the_function(app: ModuleType) -> None:
         ("[]", 422, "", "type"),
         (ask(-1), 422, "/amount", "out_of_range"),
         (ask("much"), 422, "/amount", "invalid"),
-        (ask("0.0000000001"), 422, "/amount", "invalid"),
+        (ask("0.0000000001"), 422, "/amount", "too_small"),
         ({"feature": FEATURE}, 422, "/customer", "required"),
         (ask(ammount=3), 422, "/ammount", "unknown_field"),
         (ask(dimensions={"team": 5}), 422, "/dimensions/team", "type"),
         (ask(dimensions={f"d{n}": "x" for n in range(11)}), 422, "/dimensions", "length"),
         (ask(explain="yes"), 422, "/explain", "type"),
         (ask(request_id=""), 422, "/request_id", "length"),
-        ('{"customer": "acme", "feature": "x", "amount": NaN}', 400, None, "malformed_request"),
+        ('{"customer": "acme", "feature": "x", "amount": NaN}', 422, "/amount", "invalid"),
+        ('{"customer": "acme", "feature": "x", "amount": Infinity}', 422, "/amount", "out_of_range"),
+        ('{"customer": "acme", "feature": "x", "amount": 1e1000000}', 422, "/amount", "out_of_range"),
+        ('{"customer": "acme", "feature": "x", "amount": 1e999999999999999999}', 422, "/amount", "out_of_range"),
+        (f'{{"customer": "acme", "feature": "x", "amount": 1{"0" * 9_000}}}', 422, "/amount", "out_of_range"),
+        *((ask(text), 422, "/amount", "invalid") for text in ("1e3", "+5", "5.", "Infinity")),
+        (ask("9" * 18 + ".9999999995"), 422, "/amount", "out_of_range"),
         ('{"customer": "acme", "feature": "x", "amount": 1, "amount": 2}', 400, None, "malformed_request"),
-        ('{"customer": "acme", "feature": "x", "amount": 1e99999999999999999999}', 400, None, "malformed_request"),
+        ('{"customer": "acme", "feature": "x", "amount": 1e99999999999999999999}', 422, "/amount", "out_of_range"),
     ],
 )
 def test_bad_input_is_a_problem_that_names_the_field(
@@ -186,9 +192,9 @@ def test_numbers_are_presented_in_the_features_unit(load_app: LoadApp, dynamo_en
     sold(dynamo_engine, Feature(key=FEATURE, meter=METER, unit=unit))
     app = load_app("check")
     first, second = (call(app, ask(20_000_000))["json"] for _ in range(2))
-    assert first["presented"] == {"unit": "GB", "used": "0.02", "limit": "10", "remaining": "9.98"}
+    assert first["presented"] == {"unit": "GB", "used": 0.02, "limit": 10, "remaining": 9.98}
     assert (first["used"], first["remaining"]) == (20_000_000, 9_980_000_000), "beside the raw ones"
-    assert second["presented"]["used"] == "0.04"
+    assert second["presented"]["used"] == 0.04
     several = call(app, [ask(0), {**ask(), "customer": "nobody"}], route="check")["json"]
     assert [decision["presented"] for decision in several] == [second["presented"], None]
     refused = call(app, ask(10**10), headers={"prefer": "http-status"})["json"]["decision"]
@@ -262,6 +268,33 @@ def test_check_answers_up_to_twenty_questions_at_once(app: ModuleType) -> None:
     assert call(app, [ask()] * 21, route="check")["json"]["errors"][0]["code"] == "length"
     assert call(app, [ask(), ask(-1)], route="check")["json"]["errors"][0]["pointer"] == "/1/amount"
     assert call(app, [ask()])["statusCode"] == 422, "a consume is one question"
+
+
+def test_check_foresees_the_part_that_fits(app: ModuleType) -> None:
+    def granted(route: str) -> tuple[bool, int]:
+        answer = call(app, ask(6_000, allow_partial=True), route=route)["json"]
+        assert answer["requested"] == 6_000
+        return answer["granted"], answer["granted_amount"]
+
+    for _ in range(3):
+        assert granted("check") == granted("consume")
+
+
+def test_amounts_that_are_rounded_to_one_are_two_requests(app: ModuleType) -> None:
+    """A request is what was sent: an id that is used again with another amount is another request."""
+    sent = ("0.30000000000000004", "0.3", "0.30000000000000004", "0.30")
+    answers = [call(app, ask(amount, request_id="r"))["json"] for amount in sent]
+    assert [answer["replayed"] for answer in answers] == [False, False, True, True]
+    assert answers[-1]["used"] == 0.6
+    headers = {"idempotency-key": "k"}
+    assert call(app, ask("0.5000000001"), headers=headers)["statusCode"] == 200
+    assert call(app, ask("0.5"), headers=headers)["json"]["code"] == "idempotency_key_reused"
+
+
+def test_a_list_of_questions_has_no_one_status(app: ModuleType) -> None:
+    result = call(app, [ask(), ask()], route="check", query={"http_status": "1"})
+    errors = [(error["pointer"], error["code"]) for error in result["json"]["errors"]]
+    assert errors == [("?http_status", "not_allowed")]
 
 
 def test_a_part_is_granted_where_the_whole_does_not_fit(app: ModuleType) -> None:

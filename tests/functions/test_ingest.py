@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.exact_json import read_json
 from tallygate.domain.instants import MINUTE, format_instant
 from tallygate.storage import items, keys
 from tallygate.storage.dynamo import DynamoEngine
@@ -184,3 +185,39 @@ def test_the_log_and_the_metrics_tell_of_the_batch(
     (log,) = (vars(line) for line in caplog.records if line.message == "events")
     assert (log["statuses"], log["codes"]) == ({"accepted": 1, "rejected": 1}, {"unknown_customer": 1})
     assert log["trace_id"] == sample("ingest")["headers"]["traceparent"][3:35]
+
+
+@pytest.mark.parametrize("number", ["1e1000000", "1e999999999999999999", "1e99999999999999999999", "NaN", "-Infinity"])
+def test_a_number_that_is_no_measurement_rejects_its_event_and_no_other(app: ModuleType, number: str) -> None:
+    bad = json.dumps(event("bad")).replace('{"tokens": 1}', f'{{"tokens": {number}}}')
+    answer = call(app, f"[{bad}, {json.dumps(event('good'))}]")
+    assert answer["statusCode"] == 200
+    assert [(r["status"], r.get("code")) for r in answer["json"]["results"]] == [
+        ("rejected", "invalid_event"),
+        ("accepted", None),
+    ]
+    assert answer["json"]["results"][0]["errors"][0]["pointer"] == "/0/data"
+
+
+@pytest.mark.parametrize("number", ["5e-324", "1.7976931348623157e+308", "0.30000000000000004", "1" * 300, "1e-07"])
+def test_every_number_that_a_producer_may_have_is_stored_as_it_was_sent(
+    app: ModuleType, dynamo_engine: DynamoEngine, number: str
+) -> None:
+    sent = json.dumps(event("e", data={"other": 0})).replace('"other": 0', f'"other": {number}')
+    assert only(call(app, sent))["status"] == "accepted"
+    assert only(call(app, sent))["status"] == "duplicate"
+    item = dynamo_engine.get(keys.event("acme", "api", "e"))
+    assert item is not None
+    assert read_json(items.text(item, "data")) == read_json(f'{{"other": {number}}}')
+    near = json.dumps(event("e", data={"other": 0})).replace('"other": 0', '"other": 0.3')
+    assert only(call(app, near))["status"] == "conflict", "a fingerprint is of what was sent"
+
+
+@pytest.mark.parametrize("changed", [{"id": "e\u0301"}, {"source": "a\x7f"}, {"subject": "x" * 256}, {"type": "\x85"}])
+def test_identifiers_of_events_are_held_to_their_rule(app: ModuleType, changed: dict[str, Any]) -> None:
+    result = only(call(app, event(**changed)))
+    assert (result["status"], result["errors"][0]["pointer"]) == ("rejected", f"/{next(iter(changed))}")
+
+
+def test_identifiers_of_events_may_have_slashes_and_format_characters(app: ModuleType) -> None:
+    assert only(call(app, event("a/b \u202e", source="/gateway", type="..")))["status"] == "accepted"

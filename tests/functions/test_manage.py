@@ -57,7 +57,7 @@ def test_a_broken_catalog_is_refused_with_every_pointer(call: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "code"), [("", "malformed_request"), ("{", "malformed_request"), ('{"a":NaN}', "malformed_request")]
+    ("body", "code"), [("", "malformed_request"), ("{", "malformed_request"), ('{"a":Nan}', "malformed_request")]
 )
 def test_what_is_no_json_is_refused(call: Client, body: str, code: str) -> None:
     problem(call("PUT", "/v1/catalog", body), 400, code)
@@ -137,17 +137,33 @@ def test_every_field_of_a_customer_is_checked(call: Client, body: Any, pointer: 
     assert found == [(pointer, code)]
 
 
-@pytest.mark.parametrize("customer_id", ["a\x00b", "x" * 256, ""])
+@pytest.mark.parametrize(
+    "customer_id", ["a\x00b", "x" * 201, "", "..", ".", " a", "a ", "a/b", "a\u202eb", "e\u0301", "\u00a0a", "\ud800"]
+)
 def test_an_id_in_the_path_is_checked(call: Client, customer_id: str) -> None:
     result = call("PUT", "/v1/customers/{customer}", {}, customer=customer_id)
-    assert problem(result, 422, "invalid_request")["errors"][0]["pointer"] == "/customer"
+    assert problem(result, 422, "invalid_request")["errors"][0]["pointer"] == "{customer}"
 
 
-@pytest.mark.parametrize("customer_id", ["a b", "a#b/c%", "日本", "x" * 255, "EFFECTIVE", "HEAD"])
+@pytest.mark.parametrize(
+    "customer_id", ["a b", "a#bc%", "日本", "x" * 200, "😀" * 200, "...", "é", "EFFECTIVE", "HEAD"]
+)
 def test_foreign_ids_of_customers_are_kept(call: Client, customer_id: str) -> None:
     call("PUT", "/v1/catalog", CATALOG)
     assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer=customer_id)["statusCode"] == 201
     assert call("GET", "/v1/customers/{customer}", customer=customer_id)["json"]["id"] == customer_id
+
+
+def test_a_long_customer_takes_an_idempotency_key(call: Client) -> None:
+    named = "😀" * 200
+    call("PUT", "/v1/catalog", CATALOG)
+    call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer=named)
+    body, headers = {"reason": "r", "actor": "a"}, {"Idempotency-Key": "k" * 255}
+    first = call("POST", "/v1/customers/{customer}/suspend", body, customer=named, headers=headers)
+    again = call("POST", "/v1/customers/{customer}/suspend", body, customer=named, headers=headers)
+    assert (first["statusCode"], first["json"]) == (again["statusCode"], again["json"])
+    assert first["statusCode"] < 300, first
+    assert again["headers"]["idempotent-replayed"] == "true"
 
 
 def test_a_subscription_is_changed_and_ended(call: Client, customer: str) -> None:
@@ -223,12 +239,12 @@ def test_entitlements_and_usage_are_presented_in_the_unit_of_the_moment(call: Cl
             feature["unit"] = {"name": "image", "plural": "images", "divide_by": 10, "precision": 1}
     assert call("PUT", "/v1/catalog", catalog)["json"]["customers"] == 1
     route = "/v1/customers/{customer}/entitlements"
-    shown = {"unit": "image", "plural": "images", "used": "0", "limit": "0.5", "remaining": "0.5"}
+    shown = {"unit": "image", "plural": "images", "used": 0, "limit": 0.5, "remaining": 0.5}
     assert call("GET", f"{route}/{{feature}}", customer=customer, feature="images")["json"]["presented"] == shown
     states = call("GET", route, customer=customer)["json"]["data"]
     assert {state["feature"]: state["presented"] for state in states} == {"ai-tokens": None, "images": shown}
     asked = {"customer": customer, "feature": "images"}
-    total = {"unit": "image", "plural": "images", "total": "0"}
+    total = {"unit": "image", "plural": "images", "total": 0}
     assert call("GET", "/v1/usage", query=asked)["json"]["presented"] == total
     assert call("GET", "/v1/catalog")["json"]["features"] != CATALOG["features"], "the unit is given back"
     assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
@@ -352,9 +368,27 @@ def test_a_key_of_one_customer_reaches_that_customer_only(call: Client, customer
 def test_a_route_that_nobody_knows_is_a_problem(call: Client, app: ModuleType) -> None:
     event = sample("manage.health")
     event["routeKey"] = "$default"
+    for path in ("/", "/v1/nothing", "/v1/catalog/", "/v1/customers//limits", "/v1/customers/a/limits/b/c"):
+        event["rawPath"] = path
+        result = app.handler(event, None)
+        assert (result["statusCode"], json.loads(result["body"])["code"]) == (404, "route_not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/catalog", "GET, PUT"),
+        ("/v1/customers/acme/limits/a b", "DELETE, GET, PUT"),
+        ("/v1/consume", "POST"),
+        ("/v1/consume/dec_x/settle", "POST"),
+        ("/v1/health", "GET"),
+    ],
+)
+def test_another_method_of_a_known_path_says_which_there_are(app: ModuleType, path: str, allowed: str) -> None:
+    event = {**sample("manage.health"), "routeKey": "$default", "rawPath": path}
     result = app.handler(event, None)
-    assert (result["statusCode"], json.loads(result["body"])["code"]) == (404, "route_not_found")
-    problem(call("POST", "/v1/catalog"), 404, "route_not_found")
+    assert (result["statusCode"], json.loads(result["body"])["code"]) == (405, "method_not_allowed")
+    assert result["headers"]["allow"] == allowed
 
 
 def test_the_test_clock_is_no_route_where_it_is_not_enabled(call: Client) -> None:

@@ -51,8 +51,8 @@ def test_a_settlement_answers_what_stands(check: ModuleType, made: str) -> None:
         "customer": "acme",
         "feature": FEATURE,
         "granted_amount": 1000,
-        "amount": "870.5",
-        "difference": "-129.5",
+        "amount": 870.5,
+        "difference": -129.5,
         "replayed": False,
     }
     assert "idempotent-replayed" not in first["headers"]

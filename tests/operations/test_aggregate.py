@@ -91,6 +91,17 @@ def test_events_add_up_in_the_total_the_usage_and_the_cell() -> None:
     assert calls["q40"] == 3
 
 
+def test_what_a_producer_added_as_floats_counts_as_it_meant() -> None:
+    engine = world()
+    sums = [draft(f"e{n}", tokens=0) for n in range(3)]
+    sent = (repr(0.1 + 0.2), "1e-07", "0.0000000001")
+    post(engine, *(replace(each, data=f'{{"tokens":{number}}}') for each, number in zip(sums, sent, strict=True)))
+    post(engine, draft("text", tokens="2.5E-1"))
+    drain(engine, container(engine))
+    assert used(engine, "acme", 1, MONTH) == Decimal("0.5500001")
+    assert totals(engine) == {("acme", 1, MONTH): (Decimal("0.5500001"), Decimal("0.5500001"))}
+
+
 def test_consumed_and_posted_usage_meet_in_one_total() -> None:
     engine = world()
     use(engine, 100)

@@ -10,6 +10,7 @@ import pytest
 
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms
 from tallygate.domain.meters import Meter
+from tallygate.domain.units import Unit
 from tallygate.domain.versions import Expected
 from tallygate.errors import Conflict, Contended, InvalidRequest, PreconditionFailed
 from tallygate.operations.catalog import Declared, declare_catalog
@@ -125,11 +126,11 @@ def test_what_was_removed_comes_back_as_what_it_was_or_not_at_all(engine: Engine
     assert Catalogs(engine).read().catalog == CATALOG
 
 
-def test_a_meter_may_gain_dimensions_and_a_feature_another_way_to_fail() -> None:
+def test_a_meter_may_gain_dimensions_and_a_feature_a_unit() -> None:
     engine = MemoryEngine()
     declare(engine, CATALOG)
     meter = replace(METER, dimensions={"model": ("m",), "team": ("t",)})
-    feature = Feature(key="tokens", meter="tokens", on_unavailable="open")
+    feature = Feature(key="tokens", meter="tokens", unit=Unit(name="token", display="token"))
     assert declare(engine, replace(CATALOG, meters=(meter,), features=(feature,))).version == 2
 
 

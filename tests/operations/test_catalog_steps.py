@@ -15,6 +15,7 @@ from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, Plan
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
 from tallygate.domain.features import Switch
 from tallygate.domain.meters import Meter
+from tallygate.domain.units import Unit
 from tallygate.domain.versions import Expected
 from tallygate.errors import Contended, PreconditionFailed, StoreUnavailable
 from tallygate.operations.catalog import Declared, declare_catalog
@@ -241,20 +242,21 @@ def test_customers_of_each_plan_are_counted_in_the_transaction_that_gives_it(eng
     assert Catalogs(engine).read().catalog == OFFER, "counters are no part of the catalog"
 
 
+TOKEN = Unit(name="token", display="token")
+
+
 @pytest.mark.parametrize(
     ("wanted", "concerned", "customers"),
     [
         (OFFER, {}, 0),
         (replace(OFFER, meters=(replace(METER, dimensions={"a": ("a",)}),)), {"m": 5}, 5),
         (
-            replace(OFFER, features=(replace(OFFER.features[0], on_unavailable="open"), OFFER.features[1])),
+            replace(
+                OFFER,
+                features=(replace(OFFER.features[0], unit=TOKEN), OFFER.features[1]),
+            ),
             {"f": 5},
             5,
-        ),
-        (
-            replace(OFFER, features=(OFFER.features[0], replace(OFFER.features[1], on_unavailable="open"))),
-            {"s": 2},
-            2,
         ),
         (
             replace(OFFER, plans=(*OFFER.plans, Plan(key="pro", version=2, entitlements=(month("f", 99),)))),

@@ -132,11 +132,11 @@ def test_an_adjustment_is_in_the_total_and_told_once() -> None:
             "type": "quota.adjusted",
             "sequence": 1,
             "id": "adj_1",
-            "amount": "50.5",
+            "amount": Decimal("50.5"),
             "reason": "goodwill",
             "actor": "ops@example.com",
             "category": None,
-            "breakdown": {"base": 100, "carried": 0, "adjusted": "50.5"},
+            "breakdown": {"base": 100, "carried": 0, "adjusted": Decimal("50.5")},
         }
     ]
     post(engine, "a", 120)
@@ -145,7 +145,7 @@ def test_an_adjustment_is_in_the_total_and_told_once() -> None:
     post(engine, "b", 1)
     drain(engine, parts, after=position)
     (crossed,) = told(engine, "usage.threshold_crossed")
-    assert (crossed["limit"], crossed["threshold"], crossed["usage"]) == ("150.5", "120.4", 121)
+    assert (crossed["limit"], crossed["threshold"], crossed["usage"]) == (Decimal("150.5"), Decimal("120.4"), 121)
 
 
 def test_what_is_carried_into_a_window_is_in_its_total_and_its_statement() -> None:

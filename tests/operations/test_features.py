@@ -78,7 +78,7 @@ def asked(engine: Engine, feature: str, amount: int = 1, memory: Memory | None =
         ("audit-log", 1, False, "not_entitled", "boolean", None),
         ("audit-log", 0, False, "not_entitled", "boolean", None),
         ("region", 1, True, "unlimited", "config", "eu"),
-        ("models", 1, True, "unlimited", "config", ["small", 0.1, True]),
+        ("models", 1, True, "unlimited", "config", ["small", Decimal("0.1"), True]),
         ("images", 1, True, "ok", "metered", None),
         ("nothing", 1, False, "feature_not_found", None, None),
     ],
@@ -130,7 +130,7 @@ def test_entitlements_tell_every_feature_of_the_plan_in_order(store: Engine) -> 
     assert [(t["feature"], t["type"], t["enabled"], t["value"]) for t in told] == [
         ("audit-log", "boolean", False, None),
         ("images", "metered", True, None),
-        ("models", "config", True, ["small", 0.1, True]),
+        ("models", "config", True, ["small", Decimal("0.1"), True]),
         ("region", "config", True, "eu"),
         ("sso", "boolean", True, None),
     ]

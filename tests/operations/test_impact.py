@@ -244,7 +244,7 @@ def test_windows_that_overlap_the_stretch_are_told_whole(
         Totals(engine).add_to_total("acme", replace(change, would_decisions=0, would_amount=Decimal(0)), 2)
     told = desk.impact("images", {"from": start, "to": end})
     assert [row["start"][:7] for row in told["data"]] == months
-    assert all((row["usage"], row["would_deny"]["amount"]) == (8, "0.5") for row in told["data"])
+    assert all((row["usage"], row["would_deny"]["amount"]) == (8, Decimal("0.5")) for row in told["data"])
     assert (told["from"], told["to"]) == (start, end)
 
 

@@ -17,13 +17,13 @@ from tallygate.contracts.reading import read
 from tallygate.domain.carryover import Cap, Carryover
 from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.decision import Decision
+from tallygate.domain.exact_json import write_json
 from tallygate.domain.limits import Limit
 from tallygate.domain.overrides import OwnLimit
 from tallygate.domain.tier_forms import tier_of
 from tallygate.domain.tiers import NotifyOnly, SuspendUsage
 from tallygate.domain.versions import Expected
 from tallygate.errors import Contended, InvalidRequest, NotFound, PreconditionFailed
-from tallygate.http import dumps
 from tallygate.operations import customers, own_limits
 from tallygate.operations.admission import Memory
 from tallygate.operations.catalog import declare_catalog
@@ -107,7 +107,7 @@ def told(engine: Engine, name: str) -> dict[str, Any]:
     record = customers.customer(Customers(engine), "acme")
     plan = customers.plan_in_force(record.subscription, Catalogs(engine).read().catalog)
     answer = own_limit_answer(record, own_limits.own_limit(record, name), plan)
-    found: dict[str, Any] = json.loads(dumps(answer))
+    found: dict[str, Any] = json.loads(write_json(answer))
     return found
 
 

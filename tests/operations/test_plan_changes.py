@@ -216,11 +216,11 @@ def test_who_returns_at_the_same_instant_has_what_he_had(engine: Engine) -> None
     shop.now = parse_instant("2026-04-11T07:11:13Z")
     for plan in ("pro", "none", "huge", "none", "pro", "basic"):
         shop.subscribe(plan, base="prorated")
-    assert numbers(shop.state()) == ("100.1", 0, "100.1")
+    assert numbers(shop.state()) == (Decimal("100.1"), 0, Decimal("100.1"))
     shop.subscribe("pro", base="prorated")
     shop.unsubscribe()
     shop.subscribe("basic", base="prorated")
-    assert numbers(shop.state()) == ("100.1", 0, "100.1"), "also who has had no subscription between"
+    assert numbers(shop.state()) == (Decimal("100.1"), 0, Decimal("100.1")), "also who has had no subscription between"
     shop.subscribe("pro")
     assert numbers(shop.state()) == (7, 0, 7), "in full it is the plan's"
 

@@ -99,7 +99,7 @@ def test_quantities_are_stated_exactly() -> None:
     add_usage(engine, 5)
     engine.write(Update(key=keys.total("acme", "ai-tokens", 1, START), changes=(Set("value", Decimal("0.1")),)))
     (fact,) = run(engine).closed
-    assert fact.data["raw"] == "0.1"
+    assert fact.data["raw"] == Decimal("0.1")
 
 
 def in_zones(*segments: Segment, stripe_customer_id: str | None = None) -> Effective:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,15 +71,15 @@ def test_an_entitlement_shows_what_was_used_of_it(limited: Engine) -> None:
     assert presented(limited) is None
     in_units(limited, GB)
     assert used(limited, USE)
-    assert presented(limited) == {"unit": "GB", "used": "0.02", "limit": "10", "remaining": "9.98"}
+    assert presented(limited) == {"unit": "GB", "used": Decimal("0.02"), "limit": 10, "remaining": Decimal("9.98")}
     assert used(limited, USE)
-    assert presented(limited) == {"unit": "GB", "used": "0.04", "limit": "10", "remaining": "9.96"}
+    assert presented(limited) == {"unit": "GB", "used": Decimal("0.04"), "limit": 10, "remaining": Decimal("9.96")}
 
 
 def test_what_is_rounded_away_is_enforced_all_the_same(limited: Engine) -> None:
     in_units(limited, {**GB, "precision": 0})
     assert used(limited, 10**10 - 1)
-    assert presented(limited) == {"unit": "GB", "used": "10", "limit": "10", "remaining": "0"}
+    assert presented(limited) == {"unit": "GB", "used": 10, "limit": 10, "remaining": 0}
     assert not used(limited, 2)
     assert used(limited, 1)
     assert not used(limited, 1)
@@ -127,7 +128,7 @@ def test_two_uses_in_one_period_are_one_line_that_is_rounded_once(limited: Engin
         add_usage(limited, USE, under=governed(10**10))
     assert billed(closed(limited)) == {
         "raw": 40_000_000,
-        "presented": {"unit": "GB", "quantity": "0.04", "included": "0.04", "overage": "0"},
+        "presented": {"unit": "GB", "quantity": Decimal("0.04"), "included": Decimal("0.04"), "overage": 0},
         "billable": 1,
         "included": 1,
         "overage": 0,
@@ -140,7 +141,7 @@ def test_what_lies_beyond_the_limit_is_rounded_by_itself(limited: Engine) -> Non
     add_usage(limited, 10**10 + USE, under=governed(10**10))
     assert billed(closed(limited)) == {
         "raw": 10_020_000_000,
-        "presented": {"unit": "GB", "quantity": "10.02", "included": "10", "overage": "0.02"},
+        "presented": {"unit": "GB", "quantity": Decimal("10.02"), "included": 10, "overage": Decimal("0.02")},
         "billable": 11,
         "included": 10,
         "overage": 1,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from tests.stack.api import Api, Reply
+from tests.stack.api import Api, Reply, unique
 
 
 def declared(api: Api, change: Any) -> Reply:
@@ -106,7 +107,31 @@ def test_the_document_and_unknown_routes_are_public(api: Api) -> None:
     assert anybody("GET", "/v1/openapi.json").json["openapi"] == "3.1.0"
     unknown = anybody("GET", "/v1/nothing")
     assert (unknown.status, unknown.json["code"]) == (404, "route_not_found")
+    other = anybody("DELETE", "/v1/catalog")
+    assert (other.status, other.json["code"], other.headers["allow"]) == (405, "method_not_allowed", "GET, PUT")
     anybody.close()
+
+
+def test_what_a_request_says_is_never_passed_over(api: Api) -> None:
+    for query, pointer, code in (
+        ("dry_run=on", "?dry_run", "not_allowed"),
+        ("dryrun=1", "?dryrun", "unknown_field"),
+        ("dry_run=1&dry_run=0", "?dry_run", "repeated"),
+    ):
+        refused = api("PUT", f"/v1/catalog?{query}", {})
+        assert refused.status == 422
+        assert [(e["pointer"], e["code"]) for e in refused.json["errors"]] == [(pointer, code)]
+    csv = api("GET", "/v1/usage?customer=acme&meter=tokens", accept="text/csv")
+    assert (csv.status, csv.json["code"]) == (406, "not_available")
+
+
+def test_a_long_customer_is_reached_by_its_name(api: Api) -> None:
+    customer = unique("😀" * 180)
+    path = f"/v1/customers/{quote(customer)}"
+    assert api("PUT", path, {}).status == 201
+    body = {"reason": "r", "actor": "a"}
+    assert api("POST", f"{path}/suspend", body, idempotency_key="k" * 255).status < 300
+    assert api.good("GET", path)["id"] == customer
 
 
 def test_the_test_clock_does_not_go_back(api: Api) -> None:

@@ -27,7 +27,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "storage": ({"storage", "domain", "errors"} | STORES, {"boto3", "botocore"}),
     "delivery": ({"delivery", "domain", "errors"}, {"boto3", "botocore"}),
     # The shell of the functions, which app.py puts together.
-    "http": ({"domain", "errors"}, set()),
+    "http": ({"contracts", "domain", "errors"}, set()),
     "defects": (set(), {"aws_lambda_powertools"}),
     "clock": ({"domain", "storage", "errors"}, set()),
 }

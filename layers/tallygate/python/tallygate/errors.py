@@ -5,8 +5,11 @@
     │   ├── Unauthenticated    401
     │   ├── Forbidden          403
     │   ├── NotFound           404
+    │   ├── MethodNotAllowed   405  with the methods that are
+    │   ├── NotAcceptable      406
     │   ├── Conflict           409
-    │   └── PreconditionFailed 412
+    │   ├── PreconditionFailed 412
+    │   └── BodyTooLarge       413
     ├── StoreUnavailable       503  transient; nothing happened, or the retry is harmless
     │   ├── Contended          503  contended: another writer won every try
     │   ├── ClockBehind        503  clock_behind: this container's clock lags behind the cell
@@ -23,7 +26,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
-    """One rule that one field broke. `pointer` is a JSON pointer into the body, or `?name` for a query parameter."""
+    """One rule that one field broke.
+
+    `pointer` is a JSON pointer into the body, `?name` a query parameter, `!name` a header, `{name}` a part of the path.
+    """
 
     pointer: str
     code: str
@@ -72,6 +78,24 @@ class NotFound(InvalidRequest):
     code = "not_found"
 
 
+class MethodNotAllowed(InvalidRequest):
+    """The path is known, its methods are others."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"this path takes {', '.join(allowed)}")
+        self.allowed = allowed
+
+
+class NotAcceptable(InvalidRequest):
+    """No answer that the request accepts can be given."""
+
+    status = 406
+    code = "not_available"
+
+
 class Conflict(InvalidRequest):
     status = 409
     code = "conflict"
@@ -80,6 +104,11 @@ class Conflict(InvalidRequest):
 class PreconditionFailed(InvalidRequest):
     status = 412
     code = "precondition_failed"
+
+
+class BodyTooLarge(InvalidRequest):
+    status = 413
+    code = "body_too_large"
 
 
 class StoreUnavailable(TallygateError):

@@ -11,22 +11,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any, Generic, TypeVar
+from urllib.parse import parse_qsl
 
+from tallygate.contracts.headers import acceptable, broken_conditions
+from tallygate.contracts.identifiers import broken_path
+from tallygate.contracts.planned_routes import planned_routes
+from tallygate.contracts.queries import broken_query
 from tallygate.domain.api_keys import MANAGE, READ
-from tallygate.domain.quantities import format_quantity
+from tallygate.domain.exact_json import read_json, write_json
 from tallygate.errors import (
+    BodyTooLarge,
     FieldError,
     Forbidden,
     InvalidRequest,
     InvariantBroken,
     MalformedRequest,
+    MethodNotAllowed,
+    NotAcceptable,
     NotFound,
     TallygateError,
     Unauthenticated,
@@ -52,13 +59,20 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One call. Header names are lower case; `path` holds the route's path parameters; `traceparent` is W3C's."""
+    """One call. Header names are lower case; `path` holds the route's path parameters; `traceparent` is W3C's.
+
+    `url_path` is the path as it was asked, for what no route names; `repeated` are the query parameters that are there
+    more than once, whose values the gateway joins.
+    """
 
     route: str
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    method: str = ""
+    url_path: str = ""
+    repeated: frozenset[str] = frozenset()
     principal: Principal | None
     traceparent: str
     request_id: str
@@ -81,15 +95,10 @@ class Request:
 
     def json(self) -> Any:
         """The body as JSON, numbers exact (int or Decimal). Raises MalformedRequest."""
-        if len(self.body) > BODY_BYTES_MAX:
-            raise MalformedRequest(f"the body has more than {BODY_BYTES_MAX} bytes", code="body_too_large")
         try:
-            value = _DECODER.decode(self.body.decode())
-        except InvalidOperation:
-            raise MalformedRequest("a number of the body has an exponent that no number here can have") from None
+            return read_json(self.body.decode())
         except (ValueError, RecursionError) as error:
             raise MalformedRequest(f"the body is not JSON: {str(error)[:200]}") from None
-        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +125,10 @@ class CustomerIn(Enum):
 class Route(Generic[App]):
     """One row of a function's table: what is asked, who may ask it, and the operation that answers.
 
-    `scope` None is public. `contract` is the body's contract, for the OpenAPI document; `respond` reads it itself.
-    `customer_in` says where a request names its customer, which decides what a key of one customer may reach.
+    `scope` None is public. `contract` is the body's contract, for the OpenAPI document; `respond` reads it itself. Its
+    query parameters are declared in `contracts.queries`, the rules of its path in `contracts.identifiers`, the
+    conditions that it honours in `contracts.headers`. `customer_in` says where a request names its customer, which
+    decides what a key of one customer may reach.
     """
 
     method: str
@@ -141,21 +152,6 @@ class Route(Generic[App]):
         return f"{self.method} {self.path}"
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of the body. A name that stands twice would mean what its reader happens to take."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_no_constant)
-
-
 def read(event: Mapping[str, Any]) -> Request:
     """The Request of an HTTP API event."""
     context = event["requestContext"]
@@ -166,6 +162,9 @@ def read(event: Mapping[str, Any]) -> Request:
     given = headers.get("traceparent", "")
     return Request(
         route=event.get("routeKey", "$default"),
+        method=context.get("http", {}).get("method", ""),
+        url_path=event.get("rawPath", ""),
+        repeated=_repeated(event.get("rawQueryString") or ""),
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         headers=headers,
@@ -174,6 +173,11 @@ def read(event: Mapping[str, Any]) -> Request:
         traceparent=given if _TRACEPARENT.fullmatch(given) else _new_traceparent(request_id),
         request_id=request_id,
     )
+
+
+def _repeated(query: str) -> frozenset[str]:
+    names = Counter(name for name, _ in parse_qsl(query, keep_blank_values=True))
+    return frozenset(name for name, count in names.items() if count > 1)
 
 
 def _principal(authorizer: Mapping[str, Any] | None) -> Principal | None:
@@ -230,15 +234,23 @@ def answer(
     return render(result, request)
 
 
-def dispatch(routes: Mapping[str, Route[App]], app: App, request: Request) -> Answer:
-    """The answer of the request's route, if the principal has its scope. Raises 401, 403 and 404."""
+def dispatch(
+    routes: Mapping[str, Route[App]], app: App, request: Request, *, elsewhere: Collection[str] = ()
+) -> Answer:
+    """The answer of the request's route, if the principal has its scope and the route takes what it is given.
+
+    `elsewhere` are the keys of other functions' routes, for whoever answers the gateway's `$default`. Raises 401, 403,
+    404, 405, 406, 413 and 422. What is wrong with path, query and headers is found here, by the route's declarations,
+    before anything is done.
+    """
     route = routes.get(request.route)
     if route is None:
-        return unknown_route(request)
+        raise unknown_route(request, (*routes, *elsewhere))
     if route.scope is not None:
         if request.principal is not None:
             _within_reach(route, request.principal, request)
         permit(request.principal, route.scope)
+    _require_sound(route, request)
     return route.respond(app, request)
 
 
@@ -253,9 +265,51 @@ def _within_reach(route: Route[App], principal: Principal, request: Request) -> 
         raise Forbidden("this key is bound to another customer", code="other_customer")
 
 
-def unknown_route(_: Request) -> Answer:
-    """What `$default` answers."""
-    raise NotFound("there is no such route", code="route_not_found")
+def _require_sound(route: Route[App], request: Request) -> None:
+    if not acceptable(request.headers.get("accept")):
+        detail = "an answer is application/json; no other form is available in this version"
+        raise NotAcceptable(detail, errors=(FieldError(pointer="!accept", code="not_available", detail=detail),))
+    if len(request.body) > BODY_BYTES_MAX:
+        raise BodyTooLarge(f"the body has more than {BODY_BYTES_MAX} bytes")
+    paths = (
+        FieldError(pointer=f"{{{name}}}", code=code, detail=detail)
+        for name, (code, detail) in broken_path(request.path).items()
+    )
+    queries = broken_query(request.route, request.query, request.repeated)
+    errors = (*paths, *queries, *broken_conditions(request.route, request.headers), *_unread_body(route, request))
+    if errors:
+        raise InvalidRequest(f"{errors[0].pointer or 'the body'}: {errors[0].detail}", errors=errors)
+
+
+def _unread_body(route: Route[App], request: Request) -> tuple[FieldError, ...]:
+    """A body that says something to a route that reads none. Clients send `null` or `{}` where they have nothing."""
+    if route.contract is not None or request.body.strip() in (b"", b"null", b"{}"):
+        return ()
+    return (FieldError(pointer="", code="not_allowed", detail="this route takes no body"),)
+
+
+def unknown_route(request: Request, known: Collection[str]) -> InvalidRequest:
+    """What `$default` answers: 405 with `Allow` where other methods of the path are known, else 404: `not_available`
+    for what is planned."""
+    if allowed := allowed_methods(known, request.url_path):
+        return MethodNotAllowed(allowed)
+    if allowed_methods(planned_routes(), request.url_path):
+        return NotFound("this route is planned and not available in this version", code="not_available")
+    return NotFound("there is no such route", code="route_not_found")
+
+
+def allowed_methods(known: Collection[str], path: str) -> tuple[str, ...]:
+    """The methods of the routes whose path this is; of `GET /v1/keys/{key}` the parameter is any one segment."""
+    steps = path.split("/")
+    found = {method for method, _, pattern in (key.partition(" ") for key in known) if _is_path(pattern, steps)}
+    return tuple(sorted(found))
+
+
+def _is_path(pattern: str, steps: list[str]) -> bool:
+    wanted = pattern.split("/")
+    if len(wanted) != len(steps):
+        return False
+    return all(step == want or (want.startswith("{") and step != "") for want, step in zip(wanted, steps, strict=True))
 
 
 def problem(error: TallygateError, trace_id: str) -> Answer:
@@ -275,6 +329,8 @@ def problem(error: TallygateError, trace_id: str) -> Answer:
     headers = {"content-type": "application/problem+json"}
     if error.retryable:
         headers["retry-after"] = "1"
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = ", ".join(error.allowed)
     return Answer(status=error.status, body=body, headers=headers)
 
 
@@ -283,19 +339,5 @@ def render(result: Answer, request: Request | None) -> dict[str, Any]:
     headers = {"content-type": "application/json", **result.headers}
     if request is not None:
         headers["traceparent"] = request.traceparent
-    body = "" if result.body is None else dumps(result.body)
+    body = "" if result.body is None else write_json(result.body)
     return {"statusCode": result.status, "headers": headers, "body": body}
-
-
-def dumps(value: Any) -> str:
-    """Compact JSON; decimals in the wire form of quantities."""
-    return _ENCODER.encode(value)
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return format_quantity(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_encode, ensure_ascii=False)

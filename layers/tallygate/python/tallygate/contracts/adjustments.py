@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from tallygate.contracts.fields import FeatureKey, Id, Quantity, Words
+from tallygate.contracts.fields import FeatureKey, Quantity, Text, Words
 from tallygate.contracts.reading import Contract, broken
 from tallygate.domain.adjustments import Adjustment, Parts
 from tallygate.domain.facts import period
@@ -31,7 +31,7 @@ class AdjustmentBody(Contract):
     amount: Annotated[Quantity, AfterValidator(_not_zero)]
     reason: Words
     actor: Words
-    category: Id | None = None
+    category: Text | None = None
 
 
 def adjustment_answer(adjustment: Adjustment) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from tallygate.contracts.fields import QUANTITY_SCHEMA, amount_of, one_of
+from tallygate.contracts.fields import AMOUNT_SCHEMA, amount_of, one_of
 from tallygate.contracts.reading import Broken, Contract, broken
 from tallygate.contracts.tiers import percent_of
 from tallygate.domain.carryover import FORGIVE, OVERAGE, nothing_carried
@@ -45,8 +45,8 @@ def _most(value: object) -> object:
 _MOST_SCHEMA: dict[str, Any] = {
     "description": "The most that is carried: an amount, a share of the base, the base of so many periods; null: all.",
     "anyOf": [
-        *QUANTITY_SCHEMA["anyOf"],
-        {"type": "string", "pattern": r"^\d+(\.\d+)?%$", "examples": ["50%"]},
+        *AMOUNT_SCHEMA["anyOf"],
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$", "examples": ["50%"]},
         {
             "type": "object",
             "properties": {"periods": {"type": "integer", "minimum": 1, "maximum": PERIODS_MAX}},

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from tallygate.contracts.catalog_whole import SAID_OF, declared_in, repetitions
-from tallygate.contracts.fields import Empty, Id, NotAvailable, one_of
+from tallygate.contracts.fields import DimensionKey, Empty, Id, Name, NotAvailable, one_of
 from tallygate.contracts.limits import Scope, Windowed, broken_scope
 from tallygate.contracts.reading import (
     Broken,
@@ -40,7 +40,7 @@ from tallygate.domain.catalog import Catalog, Change, name_of
 from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of, plan_of
 from tallygate.domain.features import FEATURE_TYPES, METERED
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
-from tallygate.domain.quantities import parse_quantity
+from tallygate.domain.quantities import FRACTION_DIGITS_MAX, Refused, read_quantity
 from tallygate.domain.scopes import crowded
 from tallygate.errors import FieldError
 
@@ -72,10 +72,14 @@ def _scalar(value: object) -> Any:
         return value
     if not isinstance(value, int | Decimal):
         raise broken("type", "must be a string, a number, true, false or null")
-    number = parse_quantity(value)
-    if len(number.as_tuple().digits) > FILTER_DIGITS_MAX:
+    read = read_quantity(value)
+    if isinstance(read, Refused):
+        raise broken(read.code, read.detail)
+    if read.exact != read.quantity:
+        raise broken("out_of_range", f"must have at most {FRACTION_DIGITS_MAX} decimals")
+    if len(read.quantity.as_tuple().digits) > FILTER_DIGITS_MAX:
         raise broken("out_of_range", f"must have at most {FILTER_DIGITS_MAX} digits")
-    return value
+    return value if isinstance(value, int) else read.quantity
 
 
 def _setting(value: object) -> Any:
@@ -96,7 +100,6 @@ def _filter_value(value: object) -> Any:
     return _scalar(value)
 
 
-DimensionName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Path = Annotated[str, StringConstraints(max_length=ENTRIES_MAX), AfterValidator(_path)]
 PlanVersion = Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)]
 Aggregation = Annotated[
@@ -111,7 +114,6 @@ SettingValue = Annotated[
 ]
 FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
 FeatureType = Annotated[str, one_of(FEATURE_TYPES), WithJsonSchema({"enum": list(FEATURE_TYPES)})]
-OnUnavailable = Annotated[str, one_of(("closed", "open"), ("cached",)), WithJsonSchema({"enum": ["closed", "open"]})]
 
 
 class MeterFilter(Contract):
@@ -130,13 +132,17 @@ class MeterFilter(Contract):
 class MeterEntry(Contract):
     """The rule from events to a quantity."""
 
-    key: Id
+    key: Name
     event_type: Id
     aggregation: Aggregation
     value: Path | None = None
     kind: Kind = "cumulative"
-    dimensions: dict[DimensionName, Path] = Field(default_factory=dict, max_length=DIMENSIONS_MAX)
+    dimensions: dict[DimensionKey, Path] = Field(default_factory=dict, max_length=DIMENSIONS_MAX)
     filters: list[MeterFilter] = Field(default_factory=list, max_length=FILTERS_MAX)
+    name: NotAvailable = None
+    description: NotAvailable = None
+    metadata: NotAvailable = None
+    persistent: NotAvailable = None
     count_first: NotAvailable = None
     max_jump: NotAvailable = None
     period_value: NotAvailable = None
@@ -157,10 +163,15 @@ class FeatureEntry(Contract):
     A metered one may have a unit that its quantities are shown and billed in.
     """
 
-    key: Id
+    key: Name
     type: FeatureType
-    meter: Annotated[Id, _refers_to("meter")] | None = None
-    on_unavailable: OnUnavailable = "closed"
+    meter: Annotated[Name, _refers_to("meter")] | None = None
+    name: NotAvailable = None
+    description: NotAvailable = None
+    metadata: NotAvailable = None
+    require: NotAvailable = None
+    billing: NotAvailable = None
+    on_unavailable: NotAvailable = None
     unit: UnitEntry | None = None
 
     @model_validator(mode="after")
@@ -180,7 +191,7 @@ class EntitlementEntry(Windowed):
     A rate alone is counted by the calendar month, without a limit.
     """
 
-    feature: Annotated[Id, _refers_to("feature")]
+    feature: Annotated[Name, _refers_to("feature")]
     enabled: bool = False
     value: SettingValue = None
 
@@ -203,8 +214,8 @@ class EntitlementEntry(Windowed):
 class LimitEntry(Windowed):
     """A further limit on an entitled feature: over all its requests, or those with certain dimension values."""
 
-    name: Id
-    feature: Annotated[Id, _refers_to("feature")]
+    name: Name
+    feature: Annotated[Name, _refers_to("feature")]
     scope: Scope = Field(default_factory=dict)
 
     def rules_broken(self, known: Mapping[str, Any]) -> Iterator[Broken]:
@@ -221,12 +232,17 @@ class LimitEntry(Windowed):
 class PlanEntry(Contract):
     """One version of a plan; immutable once a customer has had it."""
 
-    key: Id
+    key: Name
     version: PlanVersion = 1
-    upgrade_to: Annotated[Id, _refers_to("plan")] | None = None
+    upgrade_to: Annotated[Name, _refers_to("plan")] | None = None
     entitlements: list[EntitlementEntry] = Field(default_factory=list, max_length=ENTRIES_MAX)
     limits: list[LimitEntry] = Field(default_factory=list, max_length=ENTRIES_MAX)
     grants: Empty = Field(default_factory=list)
+    name: NotAvailable = None
+    description: NotAvailable = None
+    metadata: NotAvailable = None
+    archived: NotAvailable = None
+    billing: NotAvailable = None
 
     @model_validator(mode="after")
     def _windows_that_fit_a_cell(self) -> Self:
@@ -255,6 +271,7 @@ class CatalogBody(Contract):
     features: list[FeatureEntry] = Field(max_length=ENTRIES_MAX)
     plans: list[PlanEntry] = Field(max_length=ENTRIES_MAX)
     pools: Empty = Field(default_factory=list)
+    settings: NotAvailable = None
 
 
 def read_catalog(body: object) -> Catalog:

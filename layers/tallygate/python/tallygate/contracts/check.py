@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from tallygate.contracts.fields import (
     DIMENSIONS_MAX,
@@ -16,13 +16,14 @@ from tallygate.contracts.fields import (
     FeatureKey,
     Id,
     NotAvailable,
+    sent_amount,
 )
 from tallygate.contracts.reading import Contract
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.decision import Decision, Node
 from tallygate.domain.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
 from tallygate.domain.instants import Instant, format_instant
-from tallygate.domain.quantities import ONE, ZERO, format_quantity
+from tallygate.domain.quantities import ONE, ZERO, Wire, format_quantity
 from tallygate.domain.sentences import sentence
 from tallygate.domain.unit_forms import presented
 from tallygate.domain.units import Unit
@@ -43,6 +44,20 @@ class Ask(Contract):
     value: NotAvailable = None
     allow_partial: bool = False
     explain: bool = False
+    _amount_sent: Decimal = PrivateAttr(default=ONE)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_was_sent(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        ask = read(data)
+        if isinstance(data, dict) and "amount" in data:
+            ask._amount_sent = sent_amount(data["amount"]).exact  # noqa: SLF001  # its own, where it is made
+        return ask
+
+    @property
+    def amount_sent(self) -> Decimal:
+        """The amount before it was rounded."""
+        return self._amount_sent
 
 
 def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> dict[str, Any]:
@@ -162,7 +177,7 @@ def node_answer(node: Node, as_of: Instant) -> dict[str, Any]:
     }
 
 
-def _quantity(quantity: Decimal | None) -> int | str | None:
+def _quantity(quantity: Decimal | None) -> Wire | None:
     return None if quantity is None else format_quantity(quantity)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
-from tallygate.contracts.fields import Id, Time, Zone, one_of
+from tallygate.contracts.fields import Id, Name, NotAvailable, Text, Time, Zone, one_of
 from tallygate.contracts.reading import Contract, invalid_fields
 from tallygate.contracts.suspensions import suspension_answer, tier_suspension_answer
 from tallygate.domain.customers import (
@@ -46,11 +46,11 @@ class CustomerBody(Contract):
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
-    plan: Id | None = None
+    plan: Name | None = None
     timezone: Zone | None = None
     subject_keys: list[Id] | None = Field(default=None, max_length=SUBJECT_KEYS_MAX)
-    stripe_customer_id: Id | None = None
-    metadata: dict[Id, MetadataValue] | None = Field(default=None, max_length=METADATA_MAX)
+    stripe_customer_id: Text | None = None
+    metadata: dict[Text, MetadataValue] | None = Field(default=None, max_length=METADATA_MAX)
     effective: NextPeriodOrNow = "next_period"
 
     def change(self) -> ProfileChange:
@@ -83,12 +83,13 @@ class SubscriptionBody(Contract):
     the rest (prorated).
     """
 
-    plan: Id
+    plan: Name
     version: Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)] | None = None
     started_at: Time | None = None
     effective: NextPeriodOrNow = "now"
     usage: KeepOrReset = "keep"
     base: FullOrProrated = "full"
+    billing_anchor: NotAvailable = None
 
     def change(self) -> SubscriptionChange:
         """The change that is asked for. Raises InvalidRequest for what only a plan from now on can say."""

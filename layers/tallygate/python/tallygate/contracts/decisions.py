@@ -9,7 +9,7 @@ from tallygate.contracts.fields import Amount
 from tallygate.contracts.reading import Contract
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.instants import format_instant
-from tallygate.domain.quantities import ZERO, format_quantity
+from tallygate.domain.quantities import ZERO, Wire, format_quantity
 from tallygate.domain.settlements import Charge, MadeDecision, Settlement
 
 
@@ -79,5 +79,5 @@ def _charged(charge: Charge) -> dict[str, Any]:
     }
 
 
-def _quantity(quantity: Decimal | None) -> int | str | None:
+def _quantity(quantity: Decimal | None) -> Wire | None:
     return None if quantity is None else format_quantity(quantity)

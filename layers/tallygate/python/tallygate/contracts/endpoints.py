@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, W
 from tallygate.contracts.fields import NotAvailable, one_of
 from tallygate.contracts.reading import Contract, broken
 from tallygate.domain.addresses import permitted_host
-from tallygate.domain.deliveries import FACT_TYPES, SCHEMES, STANDARD, Delivery, Endpoint, matches
+from tallygate.domain.deliveries import FACT_TYPES, FACT_TYPES_LATER, SCHEMES, STANDARD, Delivery, Endpoint, matches
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.errors import invalid
 
@@ -53,10 +53,12 @@ def _url(url: str, info: ValidationInfo) -> str:
 
 def _pattern(pattern: str) -> str:
     well_formed = pattern == "*" or "*" not in pattern.removesuffix(".*")
-    if not well_formed or not any(matches(pattern, known) for known in FACT_TYPES):
-        known = ", ".join(FACT_TYPES)
-        raise broken("not_allowed", f"must be a type of event, prefix.* or *; the types are {known}")
-    return pattern
+    if well_formed and any(matches(pattern, known) for known in FACT_TYPES):
+        return pattern
+    types = ", ".join(FACT_TYPES)
+    if well_formed and any(matches(pattern, later) for later in FACT_TYPES_LATER):
+        raise broken("not_available", f"is not available in this version; the types are {types}")
+    raise broken("not_allowed", f"must be a type of event, prefix.* or *; the types are {types}")
 
 
 class EndpointRequest(Contract):

@@ -20,7 +20,7 @@ from tallygate.domain.explanation import (
     Waits,
 )
 from tallygate.domain.instants import SECOND, Instant, format_instant
-from tallygate.domain.quantities import format_quantity
+from tallygate.domain.quantities import Wire, format_quantity
 from tallygate.domain.rates import PER
 from tallygate.domain.rungs import UNTIL_TOP_UP, Rung
 from tallygate.domain.sentences import sentence
@@ -201,11 +201,11 @@ def _bounds(node: Node) -> dict[str, Any]:
     return {"kind": node.kind, "start": format_instant(node.start), "end": end}
 
 
-def _seconds(time: Instant) -> int | str:
+def _seconds(time: Instant) -> Wire:
     return format_quantity(Decimal(time) / SECOND)
 
 
-def _quantity(quantity: Decimal | None) -> int | str | None:
+def _quantity(quantity: Decimal | None) -> Wire | None:
     return None if quantity is None else format_quantity(quantity)
 
 

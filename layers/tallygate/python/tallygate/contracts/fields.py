@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from tallygate.contracts import identifiers
+from tallygate.contracts.identifiers import DIMENSION_LENGTH_MAX, IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX, Rule
 from tallygate.contracts.reading import broken
-from tallygate.domain import boundaries, instants, quantities
+from tallygate.domain import boundaries, instants
+from tallygate.domain.quantities import FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, Read, Refused, read_quantity
 
-ID_LENGTH_MAX = 255
+TEXT_LENGTH_MAX = 255
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EARLIEST = 0
 _LATEST = 253_370_764_800_000
@@ -32,31 +36,44 @@ def _said(text: str) -> str:
 
 
 def _quantity(value: object) -> Decimal:
-    try:
-        return quantities.parse_quantity(value)
-    except ValueError as error:
-        raise _of_value(value, error) from None
+    read = _read(value)
+    if read.rounded_to_zero:
+        raise _too_small()
+    return read.quantity
 
 
 def amount_of(value: object) -> Decimal:
     """A quantity that is not negative, for validators."""
-    quantity = _quantity(value)
-    if quantity < 0:
+    return sent_amount(value).quantity
+
+
+def sent_amount(value: object) -> Read:
+    """A quantity that is not negative, with what was sent before it was rounded; for validators."""
+    read = _read(value)
+    if read.negative:
         raise broken("out_of_range", "must not be negative")
-    return quantity
+    if read.rounded_to_zero:
+        raise _too_small()
+    return read
 
 
 def positive_of(value: object) -> Decimal:
     """A quantity of more than nothing, for validators."""
-    quantity = _quantity(value)
-    if quantity <= 0:
+    quantity = amount_of(value)
+    if not quantity:
         raise broken("out_of_range", "must be more than 0")
     return quantity
 
 
-def _of_value(value: object, error: ValueError) -> PydanticCustomError:
-    typed = isinstance(value, int | str | Decimal) and not isinstance(value, bool)
-    return broken("invalid" if typed else "type", str(error))
+def _read(value: object) -> Read:
+    read = read_quantity(value)
+    if isinstance(read, Refused):
+        raise broken(read.code, read.detail)
+    return read
+
+
+def _too_small() -> PydanticCustomError:
+    return broken("too_small", f"must not be so small: it has {FRACTION_DIGITS_MAX} decimals, and is 0 with them")
 
 
 def instant_of(value: object) -> instants.Instant:
@@ -90,29 +107,75 @@ def _empty(value: object) -> list[Any]:
     return []
 
 
-QUANTITY_SCHEMA: dict[str, Any] = {
-    "description": "An exact quantity: at most 18 integer and 9 fractional digits.",
-    "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d{1,18}(\.\d{1,9})?$"}],
-}
+_TOO_LARGE = r"(?!-?0*9{18}\.9{9}[5-9])"
+"""What would be rounded to 19 integer digits."""
+_NOTHING_LEFT = r"(?!-?0+\.0{9}(?:[0-4](?=[0-9]*[1-9])|[1-4]|50*$))"
+"""What is not 0 and would be rounded to it: half of the last decimal is rounded to even, which is 0."""
+_DIGITS = r"0*[0-9]{1,18}(?:\.[0-9]+)?"
+_NOT_ZERO = r"(?=.*[1-9])"
+
+
+def _quantity_schema(description: str, pattern: str, **least: int) -> dict[str, Any]:
+    """Numbers from `least` on, and strings that the parser accepts: a test holds the pattern to it."""
+    number = {"type": "number", **least, "exclusiveMaximum": 10**INTEGER_DIGITS_MAX}
+    return {"description": description, "anyOf": [number, {"type": "string", "pattern": f"^{pattern}$"}]}
+
+
+_ROUNDED = "A number or decimal string with at most 18 integer digits; more than 9 decimals are rounded half-even to 9."
+QUANTITY_SCHEMA = _quantity_schema(
+    _ROUNDED, rf"{_TOO_LARGE}{_NOTHING_LEFT}-?{_DIGITS}", exclusiveMinimum=-(10**INTEGER_DIGITS_MAX)
+)
+AMOUNT_SCHEMA = _quantity_schema(
+    f"{_ROUNDED} Not negative.",
+    rf"(?:{_TOO_LARGE}{_NOTHING_LEFT}{_DIGITS}|-0+(?:\.0+)?)",
+    minimum=0,
+)
+POSITIVE_SCHEMA = _quantity_schema(
+    f"{_ROUNDED} More than 0.", rf"{_TOO_LARGE}{_NOTHING_LEFT}{_NOT_ZERO}{_DIGITS}", exclusiveMinimum=0
+)
 _TIME_SCHEMA: dict[str, Any] = {"type": "string", "format": "date-time"}
 
-Id = Annotated[
-    str, StringConstraints(min_length=1, max_length=ID_LENGTH_MAX), AfterValidator(_without_control_characters)
+
+def _kept(rule: Callable[[str], Rule | None]) -> AfterValidator:
+    """Refuse what breaks the rule of identifiers; what keeps it is never changed."""
+
+    def check(text: str) -> str:
+        if found := rule(text):
+            raise broken(*found)
+        return text
+
+    return AfterValidator(check)
+
+
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX), AfterValidator(_without_control_characters)
 ]
-"""An id that callers choose: 1 to 255 characters without control characters."""
-Words = Annotated[Id, AfterValidator(_said)]
+"""A word or two for people: 1 to 255 characters without control characters."""
+Words = Annotated[Text, AfterValidator(_said)]
 """A reason, or who gives it: what an audit entry is read for, so it says something."""
-CustomerId = Id
-FeatureKey = Id
-MeterKey = Id
+Id = Annotated[
+    str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX), _kept(identifiers.broken_identifier)
+]
+"""An identifier that stands in no path: an event's id, source, type and subject, a request id."""
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX),
+    _kept(identifiers.broken_name),
+    Field(description="NFC, without control or format characters, slashes and outer spaces; not . or .."),
+]
+"""An identifier that stands in a path: a customer, feature, meter, plan or limit."""
+CustomerId = Name
+FeatureKey = Name
+MeterKey = Name
 DIMENSIONS_MAX = 10
-DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-DimensionValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Name = Id
+DimensionKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=DIMENSION_LENGTH_MAX), _kept(identifiers.broken_name)
+]
+DimensionValue = Id
 Quantity = Annotated[Decimal, PlainValidator(_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
-Amount = Annotated[Decimal, PlainValidator(amount_of), WithJsonSchema(QUANTITY_SCHEMA)]
+Amount = Annotated[Decimal, PlainValidator(amount_of), WithJsonSchema(AMOUNT_SCHEMA)]
 """A quantity that is not negative."""
-PositiveQuantity = Annotated[Decimal, PlainValidator(positive_of), WithJsonSchema(QUANTITY_SCHEMA)]
+PositiveQuantity = Annotated[Decimal, PlainValidator(positive_of), WithJsonSchema(POSITIVE_SCHEMA)]
 Time = Annotated[instants.Instant, PlainValidator(instant_of), WithJsonSchema(_TIME_SCHEMA)]
 """An RFC 3339 time, read as an Instant (milliseconds)."""
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]

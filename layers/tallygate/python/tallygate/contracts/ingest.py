@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from tallygate.contracts.fields import CustomerId, Id, Time
+from tallygate.contracts.fields import Id, Text, Time
 from tallygate.contracts.reading import Contract, broken_rules
 from tallygate.domain.events import DATA_BYTES_MAX, Draft, EventStatus, Result, canonical, rejected
 from tallygate.domain.instants import format_instant
@@ -41,7 +41,7 @@ class EventIn(Contract):
     id: Id
     source: Id = DEFAULT_SOURCE
     type: Id
-    subject: CustomerId
+    subject: Id
     time: Time | None = None
     data: dict[str, Any]
     specversion: Literal["1.0"] = "1.0"
@@ -53,12 +53,12 @@ class CloudEventIn(Contract):
     id: Id
     source: Id
     type: Id
-    subject: CustomerId
+    subject: Id
     time: Time | None = None
     data: Annotated[dict[str, Any] | None, Field(default=None)]
     specversion: Literal["1.0"]
     datacontenttype: Literal["application/json"] = "application/json"
-    dataschema: Id | None = None
+    dataschema: Text | None = None
 
 
 def read_events(body: Any, content_type: str, traceparent: str | None) -> tuple[Draft | Result, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from tallygate.contracts.fields import Id, Time, one_of
+from tallygate.contracts.fields import CustomerId, Text, Time, one_of
 from tallygate.contracts.reading import Contract, broken
 from tallygate.domain.api_keys import OVERLAP_MAX_S, SCOPES, KeyTexts, broken_scopes
 from tallygate.domain.instants import Instant, format_instant
@@ -18,7 +18,7 @@ def _different(scopes: list[str]) -> list[str]:
     return scopes
 
 
-Scope = Annotated[str, one_of(SCOPES), WithJsonSchema({"enum": list(SCOPES)})]
+Scope = Annotated[str, one_of(SCOPES, ("read",)), WithJsonSchema({"enum": list(SCOPES)})]
 
 
 class KeyBody(Contract):
@@ -28,9 +28,9 @@ class KeyBody(Contract):
     expires_at: until when it is valid; null: for ever; absent: the stack's default
     """
 
-    name: Id
+    name: Text
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_different)]
-    customer: Id | None = None
+    customer: CustomerId | None = None
     expires_at: Time | None = None
 
     @model_validator(mode="after")

@@ -16,7 +16,8 @@ from pydantic.json_schema import models_json_schema
 
 from tallygate.contracts.check import Ask
 from tallygate.contracts.decisions import SettleBody
-from tallygate.contracts.fields import ID_LENGTH_MAX
+from tallygate.contracts.headers import CONDITIONAL
+from tallygate.contracts.identifiers import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
 from tallygate.contracts.ingest import EventIn
 from tallygate.contracts.queries import QUERIES
 from tallygate.domain import decision_ids
@@ -27,7 +28,11 @@ _WITH_RECEIPT = "POST"
 _SETTLE = "/v1/consume/{decision_id}/settle"
 _REPEATABLE = ("/v1/check", "/v1/events", _SETTLE)
 """POSTs that are safe to repeat by themselves, and so know no Idempotency-Key."""
-_LENGTHS = {"decision_id": decision_ids.LENGTH_MAX}
+_LENGTHS = {
+    "decision_id": decision_ids.LENGTH_MAX,
+    "key": IDENTIFIER_LENGTH_MAX,
+    "endpoint": IDENTIFIER_LENGTH_MAX,
+}
 
 PROBLEM_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -172,7 +177,7 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "minLength": 1, "maxLength": _LENGTHS.get(name, ID_LENGTH_MAX)},
+            "schema": {"type": "string", "minLength": 1, "maxLength": _LENGTHS.get(name, NAME_LENGTH_MAX)},
         }
         for name in _PARAMETER.findall(path)
     ]
@@ -180,8 +185,8 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 def _query_parameters(key: str) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
-        for name, text in QUERIES.get(key, {}).items()
+        {"name": name, "in": "query", "description": parameter.text, "schema": parameter.schema}
+        for name, parameter in QUERIES.get(key, {}).items()
     ]
 
 
@@ -190,6 +195,6 @@ def _header_parameters(row: Row) -> list[dict[str, Any]]:
     if row.method == _WITH_RECEIPT and row.path not in _REPEATABLE:
         text = "The same key again within 24 hours replays the answer. Secrets in it are null then."
         found.append(("Idempotency-Key", text, {"type": "string", "minLength": 1, "maxLength": 255}))
-    if row.path.startswith(("/v1/catalog", "/v1/customers")) and row.method in ("PUT", "DELETE"):
+    if f"{row.method} {row.path}" in CONDITIONAL:
         found.append(("If-Match", "The ETag that was read; another one now is refused with 412.", {"type": "string"}))
     return [{"name": name, "in": "header", "description": text, "schema": schema} for name, text, schema in found]

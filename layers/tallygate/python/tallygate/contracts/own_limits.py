@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tallygate.contracts.catalog import EntitlementEntry, LimitEntry, SettingValue
 from tallygate.contracts.catalog_whole import known_of
-from tallygate.contracts.fields import Id
+from tallygate.contracts.fields import FeatureKey
 from tallygate.contracts.limits import Scope, Windowed
 from tallygate.contracts.rates import rate_form
 from tallygate.contracts.reading import Broken, invalid_fields, read
@@ -35,7 +35,7 @@ class OwnLimitBody(Windowed):
     config feature: `enabled` or `value`.
     """
 
-    feature: Id | None = None
+    feature: FeatureKey | None = None
     scope: Scope = Field(default_factory=dict)
     enabled: bool = False
     value: SettingValue = None

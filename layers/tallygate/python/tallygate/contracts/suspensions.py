@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from tallygate.contracts.catalog_whole import known_of
-from tallygate.contracts.fields import Id, Words
+from tallygate.contracts.fields import FeatureKey, Words
 from tallygate.contracts.limits import Scope, broken_scope
 from tallygate.contracts.reading import Contract, broken, invalid_fields, pointer
 from tallygate.domain.audits import Audit
@@ -24,7 +24,7 @@ from tallygate.errors import FieldError
 class SuspensionBody(Contract):
     """What to suspend or resume: the whole customer, a feature, or one scope of a feature; why, and who asks."""
 
-    feature: Id | None = None
+    feature: FeatureKey | None = None
     scope: Scope = Field(default_factory=dict)
     reason: Words
     actor: Words

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic import ValidationError as Unread
 
-from tallygate.contracts.fields import QUANTITY_SCHEMA, Amount, PositiveQuantity, positive_of
+from tallygate.contracts.fields import POSITIVE_SCHEMA, Amount, PositiveQuantity, positive_of
 from tallygate.contracts.rates import Per, RateWindow
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several, member_rules
 from tallygate.domain.catalog_forms import Form, as_json
@@ -80,9 +80,9 @@ def _until(value: object) -> str:
 
 
 _DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^P", "examples": ["P3D", "PT12H"]}
-_SHARE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?%$", "examples": ["80%"]}
+_SHARE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$", "examples": ["80%"]}
 Place = Annotated[
-    Threshold, PlainValidator(_place), WithJsonSchema({"anyOf": [_SHARE_SCHEMA, *QUANTITY_SCHEMA["anyOf"]]})
+    Threshold, PlainValidator(_place), WithJsonSchema({"anyOf": [_SHARE_SCHEMA, *POSITIVE_SCHEMA["anyOf"]]})
 ]
 Level = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Duration = Annotated[str, PlainValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]

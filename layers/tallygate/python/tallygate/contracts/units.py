@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from tallygate.contracts.fields import Id, PositiveQuantity, one_of
+from tallygate.contracts.fields import PositiveQuantity, Text, one_of
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
 from tallygate.domain.units import PRECISION_MAX, Rounding
 
@@ -34,9 +34,9 @@ class BillingEntry(Contract):
 class UnitEntry(Contract):
     """What raw quantities are called, and the unit that they are shown in: so many of them, or so many in each."""
 
-    name: Id
-    display: Id | None = None
-    plural: Id | None = None
+    name: Text
+    display: Text | None = None
+    plural: Text | None = None
     divide_by: PositiveQuantity | None = None
     multiply_by: PositiveQuantity | None = None
     precision: Annotated[int, Field(ge=0, le=PRECISION_MAX)] | None = None

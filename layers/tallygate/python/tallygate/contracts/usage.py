@@ -25,30 +25,22 @@ from tallygate.domain.usage import RANGE_MAX, WINDOWS, UsageAnswer, UsageQuery, 
 from tallygate.errors import FieldError, InvalidRequest
 
 DIMENSIONS_MAX = 10
-NAME_LENGTH_MAX = 255
-_PLAIN = ("customer", "feature", "meter", "from", "to", "window", "tz", "group_by")
 _FILTER = re.compile(r"filter\[([^\]]{1,64})\]")
 
 
 def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
-    """The query that the parameters state. Raises InvalidRequest with every rule that is broken."""
+    """The query that the parameters state, which are known to be this route's. Raises InvalidRequest with every rule
+    that is broken."""
     errors: list[FieldError] = []
     filters: dict[str, str] = {}
     for name, value in parameters.items():
         filtered = _FILTER.fullmatch(name)
         if filtered is not None:
             filters[filtered[1]] = value
-        elif name not in _PLAIN:
-            errors.append(parameter_error(name, "unknown_field", "is not a parameter of this request"))
     if not parameters.get("customer"):
         errors.append(parameter_error("customer", "required", "is required"))
     if bool(parameters.get("feature")) == bool(parameters.get("meter")):
         errors.append(parameter_error("feature", "required", "exactly one of feature and meter must be given"))
-    errors += [
-        parameter_error(name, "length", f"must have at most {NAME_LENGTH_MAX} characters")
-        for name in ("customer", "feature", "meter")
-        if len(parameters.get(name, "")) > NAME_LENGTH_MAX
-    ]
     window = _window(parameters, errors)
     zone = _zone(parameters, errors)
     start, end = _stretch(parameters, zone, now, errors)

@@ -10,9 +10,9 @@ over raw for the signature, without being told; a CloudEvents reader is told the
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from tallygate.domain.exact_json import write_json
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import format_instant
 from tallygate.errors import InvariantBroken
@@ -44,7 +44,7 @@ def event_of(fact: Fact) -> dict[str, Any]:
 
 def body_of(fact: Fact) -> bytes:
     """The event's bytes. Raises InvariantBroken beyond BODY_BYTES_MAX, which no fact of ours reaches."""
-    body = json.dumps(event_of(fact), separators=(",", ":"), ensure_ascii=False).encode()
+    body = write_json(event_of(fact)).encode()
     if len(body) >= BODY_BYTES_MAX:
         raise InvariantBroken(f"the fact {fact.id} has {len(body)} bytes")
     return body

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tallygate.domain.carryover import FORGIVE, Cap, Carryover
-from tallygate.domain.quantities import ZERO, format_quantity, parse_quantity, plain
+from tallygate.domain.quantities import ZERO, Wire, format_quantity, parse_quantity, plain
 
 Form = dict[str, Any]
 _PERCENT = "%"
@@ -37,7 +37,7 @@ def carryover_of(form: Mapping[str, Any]) -> Carryover:
     )
 
 
-def _cap_form(cap: Cap) -> int | str | Form:
+def _cap_form(cap: Cap) -> Wire | Form:
     if cap.amount is not None:
         return format_quantity(cap.amount)
     if cap.periods is not None:

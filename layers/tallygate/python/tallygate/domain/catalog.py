@@ -37,7 +37,6 @@ class Feature:
     key: str
     type: str = METERED
     meter: str | None = None
-    on_unavailable: str = "closed"
     unit: Unit | None = None
 
     def __post_init__(self) -> None:

@@ -77,7 +77,7 @@ def feature_form(feature: Feature) -> Form:
         form["meter"] = feature.meter
     if feature.unit is not None:
         form["unit"] = unit_form(feature.unit)
-    return {**form, "on_unavailable": feature.on_unavailable}
+    return form
 
 
 def feature_of(form: Mapping[str, Any]) -> Feature:
@@ -86,7 +86,6 @@ def feature_of(form: Mapping[str, Any]) -> Feature:
         key=form["key"],
         type=form["type"],
         meter=form.get("meter"),
-        on_unavailable=form.get("on_unavailable", "closed"),
         unit=None if unit is None else unit_of(unit),
     )
 

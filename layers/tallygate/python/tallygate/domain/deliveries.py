@@ -33,14 +33,18 @@ FACT_TYPES = (
     "usage.period_closed",
     "limit.period_closed",
     "usage.restated",
-    "usage.updated",
-    "usage.late",
-    "usage.anomaly",
-    "usage.rejected",
     "entitlement.suspended",
     "entitlement.resumed",
     "quota.adjusted",
     "subscription.changed",
+)
+"""Every type of fact that is stated."""
+FACT_TYPES_LATER = (
+    "limit.period_closed",
+    "usage.updated",
+    "usage.late",
+    "usage.anomaly",
+    "usage.rejected",
     "credits.granted",
     "credits.low",
     "credits.exhausted",
@@ -49,7 +53,7 @@ FACT_TYPES = (
     "reservation.expired",
     "stripe.export_failed",
 )
-"""Every type of fact that the wire contract names; an endpoint may ask for any of them."""
+"""Types that the wire contract names and that nothing states yet: asking for one of them alone would wait for ever."""
 
 QUEUE_GRACE = MINUTE
 """How long after its time the sweep hands an attempt over that the queue should have brought."""

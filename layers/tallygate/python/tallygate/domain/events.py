@@ -28,7 +28,10 @@ FUTURE_MAX = 5 * MINUTE
 """How far a producer's clock may be ahead."""
 DATA_BYTES_MAX = 65_536
 DEPTH_MAX = 32
-NUMBER_DIGITS_MAX = 100
+NUMBER_PLAIN_MAX = 100
+"""Numbers of up to so many digits on either side of the point are stored in plain form."""
+NUMBER_EXPONENT_MAX = 400
+"""Beyond what any double is; what is larger is no measurement."""
 
 
 class EventStatus(StrEnum):
@@ -133,7 +136,7 @@ def accepted_as(draft: Draft, customer: str, now: Instant, batch: str) -> Event:
 def canonical(value: Any) -> str:
     """JSON text that is equal for equal values: sorted names, no spaces, numbers in plain decimal form.
 
-    Raises ValueError that names the rule for what is nested too deeply, too long a number, or no valid Unicode.
+    Raises ValueError that names the rule for what is nested too deeply, too large a number, or no valid Unicode.
     """
     parts: list[str] = []
     _write(value, parts, 0)
@@ -169,8 +172,14 @@ def _write(value: Any, parts: list[str], depth: int) -> None:
 
 
 def _number(value: Decimal) -> str:
-    if not value.is_finite() or len(value.as_tuple().digits) > NUMBER_DIGITS_MAX:
-        raise ValueError(f"numbers must have at most {NUMBER_DIGITS_MAX} digits")
-    if value and abs(value.adjusted()) > NUMBER_DIGITS_MAX:
-        raise ValueError(f"numbers must have at most {NUMBER_DIGITS_MAX} digits")
-    return plain(value) if value else "0"
+    """Plain decimal form near the point, else the digits and their exponent: never longer than what was sent."""
+    if not value.is_finite():
+        raise ValueError("numbers must be finite")
+    if not value:
+        return "0"
+    if abs(value.adjusted()) <= NUMBER_PLAIN_MAX:
+        return plain(value)
+    if abs(value.adjusted()) > NUMBER_EXPONENT_MAX:
+        raise ValueError(f"numbers must have an exponent from -{NUMBER_EXPONENT_MAX} to {NUMBER_EXPONENT_MAX}")
+    digits = "".join(map(str, value.as_tuple().digits)).rstrip("0")
+    return f"{'-' if value < 0 else ''}{digits[0]}.{digits[1:] or '0'}E{value.adjusted()}"

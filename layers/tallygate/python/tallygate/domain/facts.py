@@ -28,7 +28,7 @@ from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.exact import EXACT as _EXACT
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.journal import Governed
-from tallygate.domain.quantities import ZERO, format_quantity
+from tallygate.domain.quantities import ZERO, Wire, format_quantity
 from tallygate.domain.rolls import Layer
 from tallygate.domain.tiers import NORMAL, Tier, level_at
 from tallygate.domain.units import Unit
@@ -365,7 +365,7 @@ def period(start: Instant, end: Instant) -> dict[str, Any]:
     return {"start": format_instant(start), "end": format_instant(end) if end < NEVER_ENDS else None}
 
 
-def _stated(quantity: Decimal | None) -> int | str | None:
+def _stated(quantity: Decimal | None) -> Wire | None:
     return None if quantity is None else format_quantity(quantity)
 
 

@@ -6,12 +6,12 @@ whoever answers by them reads the limits in force first.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from tallygate.domain.exact_json import read_json, write_json
 from tallygate.domain.meters import Scalar
 
 METERED, BOOLEAN, CONFIG = "metered", "boolean", "config"
@@ -57,10 +57,8 @@ def fixed_of(form: Mapping[str, Any]) -> Fixed | None:
 
 
 def value_form(value: Value) -> Any:
-    """The value as JSON, which has one kind of number: a decimal is written as such, so that it stays a number."""
-    if isinstance(value, tuple):
-        return [value_form(part) for part in value]
-    return float(value) if isinstance(value, Decimal) else value
+    """The value as JSON, in which a decimal is a number."""
+    return [value_form(part) for part in value] if isinstance(value, tuple) else value
 
 
 def value_of(form: Any) -> Value:
@@ -77,8 +75,8 @@ def _scalar_of(form: Any) -> Scalar:
 
 def value_text(value: Value) -> str:
     """The value as JSON text, whatever else its document holds."""
-    return json.dumps(value_form(value), ensure_ascii=False)
+    return write_json(value_form(value))
 
 
 def value_from(text: str) -> Value:
-    return value_of(json.loads(text, parse_float=Decimal))
+    return value_of(read_json(text))

@@ -25,6 +25,7 @@ from typing import NamedTuple, assert_never
 from tallygate.domain.decision_ids import NamedDecision, Secret, decision_of_event, no_secret
 from tallygate.domain.events import Event
 from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact_json import read_json
 from tallygate.domain.impact import would_deny
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
@@ -180,7 +181,7 @@ def resolve_event(
 
     Raises ValueError where its data cannot be read.
     """
-    data = json.loads(event.data, parse_float=Decimal)
+    data = read_json(event.data)
     if not isinstance(data, dict):
         raise ValueError("the data of an event is an object")  # noqa: TRY004  # text that cannot be read, not a type
     named = decision_of_event(data, event.customer, secret)

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.quantities import ONE, parse_quantity, plain
+from tallygate.domain.quantities import ONE, Refused, parse_quantity, plain, read_quantity
 
 AGGREGATIONS = ("sum", "count")
 OPERATORS = ("eq", "ne", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
 _ORDERED = ("gt", "gte", "lt", "lte")
-DIMENSION_LENGTH_MAX = 256
+DIMENSION_LENGTH_MAX = 255
 """A longer value is kept as its digest, so that no event can fill an item with one dimension."""
 FILTERS_MAX = 16
 DIMENSIONS_MAX = 16
@@ -106,7 +107,7 @@ def _same(left: Any, right: Scalar) -> bool:
 
 def _ordered(found: Any, op: str, value: Scalar) -> bool:
     try:
-        left = parse_quantity(found)
+        left = parse_quantity(found, exponent=True)
     except ValueError:
         return False
     right = parse_quantity(value)
@@ -182,12 +183,12 @@ def measure(meter: Meter, data: Mapping[str, Any]) -> Measured | Unmeasured | No
         found = value_at(data, meter.value)
         if found is None:
             return Unmeasured(meter.key, "value_missing")
-        try:
-            amount = parse_quantity(found)
-        except ValueError:
+        read = read_quantity(found, exponent=True)
+        if isinstance(read, Refused):
             return Unmeasured(meter.key, "value_invalid")
-        if amount < 0:
+        if read.negative:
             return Unmeasured(meter.key, "value_negative")
+        amount = read.quantity
     named = ((name, dimension_text(value_at(data, path))) for name, path in meter.dimensions.items())
     return Measured(meter.key, amount, {name: text for name, text in named if text is not None})
 
@@ -202,7 +203,8 @@ def dimension_text(value: Any) -> str | None:
         case Decimal() if value.is_finite() and abs(value.adjusted()) < DIMENSION_LENGTH_MAX:
             text = plain(value)
         case str():
-            text = value
+            # Requests must name dimension values in NFC, so the same value in an event is counted with theirs.
+            text = unicodedata.normalize("NFC", value)
         case _:
             return None
     return text if len(text) <= DIMENSION_LENGTH_MAX else _digest(text)

@@ -18,7 +18,7 @@ from typing import Any, assert_never
 
 from tallygate.domain.boundaries import length_of, step_of
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.quantities import format_quantity, parse_quantity, plain
+from tallygate.domain.quantities import Wire, format_quantity, parse_quantity, plain
 from tallygate.domain.rates import PER, Rate
 from tallygate.domain.tiers import (
     AFTER,
@@ -73,7 +73,7 @@ def policy_form(policy: Policy) -> Form:
     return {"policy": POLICY_NAMES[type(policy)], **_parameters(policy)}
 
 
-def threshold_form(threshold: Threshold) -> int | str:
+def threshold_form(threshold: Threshold) -> Wire:
     """`80%`, or an amount."""
     if threshold.amount is not None:
         return format_quantity(threshold.amount)

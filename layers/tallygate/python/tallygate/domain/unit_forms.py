@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.quantities import ONE, format_quantity, parse_quantity
+from tallygate.domain.quantities import ONE, Wire, format_quantity, parse_quantity
 from tallygate.domain.units import Billing, Rounding, Unit
 
 Form = dict[str, Any]
@@ -57,7 +57,11 @@ def presented(unit: Unit | None, quantities: Mapping[str, Decimal | None]) -> Fo
     if unit is None:
         return None
     called = {"unit": unit.display} if unit.plural is None else {"unit": unit.display, "plural": unit.plural}
-    return {**called, **{name: None if q is None else unit.present(q) for name, q in quantities.items()}}
+    return {**called, **{name: None if q is None else _shown(unit, q) for name, q in quantities.items()}}
+
+
+def _shown(unit: Unit, quantity: Decimal) -> Wire:
+    return format_quantity(Decimal(unit.present(quantity)))
 
 
 def _billing_form(billing: Billing) -> Form:

@@ -123,7 +123,7 @@ def _concerning(
 
 def _digest(catalog: Catalog) -> str:
     """What tells a declaration from another; their order is no difference to what is stored, but it is one here."""
-    text = json.dumps(as_json(catalog_form(catalog)), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(as_json(catalog_form(catalog)), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

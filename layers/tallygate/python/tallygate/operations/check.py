@@ -1,6 +1,8 @@
-"""check: what consume would answer now. Changes nothing: one read of the cell, no write."""
+"""check: what consume would answer now. Changes nothing: one read of the cell (of a part, another one), no write."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from tallygate.domain import decide
 from tallygate.domain.decision import Decision
@@ -9,12 +11,21 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.terms import look
 from tallygate.errors import ClockBehind, Contended
 from tallygate.operations.admission import Memory
-from tallygate.operations.consume import Consume, entitlement_or_denial
+from tallygate.operations.consume import Consume, entitlement_or_denial, part_that_fits
 from tallygate.operations.suspended import stated
 from tallygate.store import AdmissionStore
 
 
 def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, whole: bool = False) -> Decision:
+    """Whether the amount would be granted, or with `allow_partial` the part of it that fits; else as `_check`."""
+    decision = _check(store, memory, request, now=now, whole=whole)
+    part = part_that_fits(request, decision)
+    if part is None:
+        return decision
+    return replace(_check(store, memory, replace(request, amount=part), now=now, whole=whole), requested=request.amount)
+
+
+def _check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, whole: bool) -> Decision:
     """Whether the amount would be granted, with the numbers as they stand; an amount of 0 asks for the state alone.
 
     The answer is that of `decide` over the cell as it stands now, and so agrees with a consume that races nobody. By

@@ -44,7 +44,8 @@ class Consume:
     """One request. `amount` is in raw units of the feature's meter and above zero; a peek is a check.
 
     `api_key` names the credential that asked. It becomes a dimension of what is counted, and is no part of what makes
-    two requests the same: a key may be rotated between a request and its retry.
+    two requests the same: a key may be rotated between a request and its retry. `amount_sent` is the amount before it
+    was rounded (None: the same): another amount makes another request, also where both are rounded to one.
     """
 
     customer: str
@@ -56,6 +57,7 @@ class Consume:
     idempotency_key: str | None = None
     traceparent: str | None = None
     allow_partial: bool = False
+    amount_sent: Decimal | None = None
 
     @property
     def counted_dimensions(self) -> Mapping[str, str]:
@@ -92,14 +94,14 @@ def consume(
     """
     decision = _consume(store, memory, request, request.amount, now=now, entropy=entropy)
     for _ in range(TRIES_MAX):
-        part = _part(request, decision)
+        part = part_that_fits(request, decision)
         if part is None:
             break
         decision = _consume(store, memory, request, part, now=now, entropy=entropy)
     return replace(decision, requested=request.amount)
 
 
-def _part(request: Consume, decision: Decision) -> Decimal | None:
+def part_that_fits(request: Consume, decision: Decision) -> Decimal | None:
     """The part of the amount that a denial leaves room for; None where there is nothing to try."""
     if decision.granted or not request.allow_partial or decision.reason not in PARTIAL or not decision.max_grantable:
         return None
@@ -307,7 +309,8 @@ def _mark(request: Consume, now: Instant, entropy: Callable[[int], bytes]) -> Re
 
 
 def _fingerprint(request: Consume) -> bytes:
-    body: list[str | bool | None] = [request.request_id, request.customer, request.feature, plain(request.amount)]
+    sent = request.amount if request.amount_sent is None else request.amount_sent
+    body: list[str | bool | None] = [request.request_id, request.customer, request.feature, plain(sent)]
     if request.allow_partial:
         body.append(True)
     return hashlib.sha256(json.dumps([body, sorted(request.dimensions.items())]).encode()).digest()

@@ -112,4 +112,8 @@ def _replayed(stored: StoredAnswer, fingerprint: str) -> Outcome:
 def _same(stored: StoredAnswer | None, answer: StoredAnswer) -> bool:
     if stored is None or stored.fingerprint != answer.fingerprint or stored.status != answer.status:
         return False
-    return json.dumps(stored.body, sort_keys=True) == json.dumps(answer.body, sort_keys=True)
+    return _text(stored.body) == _text(answer.body)
+
+
+def _text(body: Body) -> str:
+    return json.dumps(body, sort_keys=True, default=str)

@@ -6,8 +6,6 @@ AUDIT#             <at, ms>#<id>   the same of changes that concern no customer
 
 from __future__ import annotations
 
-import json
-
 from tallygate.domain.audits import Audit
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Put
@@ -68,7 +66,7 @@ def audit_of(item: Item) -> Audit:
         key_id=items.text(item, "key_id") if "key_id" in item else None,
         reason=items.text(item, "reason"),
         feature=items.text(item, "feature") if "feature" in item else None,
-        about=json.loads(items.text(item, "about")),
-        before=json.loads(items.text(item, "before")) if "before" in item else None,
-        after=json.loads(items.text(item, "after")) if "after" in item else None,
+        about=items.read_document(items.text(item, "about")),
+        before=items.read_document(items.text(item, "before")) if "before" in item else None,
+        after=items.read_document(items.text(item, "after")) if "after" in item else None,
     )

@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from tallygate.control_store import Applying, AuditOfStep, CatalogMoved, PlansTaken, Replaced, StoredCatalog
@@ -195,4 +194,4 @@ def _of_kind(held: list[Item], prefix: str) -> list[Item]:
 
 
 def _read(item: Item) -> Any:
-    return json.loads(items.text(item, FORM), parse_float=Decimal)
+    return items.read_document(items.text(item, FORM))

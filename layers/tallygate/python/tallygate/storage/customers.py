@@ -14,7 +14,6 @@ others consistent. A customer's own id is a subject key of its own, so that no o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 from tallygate.control_store import CustomerMoved, Saved, SubjectsTaken
@@ -71,7 +70,8 @@ class Customers:
             page = self._engine.query(
                 keys.customer_partition(customer), prefix=keys.OWN_LIMIT, after=position, consistent=True
             )
-            found += [OwnLimit(name=items.text(i, "name"), form=json.loads(items.text(i, "form"))) for i in page.items]
+            forms = ((items.text(i, "name"), items.read_document(items.text(i, "form"))) for i in page.items)
+            found += [OwnLimit(name=name, form=form) for name, form in forms]
             position = page.next_after
             if position is None:
                 return tuple(sorted(found, key=lambda own: own.name))
@@ -199,9 +199,9 @@ def _customer_of(customer: str, item: Item) -> Customer:
         id=customer,
         name=_optional(item, "name"),
         timezone=items.text(item, "timezone"),
-        subject_keys=frozenset(json.loads(items.text(item, "subject_keys"))),
+        subject_keys=frozenset(items.read_document(items.text(item, "subject_keys"))),
         stripe_customer_id=_optional(item, "stripe_customer_id"),
-        metadata=json.loads(items.text(item, "metadata")),
+        metadata=items.read_document(items.text(item, "metadata")),
         created_at=items.integer(item, "created_at"),
         changed_at=items.integer(item, "changed_at"),
     )

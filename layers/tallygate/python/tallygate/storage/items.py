@@ -45,7 +45,7 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Earned, Effective, Enforcement, Entitlement, Limit, Next, Quota
 from tallygate.domain.origins import origin_of
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
-from tallygate.domain.quantities import ZERO, plain
+from tallygate.domain.quantities import ZERO, format_quantity, plain
 from tallygate.domain.rates import Rate
 from tallygate.domain.reset_marks import ResetMark, mark_of
 from tallygate.domain.rolls import Layer, Rule, Stretch, layers_of
@@ -65,7 +65,16 @@ FOLLOWED, FOLLOWED_FROM, FOLLOWED_AT, FOLLOWED_BROUGHT = OF_FOLLOWED = ("w", "ws
 FOLLOWINGS = "fw"
 SINCE = "since"
 CAUSE = "sb"
-_ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
+def stored_number(value: object) -> float:
+    """A decimal in a stored document: a number of at most 15 digits, which a double keeps exactly. For `json`."""
+    if not isinstance(value, Decimal) or isinstance(format_quantity(value), str):
+        raise TypeError(f"{type(value).__name__} is not stored as a number")
+    return float(value)
+
+
+_ENTRIES = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=stored_number)
 REVISION, VERSION, FLOOR, SUSPENDED, LAST, CORRECTED = "n", "cv", "fl", "sus", "last", "st"
 
 
@@ -215,8 +224,13 @@ def text(item: Mapping[str, object], name: str) -> str:
 
 
 def compact(value: Any) -> str:
-    """Compact JSON with sorted keys, the stored form of documents."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    """Compact JSON with sorted keys, the stored form of documents; `read_document` reads it."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=stored_number)
+
+
+def read_document(text: str | bytes) -> Any:
+    """The value of a stored document, its decimals exact."""
+    return json.loads(text, parse_float=Decimal)
 
 
 def bounded(document: str, what: str) -> str:
@@ -274,7 +288,7 @@ def _limits_document(effective: Effective) -> dict[str, Any]:
 
 def effective_of(item: Item) -> Effective:
     """The limits in force that an EFFECTIVE item states."""
-    doc, version = json.loads(text(item, "doc")), integer(item, "version")
+    doc, version = read_document(text(item, "doc")), integer(item, "version")
     found = replace(_limits_of(doc, version), since=integer(item, SINCE, 0))
     if "next" not in doc:
         return found

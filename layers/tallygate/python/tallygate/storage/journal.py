@@ -10,7 +10,6 @@ why a container may remember the head that it wrote itself: a stale memory only 
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -133,7 +132,7 @@ def body_of(record: Record) -> bytes:
         "limits": {str(ordinal): _governed_document(g) for ordinal, g in sorted(record.limits.items())},
         "entries": [_entry_document(entry) for entry in record.entries],
     }
-    return zlib.compress(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
+    return zlib.compress(items.entry_text(document).encode())
 
 
 def record_of(item: Item) -> Record:
@@ -141,7 +140,7 @@ def record_of(item: Item) -> Record:
     body = item.get("body")
     if not isinstance(body, bytes):
         raise InvariantBroken("a journal record has a body")
-    document = json.loads(zlib.decompress(body))
+    document = items.read_document(zlib.decompress(body))
     return Record(
         number=int(items.text(item, "sk")),
         customer=document["customer"],
@@ -209,7 +208,7 @@ def governed_text(governed: Governed) -> str:
 
 
 def governed_from(text: str) -> Governed:
-    return _governed_of(json.loads(text))
+    return _governed_of(items.read_document(text))
 
 
 def _entry_document(entry: Entry) -> dict[str, Any]:  # one case for each kind

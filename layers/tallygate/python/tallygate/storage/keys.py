@@ -1,7 +1,9 @@
 """Keys of the one table. A prefix of the partition key is a privilege boundary: the template grants by it.
 
 Foreign ids (customers, features, event ids, dimension values) are escaped so that no id can forge another's key: `%`,
-`#` and control characters become %XX, and what is longer than 200 characters becomes its digest.
+`#` and control characters become %XX, and what is longer than 200 characters becomes its digest. DynamoDB counts the
+bytes of a key: 2,048 for a partition key, 1,024 for a sort key. Two escaped ids always fit the first; where more than
+one stands in a sort key, the whole becomes its digest beyond the bound.
 """
 
 from __future__ import annotations
@@ -40,6 +42,11 @@ def unescaped(part: str) -> str | None:
     if part.startswith("%~"):
         return None
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), part)
+
+
+def bounded(sort_key: str) -> str:
+    """A sort key that nobody reads back: itself, or its digest where it is longer than one can be."""
+    return sort_key if len(sort_key.encode()) <= SORT_KEY_BYTES_MAX else _digest(sort_key)
 
 
 def shard_of(text: str, shards: int = DUE_SHARDS) -> str:
@@ -120,15 +127,15 @@ def root_cell(customer: str, feature: str) -> Key:
 
 
 def receipt(customer: str, operation: str, idempotency_key: str) -> Key:
-    """`customer` may be "" for receipts of the control plane that no customer owns."""
-    return Key(f"RECEIPT#{escaped(customer)}", f"{operation}#{escaped(idempotency_key)}")
+    """`customer` may be "" for receipts of the control plane that no customer owns; their operation names the path, and
+    so foreign ids."""
+    return Key(f"RECEIPT#{escaped(customer)}", bounded(f"{operation}#{escaped(idempotency_key)}"))
 
 
 def event(customer: str, source: str, event_id: str) -> Key:
     """Source and id together may be longer than a sort key can be: then their digest stands there."""
     identity = f"{escaped(source)}#{escaped(event_id)}"
-    sk = identity if len(identity.encode()) <= SORT_KEY_BYTES_MAX else _digest(identity)
-    return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", sk)
+    return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", bounded(identity))
 
 
 def journal_of(owner: str) -> str:
@@ -209,7 +216,7 @@ def api_key(digest: str) -> Key:
 
 def api_key_entry(key_id: str) -> Key:
     """The listing entry of a key; it holds the digest, never the key."""
-    return Key(KEYS_PARTITION, key_id)
+    return Key(KEYS_PARTITION, escaped(key_id))
 
 
 def audit_partition(customer: str | None) -> str:

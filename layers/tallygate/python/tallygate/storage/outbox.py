@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.facts import Fact, Levels, Total
@@ -85,6 +84,6 @@ def fact_of(fact_id: str, item: Item) -> Fact:
         feature=items.text(item, "feature"),
         time=items.integer(item, "time"),
         sequence=items.integer(item, SEQUENCE),
-        data=json.loads(items.text(item, "data"), parse_float=Decimal),
+        data=items.read_document(items.text(item, "data")),
         traceparent=traceparent if isinstance(traceparent, str) else None,
     )

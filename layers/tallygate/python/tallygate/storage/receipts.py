@@ -7,8 +7,6 @@ A receipt whose kept_until has passed counts as absent, whether or not the table
 
 from __future__ import annotations
 
-import json
-
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
@@ -35,7 +33,7 @@ class Receipts:
         return StoredAnswer(
             fingerprint=items.text(item, "fingerprint"),
             status=items.integer(item, "status"),
-            body=json.loads(items.text(item, "body")),
+            body=items.read_document(items.text(item, "body")),
         )
 
     def commit(self, moves: Moves) -> bool:

@@ -6,10 +6,8 @@ fold knows at least that.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
 from tallygate.domain import catalog_forms as forms
@@ -80,4 +78,4 @@ class Rules:
 
 
 def _form(item: Item) -> Any:
-    return json.loads(items.text(item, "form"), parse_float=Decimal)
+    return items.read_document(items.text(item, "form"))

@@ -18,7 +18,6 @@ order from its cursor, so a target that has seen a number has seen all before it
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -184,7 +183,7 @@ def total_of(item: Item) -> Total:
         layers=layers_of(items.text(item, LAYERS)) if LAYERS in item else None,
         opened_after=items.integer(item, OPENED_AFTER) if OPENED_AFTER in item else None,
         carried_out=_quantity(item, CARRIED_OUT) if CARRIED_OUT in item else None,
-        adjustments=tuple(json.loads(items.text(item, ADJUSTMENTS))) if ADJUSTMENTS in item else (),
+        adjustments=tuple(items.read_document(items.text(item, ADJUSTMENTS))) if ADJUSTMENTS in item else (),
         traceparent=traceparent if isinstance(traceparent, str) else None,
     )
 

@@ -8,8 +8,6 @@ A unit only shows, so it is read without waiting for the newest.
 
 from __future__ import annotations
 
-import json
-
 from tallygate.domain.unit_forms import unit_form, unit_of
 from tallygate.domain.units import Unit
 from tallygate.storage import items, keys
@@ -19,7 +17,7 @@ from tallygate.storage.engine import Engine
 def unit_at(engine: Engine, feature: str) -> Unit | None:
     """The unit that the catalog gives the feature; None: it has none, or there is no such feature. One request."""
     item = engine.get(keys.catalog_feature(feature), consistent=False)
-    unit = None if item is None else json.loads(items.text(item, "form")).get("unit")
+    unit = None if item is None else items.read_document(items.text(item, "form")).get("unit")
     return None if unit is None else unit_of(unit)
 
 
@@ -28,4 +26,4 @@ def unit_text(unit: Unit) -> str:
 
 
 def unit_from(text: str) -> Unit:
-    return unit_of(json.loads(text))
+    return unit_of(items.read_document(text))

@@ -1,0 +1,174 @@
+"""The planned surface of the API, and what of it is missing.
+
+What is planned keeps its name once it is there. Nothing here says what is there already: that is read off the route
+tables and the contracts, so that whoever implements something has nothing to change here, only to run
+`python -m tools.planned`, which writes README's section "Not there yet". A test holds the section to this list.
+
+    a route        missing until a function answers it
+    a field        missing while its contract lacks it or refuses it as `not_available`
+    a value        missing while its field does not take it
+    a parameter    missing while the route does not declare it
+    an event       missing while nothing states it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tallygate.contracts.adjustments import AdjustmentBody
+from tallygate.contracts.catalog import CatalogBody, EntitlementEntry, FeatureEntry, LimitEntry, MeterEntry, PlanEntry
+from tallygate.contracts.check import Ask
+from tallygate.contracts.customers import CustomerBody, SubscriptionBody
+from tallygate.contracts.decisions import SettleBody
+from tallygate.contracts.endpoints import EndpointRequest
+from tallygate.contracts.ingest import EventIn
+from tallygate.contracts.keys import KeyBody
+from tallygate.contracts.planned_routes import ROUTES
+from tallygate.contracts.queries import QUERIES
+from tallygate.contracts.reading import Contract
+from tallygate.contracts.suspensions import SuspensionBody
+from tallygate.contracts.test_clock import TestClockBody
+from tallygate.contracts.usage_resets import ResetBody
+from tallygate.domain.deliveries import FACT_TYPES
+
+_LIMIT = "limit period rate spend windows enforcement tiers carryover"
+_SHOWN = "name description metadata"
+FIELDS: Mapping[type[Contract], str] = {
+    CatalogBody: "settings meters features pools plans",
+    MeterEntry: f"key event_type aggregation value kind dimensions filters {_SHOWN} "
+    "persistent count_first max_jump period_value floor",
+    FeatureEntry: f"key type meter unit {_SHOWN} require billing on_unavailable",
+    PlanEntry: f"key version upgrade_to entitlements limits grants {_SHOWN} archived billing",
+    EntitlementEntry: f"feature {_LIMIT} enabled value price close_grace report_zero",
+    LimitEntry: f"name feature scope {_LIMIT} price values ceiling",
+    Ask: "customer feature amount dimensions value request_id allow_partial detail explain",
+    SettleBody: "amount",
+    EventIn: "id source type subject time data specversion",
+    CustomerBody: "name plan timezone subject_keys stripe_customer_id metadata effective",
+    SubscriptionBody: "plan version started_at effective usage base billing_anchor",
+    AdjustmentBody: "feature amount reason actor category",
+    ResetBody: "feature effective_at anchor overage reason actor",
+    SuspensionBody: "feature scope reason actor",
+    KeyBody: "name scopes customer expires_at",
+    EndpointRequest: "url events scheme filter",
+    TestClockBody: "now",
+}
+CALLED: Mapping[type[Contract], str] = {
+    CatalogBody: "catalog",
+    MeterEntry: "meter",
+    FeatureEntry: "feature",
+    PlanEntry: "plan",
+    EntitlementEntry: "entitlement",
+    LimitEntry: "limit",
+    Ask: "check and consume",
+    SettleBody: "settle",
+    EventIn: "event",
+    CustomerBody: "customer",
+    SubscriptionBody: "subscription",
+    AdjustmentBody: "adjustment",
+    ResetBody: "reset",
+    SuspensionBody: "suspend and resume",
+    KeyBody: "key",
+    EndpointRequest: "webhook endpoint",
+    TestClockBody: "test clock",
+}
+"""What people call that which a contract states."""
+
+VALUES: Mapping[tuple[type[Contract], str], str] = {
+    (MeterEntry, "aggregation"): "sum count unique min max avg latest",
+    (MeterEntry, "kind"): "cumulative total gauge up_down",
+    (FeatureEntry, "type"): "metered boolean config",
+    (LimitEntry, "enforcement"): "hard soft observe off",
+    (ResetBody, "anchor"): "keep move",
+    (ResetBody, "overage"): "forgive carry",
+    (KeyBody, "scopes"): "ingest check read manage",
+    (EndpointRequest, "scheme"): "standard stripe",
+}
+PARAMETERS: Mapping[str, str] = {
+    "POST /v1/check": "http_status",
+    "POST /v1/consume": "http_status",
+    "PUT /v1/catalog": "dry_run merge",
+    "GET /v1/audit": "customer limit cursor",
+    "GET /v1/customers/{customer}/periods": "feature limit cursor",
+    "GET /v1/health": "deep",
+    "GET /v1/usage": "customer feature meter from to window tz group_by filter[dimension] top",
+}
+EVENTS = (
+    "usage.threshold_crossed usage.threshold_recovered usage.limit_reached usage.overage_started usage.denied "
+    "usage.period_closed limit.period_closed usage.restated usage.updated usage.late usage.anomaly usage.rejected "
+    "entitlement.suspended entitlement.resumed quota.adjusted subscription.changed credits.granted credits.low "
+    "credits.exhausted credits.expired credits.top_up_requested reservation.expired stripe.export_failed"
+)
+OTHERS = (
+    'scope values `"*"` (a limit for each value of a dimension)',
+    "tiers of rolling periods",
+    "`Accept: text/csv` (usage, ledger)",
+    "the portal's pages",
+    "the Python client",
+)
+"""What the contracts do not show. Whoever makes one of them takes it out here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What is planned and not there: each in the words of the API."""
+
+    routes: tuple[str, ...]
+    fields: tuple[str, ...]
+    values: tuple[str, ...]
+    parameters: tuple[str, ...]
+    events: tuple[str, ...]
+
+
+def missing(routes: Collection[str]) -> Missing:
+    """What is missing of the planned surface, where the functions answer these routes."""
+    return Missing(
+        routes=tuple(_missing_routes(routes)),
+        fields=tuple(_missing_fields()),
+        values=tuple(_missing_values()),
+        parameters=tuple(_missing_parameters()),
+        events=tuple(f"`{name}`" for name in EVENTS.split() if name not in FACT_TYPES),
+    )
+
+
+def _missing_routes(routes: Collection[str]) -> Iterator[str]:
+    for path, methods in ROUTES.items():
+        absent = [method for method in methods.split() if f"{method} {path}" not in routes]
+        if absent:
+            yield f"`{', '.join(absent)} {path}`"
+
+
+def _missing_fields() -> Iterator[str]:
+    for contract, names in FIELDS.items():
+        absent = [f"`{name}`" for name in names.split() if name not in offered(contract)]
+        if absent:
+            yield f"{CALLED[contract]}: {', '.join(absent)}"
+
+
+def _missing_values() -> Iterator[str]:
+    for (contract, name), values in VALUES.items():
+        offers = taken(contract, name)
+        absent = [f"`{value}`" for value in values.split() if value not in offers]
+        if absent:
+            yield f"`{name}` of a {CALLED[contract]}: {', '.join(absent)}"
+
+
+def _missing_parameters() -> Iterator[str]:
+    for route, names in PARAMETERS.items():
+        absent = [f"`{name}`" for name in names.split() if name not in QUERIES.get(route, {})]
+        if absent:
+            yield f"`{route}`: {', '.join(absent)}"
+
+
+def offered(contract: type[Contract]) -> frozenset[str]:
+    """The fields that a contract takes: those that it does not refuse, nor takes only empty."""
+    properties = contract.model_json_schema()["properties"]
+    return frozenset(name for name, schema in properties.items() if "not" not in schema and schema.get("maxItems") != 0)
+
+
+def taken(contract: type[Contract], name: str) -> frozenset[str]:
+    """The words that a field takes, as the published schema lists them."""
+    schema: dict[str, Any] = contract.model_json_schema()["properties"][name]
+    return frozenset(schema.get("enum") or schema.get("items", {}).get("enum", ()))

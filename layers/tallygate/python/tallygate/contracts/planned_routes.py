@@ -1,0 +1,84 @@
+"""Every route of the planned API, also of those that are there: what is missing is read off the route tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_CUSTOMER = "/v1/customers/{customer}"
+_POOL = f"{_CUSTOMER}/pools/{{pool}}"
+_ENDPOINT = "/v1/webhook-endpoints/{endpoint}"
+
+ROUTES: Mapping[str, str] = {
+    "/api/v1/events": "POST",
+    "/v1/audit": "GET",
+    "/v1/billing/meter_events": "POST",
+    "/v1/catalog": "PUT GET",
+    "/v1/check": "POST",
+    "/v1/consume": "POST",
+    "/v1/consume/{decision_id}/settle": "POST",
+    "/v1/credits/transfer": "POST",
+    "/v1/customers": "GET",
+    _CUSTOMER: "PUT GET DELETE",
+    f"{_CUSTOMER}/adjustments": "POST GET",
+    f"{_CUSTOMER}/alerts/{{name}}": "PUT GET DELETE",
+    f"{_CUSTOMER}/dimensions/{{dimension}}/{{value}}": "PUT GET DELETE",
+    f"{_CUSTOMER}/entitlements": "GET",
+    f"{_CUSTOMER}/entitlements/{{feature}}": "GET",
+    f"{_CUSTOMER}/ledger": "GET",
+    f"{_CUSTOMER}/limits": "GET",
+    f"{_CUSTOMER}/limits/{{name}}": "PUT GET DELETE",
+    f"{_CUSTOMER}/limits/{{name}}/impact": "GET",
+    f"{_CUSTOMER}/periods": "GET",
+    _POOL: "PUT GET",
+    f"{_POOL}/grants": "POST",
+    f"{_POOL}/grants/{{grant}}/void": "POST",
+    f"{_POOL}/resume": "POST",
+    f"{_POOL}/suspend": "POST",
+    f"{_POOL}/withdraw": "POST",
+    f"{_CUSTOMER}/reset": "POST",
+    f"{_CUSTOMER}/resume": "POST",
+    f"{_CUSTOMER}/subscription": "PUT DELETE",
+    f"{_CUSTOMER}/suspend": "POST",
+    "/v1/decisions/{decision_id}": "GET",
+    "/v1/denials": "GET",
+    "/v1/estimate": "POST",
+    "/v1/events": "POST GET",
+    "/v1/events/amend": "POST",
+    "/v1/events/void": "POST",
+    "/v1/health": "GET",
+    "/v1/integrations/stripe": "PUT GET DELETE",
+    "/v1/keys": "POST GET",
+    "/v1/keys/{key}": "DELETE",
+    "/v1/keys/{key}/rotate": "POST",
+    "/v1/leases": "POST",
+    "/v1/leases/{lease}/close": "POST",
+    "/v1/leases/{lease}/renew": "POST",
+    "/v1/openapi.json": "GET",
+    "/v1/portal-tokens": "POST",
+    "/v1/reservations": "POST GET",
+    "/v1/reservations/{reservation}": "GET",
+    "/v1/reservations/{reservation}/commit": "POST",
+    "/v1/reservations/{reservation}/extend": "POST",
+    "/v1/reservations/{reservation}/release": "POST",
+    "/v1/stripe/exports": "GET",
+    "/v1/stripe/exports/run": "POST",
+    "/v1/stripe/reconciliation": "GET",
+    "/v1/stripe/webhook": "POST",
+    "/v1/test-clock": "POST",
+    "/v1/usage": "POST GET",
+    "/v1/verify": "POST",
+    "/v1/webhook-endpoints": "POST GET",
+    _ENDPOINT: "GET PATCH DELETE",
+    f"{_ENDPOINT}/deliveries": "GET",
+    f"{_ENDPOINT}/deliveries/{{delivery}}/retry": "POST",
+    f"{_ENDPOINT}/replay": "POST",
+    f"{_ENDPOINT}/rotate": "POST",
+    f"{_ENDPOINT}/test": "POST",
+    "/v1/webhooks/schemas": "GET",
+}
+"""Every path with its methods."""
+
+
+def planned_routes() -> frozenset[str]:
+    """The keys of all planned routes."""
+    return frozenset(f"{method} {path}" for path, methods in ROUTES.items() for method in methods.split())
