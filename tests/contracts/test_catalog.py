@@ -89,10 +89,17 @@ def test_windows_in_either_form_are_given_back_to_be_put_again(windows: list[Any
 
 def test_a_filters_numbers_stay_numbers() -> None:
     body = catalog()
-    values = [1, Decimal("1.5"), "1.5", True, None]
+    values = [1, Decimal("1.5"), "1.5", True]
     body["meters"][0]["filters"] = [{"property": "$.x", "op": "in", "value": values}]
     round_trip(body)
     assert read_catalog(body).meters[0].filters[0].value == tuple(values)
+
+
+@pytest.mark.parametrize(("op", "value"), [("eq", None), ("ne", None), ("in", ["a", None])])
+def test_no_filter_compares_with_null(op: str, value: Any) -> None:
+    body = catalog()
+    body["meters"][0]["filters"] = [{"property": "$.x", "op": op, "value": value}]
+    assert broken(body) == {"/meters/0/filters/0/value": "not_allowed"}
 
 
 def test_the_short_form_and_the_list_of_windows_say_the_same() -> None:

@@ -91,9 +91,12 @@ def _setting(value: object) -> Any:
 
 
 def _filter_value(value: object) -> Any:
-    if isinstance(value, list):
-        return [_scalar(part) for part in value]
-    return _scalar(value)
+    """Nothing equals null, so a filter that compares with it would silently match all events or none."""
+    parts = value if isinstance(value, list) else [value]
+    read = [_scalar(part) for part in parts]
+    if any(part is None for part in read):
+        raise broken("not_allowed", "must not be null: ask with the operator exists whether the property is there")
+    return read if isinstance(value, list) else value
 
 
 DimensionName = Annotated[str, StringConstraints(min_length=1, max_length=64)]

@@ -2,7 +2,7 @@
 
     event ─type─> its meters ─filters─> value (sum: `$.tokens`, count: 1), dimensions {model: $.model}
 
-A filter on a property that the event lacks does not match; it is no error. A value that is missing, no
+A filter that excludes (`ne`) does not drop an event that lacks the property. A value that is missing, no
 quantity or negative makes the event *unmeasured* for that meter: it stays a fact and in the journal, with
 the reason, and counts nothing there. Dimensions that are missing or null are left out.
 """
@@ -59,8 +59,8 @@ class Filter:
     """One condition on a property. `value` is a scalar; a tuple of them for `in`; a bool for `exists`.
 
     eq, ne and in compare JSON values of one type (1 and "1" differ, 1 and 1.0 do not); gt, gte, lt and lte
-    compare quantities, so that "5" and 5 are one; prefix compares strings. Every operator but `exists` needs
-    the property.
+    compare quantities, so that "5" and 5 are one; prefix compares strings. A property that is missing or null
+    is not equal to anything: `ne` and `exists: false` match it, every other operator does not.
     """
 
     property: Path
@@ -86,7 +86,8 @@ class Filter:
         if self.op == "exists":
             return (found is not None) == self.value
         if found is None:
-            return False
+            # A catalog of an earlier version may compare with null, which asks whether the property is there.
+            return self.op == "ne" and self.value is not None
         if isinstance(self.value, tuple):
             return any(_same(found, value) for value in self.value)
         if self.op in ("eq", "ne"):
