@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tallygate.domain import dimensions
 from tallygate.domain.decision import Reason
 from tallygate.operations import entitlements
 
@@ -22,6 +23,7 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 def codes() -> set[str]:
     found = {reason.value for reason in Reason if reason in entitlements.ABSENT}
+    found |= {dimensions.UNKNOWN, dimensions.REQUIRED}
     for path, module in sources():
         for node in ast.walk(module):
             if isinstance(node, ast.Call):

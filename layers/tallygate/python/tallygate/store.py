@@ -17,6 +17,7 @@ from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
+from tallygate.domain.dimensions import DeclaredDimensions
 from tallygate.domain.entries import Entry
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Levels, Total
@@ -60,6 +61,14 @@ class Repeated:
     cell: Cell
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoldFeature:
+    """A feature as decisions need it: the unit that its quantities are shown in, and the dimensions of its requests."""
+
+    unit: Unit | None
+    dimensions: DeclaredDimensions
+
+
 class AdmissionStore(Protocol):
     """Admission: what may still be consumed now. Every method is one request, unless it says otherwise."""
 
@@ -69,8 +78,9 @@ class AdmissionStore(Protocol):
     def knows_feature(self, feature: str) -> bool:
         """Whether the catalog has the feature; asked only to explain a denial."""
 
-    def unit(self, feature: str) -> Unit | None:
-        """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
+    def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
+        """The feature as the catalog has it, consistent if `fresh`; None: no such feature. Two requests at most, or
+        twice as many where it was declared a moment ago."""
 
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""

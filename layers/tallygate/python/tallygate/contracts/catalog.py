@@ -157,7 +157,8 @@ class MeterEntry(Contract):
 class FeatureEntry(Contract):
     """What the product sells: metered, counted by one meter; boolean, there or not; config, set to a value.
 
-    A metered one may have a unit that its quantities are shown and billed in.
+    A metered one may have a unit that its quantities are shown and billed in, and may require dimensions of its meter
+    in every request.
     """
 
     key: Id
@@ -165,12 +166,30 @@ class FeatureEntry(Contract):
     meter: Annotated[Id, _refers_to("meter")] | None = None
     on_unavailable: OnUnavailable = "closed"
     unit: UnitEntry | None = None
+    require: list[DimensionName] = Field(default_factory=list, max_length=DIMENSIONS_MAX)
+
+    @model_validator(mode="after")
+    def _requires_what_is_declared(self, info: ValidationInfo) -> Self:
+        declared = (info.context or {}).get("dimensions", {}).get(self.key)
+        rules = [
+            (("require", index), "unknown_reference", f"the feature's meter has no dimension {name}")
+            for index, name in enumerate(self.require)
+            if declared is not None and name not in declared
+        ]
+        rules += [
+            (("require", index), "repeated", "is required already")
+            for index, name in enumerate(self.require)
+            if name in self.require[:index]
+        ]
+        if rules:
+            raise broken_several(rules)
+        return self
 
     @model_validator(mode="after")
     def _meter_where_it_counts(self) -> Self:
         if self.type == METERED and self.meter is None:
             raise broken("required", "a metered feature needs the meter that counts it", at="meter")
-        said = sorted({"meter", "unit"} & self.model_fields_set) if self.type != METERED else ()
+        said = sorted({"meter", "unit", "require"} & self.model_fields_set) if self.type != METERED else ()
         if said:
             detail = f"nothing is counted for a {self.type} feature"
             raise broken_several([((name,), "not_allowed", detail) for name in said])

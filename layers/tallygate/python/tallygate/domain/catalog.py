@@ -39,11 +39,14 @@ class Feature:
     meter: str | None = None
     on_unavailable: str = "closed"
     unit: Unit | None = None
+    require: tuple[str, ...] = ()
+    """Dimensions of its meter that every request must give."""
 
     def __post_init__(self) -> None:
         assert self.type in FEATURE_TYPES
         assert (self.type == METERED) == (self.meter is not None)
         assert self.unit is None or self.type == METERED
+        assert not self.require or self.type == METERED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,8 @@ def feature_form(feature: Feature) -> Form:
     form: Form = {"key": feature.key, "type": feature.type}
     if feature.meter is not None:
         form["meter"] = feature.meter
+    if feature.require:
+        form["require"] = list(feature.require)
     if feature.unit is not None:
         form["unit"] = unit_form(feature.unit)
     return {**form, "on_unavailable": feature.on_unavailable}
@@ -88,6 +90,7 @@ def feature_of(form: Mapping[str, Any]) -> Feature:
         meter=form.get("meter"),
         on_unavailable=form.get("on_unavailable", "closed"),
         unit=None if unit is None else unit_of(unit),
+        require=tuple(form.get("require", ())),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a container remembers between decisions, bounded: limits in force, units, cells last seen, recent denials.
+"""What a container remembers between decisions, bounded: limits in force, features, cells last seen, recent denials.
 
 None of it decides anything. Remembered limits are proved by the version in the cell's condition; a cell last seen only
 sharpens the terms (a stale one costs a retry, never a wrong grant); a recent denial only turns a write that would
@@ -17,12 +17,14 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.units import Unit
 from tallygate.errors import StoreUnavailable
-from tallygate.store import AdmissionStore
+from tallygate.store import AdmissionStore, SoldFeature
 
 LIMITS_KEPT_SECONDS = 60.0
 """A root cell proves the limits with every write, so they may be kept for long; they are dropped to meet deletions."""
-UNIT_KEPT_SECONDS = 60.0
-"""So soon a unit that was changed in the catalog is shown everywhere."""
+FEATURE_KEPT_SECONDS = 60.0
+"""So soon a feature that was changed in the catalog is known everywhere: its unit, and the dimensions it requires."""
+FEATURE_READ_AGAIN_SECONDS = 1.0
+"""A feature is read again before a request is refused by it, but no sooner than so long after it was read."""
 DENIAL_KEPT_SECONDS = 1.0
 REMEMBERED_MAX = 4_096
 
@@ -33,7 +35,7 @@ class Memory:
 
     ticks: Callable[[], float] = time.monotonic
     _limits: dict[str, tuple[Effective, float]] = field(default_factory=dict)
-    _units: dict[str, tuple[Unit | None, float]] = field(default_factory=dict)
+    _sold: dict[str, tuple[SoldFeature, float]] = field(default_factory=dict)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     _denials: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
 
@@ -51,22 +53,32 @@ class Memory:
         return None if effective is None else effective.in_force(now)
 
     def unit(self, store: AdmissionStore, feature: str) -> Unit | None:
-        """The unit that the feature's quantities are shown in: remembered, or read. Nothing is decided by it.
+        """The unit that the feature's quantities are shown in: remembered, or read. Nothing is decided by it."""
+        sold = self.sold(store, feature)
+        return None if sold is None else sold.unit
 
-        Where it cannot be read again, the one that was known is shown for as long once more.
+    def sold(self, store: AdmissionStore, feature: str, *, again: bool = False) -> SoldFeature | None:
+        """The feature as the catalog has it: remembered, or read. An unknown one is never remembered.
+
+        `again` reads what was remembered for a second or longer anew and consistently. Otherwise, where it cannot be
+        read, what was known is kept for as long once more.
         """
-        held = self._units.get(feature)
-        if held is not None and self.ticks() - held[1] < UNIT_KEPT_SECONDS:
+        held = self._sold.get(feature)
+        kept = FEATURE_READ_AGAIN_SECONDS if again else FEATURE_KEPT_SECONDS
+        if held is not None and self.ticks() - held[1] < kept:
             return held[0]
         try:
-            unit = store.unit(feature)
+            sold = store.sold(feature, fresh=again)
         except StoreUnavailable:
-            if held is None:
+            if held is None or again:
                 raise
-            unit = held[0]
-        _bound(self._units, feature)
-        self._units[feature] = (unit, self.ticks())
-        return unit
+            sold = held[0]
+        if sold is None:
+            self._sold.pop(feature, None)
+        else:
+            _bound(self._sold, feature)
+            self._sold[feature] = (sold, self.ticks())
+        return sold
 
     def last_seen(self, customer: str, feature: str) -> Cell:
         """The cell as it was last seen here; UNSEEN where it never was."""

@@ -43,8 +43,9 @@ from tallygate.storage.expressions import (
     SetOnce,
     absent_or,
 )
+from tallygate.storage.features import sold_feature_at
 from tallygate.storage.units import unit_at
-from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated
+from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated, SoldFeature
 
 RECEIPT_KEPT = DAY
 """How long an Idempotency-Key replays its answer (API.md)."""
@@ -68,6 +69,10 @@ class Cells:
     def unit(self, feature: str) -> Unit | None:
         """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
         return unit_at(self._engine, feature)
+
+    def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
+        """The feature as the catalog has it, consistent if `fresh`; None: no such feature."""
+        return sold_feature_at(self._engine, feature, fresh=fresh)
 
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""
