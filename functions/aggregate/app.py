@@ -21,6 +21,7 @@ from tallygate.storage.cell_first_use import CellFirstUse
 from tallygate.storage.dynamo import DynamoEngine, client_config
 from tallygate.storage.facts import Facts
 from tallygate.storage.journal import Journal
+from tallygate.storage.rejections import Rejections
 from tallygate.storage.rules import Rules
 from tallygate.storage.stream import batch_of
 from tallygate.storage.totals import Totals
@@ -34,7 +35,11 @@ clock = clock_of(os.environ, engine)
 
 parts = Parts(
     journal=JournalParts(
-        journal=Journal(engine), totals=Totals(engine), rules=Rules(engine), first_uses=CellFirstUse(engine)
+        journal=Journal(engine),
+        totals=Totals(engine),
+        rules=Rules(engine),
+        first_uses=CellFirstUse(engine),
+        rejections=Rejections(engine),
     ),
     cells=CellEvents(engine),
     carried=CellCarryover(engine),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tallygate.clock import Clock
 from tallygate.contracts.ingest import EventIn, events_answer, read_events
+from tallygate.domain.event_judgement import Granted, any_decision
 from tallygate.domain.events import Draft, EventStatus, Result
 from tallygate.domain.instants import Instant
 from tallygate.http import Answer, Request, Route, permit
@@ -19,13 +20,15 @@ SCOPE = "ingest"
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container ingests with. `ingested` is told of every batch, and how late each new event was."""
+    """What one container ingests with. `ingested` is told of every batch, and how late each new event was; `granted`
+    says which names of decisions in events are believed."""
 
     store: EventStore
     clock: Clock
     each: Each
     new_id: Callable[[], str]
     ingested: Callable[[Request, Sequence[Result], Sequence[Instant]], None]
+    granted: Granted = any_decision
 
 
 def _events(app: App, request: Request) -> Answer:
@@ -34,7 +37,7 @@ def _events(app: App, request: Request) -> Answer:
     submitted = read_events(request.json(), request.headers.get("content-type", ""), given_trace)
     posted = Posted(submitted=submitted, batch=app.new_id(), customer=principal.customer)
     now = app.clock.now()
-    results = ingest(app.store, posted, now=now, each=app.each)
+    results = ingest(app.store, posted, now=now, each=app.each, granted=app.granted)
     app.ingested(request, results, _lags(submitted, results, now))
     return Answer(body=events_answer(results))
 

@@ -11,6 +11,7 @@ import pytest
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.consequences import Suspending
+from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.instants import DAY, HOUR
@@ -29,7 +30,7 @@ from tallygate.domain.journal import (
     UseEntry,
 )
 from tallygate.domain.limits import Enforcement
-from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.meters import Measured
 from tallygate.domain.rungs import UNTIL_RESUMED
 from tallygate.domain.tiers import SuspendUsage, Tier, percent
 from tallygate.errors import InvariantBroken
@@ -73,7 +74,13 @@ ENTRIES = (
         id="é",
         time=NOW,
         measured=(Measured(METER, Decimal("0.1"), {"model": "a"}),),
-        unmeasured=(Unmeasured("calls", "value_missing"),),
+        warnings=(
+            EventWarning(meter="calls", code="value_missing", detail="$.calls is absent"),
+            EventWarning(meter=None, code="unknown_decision", detail="…"),
+        ),
+        type="llm.completion",
+        received_at=NOW + 3,
+        rejected="value_missing",
         windows=(WINDOW,),
         traceparent=TRACE,
     ),

@@ -23,6 +23,8 @@ from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.meters import Meters
+from tallygate.domain.rejections import Rejection
 from tallygate.domain.terms import Terms
 from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.domain.units import Unit
@@ -273,6 +275,15 @@ class EventStore(Protocol):
 
     def put(self, event: Event) -> Event | None:
         """Store the event (None), unless its identity is taken: then the event that has it. One request, repeatable."""
+
+    def stored(self, event: Event) -> Event | None:
+        """The stored event that has this one's identity, consistent; None: there is none. One request."""
+
+    def meters(self, *, again: bool = False) -> Meters:
+        """What events are judged by, at most a minute old, or (`again`) a second. No request where it is remembered."""
+
+    def keep_rejection(self, rejection: Rejection) -> None:
+        """Keep the rejection, unless one of its customer, minute and code is kept. One request at most; repeatable."""
 
 
 class Published(Enum):

@@ -42,6 +42,7 @@ from tallygate.domain.features import FEATURE_TYPES, METERED
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
 from tallygate.domain.quantities import parse_quantity
 from tallygate.domain.scopes import crowded
+from tallygate.domain.settings import PARK, REJECT, UNKNOWN_CUSTOMERS, UNKNOWN_EVENTS, settings_of
 from tallygate.errors import FieldError
 
 ENTRIES_MAX = 1_000
@@ -114,6 +115,12 @@ SettingValue = Annotated[
 ]
 FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
 FeatureType = Annotated[str, one_of(FEATURE_TYPES), WithJsonSchema({"enum": list(FEATURE_TYPES)})]
+UnknownEvents = Annotated[
+    str, one_of(UNKNOWN_EVENTS, (PARK,)), WithJsonSchema({"enum": list(UNKNOWN_EVENTS), "default": REJECT})
+]
+UnknownCustomers = Annotated[
+    str, one_of(UNKNOWN_CUSTOMERS, (PARK,)), WithJsonSchema({"enum": list(UNKNOWN_CUSTOMERS), "default": REJECT})
+]
 OnUnavailable = Annotated[str, one_of(("closed", "open"), ("cached",)), WithJsonSchema({"enum": ["closed", "open"]})]
 
 
@@ -270,9 +277,17 @@ class PlanEntry(Contract):
 _SAID_OF_FIXED = tuple(SAID_OF.values())
 
 
-class CatalogBody(Contract):
-    """The whole catalog: what is not in it is removed."""
+class SettingsEntry(Contract):
+    """What becomes of events that would count nothing."""
 
+    unknown_events: UnknownEvents = REJECT
+    unknown_customers: UnknownCustomers = REJECT
+
+
+class CatalogBody(Contract):
+    """The whole catalog: what is not in it is removed, and a setting that is not in it has its default."""
+
+    settings: SettingsEntry = Field(default_factory=SettingsEntry)
     meters: list[MeterEntry] = Field(max_length=ENTRIES_MAX)
     features: list[FeatureEntry] = Field(max_length=ENTRIES_MAX)
     plans: list[PlanEntry] = Field(max_length=ENTRIES_MAX)
@@ -294,6 +309,7 @@ def read_catalog(body: object) -> Catalog:
         meters=tuple(meter_of(meter.model_dump()) for meter in read.meters),
         features=tuple(feature_of(feature.model_dump()) for feature in read.features),
         plans=tuple(plan_of(plan.form()) for plan in read.plans),
+        settings=settings_of(read.settings.model_dump()),
     )
 
 
