@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adjustments import list_adjustments, post_adjustment
+from event_list import get_events
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
 from suspensions import list_audit, resume, suspend
@@ -322,6 +323,7 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_CUSTOMER}/entitlements/{{feature}}", _get_entitlement, "The state of one feature"),
         _route(f"GET {_CUSTOMER}/periods", _list_periods, "Closed periods, as they are stated now"),
         _route("GET /v1/audit", list_audit, "What operators did to a customer, when and why"),
+        _route("GET /v1/events", get_events, "What events arrived, and what became of them, the newest first"),
         _route("GET /v1/usage", _get_usage, "What a customer used, over time and by dimension"),
         _route("GET /v1/decisions/{decision_id}", _get_decision, "A granted consume as it was recorded, and settled"),
         _route("POST /v1/keys", _post_key, "Make an API key; its text is shown once", KeyBody),

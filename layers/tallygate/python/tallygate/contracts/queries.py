@@ -26,6 +26,16 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "to": "Windows that begin before this time (RFC 3339); by default now.",
     },
     "GET /v1/customers/{customer}/periods": {"feature": "Only periods of this feature.", **PAGE},
+    "GET /v1/events": {
+        "customer": "Whose events. Without it: rejected events of which no customer is known.",
+        "from": "Received from this time on (RFC 3339); by default 35 days ago.",
+        "to": "Received before this time (RFC 3339); by default until now. What was counted more than 15 minutes after "
+        "its receipt is found without it.",
+        "status": "Only events that are accepted, rejected or in conflict (accepted, rejected, conflict).",
+        "type": "Only events of this type.",
+        "id": "Only events of this id.",
+        **PAGE,
+    },
     "GET /v1/keys": PAGE,
     "GET /v1/audit": {"customer": "Whose entries, the newest first.", **PAGE},
     "GET /v1/webhook-endpoints": PAGE,

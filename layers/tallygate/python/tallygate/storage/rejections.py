@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tallygate.domain.instants import DAY, SECOND, Instant
+from tallygate.domain.instants import DAY, SECOND
 from tallygate.domain.rejections import Rejection
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Key, Put
@@ -46,18 +46,13 @@ class Rejections:
     def newest(self, owner: str, *, before: str | None, limit: int) -> tuple[tuple[tuple[str, Rejection], ...], bool]:
         """Some rejections, the newest first, each with its position, and whether there may be more. One request.
 
-        `before` is a position, or a minute as `position_before` writes it.
+        `before` is a position, or what `keys.rejections_after` writes.
         """
         page = self.engine.query(
             keys.rejections_of(owner), after=before, newest_first=True, limit=limit, consistent=True
         )
         found = tuple((items.text(item, "sk"), rejection_of(item)) for item in page.items)
         return found, page.next_after is not None
-
-
-def position_before(instant: Instant) -> str:
-    """Sorts after every rejection of the minutes up to the one that holds the instant."""
-    return keys.rejections_after(instant)
 
 
 def _key(rejection: Rejection) -> Key:
