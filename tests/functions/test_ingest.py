@@ -13,7 +13,7 @@ from tallygate.storage import items, keys
 from tallygate.storage.dynamo import DynamoEngine
 from tests.functions.conftest import LoadApp, sample
 from tests.given import NOW
-from tests.truth import TOKENS, declare, exists
+from tests.truth import CALLS, TOKENS, declare, exists
 
 
 @pytest.fixture
@@ -190,3 +190,24 @@ def test_the_log_and_the_metrics_tell_of_the_batch(
     (log,) = (vars(line) for line in caplog.records if line.message == "events")
     assert (log["statuses"], log["codes"]) == ({"accepted": 1, "rejected": 1}, {"unknown_customer": 1})
     assert log["trace_id"] == sample("ingest")["headers"]["traceparent"][3:35]
+
+
+def test_every_result_says_what_counts_the_event_and_the_answer_sums_up_what_was_amiss(
+    app: ModuleType, dynamo_engine: DynamoEngine
+) -> None:
+    declare(dynamo_engine, TOKENS, CALLS, version=2)
+    answer = call(app, [event("a"), event("b", data={}), event("c", type="llm.completoin"), event("a")])["json"]
+    assert {name: value for name, value in answer.items() if name != "results"} == {
+        "accepted": 2,
+        "duplicates": 1,
+        "rejected": 1,
+        "parked": 0,
+        "warnings": 1,
+    }
+    whole, partly, refused, again = ({**r, "time": None} for r in answer["results"])
+    assert whole == {"id": "a", "status": "accepted", "counted_by": ["calls", "tokens"], "time": None}
+    assert partly["warnings"] == [{"meter": "tokens", "code": "value_missing", "detail": "$.tokens is absent"}]
+    assert (partly["status"], partly["counted_by"]) == ("accepted", ["calls"])
+    assert (refused["status"], refused["code"]) == ("rejected", "unknown_event_type")
+    assert refused["detail"] == "no meter of the catalog has the event type llm.completoin"
+    assert (again["status"], "counted_by" in again) == ("duplicate", False)

@@ -29,7 +29,7 @@ from tallygate.domain.rejections import Rejection, one_a_minute
 from tallygate.operations.each import Each, attempt
 from tallygate.store import EventStore
 
-OTHER_CUSTOMER, UNKNOWN_CUSTOMER = "other_customer", "unknown_customer"
+OTHER_CUSTOMER = "other_customer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def _not_for(draft: Draft, customer: str | None, only: str | None) -> Result | N
     if only is not None and customer != only:
         return rejected(draft.id, OTHER_CUSTOMER, "this key is bound to another customer")
     if customer is None:
-        return rejected(draft.id, UNKNOWN_CUSTOMER, "subject names no customer, by its id or a subject key")
+        return rejected(draft.id, "unknown_customer", "subject names no customer, by its id or a subject key")
     return None
 
 
