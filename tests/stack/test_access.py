@@ -24,8 +24,21 @@ PRIVILEGES: dict[str, dict[str, str]] = {
         "KEY#x": "",
         "JOURNAL#x": "",
     },
-    "ingest": {"EVENT#x#0": "put", "SUBJECT#x": "get", "CUSTOMER#x": "get", "CELL#x#f": "", "TOTAL#x": ""},
-    "aggregate": {"JOURNAL#x": "get put update", "CELL#x#f": "get put update", "CUSTOMER#x": "get", "KEY#x": ""},
+    "ingest": {
+        "EVENT#x#0": "get put",
+        "REJECTED#x": "put",
+        "SUBJECT#x": "get",
+        "CUSTOMER#x": "get",
+        "CELL#x#f": "",
+        "TOTAL#x": "",
+    },
+    "aggregate": {
+        "JOURNAL#x": "get put update",
+        "CELL#x#f": "get put update",
+        "REJECTED#x": "put",
+        "CUSTOMER#x": "get",
+        "KEY#x": "",
+    },
     "reset": {"TOTAL#x": "get put update", "OUTBOX#x": "get put update", "CELL#x#f": "get", "JOURNAL#x": ""},
     "deliver": {"DELIVERY#x": "get update", "ENDPOINT": "get update", "OUTBOX#x": "get", "TOTAL#x": ""},
     "manage": {

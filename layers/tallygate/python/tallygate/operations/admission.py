@@ -24,7 +24,7 @@ LIMITS_KEPT_SECONDS = 60.0
 FEATURE_KEPT_SECONDS = 60.0
 """So soon a feature that was changed in the catalog is known everywhere: its unit, and the dimensions it requires."""
 FEATURE_READ_AGAIN_SECONDS = 1.0
-"""A feature is read again before a request is refused by it, but no sooner than so long after it was read."""
+"""A feature is read again before a request is refused by it, at most once in so long."""
 DENIAL_KEPT_SECONDS = 1.0
 REMEMBERED_MAX = 4_096
 
@@ -36,6 +36,7 @@ class Memory:
     ticks: Callable[[], float] = time.monotonic
     _limits: dict[str, tuple[Effective, float]] = field(default_factory=dict)
     _sold: dict[str, tuple[SoldFeature, float]] = field(default_factory=dict)
+    _sold_again: dict[str, float] = field(default_factory=dict)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     _denials: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
 
@@ -60,12 +61,13 @@ class Memory:
     def sold(self, store: AdmissionStore, feature: str, *, again: bool = False) -> SoldFeature | None:
         """The feature as the catalog has it: remembered, or read. An unknown one is never remembered.
 
-        `again` reads what was remembered for a second or longer anew and consistently. Otherwise, where it cannot be
+        `again` reads it anew and consistently, unless that was done within a second. Otherwise, where it cannot be
         read, what was known is kept for as long once more.
         """
-        held = self._sold.get(feature)
+        held, now = self._sold.get(feature), self.ticks()
         kept = FEATURE_READ_AGAIN_SECONDS if again else FEATURE_KEPT_SECONDS
-        if held is not None and self.ticks() - held[1] < kept:
+        since = self._sold_again.get(feature) if again else (held[1] if held is not None else None)
+        if held is not None and since is not None and now - since < kept:
             return held[0]
         try:
             sold = store.sold(feature, fresh=again)
@@ -75,9 +77,12 @@ class Memory:
             sold = held[0]
         if sold is None:
             self._sold.pop(feature, None)
-        else:
-            _bound(self._sold, feature)
-            self._sold[feature] = (sold, self.ticks())
+            return None
+        _bound(self._sold, feature)
+        self._sold[feature] = (sold, now)
+        if again:
+            _bound(self._sold_again, feature)
+            self._sold_again[feature] = now
         return sold
 
     def last_seen(self, customer: str, feature: str) -> Cell:

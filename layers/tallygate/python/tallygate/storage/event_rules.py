@@ -26,7 +26,7 @@ from tallygate.storage.expressions import Item
 KEPT_SECONDS = 60.0
 """So old the catalog may be that events are accepted by."""
 READ_AGAIN_SECONDS = 1.0
-"""Before a rejection the catalog is read again, but no sooner than so long after it was read."""
+"""Before a rejection the catalog is read again, at most once in so long; what a minute asks for does not count."""
 
 
 @dataclass(slots=True)
@@ -38,19 +38,23 @@ class EventRules:
     _version: int | None = None
     _meters: Meters = field(default_factory=Meters)
     _read_at: float = 0.0
+    _read_again_at: float = -READ_AGAIN_SECONDS
 
     def meters(self, *, again: bool = False) -> Meters:
-        """The catalog's meters, at most KEPT_SECONDS old, or (`again`) READ_AGAIN_SECONDS.
+        """The catalog's meters, at most KEPT_SECONDS old, or (`again`) as they are now, or were READ_AGAIN_SECONDS ago.
 
         No request while they are remembered, one while the catalog's version is the same, else three more or a few.
         """
-        kept = READ_AGAIN_SECONDS if again else KEPT_SECONDS
-        if self._version is not None and self.ticks() - self._read_at < kept:
+        now = self.ticks()
+        since = now - (self._read_again_at if again else self._read_at)
+        if self._version is not None and since < (READ_AGAIN_SECONDS if again else KEPT_SECONDS):
             return self._meters
-        read_at, version = self.ticks(), catalog_version(self.engine)
+        read_at, version = now, catalog_version(self.engine)
         if version != self._version:
             self._meters, self._version = read_meters(self.engine), version
         self._read_at = read_at
+        if again:
+            self._read_again_at = read_at
         return self._meters
 
 
