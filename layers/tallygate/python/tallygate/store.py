@@ -359,8 +359,8 @@ class UsageStore(Protocol):
         """The feature's resets that were made in (since, until], by when they were effective, and what by. As many
         requests as there are pages."""
 
-    def knows_meter(self, meter: str) -> bool:
-        """Whether the catalog has the meter. One request."""
+    def dimensions(self, meter: str) -> frozenset[str] | None:
+        """The dimensions that the meter declares; None: there is no such meter. One request."""
 
     def knows_customer(self, customer: str) -> bool:
         """Whether the customer exists. One request."""

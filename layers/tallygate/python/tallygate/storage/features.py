@@ -39,6 +39,12 @@ def sold_feature_at(engine: Engine, feature: str, *, fresh: bool) -> SoldFeature
     )
 
 
+def declared_by(engine: Engine, meter: str) -> frozenset[str] | None:
+    """The dimensions that a meter declares; None: there is no such meter. One request."""
+    form = _form(engine, keys.catalog_meter(meter), consistent=False)
+    return None if form is None else frozenset(form.get("dimensions", ()))
+
+
 def _form(engine: Engine, key: Key, *, consistent: bool) -> dict[str, Any] | None:
     item = engine.get(key, consistent=consistent)
     if item is None:
