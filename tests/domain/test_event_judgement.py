@@ -106,15 +106,15 @@ def test_a_name_of_no_decision_is_ignored_with_a_warning_and_the_event_counts(na
 
 
 def test_whoever_knows_what_was_granted_decides_which_names_are_believed() -> None:
-    asked: list[tuple[str, str, str]] = []
+    asked: list[tuple[str, object]] = []
 
-    def nothing(customer: str, feature: str, name: str) -> bool:
-        asked.append((customer, feature, name))
-        return False
+    def nothing(customer: str, name: object) -> str | None:
+        asked.append((customer, name))
+        return None
 
     found = judged({"tokens": 5, "decision_id": named()}, TOKENS, granted=nothing)
     assert (found.counted_by, said(found)) == (("tokens",), [(None, "unknown_decision")])
-    assert asked == [("acme", "ai-tokens", named())]
+    assert asked == [("acme", named())]
 
 
 def test_a_missing_dimension_warns_only_where_a_feature_requires_it() -> None:

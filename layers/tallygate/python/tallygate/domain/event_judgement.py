@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tallygate.domain.decision_ids import LENGTH_MAX, parse_decision_id
+from tallygate.domain.decision_ids import parse_decision_id
 from tallygate.domain.dimensions import MISSING
 from tallygate.domain.meters import Measured, Meter, Meters, Unmeasured, format_path, measure, rounds_to_zero, value_at
 
-Granted = Callable[[str, str, str], bool]
-"""Whether a name (the third) is that of a decision granted to a customer (the first) for a feature (the second)."""
+Granted = Callable[[str, object], str | None]
+"""The feature of the decision that was granted to a customer (the first) and that a value of an event's data (the
+second) names; None: it names none. Ingest and the fold are given the same one."""
 SHOWN_LENGTH_MAX = 80
 DETAIL_LENGTH_MAX = 1_000
 
@@ -78,10 +79,10 @@ class EventJudgement:
         return tuple(found.meter for found in self.measured)
 
 
-def any_decision(customer: str, feature: str, name: str) -> bool:
-    """Believes every name of the right form that names this customer and feature."""
-    decision = parse_decision_id(name)
-    return decision is not None and (decision.customer, decision.feature) == (customer, feature)
+def any_decision(customer: str, name: object) -> str | None:
+    """Believes every name of the right form that names this customer."""
+    decision = parse_decision_id(name) if isinstance(name, str) else None
+    return decision.feature if decision is not None and decision.customer == customer else None
 
 
 def judge(
@@ -135,11 +136,11 @@ def _decision(
     named = data.get("decision_id")
     if named is None:
         return None, None
-    decision = parse_decision_id(named) if isinstance(named, str) and len(named) <= LENGTH_MAX else None
-    if decision is None or decision.customer != customer or not granted(customer, decision.feature, named):
+    feature = granted(customer, named)
+    if feature is None:
         detail = "$.decision_id names no decision that was granted to this customer; the event counts"
         return None, EventWarning(meter=None, code=EventCode.UNKNOWN_DECISION.value, detail=detail)
-    return meter_of(decision.feature), None
+    return meter_of(feature), None
 
 
 def _remarks(meter: Meter, required: tuple[str, ...], found: Measured, data: Mapping[str, Any]) -> list[EventWarning]:
