@@ -65,7 +65,10 @@ def test_a_count_counts_one_whatever_the_data() -> None:
     ],
 )
 def test_a_value_that_cannot_be_counted_is_named_and_never_a_zero(data: dict[str, Any], reason: str) -> None:
-    assert measure(TOKENS, data) == Unmeasured("tokens", reason)
+    found = measure(TOKENS, data)
+    assert isinstance(found, Unmeasured)
+    assert (found.meter, found.reason) == ("tokens", reason)
+    assert found.detail.startswith("$.usage.tokens ")
 
 
 @pytest.mark.parametrize(

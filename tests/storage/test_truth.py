@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -459,3 +461,13 @@ def test_what_a_use_left_is_all_that_was_used_and_what_raised_the_limit() -> Non
     assert shown_after(replace(USE, windows=(CountedWindow(3, START, END),)), items.cell_of(item)).after == (
         Shown(Decimal(5), Decimal(45)),
     )
+
+
+def test_an_event_that_an_earlier_version_journaled_is_read_with_what_it_said() -> None:
+    event = {"k": "event", "s": "api", "i": "e", "t": NOW, "u": [], "x": [["calls", "value_missing"]], "w": []}
+    document = {"customer": "acme", "marks": {}, "limits": {}, "entries": [event]}
+    body = zlib.compress(json.dumps(document).encode())
+    (entry,) = record_of({"sk": "00000000000000000001", "body": body}).entries
+    assert isinstance(entry, EventEntry)
+    assert entry.warnings == (EventWarning(meter="calls", code="value_missing", detail=""),)
+    assert (entry.type, entry.received_at, entry.rejected) == ("", 0, None)
