@@ -25,14 +25,15 @@ from bench import engine as bench_engine
 from bench.cost import Cost, counting
 from bench.functions import environment, loaded
 from bench.streams import reader
-from tallygate.domain.catalog_forms import meter_form
+from tallygate.domain.catalog import Feature
+from tallygate.domain.catalog_forms import feature_form, meter_form
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.meters import Meter
 from tallygate.domain.periods import calendar
 from tallygate.domain.rates import Rate
 from tallygate.storage import items, keys
 from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Put
+from tallygate.storage.engine import Key, Put
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, WARM_UP = 2_000, 200
@@ -41,6 +42,7 @@ IDS_EACH = 30
 """Requests with ids on one customer, so that its cell stays within one unit, as at 30 a minute."""
 TABLE = "bench"
 FEATURE = "ai-tokens"
+DIMENSIONS = {name: (name,) for name in ("team", "user", "model")}
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,19 @@ def customer(engine: DynamoEngine, name: str, *, limit: int, windows: int = 1) -
     engine.write(Put(key=keys.effective(name), item={"version": 1, "doc": items.effective_document(effective)}))
 
 
+def feature(engine: DynamoEngine) -> None:
+    """The feature that all of them ask for, with its meter, as a catalog has them."""
+    meter = Meter(
+        key="tokens", event_type="llm.completion", aggregation="sum", value=("tokens",), dimensions=DIMENSIONS
+    )
+    entries: tuple[tuple[Key, Any], ...] = (
+        (keys.catalog_meter(meter.key), meter_form(meter)),
+        (keys.catalog_feature(FEATURE), feature_form(Feature(key=FEATURE, meter=meter.key))),
+    )
+    for key, form in entries:
+        engine.write(Put(key=key, item={"form": items.compact(form)}))
+
+
 def event(path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
     """A real HTTP API event with another body."""
     sample: dict[str, Any] = json.loads((ROOT / "events/check.consume.json").read_text())
@@ -151,6 +166,7 @@ def cases(handler: Callable[[dict[str, Any], object], Any]) -> dict[str, Callabl
 def decisions(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
     """What check and consume cost."""
     engine = DynamoEngine(dynamodb, TABLE)
+    feature(engine)
     customer(engine, "warm", limit=10**12)
     customer(engine, "wide", limit=10**12, windows=8)
     customer(engine, "denied", limit=1)
@@ -170,8 +186,7 @@ def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
     engine = DynamoEngine(dynamodb, TABLE)
     customer(engine, "events", limit=10**12)
     engine.write(Put(key=keys.profile("events"), item={"name": "events"}))
-    meter = Meter(key="tokens", event_type="llm.completion", aggregation="sum", value=("tokens",))
-    engine.write(Put(key=keys.catalog_meter(meter.key), item={"form": items.compact(meter_form(meter))}))
+    feature(engine)
     engine.write(Put(key=keys.CATALOG_HEAD, item={"version": 1}))
     stream = reader(dynamodb, bench_engine.client(url, "dynamodbstreams"), TABLE)
     list(stream.batches())

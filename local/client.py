@@ -89,7 +89,7 @@ class Client:
 
 def with_ours(known: Json, ours: Json, parts: Iterable[str] = CATALOG_PARTS) -> Json:
     """A catalog that has all of ours, and of the known one what ours does not replace."""
-    merged: Json = {}
+    merged: Json = {name: catalog[name] for catalog in (known, ours) for name in catalog if name == "settings"}
     for part in parts:
         taken = {entry["key"] for entry in ours.get(part, [])}
         merged[part] = [entry for entry in known.get(part, []) if entry["key"] not in taken] + ours.get(part, [])

@@ -7,10 +7,11 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.catalog import Feature
-from tallygate.domain.catalog_forms import feature_form
+from tallygate.domain.catalog_forms import feature_form, meter_form
 from tallygate.domain.decision_ids import SECRET_BYTES, Secret
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
+from tallygate.domain.meters import Meter
 from tallygate.domain.periods import calendar
 from tallygate.domain.rates import Rate
 from tallygate.domain.tiers import Tier, percent
@@ -23,6 +24,13 @@ from tallygate.storage.expressions import Item
 NOW = parse_instant("2026-11-20T10:00:00Z")
 FEATURE = "ai-tokens"
 METER = "tokens"
+COUNTED = Meter(
+    key=METER,
+    event_type="llm.completion",
+    aggregation="sum",
+    value=("tokens",),
+    dimensions={name: (name,) for name in ("model", "team", "user")},
+)
 
 
 def quota(limit: int | str | None, *, ordinal: int = 1, every: str = "month", zone: str = "UTC") -> Quota:
@@ -82,10 +90,11 @@ def effective(
 
 
 def in_force(engine: Engine, limits: Effective) -> None:
-    """Put the limits in force, and the feature into the catalog; something was decided in the stack before."""
+    """Put the limits in force, and the feature with its meter into the catalog; something was decided before."""
     known_to(engine)
     item: Item = {"version": limits.version, "doc": items.effective_document(limits)}
     engine.write(Put(key=keys.effective(limits.customer), item=item))
+    metered(engine, COUNTED)
     sold(engine, Feature(key=FEATURE, meter=METER))
 
 
@@ -93,6 +102,11 @@ def known_to(engine: Engine) -> Secret:
     """The secret of decision ids, as its container remembers it; made where there is none."""
     held = read_secret(engine) or make_secret(engine, b"\x07" * SECRET_BYTES)
     return lambda: held
+
+
+def metered(engine: Engine, meter: Meter) -> None:
+    """Put a meter into the catalog, as it is from now on."""
+    engine.write(Put(key=keys.catalog_meter(meter.key), item={"form": items.compact(meter_form(meter))}))
 
 
 def sold(engine: Engine, feature: Feature) -> None:

@@ -29,6 +29,7 @@ from tallygate.storage.expressions import Item
 from tallygate.storage.facts import Facts
 from tallygate.storage.journal import Journal
 from tallygate.storage.memory import Change, MemoryEngine
+from tallygate.storage.rejections import Rejections
 from tallygate.storage.rules import Rules
 from tallygate.storage.stream import batch_of
 from tallygate.storage.totals import Totals
@@ -60,7 +61,11 @@ def container(engine: Engine, queue: Requested | None = None, each: Each = in_tu
     rules = Rules(engine)
     return Parts(
         journal=JournalParts(
-            journal=Journal(engine), totals=Totals(engine), rules=rules, first_uses=CellFirstUse(engine)
+            journal=Journal(engine),
+            totals=Totals(engine),
+            rules=rules,
+            first_uses=CellFirstUse(engine),
+            rejections=Rejections(engine),
         ),
         cells=CellEvents(engine),
         carried=CellCarryover(engine),
@@ -134,7 +139,7 @@ def _image(item: Item) -> dict[str, Any]:
 
 def wanted_by_the_filter(change: Change) -> bool:
     """Whether the template's filter lets a record through."""
-    prefixes = ("EVENT#", "CELL#", "TOTAL#", "OUTBOX#", "AUDIT#", "PROBE")
+    prefixes = ("EVENT#", "CELL#", "TOTAL#", "OUTBOX#", "AUDIT#", "REJECTED#", "PROBE")
     return change.key.pk.startswith(prefixes) or change.key.sk == "EFFECTIVE"
 
 

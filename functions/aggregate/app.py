@@ -8,22 +8,18 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
+from journal_parts import journal_parts
 from reports import tell
 
 from tallygate.clock import clock_of, real_time
 from tallygate.delivery import queue
 from tallygate.operations.aggregate import Parts, aggregate
-from tallygate.operations.append import JournalParts
 from tallygate.operations.each import threaded
 from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_events import CellEvents
-from tallygate.storage.cell_first_use import CellFirstUse
 from tallygate.storage.dynamo import DynamoEngine, client_config
 from tallygate.storage.facts import Facts
-from tallygate.storage.journal import Journal
-from tallygate.storage.rules import Rules
 from tallygate.storage.stream import batch_of
-from tallygate.storage.totals import Totals
 
 THREADS = 8
 
@@ -33,9 +29,7 @@ engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.envir
 clock = clock_of(os.environ, engine)
 
 parts = Parts(
-    journal=JournalParts(
-        journal=Journal(engine), totals=Totals(engine), rules=Rules(engine), first_uses=CellFirstUse(engine)
-    ),
+    journal=journal_parts(engine),
     cells=CellEvents(engine),
     carried=CellCarryover(engine),
     outbox=Facts(engine),
@@ -45,7 +39,7 @@ parts = Parts(
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """A tumbling window's answer names its state; nothing is kept there, the window is only set to learn the shard."""
+    """A tumbling window's answer names its state: none is kept, the window is only set to learn the shard."""
     batch = batch_of(event)
     try:
         summary = aggregate(parts, batch, now=clock.now())

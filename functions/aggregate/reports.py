@@ -13,12 +13,14 @@ TRACES_MAX = 20
 
 
 def tell(logger: Logger, metrics: Metrics, batch: Batch, summary: Summary, *, now: Instant) -> None:
-    """How much was folded and how late; `Parked` and `Unmeasured` are what somebody should look at."""
+    """How much was folded and how late; `Parked`, `Unmeasured` and `EventsRejectedLater` are what
+    somebody should look at."""
     counts = {
         "Counted": summary.counted,
         "Repeated": summary.repeated,
         "Parked": summary.parked,
         "Unmeasured": summary.unmeasured,
+        "EventsRejectedLater": summary.rejected,
         "Facts": len(summary.facts),
         "DeliveriesBegun": summary.deliveries,
     }
@@ -27,7 +29,7 @@ def tell(logger: Logger, metrics: Metrics, batch: Batch, summary: Summary, *, no
     if batch.oldest is not None:
         metrics.add_metric("FoldLag", MetricUnit.Milliseconds, max(0, now - batch.oldest))
     metrics.flush_metrics()
-    log = logger.warning if summary.parked or summary.unmeasured else logger.info
+    log = logger.warning if summary.parked or summary.unmeasured or summary.rejected else logger.info
     log(
         "aggregate",
         shard=batch.shard,
@@ -38,6 +40,7 @@ def tell(logger: Logger, metrics: Metrics, batch: Batch, summary: Summary, *, no
         repeated=summary.repeated,
         parked=summary.parked,
         unmeasured=summary.unmeasured,
+        rejected=summary.rejected,
         brought_in=summary.brought_in,
         facts=summary.facts,
         deliveries=summary.deliveries,

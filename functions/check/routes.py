@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from tallygate.http import Answer, CustomerIn, Request, Route, permit
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import Consume, consume
+from tallygate.operations.dimensions import GivenDimensions, require_declared
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.settle import Settle, settle
 from tallygate.store import AdmissionStore
@@ -46,6 +47,7 @@ def _check(app: App, request: Request) -> Answer:
     body = request.json()
     if not isinstance(body, list):
         ask = read(Ask, body)
+        _require_declared(app, request, [("", ask)])
         decision = _decide(app, request, ask, now=app.clock.now())
         return _answered(request, ask, decision, _unit(app, decision))
     if not 1 <= len(body) <= ASKS_MAX:
@@ -53,6 +55,7 @@ def _check(app: App, request: Request) -> Answer:
     if "http_status" in request.query:
         raise invalid("?http_status", "not_allowed", "is for one question: several answers have no one status")
     asks = [read(Ask, entry, at=f"/{index}") for index, entry in enumerate(body)]
+    _require_declared(app, request, [(f"/{index}", ask) for index, ask in enumerate(asks)])
     now = app.clock.now()
     decided = [(ask, _decide(app, request, ask, now=now)) for ask in asks]
     return Answer(body=[_body(request, ask, decision, _unit(app, decision)) for ask, decision in decided])
@@ -60,6 +63,7 @@ def _check(app: App, request: Request) -> Answer:
 
 def _consume(app: App, request: Request) -> Answer:
     ask = read(Ask, request.json())
+    _require_declared(app, request, [("", ask)])
     now = app.clock.now()
     if ask.amount == 0:
         decision = _decide(app, request, ask, now=now)
@@ -70,6 +74,15 @@ def _consume(app: App, request: Request) -> Answer:
     decision = consume(app.store, app.memory, wanted, now=now, entropy=os.urandom)
     app.decided(request, decision)
     return _answered(request, ask, decision, unit)
+
+
+def _require_declared(app: App, request: Request, asks: Sequence[tuple[str, Ask]]) -> None:
+    """Raises Forbidden where the key is bound to another customer, then InvalidRequest for undeclared dimensions."""
+    given = [
+        GivenDimensions(feature=ask.feature, dimensions=_wanted(ask, request).counted_dimensions, at=at)
+        for at, ask in asks
+    ]
+    require_declared(app.store, app.memory, given)
 
 
 def _decide(app: App, request: Request, ask: Ask, *, now: Instant) -> Decision:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tallygate.clock import Clock
 from tallygate.contracts.ingest import EventIn, events_answer, read_events
 from tallygate.domain.decision_ids import Secret
+from tallygate.domain.event_judgement import granted_by
 from tallygate.domain.events import Draft, EventStatus, Result
 from tallygate.domain.instants import Instant
 from tallygate.http import Answer, CustomerIn, Request, Route, permit
@@ -39,7 +40,7 @@ def _events(app: App, request: Request) -> Answer:
     submitted = read_events(request.json(), request.headers.get("content-type", ""), given_trace)
     posted = Posted(submitted=submitted, batch=app.new_id(), customer=principal.customer)
     now = app.clock.now()
-    results = ingest(app.store, posted, now=now, each=app.each)
+    results = ingest(app.store, posted, now=now, each=app.each, granted=granted_by(app.decision_secret))
     app.ingested(request, results, _lags(submitted, results, now))
     return Answer(body=events_answer(results))
 

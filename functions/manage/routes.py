@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adjustments import list_adjustments, post_adjustment
+from event_list import get_events
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import App, asked_page, audited, author, customer_of, in_path, paged, posted
 from suspensions import list_audit, resume, suspend
@@ -358,6 +359,12 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_CUSTOMER}/periods", _list_periods, "Closed periods, as they are stated now"),
         _route(
             "GET /v1/audit", list_audit, "What was changed of a customer, or without one of the stack, by whom and why"
+        ),
+        _route(
+            "GET /v1/events",
+            get_events,
+            "What events arrived, and what became of them, the newest first",
+            customer_in=CustomerIn.QUERY,
         ),
         _route(
             "GET /v1/usage",

@@ -89,10 +89,39 @@ def test_windows_in_either_form_are_given_back_to_be_put_again(windows: list[Any
 
 def test_a_filters_numbers_stay_numbers() -> None:
     body = catalog()
-    values = [1, Decimal("1.5"), "1.5", True, None]
+    values = [1, Decimal("1.5"), "1.5", True]
     body["meters"][0]["filters"] = [{"property": "$.x", "op": "in", "value": values}]
     round_trip(body)
     assert read_catalog(body).meters[0].filters[0].value == tuple(values)
+
+
+def test_settings_are_given_back_and_what_is_left_out_is_the_default() -> None:
+    accepting = {"unknown_events": "accept", "unknown_customers": "reject"}
+    assert catalog_form(read_catalog({**catalog(), "settings": {"unknown_events": "accept"}}))["settings"] == accepting
+    assert catalog_form(read_catalog(catalog()))["settings"]["unknown_events"] == "reject"
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ({"unknown_events": "park"}, {"/settings/unknown_events": "not_available"}),
+        ({"unknown_customers": "park"}, {"/settings/unknown_customers": "not_available"}),
+        ({"unknown_customers": "accept"}, {"/settings/unknown_customers": "not_allowed"}),
+        ({"unknown_events": "ignore"}, {"/settings/unknown_events": "not_allowed"}),
+        ({"unknown_events": None}, {"/settings/unknown_events": "type"}),
+        ({"unknwon_events": "accept"}, {"/settings/unknwon_events": "unknown_field"}),
+        (None, {"/settings": "type"}),
+    ],
+)
+def test_a_setting_that_is_not_there_is_refused(settings: Any, wrong: dict[str, str]) -> None:
+    assert broken({**catalog(), "settings": settings}) == wrong
+
+
+@pytest.mark.parametrize(("op", "value"), [("eq", None), ("ne", None), ("in", ["a", None])])
+def test_no_filter_compares_with_null(op: str, value: Any) -> None:
+    body = catalog()
+    body["meters"][0]["filters"] = [{"property": "$.x", "op": op, "value": value}]
+    assert broken(body) == {"/meters/0/filters/0/value": "not_allowed"}
 
 
 def test_the_short_form_and_the_list_of_windows_say_the_same() -> None:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tallygate.domain import dimensions
 from tallygate.domain.decision import Reason
-from tallygate.operations import entitlements
+from tallygate.domain.event_judgement import EventCode
+from tallygate.operations import append, entitlements
 
 CODE_AT = {"broken": 0, "invalid": 1, "_error": 1, "rejected": 1, "parameter_error": 1}
 """Functions that are given a code, and where in their arguments it stands."""
@@ -22,6 +24,7 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 def codes() -> set[str]:
     found = {reason.value for reason in Reason if reason in entitlements.ABSENT}
+    found |= {dimensions.UNKNOWN, dimensions.REQUIRED, append.UNRESOLVABLE, *(code.value for code in EventCode)}
     for path, module in sources():
         for node in ast.walk(module):
             if isinstance(node, ast.Call):

@@ -13,12 +13,11 @@ from tallygate.domain.decision_ids import (
     LENGTH_MAX,
     PREFIX,
     DecisionId,
-    NamedDecision,
-    decision_of_event,
     format_decision_id,
     granted_decision,
     no_secret,
 )
+from tallygate.domain.event_judgement import granted_by
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=100)
 SECRET = bytes(range(32))
@@ -90,11 +89,7 @@ def test_the_longest_id_fits() -> None:
 
 
 def test_an_event_names_a_decision_of_its_own_customer_or_an_unknown_one() -> None:
-    made = format_decision_id(PARTS, SECRET)
-    assert decision_of_event({}, "acme", never) is None
-    assert decision_of_event({"decision_id": None}, "acme", never) is None
-    assert decision_of_event({"decision_id": made}, "acme", known) == NamedDecision(PARTS)
-    for data, customer in (({"decision_id": made}, "umbrella"), ({"decision_id": "x"}, "acme")):
-        named = decision_of_event(data, customer, known)
-        assert named is not None
-        assert named.unknown
+    made, granted = format_decision_id(PARTS, SECRET), granted_by(known)
+    assert granted(PARTS.customer, made) == PARTS.feature
+    assert granted("umbrella", made) is None
+    assert granted(PARTS.customer, "x") is None

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.events import Event, accepted_as
 from tallygate.domain.fold import (
     changes_of,
@@ -33,7 +34,8 @@ from tallygate.domain.journal import (
     UseEntry,
 )
 from tallygate.domain.limits import Effective, Enforcement, Limit
-from tallygate.domain.meters import Measured, Meters, Unmeasured, meters_of
+from tallygate.domain.meters import Measured, Meters, meters_of
+from tallygate.domain.settings import Settings
 from tests.given import FEATURE, METER, NOW, effective, quota, scoped
 from tests.truth import CALLS, TOKENS, draft
 
@@ -78,12 +80,33 @@ def test_an_event_counts_in_a_scoped_limit_only_where_its_dimensions_match() -> 
 
 def test_without_limits_or_meters_an_event_is_a_fact_that_counts_nowhere_in_particular() -> None:
     assert resolve_event(event(), METERS, None).windows == ()
-    assert resolve_event(event(), Meters(), limits()) == EventEntry(source="api", id="e", time=NOW)
+    accepting = Meters(settings=Settings(unknown_events="accept"))
+    assert resolve_event(event(), accepting, limits()) == EventEntry(
+        source="api",
+        id="e",
+        type="llm.completion",
+        time=NOW,
+        received_at=NOW,
+        warnings=(
+            EventWarning(
+                meter=None,
+                code="no_meter",
+                detail="no meter of the catalog has the event type llm.completion",
+            ),
+        ),
+    )
+
+
+def test_an_event_of_a_type_whose_last_meter_went_is_journaled_as_rejected() -> None:
+    entry = resolve_event(event(), Meters(), limits())
+    assert (entry.rejected, entry.measured, entry.windows) == ("unknown_event_type", (), ())
+    assert [(warning.meter, warning.code) for warning in entry.warnings] == [(None, "unknown_event_type")]
 
 
 def test_an_event_that_cannot_be_measured_says_why_and_feeds_the_others() -> None:
     entry = resolve_event(event(tokens=None), METERS, limits())
-    assert entry.unmeasured == (Unmeasured(METER, "value_missing"),)
+    assert entry.warnings == (EventWarning(meter=METER, code="value_missing", detail="$.tokens is absent"),)
+    assert entry.rejected is None
     assert [found.meter for found in entry.measured] == ["calls"]
     assert entry.windows == (), "no limit is on calls"
 

@@ -67,7 +67,10 @@ def test_a_count_counts_one_whatever_the_data() -> None:
     ],
 )
 def test_a_value_that_cannot_be_counted_is_named_and_never_a_zero(data: dict[str, Any], reason: str) -> None:
-    assert measure(TOKENS, data) == Unmeasured("tokens", reason)
+    found = measure(TOKENS, data)
+    assert isinstance(found, Unmeasured)
+    assert (found.meter, found.reason) == ("tokens", reason)
+    assert found.detail.startswith("$.usage.tokens ")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,12 @@ def test_a_value_that_cannot_be_counted_is_named_and_never_a_zero(data: dict[str
         ("eq", "a", None, False),
         ("ne", True, False, True),
         ("ne", True, True, False),
-        ("ne", True, None, False),
+        ("ne", True, None, True),
+        ("ne", "a", None, True),
+        ("in", ("a", 2), None, False),
+        ("prefix", "gpt-", None, False),
+        ("lte", 5, None, False),
+        ("exists", False, 0, False),
         ("ne", "a", 1, True),
         ("in", ("a", 2), 2, True),
         ("in", ("a", 2), "2", False),
@@ -103,6 +111,14 @@ def test_a_value_that_cannot_be_counted_is_named_and_never_a_zero(data: dict[str
 def test_each_operator_compares_json_values(op: str, value: Any, found: Any, matches: bool) -> None:
     data = {} if found is None else {"p": found}
     assert Filter(property=("p",), op=op, value=value).matches(data) is matches
+
+
+def test_an_exclusion_does_not_drop_what_never_had_the_property() -> None:
+    meter = Meter(
+        key="m", event_type="x", aggregation="count", filters=(Filter(property=("test",), op="ne", value=True),)
+    )
+    posted: list[dict[str, Any]] = [{}] * 70 + [{"test": None}] * 30 + [{"test": False}] * 50 + [{"test": True}] * 100
+    assert sum(isinstance(measure(meter, data), Measured) for data in posted) == 150
 
 
 @pytest.mark.parametrize(

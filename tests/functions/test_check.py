@@ -339,3 +339,37 @@ def test_each_question_of_a_list_is_explained_by_itself(app: ModuleType) -> None
     answers = call(app, [ask(1), ask(1, explain=True), ask(0, customer="nobody", explain=True)], route="check")["json"]
     assert ["explanation" in answer for answer in answers] == [False, True, True]
     assert answers[2]["explanation"]["limits"] == []
+
+
+@pytest.mark.parametrize("route", ["check", "consume"])
+@pytest.mark.parametrize("amount", [0, 1])
+def test_an_undeclared_or_missing_dimension_is_refused_and_counts_nothing(
+    app: ModuleType, dynamo_engine: DynamoEngine, route: str, amount: int
+) -> None:
+    sold(dynamo_engine, Feature(key=FEATURE, meter=METER, require=("model",)))
+    refused = call(app, ask(amount, dimensions={"modle": "large"}), route=route)
+    assert (refused["statusCode"], refused["json"]["code"]) == (422, "unknown_dimension")
+    assert [(error["pointer"], error["code"]) for error in refused["json"]["errors"]] == [
+        ("/dimensions/modle", "unknown_dimension"),
+        ("/dimensions/model", "dimension_required"),
+    ]
+    missing = call(app, ask(amount), route=route)
+    assert (missing["statusCode"], missing["json"]["code"]) == (422, "dimension_required")
+    assert call(app, ask(amount, dimensions={"model": "large"}), route=route)["json"]["granted"]
+    assert call(app, ask(0, dimensions={"model": "large"}), route="check")["json"]["used"] == (
+        amount if route == "consume" else 0
+    )
+
+
+def test_the_question_of_a_list_that_names_an_undeclared_dimension_is_named(app: ModuleType) -> None:
+    refused = call(app, [ask(), ask(dimensions={"modle": "large"}), ask(dimensions={"x": "y"})], route="check")
+    assert [(error["pointer"], error["code"]) for error in refused["json"]["errors"]] == [
+        ("/1/dimensions/modle", "unknown_dimension"),
+        ("/2/dimensions/x", "unknown_dimension"),
+    ]
+
+
+def test_a_bound_key_learns_nothing_of_dimensions_of_another_s_request(app: ModuleType) -> None:
+    bound = {"lambda": {"key_id": "key_1", "scopes": "check", "customer": "acme"}}
+    refused = call(app, ask(customer="other", dimensions={"modle": "x"}), authorizer=bound)
+    assert (refused["statusCode"], refused["json"]["code"]) == (403, "other_customer")

@@ -14,12 +14,13 @@ from tallygate.storage import items, keys
 from tallygate.storage.dynamo import DynamoEngine
 from tests.functions.conftest import LoadApp, sample
 from tests.given import NOW
-from tests.truth import exists
+from tests.truth import CALLS, TOKENS, declare, exists
 
 
 @pytest.fixture
 def app(load_app: LoadApp, dynamo_engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     exists(dynamo_engine, "acme", "acme-key")
+    declare(dynamo_engine, TOKENS)
     loaded = load_app("ingest")
     monkeypatch.setattr(loaded.app.clock, "now", lambda: NOW)
     return loaded
@@ -132,11 +133,12 @@ def test_data_that_could_not_be_kept_exactly_is_refused(app: ModuleType, data: s
 
 
 def test_numbers_are_kept_exactly(app: ModuleType, dynamo_engine: DynamoEngine) -> None:
-    body = '{"id":"e","type":"t","subject":"acme","data":{"b":0.1000,"a":123456789012345678.123456789,"c":1E2}}'
+    data = '{"b":0.1000,"a":123456789012345678.123456789,"c":1E2,"tokens":1}'
+    body = '{"id":"e","type":"llm.completion","subject":"acme","data":' + data + "}"
     assert only(call(app, body))["status"] == "accepted"
     item = dynamo_engine.get(keys.event("acme", "api", "e"))
     assert item is not None
-    assert items.text(item, "data") == '{"a":123456789012345678.123456789,"b":0.1,"c":100}'
+    assert items.text(item, "data") == '{"a":123456789012345678.123456789,"b":0.1,"c":100,"tokens":1}'
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,11 @@ def test_the_log_and_the_metrics_tell_of_the_batch(
     app: ModuleType, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     call(app, [event("a", time=format_instant(NOW - MINUTE)), event("b", subject="nobody")])
-    metrics = json.loads(next(line for line in capsys.readouterr().out.splitlines() if "_aws" in line))
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    (metrics,) = (line for line in told if "EventsAccepted" in line)
+    (rejected,) = (line for line in told if "RejectedEvents" in line)
+    assert (rejected["code"], rejected["RejectedEvents"]) == ("unknown_customer", [1.0])
+    assert rejected["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Tallygate"
     assert (metrics["EventsAccepted"], metrics["EventsRejected"], metrics["IngestLag"]) == ([1.0], [1.0], [60_000.0])
     (log,) = (vars(line) for line in caplog.records if line.message == "events")
     assert (log["statuses"], log["codes"]) == ({"accepted": 1, "rejected": 1}, {"unknown_customer": 1})
@@ -221,3 +227,24 @@ def test_identifiers_of_events_are_held_to_their_rule(app: ModuleType, changed: 
 
 def test_identifiers_of_events_may_have_slashes_and_format_characters(app: ModuleType) -> None:
     assert only(call(app, event("a/b \u202e", source="/gateway", type="..")))["status"] == "accepted"
+
+
+def test_every_result_says_what_counts_the_event_and_the_answer_sums_up_what_was_amiss(
+    app: ModuleType, dynamo_engine: DynamoEngine
+) -> None:
+    declare(dynamo_engine, TOKENS, CALLS, version=2)
+    answer = call(app, [event("a"), event("b", data={}), event("c", type="llm.completoin"), event("a")])["json"]
+    assert {name: value for name, value in answer.items() if name != "results"} == {
+        "accepted": 2,
+        "duplicates": 1,
+        "rejected": 1,
+        "parked": 0,
+        "warnings": 1,
+    }
+    whole, partly, refused, again = ({**r, "time": None} for r in answer["results"])
+    assert whole == {"id": "a", "status": "accepted", "counted_by": ["calls", "tokens"], "time": None}
+    assert partly["warnings"] == [{"meter": "tokens", "code": "value_missing", "detail": "$.tokens is absent"}]
+    assert (partly["status"], partly["counted_by"]) == ("accepted", ["calls"])
+    assert (refused["status"], refused["code"]) == ("rejected", "unknown_event_type")
+    assert refused["detail"] == "no meter of the catalog has the event type llm.completoin"
+    assert (again["status"], "counted_by" in again) == ("duplicate", False)

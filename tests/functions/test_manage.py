@@ -39,7 +39,9 @@ def test_the_sample_events_are_answered(app: ModuleType) -> None:
 
 def test_the_catalog_is_given_back_with_its_version(call: Client) -> None:
     empty = call("GET", "/v1/catalog")
-    assert (empty["headers"]["etag"], empty["json"]) == ('"0"', {"meters": [], "features": [], "plans": []})
+    settings = {"unknown_events": "reject", "unknown_customers": "reject"}
+    nothing = {"settings": settings, "meters": [], "features": [], "plans": []}
+    assert (empty["headers"]["etag"], empty["json"]) == ('"0"', nothing)
     dry = call("PUT", "/v1/catalog", CATALOG, query={"dry_run": "1"})
     assert (dry["json"]["dry_run"], len(dry["json"]["changes"]), dry["headers"]["etag"]) == (True, 5, '"0"')
     assert call("PUT", "/v1/catalog", CATALOG)["headers"]["etag"] == '"1"'

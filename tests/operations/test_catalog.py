@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms
+from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, name_of
 from tallygate.domain.meters import Meter
+from tallygate.domain.settings import Settings
 from tallygate.domain.units import Unit
 from tallygate.domain.versions import Expected
 from tallygate.errors import Conflict, Contended, InvalidRequest, PreconditionFailed
@@ -39,6 +40,18 @@ def test_only_what_differs_is_written() -> None:
     declared = declare(engine, replace(CATALOG, plans=(PRO, Plan(key="pro", version=2))))
     assert (declared.version, [change.action for change in declared.changes]) == (2, ["added"])
     assert len(engine.stream) == written + 2
+
+
+def test_a_change_of_the_settings_alone_is_a_change_that_concerns_nobody(engine: Engine) -> None:
+    declare(engine, CATALOG)
+    accepting = replace(CATALOG, settings=Settings(unknown_events="accept"))
+    for dry_run in (True, False):
+        (change,) = declare(engine, accepting, dry_run=dry_run).changes
+        assert (change.action, name_of(change.entry)) == ("changed", {"kind": "settings", "key": "settings"})
+    assert Catalogs(engine).read().catalog == accepting
+    assert declare(engine, accepting) == Declared(version=2, changes=())
+    assert declare(engine, CATALOG).version == 3
+    assert Catalogs(engine).read().catalog.settings == Settings()
 
 
 def test_a_dry_run_says_what_would_change_and_writes_nothing() -> None:

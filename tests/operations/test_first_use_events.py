@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bench.cost import counting
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
+from tallygate.domain.meters import Meter
 from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.reset import reset
@@ -24,7 +25,7 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.events import Events
 from tallygate.storage.memory import Change, MemoryEngine
 from tests.crashes import Crash, Fuse, FusedEngine
-from tests.given import FEATURE
+from tests.given import FEATURE, metered
 from tests.shops import Shop
 from tests.truth import container, draft, drain, facts, fold, wanted_by_the_filter
 
@@ -203,6 +204,7 @@ def event_inserted(shop: Shop, index: int) -> Change:
     """The stream's record of an event that another engine has accepted."""
     aside = MemoryEngine()
     aside.items.update({keys.profile(shop.customer): {"name": shop.customer}})
+    metered(aside, Meter(key="m", event_type="e", aggregation="count"))
     event = draft(f"e{index}", subject=shop.customer, event_type="e", tokens=None, time=START + index)
     ingest(Events(aside), Posted(submitted=(event,), batch="b"), now=START + MINUTE, each=in_turn)
     (change,) = [change for change in aside.stream if change.key.pk.startswith("EVENT#")]

@@ -17,7 +17,14 @@ from tallygate.storage.engine import Delete, Engine, Put, Refused, Write, Writte
 from tallygate.storage.events import SUBJECTS_KEPT_SECONDS, Events
 from tallygate.storage.memory import MemoryEngine
 from tests.given import NOW
-from tests.truth import draft, exists
+from tests.truth import TOKENS, declare, draft, exists
+
+
+@pytest.fixture
+def engine(engine: Engine) -> Engine:
+    """A table whose catalog has a meter of the events' type."""
+    declare(engine, TOKENS)
+    return engine
 
 
 def post(
@@ -82,6 +89,7 @@ def test_a_subject_key_names_its_customer_and_a_customer_names_itself(engine: En
 
 def test_nobody_is_never_remembered_and_somebody_for_a_minute() -> None:
     engine, ticks = MemoryEngine(), [0.0]
+    declare(engine, TOKENS)
     store = Events(engine, ticks=lambda: ticks[0])
     assert post(store, draft("a", subject="k")) == ["unknown_customer"]
     exists(engine, "acme", "k")
@@ -144,6 +152,7 @@ class Lost(MemoryEngine):
 
 def test_an_event_that_meets_itself_after_an_unknown_outcome_is_accepted() -> None:
     engine = Unsure()
+    declare(engine, TOKENS)
     exists(engine, "acme")
     assert post(Events(engine), draft("a")) == ["accepted"]
     assert post(Events(engine), draft("a"), batch="b2") == ["duplicate"]
@@ -151,6 +160,7 @@ def test_an_event_that_meets_itself_after_an_unknown_outcome_is_accepted() -> No
 
 def test_an_event_whose_fate_is_unknown_makes_the_batch_retryable_and_the_rest_is_stored() -> None:
     engine = Lost()
+    declare(engine, TOKENS)
     exists(engine, "acme")
     with pytest.raises(OutcomeUnknown):
         post(Events(engine), draft("a"), draft("b"), draft("c"))

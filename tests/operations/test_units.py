@@ -11,9 +11,8 @@ from bench.cost import counting
 from tallygate.contracts.check import decision_answer
 from tallygate.domain.catalog import Feature
 from tallygate.domain.unit_forms import unit_of
-from tallygate.domain.units import Unit
 from tallygate.errors import StoreUnavailable
-from tallygate.operations.admission import UNIT_KEPT_SECONDS, Memory
+from tallygate.operations.admission import FEATURE_KEPT_SECONDS, Memory
 from tallygate.operations.consume import consume
 from tallygate.operations.entitlements import entitlement
 from tallygate.operations.periods import list_periods
@@ -22,6 +21,7 @@ from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
+from tallygate.store import SoldFeature
 from tests.closings import END, add_usage, governed
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, sold, wanted
 
@@ -92,22 +92,22 @@ def test_another_unit_changes_no_limit(limited: Engine) -> None:
     assert not used(limited, 1)
 
 
-def test_a_container_reads_a_unit_once_a_minute(dynamodb: Any, dynamo_engine: DynamoEngine) -> None:
+def test_a_container_reads_a_feature_and_its_meter_once_a_minute(dynamodb: Any, dynamo_engine: DynamoEngine) -> None:
     in_force(dynamo_engine, effective(quota(10**10)))
     now, store = [0.0], Cells(dynamo_engine)
     memory = Memory(ticks=lambda: now[0])
     with counting(dynamodb) as cost:
         assert [memory.unit(store, FEATURE), memory.unit(store, FEATURE)] == [None, None]
-    assert (dict(cost.requests), cost.read_units) == ({"GetItem": 1}, 0.5), "that there is none is remembered too"
+    assert (dict(cost.requests), cost.read_units) == ({"GetItem": 2}, 1.0), "that there is none is remembered too"
     in_units(dynamo_engine, GB)
-    now[0] = UNIT_KEPT_SECONDS
+    now[0] = FEATURE_KEPT_SECONDS
     assert memory.unit(store, FEATURE) == unit_of(GB)
 
 
 class Failing(Cells):
-    """Units cannot be read."""
+    """Features cannot be read."""
 
-    def unit(self, feature: str) -> Unit | None:
+    def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
         raise StoreUnavailable("busy")
 
 
@@ -118,7 +118,7 @@ def test_a_unit_that_cannot_be_read_again_is_shown_as_it_was(engine: Engine) -> 
         memory.unit(Failing(engine), FEATURE)
     in_units(engine, GB)
     memory.unit(Cells(engine), FEATURE)
-    now[0] = UNIT_KEPT_SECONDS
+    now[0] = FEATURE_KEPT_SECONDS
     assert memory.unit(Failing(engine), FEATURE) == unit_of(GB)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from tallygate.operations.usage import usage
 from tallygate.storage.engine import Engine
 from tallygate.storage.totals import Totals
 from tallygate.storage.usage import Usage
-from tests.given import METER, NOW
+from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare, exists
 
 MIDNIGHT = NOW - NOW % DAY
@@ -25,7 +26,7 @@ MIDNIGHT = NOW - NOW % DAY
 def counted(engine: Engine, *parts: tuple[Instant, Mapping[str, str], int | str], meter: str = METER) -> None:
     """Usage as the fold would write it."""
     exists(engine, "acme")
-    declare(engine, TOKENS, CALLS)
+    declare(engine, replace(TOKENS, dimensions={name: (name,) for name in ("model", "team")}), CALLS)
     for number, (time, dimensions, amount) in enumerate(parts, 1):
         day, quarter = day_and_quarter(time)
         text = dimensions_text(dimensions)
@@ -159,6 +160,26 @@ def test_unknown_names_are_not_found(engine: Engine, parameters: dict[str, str],
     with pytest.raises(NotFound) as raised:
         usage(Usage(engine), read_usage(parameters, now=NOW), NOW)
     assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointers"),
+    [
+        ({"group_by": "modle"}, ["?group_by"]),
+        ({"group_by": "model,modle,api_key"}, ["?group_by"]),
+        ({"filter[modle]": "large", "filter[team]": "a", "group_by": "x"}, ["?group_by", "?filter[modle]"]),
+    ],
+)
+@pytest.mark.parametrize("of", [{"meter": METER}, {"feature": FEATURE, "meter": ""}])
+def test_a_dimension_that_the_meter_does_not_declare_is_refused(
+    engine: Engine, parameters: dict[str, str], pointers: list[str], of: dict[str, str]
+) -> None:
+    counted(engine, (NOW, {"model": "large"}, 1))
+    with pytest.raises(InvalidRequest) as refused:
+        ask(engine, **of, **parameters)
+    assert [error.pointer for error in refused.value.errors] == pointers
+    assert {error.code for error in refused.value.errors} == {"unknown_dimension"}
+    assert ask(engine, **of, group_by="model,api_key")["total"] == 1
 
 
 @pytest.mark.parametrize(

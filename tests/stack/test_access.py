@@ -28,7 +28,8 @@ PRIVILEGES: dict[str, dict[str, str]] = {
         "SECRET#x": "",
     },
     "ingest": {
-        "EVENT#x#0": "put",
+        "EVENT#x#0": "get put",
+        "REJECTED#x": "put",
         "SUBJECT#x": "get",
         "CUSTOMER#x": "get",
         "CELL#x#f": "",
@@ -38,6 +39,7 @@ PRIVILEGES: dict[str, dict[str, str]] = {
     "aggregate": {
         "JOURNAL#x": "get put update",
         "CELL#x#f": "get put update",
+        "REJECTED#x": "put",
         "CUSTOMER#x": "get",
         "KEY#x": "",
         "SECRET#decisions": "get",

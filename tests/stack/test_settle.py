@@ -21,7 +21,7 @@ def customer(api: Api) -> str:
     held = api.good("GET", "/v1/catalog")
     entitlement = {"feature": name, "limit": LIMIT, "period": {"every": "month"}}
     catalog = {
-        "meters": [{"key": name, "event_type": name, "aggregation": "count"}],
+        "meters": [{"key": name, "event_type": name, "aggregation": "count", "dimensions": {"model": "$.model"}}],
         "features": [{"key": name, "type": "metered", "meter": name}],
         "plans": [{"key": name, "version": 1, "entitlements": [entitlement]}],
     }

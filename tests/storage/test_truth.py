@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.consequences import Suspending
+from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.fold import SettledLate, TotalChange, UsageChange
 from tallygate.domain.instants import DAY, HOUR
@@ -31,7 +34,7 @@ from tallygate.domain.journal import (
     UseEntry,
 )
 from tallygate.domain.limits import Enforcement
-from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.meters import Measured
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.rolls import Layer
 from tallygate.domain.rungs import UNTIL_RESUMED
@@ -98,7 +101,13 @@ ENTRIES = (
         id="é",
         time=NOW,
         measured=(Measured(METER, Decimal("0.1"), {"model": "a"}),),
-        unmeasured=(Unmeasured("calls", "value_missing"),),
+        warnings=(
+            EventWarning(meter="calls", code="value_missing", detail="$.calls is absent"),
+            EventWarning(meter=None, code="unknown_decision", detail="…"),
+        ),
+        type="llm.completion",
+        received_at=NOW + 3,
+        rejected="value_missing",
         windows=(WINDOW,),
         traceparent=TRACE,
     ),
@@ -522,3 +531,13 @@ def test_what_a_use_left_is_all_that_was_used_and_what_raised_the_limit() -> Non
     assert shown_after(replace(USE, windows=(CountedWindow(3, START, END),)), items.cell_of(item)).after == (
         Shown(Decimal(5), Decimal(45)),
     )
+
+
+def test_an_event_that_an_earlier_version_journaled_is_read_with_what_it_said() -> None:
+    event = {"k": "event", "s": "api", "i": "e", "t": NOW, "u": [], "x": [["calls", "value_missing"]], "w": []}
+    document = {"customer": "acme", "marks": {}, "limits": {}, "entries": [event]}
+    body = zlib.compress(json.dumps(document).encode())
+    (entry,) = record_of({"sk": "00000000000000000001", "body": body}).entries
+    assert isinstance(entry, EventEntry)
+    assert entry.warnings == (EventWarning(meter="calls", code="value_missing", detail=""),)
+    assert (entry.type, entry.received_at, entry.rejected) == ("", 0, None)

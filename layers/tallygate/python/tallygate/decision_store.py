@@ -1,4 +1,5 @@
-"""What settle, explain, impact and resets by hand ask of storage, as `tallygate.store` says it of the others."""
+"""What settle, explain, impact, resets by hand and the list of events ask of storage, as `tallygate.store` says it of
+the others."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, Record, SettleEntry, UseEntry
 from tallygate.domain.limits import Effective
+from tallygate.domain.rejections import Rejection
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.settlements import Settlement
 from tallygate.domain.usage_resets import WindowReset
@@ -111,6 +113,26 @@ class UsageResetStore(Protocol):
 
     def exclude(self, customer: str, feature: str, found: Sequence[WindowReset], *, upto: int, entry: Entry) -> Moves:
         """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
+
+
+class EventLogStore(Protocol):
+    """Journals and rejections, backwards. Every method is one request at most; reads are consistent."""
+
+    def knows_customer(self, customer: str) -> bool:
+        """Whether the customer exists."""
+
+    def records_before(self, customer: str, before: int, *, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records numbered less than `before`, the newest first; at most so many, or a page."""
+
+    def rejections_before(
+        self, owner: str, before: str, *, limit: int
+    ) -> tuple[tuple[tuple[str, Rejection], ...], bool]:
+        """The newest rejections before a position, the newest first, each with its own, and whether there may be more.
+
+        `owner` "" stands for those of which no customer is known."""
+
+    def rejections_upto(self, end: Instant) -> str:
+        """The position after every rejection of the minutes up to the one that holds the instant."""
 
 
 class ImpactStore(Protocol):

@@ -17,6 +17,7 @@ from tallygate.domain.journal import Head, Record
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
 from tallygate.domain.openings import Opening
+from tallygate.domain.rejections import Rejection
 from tallygate.domain.revisions import Revision
 
 
@@ -69,6 +70,13 @@ class RulesStore(Protocol):
 
     def meters(self) -> Meters:
         """The catalog's meters. One request while its version has not changed."""
+
+
+class RejectionStore(Protocol):
+    """Rejections of events, one a minute, customer and code."""
+
+    def keep(self, rejection: Rejection) -> None:
+        """Keep the rejection, unless one of its customer, minute and code is kept. One request at most; repeatable."""
 
 
 class FirstUseCells(Protocol):

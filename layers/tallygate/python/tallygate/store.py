@@ -17,11 +17,14 @@ from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
+from tallygate.domain.dimensions import DeclaredDimensions
 from tallygate.domain.entries import Entry
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.meters import Meters
+from tallygate.domain.rejections import Rejection
 from tallygate.domain.replays import KeptWindow
 from tallygate.domain.terms import Terms
 from tallygate.domain.tier_suspensions import TierSuspension
@@ -62,6 +65,14 @@ class Repeated:
     cell: Cell
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoldFeature:
+    """A feature as decisions need it: the unit that its quantities are shown in, and the dimensions of its requests."""
+
+    unit: Unit | None
+    dimensions: DeclaredDimensions
+
+
 class AdmissionStore(Protocol):
     """Admission: what may still be consumed now. Every method is one request, unless it says otherwise."""
 
@@ -71,8 +82,9 @@ class AdmissionStore(Protocol):
     def knows_feature(self, feature: str) -> bool:
         """Whether the catalog has the feature; asked only to explain a denial."""
 
-    def unit(self, feature: str) -> Unit | None:
-        """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
+    def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
+        """The feature as the catalog has it, consistent if `fresh`; None: no such feature. Two requests at most, or
+        twice as many where it was declared a moment ago."""
 
     def decision_secret(self) -> bytes | None:
         """The secret under which decision ids are signed, consistent; None: none was made yet."""
@@ -293,6 +305,15 @@ class EventStore(Protocol):
     def put(self, event: Event) -> Event | None:
         """Store the event (None), unless its identity is taken: then the event that has it. One request, repeatable."""
 
+    def stored(self, event: Event) -> Event | None:
+        """The stored event that has this one's identity, consistent; None: there is none. One request."""
+
+    def meters(self, *, again: bool = False) -> Meters:
+        """What events are judged by, at most a minute old, or (`again`) a second. No request where it is remembered."""
+
+    def keep_rejection(self, rejection: Rejection) -> None:
+        """Keep the rejection, unless one of its customer, minute and code is kept. One request at most; repeatable."""
+
 
 class Published(Enum):
     """What came of publishing a fact: `KNOWN` means that it had been before, `RACED` that its place was taken."""
@@ -375,8 +396,8 @@ class UsageStore(Protocol):
         """The feature's resets that were made in (since, until], by when they were effective, and what by. As many
         requests as there are pages."""
 
-    def knows_meter(self, meter: str) -> bool:
-        """Whether the catalog has the meter. One request."""
+    def dimensions(self, meter: str) -> frozenset[str] | None:
+        """The dimensions that the meter declares; None: there is no such meter. One request."""
 
     def knows_customer(self, customer: str) -> bool:
         """Whether the customer exists. One request."""

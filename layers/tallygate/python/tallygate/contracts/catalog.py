@@ -42,6 +42,7 @@ from tallygate.domain.features import FEATURE_TYPES, METERED
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
 from tallygate.domain.quantities import FRACTION_DIGITS_MAX, Refused, read_quantity
 from tallygate.domain.scopes import crowded
+from tallygate.domain.settings import PARK, REJECT, UNKNOWN_CUSTOMERS, UNKNOWN_EVENTS, settings_of
 from tallygate.errors import FieldError
 
 ENTRIES_MAX = 1_000
@@ -95,9 +96,12 @@ def _setting(value: object) -> Any:
 
 
 def _filter_value(value: object) -> Any:
-    if isinstance(value, list):
-        return [_scalar(part) for part in value]
-    return _scalar(value)
+    """Nothing equals null, so a filter that compares with it would silently match all events or none."""
+    parts = value if isinstance(value, list) else [value]
+    read = [_scalar(part) for part in parts]
+    if any(part is None for part in read):
+        raise broken("not_allowed", "must not be null: ask with the operator exists whether the property is there")
+    return read if isinstance(value, list) else value
 
 
 Path = Annotated[str, StringConstraints(max_length=ENTRIES_MAX), AfterValidator(_path)]
@@ -114,6 +118,12 @@ SettingValue = Annotated[
 ]
 FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
 FeatureType = Annotated[str, one_of(FEATURE_TYPES), WithJsonSchema({"enum": list(FEATURE_TYPES)})]
+UnknownEvents = Annotated[
+    str, one_of(UNKNOWN_EVENTS, (PARK,)), WithJsonSchema({"enum": list(UNKNOWN_EVENTS), "default": REJECT})
+]
+UnknownCustomers = Annotated[
+    str, one_of(UNKNOWN_CUSTOMERS, (PARK,)), WithJsonSchema({"enum": list(UNKNOWN_CUSTOMERS), "default": REJECT})
+]
 
 
 class MeterFilter(Contract):
@@ -160,7 +170,8 @@ class MeterEntry(Contract):
 class FeatureEntry(Contract):
     """What the product sells: metered, counted by one meter; boolean, there or not; config, set to a value.
 
-    A metered one may have a unit that its quantities are shown and billed in.
+    A metered one may have a unit that its quantities are shown and billed in, and may require dimensions of its meter
+    in every request.
     """
 
     key: Name
@@ -169,16 +180,33 @@ class FeatureEntry(Contract):
     name: NotAvailable = None
     description: NotAvailable = None
     metadata: NotAvailable = None
-    require: NotAvailable = None
     billing: NotAvailable = None
     on_unavailable: NotAvailable = None
     unit: UnitEntry | None = None
+    require: list[DimensionKey] = Field(default_factory=list, max_length=DIMENSIONS_MAX)
+
+    @model_validator(mode="after")
+    def _requires_what_is_declared(self, info: ValidationInfo) -> Self:
+        declared = (info.context or {}).get("dimensions", {}).get(self.key)
+        rules = [
+            (("require", index), "unknown_reference", f"the feature's meter has no dimension {name}")
+            for index, name in enumerate(self.require)
+            if declared is not None and name not in declared
+        ]
+        rules += [
+            (("require", index), "repeated", "is required already")
+            for index, name in enumerate(self.require)
+            if name in self.require[:index]
+        ]
+        if rules:
+            raise broken_several(rules)
+        return self
 
     @model_validator(mode="after")
     def _meter_where_it_counts(self) -> Self:
         if self.type == METERED and self.meter is None:
             raise broken("required", "a metered feature needs the meter that counts it", at="meter")
-        said = sorted({"meter", "unit"} & self.model_fields_set) if self.type != METERED else ()
+        said = sorted({"meter", "unit", "require"} & self.model_fields_set) if self.type != METERED else ()
         if said:
             detail = f"nothing is counted for a {self.type} feature"
             raise broken_several([((name,), "not_allowed", detail) for name in said])
@@ -264,14 +292,21 @@ class PlanEntry(Contract):
 _SAID_OF_FIXED = tuple(SAID_OF.values())
 
 
-class CatalogBody(Contract):
-    """The whole catalog: what is not in it is removed."""
+class SettingsEntry(Contract):
+    """What becomes of events that would count nothing."""
 
+    unknown_events: UnknownEvents = REJECT
+    unknown_customers: UnknownCustomers = REJECT
+
+
+class CatalogBody(Contract):
+    """The whole catalog: what is not in it is removed, and a setting that is not in it has its default."""
+
+    settings: SettingsEntry = Field(default_factory=SettingsEntry)
     meters: list[MeterEntry] = Field(max_length=ENTRIES_MAX)
     features: list[FeatureEntry] = Field(max_length=ENTRIES_MAX)
     plans: list[PlanEntry] = Field(max_length=ENTRIES_MAX)
     pools: Empty = Field(default_factory=list)
-    settings: NotAvailable = None
 
 
 def read_catalog(body: object) -> Catalog:
@@ -289,6 +324,7 @@ def read_catalog(body: object) -> Catalog:
         meters=tuple(meter_of(meter.model_dump()) for meter in read.meters),
         features=tuple(feature_of(feature.model_dump()) for feature in read.features),
         plans=tuple(plan_of(plan.form()) for plan in read.plans),
+        settings=settings_of(read.settings.model_dump()),
     )
 
 

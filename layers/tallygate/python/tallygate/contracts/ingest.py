@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from tallygate.contracts.fields import Id, Text, Time
 from tallygate.contracts.reading import Contract, broken_rules
+from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.events import DATA_BYTES_MAX, Draft, EventStatus, Result, canonical, rejected
 from tallygate.domain.instants import format_instant
 from tallygate.errors import FieldError, InvalidRequest, MalformedRequest
@@ -138,15 +139,21 @@ def _error(pointer: str, code: str, detail: str) -> FieldError:
 
 
 def events_answer(results: Sequence[Result]) -> dict[str, Any]:
-    """The results as JSON, with their sums; conflicts count as rejected."""
+    """The results as JSON, with their sums; conflicts count as rejected, `warnings` counts every warning."""
     statuses = [result.status for result in results]
     return {
         "accepted": statuses.count(EventStatus.ACCEPTED),
         "duplicates": statuses.count(EventStatus.DUPLICATE),
         "rejected": statuses.count(EventStatus.REJECTED) + statuses.count(EventStatus.CONFLICT),
         "parked": statuses.count(EventStatus.PARKED),
+        "warnings": sum(len(result.judged.warnings) for result in results if result.judged is not None),
         "results": [_result_answer(result) for result in results],
     }
+
+
+def warning_answer(warning: EventWarning) -> dict[str, Any]:
+    """One warning; a meter of null concerns the event as a whole."""
+    return {"meter": warning.meter, "code": warning.code, "detail": warning.detail}
 
 
 def _result_answer(result: Result) -> dict[str, Any]:
@@ -156,6 +163,10 @@ def _result_answer(result: Result) -> dict[str, Any]:
         answer["detail"] = result.detail
     if result.errors:
         answer["errors"] = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in result.errors]
+    if result.judged is not None:
+        answer["counted_by"] = list(result.judged.counted_by)
+        if result.judged.warnings:
+            answer["warnings"] = [warning_answer(warning) for warning in result.judged.warnings]
     if result.time is not None:
         answer["time"] = format_instant(result.time)
     return answer

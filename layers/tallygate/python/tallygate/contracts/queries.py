@@ -84,6 +84,18 @@ QUERIES: Mapping[str, Query] = {
         "page_size": PAGE["limit"],
         "cursor": PAGE["cursor"],
     },
+    "GET /v1/events": {
+        "customer": Parameter("Whose events. Without it: rejected events of which no customer is known.", NAME),
+        "from": Parameter("Received from this time on (RFC 3339); by default 35 days ago."),
+        "to": Parameter(
+            "Received before this time (RFC 3339); by default until now. What was counted more than 15 minutes after "
+            "its receipt is found without it."
+        ),
+        "status": Parameter("Only events that are accepted, rejected or in conflict (accepted, rejected, conflict)."),
+        "type": Parameter("Only events of this type.", IDENTIFIER),
+        "id": Parameter("Only events of this id.", IDENTIFIER),
+        **PAGE,
+    },
     "GET /v1/keys": PAGE,
     "GET /v1/audit": {
         "customer": Parameter("Whose entries, the newest first; without it those of the stack itself.", NAME),

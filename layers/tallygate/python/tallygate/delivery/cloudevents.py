@@ -31,7 +31,8 @@ def event_of(fact: Fact) -> dict[str, Any]:
         "id": fact.id,
         "source": SOURCE,
         "type": fact.type,
-        "subject": fact.customer,
+        # A fact about an event that names no customer has no subject.
+        **({"subject": fact.customer} if fact.customer else {}),
         "time": time,
         "timestamp": time,
         "datacontenttype": "application/json",

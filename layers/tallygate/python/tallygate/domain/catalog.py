@@ -22,6 +22,7 @@ from tallygate.domain.meters import Meter
 from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, TIMESTAMP
 from tallygate.domain.rates import PER, rate_width
 from tallygate.domain.scopes import Scope, Sized
+from tallygate.domain.settings import Settings
 from tallygate.domain.tiers import Tier
 from tallygate.domain.units import Unit
 from tallygate.errors import FieldError
@@ -38,11 +39,14 @@ class Feature:
     type: str = METERED
     meter: str | None = None
     unit: Unit | None = None
+    require: tuple[str, ...] = ()
+    """Dimensions of its meter that every request must give."""
 
     def __post_init__(self) -> None:
         assert self.type in FEATURE_TYPES
         assert (self.type == METERED) == (self.meter is not None)
         assert self.unit is None or self.type == METERED
+        assert not self.require or self.type == METERED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,7 @@ class Catalog:
     meters: tuple[Meter, ...] = ()
     features: tuple[Feature, ...] = ()
     plans: tuple[Plan, ...] = ()
+    settings: Settings = Settings()  # noqa: RUF009  # immutable
 
     def feature(self, key: str) -> Feature | None:
         return next((feature for feature in self.features if feature.key == key), None)
@@ -166,7 +171,7 @@ class Catalog:
         return max(versions, key=lambda plan: plan.version, default=None)
 
 
-Entry = Meter | Feature | Plan
+Entry = Settings | Meter | Feature | Plan
 """What a catalog consists of."""
 
 
@@ -186,7 +191,8 @@ class Change:
 def changes(stored: Catalog, wanted: Catalog) -> tuple[Change, ...]:
     """What turns one catalog into the other, in an order in which each step leaves a whole catalog.
 
-    What others refer to comes before them and goes after them: meters, features, plans; plans, features, meters.
+    What others refer to comes before them and goes after them: meters, features, plans; plans, features, meters. The
+    settings are always there, and nothing refers to them.
     """
     before, after = _entries(stored), _entries(wanted)
     found: list[Change] = []
@@ -227,6 +233,8 @@ def touched(stored: Catalog, wanted: Catalog, change: Change) -> frozenset[PlanI
     """
     entry = change.entry
     match entry:
+        case Settings():
+            return frozenset()
         case Meter():
             counted = {feature.key for feature in stored.features if feature.meter == entry.key}
             return frozenset(plan.id for plan in stored.plans if counted & plan.features)
@@ -251,7 +259,8 @@ def forbidden(stored: Catalog, former: Catalog, wanted: Catalog, in_use: frozens
 
 
 def _entries(catalog: Catalog) -> dict[tuple[str, str, int], Entry]:
-    named: dict[tuple[str, str, int], Entry] = {("meter", meter.key, 0): meter for meter in catalog.meters}
+    named: dict[tuple[str, str, int], Entry] = {("settings", catalog.settings.key, 0): catalog.settings}
+    named |= {("meter", meter.key, 0): meter for meter in catalog.meters}
     named |= {("feature", feature.key, 0): feature for feature in catalog.features}
     named |= {("plan", plan.key, plan.version): plan for plan in catalog.plans}
     return named
@@ -305,6 +314,8 @@ def in_use_error(pointer: str, plan: PlanId, rule: str) -> FieldError:
 def name_of(entry: Entry) -> dict[str, str | int]:
     """What an entry is called in an answer."""
     match entry:
+        case Settings():
+            return {"kind": "settings", "key": entry.key}
         case Meter():
             return {"kind": "meter", "key": entry.key}
         case Feature():

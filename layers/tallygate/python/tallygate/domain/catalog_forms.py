@@ -20,6 +20,7 @@ from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Filter, Meter, format_path, parse_path
 from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import format_quantity, parse_quantity
+from tallygate.domain.settings import settings_form
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.domain.unit_forms import unit_form, unit_of
 
@@ -29,6 +30,7 @@ Form = dict[str, Any]
 def catalog_form(catalog: Catalog) -> Form:
     """The whole catalog as PUT takes it."""
     return {
+        "settings": settings_form(catalog.settings),
         "meters": [meter_form(meter) for meter in catalog.meters],
         "features": [feature_form(feature) for feature in catalog.features],
         "plans": [plan_form(plan) for plan in catalog.plans],
@@ -75,6 +77,8 @@ def feature_form(feature: Feature) -> Form:
     form: Form = {"key": feature.key, "type": feature.type}
     if feature.meter is not None:
         form["meter"] = feature.meter
+    if feature.require:
+        form["require"] = list(feature.require)
     if feature.unit is not None:
         form["unit"] = unit_form(feature.unit)
     return form
@@ -87,6 +91,7 @@ def feature_of(form: Mapping[str, Any]) -> Feature:
         type=form["type"],
         meter=form.get("meter"),
         unit=None if unit is None else unit_of(unit),
+        require=tuple(form.get("require", ())),
     )
 
 

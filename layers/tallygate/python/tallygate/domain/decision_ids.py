@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tallygate.domain.cells import MARK_BYTES
 
@@ -50,18 +49,6 @@ class DecisionId:
         return f"{self.customer}\n{self.feature}\n{self.minute}\n".encode() + self.digest
 
 
-@dataclass(frozen=True, slots=True)
-class NamedDecision:
-    """What an event's data names as its decision. `granted` None: no decision of the event's customer."""
-
-    granted: DecisionId | None
-
-    @property
-    def unknown(self) -> bool:
-        """Whether the name is ignored, and the event counts in every meter."""
-        return self.granted is None
-
-
 def no_secret() -> bytes | None:
     """The secret of a stack in which nothing was ever decided: no name is one of its decisions."""
     return None
@@ -85,15 +72,6 @@ def granted_decision(named: object, secret: Secret) -> DecisionId | None:
         return None
     parts, mac = parsed
     return parts if hmac.compare_digest(mac, _mac(parts, held)) else None
-
-
-def decision_of_event(data: Mapping[str, Any], customer: str, secret: Secret) -> NamedDecision | None:
-    """The decision that an event of a customer names as `data.decision_id`; None: it names none."""
-    named = data.get("decision_id")
-    if named is None:
-        return None
-    granted = granted_decision(named, secret)
-    return NamedDecision(granted if granted is not None and granted.customer == customer else None)
 
 
 def _mac(parts: DecisionId, secret: bytes) -> bytes:

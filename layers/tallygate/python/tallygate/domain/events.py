@@ -18,6 +18,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from tallygate.domain.event_judgement import EventJudgement
 from tallygate.domain.instants import DAY, MINUTE, Instant
 from tallygate.domain.quantities import plain
 from tallygate.errors import FieldError
@@ -88,7 +89,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one submitted event. `time` is told where the sender left it to the receipt."""
+    """What became of one submitted event. `time` is told where the sender left it to the receipt.
+
+    judged: what an accepted one counts, and what is said of it; None of all others
+    """
 
     id: str | None
     status: EventStatus
@@ -96,6 +100,7 @@ class Result:
     detail: str | None = None
     errors: tuple[FieldError, ...] = ()
     time: Instant | None = None
+    judged: EventJudgement | None = None
 
 
 def rejected(event_id: str | None, code: str, detail: str, errors: tuple[FieldError, ...] = ()) -> Result:
@@ -131,6 +136,14 @@ def accepted_as(draft: Draft, customer: str, now: Instant, batch: str) -> Event:
         extensions=draft.extensions,
         traceparent=draft.traceparent,
     )
+
+
+def data_of(text: str) -> dict[str, Any]:
+    """The data that an event's canonical text states, with exact numbers. Raises ValueError."""
+    data = json.loads(text, parse_float=Decimal)
+    if not isinstance(data, dict):
+        raise ValueError("the data of an event is an object")  # noqa: TRY004  # text that cannot be read, not a type
+    return data
 
 
 def canonical(value: Any) -> str:

@@ -22,10 +22,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple, assert_never
 
-from tallygate.domain.decision_ids import NamedDecision, Secret, decision_of_event, no_secret
-from tallygate.domain.events import Event
+from tallygate.domain.event_judgement import EventJudgement, EventWarning, Granted, judge, nothing_granted
+from tallygate.domain.events import Event, data_of
 from tallygate.domain.exact import EXACT as _EXACT
-from tallygate.domain.exact_json import read_json
 from tallygate.domain.impact import would_deny
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
@@ -45,7 +44,7 @@ from tallygate.domain.journal import (
     UseEntry,
 )
 from tallygate.domain.limits import Effective, Quota
-from tallygate.domain.meters import Measured, Meters, Unmeasured, measure
+from tallygate.domain.meters import Meters
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import ResetMark
@@ -173,43 +172,42 @@ def resolve_event(
     meters: Meters,
     effective: Effective | None,
     first_use: WindowOf = by_time,
-    secret: Secret = no_secret,
+    granted: Granted = nothing_granted,
 ) -> EventEntry:
     """What an event adds to which meters and windows, of quotas from their first use in those that are told.
 
-    The `secret` proves that a decision which the event names was granted; any other name changes nothing.
-
-    Raises ValueError where its data cannot be read.
+    `granted` says which names of decisions in events are believed. Raises ValueError where its data cannot be read.
     """
-    data = read_json(event.data)
-    if not isinstance(data, dict):
-        raise ValueError("the data of an event is an object")  # noqa: TRY004  # text that cannot be read, not a type
-    named = decision_of_event(data, event.customer, secret)
-    counted_before = None if named is None else meter_of_decision(named, meters, effective)
-    results = [
-        found
-        for meter in meters.of_type.get(event.type, ())
-        if meter.key != counted_before and (found := measure(meter, data)) is not None
-    ]
-    measured = tuple(found for found in results if isinstance(found, Measured))
+    judged = judgement_of(event, meters, effective, granted)
+    refusal = judged.refusal
+    warnings = judged.warnings
+    if refusal is not None and not warnings:
+        warnings = (EventWarning(meter=None, code=refusal.code, detail=refusal.detail),)
+    measured = judged.measured
     return EventEntry(
         source=event.source,
         id=event.id,
+        type=event.type,
         time=event.time,
+        received_at=event.received_at,
         measured=measured,
-        unmeasured=tuple(found for found in results if isinstance(found, Unmeasured)),
+        warnings=warnings,
+        rejected=None if refusal is None else refusal.code,
         windows=_windows({found.meter: found.dimensions for found in measured}, event.time, effective, first_use),
         traceparent=event.traceparent,
     )
 
 
-def meter_of_decision(named: NamedDecision, meters: Meters, effective: Effective | None) -> str | None:
-    """The meter that the decision named in an event has moved already; None: the decision is unknown, or moved none."""
-    if named.granted is None:
-        return None
-    feature = named.granted.feature
-    entitlement = effective.entitlements.get(feature) if effective is not None else None
-    return entitlement.meter if entitlement is not None else meters.of_feature.get(feature)
+def judgement_of(event: Event, meters: Meters, effective: Effective | None, granted: Granted) -> EventJudgement:
+    """What a stored event counts. A feature is counted by the meter that the customer's limits in force name, so that a
+    feature which left the catalog still does. Raises ValueError where its data cannot be read."""
+
+    def meter_of(feature: str) -> str | None:
+        entitlement = effective.entitlements.get(feature) if effective is not None else None
+        return entitlement.meter if entitlement is not None else meters.of_feature.get(feature)
+
+    data = data_of(event.data)
+    return judge(event.type, data, customer=event.customer, meters=meters, granted=granted, meter_of=meter_of)
 
 
 def _windows(

@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.instants import HOUR, Instant
 from tallygate.domain.limits import Enforcement
-from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.meters import Measured
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.rolls import Layer
@@ -143,15 +144,23 @@ class Governed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventEntry:
-    """An accepted event. In each window it adds what it measured for the meter of the window's limit."""
+    """An accepted event. In each window it adds what it measured for the meter of the window's limit.
+
+    warnings: what its sender should know, also of every meter that could not read its value
+    rejected: the code of why it counts nothing after all; None: it counts, or nothing is to be said
+    type, received_at: as it was stored; "" and 0 where an earlier version journaled it
+    """
 
     source: str
     id: str
     time: Instant
     measured: tuple[Measured, ...] = ()
-    unmeasured: tuple[Unmeasured, ...] = ()
+    warnings: tuple[EventWarning, ...] = ()
     windows: tuple[CountedWindow, ...] = ()
     traceparent: str | None = None
+    type: str = ""
+    received_at: Instant = 0
+    rejected: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

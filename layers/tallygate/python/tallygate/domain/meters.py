@@ -2,7 +2,7 @@
 
     event ─type─> its meters ─filters─> value (sum: `$.tokens`, count: 1), dimensions {model: $.model}
 
-A filter on a property that the event lacks does not match; it is no error. A value that is missing, no
+A filter that excludes (`ne`) does not drop an event that lacks the property. A value that is missing, no
 quantity or negative makes the event *unmeasured* for that meter: it stays a fact and in the journal, with
 the reason, and counts nothing there. Dimensions that are missing or null are left out.
 """
@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.quantities import ONE, Refused, parse_quantity, plain, read_quantity
+from tallygate.domain.settings import Settings
 
 AGGREGATIONS = ("sum", "count")
 OPERATORS = ("eq", "ne", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
@@ -60,8 +61,8 @@ class Filter:
     """One condition on a property. `value` is a scalar; a tuple of them for `in`; a bool for `exists`.
 
     eq, ne and in compare JSON values of one type (1 and "1" differ, 1 and 1.0 do not); gt, gte, lt and lte
-    compare quantities, so that "5" and 5 are one; prefix compares strings. Every operator but `exists` needs
-    the property.
+    compare quantities, so that "5" and 5 are one; prefix compares strings. A property that is missing or null
+    is not equal to anything: `ne` and `exists: false` match it, every other operator does not.
     """
 
     property: Path
@@ -87,7 +88,8 @@ class Filter:
         if self.op == "exists":
             return (found is not None) == self.value
         if found is None:
-            return False
+            # A catalog of an earlier version may compare with null, which asks whether the property is there.
+            return self.op == "ne" and self.value is not None
         if isinstance(self.value, tuple):
             return any(_same(found, value) for value in self.value)
         if self.op in ("eq", "ne"):
@@ -139,22 +141,36 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meters:
-    """What the fold knows of the catalog: the meters of each event type, and the meter of each feature.
+    """What ingest and the fold know of the catalog: the meters of each event type, and the meter of each feature.
 
     `upgrades` says of each plan version what the next plan allows of its features, where that can be compared.
+    `required` are the dimensions that features require of each meter's events, `settings` the catalog's.
     """
 
     of_type: Mapping[str, tuple[Meter, ...]] = field(default_factory=dict)
     of_feature: Mapping[str, str] = field(default_factory=dict)
     upgrades: Mapping[tuple[str, int], Mapping[str, Decimal | None]] = field(default_factory=dict)
+    required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Settings = Settings()  # noqa: RUF009  # immutable
 
 
-def meters_of(meters: tuple[Meter, ...], of_feature: Mapping[str, str]) -> Meters:
-    """The catalog's meters, ready for the fold; those of one event type in order of their keys."""
+def meters_of(
+    meters: tuple[Meter, ...],
+    of_feature: Mapping[str, str],
+    *,
+    required: Mapping[str, tuple[str, ...]] | None = None,
+    settings: Settings | None = None,
+) -> Meters:
+    """The catalog's meters, ready to measure events; those of one event type in order of their keys."""
     of_type: dict[str, tuple[Meter, ...]] = {}
     for meter in sorted(meters, key=lambda meter: meter.key):
         of_type[meter.event_type] = (*of_type.get(meter.event_type, ()), meter)
-    return Meters(of_type=of_type, of_feature=dict(of_feature))
+    return Meters(
+        of_type=of_type,
+        of_feature=dict(of_feature),
+        required=dict(required or {}),
+        settings=settings or Settings(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +184,41 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
-    """The event concerns the meter but cannot be measured: `reason` is a stable machine string."""
+    """The event concerns the meter but cannot be measured: `reason` is a stable machine string, `detail` says where."""
 
     meter: str
     reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a value cannot be counted: `code` is value_missing, value_invalid or value_negative."""
+
+    code: str
+    detail: str
+
+
+def read_value(data: Mapping[str, Any], path: Path) -> Decimal | Unreadable:
+    """The quantity at a path of an event's data, or why there is none that a meter could add up."""
+    found, where = value_at(data, path), format_path(path)
+    if found is None:
+        return Unreadable("value_missing", f"{where} is absent")
+    read = read_quantity(found, exponent=True)
+    if isinstance(read, Refused):
+        return Unreadable("value_invalid", f"{where} {read.detail}")
+    if read.negative:
+        return Unreadable("value_negative", f"{where} is negative")
+    return read.quantity
+
+
+def rounds_to_zero(found: Any, amount: Decimal) -> bool:
+    """Whether what was found is more than nothing, and too small to count as more than 0."""
+    if amount != 0:
+        return False
+    if isinstance(found, str):
+        return any(digit in found.lower().partition("e")[0] for digit in "123456789")
+    return bool(found != 0)
 
 
 def measure(meter: Meter, data: Mapping[str, Any]) -> Measured | Unmeasured | None:
@@ -180,15 +227,10 @@ def measure(meter: Meter, data: Mapping[str, Any]) -> Measured | Unmeasured | No
         return None
     amount = ONE
     if meter.value is not None:
-        found = value_at(data, meter.value)
-        if found is None:
-            return Unmeasured(meter.key, "value_missing")
-        read = read_quantity(found, exponent=True)
-        if isinstance(read, Refused):
-            return Unmeasured(meter.key, "value_invalid")
-        if read.negative:
-            return Unmeasured(meter.key, "value_negative")
-        amount = read.quantity
+        read = read_value(data, meter.value)
+        if isinstance(read, Unreadable):
+            return Unmeasured(meter.key, read.code, read.detail)
+        amount = read
     named = ((name, dimension_text(value_at(data, path))) for name, path in meter.dimensions.items())
     return Measured(meter.key, amount, {name: text for name, text in named if text is not None})
 

@@ -3,6 +3,7 @@
     EVENT, CELL  ──> Journaled      enters the customer's journal, once
     CELL         ──> CellNoted      becomes a fact: a first denial, a suspension, an adjustment
     AUDIT        ──> Audited        becomes a fact, where the entry makes something known
+    REJECTED     ──> EventRejected  becomes a fact
     TOTAL        ──> TotalChanged   reaches the cells and becomes facts
     OUTBOX       ──> FactMade       becomes deliveries
     EFFECTIVE    ──> LimitsChanged  raises the version in the cells, in case the change itself did not get to it
@@ -49,6 +50,13 @@ class Audited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventRejected:
+    """The first rejection of a customer, minute and code."""
+
+    announcement: Announcement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TotalChanged:
     """A total before and after one journal record was applied to it (or it was closed)."""
 
@@ -76,7 +84,7 @@ class ProbePassed:
     id: str
 
 
-Observed = Journaled | CellNoted | Audited | TotalChanged | FactMade | LimitsChanged | ProbePassed
+Observed = Journaled | CellNoted | Audited | EventRejected | TotalChanged | FactMade | LimitsChanged | ProbePassed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
-"""What a container remembers between decisions, bounded: limits in force, units, cells last seen, recent denials, and
-the secret under which it signs decision ids.
+"""What a container remembers between decisions, bounded: limits in force, features, cells last seen, recent denials,
+and the secret under which it signs decision ids.
 
 None of it decides anything. Remembered limits are proved by the version in the cell's condition; a cell last seen only
 sharpens the terms (a stale one costs a retry, never a wrong grant); a recent denial only turns a write that would
@@ -19,12 +19,14 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.units import Unit
 from tallygate.errors import StoreUnavailable
-from tallygate.store import AdmissionStore
+from tallygate.store import AdmissionStore, SoldFeature
 
 LIMITS_KEPT_SECONDS = 60.0
 """A root cell proves the limits with every write, so they may be kept for long; they are dropped to meet deletions."""
-UNIT_KEPT_SECONDS = 60.0
-"""So soon a unit that was changed in the catalog is shown everywhere."""
+FEATURE_KEPT_SECONDS = 60.0
+"""So soon a feature that was changed in the catalog is known everywhere: its unit, and the dimensions it requires."""
+FEATURE_READ_AGAIN_SECONDS = 1.0
+"""A feature is read again before a request is refused by it, at most once in so long."""
 DENIAL_KEPT_SECONDS = 1.0
 REMEMBERED_MAX = 4_096
 
@@ -36,7 +38,8 @@ class Memory:
     ticks: Callable[[], float] = time.monotonic
     _secret: bytes | None = None
     _limits: dict[str, tuple[Effective, float]] = field(default_factory=dict)
-    _units: dict[str, tuple[Unit | None, float]] = field(default_factory=dict)
+    _sold: dict[str, tuple[SoldFeature, float]] = field(default_factory=dict)
+    _sold_again: dict[str, float] = field(default_factory=dict)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     _denials: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
 
@@ -60,22 +63,36 @@ class Memory:
         return None if effective is None else effective.in_force(now)
 
     def unit(self, store: AdmissionStore, feature: str) -> Unit | None:
-        """The unit that the feature's quantities are shown in: remembered, or read. Nothing is decided by it.
+        """The unit that the feature's quantities are shown in: remembered, or read. Nothing is decided by it."""
+        sold = self.sold(store, feature)
+        return None if sold is None else sold.unit
 
-        Where it cannot be read again, the one that was known is shown for as long once more.
+    def sold(self, store: AdmissionStore, feature: str, *, again: bool = False) -> SoldFeature | None:
+        """The feature as the catalog has it: remembered, or read. An unknown one is never remembered.
+
+        `again` reads it anew and consistently, unless that was done within a second. Otherwise, where it cannot be
+        read, what was known is kept for as long once more.
         """
-        held = self._units.get(feature)
-        if held is not None and self.ticks() - held[1] < UNIT_KEPT_SECONDS:
+        held, now = self._sold.get(feature), self.ticks()
+        kept = FEATURE_READ_AGAIN_SECONDS if again else FEATURE_KEPT_SECONDS
+        since = self._sold_again.get(feature) if again else (held[1] if held is not None else None)
+        if held is not None and since is not None and now - since < kept:
             return held[0]
         try:
-            unit = store.unit(feature)
+            sold = store.sold(feature, fresh=again)
         except StoreUnavailable:
-            if held is None:
+            if held is None or again:
                 raise
-            unit = held[0]
-        _bound(self._units, feature)
-        self._units[feature] = (unit, self.ticks())
-        return unit
+            sold = held[0]
+        if sold is None:
+            self._sold.pop(feature, None)
+            return None
+        _bound(self._sold, feature)
+        self._sold[feature] = (sold, now)
+        if again:
+            _bound(self._sold_again, feature)
+            self._sold_again[feature] = now
+        return sold
 
     def last_seen(self, customer: str, feature: str) -> Cell:
         """The cell as it was last seen here; UNSEEN where it never was."""

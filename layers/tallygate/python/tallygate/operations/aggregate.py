@@ -2,7 +2,7 @@
 
     EVENT, CELL         ──> append: journal, totals, usage        (per customer)
     TOTAL               ──> the cells learn of usage by event, and of what follows from it
-    TOTAL, CELL, AUDIT  ──> announce: facts
+    TOTAL, CELL, AUDIT, REJECTED  ──> announce: facts
     OUTBOX              ──> dispatch: deliveries
     EFFECTIVE           ──> the cells' versions, in case the change itself did not get to them
     PROBE               ──> seen, last of all
@@ -28,6 +28,7 @@ from tallygate.domain.observed import (
     Audited,
     Batch,
     CellNoted,
+    EventRejected,
     FactMade,
     Journaled,
     LimitsChanged,
@@ -68,6 +69,7 @@ class Summary:
     noted: int = 0
     parked: int = 0
     unmeasured: int = 0
+    rejected: int = 0
     repeated: int = 0
     brought_in: int = 0
     facts: list[str] = field(default_factory=list)
@@ -113,6 +115,7 @@ def _journal(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list
         summary.noted += folded.noted
         summary.parked += folded.parked
         summary.unmeasured += folded.unmeasured
+        summary.rejected += folded.rejected
         summary.repeated += folded.repeated
         summary.traces |= folded.traces
     return failures
@@ -148,7 +151,7 @@ def _announced(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> li
     failures: list[TallygateError] = []
     # A feature's facts keep the order of its records: after one that could not be told, the rest waits for the retry.
     waiting: set[tuple[str, str]] = set()
-    for seen in _of(batch, TotalChanged | CellNoted | Audited):
+    for seen in _of(batch, TotalChanged | CellNoted | Audited | EventRejected):
         feed = _feed(seen)
         if feed in waiting:
             continue
@@ -160,9 +163,14 @@ def _announced(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> li
     return failures
 
 
-def _feed(seen: TotalChanged | CellNoted | Audited) -> tuple[str, str]:
+def _feed(seen: TotalChanged | CellNoted | Audited | EventRejected) -> tuple[str, str]:
     match seen:
-        case TotalChanged(new=about) | CellNoted(note=about) | Audited(announcement=about):
+        case (
+            TotalChanged(new=about)
+            | CellNoted(note=about)
+            | Audited(announcement=about)
+            | EventRejected(announcement=about)
+        ):
             return about.customer, about.feature
     assert_never(seen)
 

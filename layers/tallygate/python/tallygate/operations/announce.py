@@ -20,7 +20,7 @@ from tallygate.domain.audits import Audit
 from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_levels, restates_figures, told
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
-from tallygate.domain.observed import Audited, CellNoted, TotalChanged
+from tallygate.domain.observed import Audited, CellNoted, EventRejected, TotalChanged
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.revisions import carried_out_of, layers_into, may_carry_out
 from tallygate.domain.statements import before, billed_to, period_of, statement
@@ -33,7 +33,11 @@ TRIES_MAX = 20
 
 
 def announce(
-    outbox: OutboxStore, rules: RulesStore, seen: TotalChanged | CellNoted | Audited, *, now: Instant
+    outbox: OutboxStore,
+    rules: RulesStore,
+    seen: TotalChanged | CellNoted | Audited | EventRejected,
+    *,
+    now: Instant,
 ) -> tuple[str, ...]:
     """Publish what was seen makes known; the ids of the facts that are new. Most often no request, else two or three.
 
@@ -41,7 +45,7 @@ def announce(
     """
     if isinstance(seen, CellNoted):
         return _announce_note(outbox, rules, seen.note, now=now)
-    if isinstance(seen, Audited):
+    if isinstance(seen, Audited | EventRejected):
         return _announce_one(outbox, seen.announcement, traceparent=None, now=now)
     return _announce_change(outbox, rules, seen, now=now)
 

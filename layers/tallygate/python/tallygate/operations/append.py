@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from tallygate.domain.event_judgement import DETAIL_LENGTH_MAX, UNREADABLE, granted_by
 from tallygate.domain.events import Event
 from tallygate.domain.fold import (
     TotalChange,
@@ -49,8 +50,9 @@ from tallygate.domain.limits import Effective
 from tallygate.domain.limits_at_end import counting_at, governed_in, last_in_force
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
+from tallygate.domain.rejections import Rejection, one_a_minute
 from tallygate.errors import Contended, InvariantBroken
-from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RulesStore, TotalStore
+from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RejectionStore, RulesStore, TotalStore
 from tallygate.operations.announce import upgrades_of
 from tallygate.operations.each import Each
 from tallygate.operations.first_uses import FirstUses
@@ -58,6 +60,8 @@ from tallygate.operations.limits_at_end import Versions
 
 TRIES_MAX = 30
 """Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""
+UNRESOLVABLE, TOO_LARGE = "unresolvable", "too_large"
+"""Why a stream record of an event is parked; the codes of its rejection too."""
 _COUNTING = EventEntry | UseEntry | SettleEntry
 _UNRESOLVABLE = (ValueError, LookupError, TypeError, ArithmeticError)
 
@@ -70,6 +74,7 @@ class Folded:
     noted: int = 0
     parked: int = 0
     unmeasured: int = 0
+    rejected: int = 0
     repeated: int = 0
     traces: frozenset[str] = frozenset()
 
@@ -82,6 +87,7 @@ class JournalParts:
     totals: TotalStore
     rules: RulesStore
     first_uses: FirstUseCells
+    rejections: RejectionStore
 
 
 def append(
@@ -105,7 +111,9 @@ def append(
             known[head.newest.number] = head.newest
         if not fresh:
             break
-        appended, head = _put(parts.journal, owner, head, resolved.entries(fresh), resolved, now)
+        entries = resolved.entries(fresh)
+        tell_rejections(parts.rejections, entries)
+        appended, head = _put(parts, owner, head, entries, resolved, now)
         for record in appended:
             known[record.number] = record
             kept += record.entries
@@ -135,6 +143,7 @@ class _Resolver:
     def __init__(self, parts: JournalParts, meters: Meters, now: Instant) -> None:
         self._rules = parts.rules
         self._first_uses, self._now = parts.first_uses, now
+        self._granted = granted_by(parts.rules.decision_secret)
         self._opened: FirstUses | None = None
         self._meters = meters
         self._effective: Effective | None = None
@@ -223,18 +232,57 @@ class _Resolver:
         opened = self._opened_for(what.customer)
         try:
             limits = self._counting_at(what.customer, what.time)
-            return resolve_event(what, self._meters, limits, opened, self._rules.decision_secret)
+            return resolve_event(what, self._meters, limits, opened, self._granted)
         except _UNRESOLVABLE as error:
             raw = f"{what.source}#{what.id}: {error}"[:PARKED_LENGTH_MAX]
-            return ParkedEntry(reason=f"unresolvable: {type(error).__name__}", raw=raw)
+            return ParkedEntry(reason=f"{UNRESOLVABLE}: {type(error).__name__}", raw=raw)
 
 
 def _time_of(journaled: Journaled) -> Instant:
     return journaled.what.time if isinstance(journaled.what, Event) else 0
 
 
+def tell_rejections(store: RejectionStore, entries: Sequence[tuple[Journaled, Entry]]) -> None:
+    """Keep a rejection of every event that was accepted and counts nothing after all, one a minute and code.
+
+    This comes before they are journaled: a call that dies in between is repeated, and finds the rejections there.
+    """
+    for rejection in one_a_minute(
+        rejection
+        for journaled, entry in entries
+        if isinstance(journaled.what, Event) and (rejection := _rejection(journaled.what, entry)) is not None
+    ):
+        store.keep(rejection)
+
+
+def _rejection(event: Event, entry: Entry) -> Rejection | None:
+    if isinstance(entry, ParkedEntry):
+        code = entry.reason.partition(":")[0]
+        return _rejected(event, code, "the event was stored, and could not be counted", journaled=False)
+    if not isinstance(entry, EventEntry) or entry.rejected is None:
+        return None
+    detail = "; ".join(warning.detail for warning in entry.warnings if warning.detail)
+    return _rejected(event, entry.rejected, detail[:DETAIL_LENGTH_MAX], journaled=True)
+
+
+def _rejected(event: Event, code: str, detail: str, *, journaled: bool) -> Rejection:
+    return Rejection(
+        customer=event.customer,
+        code=code,
+        detail=detail,
+        at=event.received_at,
+        id=event.id,
+        source=event.source,
+        type=event.type,
+        subject=event.subject,
+        time=event.time,
+        accepted=True,
+        journaled=journaled,
+    )
+
+
 def _put(
-    journal: JournalStore,
+    stores: JournalParts,
     owner: str,
     head: Head,
     entries: Sequence[tuple[Journaled, Entry]],
@@ -250,7 +298,7 @@ def _put(
     while parts:
         part = parts.popleft()
         record = _record(head, part, resolver, now)
-        outcome = journal.append(owner, record, applied=head.applied, now=now)
+        outcome = stores.journal.append(owner, record, applied=head.applied, now=now)
         if outcome is Appended.LOST:
             break
         if outcome is Appended.DONE:
@@ -260,7 +308,9 @@ def _put(
             parts.extendleft((part[len(part) // 2 :], part[: len(part) // 2]))
         else:
             ((journaled, _),) = part
-            parts.appendleft([(journaled, ParkedEntry(reason="too_large", raw=f"{journaled.position}"))])
+            parked = ParkedEntry(reason=TOO_LARGE, raw=f"{journaled.position}")
+            tell_rejections(stores.rejections, [(journaled, parked)])
+            parts.appendleft([(journaled, parked)])
     return appended, head
 
 
@@ -331,12 +381,14 @@ def _apply_record(totals: TotalStore, record: Record, each: Each) -> None:
 
 def _folded(kept: Sequence[Entry], seen: int) -> Folded:
     counting = [entry for entry in kept if isinstance(entry, _COUNTING)]
+    events = [entry for entry in counting if isinstance(entry, EventEntry)]
     parked = sum(isinstance(entry, ParkedEntry) for entry in kept)
     return Folded(
         counted=len(counting),
         parked=parked,
         noted=len(kept) - len(counting) - parked,
-        unmeasured=sum(len(entry.unmeasured) for entry in counting if isinstance(entry, EventEntry)),
+        unmeasured=sum(warning.code in UNREADABLE for entry in events for warning in entry.warnings),
+        rejected=sum(entry.rejected is not None for entry in events),
         repeated=seen - len(kept),
         traces=frozenset(entry.traceparent[3:35] for entry in counting if entry.traceparent),
     )

@@ -5,20 +5,22 @@ The fold lags behind decisions by about a second; `as_of` is when the rollup was
 
 from __future__ import annotations
 
+from tallygate.domain.dimensions import DeclaredDimensions
 from tallygate.domain.instants import Instant
 from tallygate.domain.settlements import SETTLED_WITHIN
 from tallygate.domain.units import Unit
 from tallygate.domain.usage import ROWS_MAX, TooManyRows, UsageAnswer, UsageQuery, days_of, marked, rows_of, total_of
-from tallygate.errors import InvalidRequest, NotFound
+from tallygate.errors import FieldError, InvalidRequest, NotFound
 from tallygate.store import UsageStore
 
 
 def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
-    """The sums that the query asks for. Raises NotFound for an unknown customer, feature or meter, InvalidRequest for
-    more rows than one answer holds."""
+    """The sums that the query asks for. Raises NotFound for an unknown customer, feature or meter, InvalidRequest for a
+    dimension that the meter does not declare and for more rows than one answer holds."""
     if not store.knows_customer(query.customer):
         raise NotFound("there is no such customer", code="customer_not_found")
     meter, unit = _counted(store, query)
+    _require_declared(store, query, meter)
     try:
         rows = rows_of(query, store.usage(query.customer, meter, *days_of(query)))
     except TooManyRows:
@@ -42,6 +44,26 @@ def _counted(store: UsageStore, query: UsageQuery) -> tuple[str, Unit | None]:
             raise NotFound("there is no such feature", code="feature_not_found")
         return feature.meter, feature.unit
     assert query.meter is not None
-    if not store.knows_meter(query.meter):
-        raise NotFound("there is no such meter", code="meter_not_found")
     return query.meter, None
+
+
+def _require_declared(store: UsageStore, query: UsageQuery, meter: str) -> None:
+    """Refuse what no usage of the meter could have: a misspelt dimension would be answered by nothing but nulls.
+
+    Not asked where a feature's usage is asked for by no dimension at all: its meter is there.
+    """
+    if query.feature is not None and not query.group_by and not query.filters:
+        return
+    names = store.dimensions(meter)
+    if names is None:
+        raise NotFound("there is no such meter", code="meter_not_found")
+    errors = [
+        FieldError(pointer=pointer, code=code, detail=f"{name} {detail}")
+        for pointer, asked in (
+            ("?group_by", query.group_by),
+            *((f"?filter[{name}]", (name,)) for name in query.filters),
+        )
+        for name, code, detail in DeclaredDimensions(names=names).broken_by(dict.fromkeys(asked, ""))
+    ]
+    if errors:
+        raise InvalidRequest(f"{errors[0].pointer}: {errors[0].detail}", code=errors[0].code, errors=tuple(errors))

@@ -1,7 +1,8 @@
-"""The catalog's items: one for each meter, feature and plan version, and HEAD, which counts the catalog's versions.
+"""The catalog's items: one for each meter, feature and plan version, the settings, and HEAD with its version.
 
     CATALOG  METER#key · FEATURE#key · PLAN#key#version   form (JSON), since (the catalog's version that brought it),
                                                           in_use (a plan that customers have had)
+             SETTINGS                                     form (JSON), since; absent: the defaults
              HEAD                                         version, changed_at, applying (digest and first version of
                                                           a declaration that is not whole yet)
              CUSTOMERS#plan#version#shard                 plan, plan_version, n: customers that have it now
@@ -26,6 +27,7 @@ from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, PlanId
 from tallygate.domain.instants import Instant
 from tallygate.domain.meters import Meter
+from tallygate.domain.settings import Settings, settings_form, settings_of
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.audits import put_audit
@@ -38,6 +40,7 @@ STEP_BYTES_MAX = 3_000_000
 """A transaction holds 4 MB, keys and names included."""
 READS_MAX = 6
 APPLYING = "applying"
+SETTINGS = keys.CATALOG_SETTINGS.sk
 FORM, SINCE, VERSION, IN_USE, COUNT = "form", "since", "version", "in_use", "n"
 
 
@@ -112,6 +115,8 @@ class Catalogs:
 def key_of(entry: Entry) -> Key:
     """Where an entry is stored."""
     match entry:
+        case Settings():
+            return keys.CATALOG_SETTINGS
         case Meter():
             return keys.catalog_meter(entry.key)
         case Feature():
@@ -162,6 +167,8 @@ def _former(entry: Entry) -> Put:
 
 def _form(entry: Entry) -> forms.Form:
     match entry:
+        case Settings():
+            return dict(settings_form(entry))
         case Meter():
             return forms.meter_form(entry)
         case Feature():
@@ -180,6 +187,7 @@ def _stored(head: Item, held: list[Item]) -> StoredCatalog:
             meters=tuple(forms.meter_of(_read(item)) for item in _of_kind(held, "METER#")),
             features=tuple(forms.feature_of(_read(item)) for item in _of_kind(held, "FEATURE#")),
             plans=tuple(forms.plan_of(_read(item)) for item in plans),
+            settings=next((settings_of(_read(item)) for item in _of_kind(held, SETTINGS)), Settings()),
         ),
         in_use=frozenset(forms.plan_of(_read(item)).id for item in plans if IN_USE in item),
         former=Catalog(

@@ -51,10 +51,11 @@ from tallygate.storage.expressions import (
     SetOnce,
     absent_or,
 )
+from tallygate.storage.features import sold_feature_at
 from tallygate.storage.past_usage import PastUsage
 from tallygate.storage.totals import total_of
 from tallygate.storage.units import unit_at
-from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated
+from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated, SoldFeature
 
 RECEIPT_KEPT = DAY
 """How long an Idempotency-Key replays its answer (API.md)."""
@@ -86,6 +87,10 @@ class Cells:
     def make_decision_secret(self, secret: bytes) -> bytes:
         """Keep the secret unless there is one; the one that stands. Repeatable."""
         return make_secret(self._engine, secret)
+
+    def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
+        """The feature as the catalog has it, consistent if `fresh`; None: no such feature."""
+        return sold_feature_at(self._engine, feature, fresh=fresh)
 
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""

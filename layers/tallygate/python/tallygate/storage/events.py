@@ -17,9 +17,13 @@ from dataclasses import dataclass, field
 
 from tallygate.domain.events import LATENESS_MAX, Event
 from tallygate.domain.instants import DAY, SECOND
+from tallygate.domain.meters import Meters
+from tallygate.domain.rejections import Rejection
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Put, Refused
+from tallygate.storage.event_rules import EventRules
 from tallygate.storage.expressions import Absent, Item
+from tallygate.storage.rejections import Rejections
 
 KEPT = LATENESS_MAX + DAY
 SUBJECTS_KEPT_SECONDS = 60.0
@@ -34,6 +38,16 @@ class Events:
     engine: Engine
     ticks: Callable[[], float] = time.monotonic
     _subjects: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _rules: EventRules = field(init=False)
+    _rejections: Rejections = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rules = EventRules(self.engine, ticks=self.ticks)
+        self._rejections = Rejections(self.engine)
+
+    def meters(self, *, again: bool = False) -> Meters:
+        """What events are judged by, at most a minute old, or (`again`) a second. No request where it is remembered."""
+        return self._rules.meters(again=again)
 
     def customer_of(self, subject: str) -> str | None:
         """The customer that a subject names: by one of its subject keys, or by its own id; None: nobody.
@@ -67,6 +81,15 @@ class Events:
         assert outcome.image is not None
         first = event_of(outcome.image)
         return None if first == event else first
+
+    def stored(self, event: Event) -> Event | None:
+        """The stored event that has this one's identity, consistent; None: there is none. One request."""
+        item = self.engine.get(keys.event(event.customer, event.source, event.id))
+        return None if item is None else event_of(item)
+
+    def keep_rejection(self, rejection: Rejection) -> None:
+        """Keep the rejection, unless one of its customer, minute and code is kept. One request at most; repeatable."""
+        self._rejections.keep(rejection)
 
 
 def item_of(event: Event) -> Item:

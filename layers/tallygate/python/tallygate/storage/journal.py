@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, assert_never
 
+from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.journal import (
     AdjustEntry,
@@ -38,7 +39,7 @@ from tallygate.domain.journal import (
     UseEntry,
 )
 from tallygate.domain.limits import Enforcement
-from tallygate.domain.meters import Measured, Unmeasured
+from tallygate.domain.meters import Measured
 from tallygate.domain.quantities import plain
 from tallygate.domain.reset_marks import mark_of, mark_text
 from tallygate.domain.rolls import layers_of, layers_text
@@ -214,10 +215,7 @@ def governed_from(text: str) -> Governed:
 def _entry_document(entry: Entry) -> dict[str, Any]:  # one case for each kind
     match entry:
         case EventEntry():
-            document: dict[str, Any] = {"k": "event", "s": entry.source, "i": entry.id, "t": entry.time}
-            document["u"] = [[m.meter, plain(m.amount), m.dimensions] for m in entry.measured]
-            if entry.unmeasured:
-                document["x"] = [[m.meter, m.reason] for m in entry.unmeasured]
+            document = _event_document(entry)
         case UseEntry():
             document = {
                 "k": "use",
@@ -359,7 +357,10 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 id=document["i"],
                 time=document["t"],
                 measured=tuple(Measured(meter, Decimal(amount), dims) for meter, amount, dims in document["u"]),
-                unmeasured=tuple(Unmeasured(meter, reason) for meter, reason in document.get("x", ())),
+                warnings=tuple(_warning_of(*warning) for warning in document.get("x", ())),
+                type=document.get("y", ""),
+                received_at=document.get("r", 0),
+                rejected=document.get("j"),
                 windows=_windows_of(document),
                 traceparent=document.get("tp"),
             )
@@ -441,6 +442,22 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
             return ParkedEntry(reason=document["r"], raw=document["e"])
         case kind:
             raise InvariantBroken(f"no journal entry has the kind {kind}")
+
+
+def _event_document(entry: EventEntry) -> dict[str, Any]:
+    document: dict[str, Any] = {"k": "event", "s": entry.source, "i": entry.id, "t": entry.time}
+    document |= {"y": entry.type, "r": entry.received_at}
+    document["u"] = [[m.meter, plain(m.amount), m.dimensions] for m in entry.measured]
+    if entry.warnings:
+        document["x"] = [[w.meter, w.code, w.detail] for w in entry.warnings]
+    if entry.rejected is not None:
+        document["j"] = entry.rejected
+    return document
+
+
+def _warning_of(meter: str | None, code: str, detail: str = "") -> EventWarning:
+    """An earlier version kept no details."""
+    return EventWarning(meter=meter, code=code, detail=detail)
 
 
 def _moved_of(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ KEYS_PARTITION = "KEYS"
 CLOCK = Key("CLOCK", "CLOCK")
 DECISION_SECRET = Key("SECRET#decisions", "SECRET")
 CATALOG_HEAD = Key(CATALOG_PARTITION, "HEAD")
+CATALOG_SETTINGS = Key(CATALOG_PARTITION, "SETTINGS")
 
 
 def catalog_feature(feature: str) -> Key:
@@ -242,6 +243,21 @@ def adjustment(customer: str, feature: str | None, at: int, adjustment_id: str) 
 def adjustments_before(at: int) -> str:
     """Sorts after every adjustment before an instant, and before all others."""
     return f"{at:015d}"
+
+
+def rejections_of(owner: str) -> str:
+    """`owner` is a customer, or "" where none is known."""
+    return f"REJECTED#{escaped(owner)}"
+
+
+def rejection(owner: str, minute: int, *what: str) -> Key:
+    """Rejections sort by minute; `what` is the code, and what sets it apart."""
+    return Key(rejections_of(owner), "#".join((f"{minute:010d}", *what)))
+
+
+def rejections_after(instant: int) -> str:
+    """Sorts after every rejection of the minutes up to the one that holds the instant, before all later ones."""
+    return f"{instant // 60_000 + 1:010d}"
 
 
 def probe(probe_id: str) -> Key:

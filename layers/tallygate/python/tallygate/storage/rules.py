@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Catalog, Feature, upgrades
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
-from tallygate.domain.meters import Meters, meters_of
+from tallygate.domain.meters import Meters
 from tallygate.storage import items, keys
 from tallygate.storage.decision_secrets import DecisionSecrets
 from tallygate.storage.engine import Engine
-from tallygate.storage.expressions import Item
+from tallygate.storage.event_rules import catalog_entries, catalog_version, form_of, read_meters
 from tallygate.storage.limits_versions import former_limits
 
 
@@ -50,32 +49,16 @@ class Rules:
 
     def meters(self) -> Meters:
         """The catalog's meters, consistent. What is read after a version is at least that version's."""
-        head = self.engine.query(keys.CATALOG_PARTITION, prefix=keys.CATALOG_HEAD.sk, limit=1, consistent=True)
-        version = items.integer(head.items[0], "version", 0) if head.items else 0
+        version = catalog_version(self.engine)
         if version != self._version:
-            meters = tuple(forms.meter_of(form) for form in self._forms("METER#"))
-            features = [forms.feature_of(form) for form in self._forms("FEATURE#")]
-            plans = tuple(forms.plan_of(form) for form in self._forms("PLAN#"))
-            known = meters_of(meters, {f.key: f.meter for f in features if f.meter is not None})
+            plans = tuple(forms.plan_of(form) for form in catalog_entries(self.engine, "PLAN#"))
             catalog = Catalog(plans=plans)
-            self._meters = replace(known, upgrades={plan.id: upgrades(catalog, plan) for plan in plans})
+            offered = {plan.id: upgrades(catalog, plan) for plan in plans}
+            self._meters = replace(read_meters(self.engine), upgrades=offered)
             self._version = version
         return self._meters
 
     def feature(self, feature: str) -> Feature | None:
         """The feature as the catalog has it; None: no such feature."""
         item = self.engine.get(keys.catalog_feature(feature), consistent=False)
-        return None if item is None else forms.feature_of(_form(item))
-
-    def _forms(self, prefix: str) -> Iterator[Any]:
-        position: str | None = None
-        while True:
-            page = self.engine.query(keys.CATALOG_PARTITION, prefix=prefix, after=position, consistent=True)
-            yield from (_form(item) for item in page.items)
-            position = page.next_after
-            if position is None:
-                return
-
-
-def _form(item: Item) -> Any:
-    return items.read_document(items.text(item, "form"))
+        return None if item is None else forms.feature_of(form_of(item))

@@ -25,6 +25,7 @@ from tallygate.domain.observed import (
     Audited,
     Batch,
     CellNoted,
+    EventRejected,
     FactMade,
     Journaled,
     LimitsChanged,
@@ -33,6 +34,7 @@ from tallygate.domain.observed import (
     TotalChanged,
 )
 from tallygate.domain.proof import disproved
+from tallygate.domain.rejections import rejection_announced
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.audits import audit_of
@@ -40,6 +42,7 @@ from tallygate.storage.cell_entries import as_shown, entry_of, follow_shown, not
 from tallygate.storage.events import event_of
 from tallygate.storage.expressions import Item, Value
 from tallygate.storage.outbox import fact_of
+from tallygate.storage.rejections import rejection_of
 from tallygate.storage.totals import total_of
 
 ONLY_SHARD = "0"
@@ -92,6 +95,8 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
             return Journaled(position=position, owner=rest.partition("#")[0], customer=event.customer, what=event)
         case "AUDIT" if old is None:
             return _audited(new)
+        case "REJECTED" if old is None:
+            return EventRejected(announcement=rejection_announced(rejection_of(new)))
         case "TOTAL":
             return TotalChanged(old=None if old is None else total_of(old), new=total_of(new))
         case "OUTBOX" if old is None:

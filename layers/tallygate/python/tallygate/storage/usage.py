@@ -22,6 +22,7 @@ from tallygate.storage import items, keys
 from tallygate.storage.audits import audit_of
 from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import Item
+from tallygate.storage.features import declared_by
 from tallygate.storage.rules import Rules
 
 _AFTER_ALL_DIMENSIONS = "~"
@@ -61,9 +62,9 @@ class Usage:
             position = page.next_after
         return found
 
-    def knows_meter(self, meter: str) -> bool:
-        """Whether the catalog has the meter. One request."""
-        return self.engine.get(keys.catalog_meter(meter), consistent=False) is not None
+    def dimensions(self, meter: str) -> frozenset[str] | None:
+        """The dimensions that the meter declares; None: there is no such meter. One request."""
+        return declared_by(self.engine, meter)
 
     def knows_customer(self, customer: str) -> bool:
         """Whether the customer exists. One request."""
