@@ -174,6 +174,15 @@ def test_every_route_but_the_public_ones_asks_the_authorizer(resources: Resource
         assert public or route["AuthorizerId"] == {"Ref": "Authorizer"}, name
 
 
+def test_the_stage_waits_for_every_route_that_its_settings_name(resources: Resources) -> None:
+    """API Gateway refuses settings of a route that does not exist yet, and CloudFormation sees no such dependency."""
+    routes = {r["RouteKey"]: name for name, r in of_type(resources, "AWS::ApiGatewayV2::Route").items()}
+    for stage in (r for r in resources.values() if r["Type"] == "AWS::ApiGatewayV2::Stage"):
+        named = stage["Properties"].get("RouteSettings", {})
+        assert named
+        assert {routes[key] for key in named} <= set(stage["DependsOn"])
+
+
 def test_every_alarm_tells_somebody(resources: Resources, functions: dict[str, Any]) -> None:
     alarms = of_type(resources, "AWS::CloudWatch::Alarm")
     for name, alarm in alarms.items():
