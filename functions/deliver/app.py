@@ -13,7 +13,7 @@ from tallygate.clock import clock_of, real_time
 from tallygate.delivery import bus, queue
 from tallygate.delivery.courier import Courier
 from tallygate.delivery.webhook import Sender
-from tallygate.operations.deliver import deliver, sweep
+from tallygate.operations.deliver import SWEPT_MAX, deliver, sweep
 from tallygate.storage.deliveries import Deliveries
 from tallygate.storage.dynamo import DynamoEngine, client_config
 
@@ -34,12 +34,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "Records" in event:
         failed = [record["messageId"] for record in event["Records"] if not done(record, context)]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-    swept = sweep(
-        store,
-        messages,
-        now=clock.now(),
-        time_left=lambda: context.get_remaining_time_in_millis() > MILLISECONDS_KEPT,
-    )
+    most, kept = int(os.environ.get("SWEEP_MAX", SWEPT_MAX)), MILLISECONDS_KEPT
+    left = context.get_remaining_time_in_millis
+    swept = sweep(store, messages, now=clock.now(), time_left=lambda: left() > kept, most=most)
     tell_sweep(logger, metrics, swept)
     if swept.defect is not None:
         raise swept.defect  # so that it alarms, once all else is done

@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from tallygate.clock import clock_of
 from tallygate.domain.instants import SECOND
-from tallygate.operations.reset import reset
+from tallygate.operations.reset import CLOSED_MAX, reset
 from tallygate.storage.closings import Closings
 from tallygate.storage.dynamo import DynamoEngine, client_config
 
@@ -31,6 +31,7 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         store,
         now=clock.now(),
         grace=grace,
+        most=int(os.environ.get("SWEEP_MAX", CLOSED_MAX)),
         time_left=lambda: context.get_remaining_time_in_millis() > MILLISECONDS_KEPT,
     )
     metrics.add_metric("PeriodsClosed", MetricUnit.Count, len(run.closed))

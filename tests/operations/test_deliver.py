@@ -294,6 +294,15 @@ def test_a_sweep_that_runs_out_of_time_leaves_the_rest_to_the_next() -> None:
     assert (len(rest.handed_over), rest.finished) == (23, True)
 
 
+def test_a_sweep_takes_up_no_more_than_it_is_told_and_the_next_goes_on() -> None:
+    world = World()
+    for n in range(30):
+        world.engine.write(begun(f"fact_{n + 10}", ENDPOINT.id, now=NOW))
+    world.now = NOW + MINUTE
+    sizes = [sweep(world.store, world, now=world.now, time_left=lambda: True, most=12) for _ in range(3)]
+    assert [(len(swept.handed_over), swept.finished) for swept in sizes] == [(12, False), (12, False), (6, True)]
+
+
 def test_a_delivery_that_cannot_be_swept_keeps_no_other_waiting() -> None:
     world = World()
     world.begin()

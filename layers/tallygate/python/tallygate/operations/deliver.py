@@ -37,7 +37,8 @@ from tallygate.store import DeliveryStore
 
 DUE_SHARDS = 16
 SWEPT_PER_SHARD_MAX = 50
-"""So that one sweep ends in its time; what is left is the oldest of the next."""
+"""So that one shard does not take the whole sweep; what is left is the oldest of the next."""
+SWEPT_MAX = DUE_SHARDS * SWEPT_PER_SHARD_MAX
 POISON_POSTPONED = HOUR
 """A delivery that cannot be read for a defect of ours makes room for others, and is tried again every hour."""
 
@@ -202,18 +203,21 @@ class Swept:
         return next((error for error in self.failures if not error.retryable), None)
 
 
-def sweep(store: DeliveryStore, queue: Queue, *, now: Instant, time_left: Callable[[], bool]) -> Swept:
-    """Hand every delivery that is due to the queue, as its next attempt. A second sweep at once hands over nothing.
+def sweep(
+    store: DeliveryStore, queue: Queue, *, now: Instant, time_left: Callable[[], bool], most: int = SWEPT_MAX
+) -> Swept:
+    """Hand deliveries that are due to the queue, as their next attempts. A second sweep at once hands over nothing.
 
-    Bounded by SWEPT_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none starves.
-    One delivery that fails keeps no other waiting.
+    most: how many entries of the index one sweep looks at, so that a backlog leaves others their time; 1 or more.
+    Also bounded by SWEPT_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none
+    starves. One delivery that fails keeps no other waiting.
     """
     messages: list[Message] = []
     failures: list[TallygateError] = []
     out_of_date = 0
     finished = True
-    for fact_id, endpoint in _due(store, now):
-        if not time_left():
+    for seen, (fact_id, endpoint) in enumerate(_due(store, now)):
+        if seen >= most or not time_left():
             finished = False
             break
         try:
