@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from adjustments import list_adjustments, post_adjustment
+from health import get_health
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
 from suspensions import list_audit, resume, suspend
@@ -41,13 +43,11 @@ from tallygate.domain.catalog_forms import catalog_form
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.decision import Decision
 from tallygate.domain.deliveries import Endpoint, EndpointStatus
-from tallygate.domain.instants import format_instant
 from tallygate.http import Answer, Request, Route, permit
 from tallygate.operations import customers, endpoints, entitlements, keys, test_clock
 from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.explain import explain
 from tallygate.operations.find_decision import decision_named
-from tallygate.operations.health import fold_lag_ms
 from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Body, Planned
 from tallygate.operations.usage import usage
@@ -265,18 +265,14 @@ def _post_test_clock(app: App, request: Request) -> Answer:
     return posted(app, request, plan, finish)
 
 
-def _health(app: App, request: Request) -> Answer:
-    now = app.clock.now()
-    body = {"status": "ok", "version": __version__, "time": format_instant(now)}
-    if not switch(query(request).get("deep")):
-        return Answer(body=body)
-    lag = fold_lag_ms(app.probes, app.new_id("probe"), now=now, wait=app.wait, ticks=app.ticks)
-    body |= {"status": "degraded" if lag is None else "ok"}
-    return Answer(status=503 if lag is None else 200, body={**body, "fold": {"lag_ms": lag}})
+@cache
+def _document() -> dict[str, Any]:
+    """Built once for each container: it says the same until the next deployment."""
+    return document((*ROUTES.values(), *ELSEWHERE), version=__version__)
 
 
 def _openapi(_app: App, _request: Request) -> Answer:
-    return Answer(body=document((*ROUTES.values(), *ELSEWHERE), version=__version__))
+    return Answer(body=_document())
 
 
 def _route(
@@ -334,7 +330,7 @@ ROUTES: dict[str, Route[App]] = {
         _route(f"GET {_ENDPOINT}/deliveries", _list_deliveries, "What was delivered to a receiver, newest first"),
         _route("POST /v1/test-clock", _post_test_clock, "Move the stack's time, where that is enabled", TestClockBody),
         _route(
-            "GET /v1/health", _health, "Whether the service answers; with deep, whether the stream keeps up", None, None
+            "GET /v1/health", get_health, "Whether the service answers; deep: whether the stream keeps up", None, None
         ),
         _route("GET /v1/openapi.json", _openapi, "This document", None, None),
     )

@@ -14,7 +14,6 @@ from tallygate.domain.instants import format_instant, parse_instant
 from tallygate.errors import StoreUnavailable
 from tallygate.storage import keys
 from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Put
 from tests.functions.conftest import LoadApp, sample
 from tests.functions.managing import CATALOG, Client, problem
 
@@ -393,35 +392,6 @@ def test_a_function_that_fails_while_the_clock_is_moved_is_reported_as_retryable
     monkeypatch.setattr(app.app, "run", fails)
     result = Client(app)("POST", "/v1/test-clock", {"now": "2999-01-01T00:00:00Z"})
     assert problem(result, 503, "function_failed")["retryable"] is True
-
-
-def test_a_deep_health_check_measures_the_way_to_the_streams_reader(
-    call: Client, app: ModuleType, dynamo_engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moments = iter(range(100))
-    monkeypatch.setattr(app.app, "ticks", lambda: next(moments) / 10)
-
-    def the_reader_passes(_: float) -> None:
-        for item in dynamo_engine.query("PROBE", consistent=True).items:
-            probe = item["sk"]
-            assert isinstance(probe, str)
-            dynamo_engine.write(Put(key=keys.probe(probe), item={"seen_at": 1}))
-
-    monkeypatch.setattr(app.app, "wait", the_reader_passes)
-    deep = call("GET", "/v1/health", query={"deep": "1"})
-    assert (deep["statusCode"], deep["json"]["status"], deep["json"]["fold"]) == (200, "ok", {"lag_ms": 200})
-    assert dynamo_engine.query("PROBE", consistent=True).items == ()
-
-
-def test_a_stream_that_is_not_read_is_a_degraded_health(
-    call: Client, app: ModuleType, dynamo_engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moments = iter(range(100))
-    monkeypatch.setattr(app.app, "ticks", lambda: float(next(moments)))
-    monkeypatch.setattr(app.app, "wait", lambda _: None)
-    deep = call("GET", "/v1/health", query={"deep": "1"})
-    assert (deep["statusCode"], deep["json"]["status"], deep["json"]["fold"]) == (503, "degraded", {"lag_ms": None})
-    assert dynamo_engine.query("PROBE", consistent=True).items == ()
 
 
 def test_the_version_is_the_projects(call: Client) -> None:

@@ -231,3 +231,8 @@ def adjustments_before(at: int) -> str:
 
 def probe(probe_id: str) -> Key:
     return Key("PROBE", probe_id)
+
+
+def health() -> Key:
+    """What the newest probe found. A partition of its own: the stream's reader marks whatever is put beside probes."""
+    return Key("HEALTH", "fold")
