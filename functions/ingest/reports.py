@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from tallygate.domain.events import EventStatus, Result
 from tallygate.domain.instants import Instant
 from tallygate.http import Request
+from tallygate.metrics import Metric
+from tallygate.metrics import tell as tell_metrics
 
 
 def tell(
@@ -18,9 +19,7 @@ def tell(
 ) -> None:
     """Events are counted by status; the lag is that of the oldest which was stored."""
     by_status = Counter(result.status.value for result in results)
-    for status in EventStatus:
-        metrics.add_metric(f"Events{status.capitalize()}", MetricUnit.Count, by_status[status.value])
-    if lags:
-        metrics.add_metric("IngestLag", MetricUnit.Milliseconds, max(lags))
+    counts = {Metric(f"Events{status.capitalize()}"): by_status[status.value] for status in EventStatus}
+    tell_metrics(metrics, {**counts, Metric.INGEST_LAG: max(lags, default=0)})
     codes = Counter(result.code for result in results if result.code is not None)
     logger.info("events", statuses=by_status, codes=codes, request_id=request.request_id, trace_id=request.trace_id)

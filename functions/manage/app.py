@@ -8,7 +8,6 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from replies import App
 from routes import ROUTES
 
@@ -16,6 +15,7 @@ from tallygate.clock import clock_of, real_time
 from tallygate.defects import told_to
 from tallygate.delivery import invoke
 from tallygate.http import Answer, Request, answer, dispatch
+from tallygate.metrics import Metric, tell
 from tallygate.storage.dynamo import DynamoEngine, client_config
 
 logger = Logger()
@@ -47,14 +47,10 @@ def respond(request: Request) -> Answer:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    started = time.perf_counter()
     result = answer(event, respond, told_to(logger))
-    metrics.add_dimension("status", str(result["statusCode"]))
-    metrics.add_metric("ManageRequests", MetricUnit.Count, 1)
-    metrics.add_metric("Latency", MetricUnit.Milliseconds, (time.perf_counter() - started) * 1000)
     metrics.add_metadata("route", event.get("routeKey", "$default"))
     metrics.add_metadata("trace_id", result["headers"].get("traceparent", "")[3:35])
-    metrics.flush_metrics()
+    tell(metrics, {Metric.MANAGE_REQUESTS: 1}, status=str(result["statusCode"]))
     if result["statusCode"] >= 400:
         logger.warning("refused", status=result["statusCode"], problem=result["body"])
     return result

@@ -140,6 +140,25 @@ def test_the_log_line_and_the_metrics_name_fact_trace_and_outcome(
     assert ENDPOINT.secrets[0] not in f"{line}{lines}"
 
 
+def test_a_receiver_that_is_gone_is_switched_off_and_that_is_measured(
+    app: ModuleType, dynamo_engine: DynamoEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with receiving(answering(410)) as receiver:
+        call(app, begin(dynamo_engine, replace(ENDPOINT, url=receiver.url)))
+    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines() if "EndpointsDisabled" in text]
+    (told,) = [line for line in lines if "_aws" in line]
+    assert told["EndpointsDisabled"] == [1.0]
+    assert told["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]], "as the alarm asks for it"
+
+
+def test_a_sweep_that_finds_nothing_says_nothing(
+    app: ModuleType, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    app.handler({"source": "tallygate.schedule"}, Context())
+    assert capsys.readouterr().out == ""
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
 def test_a_500_is_asked_for_again_through_the_queue(app: ModuleType, dynamo_engine: DynamoEngine) -> None:
     client = boto3.client("sqs")
     url = client.get_queue_url(QueueName="deliveries")["QueueUrl"]

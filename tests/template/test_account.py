@@ -104,7 +104,7 @@ def test_the_longest_name_of_a_stack_makes_no_name_too_long(resources: Resources
     name, most = NAMES[kind]
     for properties in of_type(resources, kind).values():
         given = properties[name]
-        text = given["Fn::Sub"] if "Fn::Sub" in given else "${AWS::StackName}"
+        text = given.get("Fn::Sub", "${AWS::StackName}")
         assert len(text.replace("${AWS::StackName}", "s" * 128)) <= most
 
 

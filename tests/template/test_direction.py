@@ -28,7 +28,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "delivery": ({"delivery", "domain", "errors"}, {"boto3", "botocore"}),
     # The shell of the functions, which app.py puts together.
     "http": ({"domain", "errors"}, set()),
-    "defects": (set(), {"aws_lambda_powertools"}),
+    "defects": ({"metrics"}, {"aws_lambda_powertools"}),
+    "metrics": (set(), {"aws_lambda_powertools"}),
     "clock": ({"domain", "storage", "errors"}, set()),
 }
 # Alone in the layer these speak to AWS; all else in storage and delivery is pure.

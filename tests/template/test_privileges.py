@@ -79,6 +79,7 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "JOURNAL#*": {"GetItem", "Query"},
         "ADJUSTMENT#*": KEEP | {"Query"},
         "PROBE": {"GetItem", "PutItem", "DeleteItem"},
+        "HEALTH": {"GetItem", "UpdateItem"},
     },
 }
 # A transaction is authorized as the actions it is made of.

@@ -183,20 +183,6 @@ def test_the_stage_waits_for_every_route_that_its_settings_name(resources: Resou
         assert {routes[key] for key in named} <= set(stage["DependsOn"])
 
 
-def test_every_alarm_tells_somebody(resources: Resources, functions: dict[str, Any]) -> None:
-    alarms = of_type(resources, "AWS::CloudWatch::Alarm")
-    for name, alarm in alarms.items():
-        assert resources[name]["Condition"] == "HasAlarmTopic"
-        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
-    watched = {alarm["MetricName"] for alarm in alarms.values()}
-    waiting = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
-    assert watched == {"Errors", "Throttles", "IteratorAge", "5xx", "Defects"} | waiting
-    failing = [name for name, alarm in alarms.items() if alarm["MetricName"] == "Errors"]
-    assert sorted(failing) == sorted(f"{verb.capitalize()}Errors" for verb in functions)
-    queues = [a["Dimensions"][0]["Value"] for a in alarms.values() if a["Namespace"] == "AWS/SQS"]
-    assert set().union(*map(names_in, queues)) == {"FailureQueue", "DeliveryDeadLetterQueue", "DeliveryQueue"}
-
-
 @pytest.mark.parametrize("name", ["Runtime", "Architecture"])
 def test_the_layer_is_built_for_what_the_template_defaults_to(template: dict[str, Any], name: str) -> None:
     # The layer's Makefile reads the defaults out of the template by their indentation-free first words.
