@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Any
 
 import boto3
@@ -13,7 +14,7 @@ from routes import ROUTES
 
 from tallygate.clock import clock_of, real_time
 from tallygate.defects import told_to
-from tallygate.delivery import invoke
+from tallygate.delivery import invoke, secrets
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.metrics import Metric, tell
 from tallygate.storage.dynamo import DynamoEngine, client_config
@@ -29,6 +30,7 @@ def run(verb: str) -> Any:
     return functions.run(os.environ[f"{verb.upper()}_FUNCTION"], {"source": "test-clock"})
 
 
+ssm = partial(boto3.client, "ssm", config=secrets.client_config())
 app = App(
     engine=engine,
     clock=clock_of(os.environ, engine),
@@ -37,6 +39,7 @@ app = App(
     wait=time.sleep,
     ticks=time.monotonic,
     run=run,
+    secrets=secrets.SsmKeeper(ssm, os.environ["SECRETS_PATH"], os.environ.get("KMS_KEY_ARN", "")),
     test_clock=os.environ.get("TEST_CLOCK") == "enabled",
     allow_private=os.environ.get("ALLOW_PRIVATE_WEBHOOKS") == "true",
 )

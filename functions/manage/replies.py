@@ -16,6 +16,7 @@ from tallygate.contracts.reading import Contract, read
 from tallygate.errors import FieldError, Forbidden, InvalidRequest
 from tallygate.http import Answer, Principal, Request, permit
 from tallygate.operations.customers import Stores
+from tallygate.operations.endpoints import SecretKeeper
 from tallygate.operations.receipts import Body, Planned, once
 from tallygate.storage.api_keys import ApiKeys
 from tallygate.storage.catalog import Catalogs
@@ -45,6 +46,7 @@ class App:
     wait: Callable[[float], None]
     ticks: Callable[[], float]
     run: Callable[[str], Any]
+    secrets: SecretKeeper
     test_clock: bool
     allow_private: bool
 
@@ -175,5 +177,5 @@ def posted(
 
 def _fingerprint(operation: str, request: Request) -> str:
     """A digest of what is asked; the order of fields and white space are no difference."""
-    asked = json.dumps([operation, request.json()], sort_keys=True, default=str)
+    asked = json.dumps([operation, request.json() if request.body.strip() else None], sort_keys=True, default=str)
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -11,6 +11,7 @@ from adjustments import list_adjustments, post_adjustment
 from health import get_health
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import SCOPE, App, asked_page, customer_of, in_path, paged, posted, query, unbound
+from signing import post_endpoint, post_rotation
 from suspensions import list_audit, resume, suspend
 from usage_resets import post_reset, with_plan
 
@@ -26,7 +27,7 @@ from tallygate.contracts.customers import (
     subscription_answer,
 )
 from tallygate.contracts.decisions import decision_record_answer
-from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
+from tallygate.contracts.endpoints import EndpointRequest, RotationBody, delivery_answer, endpoint_answer
 from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.keys import KeyBody, key_answer
 from tallygate.contracts.openapi import ELSEWHERE, document
@@ -37,12 +38,10 @@ from tallygate.contracts.suspensions import SuspensionBody
 from tallygate.contracts.test_clock import TestClockBody
 from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.contracts.usage_resets import ResetBody
-from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
 from tallygate.domain.api_keys import PREFIX, ApiKey
 from tallygate.domain.catalog_forms import catalog_form
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.decision import Decision
-from tallygate.domain.deliveries import Endpoint, EndpointStatus
 from tallygate.http import Answer, Request, Route, permit
 from tallygate.operations import customers, endpoints, entitlements, keys, test_clock
 from tallygate.operations.catalog import declare_catalog
@@ -203,26 +202,6 @@ def _delete_key(app: App, request: Request) -> Answer:
     return Answer(status=204)
 
 
-def _post_endpoint(app: App, request: Request) -> Answer:
-    unbound(request)
-    body = read(EndpointRequest, request.json(), context={ALLOW_PRIVATE: app.allow_private})
-    now = app.clock.now()
-
-    def plan() -> Planned:
-        endpoint = Endpoint(
-            id=app.new_id("we"),
-            url=body.url,
-            events=tuple(body.events),
-            scheme=body.scheme,
-            secrets=(secret_of(app.entropy(SECRET_BYTES_MIN)),),
-            status=EndpointStatus.ACTIVE,
-            created_at=now,
-        )
-        return endpoints.register_endpoint(app.endpoints, endpoint, endpoint_answer(endpoint))
-
-    return posted(app, request, plan)
-
-
 def _list_endpoints(app: App, request: Request) -> Answer:
     unbound(request)
     limit, after = asked_page(request)
@@ -237,7 +216,7 @@ def _get_endpoint(app: App, request: Request) -> Answer:
 
 def _delete_endpoint(app: App, request: Request) -> Answer:
     unbound(request)
-    endpoints.delete_endpoint(app.endpoints, in_path(request).endpoint or "")
+    endpoints.delete_endpoint(app.endpoints, app.secrets, in_path(request).endpoint or "")
     return Answer(status=204)
 
 
@@ -323,10 +302,11 @@ ROUTES: dict[str, Route[App]] = {
         _route("POST /v1/keys", _post_key, "Make an API key; its text is shown once", KeyBody),
         _route("GET /v1/keys", _list_keys, "API keys, without their texts"),
         _route("DELETE /v1/keys/{key}", _delete_key, "Revoke an API key, within 60 seconds"),
-        _route("POST /v1/webhook-endpoints", _post_endpoint, "Register a receiver of webhooks", EndpointRequest),
+        _route("POST /v1/webhook-endpoints", post_endpoint, "Register a receiver of webhooks", EndpointRequest),
         _route("GET /v1/webhook-endpoints", _list_endpoints, "Receivers of webhooks"),
         _route(f"GET {_ENDPOINT}", _get_endpoint, "A receiver of webhooks, without its secret"),
         _route(f"DELETE {_ENDPOINT}", _delete_endpoint, "Remove a receiver of webhooks"),
+        _route(f"POST {_ENDPOINT}/rotate", post_rotation, "Give a receiver another secret, shown once", RotationBody),
         _route(f"GET {_ENDPOINT}/deliveries", _list_deliveries, "What was delivered to a receiver, newest first"),
         _route("POST /v1/test-clock", _post_test_clock, "Move the stack's time, where that is enabled", TestClockBody),
         _route(

@@ -292,6 +292,29 @@ def test_a_repeated_post_is_replayed_without_its_secret(call: Client) -> None:
     problem(call("POST", "/v1/keys", {}, headers={"idempotency-key": "x" * 256}), 422, "invalid_request")
 
 
+def test_a_secret_is_rotated_with_an_overlap(call: Client) -> None:
+    made = call("POST", "/v1/webhook-endpoints", {"url": "https://example.com/hook", "events": ["usage.*"]})["json"]
+    route, endpoint = "/v1/webhook-endpoints/{endpoint}", made["id"]
+    rotated = call("POST", f"{route}/rotate", "", endpoint=endpoint)
+    assert rotated["statusCode"] == 200
+    assert rotated["json"]["secret"].startswith("whsec_")
+    assert rotated["json"]["secret"] != made["secret"]
+    read = call("GET", route, endpoint=endpoint)["json"]
+    assert read["former_secret_until"] == rotated["json"]["former_secret_until"] is not None
+    assert "secret" not in read
+    at_once = call("POST", f"{route}/rotate", {"overlap_seconds": 0}, endpoint=endpoint)["json"]
+    assert at_once["former_secret_until"] is None
+    key = {"headers": {"idempotency-key": "r-1"}, "endpoint": endpoint}
+    first, second = (call("POST", f"{route}/rotate", {"overlap_seconds": 60}, **key) for _ in range(2))
+    assert (first["json"]["secret"] is None, second["json"]["secret"]) == (False, None)
+    assert second["headers"]["idempotent-replayed"] == "true"
+    for overlap, code in ((-1, "out_of_range"), (604_801, "out_of_range"), ("1", "type"), (True, "type")):
+        refused = call("POST", f"{route}/rotate", {"overlap_seconds": overlap}, endpoint=endpoint)
+        error = problem(refused, 422, "invalid_request")["errors"][0]
+        assert (error["pointer"], error["code"]) == ("/overlap_seconds", code)
+    problem(call("POST", f"{route}/rotate", {}, endpoint="nope"), 404, "endpoint_not_found")
+
+
 def test_a_webhook_endpoint_is_registered_listed_and_removed(call: Client) -> None:
     made = call("POST", "/v1/webhook-endpoints", {"url": "https://example.com/hook", "events": ["usage.*"]})
     assert made["statusCode"] == 201
@@ -330,6 +353,7 @@ def test_a_key_of_one_customer_reaches_that_customer_only(call: Client, customer
         ("GET", "/v1/webhook-endpoints/{endpoint}"),
         ("DELETE", "/v1/webhook-endpoints/{endpoint}"),
         ("GET", "/v1/webhook-endpoints/{endpoint}/deliveries"),
+        ("POST", "/v1/webhook-endpoints/{endpoint}/rotate"),
     ):
         problem(call(method, route, {}, bound_to="acme", key="k", endpoint="e"), 403, "other_customer")
 

@@ -29,7 +29,6 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "SUBJECT#*": READ,
         "CUSTOMER#*": READ,
         "CLOCK": READ,
-        "RECEIPT#*": {"GetItem", "PutItem"},
     },
     "aggregate": {
         "JOURNAL#*": KEEP | {"Query"},
@@ -74,7 +73,6 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CELL#*": KEEP,
         "TOTAL#*": {"GetItem", "Query"},
         "USAGE#*": {"GetItem", "Query"},
-        "FEED#*": {"GetItem", "Query"},
         "DELIVERY#*": {"GetItem", "Query"},
         "JOURNAL#*": {"GetItem", "Query"},
         "ADJUSTMENT#*": KEEP | {"Query"},

@@ -1,7 +1,7 @@
 """deliver: one attempt at handing a fact over; and the sweep, which finds whatever the queue did not bring.
 
-    message ──> look ──> claim attempt n ──> send ──> record ──> message for n + 1, where it is due soon
-                                  │ crash: due again a minute later, by the sweep
+    message ──> look ──> secrets ──> claim attempt n ──> send ──> record ──> message for n + 1, where it is due soon
+                                           │ crash: due again a minute later, by the sweep
     sweep   ──> due deliveries ──> look ──> message (never a call of its own: one that hangs delays nobody)
 
 Every step may be repeated, lost or late. A message names the attempt that it asks for, and an attempt is begun once: so
@@ -49,8 +49,18 @@ class Queue(Protocol):
     def send(self, message: Message, *, delay_seconds: int) -> None: ...
 
 
-Post = Callable[[Fact, Endpoint | None], Outcome]
+Secrets = Callable[[Endpoint, Instant], tuple[str, ...]]
+"""What webhooks to an endpoint are signed with now. Raises StoreUnavailable."""
+Post = Callable[[Fact, Endpoint | None, tuple[str, ...]], Outcome]
 """One attempt to a webhook, or (None) to the event bus. It never raises for what a receiver or the net does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How an attempt is made: with which secrets, and by whom."""
+
+    secrets: Secrets
+    post: Post
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +81,7 @@ class Report:
 def deliver(
     store: DeliveryStore,
     queue: Queue,
-    post: Post,
+    sending: Sending,
     message: Message,
     *,
     now: Instant,
@@ -97,12 +107,14 @@ def deliver(
     if refusal is not None:
         report = _end_without_attempt(store, delivery, message, refusal, now=now, wall=wall)
         return replace(report, fact_type=fact.type, traceparent=fact.traceparent)
+    # Before the attempt is claimed: without its secrets none is made, none is counted, and the message comes again.
+    secrets = () if endpoint is None else sending.secrets(endpoint, now)
     if delivery.attempts == 0 and endpoint is not None:
         store.list_under_endpoint(delivery, fact.type, wall=wall)
     claimed = store.claim(delivery, claimant=claimant, until=now + timetable.CLAIM)
     if claimed is None:
         return Report(message=message, result="superseded")
-    outcome = post(fact, endpoint)
+    outcome = sending.post(fact, endpoint, secrets)
     report = _record(store, queue, claimed, message, outcome, now=now, wall=wall)
     return replace(
         report,

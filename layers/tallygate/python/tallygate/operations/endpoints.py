@@ -1,24 +1,75 @@
-"""Webhook endpoints: register, list, read, remove, and see what was delivered to one.
+"""Webhook endpoints: register, list, read, remove, give another secret, and see what was delivered to one.
 
 A new endpoint receives the facts that are announced from now on; a deleted one gets no further attempt, also of
 deliveries that are under way.
+
+    register   keep the secret ──> commit the endpoint, which names it
+    rotate     keep the new secret in the other slot ──> commit, if the endpoint's secrets are what was seen
+    delete     disable ──> remove the secrets ──> delete the endpoint
+
+A secret is always kept before anything names it, so a crash between the two leaves one that nothing signs with and
+nobody was shown. Each step of a deletion may be repeated, so the caller's retry ends what a crash began.
 """
 
 from __future__ import annotations
 
-from tallygate.domain.deliveries import Delivery, Endpoint
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from tallygate.domain.deliveries import SLOTS, Delivery, Endpoint, SigningSecret
+from tallygate.domain.instants import Instant
 from tallygate.errors import NotFound
 from tallygate.operations.receipts import Planned
 from tallygate.store import EndpointStore
 
 SECRET = "secret"  # noqa: S105  # the name of the field
+DELETING = "it is being deleted"
+
+Shown = Callable[[Endpoint], dict[str, object]]
+"""An endpoint as an answer shows it, without a secret."""
 
 
-def register_endpoint(store: EndpointStore, endpoint: Endpoint, answer: dict[str, object]) -> Planned:
+class SecretKeeper(Protocol):
+    """Where secrets are kept, by endpoint and slot. Whoever keeps them cannot read them."""
+
+    def keep(self, endpoint_id: str, slot: str, text: str) -> int:
+        """Keep a secret, beside what the slot held before; its version, from 1 on. Raises StoreUnavailable."""
+
+    def remove(self, endpoint_id: str) -> None:
+        """Remove whatever the endpoint's slots hold. Repeating it changes nothing. Raises StoreUnavailable."""
+
+
+def register_endpoint(
+    store: EndpointStore, keeper: SecretKeeper, endpoint: Endpoint, secret: str, shown: Shown
+) -> Planned:
     """The plan of a POST (see `operations.receipts`): the endpoint, and an answer that shows its secret once."""
+    version = keeper.keep(endpoint.id, SLOTS[0], secret)
+    made = replace(endpoint, secrets=(SigningSecret(slot=SLOTS[0], version=version),))
+    return Planned(moves=store.create(made), body={**shown(made), SECRET: secret}, secrets=frozenset((SECRET,)))
+
+
+def rotate_endpoint(
+    store: EndpointStore,
+    keeper: SecretKeeper,
+    endpoint_id: str,
+    secret: str,
+    shown: Shown,
+    *,
+    overlap: Instant,
+    now: Instant,
+) -> Planned:
+    """The plan of a POST: the endpoint signs with the new secret from now on, and with the one before for the overlap.
+
+    Raises NotFound.
+    """
+    seen = read_endpoint(store, endpoint_id)
+    version = keeper.keep(seen.id, seen.spare_slot, secret)
+    rotated = replace(seen, secrets=seen.rotated(version, now=now, overlap=overlap))
     return Planned(
-        moves=store.create(endpoint),
-        body={**answer, SECRET: endpoint.secrets[0]},
+        moves=store.replace_secrets(seen, rotated.secrets),
+        body={**shown(rotated), SECRET: secret},
+        status=200,
         secrets=frozenset((SECRET,)),
     )
 
@@ -36,8 +87,11 @@ def read_endpoint(store: EndpointStore, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
-def delete_endpoint(store: EndpointStore, endpoint_id: str) -> None:
-    """Remove an endpoint. Raises NotFound, also the second time."""
+def delete_endpoint(store: EndpointStore, keeper: SecretKeeper, endpoint_id: str) -> None:
+    """Remove an endpoint and its secrets. Raises NotFound, also the second time."""
+    read_endpoint(store, endpoint_id)
+    store.disable(endpoint_id, DELETING)
+    keeper.remove(endpoint_id)
     if not store.delete(endpoint_id):
         raise _unknown(endpoint_id)
 
