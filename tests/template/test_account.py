@@ -108,6 +108,36 @@ def test_the_longest_name_of_a_stack_makes_no_name_too_long(resources: Resources
         assert len(text.replace("${AWS::StackName}", "s" * 128)) <= most
 
 
+def test_the_stack_stays_within_cloudformation_s_and_the_gateway_s_quotas(
+    template: dict[str, Any], deployed: Resources
+) -> None:
+    assert len(deployed) <= 400
+    assert len(template["Parameters"]) <= 200
+    assert len(of_type(deployed, "AWS::ApiGatewayV2::Route")) <= 250
+    assert not [name for name, output in template["Outputs"].items() if "Export" in output]
+
+
+def test_a_key_of_one_s_own_is_used_through_one_service_by_each_policy(resources: Resources) -> None:
+    """manage may only encrypt secrets, deliver only decrypt them, and each only those of this stack."""
+    found: dict[str, tuple[set[str], set[str], str]] = {}
+    for name, resource in resources.items():
+        if resource.get("Condition") != "HasKmsKey":
+            continue
+        properties = resource["Properties"]
+        (statement,) = properties["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == {"Ref": "KmsKeyArn"}
+        listed = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        via = statement["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Sub"].split(".")[0]
+        found[name] = ({role["Ref"] for role in properties["Roles"]}, set(listed), via)
+        if via == "ssm":
+            context = statement["Condition"]["StringLike"]["kms:EncryptionContext:PARAMETER_ARN"]
+            assert context["Fn::Sub"].endswith("parameter/tallygate/${AWS::StackName}/webhook-secrets/*")
+    assert found["KeepSecretsPolicy"] == ({"ManageFunctionRole"}, {"kms:Encrypt"}, "ssm")
+    assert found["ReadSecretsPolicy"] == ({"DeliverFunctionRole"}, {"kms:Decrypt"}, "ssm")
+    assert {via for _, _, via in found.values()} == {"ssm", "sqs", "dynamodb"}
+    assert len(found["TableKeyPolicy"][0]) == 7, "every function reads the table"
+
+
 def test_nothing_else_is_named_by_hand(resources: Resources) -> None:
     """A name by hand can collide with another stack's, and grow too long with the stack's."""
     for name, resource in resources.items():
