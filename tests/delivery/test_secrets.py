@@ -125,7 +125,12 @@ def test_removing_takes_both_slots_and_may_be_repeated(ssm: Counting) -> None:
 
 def test_the_client_is_made_when_it_is_first_needed(ssm: Counting) -> None:
     made: list[int] = []
-    keeper = SsmKeeper(lambda: made.append(1) or ssm, PATH)
+
+    def make() -> Counting:
+        made.append(1)
+        return ssm
+
+    keeper = SsmKeeper(make, PATH)
     assert made == [], "most calls of manage need none"
     keeper.keep("we_1", "a", "whsec_1")
     keeper.remove("we_1")

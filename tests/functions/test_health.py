@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,10 @@ from tallygate.storage.receipts import Receipts
 from tests.functions.managing import Client, problem
 
 WALL = 1_800_000_000_000
-DEEP = {"query": {"deep": "1"}, "headers": {"authorization": "Bearer tg_reader"}}
+
+
+def look_deep(call: Client) -> dict[str, Any]:
+    return call("GET", "/v1/health", query={"deep": "1"}, headers={"authorization": "Bearer tg_reader"})
 
 
 def stored(
@@ -57,7 +61,7 @@ def test_a_deep_look_measures_the_way_to_the_streams_reader(
     call: Client, dynamo_engine: DynamoEngine, probes: list[str]
 ) -> None:
     stored(dynamo_engine)
-    deep = call("GET", "/v1/health", **DEEP)
+    deep = look_deep(call)
     assert (deep["statusCode"], deep["json"]["status"]) == (200, "ok")
     assert deep["json"]["fold"] == {"lag_ms": 200, "as_of": "2027-01-15T08:00:00Z"}
     assert dynamo_engine.query("PROBE", consistent=True).items == ()
@@ -72,18 +76,19 @@ def test_one_probe_in_ten_seconds_answers_everybody_in_every_container(
 ) -> None:
     stored(dynamo_engine)
     sends: list[str] = []
-    monkeypatch.setattr("tallygate.storage.probes.Probes.send", lambda _, probe, __: sends.append(probe) or sent(probe))
 
-    def sent(probe: str) -> None:
+    def send(_: object, probe: str, __: int) -> None:
+        sends.append(probe)
         dynamo_engine.write(Put(key=keys.probe(probe), item={"sent_at": 1}))
 
-    first = call("GET", "/v1/health", **DEEP)["json"]["fold"]
+    monkeypatch.setattr("tallygate.storage.probes.Probes.send", send)
+    first = look_deep(call)["json"]["fold"]
     for later in (1, 9_999):
         monkeypatch.setattr(app.app, "real", lambda later=later: WALL + later)
-        assert call("GET", "/v1/health", **DEEP)["json"]["fold"] == first
+        assert look_deep(call)["json"]["fold"] == first
     assert len(sends) == 1
     monkeypatch.setattr(app.app, "real", lambda: WALL + 10_000)
-    assert call("GET", "/v1/health", **DEEP)["json"]["fold"]["as_of"] == "2027-01-15T08:00:10Z"
+    assert look_deep(call)["json"]["fold"]["as_of"] == "2027-01-15T08:00:10Z"
     assert len(sends) == 2
 
 
@@ -101,7 +106,7 @@ def test_who_comes_while_another_measures_waits_for_its_result(
             dynamo_engine.write(Put(key=keys.health(), item={"lag_ms": lag, "as_of": WALL, "claimed_at": WALL}))
 
     monkeypatch.setattr(app.app, "wait", another_finishes)
-    assert call("GET", "/v1/health", **DEEP)["json"]["fold"]["lag_ms"] == 70
+    assert look_deep(call)["json"]["fold"]["lag_ms"] == 70
     assert dynamo_engine.query("PROBE", consistent=True).items == ()
 
 
@@ -110,9 +115,9 @@ def test_a_measurement_that_died_is_degraded_and_then_made_again(
 ) -> None:
     stored(dynamo_engine)
     assert app.app.probes.claim_result(WALL, over=WALL - 10_000)
-    assert call("GET", "/v1/health", **DEEP)["statusCode"] == 503
+    assert look_deep(call)["statusCode"] == 503
     monkeypatch.setattr(app.app, "real", lambda: WALL + 10_000)
-    assert call("GET", "/v1/health", **DEEP)["statusCode"] == 200
+    assert look_deep(call)["statusCode"] == 200
 
 
 def test_a_stream_that_is_not_read_is_degraded_for_everybody_who_asks(
@@ -121,7 +126,7 @@ def test_a_stream_that_is_not_read_is_degraded_for_everybody_who_asks(
     stored(dynamo_engine)
     monkeypatch.setattr(app.app, "wait", lambda _: None)
     for _ in range(2):
-        deep = call("GET", "/v1/health", **DEEP)
+        deep = look_deep(call)
         assert (deep["statusCode"], deep["json"]["status"], deep["json"]["fold"]["lag_ms"]) == (503, "degraded", None)
     assert dynamo_engine.query("PROBE", consistent=True).items == ()
 

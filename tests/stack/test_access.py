@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -93,16 +94,13 @@ SECRET = "/tallygate/tallygate/webhook-secrets/we_of_a_test/a"
 
 
 def test_one_function_writes_secrets_and_another_reads_them(stack: Running) -> None:
-    may_read: dict[str, bool] = {}
+    readers: list[str] = []
     as_function(stack, "manage", "ssm").put_parameter(Name=SECRET, Value="whsec_x", Type="SecureString")
     for verb in stack.handle.functions:
-        try:
+        with contextlib.suppress(ClientError):
             as_function(stack, verb, "ssm").get_parameter(Name=SECRET, WithDecryption=True)
-            may_read[verb] = True
-        except ClientError as error:
-            assert error.response["Error"]["Code"] == "AccessDeniedException"
-            may_read[verb] = False
-    assert [verb for verb, may in may_read.items() if may] == ["deliver"]
+            readers.append(verb)
+    assert readers == ["deliver"]
     for foreign in ("/other", "/tallygate/other/webhook-secrets/we_1/a"):
         with pytest.raises(ClientError, match="AccessDenied"):
             as_function(stack, "manage", "ssm").put_parameter(Name=foreign, Value="x", Type="SecureString")

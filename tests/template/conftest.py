@@ -62,6 +62,11 @@ def functions(resources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
     }
 
 
+def policies_of(role: dict[str, Any]) -> list[dict[str, Any]]:
+    """The policies of a function or role, those too that it has only with a key of the stack's own."""
+    return [policy["Fn::If"][1] if "Fn::If" in policy else policy for policy in role["Policies"]]
+
+
 TRANSFORM = """
 import json, sys
 from samtranslator.translator.transform import transform

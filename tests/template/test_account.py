@@ -117,25 +117,50 @@ def test_the_stack_stays_within_cloudformation_s_and_the_gateway_s_quotas(
     assert not [name for name, output in template["Outputs"].items() if "Export" in output]
 
 
-def test_a_key_of_one_s_own_is_used_through_one_service_by_each_policy(resources: Resources) -> None:
+def key_statements(deployed: Resources) -> list[tuple[str, dict[str, Any]]]:
+    """(role, statement) for every right to the stack's key, in roles and beside them."""
+    found = []
+    for name, role in of_type(deployed, "AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            if "Fn::If" in policy:
+                assert policy["Fn::If"][0] == "HasKmsKey"
+                found += [(name, s) for s in policy["Fn::If"][1]["PolicyDocument"]["Statement"]]
+    for resource in deployed.values():
+        if resource["Type"] == "AWS::IAM::Policy" and resource["Condition"] == "HasKmsKey":
+            (statement,) = resource["Properties"]["PolicyDocument"]["Statement"]
+            found += [(role["Ref"], statement) for role in resource["Properties"]["Roles"]]
+    return found
+
+
+def test_a_key_of_one_s_own_is_used_through_the_service_that_encrypts_with_it(deployed: Resources) -> None:
     """manage may only encrypt secrets, deliver only decrypt them, and each only those of this stack."""
-    found: dict[str, tuple[set[str], set[str], str]] = {}
-    for name, resource in resources.items():
-        if resource.get("Condition") != "HasKmsKey":
-            continue
-        properties = resource["Properties"]
-        (statement,) = properties["PolicyDocument"]["Statement"]
+    found: dict[str, dict[str, set[str]]] = {}
+    for role, statement in key_statements(deployed):
         assert statement["Resource"] == {"Ref": "KmsKeyArn"}
         listed = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         via = statement["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Sub"].split(".")[0]
-        found[name] = ({role["Ref"] for role in properties["Roles"]}, set(listed), via)
+        found.setdefault(via, {})[role.removesuffix("FunctionRole")] = set(listed)
         if via == "ssm":
             context = statement["Condition"]["StringLike"]["kms:EncryptionContext:PARAMETER_ARN"]
             assert context["Fn::Sub"].endswith("parameter/tallygate/${AWS::StackName}/webhook-secrets/*")
-    assert found["KeepSecretsPolicy"] == ({"ManageFunctionRole"}, {"kms:Encrypt"}, "ssm")
-    assert found["ReadSecretsPolicy"] == ({"DeliverFunctionRole"}, {"kms:Decrypt"}, "ssm")
-    assert {via for _, _, via in found.values()} == {"ssm", "sqs", "dynamodb"}
-    assert len(found["TableKeyPolicy"][0]) == 7, "every function reads the table"
+    assert found["ssm"] == {"Manage": {"kms:Encrypt"}, "Deliver": {"kms:Decrypt"}}
+    assert set(found["sqs"]) == {"Aggregate", "Reset", "Deliver", "ScheduleRole"}
+    assert set(found["dynamodb"]) == {"Authorize", "Check", "Ingest", "Aggregate", "Reset", "Deliver", "Manage"}
+
+
+def test_what_lambda_examines_a_role_for_is_in_the_role_itself(deployed: Resources) -> None:
+    """A policy beside the role may come after the source that is refused without it."""
+    inside = {
+        name.removesuffix("FunctionRole"): {
+            statement["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Sub"].split(".")[0]
+            for policy in role["Policies"]
+            if "Fn::If" in policy
+            for statement in policy["Fn::If"][1]["PolicyDocument"]["Statement"]
+        }
+        for name, role in of_type(deployed, "AWS::IAM::Role").items()
+    }
+    assert inside["Aggregate"] == {"dynamodb", "sqs"}
+    assert inside["Reset"] == inside["Deliver"] == inside["ScheduleRole"] == {"sqs"}
 
 
 def test_nothing_else_is_named_by_hand(resources: Resources) -> None:

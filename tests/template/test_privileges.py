@@ -10,6 +10,8 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from tests.template.conftest import policies_of
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 EVERYTHING = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
 READ, KEEP = {"GetItem"}, {"GetItem", "PutItem", "UpdateItem"}
@@ -105,7 +107,7 @@ def granted(statements: list[dict[str, Any]]) -> dict[str, set[str]]:
 
 def test_a_function_may_touch_its_own_prefixes_only(functions: dict[str, dict[str, Any]]) -> None:
     found = {
-        verb: granted([statement for policy in properties["Policies"] for statement in policy["Statement"]])
+        verb: granted([statement for policy in policies_of(properties) for statement in policy["Statement"]])
         for verb, properties in functions.items()
     }
     assert found == PRIVILEGES

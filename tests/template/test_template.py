@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.template.conftest import policies_of
+
 Resources = dict[str, dict[str, Any]]
 REPOSITORY = Path(__file__).resolve().parents[2]
 VERBS = {"authorize", "check", "ingest", "aggregate", "reset", "deliver", "manage"}
@@ -93,20 +95,20 @@ def test_whatever_sends_to_a_failure_destination_may(
     for verb in ("aggregate", "reset", "deliver"):
         granted = [s for s in statements(functions[verb]) if s["Action"] == "sqs:SendMessage"]
         assert any("FailureQueue" in names_in(s["Resource"]) for s in granted), verb
-    (policy,) = resources["ScheduleRole"]["Properties"]["Policies"]
+    policy = resources["ScheduleRole"]["Properties"]["Policies"][0]
     sends = [s for s in policy["PolicyDocument"]["Statement"] if s["Action"] == "sqs:SendMessage"]
     assert names_in(sends[0]["Resource"]) == {"FailureQueue"}
 
 
 def statements(function: dict[str, Any]) -> list[dict[str, Any]]:
-    return [statement for policy in function["Policies"] for statement in policy["Statement"]]
+    return [statement for policy in policies_of(function) for statement in policy["Statement"]]
 
 
 def test_no_privilege_is_for_everything(functions: dict[str, dict[str, Any]], resources: Resources) -> None:
     granted = [s for function in functions.values() for s in statements(function)]
     granted += resources["TestClockPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     for role in of_type(resources, "AWS::IAM::Role").values():
-        granted += [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+        granted += [s for policy in policies_of(role) for s in policy["PolicyDocument"]["Statement"]]
     for statement in granted:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert not [action for action in actions if "*" in action], statement
