@@ -86,12 +86,13 @@ bench: venv dynoxide ## requests, write units, CPU and wall time per operation
 RUNTIME = $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 ARCHITECTURE ?= arm64
 # The layer is built for these two, so that they are chosen here and not in the questions that follow.
-deploy: venv $(STAMPS)/sam ## deploy to the account of your AWS credentials, asks first (ARCHITECTURE=x86_64)
+deploy: venv $(STAMPS)/sam ## deploy to the account of your AWS credentials, asks first (ARCHITECTURE=x86_64, TAGS="a=b c=d")
 	$(call say,building for $(RUNTIME) on $(ARCHITECTURE))
 	@PATH="$(CURDIR)/.local/sam/bin:$$PATH" TALLYGATE_RUNTIME=$(RUNTIME) TALLYGATE_ARCHITECTURE=$(ARCHITECTURE) \
 		TALLYGATE_UV="$(CURDIR)/$(UV)" .local/sam/bin/sam build \
 		--parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
-	@.local/sam/bin/sam deploy --guided --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
+	@.local/sam/bin/sam deploy --guided $(if $(TAGS),--tags "$(TAGS)") --parameter-overrides \
+		Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
 
 key: venv ## the first API key of a deployed stack (STACK=tallygate NAME=first SCOPES="manage ingest check")
 	@$(RUN) local.keys --stack "$(or $(STACK),tallygate)" --name "$(or $(NAME),first)" \

@@ -117,9 +117,11 @@ def template() -> dict[str, Any]:
 
 
 def create_table(dynamodb: Any, name: str) -> str:
-    """Create the template's table under a name, without what only the cloud has (recovery, TTL, protection)."""
+    """Create the template's table under a name, without what only the cloud has (recovery, TTL, protection, bounds)."""
     properties = template()["Resources"]["Table"]["Properties"]
     kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    for index in properties["GlobalSecondaryIndexes"]:
+        index.pop("OnDemandThroughput")
     stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
     dynamodb.create_table(TableName=name, StreamSpecification=stream, **{key: properties[key] for key in kept})
     return name

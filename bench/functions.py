@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from tallygate.domain.deliveries import Endpoint
+from tallygate.domain.instants import Instant
+
 FUNCTIONS = Path(__file__).resolve().parent.parent / "functions"
 
 
@@ -22,8 +25,29 @@ def environment(verb: str, url: str, table: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "TABLE_NAME": table,
         "POWERTOOLS_SERVICE_NAME": verb,
-        "POWERTOOLS_METRICS_NAMESPACE": "Tallygate",
+        "POWERTOOLS_METRICS_NAMESPACE": "Tallygate/bench",
+        "SECRETS_PATH": "/tallygate/bench/webhook-secrets",
     }
+
+
+class HeldSecrets:
+    """Secrets in memory, as SSM keeps them: the engine that answers here is no SSM."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], list[str]] = {}
+
+    def keep(self, endpoint_id: str, slot: str, text: str) -> int:
+        versions = self.kept.setdefault((endpoint_id, slot), [])
+        versions.append(text)
+        return len(versions)
+
+    def remove(self, endpoint_id: str) -> None:
+        self.kept = {key: versions for key, versions in self.kept.items() if key[0] != endpoint_id}
+
+    def texts(self, endpoint: Endpoint, now: Instant) -> tuple[str, ...]:
+        found = (self.kept.get((endpoint.id, secret.slot), []) for secret in endpoint.valid_secrets(now))
+        wanted = zip(found, endpoint.valid_secrets(now), strict=True)
+        return tuple(versions[secret.version - 1] for versions, secret in wanted if versions)
 
 
 @contextlib.contextmanager
@@ -41,6 +65,8 @@ def loaded(verb: str, variables: dict[str, str]) -> Iterator[ModuleType]:
         for name in set(sys.modules) - known:
             if str(getattr(sys.modules[name], "__file__", None)).startswith(folder):
                 del sys.modules[name]
+    if verb == "manage":
+        app.app.secrets = HeldSecrets()
     try:
         yield app
     finally:

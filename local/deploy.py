@@ -32,6 +32,9 @@ PARAMETERS = {
     # The inbox of the local stack listens on loopback.
     "AllowPrivateWebhooks": "true",
     "TableProtection": "disabled",
+    # Everything shares one machine here: a backlog of deliveries or closings must leave decisions their time.
+    "SweepMax": "50",
+    "DeliveryConcurrency": "4",
     # Alarms exist only with a topic, and they shall be deployed here as well.
     "AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:tallygate-alarms",
 }

@@ -7,6 +7,7 @@ machine's environment that could change how the functions behave. Leaves alone w
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REGION = "us-east-1"
+ACCOUNT = "000000000000"
+QUEUE_ADDRESS = re.compile(rf"http://localhost:(\d+)/{ACCOUNT}/")
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 POLL_INTERVAL_S = 0.05
@@ -48,6 +51,7 @@ def start(layout: Layout) -> subprocess.Popen[bytes]:
     layout.state.mkdir(parents=True, exist_ok=True)
     layout.scratch.mkdir(parents=True, exist_ok=True)
     forget_stream_positions(layout)
+    move_queue_addresses(layout)
     with layout.emulator_log.open("ab") as log:
         process = subprocess.Popen(
             [
@@ -112,6 +116,27 @@ def forget_stream_positions(layout: Layout) -> None:
     saved = json.loads(path.read_text())
     saved["payload"]["dynamodb_stream_positions"] = {}
     write_whole(path, json.dumps(saved))
+
+
+def move_queue_addresses(layout: Layout) -> None:
+    """Give every queue the address that it has on the port of this start.
+
+    The emulator files a queue under its address, port included, and reads queues for Lambda by the address of the port
+    that it runs on now: on another port than before, no message would ever reach a function. The same address stands
+    in the functions' environment and in the stack's outputs. The table holds customers' data and is left alone.
+    """
+    path = layout.state / "sqs.json"
+    if not path.exists():
+        return
+    former = set(QUEUE_ADDRESS.findall(path.read_text())) - {str(layout.port)}
+    for file in sorted(layout.state.glob("*.json")) if former else []:
+        if file.name == "dynamodb.json":
+            continue
+        saved = text = file.read_text()
+        for port in former:
+            text = text.replace(f"http://localhost:{port}/{ACCOUNT}/", f"http://localhost:{layout.port}/{ACCOUNT}/")
+        if text != saved:
+            write_whole(file, text)
 
 
 def await_answer(layout: Layout, process: subprocess.Popen[bytes]) -> None:

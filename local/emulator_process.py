@@ -1,4 +1,4 @@
-"""What runs as the emulator: MiniStack with two additions that it has no setting for.
+"""What runs as the emulator: MiniStack with three additions that it has no setting for.
 
 It runs under the emulator's own interpreter, which is the Lambda runtime as well, so it must not import
 anything of this project, and what it adds must not reach the workers, which are started afresh.
@@ -8,6 +8,8 @@ anything of this project, and what it adds must not reach the workers, which are
    here. So they are lent from the SAM CLI's environment, to this process alone.
 2. dynamodb:LeadingKeys. MiniStack evaluates IAM conditions but does not know this key, and an absent key
    satisfies ForAllValues: the privileges by partition-key prefix would be enforced on AWS only.
+3. A queue's MaximumConcurrency as a number. MiniStack hands a parameter of type Number on as text, where AWS
+   converts it to what the property is, and its reader of queues compares the text with a number.
 """
 
 import json
@@ -16,6 +18,7 @@ from typing import Any
 
 from ministack import app  # type: ignore[import-not-found, unused-ignore]
 from ministack.core import iam_actions  # type: ignore[import-not-found, unused-ignore]
+from ministack.services import lambda_svc  # type: ignore[import-not-found, unused-ignore]
 
 PARTITION_KEY = "pk"
 WRITES = ("Put", "Update", "Delete", "ConditionCheck", "Get")
@@ -69,7 +72,16 @@ def with_leading_keys(known: Any) -> Any:
     return service_context
 
 
+def with_a_number(known: Any) -> Any:
+    def concurrency(mapping: dict[str, Any], *more: Any) -> Any:
+        scaling = {name: int(value) for name, value in (mapping.get("ScalingConfig") or {}).items()}
+        return known({**mapping, "ScalingConfig": scaling}, *more)
+
+    return concurrency
+
+
 if __name__ == "__main__":
     sys.path.append(sys.argv.pop(1))
     iam_actions.dynamodb_service_context = with_leading_keys(iam_actions.dynamodb_service_context)
+    lambda_svc._sqs_esm_concurrency = with_a_number(lambda_svc._sqs_esm_concurrency)  # noqa: SLF001
     app.main()

@@ -56,6 +56,10 @@ class Layout:
         return self.folder / "inbox.jsonl"
 
     @property
+    def inbox_port(self) -> Path:
+        return self.folder / "inbox.port"
+
+    @property
     def toured(self) -> Path:
         return self.folder / "toured"
 

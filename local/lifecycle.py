@@ -163,9 +163,13 @@ def clean_up_after_a_kill(layout: Layout, say: Say) -> None:
 
 
 def inbox_port(layout: Layout) -> int:
-    """Beside the emulator's port, so that endpoints registered with it go on working after a restart."""
-    beside = layout.port + 1
-    return beside if port_is_free(beside) else free_port()
+    """The port that the folder's inbox has had so far, so that endpoints registered with it go on working whatever
+    port the emulator is started on; at first the one beside the emulator's."""
+    if not layout.inbox_port.exists():
+        beside = layout.port + 1
+        write_whole(layout.inbox_port, str(beside if port_is_free(beside) else free_port()))
+    known = int(layout.inbox_port.read_text())
+    return known if port_is_free(known) else free_port()
 
 
 def describe(layout: Layout, outputs: dict[str, str], api_keys: dict[str, str], inbox: Inbox) -> Handle:

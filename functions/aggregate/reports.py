@@ -1,12 +1,13 @@
-"""What aggregate says of itself: one log line and one EMF record for each batch."""
+"""What aggregate says of itself: one log line and one line of metrics for each batch that held anything."""
 
 from __future__ import annotations
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from tallygate.domain.instants import Instant
 from tallygate.domain.observed import Batch
+from tallygate.metrics import Metric
+from tallygate.metrics import tell as tell_metrics
 from tallygate.operations.aggregate import Summary
 
 TRACES_MAX = 20
@@ -15,20 +16,19 @@ TRACES_MAX = 20
 def tell(logger: Logger, metrics: Metrics, batch: Batch, summary: Summary, *, now: Instant) -> None:
     """How much was folded and how late; `Parked`, `Unmeasured` and `EventsRejectedLater` are what
     somebody should look at."""
-    counts = {
-        "Counted": summary.counted,
-        "Repeated": summary.repeated,
-        "Parked": summary.parked,
-        "Unmeasured": summary.unmeasured,
-        "EventsRejectedLater": summary.rejected,
-        "Facts": len(summary.facts),
-        "DeliveriesBegun": summary.deliveries,
+    values = {
+        Metric.COUNTED: summary.counted,
+        Metric.REPEATED: summary.repeated,
+        Metric.PARKED: summary.parked,
+        Metric.UNMEASURED: summary.unmeasured,
+        Metric.EVENTS_REJECTED_LATER: summary.rejected,
+        Metric.FACTS: len(summary.facts),
+        Metric.DELIVERIES_BEGUN: summary.deliveries,
+        Metric.FOLD_LAG: None if batch.oldest is None else now - batch.oldest,
     }
-    for name, count in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, count)
-    if batch.oldest is not None:
-        metrics.add_metric("FoldLag", MetricUnit.Milliseconds, max(0, now - batch.oldest))
-    metrics.flush_metrics()
+    tell_metrics(metrics, {name: max(0, value or 0) for name, value in values.items()})
+    if not batch.records:
+        return
     log = logger.warning if summary.parked or summary.unmeasured or summary.rejected else logger.info
     log(
         "aggregate",

@@ -10,10 +10,10 @@ from aws_lambda_powertools import Logger, Metrics
 from reports import tell_attempt, tell_failure, tell_sweep
 
 from tallygate.clock import clock_of, real_time
-from tallygate.delivery import bus, queue
+from tallygate.delivery import bus, queue, secrets
 from tallygate.delivery.courier import Courier
 from tallygate.delivery.webhook import Sender
-from tallygate.operations.deliver import deliver, sweep
+from tallygate.operations.deliver import SWEPT_MAX, Sending, deliver, sweep
 from tallygate.storage.deliveries import Deliveries
 from tallygate.storage.dynamo import DynamoEngine, client_config
 
@@ -28,18 +28,17 @@ messages = queue.SqsQueue(boto3.client("sqs", config=queue.client_config()), os.
 sender = Sender(allow_private=os.environ["ALLOW_PRIVATE_WEBHOOKS"] == "true")
 event_bus = bus.Bus(boto3.client("events", config=bus.client_config()), os.environ["BUS_NAME"])
 courier = Courier(sender=sender, bus=event_bus, wall=real_time)
+reader = secrets.SsmReader(boto3.client("ssm", config=secrets.client_config()), os.environ["SECRETS_PATH"])
+sending = Sending(secrets=reader.texts, post=courier.post)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "Records" in event:
         failed = [record["messageId"] for record in event["Records"] if not done(record, context)]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-    swept = sweep(
-        store,
-        messages,
-        now=clock.now(),
-        time_left=lambda: context.get_remaining_time_in_millis() > MILLISECONDS_KEPT,
-    )
+    most, kept = int(os.environ.get("SWEEP_MAX", SWEPT_MAX)), MILLISECONDS_KEPT
+    left = context.get_remaining_time_in_millis
+    swept = sweep(store, messages, now=clock.now(), time_left=lambda: left() > kept, most=most)
     tell_sweep(logger, metrics, swept)
     if swept.defect is not None:
         raise swept.defect  # so that it alarms, once all else is done
@@ -51,7 +50,7 @@ def done(record: dict[str, Any], context: Any) -> bool:
     claimant = f"{context.aws_request_id}.{record['messageId']}"
     try:
         message = queue.message_of(record["body"])
-        report = deliver(store, messages, courier.post, message, now=clock.now(), wall=real_time(), claimant=claimant)
+        report = deliver(store, messages, sending, message, now=clock.now(), wall=real_time(), claimant=claimant)
     except Exception:  # one message that fails must not take others of its batch with it
         logger.exception("deliver", body=record["body"])
         tell_failure(metrics)

@@ -1,23 +1,25 @@
-"""What deliver says of itself: one log line and one EMF record for each message and each sweep."""
+"""What deliver says of itself: one log line and one line of metrics for each message and each sweep that found any."""
 
 from __future__ import annotations
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
+from tallygate.domain.deliveries import Verdict
+from tallygate.metrics import Metric, tell
 from tallygate.operations.deliver import Report, Swept
 
 
 def tell_attempt(logger: Logger, metrics: Metrics, report: Report) -> None:
     """Attempts by outcome, how long they took, and how late a delivery was."""
     outcome = report.outcome
-    metrics.add_dimension("outcome", report.result)
-    metrics.add_metric("DeliveryAttempts", MetricUnit.Count, 1)
-    if outcome is not None:
-        metrics.add_metric("DeliveryLatency", MetricUnit.Milliseconds, outcome.took)
-    if report.result == "delivered":
-        metrics.add_metric("DeliveryLag", MetricUnit.Milliseconds, report.lag)
-    metrics.flush_metrics()
+    values = {
+        Metric.DELIVERY_ATTEMPTS: 1,
+        Metric.DELIVERY_LATENCY: 0 if outcome is None else outcome.took,
+        Metric.DELIVERY_LAG: report.lag if report.result == "delivered" else 0,
+    }
+    tell(metrics, values, outcome=report.result)
+    if report.result == Verdict.GONE.value:
+        tell(metrics, {Metric.ENDPOINTS_DISABLED: 1})
     logger.info(
         "deliver",
         fact_id=report.message.fact,
@@ -35,16 +37,16 @@ def tell_attempt(logger: Logger, metrics: Metrics, report: Report) -> None:
 
 def tell_failure(metrics: Metrics) -> None:
     """A message that deliver itself failed on; its log line is the exception's."""
-    metrics.add_metric("DeliveryErrors", MetricUnit.Count, 1)
-    metrics.flush_metrics()
+    tell(metrics, {Metric.DELIVERY_ERRORS: 1})
 
 
 def tell_sweep(logger: Logger, metrics: Metrics, swept: Swept) -> None:
     """How much the sweep handed to the queue; an unfinished one goes on a minute later."""
-    metrics.add_metric("DeliveriesHandedOver", MetricUnit.Count, len(swept.handed_over))
-    metrics.add_metric("DeliveryErrors", MetricUnit.Count, len(swept.failures))
-    metrics.flush_metrics()
-    logger.info(
+    handed_over, failed = len(swept.handed_over), len(swept.failures)
+    tell(metrics, {Metric.DELIVERIES_HANDED_OVER: handed_over, Metric.DELIVERY_ERRORS: failed})
+    # Nothing is said of a sweep that found nothing, which is nearly every one of an idle stack.
+    say = logger.info if handed_over or failed or swept.out_of_date or not swept.finished else logger.debug
+    say(
         "sweep",
         handed_over=[[message.fact, message.endpoint, message.attempt] for message in swept.handed_over],
         out_of_date=swept.out_of_date,

@@ -11,13 +11,14 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from reports import tell
 from routes import ROUTES, App
 
 from tallygate.clock import clock_of
 from tallygate.defects import told_to
 from tallygate.http import Answer, Request, answer, dispatch
+from tallygate.metrics import Metric
+from tallygate.metrics import tell as tell_metrics
 from tallygate.storage.decision_secrets import DecisionSecrets
 from tallygate.storage.dynamo import DynamoEngine, client_config
 from tallygate.storage.events import Events
@@ -51,8 +52,6 @@ def respond(request: Request) -> Answer:
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     result = answer(event, respond, told_to(logger))
     if result["statusCode"] >= 400:
-        metrics.add_dimension("status", str(result["statusCode"]))
-        metrics.add_metric("Refused", MetricUnit.Count, 1)
+        tell_metrics(metrics, {Metric.REFUSED: 1}, status=str(result["statusCode"]))
         logger.warning("refused", status=result["statusCode"], problem=result["body"])
-    metrics.flush_metrics()
     return result

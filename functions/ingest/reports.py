@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from aws_lambda_powertools import Logger, Metrics, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger, Metrics
 
 from tallygate.domain.events import EventStatus, Result
 from tallygate.domain.instants import Instant
 from tallygate.http import Request
+from tallygate.metrics import Metric
+from tallygate.metrics import tell as tell_metrics
 
 
 def tell(
@@ -18,18 +19,14 @@ def tell(
 ) -> None:
     """Events are counted by status, the rejected ones by their code as well; the lag is that of the oldest stored."""
     by_status = Counter(result.status.value for result in results)
-    for status in EventStatus:
-        metrics.add_metric(f"Events{status.capitalize()}", MetricUnit.Count, by_status[status.value])
-    if lags:
-        metrics.add_metric("IngestLag", MetricUnit.Milliseconds, max(lags))
+    counts = {Metric(f"Events{status.capitalize()}"): by_status[status.value] for status in EventStatus}
     codes = Counter(result.code for result in results if result.code is not None)
-    for code, count in sorted(codes.items()):
-        # A metric of its own: its dimension is the code, and a batch can have several.
-        with single_metric(name="RejectedEvents", unit=MetricUnit.Count, value=count) as metric:
-            metric.add_dimension("code", code)
     warnings = Counter(w.code for result in results if result.judged is not None for w in result.judged.warnings)
-    if warnings:
-        metrics.add_metric("EventWarnings", MetricUnit.Count, sum(warnings.values()))
+    lag, warned = max(lags, default=0), sum(warnings.values())
+    tell_metrics(metrics, {**counts, Metric.INGEST_LAG: lag, Metric.EVENT_WARNINGS: warned})
+    for code, count in sorted(codes.items()):
+        # A line of its own: its dimension is the code, and a batch can have several.
+        tell_metrics(metrics, {Metric.REJECTED_EVENTS: count}, code=code)
     logger.info(
         "events",
         statuses=by_status,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from replies import App
 from routes import OTHERS, ROUTES
 from settings import settings_of
 
 from tallygate.clock import clock_of, real_time
 from tallygate.defects import told_to
-from tallygate.delivery import invoke
+from tallygate.delivery import invoke, secrets
 from tallygate.http import Answer, Request, answer, dispatch
+from tallygate.metrics import Metric, tell
 from tallygate.storage.dynamo import DynamoEngine, client_config
 
 logger = Logger()
@@ -30,6 +31,7 @@ def run(verb: str) -> Any:
     return functions.run(os.environ[f"{verb.upper()}_FUNCTION"], {"source": "test-clock"})
 
 
+ssm = partial(boto3.client, "ssm", config=secrets.client_config())
 app = App(
     engine=engine,
     clock=clock_of(os.environ, engine),
@@ -38,6 +40,7 @@ app = App(
     wait=time.sleep,
     ticks=time.monotonic,
     run=run,
+    secrets=secrets.SsmKeeper(ssm, os.environ["SECRETS_PATH"], os.environ.get("KMS_KEY_ARN", "")),
     settings=settings_of(os.environ),
 )
 
@@ -47,14 +50,10 @@ def respond(request: Request) -> Answer:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    started = time.perf_counter()
     result = answer(event, respond, told_to(logger))
-    metrics.add_dimension("status", str(result["statusCode"]))
-    metrics.add_metric("ManageRequests", MetricUnit.Count, 1)
-    metrics.add_metric("Latency", MetricUnit.Milliseconds, (time.perf_counter() - started) * 1000)
     metrics.add_metadata("route", event.get("routeKey", "$default"))
     metrics.add_metadata("trace_id", result["headers"].get("traceparent", "")[3:35])
-    metrics.flush_metrics()
+    tell(metrics, {Metric.MANAGE_REQUESTS: 1}, status=str(result["statusCode"]))
     if result["statusCode"] >= 400:
         logger.warning("refused", status=result["statusCode"], problem=result["body"])
     return result

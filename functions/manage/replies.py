@@ -16,6 +16,8 @@ from tallygate.contracts.reading import Contract, read
 from tallygate.domain.audits import Author
 from tallygate.http import Answer, Request
 from tallygate.operations.customers import Audited, Stores
+from tallygate.operations.endpoints import SecretKeeper
+from tallygate.operations.endpoints import Stores as EndpointStores
 from tallygate.operations.receipts import Body, Planned, once
 from tallygate.storage.api_keys import ApiKeys
 from tallygate.storage.audits import Audits
@@ -45,11 +47,12 @@ class App:
     wait: Callable[[float], None]
     ticks: Callable[[], float]
     run: Callable[[str], Any]
+    secrets: SecretKeeper
     settings: Settings
-    secrets: DecisionSecrets = field(init=False)
+    decision_secrets: DecisionSecrets = field(init=False)
 
     def __post_init__(self) -> None:
-        self.secrets = DecisionSecrets(self.engine)
+        self.decision_secrets = DecisionSecrets(self.engine)
 
     @property
     def catalog(self) -> Catalogs:
@@ -102,6 +105,10 @@ class App:
     @property
     def stores(self) -> Stores:
         return Stores(catalog=self.catalog, customers=self.customers, cells=self.cells, wait=self.wait)
+
+    @property
+    def endpoint_stores(self) -> EndpointStores:
+        return EndpointStores(endpoints=self.endpoints, secrets=self.secrets, audits=self.audits)
 
     def new_id(self, kind: str) -> str:
         """A random id that says what it is of."""
@@ -176,5 +183,5 @@ def posted(
 
 def _fingerprint(operation: str, request: Request) -> str:
     """A digest of what is asked; the order of fields and white space are no difference."""
-    asked = json.dumps([operation, request.json()], sort_keys=True, default=str)
+    asked = json.dumps([operation, request.json() if request.body.strip() else None], sort_keys=True, default=str)
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from adjustments import list_adjustments, post_adjustment
 from event_list import get_events
+from health import get_health
 from own_limits import delete_limit, get_impact, get_limit, list_limits, put_limit
 from replies import App, asked_page, audited, author, customer_of, in_path, paged, posted
+from signing import post_endpoint, post_rotation
 from suspensions import list_audit, resume, suspend
 from usage_resets import post_reset, with_plan
 
@@ -26,7 +29,6 @@ from tallygate.contracts.customers import (
 )
 from tallygate.contracts.decisions import decision_record_answer
 from tallygate.contracts.endpoints import (
-    ALLOW_PRIVATE,
     EndpointRequest,
     delivery_answer,
     endpoint_answer,
@@ -42,19 +44,16 @@ from tallygate.contracts.suspensions import SuspensionBody
 from tallygate.contracts.test_clock import TestClockBody
 from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.contracts.usage_resets import ResetBody
-from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
 from tallygate.domain.api_keys import MANAGE, PREFIX, READ, ApiKey
 from tallygate.domain.catalog_forms import catalog_form
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.decision import Decision
-from tallygate.domain.deliveries import Endpoint, EndpointStatus
-from tallygate.domain.instants import DAY, SECOND, format_instant
+from tallygate.domain.instants import DAY, SECOND
 from tallygate.http import Answer, CustomerIn, Request, Route, permit
 from tallygate.operations import customers, endpoints, entitlements, keys, test_clock
 from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.explain import explain
 from tallygate.operations.find_decision import decision_named
-from tallygate.operations.health import fold_lag_ms
 from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Body, Planned
 from tallygate.operations.suspensions import standing
@@ -177,7 +176,7 @@ def _get_usage(app: App, request: Request) -> Answer:
 
 def _get_decision(app: App, request: Request) -> Answer:
     named, now = request.path["decision_id"], app.clock.now()
-    wanted = decision_named(named, app.secrets.known, now=now)
+    wanted = decision_named(named, app.decision_secrets.known, now=now)
     permit(request.principal, READ, wanted.customer)
     return Answer(body=decision_record_answer(explain(app.decisions, named, wanted, now=now)))
 
@@ -231,25 +230,6 @@ def _key_text(app: App) -> str:
     return PREFIX + base64.urlsafe_b64encode(app.entropy(KEY_BYTES)).decode().rstrip("=")
 
 
-def _post_endpoint(app: App, request: Request) -> Answer:
-    body = read(EndpointRequest, request.json(), context={ALLOW_PRIVATE: app.settings.allow_private})
-    now, by = app.clock.now(), author(app, request)
-
-    def plan() -> Planned:
-        endpoint = Endpoint(
-            id=app.new_id("we"),
-            url=body.url,
-            events=tuple(body.events),
-            scheme=body.scheme,
-            secrets=(secret_of(app.entropy(SECRET_BYTES_MIN)),),
-            status=EndpointStatus.ACTIVE,
-            created_at=now,
-        )
-        return endpoints.register_endpoint(app.endpoints, app.audits, endpoint, endpoint_answer(endpoint), by=by)
-
-    return posted(app, request, plan)
-
-
 def _list_endpoints(app: App, request: Request) -> Answer:
     limit, after = asked_page(request)
     found, more = endpoints.list_endpoints(app.endpoints, after=after, limit=limit)
@@ -261,8 +241,7 @@ def _get_endpoint(app: App, request: Request) -> Answer:
 
 
 def _delete_endpoint(app: App, request: Request) -> Answer:
-    named, by = in_path(request).endpoint or "", author(app, request)
-    endpoints.delete_endpoint(app.endpoints, app.audits, named, by=by)
+    endpoints.delete_endpoint(app.endpoint_stores, in_path(request).endpoint or "", by=author(app, request))
     return Answer(status=204)
 
 
@@ -288,19 +267,14 @@ def _post_test_clock(app: App, request: Request) -> Answer:
     return posted(app, request, plan, finish)
 
 
-def _health(app: App, request: Request) -> Answer:
-    now = app.clock.now()
-    body = {"status": "ok", "version": __version__, "time": format_instant(now)}
-    if not switched_on(request.query, "deep"):
-        return Answer(body=body)
-    lag = fold_lag_ms(app.probes, app.new_id("probe"), now=now, wait=app.wait, ticks=app.ticks)
-    body |= {"status": "degraded" if lag is None else "ok"}
-    return Answer(status=503 if lag is None else 200, body={**body, "fold": {"lag_ms": lag}})
+@cache
+def _document(revocation_s: int) -> dict[str, Any]:
+    """Built once for each container: it says the same until the next deployment."""
+    return document((*ROUTES.values(), *ELSEWHERE), version=__version__, revocation_s=revocation_s)
 
 
 def _openapi(app: App, _request: Request) -> Answer:
-    body = document((*ROUTES.values(), *ELSEWHERE), version=__version__, revocation_s=app.settings.authorizer_cache_s)
-    return Answer(body=body)
+    return Answer(body=_document(app.settings.authorizer_cache_s))
 
 
 def _route(
@@ -384,15 +358,21 @@ ROUTES: dict[str, Route[App]] = {
         _route(
             "DELETE /v1/keys/{key}", _delete_key, "Revoke an API key with all its texts, within {revocation_s} seconds"
         ),
-        _route("POST /v1/webhook-endpoints", _post_endpoint, "Register a receiver of webhooks", EndpointRequest),
+        _route("POST /v1/webhook-endpoints", post_endpoint, "Register a receiver of webhooks", EndpointRequest),
         _route("GET /v1/webhook-endpoints", _list_endpoints, "Receivers of webhooks"),
         _route(f"GET {_ENDPOINT}", _get_endpoint, "A receiver of webhooks, without its secret"),
         _route(f"DELETE {_ENDPOINT}", _delete_endpoint, "Remove a receiver of webhooks"),
+        _route(
+            f"POST {_ENDPOINT}/rotate",
+            post_rotation,
+            "Give a receiver another secret, shown once",
+            EndpointRotationBody,
+        ),
         _route(f"GET {_ENDPOINT}/deliveries", _list_deliveries, "What was delivered to a receiver, newest first"),
         _route("POST /v1/test-clock", _post_test_clock, "Move the stack's time, where that is enabled", TestClockBody),
         _route(
             "GET /v1/health",
-            _health,
+            get_health,
             "Whether the service answers; with deep, whether the stream keeps up",
             public=True,
         ),

@@ -7,11 +7,11 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from tallygate.clock import clock_of
 from tallygate.domain.instants import SECOND
-from tallygate.operations.reset import reset
+from tallygate.metrics import Metric, tell
+from tallygate.operations.reset import CLOSED_MAX, reset
 from tallygate.storage.closings import Closings
 from tallygate.storage.dynamo import DynamoEngine, client_config
 
@@ -31,16 +31,18 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         store,
         now=clock.now(),
         grace=grace,
+        most=int(os.environ.get("SWEEP_MAX", CLOSED_MAX)),
         time_left=lambda: context.get_remaining_time_in_millis() > MILLISECONDS_KEPT,
     )
-    metrics.add_metric("PeriodsClosed", MetricUnit.Count, len(run.closed))
-    metrics.add_metric("ClosingsFailed", MetricUnit.Count, len(run.failures) + run.contended)
-    metrics.flush_metrics()
+    failed = len(run.failures) + run.contended
+    tell(metrics, {Metric.PERIODS_CLOSED: len(run.closed), Metric.CLOSINGS_FAILED: failed})
     for failure in run.failures:
         logger.error(
             "not closed", total=failure.total.window_part, code=failure.error.code, detail=failure.error.detail
         )
-    logger.info(
+    # Nothing is said of a run that found nothing, which is nearly every one of an idle stack.
+    say = logger.info if run.closed or failed or not run.finished else logger.debug
+    say(
         "reset",
         closed=[[fact.id, fact.customer, fact.feature, (fact.traceparent or "")[3:35]] for fact in run.closed],
         failed=len(run.failures),

@@ -14,7 +14,7 @@ from tallygate.contracts.endpoints import (
     page_asked,
 )
 from tallygate.contracts.reading import read
-from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, SigningSecret
 from tallygate.domain.instants import parse_instant
 from tallygate.errors import InvalidRequest
 
@@ -142,7 +142,7 @@ def test_an_endpoint_is_shown_without_its_secret() -> None:
         url="https://receiver.example/",
         events=("usage.*",),
         scheme="standard",
-        secrets=("whsec_hidden",),
+        secrets=(SigningSecret(slot="item", version=0, text="whsec_hidden"),),
         status=EndpointStatus.ACTIVE,
         created_at=NOW,
     )
@@ -154,6 +154,7 @@ def test_an_endpoint_is_shown_without_its_secret() -> None:
         "scheme": "standard",
         "status": "active",
         "disabled_reason": None,
+        "former_secret_until": None,
         "created_at": "2026-11-20T10:00:00Z",
     }
 

@@ -10,9 +10,11 @@ from tallygate.domain import closing, facts
 from tallygate.domain.deliveries import (
     FACT_TYPES,
     HISTORY_MAX,
+    IN_ITEM,
     Attempt,
     Endpoint,
     EndpointStatus,
+    SigningSecret,
     extended,
     matches,
 )
@@ -22,7 +24,7 @@ ENDPOINT = Endpoint(
     url="https://receiver.example/",
     events=("usage.period_closed", "credits.*"),
     scheme="standard",
-    secrets=("whsec_x",),
+    secrets=(SigningSecret(slot="a", version=1),),
     status=EndpointStatus.ACTIVE,
     created_at=0,
 )
@@ -78,3 +80,20 @@ def test_a_history_is_bounded_and_keeps_the_newest() -> None:
     for number in range(1, 100):
         history = extended(history, line(number), begun=number - 1)
     assert [entry.number for entry in history] == list(range(100 - HISTORY_MAX, 100))
+
+
+def test_a_rotation_alternates_the_slots_and_ends_what_was_replaced_before() -> None:
+    first = replace(ENDPOINT, secrets=ENDPOINT.rotated(1, now=100, overlap=50))
+    assert first.secrets == (SigningSecret(slot="b", version=1), SigningSecret(slot="a", version=1, until=150))
+    assert [secret.slot for secret in first.valid_secrets(149)] == ["b", "a"]
+    assert [secret.slot for secret in first.valid_secrets(150)] == ["b"]
+    second = replace(first, secrets=first.rotated(2, now=120, overlap=10))
+    assert second.secrets == (SigningSecret(slot="a", version=2), SigningSecret(slot="b", version=1, until=130))
+    assert second.rotated(2, now=121, overlap=0) == (SigningSecret(slot="b", version=2),)
+
+
+def test_a_secret_of_before_slots_is_replaced_like_any_other() -> None:
+    old = replace(ENDPOINT, secrets=(SigningSecret(slot=IN_ITEM, version=0, text="whsec_old"),))
+    assert "whsec_old" not in repr(old)
+    newest, former = old.rotated(1, now=100, overlap=50)
+    assert (newest.slot, former.slot, former.text, former.until) == ("a", IN_ITEM, "whsec_old", 150)

@@ -1,4 +1,4 @@
-"""The authorize function as the gateway calls it: every request passes, with who calls in the context."""
+"""The authorize function as the gateway calls it: what has a key's form passes, with who calls in the context."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def call(app: ModuleType, authorization: str | None = "Bearer tg_example") -> di
     if authorization is not None:
         event["headers"]["Authorization"] = authorization
     answer: dict[str, object] = app.handler(event, None)
+    if answer == {"isAuthorized": False}:
+        return answer
     assert answer["isAuthorized"] is True
     context = answer["context"]
     assert isinstance(context, dict)
@@ -62,16 +64,25 @@ def test_a_key_of_one_customer_says_so(app: ModuleType, dynamo_engine: DynamoEng
         "tg_example",
         "Basic tg_example",
         "Bearer",
-        "Bearer tg_other",
+        "Bearer other",
+        "Bearer tg_",
+        "Bearer tg_a b",
+        "Bearer tg_ä",
+        "Bearer tg_\n",
         "Bearer \ud800",
         "Bearer tg_" + "x" * 4000,
     ],
 )
-def test_whatever_is_no_key_calls_as_nobody(
+def test_what_has_not_the_form_of_a_key_is_refused_at_the_gateway(
     app: ModuleType, dynamo_engine: DynamoEngine, authorization: str | None
 ) -> None:
     stored(dynamo_engine, key())
-    assert call(app, authorization) == {"error": "unauthenticated"}
+    assert call(app, authorization) == {"isAuthorized": False}
+
+
+def test_an_unknown_key_calls_as_nobody(app: ModuleType, dynamo_engine: DynamoEngine) -> None:
+    stored(dynamo_engine, key())
+    assert call(app, "Bearer tg_other") == {"error": "unauthenticated"}
 
 
 def test_an_expired_key_calls_as_nobody(app: ModuleType, dynamo_engine: DynamoEngine) -> None:

@@ -68,11 +68,60 @@ def test_the_trace_is_kept_and_returned(app: ModuleType, capsys: pytest.CaptureF
     event = sample("check.consume")
     result = app.handler(event, None)
     assert result["headers"]["traceparent"] == event["headers"]["traceparent"]
-    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-    assert line["trace_id"] == event["headers"]["traceparent"][3:35]
-    assert line["decision_id"] == json.loads(result["body"])["decision_id"]
-    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Tallygate"
-    assert (line["reason"], line["operation"], line["Decisions"]) == ("ok", "consume", [1.0])
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.strip().splitlines()]
+
+
+COUNTED = {"operation": "consume", "reason": "ok"}
+NAMED = {"customer", "feature", "decision_id", "replayed", "trace_id"}
+
+
+def test_a_grant_is_one_short_line_by_which_it_is_counted(app: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    app.handler(sample("check.consume"), None)
+    text = capsys.readouterr().out
+    assert json.loads(text) == COUNTED
+    assert len(text) <= 40
+
+
+def test_a_denial_is_named_by_default(app: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    denied = call(app, ask(10_001))
+    (line,) = lines_of(capsys)
+    assert set(line) == set(COUNTED) | NAMED
+    assert (line["operation"], line["reason"], line["customer"]) == ("consume", "rate_limited", "acme")
+    assert line["trace_id"] == denied["headers"]["traceparent"][3:35]
+
+
+@pytest.mark.parametrize(("log", "named"), [("all", (True, True)), ("denied", (False, True)), ("sampled", None)])
+def test_whatever_is_named_every_decision_is_counted(
+    load_app: LoadApp,
+    dynamo_engine: DynamoEngine,
+    capsys: pytest.CaptureFixture[str],
+    log: str,
+    named: tuple[bool, bool] | None,
+) -> None:
+    in_force(dynamo_engine, effective(quota(10_000), rates=(rate(5_000),), tiers={"warning": 10}))
+    app = load_app("check", DECISION_LOG=log)
+    traces = [f"{n:032x}" for n in range(1, 401)] if named is None else ["1" * 32]
+    for trace in traces:
+        headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        call(app, [ask(1), ask(10_001)], route="check", headers=headers)
+    lines = lines_of(capsys)
+    assert [line["reason"] for line in lines] == ["ok", "rate_limited"] * len(traces)
+    assert all(line["operation"] == "check" for line in lines)
+    found = tuple("customer" in line for line in lines)
+    if named is not None:
+        assert found == named
+    else:
+        assert 0 < sum(found) < len(lines) / 20
+        assert all(found[n] == found[n + 1] for n in range(0, len(found), 2)), "of a trace all or none"
+
+
+def test_what_is_refused_is_counted_by_its_status(app: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    call(app, "nonsense")
+    (told,) = [line for line in lines_of(capsys) if "_aws" in line]
+    assert (told["Refused"], told["status"]) == ([1.0], "400")
 
 
 def test_a_denial_is_an_answer_not_an_error(app: ModuleType) -> None:

@@ -13,11 +13,13 @@ import boto3
 import pytest
 import standardwebhooks
 import stripe
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tallygate.delivery.queue import message_text
+from tallygate.delivery.secrets import SsmKeeper
 from tallygate.delivery.signatures import secret_of
-from tallygate.domain.deliveries import BUS, DeliveryStatus, Endpoint, EndpointStatus, Message
+from tallygate.domain.deliveries import BUS, DeliveryStatus, Endpoint, EndpointStatus, Message, SigningSecret
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import MINUTE
 from tallygate.storage.deliveries import Deliveries, begun
@@ -39,12 +41,14 @@ FACT = Fact(
     data={"raw": 5},
     traceparent="00-11111111111111111111111111111111-2222222222222222-01",
 )
+PATH = "/tallygate/test/webhook-secrets"
+SECRET, NEWER = secret_of(bytes(range(32))), secret_of(bytes(range(1, 33)))
 ENDPOINT = Endpoint(
     id="we_1",
     url="",
     events=("*",),
     scheme="standard",
-    secrets=(secret_of(bytes(range(32))),),
+    secrets=(SigningSecret(slot="a", version=1),),
     status=EndpointStatus.ACTIVE,
     created_at=NOW,
 )
@@ -60,16 +64,24 @@ class Context:
         return 30_000
 
 
+def keeper() -> SsmKeeper:
+    """The secrets as manage keeps them."""
+    return SsmKeeper(lambda: boto3.client("ssm"), PATH)
+
+
 @pytest.fixture
 def app(load_app: LoadApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     with mock_aws():
         # DynamoDB is the real engine; the queue and the bus are moto's.
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "https://sqs.us-east-1.amazonaws.com")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "https://ssm.us-east-1.amazonaws.com")
         monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", "https://events.us-east-1.amazonaws.com")
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         url = boto3.client("sqs").create_queue(QueueName="deliveries")["QueueUrl"]
         boto3.client("events").create_event_bus(Name="tallygate")
-        yield load_app("deliver", QUEUE_URL=url, BUS_NAME="tallygate", ALLOW_PRIVATE_WEBHOOKS="true")
+        assert keeper().keep(ENDPOINT.id, "a", SECRET) == 1
+        more = {"QUEUE_URL": url, "BUS_NAME": "tallygate", "ALLOW_PRIVATE_WEBHOOKS": "true", "SECRETS_PATH": PATH}
+        yield load_app("deliver", **more)
 
 
 def call(app: ModuleType, *messages: str | Message) -> dict[str, Any]:
@@ -112,7 +124,7 @@ def test_a_webhook_arrives_verified_by_the_public_packages(
         message = begin(dynamo_engine, replace(ENDPOINT, url=receiver.url, scheme=scheme))
         assert call(app, message) == {"batchItemFailures": []}
     (arrived,) = receiver.received
-    secret = ENDPOINT.secrets[0]
+    secret = SECRET
     if scheme == "standard":
         event = standardwebhooks.Webhook(secret).verify(arrived.body, arrived.headers)
     else:
@@ -120,6 +132,54 @@ def test_a_webhook_arrives_verified_by_the_public_packages(
         event = json.loads(arrived.body)
     assert (event["id"], event["type"], event["data"]) == (FACT.id, FACT.type, {"raw": 5, "sequence": 1})
     assert arrived.headers["traceparent"] == FACT.traceparent
+
+
+@pytest.mark.parametrize("scheme", ["standard", "stripe"])
+def test_during_a_rotation_a_receiver_may_hold_either_secret(
+    app: ModuleType, dynamo_engine: DynamoEngine, scheme: str
+) -> None:
+    version = keeper().keep(ENDPOINT.id, "b", NEWER)
+    rotated = ENDPOINT.rotated(version, now=NOW, overlap=MINUTE * 60)
+    with receiving(answering(200)) as receiver:
+        call(app, begin(dynamo_engine, replace(ENDPOINT, url=receiver.url, scheme=scheme, secrets=rotated)))
+    (arrived,) = receiver.received
+    for secret in (SECRET, NEWER):
+        if scheme == "standard":
+            standardwebhooks.Webhook(secret).verify(arrived.body, arrived.headers)
+        else:
+            stripe.Webhook.construct_event(arrived.body, arrived.headers["stripe-signature"], secret)
+
+
+def test_without_its_secret_a_delivery_fails_by_the_timetable_and_nothing_unsigned_is_sent(
+    app: ModuleType, dynamo_engine: DynamoEngine
+) -> None:
+    keeper().remove(ENDPOINT.id)
+    with receiving(answering(200)) as receiver:
+        message = begin(dynamo_engine, replace(ENDPOINT, url=receiver.url))
+        assert call(app, message) == {"batchItemFailures": []}
+    assert receiver.received == []
+    delivery = Deliveries(dynamo_engine).delivery(FACT.id, ENDPOINT.id)
+    assert delivery is not None
+    assert (delivery.status, delivery.attempts) == (DeliveryStatus.PENDING, 1)
+    assert delivery.history[0].detail.startswith("secret: ")
+
+
+def test_while_the_store_of_secrets_is_away_the_message_comes_again(
+    app: ModuleType, dynamo_engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "GetParameter")
+
+    with receiving(answering(200)) as receiver:
+        message = begin(dynamo_engine, replace(ENDPOINT, url=receiver.url))
+        with monkeypatch.context() as away:
+            away.setattr(app.reader._client, "get_parameter", refuses)
+            assert call(app, message) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+        delivery = Deliveries(dynamo_engine).delivery(FACT.id, ENDPOINT.id)
+        assert delivery is not None
+        assert delivery.attempts == 0
+        assert call(app, message) == {"batchItemFailures": []}
+    assert len(receiver.received) == 1
 
 
 def test_the_log_line_and_the_metrics_name_fact_trace_and_outcome(
@@ -137,7 +197,26 @@ def test_the_log_line_and_the_metrics_name_fact_trace_and_outcome(
     (metric,) = [line for line in lines if "_aws" in line]
     assert (metric["outcome"], metric["DeliveryAttempts"]) == ("retry", [1.0])
     assert "DeliveryLatency" in metric
-    assert ENDPOINT.secrets[0] not in f"{line}{lines}"
+    assert SECRET not in f"{line}{lines}"
+
+
+def test_a_receiver_that_is_gone_is_switched_off_and_that_is_measured(
+    app: ModuleType, dynamo_engine: DynamoEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with receiving(answering(410)) as receiver:
+        call(app, begin(dynamo_engine, replace(ENDPOINT, url=receiver.url)))
+    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines() if "EndpointsDisabled" in text]
+    (told,) = [line for line in lines if "_aws" in line]
+    assert told["EndpointsDisabled"] == [1.0]
+    assert told["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]], "as the alarm asks for it"
+
+
+def test_a_sweep_that_finds_nothing_says_nothing(
+    app: ModuleType, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    app.handler({"source": "tallygate.schedule"}, Context())
+    assert capsys.readouterr().out == ""
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
 
 
 def test_a_500_is_asked_for_again_through_the_queue(app: ModuleType, dynamo_engine: DynamoEngine) -> None:
@@ -169,7 +248,7 @@ def test_the_schedule_hands_what_is_due_to_the_queue(app: ModuleType, dynamo_eng
 def test_private_receivers_are_refused_unless_the_stack_allows_them(
     load_app: LoadApp, app: ModuleType, dynamo_engine: DynamoEngine
 ) -> None:
-    strict = load_app("deliver", ALLOW_PRIVATE_WEBHOOKS="false")
+    strict = load_app("deliver", ALLOW_PRIVATE_WEBHOOKS="false", SECRETS_PATH=PATH)
     with receiving(answering(200)) as receiver:
         call(strict, begin(dynamo_engine, replace(ENDPOINT, url=receiver.url)))
     assert receiver.received == []

@@ -14,7 +14,6 @@ from tallygate.domain.instants import format_instant, parse_instant
 from tallygate.errors import StoreUnavailable
 from tallygate.storage import keys
 from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Put
 from tests.functions.conftest import LoadApp, sample
 from tests.functions.managing import CATALOG, Client, problem
 
@@ -323,6 +322,29 @@ def test_a_repeated_post_is_replayed_without_its_secret(call: Client) -> None:
     problem(call("POST", "/v1/keys", {}, headers={"idempotency-key": "x" * 256}), 422, "invalid_request")
 
 
+def test_a_secret_is_rotated_with_an_overlap(call: Client) -> None:
+    made = call("POST", "/v1/webhook-endpoints", {"url": "https://example.com/hook", "events": ["usage.*"]})["json"]
+    route, endpoint = "/v1/webhook-endpoints/{endpoint}", made["id"]
+    rotated = call("POST", f"{route}/rotate", "", endpoint=endpoint)
+    assert rotated["statusCode"] == 200
+    assert rotated["json"]["secret"].startswith("whsec_")
+    assert rotated["json"]["secret"] != made["secret"]
+    read = call("GET", route, endpoint=endpoint)["json"]
+    assert read["former_secret_until"] == rotated["json"]["former_secret_until"] is not None
+    assert "secret" not in read
+    at_once = call("POST", f"{route}/rotate", {"overlap_seconds": 0}, endpoint=endpoint)["json"]
+    assert at_once["former_secret_until"] is None
+    key = {"headers": {"idempotency-key": "r-1"}, "endpoint": endpoint}
+    first, second = (call("POST", f"{route}/rotate", {"overlap_seconds": 60}, **key) for _ in range(2))
+    assert (first["json"]["secret"] is None, second["json"]["secret"]) == (False, None)
+    assert second["headers"]["idempotent-replayed"] == "true"
+    for overlap, code in ((-1, "out_of_range"), (604_801, "out_of_range"), ("1", "type"), (True, "type")):
+        refused = call("POST", f"{route}/rotate", {"overlap_seconds": overlap}, endpoint=endpoint)
+        error = problem(refused, 422, "invalid_request")["errors"][0]
+        assert (error["pointer"], error["code"]) == ("/overlap_seconds", code)
+    problem(call("POST", f"{route}/rotate", {}, endpoint="nope"), 404, "endpoint_not_found")
+
+
 def test_a_webhook_endpoint_is_registered_listed_and_removed(call: Client) -> None:
     made = call("POST", "/v1/webhook-endpoints", {"url": "https://example.com/hook", "events": ["usage.*"]})
     assert made["statusCode"] == 201
@@ -363,6 +385,7 @@ def test_a_key_of_one_customer_reaches_that_customer_only(call: Client, customer
         ("GET", "/v1/webhook-endpoints/{endpoint}"),
         ("DELETE", "/v1/webhook-endpoints/{endpoint}"),
         ("GET", "/v1/webhook-endpoints/{endpoint}/deliveries"),
+        ("POST", "/v1/webhook-endpoints/{endpoint}/rotate"),
     ):
         problem(call(method, route, {}, bound_to="acme", key="k", endpoint="e"), 403, "other_customer")
 
@@ -443,35 +466,6 @@ def test_a_function_that_fails_while_the_clock_is_moved_is_reported_as_retryable
     monkeypatch.setattr(app.app, "run", fails)
     result = Client(app)("POST", "/v1/test-clock", {"now": "2999-01-01T00:00:00Z"})
     assert problem(result, 503, "function_failed")["retryable"] is True
-
-
-def test_a_deep_health_check_measures_the_way_to_the_streams_reader(
-    call: Client, app: ModuleType, dynamo_engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moments = iter(range(100))
-    monkeypatch.setattr(app.app, "ticks", lambda: next(moments) / 10)
-
-    def the_reader_passes(_: float) -> None:
-        for item in dynamo_engine.query("PROBE", consistent=True).items:
-            probe = item["sk"]
-            assert isinstance(probe, str)
-            dynamo_engine.write(Put(key=keys.probe(probe), item={"seen_at": 1}))
-
-    monkeypatch.setattr(app.app, "wait", the_reader_passes)
-    deep = call("GET", "/v1/health", query={"deep": "1"})
-    assert (deep["statusCode"], deep["json"]["status"], deep["json"]["fold"]) == (200, "ok", {"lag_ms": 200})
-    assert dynamo_engine.query("PROBE", consistent=True).items == ()
-
-
-def test_a_stream_that_is_not_read_is_a_degraded_health(
-    call: Client, app: ModuleType, dynamo_engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moments = iter(range(100))
-    monkeypatch.setattr(app.app, "ticks", lambda: float(next(moments)))
-    monkeypatch.setattr(app.app, "wait", lambda _: None)
-    deep = call("GET", "/v1/health", query={"deep": "1"})
-    assert (deep["statusCode"], deep["json"]["status"], deep["json"]["fold"]) == (503, "degraded", {"lag_ms": None})
-    assert dynamo_engine.query("PROBE", consistent=True).items == ()
 
 
 def test_the_version_is_the_projects(call: Client) -> None:

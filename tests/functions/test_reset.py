@@ -58,7 +58,20 @@ def test_the_log_line_and_the_metrics_say_what_was_closed(
     assert len(trace_id) == 32
     lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
     (metric,) = [line for line in lines if "_aws" in line]
-    assert (metric["PeriodsClosed"], metric["ClosingsFailed"]) == ([1.0], [0.0])
+    assert metric["PeriodsClosed"] == [1.0]
+    assert "ClosingsFailed" not in metric
+
+
+def test_a_run_that_finds_nothing_says_nothing(
+    load_app: LoadApp,
+    dynamo_engine: DynamoEngine,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It runs every minute for ever: a line and two metrics each time are what an idle stack cost."""
+    load(load_app, dynamo_engine, END)
+    assert capsys.readouterr().out == ""
+    assert [record for record in caplog.records if record.levelname not in ("DEBUG",)] == []
 
 
 def test_a_defect_of_ours_alarms_after_all_else_is_done(load_app: LoadApp, dynamo_engine: DynamoEngine) -> None:

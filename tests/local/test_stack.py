@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from local import lifecycle, stack
+from local import emulator, lifecycle, stack
 from local.emulator import write_whole
-from local.layout import REPOSITORY, Layout, StackError
+from local.layout import REPOSITORY, Layout, StackError, free_port
 
 
 def test_a_file_is_for_its_owner_only_from_its_first_byte_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,3 +77,21 @@ def test_a_layer_is_built_in_a_folder_whose_name_has_a_space(layer: str, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["a clone"]
     if layer == "dependencies":
         assert "--python-version 3." in (tmp_path / "a clone" / "asked").read_text()
+
+
+def test_queues_follow_the_port_that_the_emulator_is_started_on(tmp_path: Path) -> None:
+    """The emulator looks for a queue under the address of the port that it runs on."""
+    layout = Layout(folder=tmp_path, port=5001)
+    layout.state.mkdir()
+    former = "http://localhost:4001/000000000000/tallygate-DeliveryQueue"
+    for name in ("sqs", "lambda", "dynamodb"):
+        (layout.state / f"{name}.json").write_text(json.dumps({"url": former}))
+    emulator.move_queue_addresses(layout)
+    found = {name: (layout.state / f"{name}.json").read_text() for name in ("sqs", "lambda", "dynamodb")}
+    assert ":5001/" in found["sqs"] and ":5001/" in found["lambda"]
+    assert json.loads(found["dynamodb"])["url"] == former, "what customers wrote is theirs"
+
+
+def test_the_inbox_keeps_its_port_whatever_port_the_stack_is_started_on(tmp_path: Path) -> None:
+    first = lifecycle.inbox_port(Layout(folder=tmp_path, port=free_port()))
+    assert lifecycle.inbox_port(Layout(folder=tmp_path, port=free_port())) == first

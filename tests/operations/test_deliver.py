@@ -21,15 +21,17 @@ from tallygate.domain.deliveries import (
     EndpointStatus,
     Message,
     Outcome,
+    SigningSecret,
     Verdict,
 )
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant, parse_instant
-from tallygate.operations.deliver import Report, deliver, sweep
+from tallygate.errors import StoreUnavailable
+from tallygate.operations.deliver import Report, Sending, deliver, sweep
 from tallygate.storage import keys
 from tallygate.storage.deliveries import Deliveries, begun
 from tallygate.storage.endpoints import Endpoints
-from tallygate.storage.engine import Engine, Update
+from tallygate.storage.engine import Committed, Engine, Update
 from tallygate.storage.expressions import Set
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.outbox import put_fact
@@ -53,7 +55,7 @@ ENDPOINT = Endpoint(
     url="https://receiver.example/",
     events=("*",),
     scheme="standard",
-    secrets=("whsec_" + "A" * 32,),
+    secrets=(SigningSecret(slot="a", version=1),),
     status=EndpointStatus.ACTIVE,
     created_at=NOW,
 )
@@ -80,6 +82,8 @@ class World:
     waiting: list[tuple[Instant, Message]] = field(default_factory=list)
     posted: list[tuple[Instant, str, str | None]] = field(default_factory=list)
     calls: int = 0
+    secrets_away: int = 0
+    signed: list[tuple[str, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.engine.write(put_fact(FACT))
@@ -92,7 +96,18 @@ class World:
     def send(self, message: Message, *, delay_seconds: int) -> None:
         self.fuse.step(lambda: self.waiting.append((self.now + delay_seconds * SECOND, message)))
 
-    def post(self, fact: Fact, endpoint: Endpoint | None) -> Outcome:
+    def secrets(self, endpoint: Endpoint, now: Instant) -> tuple[str, ...]:
+        return self.fuse.step(lambda: self.held(endpoint, now))
+
+    def held(self, endpoint: Endpoint, now: Instant) -> tuple[str, ...]:
+        if self.secrets_away:
+            self.secrets_away -= 1
+            raise StoreUnavailable("away")
+        return tuple(f"{secret.slot}{secret.version}" for secret in endpoint.valid_secrets(now))
+
+    def post(self, fact: Fact, endpoint: Endpoint | None, secrets: tuple[str, ...]) -> Outcome:
+        self.signed.append(secrets)
+
         def arrive() -> Outcome:
             self.posted.append((self.now, fact.id, None if endpoint is None else endpoint.id))
             return self.script[min(len(self.posted), len(self.script)) - 1]
@@ -106,7 +121,8 @@ class World:
 
     def deliver(self, message: Message = FIRST) -> Report:
         self.calls += 1
-        return deliver(self.store, self, self.post, message, now=self.now, wall=self.now, claimant=f"call-{self.calls}")
+        sending = Sending(secrets=self.secrets, post=self.post)
+        return deliver(self.store, self, sending, message, now=self.now, wall=self.now, claimant=f"call-{self.calls}")
 
     def sweep(self) -> tuple[Message, ...]:
         return sweep(self.store, self, now=self.now, time_left=lambda: True).handed_over
@@ -294,6 +310,42 @@ def test_a_sweep_that_runs_out_of_time_leaves_the_rest_to_the_next() -> None:
     assert (len(rest.handed_over), rest.finished) == (23, True)
 
 
+def test_secrets_that_cannot_be_had_leave_the_delivery_pending_and_no_attempt_counted() -> None:
+    world = World(secrets_away=1)
+    world.begin()
+    with pytest.raises(StoreUnavailable):
+        world.deliver()
+    delivery = world.delivery()
+    assert (delivery.status, delivery.attempts, delivery.history) == (DeliveryStatus.PENDING, 0, ())
+    assert delivery.due_at is not None, "the sweep finds it, should the message be lost"
+    world.waiting.clear()
+    world.now = delivery.due_at
+    assert world.sweep() == (FIRST,)
+    world.run()
+    assert results(world.delivery()) == [(1, "delivered")]
+
+
+def test_an_attempt_is_signed_with_both_secrets_while_the_former_is_valid() -> None:
+    world = World(script=[failed(), DELIVERED])
+    both = ENDPOINT.rotated(1, now=NOW, overlap=MINUTE)
+    store = Endpoints(world.engine)
+    assert isinstance(world.engine.transact(writes_of(store.replace_secrets(ENDPOINT, both))), Committed)
+    world.begin()
+    world.deliver()
+    world.now = NOW + MINUTE
+    world.deliver(replace(FIRST, attempt=2))
+    assert world.signed == [("b1", "a1"), ("b1",)]
+
+
+def test_a_sweep_takes_up_no_more_than_it_is_told_and_the_next_goes_on() -> None:
+    world = World()
+    for n in range(30):
+        world.engine.write(begun(f"fact_{n + 10}", ENDPOINT.id, now=NOW))
+    world.now = NOW + MINUTE
+    sizes = [sweep(world.store, world, now=world.now, time_left=lambda: True, most=12) for _ in range(3)]
+    assert [(len(swept.handed_over), swept.finished) for swept in sizes] == [(12, False), (12, False), (6, True)]
+
+
 def test_a_delivery_that_cannot_be_swept_keeps_no_other_waiting() -> None:
     world = World()
     world.begin()
@@ -348,7 +400,7 @@ def test_a_crash_at_any_call_costs_a_repetition_at_most_and_never_the_delivery(
 def test_an_attempt_whose_handler_always_dies_ends_after_the_timetables_last() -> None:
     @dataclass(slots=True)
     class Deadly(World):
-        def post(self, fact: Fact, endpoint: Endpoint | None) -> Outcome:
+        def post(self, fact: Fact, endpoint: Endpoint | None, secrets: tuple[str, ...]) -> Outcome:
             raise Crash
 
     world = Deadly()
@@ -368,7 +420,8 @@ def test_of_many_handlers_with_the_same_message_at_the_same_time_one_sends(engin
 
     def handle(n: int) -> None:
         start.wait()
-        report = deliver(Deliveries(engine), world, world.post, FIRST, now=NOW, wall=NOW, claimant=f"c{n}")
+        sending = Sending(secrets=world.secrets, post=world.post)
+        report = deliver(Deliveries(engine), world, sending, FIRST, now=NOW, wall=NOW, claimant=f"c{n}")
         found.append(report.result)
 
     threads = [threading.Thread(target=handle, args=(n,)) for n in range(8)]
@@ -386,9 +439,10 @@ class NoBus(Bus):
     def __init__(self) -> None: ...
 
 
-def courier(seconds: float) -> Courier:
+def sending(seconds: float) -> Sending:
     sender = Sender(allow_private=True, deadline_seconds=seconds)
-    return Courier(sender=sender, bus=NoBus(), wall=lambda: NOW)
+    courier = Courier(sender=sender, bus=NoBus(), wall=lambda: NOW)
+    return Sending(secrets=lambda *_: ("whsec_" + "A" * 32,), post=courier.post)
 
 
 def test_a_real_receiver_that_answers_500_then_200_is_delivered_to_with_the_same_id_and_body(engine: Engine) -> None:
@@ -398,10 +452,10 @@ def test_a_real_receiver_that_answers_500_then_200_is_delivered_to_with_the_same
         engine.transact(writes_of(Endpoints(engine).create(there)))
         world.begin("we_2")
         first = deliver(
-            world.store, world, courier(9).post, replace(FIRST, endpoint="we_2"), now=NOW, wall=NOW, claimant="a"
+            world.store, world, sending(9), replace(FIRST, endpoint="we_2"), now=NOW, wall=NOW, claimant="a"
         )
         (_, message) = world.waiting[-1]
-        second = deliver(world.store, world, courier(9).post, message, now=NOW, wall=NOW, claimant="b")
+        second = deliver(world.store, world, sending(9), message, now=NOW, wall=NOW, claimant="b")
     assert (first.result, message.attempt, second.result) == ("retry", 2, "delivered")
     one, two = receiver.received
     assert one.body == two.body
@@ -422,7 +476,7 @@ def test_while_one_receiver_hangs_another_is_served(engine: Engine) -> None:
             reports[name] = deliver(
                 world.store,
                 world,
-                courier(seconds).post,
+                sending(seconds),
                 replace(FIRST, endpoint=name),
                 now=NOW,
                 wall=NOW,

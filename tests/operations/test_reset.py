@@ -330,6 +330,14 @@ def test_a_run_that_is_out_of_time_leaves_the_rest_to_the_next() -> None:
     assert (len(second.closed), second.finished) == (13, True)
 
 
+def test_a_run_takes_up_no_more_than_it_is_told_and_the_next_goes_on() -> None:
+    engine = MemoryEngine()
+    for n in range(20):
+        add_usage(engine, 5, customer=f"c{n}")
+    runs = [reset(Closings(engine), now=END, grace=0, time_left=lambda: True, most=8) for _ in range(3)]
+    assert [(len(each.closed), each.finished) for each in runs] == [(8, False), (8, False), (4, True)]
+
+
 def test_closed_periods_are_listed_as_they_are_stated() -> None:
     engine = MemoryEngine()
     given.in_force(engine, given.effective(given.quota(3)))

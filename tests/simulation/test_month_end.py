@@ -20,13 +20,13 @@ from tallygate.delivery.bus import Bus
 from tallygate.delivery.courier import Courier
 from tallygate.delivery.signatures import secret_of
 from tallygate.delivery.webhook import Sender
-from tallygate.domain.deliveries import Endpoint, EndpointStatus, Message, Outcome, Verdict
+from tallygate.domain.deliveries import Endpoint, EndpointStatus, Message, Outcome, SigningSecret, Verdict
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import DAY, Instant, parse_instant
 from tallygate.domain.periods import Window
 from tallygate.operations.admission import Memory
 from tallygate.operations.consume import consume
-from tallygate.operations.deliver import deliver, sweep
+from tallygate.operations.deliver import Sending, deliver, sweep
 from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.periods import list_periods
@@ -82,6 +82,7 @@ class World:
     def settle(self) -> None:
         """Fold and deliver until nothing is left that is due now; delayed messages wait."""
         courier = Courier(sender=Sender(allow_private=True), bus=self.bus, wall=real_time)
+        sending = Sending(secrets=lambda endpoint, _: (SECRETS[endpoint.id],), post=courier.post)
         parts = container(self.engine, self.queue)
         while True:
             self.position = drain(self.engine, parts, after=self.position, now=self.now)
@@ -92,7 +93,7 @@ class World:
             deliver(
                 Deliveries(self.engine),
                 self,
-                courier.post,
+                sending,
                 message,
                 now=self.now,
                 wall=real_time(),
@@ -138,7 +139,7 @@ def world_with(receivers: Receivers) -> World:
             url=receiver.url,
             events=("usage.*",),
             scheme=endpoint_id.removeprefix("we_"),
-            secrets=(SECRETS[endpoint_id],),
+            secrets=(SigningSecret(slot="a", version=1),),
             status=EndpointStatus.ACTIVE,
             created_at=world.now,
         )

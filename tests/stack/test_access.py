@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -91,6 +92,15 @@ def test_an_unknown_key_is_refused(stack: Running) -> None:
     assert problem["code"] == "unauthenticated"
 
 
+def test_what_has_not_the_form_of_a_key_is_refused_by_the_gateway(stack: Running) -> None:
+    assert ask(stack, "/v1/catalog", "nobody") == (403, {"message": "Forbidden"})
+
+
+def test_a_deep_look_at_health_asks_for_a_key(stack: Running) -> None:
+    for key, status in ((None, 401), ("tg_nobody", 401), (stack.handle.ingest_key, 403)):
+        assert ask(stack, "/v1/health?deep=1", key)[0] == status
+
+
 def test_a_key_without_the_scope_is_refused(stack: Running) -> None:
     status, _ = ask(stack, "/v1/catalog", stack.handle.ingest_key)
     assert status == 403
@@ -111,8 +121,27 @@ def test_iam_lets_a_function_touch_its_own_prefixes_only(stack: Running, verb: s
     assert allowed == PRIVILEGES[verb]
 
 
-def as_function(stack: Running, verb: str) -> Any:
-    """A DynamoDB client with exactly the privileges of a function's role."""
+SECRET = "/tallygate/tallygate/webhook-secrets/we_of_a_test/a"
+
+
+def test_one_function_writes_secrets_and_another_reads_them(stack: Running) -> None:
+    readers: list[str] = []
+    as_function(stack, "manage", "ssm").put_parameter(Name=SECRET, Value="whsec_x", Type="SecureString")
+    for verb in stack.handle.functions:
+        with contextlib.suppress(ClientError):
+            as_function(stack, verb, "ssm").get_parameter(Name=SECRET, WithDecryption=True)
+            readers.append(verb)
+    assert readers == ["deliver"]
+    for foreign in ("/other", "/tallygate/other/webhook-secrets/we_1/a"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            as_function(stack, "manage", "ssm").put_parameter(Name=foreign, Value="x", Type="SecureString")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        as_function(stack, "deliver", "ssm").delete_parameter(Name=SECRET)
+    as_function(stack, "manage", "ssm").delete_parameter(Name=SECRET)
+
+
+def as_function(stack: Running, verb: str, service: str = "dynamodb") -> Any:
+    """A client with exactly the privileges of a function's role."""
     role = stack.clients.of("lambda").get_function_configuration(FunctionName=stack.handle.functions[verb])["Role"]
     lent = stack.clients.of("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
     session = boto3.Session(
@@ -121,7 +150,8 @@ def as_function(stack: Running, verb: str) -> Any:
         aws_session_token=lent["SessionToken"],
         region_name=REGION,
     )
-    return session.client("dynamodb", endpoint_url=stack.handle.endpoint_url)
+    client: Any = session.client(service, endpoint_url=stack.handle.endpoint_url)  # type: ignore[call-overload]
+    return client
 
 
 def may(dynamodb: Any, table: str, action: str, partition_key: str) -> bool:

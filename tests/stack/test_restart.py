@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from local import drain
+import pytest
+
+from local import drain, tour
 from local.layout import REPOSITORY, Layout, free_port
 from local.lifecycle import running
 from tests.stack.api import Api, until
@@ -41,3 +43,17 @@ def test_a_stop_in_the_middle_of_the_fold_loses_and_repeats_nothing(tmp_path: Pa
         assert drain.drain_fold(stack.clients, table)
         assert api.good("GET", usage)["total"] == EVENTS
         api.close()
+
+
+@pytest.mark.timeout(290)
+def test_a_stack_that_moves_to_another_port_and_back_passes_its_tour_on_each(tmp_path: Path) -> None:
+    """`make run PORT=a`, stop, `make run PORT=b`, stop, `make run PORT=a`: webhooks arrive each time."""
+    first, second = Layout(folder=tmp_path, port=free_port()), Layout(folder=tmp_path, port=free_port())
+    inboxes = set()
+    for layout in (first, second, first):
+        with running(layout, say=print, announce=print) as stack:
+            tour.walk(stack.handle, layout)
+            inboxes.add(stack.handle.inbox_url)
+            assert f":{layout.port}/" in stack.handle.queue_url
+            assert stack.clients.of("sqs").get_queue_attributes(QueueUrl=stack.handle.queue_url)
+    assert len(inboxes) == 1, "endpoints that were registered with the inbox go on working"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from tallygate.control_store import FoldLag
 from tallygate.domain.api_keys import ApiKey, KeyText, KeyTexts, digest_of
 from tallygate.operations.admission import Memory
 from tallygate.storage import keys
@@ -137,3 +138,16 @@ def test_a_probe_is_seen_once_it_was_marked(engine: Engine) -> None:
     probes.drop("p")
     probes.drop("p")
     assert not probes.seen("p")
+
+
+def test_one_of_many_measures_and_the_others_find_its_result(engine: Engine) -> None:
+    probes = Probes(engine)
+    assert probes.result() is None
+    assert probes.claim_result(NOW, over=NOW - 10)
+    assert not probes.claim_result(NOW + 9, over=NOW - 1)
+    assert probes.result() is None
+    probes.keep_result(FoldLag(lag_ms=30, as_of=NOW))
+    assert probes.result() == FoldLag(lag_ms=30, as_of=NOW)
+    assert probes.claim_result(NOW + 10, over=NOW)
+    probes.keep_result(FoldLag(lag_ms=None, as_of=NOW + 10))
+    assert probes.result() == FoldLag(lag_ms=None, as_of=NOW + 10)

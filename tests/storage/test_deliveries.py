@@ -10,6 +10,7 @@ from tallygate.domain.deliveries import (
     DeliveryStatus,
     Endpoint,
     EndpointStatus,
+    SigningSecret,
 )
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import DAY, MINUTE, SECOND, parse_instant
@@ -28,7 +29,7 @@ ENDPOINT = Endpoint(
     url="https://receiver.example/hooks",
     events=("usage.*", "credits.low"),
     scheme="stripe",
-    secrets=("whsec_AAAA",),
+    secrets=(SigningSecret(slot="a", version=1),),
     status=EndpointStatus.ACTIVE,
     created_at=NOW,
 )

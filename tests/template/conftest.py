@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from local.layout import SAM
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -55,3 +60,42 @@ def functions(resources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
         for name, resource in resources.items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
+
+
+def policies_of(role: dict[str, Any]) -> list[dict[str, Any]]:
+    """The policies of a function or role, those too that it has only with a key of the stack's own."""
+    return [policy["Fn::If"][1] if "Fn::If" in policy else policy for policy in role["Policies"]]
+
+
+TRANSFORM = """
+import json, sys
+from samtranslator.translator.transform import transform
+
+class Policies:
+    def load(self):
+        return {}
+
+print(json.dumps(transform(json.load(sys.stdin), {}, Policies())))
+"""
+
+
+@pytest.fixture(scope="session")
+def deployed(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The resources as CloudFormation gets them: SAM's own transform, which generates the roles of functions."""
+    local = copy.deepcopy(template)
+    for resource in local["Resources"].values():
+        for name in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
+            resource["Properties"][name] = "s3://bucket/key"
+    if not SAM.exists():
+        pytest.fail("The SAM CLI is not installed: run `make tools` once.")
+    done = subprocess.run(
+        [str(SAM.parent / "python"), "-c", TRANSFORM],
+        input=json.dumps(local),
+        env={"AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)["Resources"]
+    return found

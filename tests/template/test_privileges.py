@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tallygate.storage.keys import DECISION_SECRET
+from tests.template.conftest import policies_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EVERYTHING = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
@@ -37,7 +38,6 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "SUBJECT#*": READ,
         "CUSTOMER#*": READ,
         "CLOCK": READ,
-        "RECEIPT#*": {"GetItem", "PutItem"},
         "SECRET#decisions": READ,
     },
     "aggregate": {
@@ -85,13 +85,13 @@ PRIVILEGES: dict[str, dict[str, set[str]]] = {
         "CELL#*": KEEP,
         "TOTAL#*": {"GetItem", "Query"},
         "USAGE#*": {"GetItem", "Query"},
-        "FEED#*": {"GetItem", "Query"},
         "DELIVERY#*": {"GetItem", "Query"},
         "JOURNAL#*": {"GetItem", "Query"},
         "REJECTED#*": {"Query"},
         "ADJUSTMENT#*": KEEP | {"Query"},
         "PROBE": {"GetItem", "PutItem", "DeleteItem"},
         "SECRET#decisions": READ,
+        "HEALTH": {"GetItem", "UpdateItem"},
     },
 }
 # A transaction is authorized as the actions it is made of.
@@ -119,7 +119,7 @@ def granted(statements: list[dict[str, Any]]) -> dict[str, set[str]]:
 
 def test_a_function_may_touch_its_own_prefixes_only(functions: dict[str, dict[str, Any]]) -> None:
     found = {
-        verb: granted([statement for policy in properties["Policies"] for statement in policy["Statement"]])
+        verb: granted([statement for policy in policies_of(properties) for statement in policy["Statement"]])
         for verb, properties in functions.items()
     }
     assert found == PRIVILEGES

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.template.conftest import policies_of
+
 Resources = dict[str, dict[str, Any]]
 REPOSITORY = Path(__file__).resolve().parents[2]
 VERBS = {"authorize", "check", "ingest", "aggregate", "reset", "deliver", "manage"}
@@ -93,20 +95,20 @@ def test_whatever_sends_to_a_failure_destination_may(
     for verb in ("aggregate", "reset", "deliver"):
         granted = [s for s in statements(functions[verb]) if s["Action"] == "sqs:SendMessage"]
         assert any("FailureQueue" in names_in(s["Resource"]) for s in granted), verb
-    (policy,) = resources["ScheduleRole"]["Properties"]["Policies"]
+    policy = resources["ScheduleRole"]["Properties"]["Policies"][0]
     sends = [s for s in policy["PolicyDocument"]["Statement"] if s["Action"] == "sqs:SendMessage"]
     assert names_in(sends[0]["Resource"]) == {"FailureQueue"}
 
 
 def statements(function: dict[str, Any]) -> list[dict[str, Any]]:
-    return [statement for policy in function["Policies"] for statement in policy["Statement"]]
+    return [statement for policy in policies_of(function) for statement in policy["Statement"]]
 
 
 def test_no_privilege_is_for_everything(functions: dict[str, dict[str, Any]], resources: Resources) -> None:
     granted = [s for function in functions.values() for s in statements(function)]
     granted += resources["TestClockPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     for role in of_type(resources, "AWS::IAM::Role").values():
-        granted += [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+        granted += [s for policy in policies_of(role) for s in policy["PolicyDocument"]["Statement"]]
     for statement in granted:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert not [action for action in actions if "*" in action], statement
@@ -174,18 +176,13 @@ def test_every_route_but_the_public_ones_asks_the_authorizer(resources: Resource
         assert public or route["AuthorizerId"] == {"Ref": "Authorizer"}, name
 
 
-def test_every_alarm_tells_somebody(resources: Resources, functions: dict[str, Any]) -> None:
-    alarms = of_type(resources, "AWS::CloudWatch::Alarm")
-    for name, alarm in alarms.items():
-        assert resources[name]["Condition"] == "HasAlarmTopic"
-        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
-    watched = {alarm["MetricName"] for alarm in alarms.values()}
-    waiting = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
-    assert watched == {"Errors", "Throttles", "IteratorAge", "5xx", "Defects"} | waiting
-    failing = [name for name, alarm in alarms.items() if alarm["MetricName"] == "Errors"]
-    assert sorted(failing) == sorted(f"{verb.capitalize()}Errors" for verb in functions)
-    queues = [a["Dimensions"][0]["Value"] for a in alarms.values() if a["Namespace"] == "AWS/SQS"]
-    assert set().union(*map(names_in, queues)) == {"FailureQueue", "DeliveryDeadLetterQueue", "DeliveryQueue"}
+def test_the_stage_waits_for_every_route_that_its_settings_name(resources: Resources) -> None:
+    """API Gateway refuses settings of a route that does not exist yet, and CloudFormation sees no such dependency."""
+    routes = {r["RouteKey"]: name for name, r in of_type(resources, "AWS::ApiGatewayV2::Route").items()}
+    for stage in (r for r in resources.values() if r["Type"] == "AWS::ApiGatewayV2::Stage"):
+        named = stage["Properties"].get("RouteSettings", {})
+        assert named
+        assert {routes[key] for key in named} <= set(stage["DependsOn"])
 
 
 @pytest.mark.parametrize("name", ["Runtime", "Architecture"])

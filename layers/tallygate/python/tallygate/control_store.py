@@ -256,8 +256,16 @@ class ClockStore(Protocol):
         """The write that moves the clock (None: back to real time), refused unless it stands where it was seen."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldLag:
+    """What a probe found: milliseconds from a write to the stream's reader (None: too many), and when it was sent."""
+
+    lag_ms: int | None
+    as_of: Instant
+
+
 class ProbeStore(Protocol):
-    """Probes: items that the stream's reader marks when it comes past them."""
+    """Probes: items that the stream's reader marks when it comes past them; and the newest result of one."""
 
     def send(self, probe: str, now: Instant) -> None:
         """Put a probe into the stream. One request."""
@@ -267,3 +275,12 @@ class ProbeStore(Protocol):
 
     def drop(self, probe: str) -> None:
         """Remove a probe. One request."""
+
+    def result(self) -> FoldLag | None:
+        """What the newest probe found, consistent; None: there was none yet. One request."""
+
+    def claim_result(self, wall: Instant, *, over: Instant) -> bool:
+        """Whether the caller is the one who measures now: nobody has begun to after `over`. One request."""
+
+    def keep_result(self, found: FoldLag) -> None:
+        """Keep what was found, for whoever asks next. One request."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import single_metric
+
+from tallygate.metrics import Metric
 
 
 def told_to(logger: Logger) -> Callable[[str], None]:
@@ -16,7 +18,7 @@ def told_to(logger: Logger) -> Callable[[str], None]:
 
     def defect(what: str) -> None:
         logger.exception(what)
-        with single_metric(name="Defects", unit=MetricUnit.Count, value=1) as metric:
+        with single_metric(name=Metric.DEFECTS.value, unit=Metric.DEFECTS.unit, value=1) as metric:
             metric.add_dimension("service", "tallygate")
 
     return defect

@@ -16,7 +16,7 @@ from tallygate.domain.adjustments import Adjustment
 from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import Cell, CounterName
-from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message
+from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message, SigningSecret
 from tallygate.domain.dimensions import DeclaredDimensions
 from tallygate.domain.entries import Entry
 from tallygate.domain.events import Event
@@ -171,6 +171,12 @@ class EndpointStore(Protocol):
 
     def page(self, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
         """Some endpoints in order of their ids, and where to go on. One request."""
+
+    def replace_secrets(self, seen: Endpoint, secrets: tuple[SigningSecret, ...]) -> Moves:
+        """The write that gives an endpoint other secrets; refused where it is gone, or has others than were seen."""
+
+    def disable(self, endpoint_id: str, reason: str) -> None:
+        """Send nothing more to the endpoint, if it still exists. Repeating it changes nothing."""
 
     def delete(self, endpoint_id: str, *, beside: Moves = ()) -> bool:
         """Remove an endpoint and make the moves `beside`; its pending deliveries end at their next attempt.

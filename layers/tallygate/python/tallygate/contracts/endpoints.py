@@ -22,6 +22,8 @@ from tallygate.errors import invalid
 URL_LENGTH_MAX = 2_048
 PATTERNS_MAX = 50
 PATTERN_LENGTH_MAX = 100
+OVERLAP_SECONDS_DEFAULT = 86_400
+OVERLAP_SECONDS_MAX = 604_800
 PAGE_DEFAULT = 20
 PAGE_MAX = 100
 CURSOR_BYTES_MAX = 1_024
@@ -73,6 +75,15 @@ class EndpointRequest(Contract):
     filter: NotAvailable = None
 
 
+class EndpointRotationBody(Contract):
+    """The body of POST /v1/webhook-endpoints/{endpoint}/rotate; an empty one is that of the defaults.
+
+    overlap_seconds: how long webhooks are signed with the former secret too; 0 ends it at once
+    """
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS_DEFAULT
+
+
 def endpoint_answer(endpoint: Endpoint) -> dict[str, Any]:
     """An endpoint as lists and reads show it: without its secret."""
     return {
@@ -82,6 +93,7 @@ def endpoint_answer(endpoint: Endpoint) -> dict[str, Any]:
         "scheme": endpoint.scheme,
         "status": endpoint.status.value,
         "disabled_reason": endpoint.disabled_reason,
+        "former_secret_until": _time(next((s.until for s in endpoint.secrets if s.until is not None), None)),
         "created_at": format_instant(endpoint.created_at),
     }
 

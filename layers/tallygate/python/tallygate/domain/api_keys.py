@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ FORMER_TEXTS_MAX = 3
 PREFIX = "tg_"
 KEY_LENGTH_MAX = 128
 """No key that was ever made is longer; what is need not be looked up."""
+_FORM = re.compile(rf"{PREFIX}[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,6 @@ def bearer(header: str | None) -> str | None:
     """The key in an Authorization header; None where it holds none that could be ours."""
     scheme, _, token = (header or "").strip().partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token.startswith(PREFIX) or len(token) > KEY_LENGTH_MAX:
+    if scheme.lower() != "bearer" or len(token) > KEY_LENGTH_MAX or not _FORM.fullmatch(token):
         return None
     return token

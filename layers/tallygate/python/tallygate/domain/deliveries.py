@@ -11,7 +11,7 @@ made. The fact's id is the same in every attempt and is the receiver's idempoten
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tallygate.domain.instants import MINUTE, Instant
@@ -67,15 +67,40 @@ class EndpointStatus(StrEnum):
     DISABLED = "disabled"
 
 
+SLOTS = ("a", "b")
+"""An endpoint has two places for secrets, so that one can be replaced while receivers still hold the other."""
+IN_ITEM = "item"
+"""The slot of a secret that stands in the endpoint's item itself, as it did before secrets had a place of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningSecret:
+    """Where one secret of an endpoint is kept; never what it is, but for one IN_ITEM.
+
+    slot: one of SLOTS, or IN_ITEM
+    version: of what the slot holds; a version never changes
+    until: when it is valid no longer; None: it is the newest, and valid until it is replaced
+    """
+
+    slot: str
+    version: int
+    until: Instant | None = None
+    text: str | None = field(default=None, repr=False)
+
+    def valid(self, now: Instant) -> bool:
+        return self.until is None or self.until > now
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A receiver of webhooks. `events` are patterns: a type, `prefix.*`, or `*`."""
+    """A receiver of webhooks. `events` are patterns: a type, `prefix.*`, or `*`. `secrets` are the newest and, where it
+    was replaced, the one before."""
 
     id: str
     url: str
     events: tuple[str, ...]
     scheme: str
-    secrets: tuple[str, ...] = field(repr=False)
+    secrets: tuple[SigningSecret, ...]
     status: EndpointStatus
     created_at: Instant
     disabled_reason: str | None = None
@@ -83,6 +108,21 @@ class Endpoint:
     def wants(self, fact_type: str) -> bool:
         """Whether facts of this type go to this endpoint."""
         return self.status is EndpointStatus.ACTIVE and any(matches(p, fact_type) for p in self.events)
+
+    def valid_secrets(self, now: Instant) -> tuple[SigningSecret, ...]:
+        """The secrets that a webhook is signed with now, the newest first; one or two."""
+        return tuple(secret for secret in self.secrets if secret.valid(now))
+
+    @property
+    def spare_slot(self) -> str:
+        """The slot that the newest secret is not in."""
+        return next(slot for slot in SLOTS if slot != self.secrets[0].slot)
+
+    def rotated(self, version: int, *, now: Instant, overlap: Instant) -> tuple[SigningSecret, ...]:
+        """The secrets once `version` of the spare slot is the newest: the one that was stays valid for the overlap. One
+        that was replaced before ends now."""
+        newest = SigningSecret(slot=self.spare_slot, version=version)
+        return (newest, replace(self.secrets[0], until=now + overlap)) if overlap else (newest,)
 
 
 def matches(pattern: str, fact_type: str) -> bool:

@@ -1,7 +1,7 @@
 """deliver: one attempt at handing a fact over; and the sweep, which finds whatever the queue did not bring.
 
-    message ──> look ──> claim attempt n ──> send ──> record ──> message for n + 1, where it is due soon
-                                  │ crash: due again a minute later, by the sweep
+    message ──> look ──> secrets ──> claim attempt n ──> send ──> record ──> message for n + 1, where it is due soon
+                                           │ crash: due again a minute later, by the sweep
     sweep   ──> due deliveries ──> look ──> message (never a call of its own: one that hangs delays nobody)
 
 Every step may be repeated, lost or late. A message names the attempt that it asks for, and an attempt is begun once: so
@@ -37,7 +37,8 @@ from tallygate.store import DeliveryStore
 
 DUE_SHARDS = 16
 SWEPT_PER_SHARD_MAX = 50
-"""So that one sweep ends in its time; what is left is the oldest of the next."""
+"""So that one shard does not take the whole sweep; what is left is the oldest of the next."""
+SWEPT_MAX = DUE_SHARDS * SWEPT_PER_SHARD_MAX
 POISON_POSTPONED = HOUR
 """A delivery that cannot be read for a defect of ours makes room for others, and is tried again every hour."""
 
@@ -48,8 +49,18 @@ class Queue(Protocol):
     def send(self, message: Message, *, delay_seconds: int) -> None: ...
 
 
-Post = Callable[[Fact, Endpoint | None], Outcome]
+Secrets = Callable[[Endpoint, Instant], tuple[str, ...]]
+"""What webhooks to an endpoint are signed with now. Raises StoreUnavailable."""
+Post = Callable[[Fact, Endpoint | None, tuple[str, ...]], Outcome]
 """One attempt to a webhook, or (None) to the event bus. It never raises for what a receiver or the net does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How an attempt is made: with which secrets, and by whom."""
+
+    secrets: Secrets
+    post: Post
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +81,7 @@ class Report:
 def deliver(
     store: DeliveryStore,
     queue: Queue,
-    post: Post,
+    sending: Sending,
     message: Message,
     *,
     now: Instant,
@@ -96,12 +107,14 @@ def deliver(
     if refusal is not None:
         report = _end_without_attempt(store, delivery, message, refusal, now=now, wall=wall)
         return replace(report, fact_type=fact.type, traceparent=fact.traceparent)
+    # Before the attempt is claimed: without its secrets none is made, none is counted, and the message comes again.
+    secrets = () if endpoint is None else sending.secrets(endpoint, now)
     if delivery.attempts == 0 and endpoint is not None:
         store.list_under_endpoint(delivery, fact.type, wall=wall)
     claimed = store.claim(delivery, claimant=claimant, until=now + timetable.CLAIM)
     if claimed is None:
         return Report(message=message, result="superseded")
-    outcome = post(fact, endpoint)
+    outcome = sending.post(fact, endpoint, secrets)
     report = _record(store, queue, claimed, message, outcome, now=now, wall=wall)
     return replace(
         report,
@@ -202,18 +215,21 @@ class Swept:
         return next((error for error in self.failures if not error.retryable), None)
 
 
-def sweep(store: DeliveryStore, queue: Queue, *, now: Instant, time_left: Callable[[], bool]) -> Swept:
-    """Hand every delivery that is due to the queue, as its next attempt. A second sweep at once hands over nothing.
+def sweep(
+    store: DeliveryStore, queue: Queue, *, now: Instant, time_left: Callable[[], bool], most: int = SWEPT_MAX
+) -> Swept:
+    """Hand deliveries that are due to the queue, as their next attempts. A second sweep at once hands over nothing.
 
-    Bounded by SWEPT_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none starves.
-    One delivery that fails keeps no other waiting.
+    most: how many entries of the index one sweep looks at, so that a backlog leaves others their time; 1 or more.
+    Also bounded by SWEPT_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none
+    starves. One delivery that fails keeps no other waiting.
     """
     messages: list[Message] = []
     failures: list[TallygateError] = []
     out_of_date = 0
     finished = True
-    for fact_id, endpoint in _due(store, now):
-        if not time_left():
+    for seen, (fact_id, endpoint) in enumerate(_due(store, now)):
+        if seen >= most or not time_left():
             finished = False
             break
         try:

@@ -1,30 +1,80 @@
-"""Webhook endpoints: register, list, read, remove, and see what was delivered to one.
+"""Webhook endpoints: register, list, read, remove, give another secret, and see what was delivered to one.
 
 A new endpoint receives the facts that are announced from now on; a deleted one gets no further attempt, also of
 deliveries that are under way.
+
+    register   keep the secret ──> commit the endpoint, which names it
+    rotate     keep the new secret in the other slot ──> commit, if the endpoint's secrets are what was seen
+    delete     disable ──> remove the secrets ──> delete the endpoint
+
+A secret is always kept before anything names it, so a crash between the two leaves one that nothing signs with and
+nobody was shown. Each step of a deletion may be repeated, so the caller's retry ends what a crash began.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from tallygate.control_store import AuditStore
-from tallygate.domain.audits import ENDPOINT_CREATED, ENDPOINT_DELETED, Audit, Author
-from tallygate.domain.deliveries import Delivery, Endpoint
+from tallygate.domain.audits import ENDPOINT_CREATED, ENDPOINT_DELETED, ENDPOINT_ROTATED, Audit, Author
+from tallygate.domain.deliveries import SLOTS, Delivery, Endpoint, SigningSecret
+from tallygate.domain.instants import Instant
 from tallygate.errors import NotFound
 from tallygate.operations.receipts import Planned
 from tallygate.store import EndpointStore
 
 SECRET = "secret"  # noqa: S105  # the name of the field
+DELETING = "it is being deleted"
+
+Shown = Callable[[Endpoint], dict[str, object]]
+"""An endpoint as an answer shows it, without a secret."""
 
 
-def register_endpoint(
-    store: EndpointStore, audits: AuditStore, endpoint: Endpoint, answer: dict[str, object], *, by: Author
-) -> Planned:
+class SecretKeeper(Protocol):
+    """Where secrets are kept, by endpoint and slot. Whoever keeps them cannot read them."""
+
+    def keep(self, endpoint_id: str, slot: str, text: str) -> int:
+        """Keep a secret, beside what the slot held before; its version, from 1 on. Raises StoreUnavailable."""
+
+    def remove(self, endpoint_id: str) -> None:
+        """Remove whatever the endpoint's slots hold. Repeating it changes nothing. Raises StoreUnavailable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What a change of endpoints writes."""
+
+    endpoints: EndpointStore
+    secrets: SecretKeeper
+    audits: AuditStore
+
+
+def register_endpoint(stores: Stores, endpoint: Endpoint, secret: str, shown: Shown, *, by: Author) -> Planned:
     """The plan of a POST (see `operations.receipts`): the endpoint, and an answer that shows its secret once."""
+    version = stores.secrets.keep(endpoint.id, SLOTS[0], secret)
+    made = replace(endpoint, secrets=(SigningSecret(slot=SLOTS[0], version=version),))
+    entry = _entry(by, ENDPOINT_CREATED, made, after=_told(made))
+    moves = (*stores.endpoints.create(made), *stores.audits.record(entry))
+    return Planned(moves=moves, body={**shown(made), SECRET: secret}, secrets=frozenset((SECRET,)))
+
+
+def rotate_endpoint(
+    stores: Stores, endpoint_id: str, secret: str, shown: Shown, *, overlap: Instant, by: Author
+) -> Planned:
+    """The plan of a POST: the endpoint signs with the new secret from now on, and with the one before for the overlap.
+
+    Raises NotFound.
+    """
+    seen = read_endpoint(stores.endpoints, endpoint_id)
+    version = stores.secrets.keep(seen.id, seen.spare_slot, secret)
+    rotated = replace(seen, secrets=seen.rotated(version, now=by.at, overlap=overlap))
+    entry = _entry(by, ENDPOINT_ROTATED, seen, before=_told(seen), after=_told(rotated))
     return Planned(
-        moves=(*store.create(endpoint), *audits.record(_entry(by, ENDPOINT_CREATED, endpoint, after=_told(endpoint)))),
-        body={**answer, SECRET: endpoint.secrets[0]},
+        moves=(*stores.endpoints.replace_secrets(seen, rotated.secrets), *stores.audits.record(entry)),
+        body={**shown(rotated), SECRET: secret},
+        status=200,
         secrets=frozenset((SECRET,)),
     )
 
@@ -42,11 +92,13 @@ def read_endpoint(store: EndpointStore, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
-def delete_endpoint(store: EndpointStore, audits: AuditStore, endpoint_id: str, *, by: Author) -> None:
-    """Remove an endpoint. Raises NotFound, also the second time."""
-    endpoint = read_endpoint(store, endpoint_id)
+def delete_endpoint(stores: Stores, endpoint_id: str, *, by: Author) -> None:
+    """Remove an endpoint and its secrets. Raises NotFound, also the second time."""
+    endpoint = read_endpoint(stores.endpoints, endpoint_id)
     entry = _entry(by, ENDPOINT_DELETED, endpoint, before=_told(endpoint))
-    if not store.delete(endpoint_id, beside=audits.record(entry)):
+    stores.endpoints.disable(endpoint_id, DELETING)
+    stores.secrets.remove(endpoint_id)
+    if not stores.endpoints.delete(endpoint_id, beside=stores.audits.record(entry)):
         raise _unknown(endpoint_id)
 
 

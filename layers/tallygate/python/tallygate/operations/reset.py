@@ -31,6 +31,7 @@ from tallygate.store import ClosingStore, TotalName
 
 DUE_SHARDS = 16
 CLOSED_PER_SHARD_MAX = 100
+CLOSED_MAX = DUE_SHARDS * CLOSED_PER_SHARD_MAX
 """So that one run ends in its time; what is left is the oldest of the next, a minute later."""
 TRIES_MAX = 3
 ADJUSTMENTS_STATED_MAX = 50
@@ -64,19 +65,23 @@ class Run:
         return next((failure.error for failure in self.failures if not failure.error.retryable), None)
 
 
-def reset(store: ClosingStore, *, now: Instant, grace: Instant, time_left: Callable[[], bool]) -> Run:
-    """Close every window that ended by now − grace, oldest first in each of 16 shards.
+def reset(
+    store: ClosingStore, *, now: Instant, grace: Instant, time_left: Callable[[], bool], most: int = CLOSED_MAX
+) -> Run:
+    """Close windows that ended by now − grace, oldest first in each of 16 shards.
 
-    Bounded by CLOSED_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none starves.
-    One total that fails never keeps the others open.
+    most: how many entries of the index one run looks at, so that a backlog leaves others their time; 1 or more.
+    Also bounded by CLOSED_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none
+    starves. One total that fails never keeps the others open.
     """
     closed: list[Fact] = []
     failures: list[Failure] = []
-    contended = 0
+    contended = seen = 0
     for turn in range(DUE_SHARDS):
         shard = (now // MINUTE + turn) % DUE_SHARDS
         for name in store.due(shard, now - grace, CLOSED_PER_SHARD_MAX):
-            if not time_left():
+            seen += 1
+            if seen > most or not time_left():
                 return Run(closed=tuple(closed), failures=tuple(failures), contended=contended, finished=False)
             try:
                 outcome = _close(store, name, now=now, grace=grace)

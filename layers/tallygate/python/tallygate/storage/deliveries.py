@@ -13,7 +13,6 @@ from tallygate.domain.deliveries import (
     Delivery,
     DeliveryStatus,
     Endpoint,
-    EndpointStatus,
 )
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import DAY, SECOND, Instant
@@ -21,12 +20,12 @@ from tallygate.storage import keys
 from tallygate.storage.delivery_items import (
     ATTEMPTS,
     CLAIMED_BY,
-    DISABLED_REASON,
     DUE_AT,
     DUE_SHARD,
     HISTORY,
     STATUS,
     delivery_of,
+    disabling,
     endpoint_of,
     history_text,
 )
@@ -130,14 +129,7 @@ class Deliveries:
 
     def disable(self, endpoint_id: str, reason: str) -> None:
         """Send nothing more to the endpoint, if it still exists. Repeating it changes nothing."""
-        self._engine.write(
-            Update(
-                key=keys.endpoint(endpoint_id),
-                changes=(Set(STATUS, EndpointStatus.DISABLED.value), Set(DISABLED_REASON, reason)),
-                condition=Present("pk"),
-            ),
-            repeatable=True,
-        )
+        self._engine.write(disabling(endpoint_id, reason), repeatable=True)
 
     def due(self, shard: int, now: Instant, limit: int) -> tuple[tuple[str, str], ...]:
         """(fact, endpoint) of deliveries that are due in a shard, oldest first; not consistent: look at each again."""

@@ -1,12 +1,14 @@
 """Endpoints and deliveries as items, in both directions.
 
-    ENDPOINT          <id>                url, events (JSON), scheme, secret, status, created_at, disabled_reason?
+    ENDPOINT          <id>                url, events (JSON), scheme, secrets (JSON: slot, version and until of each),
+                                          status, created_at, disabled_reason?
+                                          secret: its text, only of one registered before secrets were kept elsewhere
     DELIVERY#<fact>   <endpoint>          endpoint, status, attempts, history (JSON), created_at,
                                           claimed_by (who began the newest attempt)
                                           while pending: due_shard, due_at; settled: expires_at
     DELIVERY#<id>     <created>#<fact>    the listing entry of a delivery under its endpoint: type, expires_at
 
-The secret stands as it is, because every attempt signs with it; nothing but its creation ever answers it.
+A secret itself is kept elsewhere (`delivery.secrets`): who may read this table cannot sign in our name.
 """
 
 from __future__ import annotations
@@ -15,24 +17,33 @@ import json
 from decimal import Decimal
 from typing import TypeVar
 
-from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from tallygate.domain.deliveries import (
+    IN_ITEM,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+    SigningSecret,
+)
 from tallygate.errors import InvariantBroken
-from tallygate.storage import items
-from tallygate.storage.expressions import Item
+from tallygate.storage import items, keys
+from tallygate.storage.engine import Update
+from tallygate.storage.expressions import Item, Present, Set
 
 S = TypeVar("S", DeliveryStatus, EndpointStatus)
 STATUS, DISABLED_REASON = "status", "disabled_reason"
+SECRETS, SECRET_IN_ITEM = "secrets", "secret"
 DUE_SHARD, DUE_AT, ATTEMPTS, HISTORY, CLAIMED_BY = "due_shard", "due_at", "attempts", "history", "claimed_by"
 
 
 def endpoint_item(endpoint: Endpoint) -> Item:
-    """A new endpoint, with the one secret that it was given."""
-    (secret,) = endpoint.secrets
+    """A new endpoint."""
     return {
         "url": endpoint.url,
         "events": items.compact(list(endpoint.events)),
         "scheme": endpoint.scheme,
-        "secret": secret,
+        SECRETS: secrets_text(endpoint.secrets),
         STATUS: endpoint.status.value,
         "created_at": endpoint.created_at,
     }
@@ -45,10 +56,25 @@ def endpoint_of(item: Item) -> Endpoint:
         url=items.text(item, "url"),
         events=tuple(json.loads(items.text(item, "events"))),
         scheme=items.text(item, "scheme"),
-        secrets=(items.text(item, "secret"),),
+        secrets=_secrets_of(item),
         status=_status(EndpointStatus, item),
         created_at=items.integer(item, "created_at"),
         disabled_reason=_text_or_none(item, DISABLED_REASON),
+    )
+
+
+def secrets_text(secrets: tuple[SigningSecret, ...]) -> str:
+    """The stored form of where an endpoint's secrets are kept."""
+    return items.compact([[secret.slot, secret.version, secret.until] for secret in secrets])
+
+
+def _secrets_of(item: Item) -> tuple[SigningSecret, ...]:
+    text = _text_or_none(item, SECRET_IN_ITEM)
+    if SECRETS not in item:
+        return (SigningSecret(slot=IN_ITEM, version=0, text=items.text(item, SECRET_IN_ITEM)),)
+    return tuple(
+        SigningSecret(slot=slot, version=version, until=until, text=text if slot == IN_ITEM else None)
+        for slot, version, until in json.loads(items.text(item, SECRETS))
     )
 
 
@@ -64,6 +90,15 @@ def delivery_of(item: Item) -> Delivery:
         due_at=int(due_at) if isinstance(due_at, Decimal) else None,
         claimed_by=_text_or_none(item, CLAIMED_BY),
         history=_history_of(item.get(HISTORY)),
+    )
+
+
+def disabling(endpoint_id: str, reason: str) -> Update:
+    """The write that lets nothing more be sent to an endpoint; refused where there is none."""
+    return Update(
+        key=keys.endpoint(endpoint_id),
+        changes=(Set(STATUS, EndpointStatus.DISABLED.value), Set(DISABLED_REASON, reason)),
+        condition=Present("pk"),
     )
 
 

@@ -262,3 +262,8 @@ def rejections_after(instant: int) -> str:
 
 def probe(probe_id: str) -> Key:
     return Key("PROBE", probe_id)
+
+
+def health() -> Key:
+    """What the newest probe found. A partition of its own: the stream's reader marks whatever is put beside probes."""
+    return Key("HEALTH", "fold")

@@ -1,0 +1,39 @@
+"""The route of health: public where it says that the service answers; for a key's holder where it sends a probe."""
+
+from __future__ import annotations
+
+from replies import App
+
+from tallygate import __version__
+from tallygate.contracts.queries import switched_on
+from tallygate.domain.instants import format_instant
+from tallygate.errors import Forbidden, Unauthenticated
+from tallygate.http import Answer, Request
+from tallygate.operations.authorize import authorize
+from tallygate.operations.health import Waiting, fold_lag
+
+DEEP_SCOPES = frozenset(("read", "manage"))
+"""Either will do."""
+
+
+def get_health(app: App, request: Request) -> Answer:
+    body = {"status": "ok", "version": __version__, "time": format_instant(app.clock.now())}
+    if not switched_on(request.query, "deep"):
+        return Answer(body=body)
+    _may_look_deep(app, request)
+    found = fold_lag(app.probes, app.new_id("probe"), wall=app.real(), waiting=Waiting(wait=app.wait, ticks=app.ticks))
+    fold = {"lag_ms": found.lag_ms, "as_of": format_instant(found.as_of)}
+    if found.lag_ms is None:
+        return Answer(status=503, body={**body, "status": "degraded", "fold": fold})
+    return Answer(body={**body, "fold": fold})
+
+
+def _may_look_deep(app: App, request: Request) -> None:
+    """The gateway asks its authorizer by route and not by query, so the key is looked up here. Raises 401 and 403."""
+    key = authorize(app.keys, request.headers.get("authorization"), app.clock.now())
+    if key is None:
+        raise Unauthenticated("deep=1 needs an API key; this one is missing, unknown, expired or revoked")
+    if key.customer is not None:
+        raise Forbidden("this key is bound to one customer; deep=1 concerns all", code="other_customer")
+    if not DEEP_SCOPES & set(key.scopes):
+        raise Forbidden(f"deep=1 needs a key with the scope {' or '.join(sorted(DEEP_SCOPES))}", code="scope_missing")
