@@ -30,6 +30,7 @@ from tallygate.contracts.customers import (
 from tallygate.contracts.decisions import decision_record_answer
 from tallygate.contracts.endpoints import (
     EndpointRequest,
+    EndpointRotationBody,
     delivery_answer,
     endpoint_answer,
     page_asked,
