@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 
 from tallygate.domain.events import Event
 from tallygate.domain.fold import (
-    TotalChange,
     UsageChange,
     WindowOf,
     changes_of,
@@ -46,6 +45,7 @@ from tallygate.domain.journal import (
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
+from tallygate.domain.total_changes import TotalChange
 from tallygate.errors import Contended, InvariantBroken
 from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RulesStore, TotalStore
 from tallygate.operations.announce import upgrades_of

@@ -20,7 +20,6 @@ from typing import Any, assert_never
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.journal import (
     AdjustEntry,
-    CarriedIn,
     CarryEntry,
     CountedWindow,
     Entry,
@@ -39,13 +38,12 @@ from tallygate.domain.journal import (
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured, Unmeasured
 from tallygate.domain.quantities import plain
-from tallygate.domain.reset_marks import mark_of, mark_text
-from tallygate.domain.rolls import layers_of, layers_text
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvariantBroken
 from tallygate.fold_store import Appended
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Put, Refused, Update
+from tallygate.storage.entry_forms import into_document, into_field, into_known, into_of, reset_document, reset_of
 from tallygate.storage.expressions import Absent, Compare, Item, Set, absent_or
 
 BODY_BYTES_MAX = 300_000
@@ -243,12 +241,19 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
             }
             document |= _beside(entry)
         case CarryEntry():
-            return {**_moved(entry), "k": "carry", "c": plain(entry.carried), **_into(entry)}
+            return {**_moved(entry), "k": "carry", "c": plain(entry.carried), **into_field(entry.into)}
         case AdjustEntry():
             carried = {} if entry.carried is None else {"c": plain(entry.carried)}
-            return {**_moved(entry), "k": "adjust", "i": entry.id, "a": plain(entry.amount), **carried, **_into(entry)}
+            return {
+                **_moved(entry),
+                "k": "adjust",
+                "i": entry.id,
+                "a": plain(entry.amount),
+                **carried,
+                **into_field(entry.into),
+            }
         case ResetEntry():
-            return _reset_document(entry)
+            return reset_document(entry)
         case NoteEntry():
             return {"k": "note", "y": entry.kind, "f": entry.feature, "n": entry.revision, "e": entry.text}
         case ParkedEntry():
@@ -265,7 +270,7 @@ def _shown_beside(use: UseEntry) -> dict[str, Any]:
     """What the image of its write told of a use, where it did."""
     found: dict[str, Any] = {}
     if use.opened:
-        found["o"] = {str(ordinal): _into_document(into) for ordinal, into in use.opened.items()}
+        found["o"] = {str(ordinal): into_document(into) for ordinal, into in use.opened.items()}
     if use.after:
         found["z"] = [[plain(amount) for amount in (shown if shown.raised else shown[:1])] for shown in use.after]
     return found
@@ -275,20 +280,6 @@ def _beside(settled: SettleEntry) -> dict[str, Any]:
     """The windows that a settlement did not correct in the cell, where there are any."""
     found: dict[str, Any] = {"x": settled.excluded} if settled.excluded else {}
     return {**found, "g": settled.removed, "r": settled.decided_at_revision} if settled.removed else found
-
-
-def _reset_document(entry: ResetEntry) -> dict[str, Any]:
-    return {
-        "k": "reset",
-        "i": entry.id,
-        "f": entry.feature,
-        "m": entry.meter,
-        "n": entry.revision,
-        "t": entry.time,
-        "s": entry.effective_at,
-        "w": [[*window, plain(amount)] for window, amount in entry.taken],
-        **({"z": [mark_text(mark) for mark in entry.marks]} if entry.marks else {}),
-    }
 
 
 def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
@@ -301,22 +292,6 @@ def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
         "t": entry.time,
         "w": [entry.window],
     }
-
-
-def _into(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
-    return {} if entry.into is None else {"o": _into_document(entry.into)}
-
-
-def _into_document(into: CarriedIn) -> list[Any]:
-    return [layers_text(into.layers), *(() if into.after is None else (into.after,))]
-
-
-def _into_of(stored: list[Any] | None) -> CarriedIn | None:
-    return None if stored is None else _carried_in(*stored)
-
-
-def _carried_in(layers: str, after: Instant | None = None) -> CarriedIn:
-    return CarriedIn(layers=layers_of(layers), after=after)
 
 
 def _entry_of(document: Mapping[str, Any]) -> Entry:
@@ -342,7 +317,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 dimensions=document["d"],
                 windows=_windows_of(document),
                 carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
-                opened={int(ordinal): _carried_in(*into) for ordinal, into in document.get("o", {}).items()},
+                opened={int(ordinal): into_of(into) for ordinal, into in document.get("o", {}).items()},
                 after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
                 traceparent=document.get("tp"),
             )
@@ -364,25 +339,16 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 traceparent=document.get("tp"),
             )
         case "reset":
-            return ResetEntry(
-                id=document["i"],
-                feature=document["f"],
-                meter=document["m"],
-                revision=document["n"],
-                time=document["t"],
-                effective_at=document["s"],
-                taken=tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in document["w"]),
-                marks=tuple(mark_of(mark) for mark in document.get("z", ())),
-            )
+            return reset_of(document)
         case "carry":
-            return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]), into=_into_of(document.get("o")))
+            return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]), into=into_known(document.get("o")))
         case "adjust":
             return AdjustEntry(
                 **_moved_of(document),
                 id=document["i"],
                 amount=Decimal(document["a"]),
                 carried=Decimal(document["c"]) if "c" in document else None,
-                into=_into_of(document.get("o")),
+                into=into_known(document.get("o")),
             )
         case "note":
             return NoteEntry(kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"])
