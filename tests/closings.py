@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from tallygate.domain.closing import PERIOD_CLOSED, closing_id
 from tallygate.domain.facts import Fact, Total
-from tallygate.domain.fold import TotalChange
 from tallygate.domain.instants import DAY, parse_instant
 from tallygate.domain.journal import Governed
 from tallygate.domain.statements import period_of, statement
+from tallygate.domain.total_changes import TotalChange
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import Item

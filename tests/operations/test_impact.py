@@ -16,13 +16,13 @@ from tallygate.contracts.own_limits import OwnLimitBody, judge
 from tallygate.contracts.reading import read
 from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision import Decision
-from tallygate.domain.fold import TotalChange
 from tallygate.domain.impact import ROWS_MAX, would_deny
 from tallygate.domain.instants import DAY, HOUR, Instant, format_instant, parse_instant
 from tallygate.domain.journal import Governed, Shown
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.overrides import OwnLimit
 from tallygate.domain.tier_forms import tier_of
+from tallygate.domain.total_changes import TotalChange
 from tallygate.errors import InvalidRequest, NotFound
 from tallygate.operations import customers, own_limits
 from tallygate.operations.admission import Memory

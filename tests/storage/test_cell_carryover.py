@@ -9,12 +9,12 @@ import pytest
 
 from tallygate.domain.entries import carry_entry
 from tallygate.domain.facts import Total
-from tallygate.domain.fold import TotalChange
 from tallygate.domain.instants import DAY
 from tallygate.domain.journal import CarriedIn, CarryEntry, CountedWindow, Governed
 from tallygate.domain.periods import Window
 from tallygate.domain.revisions import Revision
 from tallygate.domain.rolls import Layer
+from tallygate.domain.total_changes import TotalChange
 from tallygate.storage import cell_carryover, items, keys
 from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_entries import entry_of, stated_of

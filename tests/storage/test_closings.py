@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from tallygate.domain.facts import Fact, Total
-from tallygate.domain.fold import TotalChange
 from tallygate.domain.instants import DAY, parse_instant
+from tallygate.domain.total_changes import TotalChange
 from tallygate.storage import keys
 from tallygate.storage.closings import Closings
 from tallygate.storage.engine import Engine, Put, Update

@@ -15,7 +15,7 @@ from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.consequences import Suspending
 from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.facts import Fact, Levels, Total
-from tallygate.domain.fold import SettledLate, TotalChange, UsageChange
+from tallygate.domain.fold import UsageChange
 from tallygate.domain.instants import DAY, HOUR
 from tallygate.domain.journal import (
     AdjustEntry,
@@ -39,6 +39,7 @@ from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.rolls import Layer
 from tallygate.domain.rungs import UNTIL_RESUMED
 from tallygate.domain.tiers import SuspendUsage, Tier, percent
+from tallygate.domain.total_changes import SettledLate, TotalChange
 from tallygate.errors import InvariantBroken
 from tallygate.fold_store import Appended
 from tallygate.storage import items, keys

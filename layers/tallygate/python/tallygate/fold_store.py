@@ -11,7 +11,7 @@ from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.consequences import Suspending
 from tallygate.domain.entries import Entry
 from tallygate.domain.facts import Total
-from tallygate.domain.fold import TotalChange, UsageChange
+from tallygate.domain.fold import UsageChange
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Head, Record
 from tallygate.domain.limits import Effective
@@ -19,6 +19,7 @@ from tallygate.domain.meters import Meters
 from tallygate.domain.openings import Opening
 from tallygate.domain.rejections import Rejection
 from tallygate.domain.revisions import Revision
+from tallygate.domain.total_changes import TotalChange
 
 
 class Appended(Enum):

@@ -19,7 +19,6 @@ from decimal import Decimal
 from tallygate.domain.event_judgement import DETAIL_LENGTH_MAX, UNREADABLE, granted_by
 from tallygate.domain.events import Event
 from tallygate.domain.fold import (
-    TotalChange,
     UsageChange,
     WindowOf,
     changes_of,
@@ -51,6 +50,7 @@ from tallygate.domain.limits_at_end import counting_at, governed_in, last_in_for
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
 from tallygate.domain.rejections import Rejection, one_a_minute
+from tallygate.domain.total_changes import TotalChange
 from tallygate.errors import Contended, InvariantBroken
 from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RejectionStore, RulesStore, TotalStore
 from tallygate.operations.announce import upgrades_of

@@ -20,12 +20,10 @@ from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.journal import (
     AdjustEntry,
-    CarriedIn,
     CarryEntry,
     CountedWindow,
     Entry,
     EventEntry,
-    Followed,
     FollowEntry,
     Governed,
     Head,
@@ -41,13 +39,21 @@ from tallygate.domain.journal import (
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured
 from tallygate.domain.quantities import plain
-from tallygate.domain.reset_marks import mark_of, mark_text
-from tallygate.domain.rolls import layers_of, layers_text
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvariantBroken
 from tallygate.fold_store import Appended
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Put, Refused, Update
+from tallygate.storage.entry_forms import (
+    follow_document,
+    follow_of,
+    into_field,
+    into_known,
+    opened_document,
+    opened_of,
+    reset_document,
+    reset_of,
+)
 from tallygate.storage.expressions import Absent, Compare, Item, Set, absent_or
 
 BODY_BYTES_MAX = 300_000
@@ -245,14 +251,21 @@ def _entry_document(entry: Entry) -> dict[str, Any]:  # one case for each kind
             }
             document |= _beside(entry)
         case CarryEntry():
-            return {**_moved(entry), "k": "carry", "c": plain(entry.carried), **_into(entry)}
+            return {**_moved(entry), "k": "carry", "c": plain(entry.carried), **into_field(entry.into)}
         case AdjustEntry():
             carried = {} if entry.carried is None else {"c": plain(entry.carried)}
-            return {**_moved(entry), "k": "adjust", "i": entry.id, "a": plain(entry.amount), **carried, **_into(entry)}
+            return {
+                **_moved(entry),
+                "k": "adjust",
+                "i": entry.id,
+                "a": plain(entry.amount),
+                **carried,
+                **into_field(entry.into),
+            }
         case ResetEntry():
-            return _reset_document(entry)
+            return reset_document(entry)
         case FollowEntry():
-            return _follow_document(entry)
+            return follow_document(entry)
         case NoteEntry():
             return {"k": "note", "y": entry.kind, "f": entry.feature, "n": entry.revision, "e": entry.text}
         case ParkedEntry():
@@ -269,7 +282,7 @@ def _shown_beside(use: UseEntry) -> dict[str, Any]:
     """What the image of its write told of a use, where it did."""
     found: dict[str, Any] = {}
     if use.opened:
-        found["o"] = _opened_document(use.opened)
+        found["o"] = opened_document(use.opened)
     if use.after:
         found["z"] = [[plain(amount) for amount in (shown if shown.raised else shown[:1])] for shown in use.after]
     return found
@@ -283,36 +296,6 @@ def _beside(settled: SettleEntry) -> dict[str, Any]:
     return {**found, "g": settled.removed, "r": settled.decided_at_revision} if settled.removed else found
 
 
-def _reset_document(entry: ResetEntry) -> dict[str, Any]:
-    return {
-        "k": "reset",
-        "i": entry.id,
-        "f": entry.feature,
-        "m": entry.meter,
-        "n": entry.revision,
-        "t": entry.time,
-        "s": entry.effective_at,
-        "w": [[*window, plain(amount)] for window, amount in entry.taken],
-        **({"z": [mark_text(mark) for mark in entry.marks]} if entry.marks else {}),
-        **({"fw": [[*window, plain(amount)] for window, amount in entry.followed]} if entry.followed else {}),
-    }
-
-
-def _follow_document(entry: FollowEntry) -> dict[str, Any]:
-    return {
-        "k": "follow",
-        "f": entry.feature,
-        "m": entry.meter,
-        "n": entry.revision,
-        "t": entry.time,
-        "w": [
-            [*window, plain(followed), None if carried is None else plain(carried), plain(excluded)]
-            for window, followed, carried, excluded in entry.moved
-        ],
-        **({"o": _opened_document(entry.opened)} if entry.opened else {}),
-    }
-
-
 def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
     """The window whose limit an entry moved, as both kinds state it."""
     return {
@@ -323,30 +306,6 @@ def _moved(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
         "t": entry.time,
         "w": [entry.window],
     }
-
-
-def _into(entry: CarryEntry | AdjustEntry) -> dict[str, Any]:
-    return {} if entry.into is None else {"o": _into_document(entry.into)}
-
-
-def _opened_document(opened: Mapping[int, CarriedIn]) -> dict[str, Any]:
-    return {str(ordinal): _into_document(into) for ordinal, into in opened.items()}
-
-
-def _opened_of(document: Mapping[str, Any]) -> dict[int, CarriedIn]:
-    return {int(ordinal): _carried_in(*into) for ordinal, into in document.get("o", {}).items()}
-
-
-def _into_document(into: CarriedIn) -> list[Any]:
-    return [layers_text(into.layers), *(() if into.after is None else (into.after,))]
-
-
-def _into_of(stored: list[Any] | None) -> CarriedIn | None:
-    return None if stored is None else _carried_in(*stored)
-
-
-def _carried_in(layers: str, after: Instant | None = None) -> CarriedIn:
-    return CarriedIn(layers=layers_of(layers), after=after)
 
 
 def _entry_of(document: Mapping[str, Any]) -> Entry:
@@ -375,7 +334,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 dimensions=document["d"],
                 windows=_windows_of(document),
                 carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
-                opened=_opened_of(document),
+                opened=opened_of(document),
                 after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
                 traceparent=document.get("tp"),
             )
@@ -398,44 +357,19 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 traceparent=document.get("tp"),
             )
         case "reset":
-            return ResetEntry(
-                id=document["i"],
-                feature=document["f"],
-                meter=document["m"],
-                revision=document["n"],
-                time=document["t"],
-                effective_at=document["s"],
-                taken=tuple((CountedWindow(*window), Decimal(amount)) for *window, amount in document["w"]),
-                marks=tuple(mark_of(mark) for mark in document.get("z", ())),
-                followed=tuple((CountedWindow(*w), Decimal(amount)) for *w, amount in document.get("fw", ())),
-            )
+            return reset_of(document)
         case "carry":
-            return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]), into=_into_of(document.get("o")))
+            return CarryEntry(**_moved_of(document), carried=Decimal(document["c"]), into=into_known(document.get("o")))
         case "adjust":
             return AdjustEntry(
                 **_moved_of(document),
                 id=document["i"],
                 amount=Decimal(document["a"]),
                 carried=Decimal(document["c"]) if "c" in document else None,
-                into=_into_of(document.get("o")),
+                into=into_known(document.get("o")),
             )
         case "follow":
-            return FollowEntry(
-                feature=document["f"],
-                meter=document["m"],
-                revision=document["n"],
-                time=document["t"],
-                moved=tuple(
-                    Followed(
-                        CountedWindow(*window),
-                        Decimal(amount),
-                        None if carried is None else Decimal(carried),
-                        Decimal(excluded),
-                    )
-                    for *window, amount, carried, excluded in document["w"]
-                ),
-                opened=_opened_of(document),
-            )
+            return follow_of(document)
         case "note":
             return NoteEntry(kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"])
         case "parked":

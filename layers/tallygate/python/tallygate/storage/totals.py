@@ -24,10 +24,11 @@ from decimal import Decimal
 from tallygate.domain.closing import is_closed
 from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
-from tallygate.domain.fold import TotalChange, UsageChange
+from tallygate.domain.fold import UsageChange
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
 from tallygate.domain.rolls import layers_of, layers_text
+from tallygate.domain.total_changes import TotalChange
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine, Refused, Update
