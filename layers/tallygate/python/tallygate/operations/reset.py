@@ -140,9 +140,8 @@ def _at_end(store: ClosingStore, total: Total, effective: Effective | None) -> T
     limits = last_in_force(versions, total.ordinal, total.start, end)
     if limits is None:
         return total
-    known, window = total.governed, CountedWindow(total.ordinal, total.start, end)
-    offered = {total.feature: known.upgrade_limit} if known.upgrade_limit is not None or known.upgrade_unlimited else {}
-    return replace(total, governed=governed_in(limits, window, offered))
+    # What the next plan would allow is not stated, and not looked up.
+    return replace(total, governed=governed_in(limits, CountedWindow(total.ordinal, total.start, end), {}))
 
 
 def _leaving(store: ClosingStore, total: Total, effective: Effective | None) -> Total:
