@@ -23,7 +23,7 @@ from tallygate.domain.fold import QUARTER
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.domain.journal import EventEntry, Record, SettleEntry, UseEntry
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
+from tallygate.domain.limits import Effective, Entitlement, Limit, Next, Quota
 from tallygate.domain.periods import Schedule, Window, earliest_reaching, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reigns import line_of, reigns_of
@@ -94,7 +94,32 @@ def with_followed(
                 schedules=_schedules(before, after),
             )
             entitlements[feature] = _Followed(past, look, wait).entitlement()
-    return replace(after, entitlements=entitlements)
+    found = replace(after, entitlements=entitlements)
+    return found if found.next is None else replace(found, next=_also(found.next, found))
+
+
+def _also(to_come: Next, present: Effective) -> Next:
+    """The limits to come, in which quotas that go on keep what follows into them now."""
+    known = {
+        quota.ordinal: quota.follows
+        for entitlement in present.entitlements.values()
+        for limit in entitlement.limits
+        for quota in limit.quotas
+    }
+    entitlements = {
+        feature: replace(
+            entitlement,
+            limits=tuple(
+                replace(
+                    limit,
+                    quotas=tuple(replace(q, follows=known.get(q.ordinal)) for q in limit.quotas),
+                )
+                for limit in entitlement.limits
+            ),
+        )
+        for feature, entitlement in to_come.effective.entitlements.items()
+    }
+    return replace(to_come, effective=replace(to_come.effective, entitlements=entitlements))
 
 
 def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
