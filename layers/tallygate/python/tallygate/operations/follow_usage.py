@@ -160,7 +160,8 @@ class _Followed:
         counted = {reign.ordinal for reign in reigns} - {NOBODY}
         if not counted and limit.scope:
             return self._of_new_scope(limit.scope, quota, number)
-        if not counted or counted == {quota.ordinal}:
+        gaps = bool(limit.scope) and any(reign.ordinal == NOBODY for reign in reigns)
+        if not counted or (counted == {quota.ordinal} and not gaps):
             return None
         live = reigns[-1].ordinal
         if live == NOBODY and limit.scope:
@@ -244,7 +245,9 @@ class _Followed:
         held = (quota.ordinal, window.start) in self.look.cell.used
         in_reign = [until for ordinal, _, until in _spans(reigns, self.look.now) if ordinal == quota.ordinal]
         excludes = held and reset is not None and all(until <= reset for until in in_reign)
-        return counted.window(window, excludes=excludes)
+        # What a quota counted beside the one that stands for both is in that one's sum.
+        beside = quota.ordinal not in {reign.ordinal for reign in reigns}
+        return counted.window(window, absolute=beside, excludes=excludes)
 
     def _of_gap(self, counted: _Counted, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
         """Add what was used over a scope while no limit counted it."""
