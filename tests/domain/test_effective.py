@@ -15,7 +15,7 @@ from tallygate.domain.carryover import Cap, Carryover
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, upgrades
 from tallygate.domain.effective import SEGMENTS_KEPT, Dates, compile_effective, features_ever_entitled
 from tallygate.domain.instants import DAY, MINUTE, of_datetime, to_datetime
-from tallygate.domain.limits import Effective
+from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.periods import (
     SUBSCRIPTION_START,
     TIMESTAMP,
@@ -150,13 +150,19 @@ def test_nothing_changes_the_version_but_a_change() -> None:
     assert compiled(replace(BASIC, version=2), first).version == 2
 
 
+def quotas(effective: Effective) -> list[Quota]:
+    return [q for entitlement in effective.entitlements.values() for limit in entitlement.limits for q in limit.quotas]
+
+
 def test_no_plan_entitles_to_nothing_and_a_plan_that_returns_finds_its_counters() -> None:
     first = compiled(PRO)
     ended = compiled(None, first)
     assert (ended.subscribed, ended.entitlements, ended.plan) == (False, {}, None)
     assert features_ever_entitled(ended) == ("f", "g")
     again = compiled(PRO, ended)
-    assert again.entitlements == first.entitlements
+    assert [(q.ordinal, q.limit, q.schedule) for q in quotas(again)] == [
+        (q.ordinal, q.limit, q.schedule) for q in quotas(first)
+    ]
 
 
 def test_a_zone_acts_from_the_end_of_the_window_also_after_a_pause() -> None:

@@ -453,3 +453,25 @@ def test_a_window_in_which_nothing_but_followed_usage_is_states_nothing() -> Non
     shop.subscribe("pro")
     shop.now = month(4, 5)
     assert shop.closed() == [("free@1", 60, 60, 0, 0)]
+
+
+def test_several_windows_of_one_limit_count_each_unit_once() -> None:
+    both = {"windows": [{"limit": 1000, "period": {"every": "month"}}, {"limit": 100, "period": {"every": "day"}}]}
+    shop = Folded(both=both, monthly=FREE)
+    shop.now = month(3, 4)
+    shop.consume(50)
+    shop.now = month(3, 5)
+    shop.consume(10)
+    shop.fold()
+    shop.now += HOUR
+    shop.unsubscribe()
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("both")
+    assert [node["used"] for node in shop.state()["nodes"]] == [60, 10]
+    shop.subscribe("monthly")
+    shop.consume(5)
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("both")
+    assert [node["used"] for node in shop.state()["nodes"]] == [65, 15]

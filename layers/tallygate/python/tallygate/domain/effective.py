@@ -15,7 +15,7 @@ at once where that was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tallygate.domain.bases import Bases, Rebase, bases, earned_of, has_length, stated
@@ -40,7 +40,7 @@ from tallygate.domain.periods import (
     window_at,
 )
 from tallygate.domain.rates import PER, Rate
-from tallygate.domain.reigns import line_of, reigns_after
+from tallygate.domain.reigns import counted_by, line_of, reigns_after
 from tallygate.domain.rolls import Rule, Stretch, continued, ruled
 from tallygate.domain.scopes import scope_text
 from tallygate.domain.suspensions import Suspension
@@ -211,7 +211,7 @@ class _Allotted:
     before: Mapping[int, Quota] = field(default_factory=dict)
     earned: Mapping[int, Earned] = field(default_factory=dict)
     how: Rebase = Rebase.KEEP
-    lines: frozenset[str] = frozenset()
+    lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
     followings: int = 0
 
     def followed_by(self, entitlements: Mapping[str, Entitlement]) -> int:
@@ -240,7 +240,7 @@ class _Allotted:
             before,
             previous.earned,
             how,
-            frozenset(_lines(previous)),
+            counted_by(previous),
             previous.followings,
         )
 
@@ -248,14 +248,6 @@ class _Allotted:
         parts = (limit.feature, limit.name, f"{window}@{scope_text(limit.scope)}" if limit.scope else window)
         assert not any(_SEPARATOR in part for part in parts), "no name has control characters"
         return self.ordinals.setdefault(_SEPARATOR.join(parts), max(self.ordinals.values(), default=0) + 1)
-
-
-def _lines(previous: Effective) -> Iterator[str]:
-    """Every feature and scope of which usage was counted."""
-    yield from previous.reigns
-    for entitlement in previous.entitlements.values():
-        yield from (line_of(entitlement.feature, limit.scope) for limit in entitlement.limits)
-        yield line_of(entitlement.feature, {})
 
 
 def _entitlement(plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted, dates: Dates) -> Entitlement:
@@ -308,18 +300,21 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
         stretches=_stretches(declared, found, allotted, ordinal, now),
         rules=_rules(declared, allotted, ordinal, now),
         bases=stated(before.bases if before is not None else (), quota.limit, found, start, now),
-        follows=before.follows if before is not None else _follows(declared, schedule, allotted, dates),
+        follows=before.follows if before is not None else _follows(declared, ordinal, schedule, allotted, dates),
     )
 
 
-def _follows(declared: PlanLimit, schedule: Schedule, allotted: _Allotted, dates: Dates) -> Follows | None:
+def _follows(
+    declared: PlanLimit, ordinal: int, schedule: Schedule, allotted: _Allotted, dates: Dates
+) -> Follows | None:
     """That usage may follow into the window in which the quota comes into force; what does, is found out later.
 
     A window that begins now begins at nothing, but where its usage is that of a stretch of time before now.
     """
-    counted = line_of(declared.feature, {}) in allotted.lines
+    counted = allotted.lines.get(line_of(declared.feature, declared.scope), frozenset())
+    others = counted - {ordinal} if counted else allotted.lines.get(line_of(declared.feature, {}), frozenset())
     begins = window_at(schedule, dates.now).start == dates.now and not (schedule.from_first_use or schedule.reach)
-    if not counted or begins or dates.afresh or dates.boundary:
+    if not others or begins or dates.afresh or dates.boundary:
         return None
     return Follows(number=allotted.followings + 1)
 

@@ -135,7 +135,7 @@ def _following(limit: Limit, quota: Quota, follows: Follows, window: FollowedWin
 
 def _sources(follows: Follows, window: FollowedWindow, cell: Cell) -> list[Source]:
     """The counters that follow; where the live one has gone on to another window since the look, that too."""
-    if follows.live == NOBODY or window.absolute:
+    if follows.live == NOBODY or (window.absolute and not window.sources):
         return list(window.sources)
     listed = {(source.ordinal, source.start) for source in window.sources}
     opened = (c for c in cell.used if c[0] == follows.live and follows.at <= c[1] < window.end)

@@ -51,7 +51,7 @@ class Source(NamedTuple):
 class FollowedWindow:
     """One window that begins with followed usage: that of `since` and later.
 
-    `past` is what the sources do not show of it, less what they show from before. `absolute`: `past` holds all of the
+    `past` is what the sources do not show of it, less what they show from before. `absolute`: both hold all of the
     window's usage, its own included. `excludes`: a manual reset came after the window had counted, and takes out what
     it shows.
     """

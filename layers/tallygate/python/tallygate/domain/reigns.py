@@ -41,6 +41,13 @@ def reigns_after(previous: Effective | None, entitlements: Mapping[str, Entitlem
     return found
 
 
+def counted_by(effective: Effective) -> Mapping[str, frozenset[int]]:
+    """Which quotas have ever counted the usage; of a scope also NOBODY, where none did for a while."""
+    lines = {*effective.reigns, *_counting(effective.entitlements, {}, BEGINNING)}
+    found = {line: frozenset(reign.ordinal for reign in reigns_of(effective, line)) for line in lines}
+    return {line: counted if _SEPARATOR in line else counted - {NOBODY} for line, counted in found.items()}
+
+
 def reigns_of(effective: Effective, line: str) -> tuple[Reign, ...]:
     """Who counted the usage; the one that does stands for all time where it was the only one."""
     known = effective.reigns.get(line)

@@ -23,7 +23,7 @@ from tallygate.domain.fold import QUARTER
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.domain.journal import EventEntry, Record, SettleEntry, UseEntry
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
+from tallygate.domain.limits import Effective, Entitlement, Limit, Next, Quota
 from tallygate.domain.periods import Schedule, Window, earliest_reaching, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reigns import line_of, reigns_of
@@ -94,7 +94,32 @@ def with_followed(
                 schedules=_schedules(before, after),
             )
             entitlements[feature] = _Followed(past, look, wait).entitlement()
-    return replace(after, entitlements=entitlements)
+    found = replace(after, entitlements=entitlements)
+    return found if found.next is None else replace(found, next=_also(found.next, found))
+
+
+def _also(to_come: Next, present: Effective) -> Next:
+    """The limits to come, in which quotas that go on keep what follows into them now."""
+    known = {
+        quota.ordinal: quota.follows
+        for entitlement in present.entitlements.values()
+        for limit in entitlement.limits
+        for quota in limit.quotas
+    }
+    entitlements = {
+        feature: replace(
+            entitlement,
+            limits=tuple(
+                replace(
+                    limit,
+                    quotas=tuple(replace(q, follows=known.get(q.ordinal)) for q in limit.quotas),
+                )
+                for limit in entitlement.limits
+            ),
+        )
+        for feature, entitlement in to_come.effective.entitlements.items()
+    }
+    return replace(to_come, effective=replace(to_come.effective, entitlements=entitlements))
 
 
 def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
@@ -135,7 +160,8 @@ class _Followed:
         counted = {reign.ordinal for reign in reigns} - {NOBODY}
         if not counted and limit.scope:
             return self._of_new_scope(limit.scope, quota, number)
-        if not counted or counted == {quota.ordinal}:
+        gaps = bool(limit.scope) and any(reign.ordinal == NOBODY for reign in reigns)
+        if not counted or (counted == {quota.ordinal} and not gaps):
             return None
         live = reigns[-1].ordinal
         if live == NOBODY and limit.scope:
@@ -219,7 +245,9 @@ class _Followed:
         held = (quota.ordinal, window.start) in self.look.cell.used
         in_reign = [until for ordinal, _, until in _spans(reigns, self.look.now) if ordinal == quota.ordinal]
         excludes = held and reset is not None and all(until <= reset for until in in_reign)
-        return counted.window(window, excludes=excludes)
+        # What a quota counted beside the one that stands for both is in that one's sum.
+        beside = quota.ordinal not in {reign.ordinal for reign in reigns}
+        return counted.window(window, absolute=beside, excludes=excludes)
 
     def _of_gap(self, counted: _Counted, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
         """Add what was used over a scope while no limit counted it."""
