@@ -99,3 +99,16 @@ def test_what_a_tier_suspended_is_lifted_with_the_customer_s_suspension(api: Api
     lifted = move(api, customer, "resume", feature=customer)
     assert (lifted["changed"], lifted["lifted"]) == (True, [customer])
     assert reason(api, customer) == "ok"
+
+
+def test_a_resume_waives_the_tier_so_that_the_next_unit_does_not_suspend_again(api: Api, customer: str) -> None:
+    body = {"at": "50%", "level": "half", "policy": {"suspend_usage": {"until": "resumed"}}}
+    api.good("PUT", f"/v1/customers/{customer}/limits/{customer}", {"limit": 2, "tiers": [body]})
+    assert [reason(api, customer), reason(api, customer)] == ["ok", "suspended"]
+    (shown,) = api.good("GET", f"/v1/customers/{customer}")["suspensions"]
+    assert (shown["by"], shown["limit"], shown["level"], shown["until"]) == ("tier", customer, "half", None)
+    lifted = move(api, customer, "resume", feature=customer)
+    state = api.good("GET", f"/v1/customers/{customer}/entitlements/{customer}")
+    assert (lifted["waived_until"], lifted["waived"][0]["levels"]) == (state["resets_at"], ["half"])
+    assert (state["suspended"], state["waived"]) == (None, lifted["waived"])
+    assert [reason(api, customer), reason(api, customer)] == ["ok", "quota_exceeded"]
