@@ -183,6 +183,6 @@ def facts(engine: MemoryEngine) -> list[dict[str, Any]]:
     found = []
     for key, item in engine.items.items():
         if key.pk.startswith("OUTBOX#"):
-            data = json.loads(items.text(item, "data"))
+            data = items.read_document(items.text(item, "data"))
             found.append({"type": item["type"], "sequence": items.integer(item, "sequence"), **data})
     return sorted(found, key=lambda fact: (fact["customer"], fact["feature"], fact["sequence"]))

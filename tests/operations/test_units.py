@@ -87,7 +87,7 @@ def test_what_is_rounded_away_is_enforced_all_the_same(limited: Engine) -> None:
 
 def test_another_unit_changes_no_limit(limited: Engine) -> None:
     in_units(limited, {**GB, "display": "MB", "divide_by": 10**6})
-    assert presented(limited)["limit"] == "10000"
+    assert presented(limited)["limit"] == 10_000
     assert used(limited, 10**10)
     assert not used(limited, 1)
 
