@@ -45,7 +45,7 @@ def test_a_stop_in_the_middle_of_the_fold_loses_and_repeats_nothing(tmp_path: Pa
         api.close()
 
 
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(600)
 def test_a_stack_that_moves_to_another_port_and_back_passes_its_tour_on_each(tmp_path: Path) -> None:
     """`make run PORT=a`, stop, `make run PORT=b`, stop, `make run PORT=a`: webhooks arrive each time."""
     first, second = Layout(folder=tmp_path, port=free_port()), Layout(folder=tmp_path, port=free_port())
