@@ -61,7 +61,7 @@ def test_a_type_that_no_meter_names_is_rejected_or_accepted_with_a_warning() -> 
     [
         ({}, "value_missing", "meter tokens: $.tokens is absent"),
         ({"tokens": None}, "value_missing", "meter tokens: $.tokens is absent"),
-        ({"tokens": "many"}, "value_invalid", "meter tokens: $.tokens must be a number or a decimal string"),
+        ({"tokens": "many"}, "value_invalid", "meter tokens: $.tokens must be a number or a decimal string like -12.5"),
         ({"tokens": -1}, "value_negative", "meter tokens: $.tokens is negative"),
     ],
 )

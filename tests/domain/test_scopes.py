@@ -80,7 +80,7 @@ def test_what_a_condition_cannot_state_is_named_by_its_weight() -> None:
     graced = (Tier(level="warning", at=percent(80)), Tier(level="late", at=percent(90), policy=grace))
     assert crowded([Sized(quotas=8, rates=5, tiers=graced)]) is None
     crowd = crowded([Sized(quotas=8, rates=8, tiers=graced)])
-    assert crowd is not None and "329 operators" in crowd and "fewer windows, rates or tiers" in crowd
+    assert crowd is not None and "331 operators" in crowd and "fewer windows, rates or tiers" in crowd
     slowed = Tier(level="slow", at=percent(80), policy=SLOW)
     assert crowded([Sized(quotas=8, rates=7, tiers=(slowed,))]) is None
 

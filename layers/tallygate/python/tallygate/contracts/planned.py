@@ -91,7 +91,7 @@ PARAMETERS: Mapping[str, str] = {
     "POST /v1/consume": "http_status",
     "PUT /v1/catalog": "dry_run merge",
     "GET /v1/audit": "customer limit cursor",
-    "GET /v1/customers/{customer}/periods": "feature limit cursor",
+    "GET /v1/customers/{customer}/periods": "feature limit page_size cursor",
     "GET /v1/health": "deep",
     "GET /v1/usage": "customer feature meter from to window tz group_by filter[dimension] top",
 }

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 
+from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Entitlement, Quota
 from tallygate.domain.origins import Origin
@@ -39,7 +40,6 @@ WINDOWS_KEPT_TO_CARRY = 2
 """The newest, for what it leaves to the next, and the one before it, for what comes late into that."""
 """So many counters go in one write, the oldest first, because an expression is at most 4 KB; the next write goes on."""
 MARK_BYTES = 6
-_EXACT = Context(prec=60)
 
 CounterName = tuple[int, int]
 """(ordinal, window start) of a quota, (ordinal, sub-window index) of a rate."""
@@ -103,11 +103,11 @@ class Cell:
         """What was used under the window itself, and is not excluded by a reset."""
         if counter not in self.used:
             return ZERO
-        return _EXACT.subtract(self.used_of(counter), self.followed.get(counter, ZERO))
+        return EXACT.subtract(self.used_of(counter), self.followed.get(counter, ZERO))
 
     def used_of(self, counter: CounterName) -> Decimal:
         """What is held against the window's limit."""
-        return _EXACT.add(self.used.get(counter, ZERO), self.raised(counter))
+        return EXACT.add(self.used.get(counter, ZERO), self.raised(counter))
 
     def raised(self, counter: CounterName) -> Decimal:
         """What the window's limit is raised by, or lowered where it is negative."""

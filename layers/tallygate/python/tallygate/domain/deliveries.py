@@ -33,6 +33,7 @@ FACT_TYPES = (
     "usage.period_closed",
     "limit.period_closed",
     "usage.restated",
+    "usage.rejected",
     "entitlement.suspended",
     "entitlement.resumed",
     "quota.adjusted",
@@ -40,11 +41,9 @@ FACT_TYPES = (
 )
 """Every type of fact that is stated."""
 FACT_TYPES_LATER = (
-    "limit.period_closed",
     "usage.updated",
     "usage.late",
     "usage.anomaly",
-    "usage.rejected",
     "credits.granted",
     "credits.low",
     "credits.exhausted",

@@ -11,10 +11,11 @@ come between the look and the write are in it. All others are pinned as they wer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from decimal import Context, Decimal
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.exact import EXACT
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Source
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Entitlement, Limit, Quota
@@ -22,8 +23,6 @@ from tallygate.domain.openings import Opening, opening
 from tallygate.domain.origins import Origin
 from tallygate.domain.periods import Window
 from tallygate.domain.quantities import ZERO
-
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +49,8 @@ class Following:
     def in_cell(self, cell: Cell) -> Cell:
         """The cell with what followed, were this the only write."""
         more = cell.used.get(self.live, ZERO) if self.live is not None else ZERO
-        used = {**cell.used, self.counter: _EXACT.add(self.used, more)}
-        followed = {**cell.followed, self.counter: _EXACT.add(self.followed, more)}
+        used = {**cell.used, self.counter: EXACT.add(self.used, more)}
+        followed = {**cell.followed, self.counter: EXACT.add(self.followed, more)}
         carried, layers = dict(cell.carried), dict(cell.layers)
         if self.opens is not None and self.opens.layers:
             carried[self.counter], layers[self.counter] = self.opens.carried, self.opens.layers
@@ -106,18 +105,18 @@ def _following(limit: Limit, quota: Quota, follows: Follows, window: FollowedWin
     opens = None
     if held is None and limit.carryover is not None and quota.stretches:
         opens = opening(quota, limit.carryover, Window(window.start, window.end), cell)
-    raised = _EXACT.add(cell.raised(counter), ZERO if opens is None else opens.carried)
-    target = _EXACT.add(ZERO if window.absolute else own, window.past)
+    raised = EXACT.add(cell.raised(counter), ZERO if opens is None else opens.carried)
+    target = EXACT.add(ZERO if window.absolute else own, window.past)
     for source in sources:
-        target = _EXACT.add(target, _shown(source, cell))
+        target = EXACT.add(target, _shown(source, cell))
     # What is rounded outward, or was corrected since, leaves no window with less than was used under it.
     target = max(target, own)
     more = ZERO if live is None else cell.used.get((live.ordinal, live.start), ZERO)
     return Following(
         counter=counter,
         live=None if live is None else (live.ordinal, live.start),
-        used=_EXACT.subtract(_EXACT.subtract(target, raised), more),
-        followed=_EXACT.subtract(_EXACT.subtract(target, own), more),
+        used=EXACT.subtract(EXACT.subtract(target, raised), more),
+        followed=EXACT.subtract(EXACT.subtract(target, own), more),
         watched=(counter, *((source.ordinal, source.start) for source in sources)),
         origin=Origin(
             since=window.since,
@@ -147,3 +146,25 @@ def _shown(source: Source, cell: Cell) -> Decimal:
     if counter not in cell.used:
         return source.seen
     return cell.own(counter)
+
+
+@dataclass(slots=True)
+class FollowedSum:
+    """What follows into one window, while it is added up."""
+
+    since: Instant
+    past: Decimal = ZERO
+    sources: dict[tuple[int, Instant], Source] = field(default_factory=dict)
+    removed: set[tuple[int, Instant]] = field(default_factory=set)
+    straddling: set[tuple[int, Instant]] = field(default_factory=set)
+
+    def window(self, window: Window, *, absolute: bool = False, excludes: bool = False) -> FollowedWindow:
+        return FollowedWindow(
+            start=window.start,
+            end=window.end,
+            since=self.since,
+            sources=tuple(self.sources.values()),
+            past=self.past,
+            absolute=absolute,
+            excludes=excludes,
+        )

@@ -19,18 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import WINDOWS_KEPT_TO_CARRY, Cell, CounterName
+from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Limit, Quota
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rolls import Layer, Standing, base_of, carried_out, rolled, rule_at, total
-
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +72,9 @@ class _Known:
 
     def standing(self, layers: tuple[Layer, ...]) -> Standing:
         """How it stands with these layers carried into it."""
-        raised = _EXACT.add(total(layers), self.adjusted)
+        raised = EXACT.add(total(layers), self.adjusted)
         return Standing(
-            start=self.start, counter=_EXACT.subtract(self.used, raised), layers=layers, adjusted=self.adjusted
+            start=self.start, counter=EXACT.subtract(self.used, raised), layers=layers, adjusted=self.adjusted
         )
 
 
@@ -178,7 +177,7 @@ def _shown(cell: Cell, counter: CounterName, known: Total | None) -> _Known:
     standing = cell.standing(counter)
     return _Known(
         start=standing.start,
-        used=_EXACT.add(standing.counter, cell.raised(counter)),
+        used=EXACT.add(standing.counter, cell.raised(counter)),
         adjusted=standing.adjusted,
         carried=cell.carried.get(counter, ZERO),
         layers=standing.layers,

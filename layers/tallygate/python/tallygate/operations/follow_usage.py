@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from tallygate.control_store import PastUsageStore
 from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell, CounterName
+from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import QUARTER
+from tallygate.domain.following import FollowedSum
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.domain.journal import EventEntry, Record, SettleEntry, UseEntry
@@ -38,7 +40,6 @@ WINDOWS_MAX = 2_000
 WAIT_S = 0.25
 WAITS_MAX = 12
 """The fold is waited for, for three seconds: it lags by about one."""
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +185,7 @@ class _Followed:
             return None
         windows: list[FollowedWindow] = []
         for window, since, absolute in self._windows(quota):
-            counted = _Counted(since=max(since, self._reset_since(since) or 0))
+            counted = FollowedSum(since=max(since, self._reset_since(since) or 0))
             if absolute:
                 counted.past = self._used(scope, counted.since, window.end, at_most=True)
             else:
@@ -197,15 +198,15 @@ class _Followed:
         reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
         return reigns[-1].ordinal if reigns else NOBODY
 
-    def _unfolded(self, counted: _Counted, scope: Scope, since: Instant, live: int) -> None:
+    def _unfolded(self, counted: FollowedSum, scope: Scope, since: Instant, live: int) -> None:
         """Add what was used over a scope that nobody counts: by the rollup, and all of the feature that is not in it
         yet. The total is read first, so that nothing is missing."""
         running = window_at(self.look.schedules[live], self.look.now)
         feature = self.look.entitlement.feature
         totals = self.past.totals(self.look.customer, feature, live, running.start, running.start + 1)
-        folded = sum((_EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
+        folded = sum((EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
         used = self._used(scope, since, self.look.now + 1, at_most=True, lagging=True)
-        counted.past = _EXACT.add(counted.past, _EXACT.subtract(used, folded))
+        counted.past = EXACT.add(counted.past, EXACT.subtract(used, folded))
         counter = (live, running.start)
         counted.sources[counter] = Source(*counter, self.look.cell.own(counter))
 
@@ -228,11 +229,11 @@ class _Followed:
         self, scope: Scope, quota: Quota, reigns: Sequence[Reign], window: Window, since: Instant, absolute: bool
     ) -> FollowedWindow:
         if absolute:
-            counted = _Counted(since=max(window.start, self._reset_since(window.start) or 0))
+            counted = FollowedSum(since=max(window.start, self._reset_since(window.start) or 0))
             counted.past = self._used(scope, counted.since, window.end, at_most=True)
             return counted.window(window, absolute=True)
         reset = self._reset_since(since)
-        counted = _Counted(since=max(since, reset or 0))
+        counted = FollowedSum(since=max(since, reset or 0))
         for index, (begins, ordinal) in enumerate(reigns):
             until = reigns[index + 1].since if index + 1 < len(reigns) else self.look.now + 1
             if ordinal != NOBODY and until > counted.since:
@@ -249,16 +250,16 @@ class _Followed:
         beside = quota.ordinal not in {reign.ordinal for reign in reigns}
         return counted.window(window, absolute=beside, excludes=excludes)
 
-    def _of_gap(self, counted: _Counted, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
+    def _of_gap(self, counted: FollowedSum, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
         """Add what was used over a scope while no limit counted it."""
         if not last:
-            counted.past = _EXACT.add(counted.past, self._used(scope, since, until, at_most=True))
+            counted.past = EXACT.add(counted.past, self._used(scope, since, until, at_most=True))
         elif (live := self._live_of_all()) != NOBODY:
             self._unfolded(counted, scope, since, live)
 
     def _of_reign(
         self,
-        counted: _Counted,
+        counted: FollowedSum,
         scope: Scope,
         quota: Quota,
         ordinal: int,
@@ -286,7 +287,7 @@ class _Followed:
             if start < counted.since and (ordinal, start) not in counted.straddling:
                 counted.straddling.add((ordinal, start))
                 earlier = self._earlier(scope, ordinal, start, reigns, counted.since)
-                counted.past = _EXACT.subtract(counted.past, earlier)
+                counted.past = EXACT.subtract(counted.past, earlier)
 
     def _earlier(self, scope: Scope, ordinal: int, start: Instant, reigns: Sequence[Reign], since: Instant) -> Decimal:
         """What a window shows that was used in it before an instant, since the last reset. Never more than that.
@@ -311,13 +312,13 @@ class _Followed:
             raise self._not_followed("shares its meter with another feature, and its journal is too long")
         used = used or ZERO
         for whole in rolled_up:
-            used = _EXACT.add(used, self._rolled_up(scope, *whole))
+            used = EXACT.add(used, self._rolled_up(scope, *whole))
         return used
 
     def _is_own(self, quota: Quota, start: Instant) -> bool:
         return any(window.start == start for window, _, _ in self._windows(quota))
 
-    def _count(self, counted: _Counted, counter: CounterName, window: Window, total: Total | None) -> None:
+    def _count(self, counted: FollowedSum, counter: CounterName, window: Window, total: Total | None) -> None:
         """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
         cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
         retired = counter[0] in self.look.before.retired
@@ -326,8 +327,8 @@ class _Followed:
             counted.sources.setdefault(counter, Source(*counter, shown))
         elif counter not in counted.removed:
             counted.removed.add(counter)
-            told = ZERO if total is None else _EXACT.subtract(total.value, total.excluded)
-            counted.past = _EXACT.add(counted.past, max(shown, told))
+            told = ZERO if total is None else EXACT.subtract(total.value, total.excluded)
+            counted.past = EXACT.add(counted.past, max(shown, told))
 
     def _removed(self, ordinal: int, schedule: Schedule, since: Instant, until: Instant) -> tuple[Total, ...]:
         """The totals of windows that may have left the cell: those that end by its floor, or a while ago."""
@@ -375,7 +376,7 @@ class _Followed:
                 part = self._journaled(scope, begin, end)
                 if part is None:
                     part = self._rolled_up(scope, quarter, after) if at_most else ZERO
-                whole = _EXACT.add(whole, part)
+                whole = EXACT.add(whole, part)
         return whole
 
     def _journaled(
@@ -401,7 +402,7 @@ class _Followed:
             if any(part.start <= entry.time < part.end for part in but):
                 continue
             if counter is None or self._counted_in(entry, counter):
-                used = _EXACT.add(used, self._of_entry(entry, scope))
+                used = EXACT.add(used, self._of_entry(entry, scope))
         return used
 
     def _counted_in(self, entry: EventEntry | UseEntry | SettleEntry, counter: CounterName) -> bool:
@@ -434,7 +435,7 @@ class _Followed:
                 midnight = parse_instant(f"{item.day}T00:00:00Z")
                 for quarter, amount in item.quarters.items():
                     if since <= midnight + quarter * QUARTER < before:
-                        used = _EXACT.add(used, amount)
+                        used = EXACT.add(used, amount)
         return used
 
     def _unused_before(self, until: Instant) -> bool:
@@ -487,25 +488,3 @@ def _spans(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant, In
     """From when to when each quota counted."""
     ends = [*(reign.since for reign in reigns[1:]), now + 1]
     return [(reign.ordinal, reign.since, end) for reign, end in zip(reigns, ends, strict=True)]
-
-
-@dataclass(slots=True)
-class _Counted:
-    """What follows into one window, while it is added up."""
-
-    since: Instant
-    past: Decimal = ZERO
-    sources: dict[tuple[int, Instant], Source] = field(default_factory=dict)
-    removed: set[tuple[int, Instant]] = field(default_factory=set)
-    straddling: set[tuple[int, Instant]] = field(default_factory=set)
-
-    def window(self, window: Window, *, absolute: bool = False, excludes: bool = False) -> FollowedWindow:
-        return FollowedWindow(
-            start=window.start,
-            end=window.end,
-            since=self.since,
-            sources=tuple(self.sources.values()),
-            past=self.past,
-            absolute=absolute,
-            excludes=excludes,
-        )

@@ -10,10 +10,11 @@ came by events into that one is pinned too, so that it is known how much of it h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
 from tallygate.domain.entries import follow_entry, pass_on_entry
+from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.following import Following, followings
 from tallygate.domain.instants import Instant
@@ -41,7 +42,6 @@ from tallygate.storage.expressions import (
 )
 
 TRIES_MAX = 10
-_EXACT = Context(prec=60)
 
 
 def follow(engine: Engine, effective: Effective, feature: str, now: Instant) -> Cell:
@@ -165,7 +165,7 @@ def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
 
 def _passed_on(total: Total, cell: Cell, into: CounterName, origin: Origin, now: Instant) -> Update:
     brought = cell.brought.get((total.ordinal, total.start), ZERO)
-    by, name = _EXACT.subtract(brought, origin.brought), items.window_name(items.FOLLOWED_BROUGHT, into)
+    by, name = EXACT.subtract(brought, origin.brought), items.window_name(items.FOLLOWED_BROUGHT, into)
     entry = pass_on_entry(total, CountedWindow(*into, origin.end), by, now)
     return Update(
         key=keys.root_cell(total.customer, total.feature),
