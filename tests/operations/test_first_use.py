@@ -210,6 +210,7 @@ def test_warm_it_is_one_request_and_one_unit_and_cold_two(
 
     def cost(memory: Memory, at: Instant) -> tuple[int, float]:
         memory.limits(Cells(dynamo_engine), "acme", now=at)
+        memory.decision_secret(Cells(dynamo_engine), bytes)
         with counting(dynamodb) as counted:
             shop.consume(1, memory=memory, at=at)
         assert set(counted.requests) == {"UpdateItem"}
@@ -230,6 +231,7 @@ def test_a_denial_of_a_container_that_knows_nothing_is_one_request(dynamodb: Any
     assert not shop.consume(1)["granted"]
     cold = Memory()
     cold.limits(Cells(dynamo_engine), "acme", now=OPENED)
+    cold.decision_secret(Cells(dynamo_engine), bytes)
     with counting(dynamodb) as cost:
         assert not shop.consume(1, memory=cold)["granted"]
     assert dict(cost.requests) == {"UpdateItem": 1}
