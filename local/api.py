@@ -1,5 +1,6 @@
 """The public API of a running stack with every request and answer printed, as the tour shows it."""
 
+import contextlib
 import json
 import time
 import urllib.error
@@ -24,7 +25,8 @@ class Api:
     handle: Handle
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Json]:
-        reply = Client(self.handle.api_url, self.handle.manage_key).send(method, path, body)
+        with contextlib.closing(Client(self.handle.api_url, self.handle.manage_key)) as client:
+            reply = client.send(method, path, body)
         return reply.status, reply.json if isinstance(reply.json, dict) else {"body": reply.json}
 
     def call(self, method: str, path: str, body: Any = None, *, shown: Callable[[Json], Json] | None = None) -> Json:
