@@ -317,19 +317,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 traceparent=document.get("tp"),
             )
         case "use":
-            return UseEntry(
-                id=document["i"],
-                feature=document["f"],
-                meter=document["m"],
-                revision=document["n"],
-                time=document["t"],
-                amount=Decimal(document["a"]),
-                dimensions=document["d"],
-                windows=_windows_of(document),
-                carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
-                after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
-                traceparent=document.get("tp"),
-            )
+            return _use_of(document)
         case "settle":
             return SettleEntry(
                 id=document["i"],
@@ -367,27 +355,47 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 carried=Decimal(document["c"]) if "c" in document else None,
             )
         case "follow":
-            return FollowEntry(
-                feature=document["f"],
-                meter=document["m"],
-                revision=document["n"],
-                time=document["t"],
-                moved=tuple(
-                    Followed(
-                        CountedWindow(*window),
-                        Decimal(amount),
-                        None if carried is None else Decimal(carried),
-                        Decimal(excluded),
-                    )
-                    for *window, amount, carried, excluded in document["w"]
-                ),
-            )
+            return _follow_of(document)
         case "note":
             return NoteEntry(kind=document["y"], feature=document["f"], revision=document["n"], text=document["e"])
         case "parked":
             return ParkedEntry(reason=document["r"], raw=document["e"])
         case kind:
             raise InvariantBroken(f"no journal entry has the kind {kind}")
+
+
+def _follow_of(document: Mapping[str, Any]) -> FollowEntry:
+    return FollowEntry(
+        feature=document["f"],
+        meter=document["m"],
+        revision=document["n"],
+        time=document["t"],
+        moved=tuple(
+            Followed(
+                CountedWindow(*window),
+                Decimal(amount),
+                None if carried is None else Decimal(carried),
+                Decimal(excluded),
+            )
+            for *window, amount, carried, excluded in document["w"]
+        ),
+    )
+
+
+def _use_of(document: Mapping[str, Any]) -> UseEntry:
+    return UseEntry(
+        id=document["i"],
+        feature=document["f"],
+        meter=document["m"],
+        revision=document["n"],
+        time=document["t"],
+        amount=Decimal(document["a"]),
+        dimensions=document["d"],
+        windows=_windows_of(document),
+        carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
+        after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
+        traceparent=document.get("tp"),
+    )
 
 
 def _moved_of(document: Mapping[str, Any]) -> dict[str, Any]:
