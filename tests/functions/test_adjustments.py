@@ -24,10 +24,13 @@ def test_an_adjustment_is_answered_and_is_in_the_entitlement_at_once(call: Clien
     made = post(call)
     assert made["statusCode"] == 201
     assert {name: made["json"][name] for name in ASKED} == ASKED
-    assert (made["json"]["limit"], made["json"]["breakdown"]) == (8, {"base": 5, "carried": 0, "adjusted": 3})
+    assert (made["json"]["limit"], made["json"]["breakdown"]) == (
+        8,
+        {"base": 5, "carried": 0, "adjusted": 3},
+    )
     path = "/v1/customers/{customer}/entitlements/{feature}"
     state = call("GET", path, customer="acme", feature="images")["json"]
-    assert (state["limit"], state["breakdown"]) == (8, made["json"]["breakdown"])
+    assert (state["limit"], state["breakdown"]) == (8, {**made["json"]["breakdown"], "followed": 0})
     period = {name: state["period"][name] for name in ("start", "end")}
     assert made["json"]["period"] == period
     trail = call("GET", "/v1/audit", query={"customer": "acme"})["json"]["data"]

@@ -11,7 +11,7 @@ come between the look and the write are in it. All others are pinned as they wer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
@@ -146,25 +146,3 @@ def _shown(source: Source, cell: Cell) -> Decimal:
     if counter not in cell.used:
         return source.seen
     return cell.own(counter)
-
-
-@dataclass(slots=True)
-class FollowedSum:
-    """What follows into one window, while it is added up."""
-
-    since: Instant
-    past: Decimal = ZERO
-    sources: dict[tuple[int, Instant], Source] = field(default_factory=dict)
-    removed: set[tuple[int, Instant]] = field(default_factory=set)
-    straddling: set[tuple[int, Instant]] = field(default_factory=set)
-
-    def window(self, window: Window, *, absolute: bool = False, excludes: bool = False) -> FollowedWindow:
-        return FollowedWindow(
-            start=window.start,
-            end=window.end,
-            since=self.since,
-            sources=tuple(self.sources.values()),
-            past=self.past,
-            absolute=absolute,
-            excludes=excludes,
-        )

@@ -14,14 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import NamedTuple
 
 from tallygate.control_store import PastUsageStore
 from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell, CounterName
 from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import QUARTER
-from tallygate.domain.following import FollowedSum
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.domain.journal import EventEntry, Record, SettleEntry, UseEntry
@@ -31,6 +29,7 @@ from tallygate.domain.quantities import ZERO
 from tallygate.domain.reigns import line_of, reigns_of
 from tallygate.domain.scopes import Scope, governs
 from tallygate.errors import Conflict, StoreUnavailable
+from tallygate.operations.followed_parts import Counted, Span, spans
 
 CLOCKS_APART = 10 * SECOND
 EARLY = 6 * MINUTE
@@ -185,7 +184,7 @@ class _Followed:
             return None
         windows: list[FollowedWindow] = []
         for window, since, absolute in self._windows(quota):
-            counted = FollowedSum(since=max(since, self._reset_since(since) or 0))
+            counted = Counted(since=max(since, self._reset_since(since) or 0))
             if absolute:
                 counted.past = self._used(scope, counted.since, window.end, at_most=True)
             else:
@@ -198,7 +197,7 @@ class _Followed:
         reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
         return reigns[-1].ordinal if reigns else NOBODY
 
-    def _unfolded(self, counted: FollowedSum, scope: Scope, since: Instant, live: int) -> None:
+    def _unfolded(self, counted: Counted, scope: Scope, since: Instant, live: int) -> None:
         """Add what was used over a scope that nobody counts: by the rollup, and all of the feature that is not in it
         yet. The total is read first, so that nothing is missing."""
         running = window_at(self.look.schedules[live], self.look.now)
@@ -229,28 +228,28 @@ class _Followed:
         self, scope: Scope, quota: Quota, reigns: Sequence[Reign], window: Window, since: Instant, absolute: bool
     ) -> FollowedWindow:
         if absolute:
-            counted = FollowedSum(since=max(window.start, self._reset_since(window.start) or 0))
+            counted = Counted(since=max(window.start, self._reset_since(window.start) or 0))
             counted.past = self._used(scope, counted.since, window.end, at_most=True)
             return counted.window(window, absolute=True)
         reset = self._reset_since(since)
-        counted = FollowedSum(since=max(since, reset or 0))
+        counted = Counted(since=max(since, reset or 0))
         for index, (begins, ordinal) in enumerate(reigns):
             until = reigns[index + 1].since if index + 1 < len(reigns) else self.look.now + 1
             if ordinal != NOBODY and until > counted.since:
-                reign = _Span(begins, until)
+                reign = Span(begins, until)
                 self._of_reign(counted, scope, quota, ordinal, reign, reigns, live=index + 1 == len(reigns))
             elif ordinal == NOBODY and scope and until > counted.since:
                 self._of_gap(counted, scope, max(begins, counted.since), until, last=index + 1 == len(reigns))
         if reigns[0].since > counted.since and reigns[0].since > self.look.created_at and reigns[0].since > 0:
             raise self._not_followed("was counted by more kinds of period than are remembered")
         held = (quota.ordinal, window.start) in self.look.cell.used
-        in_reign = [until for ordinal, _, until in _spans(reigns, self.look.now) if ordinal == quota.ordinal]
+        in_reign = [until for ordinal, _, until in spans(reigns, self.look.now) if ordinal == quota.ordinal]
         excludes = held and reset is not None and all(until <= reset for until in in_reign)
         # What a quota counted beside the one that stands for both is in that one's sum.
         beside = quota.ordinal not in {reign.ordinal for reign in reigns}
         return counted.window(window, absolute=beside, excludes=excludes)
 
-    def _of_gap(self, counted: FollowedSum, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
+    def _of_gap(self, counted: Counted, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
         """Add what was used over a scope while no limit counted it."""
         if not last:
             counted.past = EXACT.add(counted.past, self._used(scope, since, until, at_most=True))
@@ -259,11 +258,11 @@ class _Followed:
 
     def _of_reign(
         self,
-        counted: FollowedSum,
+        counted: Counted,
         scope: Scope,
         quota: Quota,
         ordinal: int,
-        reign: _Span,
+        reign: Span,
         reigns: Sequence[Reign],
         *,
         live: bool,
@@ -300,11 +299,11 @@ class _Followed:
         if begins >= since or self._unused_before(since):
             return ZERO
         self._must_be_folded(since)
-        rolled_up: list[_Span] = []
-        for ruler, begin, end in _spans(reigns, self.look.now):
+        rolled_up: list[Span] = []
+        for ruler, begin, end in spans(reigns, self.look.now):
             first = begins if begin <= begins else begin + CLOCKS_APART
             last = since if end >= since else end - CLOCKS_APART
-            whole = _Span(first + -first % QUARTER, last - last % QUARTER)
+            whole = Span(first + -first % QUARTER, last - last % QUARTER)
             if ruler == ordinal and whole.start < whole.end and not self.look.shared:
                 rolled_up.append(whole)
         used = self._journaled(scope, begins, since, counter=(ordinal, start), but=rolled_up)
@@ -318,7 +317,7 @@ class _Followed:
     def _is_own(self, quota: Quota, start: Instant) -> bool:
         return any(window.start == start for window, _, _ in self._windows(quota))
 
-    def _count(self, counted: FollowedSum, counter: CounterName, window: Window, total: Total | None) -> None:
+    def _count(self, counted: Counted, counter: CounterName, window: Window, total: Total | None) -> None:
         """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
         cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
         retired = counter[0] in self.look.before.retired
@@ -386,7 +385,7 @@ class _Followed:
         before: Instant,
         *,
         counter: CounterName | None = None,
-        but: Sequence[_Span] = (),
+        but: Sequence[Span] = (),
     ) -> Decimal | None:
         """What the journal says was used in a stretch `but` parts of it, or of that what a counter counted and no reset
         took out; None: it is too long since then."""
@@ -475,16 +474,3 @@ class _Followed:
             f"{feature} {why}: its usage cannot follow; change the plan with usage: reset, or for the next period",
             code="usage_not_followed",
         )
-
-
-class _Span(NamedTuple):
-    """A stretch of time, that may be none: a clock that tests hold lets several changes come at one instant."""
-
-    start: Instant
-    end: Instant
-
-
-def _spans(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant, Instant]]:
-    """From when to when each quota counted."""
-    ends = [*(reign.since for reign in reigns[1:]), now + 1]
-    return [(reign.ordinal, reign.since, end) for reign, end in zip(reigns, ends, strict=True)]

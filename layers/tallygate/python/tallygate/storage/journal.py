@@ -324,20 +324,7 @@ def _entry_of(document: Mapping[str, Any]) -> Entry:
                 traceparent=document.get("tp"),
             )
         case "use":
-            return UseEntry(
-                id=document["i"],
-                feature=document["f"],
-                meter=document["m"],
-                revision=document["n"],
-                time=document["t"],
-                amount=Decimal(document["a"]),
-                dimensions=document["d"],
-                windows=_windows_of(document),
-                carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
-                opened=opened_of(document),
-                after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
-                traceparent=document.get("tp"),
-            )
+            return _use_of(document)
         case "settle":
             return SettleEntry(
                 id=document["i"],
@@ -392,6 +379,23 @@ def _event_document(entry: EventEntry) -> dict[str, Any]:
 def _warning_of(meter: str | None, code: str, detail: str = "") -> EventWarning:
     """An earlier version kept no details."""
     return EventWarning(meter=meter, code=code, detail=detail)
+
+
+def _use_of(document: Mapping[str, Any]) -> UseEntry:
+    return UseEntry(
+        id=document["i"],
+        feature=document["f"],
+        meter=document["m"],
+        revision=document["n"],
+        time=document["t"],
+        amount=Decimal(document["a"]),
+        dimensions=document["d"],
+        windows=_windows_of(document),
+        carried={int(ordinal): Decimal(carried) for ordinal, carried in document.get("c", {}).items()},
+        opened=opened_of(document),
+        after=tuple(Shown(Decimal(used), Decimal(*raised)) for used, *raised in document.get("z", ())),
+        traceparent=document.get("tp"),
+    )
 
 
 def _moved_of(document: Mapping[str, Any]) -> dict[str, Any]:
