@@ -274,7 +274,7 @@ def test_a_limit_below_nothing_is_one_of_nothing_in_headers_and_body(
     result = call(app, ask(1))
     answer, headers = result["json"], result["headers"]
     assert (answer["limit"], answer["remaining"], answer["overage"]) == (0, 0, 0)
-    assert answer["breakdown"] == {"base": 10_000, "carried": 0, "adjusted": -10_010}
+    assert answer["breakdown"] == {"base": 10_000, "carried": 0, "adjusted": -10_010, "followed": 0}
     assert headers["ratelimit-policy"].startswith(f'"{FEATURE}";q=0;w=')
     assert headers["ratelimit"].startswith(f'"{FEATURE}";r=0;t=')
 

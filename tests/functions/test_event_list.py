@@ -24,10 +24,10 @@ def test_events_are_listed_and_a_bound_key_sees_its_own(acme: Client, dynamo_eng
     assert listed["next_cursor"] is None
     (unknown,) = acme("GET", "/v1/events")["json"]["data"]
     assert (unknown["code"], unknown["subject"]) == ("unknown_customer", "nobody")
-    assert acme("GET", "/v1/events", query={"customer": "acme"}, bound_to="acme")["statusCode"] == 200
+    assert acme("GET", "/v1/events", query={"customer": "acme"}, scopes="read", bound_to="acme")["statusCode"] == 200
     others: tuple[dict[str, str], ...] = ({}, {"customer": "other"})
     for query in others:
-        refused = acme("GET", "/v1/events", query=query, bound_to="acme")
+        refused = acme("GET", "/v1/events", query=query, scopes="read", bound_to="acme")
         assert (refused["statusCode"], refused["json"]["code"]) == (403, "other_customer")
     assert acme("GET", "/v1/events", query={"customer": "acme", "statsu": "x"})["statusCode"] == 422
     assert acme("GET", "/v1/events", query={"customer": "nobody"})["json"]["code"] == "customer_not_found"

@@ -43,14 +43,14 @@ from tallygate.domain.features import Fixed, Setting, Switch, value_from, value_
 from tallygate.domain.follows import FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Earned, Effective, Enforcement, Entitlement, Limit, Next, Quota
-from tallygate.domain.origins import origin_of
+from tallygate.domain.origins import Origin, origin_of
 from tallygate.domain.periods import CALENDAR, Schedule, Segment
 from tallygate.domain.quantities import ZERO, format_quantity, plain
 from tallygate.domain.rates import Rate
-from tallygate.domain.reset_marks import ResetMark, mark_of
-from tallygate.domain.rolls import Layer, Rule, Stretch, layers_of
+from tallygate.domain.reset_marks import mark_of
+from tallygate.domain.rolls import Rule, Stretch, layers_of
 from tallygate.domain.suspensions import suspension_form, suspension_from
-from tallygate.domain.tier_causes import TierCause, cause_of
+from tallygate.domain.tier_causes import cause_of
 from tallygate.domain.tier_forms import tier_form, tier_of
 from tallygate.errors import InvalidRequest, InvariantBroken
 from tallygate.storage.expressions import Item
@@ -139,13 +139,8 @@ def cell_of(item: Item | None) -> Cell:
     counted: dict[str, dict[CounterName, Decimal]] = {}
     marks: dict[int, frozenset[bytes]] = {}
     suspended: dict[int, Instant] = {}
-    layers: dict[CounterName, tuple[Layer, ...]] = {}
-    resets: dict[CounterName, ResetMark] = {}
-    causes: dict[int, TierCause] = {}
-    waived: dict[CounterName, frozenset[str]] = {}
     newest: dict[int, Instant] = {}
-    opened_for_events: dict[int, tuple[Instant, ...]] = {}
-    origins: dict[CounterName, str] = {}
+    texts: dict[str, dict[str, str]] = {}
     for name, value in item.items():
         kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
@@ -154,57 +149,55 @@ def cell_of(item: Item | None) -> Cell:
             elif kind == NEWEST:
                 newest[int(rest)] = int(value)
             elif dot:
-                ordinal, _, start = rest.partition(".")
-                counted.setdefault(kind, {})[(int(ordinal), int(start))] = value
+                counted.setdefault(kind, {})[_counter(rest)] = value
         elif isinstance(value, frozenset) and kind == "ids":
             marks[int(rest)] = value
-        elif kind == LAYERS and isinstance(value, str):
-            ordinal, _, start = rest.partition(".")
-            layers[(int(ordinal), int(start))] = layers_of(value)
-        elif kind == RESET and isinstance(value, str):
-            ordinal, _, start = rest.partition(".")
-            resets[(int(ordinal), int(start))] = mark_of(value)
-        elif kind == WAIVED and isinstance(value, str):
-            ordinal, _, start = rest.partition(".")
-            waived[(int(ordinal), int(start))] = frozenset(value.split(","))
-        elif kind == CAUSE and isinstance(value, str):
-            causes[int(rest) if dot else WHOLE_FEATURE] = cause_of(value)
-        elif kind == FOLLOWED_FROM and isinstance(value, str):
-            ordinal, _, start = rest.partition(".")
-            origins[(int(ordinal), int(start))] = value
-        elif kind == OPENED_FOR_EVENTS and isinstance(value, str):
-            opened_for_events[int(rest)] = tuple(int(start) for start in value.split(","))
+        elif isinstance(value, str):
+            texts.setdefault(kind, {})[rest] = value
     floor = item.get(FLOOR)
     return Cell(
         used=counted.get("u", {}),
         rated=counted.get("r", {}),
         carried=counted.get(CARRIED, {}),
         adjusted=counted.get(ADJUSTED, {}),
-        layers=layers,
-        resets=resets,
+        layers={_counter(rest): layers_of(text) for rest, text in texts.get(LAYERS, {}).items()},
+        resets={_counter(rest): mark_of(text) for rest, text in texts.get(RESET, {}).items()},
         newest=newest,
-        opened_for_events=opened_for_events,
+        opened_for_events={
+            int(rest): tuple(int(start) for start in text.split(","))
+            for rest, text in texts.get(OPENED_FOR_EVENTS, {}).items()
+        },
         brought=counted.get("e", {}),
         followed=counted.get(FOLLOWED, {}),
-        origins={
-            counter: origin_of(
-                text,
-                revision=int(counted.get(FOLLOWED_AT, {}).get(counter, 0)),
-                brought=counted.get(FOLLOWED_BROUGHT, {}).get(counter, ZERO),
-            )
-            for counter, text in origins.items()
-        },
+        origins=_origins(texts.get(FOLLOWED_FROM, {}), counted),
         followings=integer(item, FOLLOWINGS, 0),
         grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
         suspended=suspended,
-        causes=causes,
-        waived=waived,
+        causes={int(rest) if rest else WHOLE_FEATURE: cause_of(text) for rest, text in texts.get(CAUSE, {}).items()},
+        waived={_counter(rest): frozenset(text.split(",")) for rest, text in texts.get(WAIVED, {}).items()},
         version=integer(item, VERSION, 0),
         floor=None if floor is None else integer(item, FLOOR),
         revision=integer(item, REVISION, 0),
     )
+
+
+def _counter(rest: str) -> CounterName:
+    """The counter that the end of an attribute's name tells."""
+    ordinal, _, start = rest.partition(".")
+    return int(ordinal), int(start)
+
+
+def _origins(
+    texts: Mapping[str, str], counted: Mapping[str, Mapping[CounterName, Decimal]]
+) -> dict[CounterName, Origin]:
+    revisions, brought = counted.get(FOLLOWED_AT, {}), counted.get(FOLLOWED_BROUGHT, {})
+    found = {_counter(rest): text for rest, text in texts.items()}
+    return {
+        counter: origin_of(text, revision=int(revisions.get(counter, 0)), brought=brought.get(counter, ZERO))
+        for counter, text in found.items()
+    }
 
 
 def integer(item: Mapping[str, object], name: str, default: int | None = None) -> int:
