@@ -193,7 +193,7 @@ def test_a_limit_in_debt_may_be_raised_by_less_than_the_debt_and_states_no_overa
     assert post(shop, 5).body["limit"] == 0
     stated = shop.state()
     assert (stated["limit"], stated["remaining"], stated["overage"], stated["used"]) == (0, 0, 0, 0)
-    assert stated["breakdown"] == {"base": 10, "carried": -30, "adjusted": 5}
+    assert stated["breakdown"] == {"base": 10, "carried": -30, "adjusted": 5, "followed": 0}
 
 
 def test_one_key_adjusts_once_and_replays_what_was_answered(engine: Engine) -> None:
@@ -520,8 +520,9 @@ def test_a_period_from_its_first_use_is_adjusted_while_it_runs_and_not_before(en
 
 
 @pytest.mark.parametrize("used", [0, 3])
-def test_a_month_is_adjusted_although_days_were_opened_in_it_before(engine: Engine, used: int) -> None:
+def test_a_month_is_adjusted_although_days_were_opened_in_it_before(used: int) -> None:
     """Each day that carries over raises the floor of the cell to its start, which lies within the month."""
+    engine = MemoryEngine()
     shop = Shop(
         engine,
         day={"limit": 100, "carryover": {}, "period": {"every": "day"}},
@@ -530,6 +531,7 @@ def test_a_month_is_adjusted_although_days_were_opened_in_it_before(engine: Engi
     for day in (9, 10, 11):
         shop.now = month(1, day)
         shop.consume(1)
+    drain(engine, container(engine), now=shop.now)
     shop.subscribe("month")
     if used:
         shop.consume(used)
@@ -559,7 +561,7 @@ def test_a_limit_that_its_parts_leave_below_nothing_is_shown_as_nothing(engine: 
     denied, state = shop.consume(1), shop.state()
     for answer in (denied, state):
         assert (answer["limit"], answer["remaining"], answer["max_grantable"]) == (0, 0, 0)
-        assert answer["breakdown"] == {"base": 20, "carried": 0, "adjusted": -30}
+        assert answer["breakdown"] == {"base": 20, "carried": 0, "adjusted": -30, "followed": 0}
         assert answer["nodes"][0]["limit"] == 0
     assert (denied["granted"], denied["reason"], denied["overage"]) == (False, "quota_exceeded", 0)
     assert post(shop, 4).body["limit"] == 0

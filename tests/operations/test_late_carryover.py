@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def test_a_late_event_keeps_a_top_up_and_the_ages_of_what_is_carried() -> None:
     assert OPENED + DAY not in shop.windows_of_the_cell(), "day 2 is in its total alone"
     shop.event("0.001", OPENED + DAY + HOUR)
     shop.fold()
-    assert shop.carried() == "1146.999"
+    assert shop.carried() == Decimal("1146.999")
 
 
 def test_a_closing_under_close_grace_changes_nothing_of_what_is_carried() -> None:

@@ -39,6 +39,7 @@ from tallygate.storage.expressions import Placeholders, render, render_changes
 from tests.given import FEATURE, METER, NOW, quota, rate
 
 LONG = Decimal("123456789012345678.123456789")
+STEP = Decimal("1e-9")
 """As many digits as a quantity has."""
 OPERATOR = re.compile(r"AND|OR|NOT|attribute_not_exists|attribute_exists|if_not_exists|contains|<=|>=|[<>=+]")
 ENTRY = {"k": "use"}
@@ -161,8 +162,8 @@ def full(right: Entitlement, share: Decimal, *, grace: int | None, carried: bool
     rates = {r.ordinal: AT // r.width for limit in right.limits for r in limit.every_rate}
     return Cell(
         used=dict.fromkeys(current, LONG * share),
-        rated={(ordinal, index - 1): LONG / 7 for ordinal, index in rates.items()},
-        carried=dict.fromkeys(current, LONG / 11) if carried else {},
+        rated={(ordinal, index - 1): (LONG / 7).quantize(STEP) for ordinal, index in rates.items()},
+        carried=dict.fromkeys(current, (LONG / 11).quantize(STEP)) if carried else {},
         grace={} if grace is None else dict.fromkeys(current, AT - grace),
         newest={q.ordinal: AT for limit in right.limits for q in limit.quotas if q.schedule.from_first_use and opened},
         floor=AT - 400 * DAY,

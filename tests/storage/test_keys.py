@@ -28,6 +28,7 @@ OWN = {
 }
 """Ids that the system makes itself, and a customer as it is in keys already."""
 NUMBERS = {"version": 999_999, "ordinal": 999_999, "start": 10**15 - 1, "at": 10**15 - 1, "created_at": 10**15 - 1}
+NUMBERS |= {"since": 10**15 - 1, "minute": 10**10 - 1}
 BUILDERS: dict[str, Callable[..., Key]] = {
     name: built
     for name, built in inspect.getmembers(keys, inspect.isfunction)
@@ -45,8 +46,10 @@ def built(name: str, foreign: str) -> Key:
     """The key with the foreign id in every place."""
     values: dict[str, object] = {}
     for parameter in inspect.signature(BUILDERS[name]).parameters:
-        if parameter in OWN and name != parameter:
+        if parameter in OWN and name not in (parameter, "rejection"):
             values[parameter] = OWN[parameter]
+        elif parameter == "what":
+            continue  # codes and digests of the system's own
         elif parameter == "operation":
             values[parameter] = f"POST /v1/customers/{{customer}}/suspend {json.dumps({'customer': foreign})}"
         elif parameter == "dimensions":
@@ -92,5 +95,5 @@ def test_what_the_rules_of_identifiers_allow_is_read_back(text: str) -> None:
 
 def _foreign(name: str) -> bool:
     """Whether the key has a place for a foreign id at all; the counters of a plan are shared by design."""
-    places = set(inspect.signature(BUILDERS[name]).parameters) - set(OWN) - set(NUMBERS) - {"number"}
-    return bool(places)
+    places = set(inspect.signature(BUILDERS[name]).parameters) - set(OWN) - set(NUMBERS) - {"number", "what"}
+    return bool(places) or name == "rejection"
