@@ -137,3 +137,12 @@ def test_a_long_customer_is_reached_by_its_name(api: Api) -> None:
 def test_the_test_clock_does_not_go_back(api: Api) -> None:
     refused = api("POST", "/v1/test-clock", {"now": "2020-01-01T00:00:00Z"})
     assert (refused.status, refused.json["code"]) == (409, "clock_moves_forward")
+
+
+def test_the_clock_moves_under_a_receipt_with_an_audit_entry(api: Api, name: str) -> None:
+    """One transaction writes the clock, its receipt and its entry: IAM judges each action by the keys of all three."""
+    moved = [api("POST", "/v1/test-clock", {"now": None}, idempotency_key=name) for _ in range(2)]
+    assert [answer.status for answer in moved] == [200, 200]
+    assert moved[1].headers["idempotent-replayed"] == "true"
+    newest = api.good("GET", "/v1/audit?limit=1")["data"][0]
+    assert (newest["action"], newest["customer"]) == ("clock_moved", None)
