@@ -102,6 +102,23 @@ def test_the_day_of_the_last_use_is_listed(call: Client, authorize: ModuleType) 
     assert listed["last_used"] == made["created_at"][:10]
 
 
+@pytest.mark.parametrize("overlap_seconds", [0, 60])
+def test_a_rotation_and_a_revocation_keep_the_day_of_the_last_use(
+    call: Client, authorize: ModuleType, overlap_seconds: int
+) -> None:
+    made = make(call)
+    day = made["created_at"][:10]
+    assert known(authorize, made["key"]) == made["id"]
+    for _ in range(2):
+        rotated = call("POST", ROTATE, {"overlap_seconds": overlap_seconds}, key=made["id"])
+        assert rotated["json"]["last_used"] == day
+    (listed,) = call("GET", "/v1/keys")["json"]["data"]
+    assert listed["last_used"] == day
+    assert call("DELETE", "/v1/keys/{key}", key=made["id"])["statusCode"] == 204
+    entries = {entry["action"]: entry for entry in trail(call)}
+    assert [entries[action]["before"]["last_used"] for action in ("key_rotated", "key_revoked")] == [day, day]
+
+
 def test_a_use_is_written_once_a_day_and_never_refuses(
     call: Client, authorize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

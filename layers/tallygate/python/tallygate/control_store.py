@@ -231,7 +231,8 @@ class KeyStore(Protocol):
         """The writes that add a key; refused where its id or digest is taken."""
 
     def key(self, key_id: str) -> KeyTexts | None:
-        """The key and the digests of its texts, consistent. One request."""
+        """The key and the digests of its texts, consistent, with the last use of each. One request for the key and one
+        for each text."""
 
     def rotate(self, seen: KeyTexts, wanted: KeyTexts) -> Moves:
         """The writes that make other texts valid for a key; refused where its texts are not as they were seen."""

@@ -50,16 +50,21 @@ class KeyText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyTexts:
-    """A key with its text and the earlier ones that a rotation left valid for a while, the newest first."""
+    """A key with its text and the earlier ones that a rotation left valid for a while, the newest first.
+
+    used_before: the last UTC day on which any text was used before the newest rotation, ms; None: on none
+    """
 
     key: ApiKey
     text: KeyText
     former: tuple[KeyText, ...] = ()
+    used_before: Instant | None = None
 
     @property
     def used_on(self) -> Instant | None:
         """The last UTC day on which any text of the key was used."""
-        return max((text.used_on for text in (self.text, *self.former) if text.used_on is not None), default=None)
+        days = (self.used_before, *(text.used_on for text in (self.text, *self.former)))
+        return max((day for day in days if day is not None), default=None)
 
     def valid_former(self, now: Instant) -> tuple[KeyText, ...]:
         """The earlier texts that are still valid."""
@@ -67,14 +72,13 @@ class KeyTexts:
 
     def rotated(self, digest: str, *, overlap_ms: int, now: Instant) -> KeyTexts:
         """The key with a new text. Without an overlap all earlier texts end at once, whoever rotated them."""
+        new = replace(self, text=KeyText(digest=digest), former=(), used_before=self.used_on)
         if overlap_ms == 0:
-            return replace(self, text=KeyText(digest=digest), former=())
+            return new
         until = now + overlap_ms
         if self.key.expires_at is not None:
             until = min(until, self.key.expires_at)
-        return replace(
-            self, text=KeyText(digest=digest), former=(replace(self.text, until=until), *self.valid_former(now))
-        )
+        return replace(new, former=(replace(self.text, until=until), *self.valid_former(now)))
 
 
 def broken_scopes(scopes: Collection[str], customer: str | None) -> str | None:

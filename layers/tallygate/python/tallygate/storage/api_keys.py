@@ -3,6 +3,7 @@
     KEY#digest  KEY     key_id, name, scopes (space-separated), customer, expires_at_ms, created_at,
                         used_on_ms (a day); expires_at, the time to live, where a rotation has ended the text
     KEYS        key_id  digest, the same, and former: earlier texts that are still valid, as JSON [[digest, until], ...]
+                        used_on_ms is here the day of the last use before the newest rotation
 
 They are written and removed together, conditional on the texts that were seen. Nothing here knows a text itself.
 """
@@ -10,6 +11,7 @@ They are written and removed together, conditional on the texts that were seen. 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tallygate.domain.api_keys import ApiKey, KeyText, KeyTexts
@@ -52,18 +54,20 @@ class ApiKeys:
         )
 
     def key(self, key_id: str) -> KeyTexts | None:
-        """The key and the digests of its texts, consistent. One request."""
+        """The key and the digests of its texts, consistent, with the last use of each. One request for the key and one
+        for each text."""
         item = self._engine.get(keys.api_key_entry(key_id))
-        return None if item is None else _texts_of(item)
+        return None if item is None else self._with_use(_texts_of(item))
 
     def rotate(self, seen: KeyTexts, wanted: KeyTexts) -> Moves:
         """The writes that make other texts valid for a key; refused where its texts are not as they were seen."""
         item, kept = _item_of(wanted.key), {text.digest: text for text in wanted.former}
+        used: Item = {} if wanted.used_before is None else {USED_ON: wanted.used_before}
         writes: list[Put | Update | Delete] = [
             Put(key=keys.api_key(wanted.text.digest), item=item, condition=Absent("pk")),
             Put(
                 key=keys.api_key_entry(wanted.key.id),
-                item={**item, DIGEST: wanted.text.digest, FORMER: _form(wanted.former)},
+                item={**item, **used, DIGEST: wanted.text.digest, FORMER: _form(wanted.former)},
                 condition=_as_seen(seen),
             ),
         ]
@@ -96,7 +100,7 @@ class ApiKeys:
 
     def _with_use(self, listed: KeyTexts) -> KeyTexts:
         text, *former = (self._used(each) for each in (listed.text, *listed.former))
-        return KeyTexts(key=listed.key, text=text, former=tuple(former))
+        return replace(listed, text=text, former=tuple(former))
 
     def _used(self, text: KeyText) -> KeyText:
         item = self._engine.get(keys.api_key(text.digest), consistent=False)
@@ -118,6 +122,7 @@ def _texts_of(item: Item) -> KeyTexts:
         key=_key_of(item),
         text=KeyText(digest=items.text(item, DIGEST)),
         former=tuple(KeyText(digest=digest, until=until) for digest, until in former),
+        used_before=_used_on(item),
     )
 
 
