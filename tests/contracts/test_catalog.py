@@ -124,6 +124,23 @@ def test_no_filter_compares_with_null(op: str, value: Any) -> None:
     assert broken(body) == {"/meters/0/filters/0/value": "not_allowed"}
 
 
+@pytest.mark.parametrize(
+    ("op", "value", "code"),
+    [
+        ("in", [], "length"),
+        ("in", "a", "invalid"),
+        ("eq", ["a"], "invalid"),
+        ("gt", "many", "invalid"),
+        ("exists", 1, "invalid"),
+        ("prefix", 5, "invalid"),
+    ],
+)
+def test_a_filter_that_could_match_nothing_is_refused_at_its_value(op: str, value: Any, code: str) -> None:
+    body = catalog()
+    body["meters"][0]["filters"] = [{"property": "$.x", "op": op, "value": value}]
+    assert broken(body) == {"/meters/0/filters/0/value": code}
+
+
 def test_the_short_form_and_the_list_of_windows_say_the_same() -> None:
     short = read_catalog(catalog({"feature": "f", **QUOTA, "rate": RATE}))
     listed = read_catalog(catalog({"feature": "f", "windows": [QUOTA, {"rate": RATE}]}))

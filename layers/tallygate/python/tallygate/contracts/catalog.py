@@ -96,7 +96,9 @@ def _setting(value: object) -> Any:
 
 
 def _filter_value(value: object) -> Any:
-    """Nothing equals null, so a filter that compares with it would silently match all events or none."""
+    """Nothing equals null and nothing is in an empty list: such a filter would silently match all events or none."""
+    if value == []:
+        raise broken("length", "must have at least 1 element")
     parts = value if isinstance(value, list) else [value]
     read = [_scalar(part) for part in parts]
     if any(part is None for part in read):
@@ -135,7 +137,10 @@ class MeterFilter(Contract):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        filter_of(self.model_dump())
+        try:
+            filter_of(self.model_dump())
+        except ValueError as error:
+            raise broken("invalid", str(error), at="value") from None
         return self
 
 
