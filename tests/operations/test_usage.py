@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.usage import read_usage, usage_answer
+from tallygate.domain.catalog import Feature
+from tallygate.domain.features import BOOLEAN
 from tallygate.domain.fold import QUARTER, UsageChange, day_and_quarter, dimensions_text
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, format_instant, parse_instant
 from tallygate.errors import InvalidRequest, NotFound
@@ -162,6 +164,30 @@ def test_unknown_names_are_not_found(engine: Engine, parameters: dict[str, str],
     assert raised.value.code == code
 
 
+def test_a_feature_that_nothing_is_counted_of_has_no_usage(engine: Engine) -> None:
+    exists(engine, "acme")
+    declare(engine, TOKENS, features=(Feature(key="sso", type=BOOLEAN),))
+    with pytest.raises(InvalidRequest) as refused:
+        usage(Usage(engine), read_usage({"customer": "acme", "feature": "sso"}, now=NOW), NOW)
+    assert [(e.pointer, e.code) for e in refused.value.errors] == [("?feature", "feature_type_mismatch")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end"),
+    [
+        ("UTC", "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"),
+        ("Asia/Kathmandu", "2026-10-31T18:15:00Z", "2026-11-01T18:15:00Z"),
+        ("America/New_York", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+    ],
+)
+def test_a_plain_date_is_its_midnight_in_the_zone(zone: str, start: str, end: str) -> None:
+    """Where clocks are set back in the night, the day has 25 hours."""
+    asked = read_usage(
+        {"customer": "acme", "meter": METER, "from": "2026-11-01", "to": "2026-11-02", "tz": zone}, now=NOW
+    )
+    assert (format_instant(asked.start), format_instant(asked.end)) == (start, end)
+
+
 @pytest.mark.parametrize(
     ("parameters", "pointers"),
     [
@@ -189,7 +215,9 @@ def test_a_dimension_that_the_meter_does_not_declare_is_refused(
         ({"meter": ""}, "?feature", "required"),
         ({"feature": "f"}, "?feature", "required"),
         ({"from": "yesterday"}, "?from", "invalid"),
-        ({"from": "2026-01-01"}, "?from", "invalid"),
+        ({"from": "2026-02-30"}, "?from", "invalid"),
+        ({"from": "2026-1-1"}, "?from", "invalid"),
+        ({"from": "9999-01-01"}, "?from", "out_of_range"),
         ({"to": "0001-01-01T00:00:00Z"}, "?to", "out_of_range"),
         ({"from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "?to", "out_of_range"),
         ({"from": "2024-11-02T00:00:00Z"}, "?from", "out_of_range"),

@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from tallygate.contracts.identifiers import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX, broken_identifier, broken_name
+from tallygate.domain.boundaries import midnight
 from tallygate.domain.instants import Instant, parse_instant
 from tallygate.errors import FieldError
 
@@ -22,6 +24,9 @@ EARLIEST = parse_instant("1971-01-01T00:00:00Z")
 LATEST = parse_instant("9999-01-01T00:00:00Z")
 ON, OFF = ("1", "true", "yes"), ("0", "false", "no")
 TEXT, SWITCH, NAME, IDENTIFIER = "text", "switch", "name", "identifier"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_BEFORE_ALL = date(1970, 1, 1)
+"""Before EARLIEST in every zone; an older date would lie before the calendar in some."""
 _FAMILY = re.compile(r"(\w+)\[([^\]]{1,64})\]")
 
 
@@ -71,8 +76,8 @@ QUERIES: Mapping[str, Query] = {
     "GET /v1/customers/{customer}/entitlements": PAGE,
     "GET /v1/customers/{customer}/limits": PAGE,
     "GET /v1/customers/{customer}/limits/{name}/impact": {
-        "from": Parameter("Windows that reach beyond this time (RFC 3339); by default 30 days before `to`."),
-        "to": Parameter("Windows that begin before this time (RFC 3339); by default now."),
+        "from": Parameter("Windows that reach beyond this time (RFC 3339 or a date); by default 30 days before `to`."),
+        "to": Parameter("Windows that begin before this time (RFC 3339 or a date); by default now."),
     },
     "GET /v1/customers/{customer}/periods": {
         "feature": Parameter("Only periods of this feature.", NAME),
@@ -86,10 +91,10 @@ QUERIES: Mapping[str, Query] = {
     },
     "GET /v1/events": {
         "customer": Parameter("Whose events. Without it: rejected events of which no customer is known.", NAME),
-        "from": Parameter("Received from this time on (RFC 3339); by default 35 days ago."),
+        "from": Parameter("Received from this time on (RFC 3339 or a date); by default 35 days ago."),
         "to": Parameter(
-            "Received before this time (RFC 3339); by default until now. What was counted more than 15 minutes after "
-            "its receipt is found without it."
+            "Received before this time (RFC 3339 or a date); by default until now. What was counted more than 15 "
+            "minutes after its receipt is found without it."
         ),
         "status": Parameter("Only events that are accepted, rejected or in conflict (accepted, rejected, conflict)."),
         "type": Parameter("Only events of this type.", IDENTIFIER),
@@ -108,8 +113,10 @@ QUERIES: Mapping[str, Query] = {
         "customer": Parameter("Whose usage.", NAME),
         "feature": Parameter("The feature; or give a meter.", NAME),
         "meter": Parameter("The meter.", NAME),
-        "from": Parameter("From this time on (RFC 3339); by default from the start of the current month."),
-        "to": Parameter("Until before this time (RFC 3339); by default until now."),
+        "from": Parameter(
+            "From this time on (RFC 3339, or a date in `tz`); by default from the start of the current month."
+        ),
+        "to": Parameter("Until before this time (RFC 3339, or a date in `tz`); by default until now."),
         "window": Parameter("hour, day, week, month or none (one sum); none by default."),
         "tz": Parameter("The time zone of the windows; by default UTC."),
         "group_by": Parameter("Dimensions, separated by commas."),
@@ -147,22 +154,34 @@ def switched_on(query: Mapping[str, str], name: str) -> bool:
     return query.get(name) in ON
 
 
-def instant_asked(parameters: Mapping[str, str], name: str, default: Instant, errors: list[FieldError]) -> Instant:
-    """The time that a parameter states, or the default; what is wrong with it is added to the errors."""
+def instant_asked(
+    parameters: Mapping[str, str], name: str, default: Instant, errors: list[FieldError], *, zone: str = "UTC"
+) -> Instant:
+    """The time that a parameter states, or the default; what is wrong with it is added to the errors.
+
+    A plain date is its midnight in the zone.
+    """
     given = parameters.get(name)
     if given is None:
         return default
     try:
-        # An unescaped plus sign of an offset arrives as a space.
-        instant = parse_instant(re.sub(r" (?=\d\d:\d\d$)", "+", given))
+        instant = _instant_of(given, zone)
     except ValueError:
-        detail = "must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z"
+        detail = "must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z, or a date, like 2026-01-31"
         errors.append(parameter_error(name, "invalid", detail))
         return default
     if EARLIEST <= instant < LATEST:
         return instant
     errors.append(parameter_error(name, "out_of_range", "must be between the years 1971 and 9998"))
     return default
+
+
+def _instant_of(given: str, zone: str) -> Instant:
+    """The instant of a time or a date. Raises ValueError."""
+    if _DATE.fullmatch(given):
+        return midnight(max(date.fromisoformat(given), _BEFORE_ALL), zone)
+    # An unescaped plus sign of an offset arrives as a space.
+    return parse_instant(re.sub(r" (?=\d\d:\d\d$)", "+", given))
 
 
 def parameter_error(name: str, code: str, detail: str) -> FieldError:

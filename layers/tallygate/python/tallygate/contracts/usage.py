@@ -1,8 +1,8 @@
 """GET /v1/usage on the wire: the query's parameters and the answer.
 
 customer, feature | meter     what to sum
-from, to                      RFC 3339; aligned outward to quarter hours, the rollup's resolution, and answered so;
-                              by default the current calendar month in `tz`, up to now
+from, to                      RFC 3339, or a date in `tz`; aligned outward to quarter hours, the rollup's resolution,
+                              and answered so; by default the current calendar month in `tz`, up to now
 window none | hour | day |    one sum, or one for each hour, day, week (from Monday) or month of an IANA zone
        week | month, tz       (default UTC)
 group_by=a,b  filter[a]=x     by dimension values; usage without the dimension has the value null
@@ -84,8 +84,9 @@ def _stretch(
 ) -> tuple[Instant, Instant]:
     """[from, to), aligned; events may be a little ahead of now, so that the default reaches there."""
     broken = len(errors)
-    end = instant_asked(parameters, "to", now + FUTURE_MAX, errors)
-    start = instant_asked(parameters, "from", window_at(calendar("month", zone), min(now, end - 1)).start, errors)
+    end = instant_asked(parameters, "to", now + FUTURE_MAX, errors, zone=zone)
+    month = window_at(calendar("month", zone), min(now, end - 1)).start
+    start = instant_asked(parameters, "from", month, errors, zone=zone)
     if len(errors) == broken and start >= end:
         errors.append(parameter_error("to", "out_of_range", "must be later than from"))
     elif end - start > RANGE_MAX:

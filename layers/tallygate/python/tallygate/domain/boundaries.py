@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -226,6 +226,11 @@ def _months_later(anchor: datetime, months: int) -> datetime:
     if not 1 <= year <= 9999:
         raise OverflowError(f"the year {year} is no date")
     return anchor.replace(year=year, month=month + 1, day=min(anchor.day, monthrange(year, month + 1)[1]))
+
+
+def midnight(day: date, zone: str) -> Instant:
+    """When a day begins in a zone: its midnight, or the first instant after a gap that swallows it."""
+    return _instant(_EPOCH + (day - _EPOCH.date()), zone)
 
 
 def _wall(instant: Instant, zone: str) -> datetime:

@@ -10,13 +10,13 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.settlements import SETTLED_WITHIN
 from tallygate.domain.units import Unit
 from tallygate.domain.usage import ROWS_MAX, TooManyRows, UsageAnswer, UsageQuery, days_of, marked, rows_of, total_of
-from tallygate.errors import FieldError, InvalidRequest, NotFound
+from tallygate.errors import FieldError, InvalidRequest, NotFound, invalid
 from tallygate.store import UsageStore
 
 
 def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
     """The sums that the query asks for. Raises NotFound for an unknown customer, feature or meter, InvalidRequest for a
-    dimension that the meter does not declare and for more rows than one answer holds."""
+    feature that is not metered, a dimension that the meter does not declare and more rows than one answer holds."""
     if not store.knows_customer(query.customer):
         raise NotFound("there is no such customer", code="customer_not_found")
     meter, unit = _counted(store, query)
@@ -40,8 +40,10 @@ def _counted(store: UsageStore, query: UsageQuery) -> tuple[str, Unit | None]:
     """The meter that counts, and the unit of the feature; a meter that is asked for itself has none."""
     if query.feature is not None:
         feature = store.feature(query.feature)
-        if feature is None or feature.meter is None:
+        if feature is None:
             raise NotFound("there is no such feature", code="feature_not_found")
+        if feature.meter is None:
+            raise invalid("?feature", "feature_type_mismatch", "is not metered: nothing is counted of it")
         return feature.meter, feature.unit
     assert query.meter is not None
     return query.meter, None
