@@ -8,6 +8,7 @@ from tallygate.contracts.adjustments import AdjustmentBody, adjustment_answer, p
 from tallygate.contracts.reading import read
 from tallygate.http import Answer, Request
 from tallygate.operations import adjustments
+from tallygate.operations.known_features import require_known
 from tallygate.operations.receipts import Planned
 from tallygate.storage.adjustments import Adjustments
 from tallygate.storage.cell_controls import CellControls
@@ -47,4 +48,5 @@ def list_adjustments(app: App, request: Request) -> Answer:
     found, more = adjustments.list_adjustments(
         Adjustments(app.engine), app.customers, customer_id, feature, after=after, limit=limit
     )
+    require_known(app.usage, feature, (found, more), after=after)
     return paged([adjustment_answer(adjustment) for adjustment in found], more)

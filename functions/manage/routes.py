@@ -55,6 +55,7 @@ from tallygate.operations import customers, endpoints, entitlements, keys, test_
 from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.explain import explain
 from tallygate.operations.find_decision import decision_named
+from tallygate.operations.known_features import require_known
 from tallygate.operations.periods import list_periods
 from tallygate.operations.receipts import Body, Planned
 from tallygate.operations.suspensions import standing
@@ -166,6 +167,7 @@ def _list_periods(app: App, request: Request) -> Answer:
         after=after,
         limit=size,
     )
+    require_known(app.usage, request.query.get("feature"), listed, after=after)
     return paged(*listed)
 
 

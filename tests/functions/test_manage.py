@@ -499,3 +499,12 @@ def test_what_a_limit_would_have_denied_is_told_of_any_limit_that_the_customer_h
     for query, pointer in (({"from": "x"}, "?from"), ({"form": "2026-11-01T00:00:00Z"}, "?form")):
         refused = call("GET", route, customer=customer, name="ai-tokens", query=query)
         assert problem(refused, 422, "invalid_request")["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("listed", ["periods", "adjustments"])
+def test_a_list_of_a_misspelt_feature_is_not_an_empty_one(acme: Client, listed: str) -> None:
+    def ask(feature: str) -> dict[str, Any]:
+        return acme("GET", f"/v1/customers/{{customer}}/{listed}", customer="acme", query={"feature": feature})
+
+    assert ask("images")["json"] == {"data": [], "next_cursor": None}
+    problem(ask("image"), 404, "feature_not_found")
