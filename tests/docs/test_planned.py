@@ -77,3 +77,9 @@ def test_every_event_is_planned_and_stated_where_it_says_so() -> None:
 def test_what_the_contracts_do_not_show_is_listed() -> None:
     listed = " ".join(README.read_text().partition(BEGIN)[2].partition(END)[0].split())
     assert all(text in listed for text in OTHERS)
+
+
+def test_values_that_are_refused_as_not_available_yet_are_listed() -> None:
+    listed = "; ".join(missing(frozenset()).values)
+    assert "`unknown_events` of a catalog's settings: `park`" in listed
+    assert "`unknown_customers` of a catalog's settings: `park`" in listed

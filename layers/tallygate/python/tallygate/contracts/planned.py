@@ -18,7 +18,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallygate.contracts.adjustments import AdjustmentBody
-from tallygate.contracts.catalog import CatalogBody, EntitlementEntry, FeatureEntry, LimitEntry, MeterEntry, PlanEntry
+from tallygate.contracts.catalog import (
+    CatalogBody,
+    EntitlementEntry,
+    FeatureEntry,
+    LimitEntry,
+    MeterEntry,
+    PlanEntry,
+    SettingsEntry,
+)
 from tallygate.contracts.check import Ask
 from tallygate.contracts.customers import CustomerBody, SubscriptionBody
 from tallygate.contracts.decisions import SettleBody
@@ -37,6 +45,7 @@ _LIMIT = "limit period rate spend windows enforcement tiers carryover"
 _SHOWN = "name description metadata"
 FIELDS: Mapping[type[Contract], str] = {
     CatalogBody: "settings meters features pools plans",
+    SettingsEntry: "unknown_events unknown_customers",
     MeterEntry: f"key event_type aggregation value kind dimensions filters {_SHOWN} "
     "persistent count_first max_jump period_value floor",
     FeatureEntry: f"key type meter unit {_SHOWN} require billing on_unavailable",
@@ -57,6 +66,7 @@ FIELDS: Mapping[type[Contract], str] = {
 }
 CALLED: Mapping[type[Contract], str] = {
     CatalogBody: "catalog",
+    SettingsEntry: "catalog's settings",
     MeterEntry: "meter",
     FeatureEntry: "feature",
     PlanEntry: "plan",
@@ -77,6 +87,8 @@ CALLED: Mapping[type[Contract], str] = {
 """What people call that which a contract states."""
 
 VALUES: Mapping[tuple[type[Contract], str], str] = {
+    (SettingsEntry, "unknown_events"): "reject park accept",
+    (SettingsEntry, "unknown_customers"): "reject park",
     (MeterEntry, "aggregation"): "sum count unique min max avg latest",
     (MeterEntry, "kind"): "cumulative total gauge up_down",
     (FeatureEntry, "type"): "metered boolean config",
@@ -104,6 +116,11 @@ EVENTS = (
 OTHERS = (
     'scope values `"*"` (a limit for each value of a dimension)',
     "tiers of rolling periods",
+    "meters without `event_type`",
+    "`GET /v1/usage` without `customer` (usage over all customers)",
+    "`status=parked` of `GET /v1/events`",
+    "`limits` and `denied_by` in decisions (now `nodes` and `binding`), and `detail: false` by default",
+    "`warnings` in the answer of `PUT /v1/catalog`",
     "`Accept: text/csv` (usage, ledger)",
     "the portal's pages",
     "the Python client",

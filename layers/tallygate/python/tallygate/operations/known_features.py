@@ -8,9 +8,7 @@ from tallygate.errors import NotFound
 from tallygate.store import UsageStore
 
 
-def require_known(
-    store: UsageStore, feature: str | None, page: tuple[Sized, str | None], *, after: str | None
-) -> None:
+def require_known(store: UsageStore, feature: str | None, page: tuple[Sized, str | None], *, after: str | None) -> None:
     """Raises NotFound where a list has nothing of a feature, and the catalog does not have the feature either.
 
     What is listed of one that has left the catalog is history, and stays. `page` is what was listed and where to go on;
