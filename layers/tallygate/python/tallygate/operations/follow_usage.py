@@ -323,11 +323,19 @@ class _Followed:
         retired = counter[0] in self.look.before.retired
         shown = cell.own(counter)
         if not over or (retired and counter in cell.used):
+            if counter not in counted.sources:
+                counted.past = EXACT.add(counted.past, self._not_brought_in(counter, total))
             counted.sources.setdefault(counter, Source(*counter, shown))
         elif counter not in counted.removed:
             counted.removed.add(counter)
             told = ZERO if total is None else EXACT.subtract(total.value, total.excluded)
             counted.past = EXACT.add(counted.past, max(shown, told))
+
+    def _not_brought_in(self, counter: CounterName, total: Total | None) -> Decimal:
+        """Usage by event that the total has and the cell will never show: it came when the window was over for long."""
+        if total is None or total.governed.carries or total.over > self.look.now - DEAD_AFTER:
+            return ZERO
+        return EXACT.subtract(total.by_event, self.look.cell.brought.get(counter, ZERO))
 
     def _removed(self, ordinal: int, schedule: Schedule, since: Instant, until: Instant) -> tuple[Total, ...]:
         """The totals of windows that may have left the cell: those that end by its floor, or a while ago."""
