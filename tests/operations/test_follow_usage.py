@@ -203,6 +203,115 @@ def test_usage_by_event_follows_also_where_it_is_brought_in_after_the_change() -
     assert shop.closed() == [("free", 12, 12, 0, 0), ("year", 1, 1, 0, 12)]
 
 
+def test_events_of_a_counter_that_counts_on_beside_the_new_one_count_once() -> None:
+    both = {"windows": [{"limit": 1000, "period": {"every": "month"}}, {"limit": 100, "period": {"every": "day"}}]}
+    shop = Folded(monthly=FREE, both=both)
+    shop.now = month(3, 5)
+    shop.consume(10)
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("both")
+    for number in (1, 2):
+        shop.post(f"e{number}", shop.now)
+        shop.fold()
+    assert [node["used"] for node in shop.state()["nodes"]] == [12, 12]
+
+
+def test_events_of_a_counter_that_counts_again_follow_no_more_into_the_window_that_has_left() -> None:
+    daily = {"limit": 100, "period": {"every": "day"}, "carryover": {}}
+    shop = Folded(free=FREE, daily=daily, yearly=YEARLY)
+    shop.now = month(3, 5)
+    shop.post("before", shop.now)
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("daily")
+    shop.consume(30)
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("free")
+    for number in range(5):
+        shop.post(f"after {number}", shop.now)
+        shop.fold()
+    shop.now += HOUR
+    shop.subscribe("yearly")
+    shop.now = month(3, 6)
+    assert shop.closed() == [("daily", 30, 30, 0, 1)]
+    shop.subscribe("daily")
+    assert shop.state()["breakdown"]["carried"] == 69
+
+
+def test_a_late_event_in_a_window_that_is_long_over_follows() -> None:
+    shop = Folded(daily={"limit": 100, "period": {"every": "day"}}, monthly=FREE, yearly=YEARLY)
+    shop.now = month(3, 5)
+    shop.consume(10)
+    shop.fold()
+    shop.now += 30 * HOUR
+    shop.post("late", shop.now - DAY)
+    shop.fold()
+    shop.subscribe("monthly")
+    assert shown(shop.state()) == (11, 11, 989)
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("yearly")
+    assert shown(shop.state()) == (11, 11, 4989)
+
+
+def test_a_late_event_that_came_as_its_window_ended_follows_by_its_total() -> None:
+    """The cell has passed by the window already, and will never show it."""
+    shop = Folded(daily={"limit": 50, "period": {"every": "day"}, "carryover": {}}, monthly=FREE)
+    shop.now = month(3, 5)
+    shop.consume(3)
+    shop.fold()
+    shop.post("late", shop.now - DAY)
+    shop.fold()
+    shop.now += 1
+    shop.subscribe("monthly")
+    assert shown(shop.state()) == (4, 4, 996)
+
+
+DAILY: dict[str, Any] = {"limit": 100, "period": {"every": "day"}}
+
+
+def test_late_events_from_before_the_plan_follow_into_the_windows_of_their_time_only() -> None:
+    """They count in windows of the plan that has the feature when they come."""
+    shop = Folded(daily=DAILY, yearly=YEARLY)
+    shop.now = month(3, 5)
+    shop.consume(7)
+    shop.fold()
+    shop.now = month(3, 8)
+    shop.subscribe("yearly")
+    shop.post("of the plan before", month(3, 4))
+    shop.fold()
+    assert shown(shop.state()) == (8, 7, 4992)
+    shop.now += HOUR
+    shop.subscribe("daily")
+    assert shown(shop.state()) == (0, 0, 100), "nothing was used today"
+    shop.fold()
+    shop.post("of the yearly plan", month(3, 8) - HOUR)
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("yearly")
+    assert shown(shop.state()) == (9, 8, 4991)
+
+
+def test_a_late_event_that_another_plan_counted_does_not_lessen_what_follows() -> None:
+    shop = Folded(yearly=YEARLY, daily=DAILY)
+    shop.now = month(3, 5)
+    shop.consume(7)
+    shop.fold()
+    shop.now = month(3, 8)
+    shop.subscribe("daily")
+    shop.post("of the yearly plan", month(3, 6))
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("yearly")
+    shop.consume(5)
+    shop.fold()
+    shop.now += HOUR
+    shop.subscribe("daily")
+    assert shown(shop.state()) == (5, 5, 95)
+
+
 def _journal_only(shop: Folded, upto: int) -> int:
     """Read the stream up to a position, and what follows from it later."""
     changes = [c for c in shop.memory_engine.stream[shop.read : upto] if wanted_by_the_filter(c)]

@@ -237,15 +237,16 @@ def follow_entry(
     }
 
 
-def pass_on_entry(about: Total, into: CountedWindow, by: Decimal, now: Instant) -> Entry:
-    """The entry of a write that let so much usage by event follow, from the total's window into another one."""
+def pass_on_entry(about: Total, passed: Sequence[tuple[CountedWindow, Decimal]], now: Instant) -> Entry:
+    """The entry of a write that let so much usage by event follow, from the total's window into others. Into none: from
+    that write on none of it does into some window."""
     return {
         "k": "pass_on",
         "c": about.customer,
         "f": about.feature,
         "m": about.governed.meter,
         "t": now,
-        "w": [[*into, plain(by)]],
+        "w": [[*into, plain(by)] for into, by in passed],
     }
 
 

@@ -269,17 +269,17 @@ class _Followed:
     ) -> None:
         """Add what the windows of one reign counted since."""
         schedule, cell, now = self.look.schedules[ordinal], self.look.cell, self.look.now
-        since = max(counted.since, reign.start)
         known = {start: window_at(schedule, start) for o, start in cell.used if o == ordinal}
         if live and not schedule.from_first_use:
             running = window_at(schedule, now)
             known[running.start] = running
-        totals = {total.start: total for total in self._removed(ordinal, schedule, since, reign.end)}
+        totals = {total.start: total for total in self._removed(ordinal, schedule, counted.since, reign)}
         for start in sorted(known.keys() | totals.keys()):
             total = totals.get(start)
             window = known[start] if total is None else Window(start, total.end)
-            begins, ends = max(start, reign.start), min(window.end, reign.end)
-            outside = ends <= counted.since or begins > ends
+            outside = min(window.end, reign.end) <= counted.since or start > reign.end
+            # From before the reign there may be late events; what it counted in an earlier one is seen there.
+            outside = outside or (window.end < reign.start and start < counted.since)
             if outside or (ordinal == quota.ordinal and self._is_own(quota, start)):
                 continue
             self._count(counted, (ordinal, start), window, total)
@@ -295,8 +295,10 @@ class _Followed:
         others the journal knows what the window counted; where that is too long, nothing is said of them.
         """
         reigned = min(reign.since for reign in reigns if reign.ordinal == ordinal)
-        begins = max(start, self._reset_since(start) or 0, reigned - CLOCKS_APART)
-        if begins >= since or self._unused_before(since):
+        counts = max(start, self._reset_since(start) or 0)
+        begins = max(counts, reigned - CLOCKS_APART)
+        late = bool(self.look.cell.brought.get((ordinal, start), ZERO))
+        if counts >= since or (begins >= since and not late) or self._unused_before(since):
             return ZERO
         self._must_be_folded(since)
         rolled_up: list[Span] = []
@@ -306,13 +308,14 @@ class _Followed:
             whole = Span(first + -first % QUARTER, last - last % QUARTER)
             if ruler == ordinal and whole.start < whole.end and not self.look.shared:
                 rolled_up.append(whole)
-        used = self._journaled(scope, begins, since, counter=(ordinal, start), but=rolled_up)
+        # Late events are of any time; all that it counted was journaled since it counted.
+        used = self._journaled(scope, counts, since, journaled=begins, counter=(ordinal, start), but=rolled_up)
         if used is None and self.look.shared:
             raise self._not_followed("shares its meter with another feature, and its journal is too long")
         used = used or ZERO
         for whole in rolled_up:
             used = EXACT.add(used, self._rolled_up(scope, *whole))
-        return used
+        return EXACT.subtract(used, self._late_elsewhere(scope, (ordinal, start), rolled_up))
 
     def _is_own(self, quota: Quota, start: Instant) -> bool:
         return any(window.start == start for window, _, _ in self._windows(quota))
@@ -320,23 +323,33 @@ class _Followed:
     def _count(self, counted: Counted, counter: CounterName, window: Window, total: Total | None) -> None:
         """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
         cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
+        # Usage by event in a window that the cell has passed by is in its total alone, however lately it was over.
+        over = over or (counter not in cell.used and cell.floor is not None and window.end <= cell.floor)
         retired = counter[0] in self.look.before.retired
         shown = cell.own(counter)
         if not over or (retired and counter in cell.used):
+            if counter not in counted.sources:
+                counted.past = EXACT.add(counted.past, self._not_brought_in(counter, total))
             counted.sources.setdefault(counter, Source(*counter, shown))
         elif counter not in counted.removed:
             counted.removed.add(counter)
             told = ZERO if total is None else EXACT.subtract(total.value, total.excluded)
             counted.past = EXACT.add(counted.past, max(shown, told))
 
-    def _removed(self, ordinal: int, schedule: Schedule, since: Instant, until: Instant) -> tuple[Total, ...]:
+    def _not_brought_in(self, counter: CounterName, total: Total | None) -> Decimal:
+        """Usage by event that the total has and the cell will never show: it came when the window was over for long."""
+        if total is None or total.governed.carries or total.over > self.look.now - DEAD_AFTER:
+            return ZERO
+        return EXACT.subtract(total.by_event, self.look.cell.brought.get(counter, ZERO))
+
+    def _removed(self, ordinal: int, schedule: Schedule, since: Instant, reign: Span) -> tuple[Total, ...]:
         """The totals of windows that may have left the cell: those that end by its floor, or a while ago."""
-        cell, now = self.look.cell, self.look.now
+        cell, now, until = self.look.cell, self.look.now, reign.end
         gone = min(until, max(cell.floor or 0, now - DEAD_AFTER))
         if gone <= since or until <= self.look.created_at or not self._counts_before(gone):
             return ()
         first = max(0, earliest_reaching(schedule, since) - schedule.reach)
-        if cell.floor is not None and cell.floor > since:
+        if cell.floor is not None and cell.floor > max(since, reign.start):
             self._must_be_folded(min(gone, cell.floor))
         found = self.past.totals(self.look.customer, self.look.entitlement.feature, ordinal, first, gone)
         if found is None or len(found) > WINDOWS_MAX:
@@ -384,13 +397,15 @@ class _Followed:
         since: Instant,
         before: Instant,
         *,
+        journaled: Instant | None = None,
         counter: CounterName | None = None,
         but: Sequence[Span] = (),
     ) -> Decimal | None:
         """What the journal says was used in a stretch `but` parts of it, or of that what a counter counted and no reset
-        took out; None: it is too long since then."""
-        if self._records_since is None or self._records_since[0] > since:
-            self._records_since = (since, self.past.records(self.look.customer, since - EARLY))
+        took out; None: it is too long since then. `journaled`: only what was journaled since then, if not all of it."""
+        first = since if journaled is None else journaled
+        if self._records_since is None or self._records_since[0] > first:
+            self._records_since = (first, self.past.records(self.look.customer, first - EARLY))
         records = self._records_since[1]
         if records is None:
             return None
@@ -402,6 +417,15 @@ class _Followed:
                 continue
             if counter is None or self._counted_in(entry, counter):
                 used = EXACT.add(used, self._of_entry(entry, scope))
+        return used
+
+    def _late_elsewhere(self, scope: Scope, counter: CounterName, parts: Sequence[Span]) -> Decimal:
+        """What late events that another quota counted added to the rollup of these parts, by the journal as read."""
+        records = () if self._records_since is None else self._records_since[1] or ()
+        used = ZERO
+        for entry in (entry for record in records for entry in record.entries):
+            if isinstance(entry, EventEntry) and any(part.start <= entry.time < part.end for part in parts):
+                used = EXACT.add(used, ZERO if self._counted_in(entry, counter) else self._of_entry(entry, scope))
         return used
 
     def _counted_in(self, entry: EventEntry | UseEntry | SettleEntry, counter: CounterName) -> bool:

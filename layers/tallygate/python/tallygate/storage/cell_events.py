@@ -4,7 +4,7 @@
     e.<ordinal>.<start>    the part of it that came by events: the total's `by_event` as it was last brought in
     ev.<ordinal>.<start>   the total's `upto` that it came from
     sf.<ordinal>.0         the `upto` of the total by which usage was last suspended here
-    w.<ordinal>.<start>    levels that suspend no more in the window, since somebody has resumed
+    lv.<ordinal>.<start>   levels that suspend no more in the window, since somebody has resumed
 
 The move is by state, not by change: `u += new − e, e = new`, where the cell shows e as it was seen and a smaller ev. So
 totals that arrive twice, late or out of order leave what the newest of them says. It asks for no room: it has happened.

@@ -10,6 +10,7 @@ came by events into that one is pinned too, so that it is known how much of it h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
@@ -143,10 +144,12 @@ def _number(image: Item, name: str) -> Decimal | None:
 def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
     """Let usage by event follow that was brought into the total's counter after that had been taken.
 
-    By state: the window comes to have what the cell's counter has. No request where it has, else one for each window.
-    Raises Contended where others come between every time.
+    By state: the window comes to have what the cell's counter has. No request where it has, else one for each window,
+    and one for the limits: where the counter's quota counts, again or beside the new one, what is brought into it came
+    after the change. From then on none of it follows. Raises Contended where others come between every time.
     """
     counter = (total.ordinal, total.start)
+    counts: bool | None = None
     for _ in range(TRIES_MAX):
         found = next(
             (
@@ -158,15 +161,43 @@ def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
         )
         if found is None:
             return
-        outcome = engine.write(_passed_on(total, cell, *found, now), repeatable=True)
+        if counts is None:
+            counts = _counts(engine, total, now)
+        write = _ended(total, *found, now) if counts else _passed_on(total, cell, *found, now)
+        outcome = engine.write(write, repeatable=True)
         cell = items.cell_of(outcome.image)
     raise Contended("others changed the counters at every try to let usage by event follow")
+
+
+def _counts(engine: Engine, total: Total, now: Instant) -> bool:
+    """Whether the total's quota is in force."""
+    image = engine.get(keys.effective(total.customer))
+    known = None if image is None else items.effective_of(image).in_force(now)
+    entitlement = None if known is None else known.entitlements.get(total.feature)
+    return entitlement is not None and total.ordinal in {
+        q.ordinal for limit in entitlement.limits for q in limit.quotas
+    }
+
+
+def _ended(total: Total, into: CounterName, origin: Origin, now: Instant) -> Update:
+    """The write after which nothing that is brought in follows into the window."""
+    name = items.window_name(items.FOLLOWED_FROM, into)
+    same = as_seen(items.window_name(items.FOLLOWED_AT, into), origin.revision)
+    return Update(
+        key=keys.root_cell(total.customer, total.feature),
+        changes=(
+            Set(name, origin_text(replace(origin, live=None))),
+            Set(items.LAST, items.entry_text(pass_on_entry(total, (), now))),
+            Increase(items.REVISION, 1),
+        ),
+        condition=All((Compare(name, "=", origin_text(origin)), same)),
+    )
 
 
 def _passed_on(total: Total, cell: Cell, into: CounterName, origin: Origin, now: Instant) -> Update:
     brought = cell.brought.get((total.ordinal, total.start), ZERO)
     by, name = EXACT.subtract(brought, origin.brought), items.window_name(items.FOLLOWED_BROUGHT, into)
-    entry = pass_on_entry(total, CountedWindow(*into, origin.end), by, now)
+    entry = pass_on_entry(total, ((CountedWindow(*into, origin.end), by),), now)
     return Update(
         key=keys.root_cell(total.customer, total.feature),
         changes=(

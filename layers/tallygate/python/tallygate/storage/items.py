@@ -9,7 +9,7 @@
                 fe.<ordinal>             where those begin that were opened for events last
                 sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
                 sb, sb.<ordinal>         by which tier it is (`domain.tier_causes`)
-                w.<ordinal>.<start ms>   levels whose tiers suspend no more in it, since somebody has resumed
+                lv.<ordinal>.<start ms>  levels whose tiers suspend no more in it, since somebody has resumed
                 k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
                 y.<ordinal>.<start ms>   what was carried in, in layers with their ages; absent: one layer of age 1
                 z.<ordinal>.<start ms>   which decisions resets by hand exclude (`domain.reset_marks`)
