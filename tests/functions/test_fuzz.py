@@ -74,6 +74,7 @@ def operations(gateway: Gateway) -> list[Any]:
     return [each.ok() for each in found]
 
 
+@pytest.mark.timeout(300 + 10 * EXAMPLES)
 def test_no_request_is_a_failure_of_ours(gateway: Gateway) -> None:
     seen: dict[str, int] = {}
     for operation in operations(gateway):
