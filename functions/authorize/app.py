@@ -1,6 +1,8 @@
-"""authorize: an API key becomes who calls. What is of a key's form is let through: its function answers 401 and 403
-itself, as problem documents, by what is in the context here. What is not is refused at the gateway (403), and wakes no
-other function. A failure of ours is raised, because the gateway remembers answers.
+"""authorize: an API key becomes the principal of a request.
+
+A text in the form of a key is let through, known or not. The function behind the route then answers 401 or 403 as a
+problem document, from the context that is set here. The gateway refuses any other text with 403 and calls no other
+function. A failure of ours is raised, because the gateway caches answers.
 """
 
 from __future__ import annotations

@@ -129,7 +129,8 @@ class EventLogStore(Protocol):
     ) -> tuple[tuple[tuple[str, Rejection], ...], bool]:
         """The newest rejections before a position, the newest first, each with its own, and whether there may be more.
 
-        `owner` "" stands for those of which no customer is known."""
+        `owner` "": rejections without a known customer.
+        """
 
     def rejections_upto(self, end: Instant) -> str:
         """The position after every rejection of the minutes up to the one that holds the instant."""

@@ -1,8 +1,8 @@
 """The stack's own metrics: every name in one place, and one way to emit them.
 
 They are lines of the log in CloudWatch's embedded metric format, in the namespace Tallygate/<stack>, each with the
-dimension `service` (the function). A metric costs money in every hour in which it has a value, so what is zero is not
-emitted: an idle stack has no metric at all. Alarms treat missing data as nothing happened.
+dimension `service` (the function). A metric costs money in every hour that has a value, so zeros are not emitted: an
+idle stack has no metric at all. Alarms treat missing data as nothing happened.
 
 Decisions are the exception in form: check writes a line of 40 bytes for each, and a metric filter of the template
 counts these lines by operation and reason. The embedded format needs ten times as much for the same.

@@ -1,8 +1,8 @@
 """The planned surface of the API, and what of it is missing.
 
-What is planned keeps its name once it is there. Nothing here says what is there already: that is read off the route
-tables and the contracts, so that whoever implements something has nothing to change here, only to run
-`python -m tools.planned`, which writes README's section "Not there yet". A test holds the section to this list.
+A planned name stays in the list once it is implemented. The route tables and the contracts show which names are.
+Whoever implements one changes nothing here and runs `python -m tools.planned`, which writes README's section "Not there
+yet". A test compares the section with this list.
 
     a route        missing until a function answers it
     a field        missing while its contract lacks it or refuses it as `not_available`

@@ -1,4 +1,4 @@
-"""Every route of the planned API, also of those that are there: what is missing is read off the route tables."""
+"""Every route of the planned API, implemented or not. A planned route that no route table has is missing."""
 
 from __future__ import annotations
 

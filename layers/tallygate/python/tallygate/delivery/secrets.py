@@ -118,5 +118,5 @@ def _code(error: Exception) -> str:
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    """What is told names the failure and never the parameter's value, which SSM repeats in none of its errors."""
+    """The error's code. SSM repeats a parameter's value in none of its errors, so no secret is logged."""
     return StoreUnavailable(f"the store of secrets did not answer: {_code(error) or type(error).__name__}")

@@ -33,7 +33,7 @@ class EventsAsked:
 
     @property
     def from_journal(self) -> bool:
-        """Whether the journal can hold what is asked for. What was rejected stands by itself."""
+        """Whether the journal can hold the events asked for. Rejected events are stored apart from it."""
         return self.customer is not None and self.status in (None, EventStatus.ACCEPTED)
 
     @property

@@ -40,7 +40,7 @@ Reigns = Mapping[str, tuple[Reign, ...]]
 
 
 class Source(NamedTuple):
-    """A counter of which its own usage follows. `seen`: what it showed; this stands where the cell has it no more."""
+    """A counter whose own usage follows. `seen`: its value at the change, used once the cell has removed it."""
 
     ordinal: int
     start: Instant

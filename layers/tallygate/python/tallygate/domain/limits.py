@@ -43,8 +43,8 @@ class Quota:
 
     `bases` say what the limit comes to, and did, where that is another amount: while a change of it is prorated, and in
     partial windows. `stretches` say what accrued, and does, where something carries over; `rules` how, where that was
-    not always as the limit says now. `follows` says what was used under other quotas and counts in the window in which
-    this one came into force.
+    not always as the limit says now. `follows` lists the usage of other quotas that counts in the window in which this
+    quota came into force.
     """
 
     ordinal: int

@@ -19,7 +19,7 @@ from tallygate.domain.instants import MINUTE, Instant, format_instant
 
 REJECTED_FACT = "usage.rejected"
 NO_CUSTOMER = ""
-"""Stands for the customer where a subject names nobody, or the event could not be read."""
+"""In place of a customer: the subject is unknown, or the event could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@
     Mon ──> Tue ──> Wed ──> Thu ──> Fri       each from the window before it: its layers, what was used, adjustments
 
 The walk is the one that opens windows (`domain.rolls`), so it gives what they would have begun with, had everything
-been known in time. Of a window that the cell shows, the cell is newer than the total; of one that the cell has
-removed, the total says all of it. What is carried may fall below what was spent of it by then: nothing remains then,
-and no usage is touched.
+been known in time. While the cell shows a window, the cell is newer than the total. Once the cell has
+removed it, the total is complete. A revision may carry less than was already spent. Then nothing remains, and usage
+stays as it is.
 
-A window that was opened, and whose usage is not folded yet, must not pass for an idle one. So every window says which
-one was opened before it, and the walk ends where that one is not known yet; it goes on when that one's total comes.
+A window that was opened, and whose usage is not folded yet, must not pass for an idle one. So every window names
+the window opened before it. The walk stops at one whose total is missing, and goes on when that total arrives.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Lay
 
 
 def _as_standing(known: Total, layers: tuple[Layer, ...] | None) -> Standing:
-    """How a window stands by its total alone: what was carried into it is one layer where no layers are known."""
+    """A window as its total alone shows it. Without known layers the whole opening balance is one layer."""
     carried = (Layer(known.carried, 1),) if known.carried else ()
     return Standing(
         start=known.start,

@@ -5,10 +5,10 @@
                          usage has reached the tier  the next request that nothing else denies suspends
                          ... and somebody resumes    the level is waived until the window ends
 
-A suspension of a whole feature stands until its end or a resume, whatever becomes of the limit. One of a scope stands
-only while a limit over that scope has a tier that suspends, and decides. A resume waives the level that suspended, in
-the window that runs, and every other level that would suspend the very next unit. Beyond a waived level the tiers below
-it decide, else the enforcement.
+A suspension of a whole feature lasts until its end or a resume, however the limit changes. A suspension of a scope
+applies only while a limit over that scope has a deciding tier that suspends. A resume waives the level that suspended,
+in the running window, and every other level that would suspend the next unit. Beyond a waived level the tiers below it
+decide, else the enforcement.
 """
 
 from __future__ import annotations

@@ -133,8 +133,11 @@ def _leaves_as_stated(outbox: OutboxStore, rules: RulesStore, total: Total) -> b
 
 
 def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, old: Total, total: Total) -> Published:
-    """State the closed window anew, in the form of its closing, as the revision after the newest. Of the entitlement's
-    own quota with what was stated before: the changes of a total are told in order, so that is what it was."""
+    """State the closed window again as its next revision, in the form of its closing.
+
+    A restatement of the entitlement's own quota has the previous figures too. They come from the record's old image,
+    because the changes of a total are processed in order.
+    """
     effective = rules.effective(total.customer)
     last = outbox.last_stated(total)
     revision = last.revision + 1

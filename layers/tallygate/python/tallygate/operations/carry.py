@@ -70,7 +70,7 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
     """Open the total's window in its cell, so that usage by event can be brought in; whether it is open. A few
     requests, and none where nothing carries over.
 
-    One that the cell has passed by, and in which nobody can count any more, is left alone: `revise` sees to it.
+    A window that ended below the cell's floor is not opened, since no request can count in it. `revise` handles it.
     """
     if not total.governed.carries:
         return False

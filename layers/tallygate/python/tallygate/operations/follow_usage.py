@@ -198,8 +198,8 @@ class _Followed:
         return reigns[-1].ordinal if reigns else NOBODY
 
     def _unfolded(self, counted: Counted, scope: Scope, since: Instant, live: int) -> None:
-        """Add what was used over a scope that nobody counts: by the rollup, and all of the feature that is not in it
-        yet. The total is read first, so that nothing is missing."""
+        """Add the usage of a scope that no limit counts: the rollup, and the feature's usage not in the rollup yet."""
+        # The total is read first, so that nothing is missing.
         running = window_at(self.look.schedules[live], self.look.now)
         feature = self.look.entitlement.feature
         totals = self.past.totals(self.look.customer, feature, live, running.start, running.start + 1)
@@ -245,7 +245,7 @@ class _Followed:
         held = (quota.ordinal, window.start) in self.look.cell.used
         in_reign = [until for ordinal, _, until in spans(reigns, self.look.now) if ordinal == quota.ordinal]
         excludes = held and reset is not None and all(until <= reset for until in in_reign)
-        # What a quota counted beside the one that stands for both is in that one's sum.
+        # Where two quotas counted side by side, the sum of one of them holds the usage of both.
         beside = quota.ordinal not in {reign.ordinal for reign in reigns}
         return counted.window(window, absolute=beside, excludes=excludes)
 

@@ -11,8 +11,8 @@ from tallygate.store import UsageStore
 def require_known(store: UsageStore, feature: str | None, page: tuple[Sized, str | None], *, after: str | None) -> None:
     """Raises NotFound where a list has nothing of a feature, and the catalog does not have the feature either.
 
-    What is listed of one that has left the catalog is history, and stays. `page` is what was listed and where to go on;
-    only a first page that is the last one proves an empty list. One request, only then.
+    The history of a feature that left the catalog stays listed. `page`: the entries and the cursor after them. Only a
+    first page without a cursor proves that the list is empty; only then one request is made.
     """
     listed, more = page
     if feature is None or listed or more is not None or after is not None:

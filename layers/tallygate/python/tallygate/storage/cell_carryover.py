@@ -93,7 +93,7 @@ class CellCarryover:
         return isinstance(outcome, Written)
 
     def revise(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
-        """Let so much be carried into the window instead, while what was seen of it and before stands. Repeatable.
+        """Replace the opening balance of a window, if it and the window before are as they were seen. Repeatable.
 
         Of a window that the cell has removed only the entry is written, which revises its total.
         """

@@ -146,7 +146,7 @@ def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetM
 
 
 def _carried_in(change: TotalChange) -> list[Change]:
-    """What is carried into the window, replaced together with its layers; of those that are not known none are kept."""
+    """The opening balance, replaced together with its layers. Unknown layers are removed."""
     if change.carried is None:
         return []
     carried: list[Change] = [Set(CARRIED, change.carried)]
