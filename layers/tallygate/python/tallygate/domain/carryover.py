@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.domain.boundaries import Unit, step_of
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import HOUR
 from tallygate.domain.periods import FIRST_USE, ROLLING
 
@@ -39,8 +39,8 @@ class Cap:
         if self.amount is not None:
             return self.amount
         if self.percent is not None:
-            return _EXACT.divide(_EXACT.multiply(base, self.percent), Decimal(100))
-        return _EXACT.multiply(base, Decimal(self.periods or 0))
+            return EXACT.divide(EXACT.multiply(base, self.percent), Decimal(100))
+        return EXACT.multiply(base, Decimal(self.periods or 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

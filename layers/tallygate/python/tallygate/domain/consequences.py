@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.domain.entries import Entry, suspend_entry
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total, opened, used_before
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow
@@ -34,7 +34,7 @@ class Suspending:
 
     def above(self, limit: Decimal) -> Decimal:
         """The most usage that suspends nothing yet, under a limit with all that it was raised by."""
-        return _EXACT.add(self.tier.at.of(limit), self.grace)
+        return EXACT.add(self.tier.at.of(limit), self.grace)
 
     def until(self, total: Total, now: Instant) -> Instant | None:
         """When a suspension that begins now ends; None: with a period that is over, so that there is none."""

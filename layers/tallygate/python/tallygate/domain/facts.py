@@ -25,7 +25,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.journal import Governed
 from tallygate.domain.quantities import ZERO, Wire, format_quantity
@@ -107,7 +107,7 @@ class Total:
     def limit(self) -> Decimal | None:
         """The limit with all that it was raised by; None: unlimited."""
         base = self.governed.limit
-        return None if base is None else _EXACT.add(base, _EXACT.add(self.carried, self.adjusted))
+        return None if base is None else EXACT.add(base, EXACT.add(self.carried, self.adjusted))
 
     @property
     def used(self) -> Decimal:
@@ -116,7 +116,7 @@ class Total:
 
         Of a window that its cell has no more, a settlement may take back what a reset had excluded: it leaves nothing.
         """
-        return max(ZERO, _EXACT.add(_EXACT.subtract(self.value, self.excluded), self.followed))
+        return max(ZERO, EXACT.add(EXACT.subtract(self.value, self.excluded), self.followed))
 
     @property
     def followed_only(self) -> bool:
@@ -232,8 +232,8 @@ def used_before(old: Total | None, new: Total) -> Decimal:
     """What was held against the limit before a change. What follows from other windows is no use of this one: it counts
     as if it had been there."""
     before = old.used if old is not None else ZERO
-    more = _EXACT.subtract(new.followed, ZERO if old is None else old.followed)
-    return max(ZERO, _EXACT.add(before, more)) if more else before
+    more = EXACT.subtract(new.followed, ZERO if old is None else old.followed)
+    return max(ZERO, EXACT.add(before, more)) if more else before
 
 
 def _tiers(total: Total) -> tuple[Tier, ...]:

@@ -24,7 +24,7 @@ from typing import assert_never
 
 from tallygate.domain.event_judgement import EventJudgement, EventWarning, Granted, judge, nothing_granted
 from tallygate.domain.events import Event, data_of
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.impact import would_deny
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.journal import (
@@ -294,8 +294,8 @@ class _Totals:
 
     def add(self, window: CountedWindow, amount: Decimal, by_event: Decimal, traceparent: str | None) -> None:
         found = self._sum(window)
-        found.value = _EXACT.add(found.value, amount)
-        found.by_event = _EXACT.add(found.by_event, by_event)
+        found.value = EXACT.add(found.value, amount)
+        found.by_event = EXACT.add(found.by_event, by_event)
         found.traceparent = traceparent or found.traceparent
 
     def carry(self, window: CountedWindow, carried: Decimal | None, into: CarriedIn | None) -> None:
@@ -310,7 +310,7 @@ class _Totals:
 
     def adjust(self, window: CountedWindow, amount: Decimal) -> None:
         found = self._sum(window)
-        found.adjusted = _EXACT.add(found.adjusted, amount)
+        found.adjusted = EXACT.add(found.adjusted, amount)
 
     def settle(self, settled: SettleEntry) -> None:
         for window in settled.windows:
@@ -333,12 +333,12 @@ class _Totals:
     def follow(self, *more: tuple[CountedWindow, Decimal]) -> None:
         for window, amount in more:
             found = self._sum(window)
-            found.followed = _EXACT.add(found.followed, amount)
+            found.followed = EXACT.add(found.followed, amount)
 
     def exclude(self, *taken: tuple[CountedWindow, Decimal]) -> None:
         for window, amount in taken:
             found = self._sum(window)
-            found.excluded = _EXACT.add(found.excluded, amount)
+            found.excluded = EXACT.add(found.excluded, amount)
 
     def use(self, use: UseEntry) -> None:
         for window in use.windows:
@@ -351,7 +351,7 @@ class _Totals:
             if would_deny(self.limits[window.ordinal], shown):
                 found = self._sum(window)
                 found.would_decisions += 1
-                found.would_amount = _EXACT.add(found.would_amount, use.amount)
+                found.would_amount = EXACT.add(found.would_amount, use.amount)
 
     def _sum(self, window: CountedWindow) -> _Sum:
         found = self.sums.setdefault((window.ordinal, window.start), _Sum(window.end))
@@ -393,7 +393,7 @@ class _Usage:
     def add(self, meter: str, time: Instant, dimensions: Mapping[str, str], amount: Decimal) -> None:
         day, quarter = day_and_quarter(time)
         quarters = self._sums.setdefault((meter, day, dimensions_text(dimensions)), {})
-        quarters[quarter] = _EXACT.add(quarters.get(quarter, ZERO), amount)
+        quarters[quarter] = EXACT.add(quarters.get(quarter, ZERO), amount)
 
     def changes(self) -> tuple[UsageChange, ...]:
         return tuple(

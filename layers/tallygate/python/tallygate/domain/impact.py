@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.journal import Governed, Shown
@@ -74,9 +74,9 @@ class Sum:
             scope=self.scope,
             every=self.every,
             windows=self.windows + 1,
-            usage=_EXACT.add(self.usage, total.value),
+            usage=EXACT.add(self.usage, total.value),
             decisions=self.decisions + total.would_decisions,
-            amount=_EXACT.add(self.amount, total.would_amount),
+            amount=EXACT.add(self.amount, total.would_amount),
         )
 
 
@@ -103,7 +103,7 @@ def would_deny(governed: Governed, shown: Shown) -> bool:
     """Whether the limit, had it been enforced, would have denied the use after which a counter showed this much."""
     if governed.enforcement is not Enforcement.OBSERVE or governed.limit is None:
         return False
-    total = _EXACT.add(governed.limit, shown.raised)
+    total = EXACT.add(governed.limit, shown.raised)
     rungs = ladder(governed.tiers, total, soft=False, began=None, now=0, base=governed.limit)
     return not landing(rungs, shown.used).grants
 

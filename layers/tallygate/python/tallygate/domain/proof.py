@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.quantities import ZERO
 
 """A counter outgrows what a single quantity may be, and what the default context adds exactly."""
@@ -41,14 +41,14 @@ def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | N
     if new.revision != old.revision + 1:
         return "revision"
     for counter in stated.used.keys() | new.used.keys():
-        if _EXACT.subtract(_own(new, counter), _own(old, counter)) != stated.used.get(counter, ZERO):
+        if EXACT.subtract(_own(new, counter), _own(old, counter)) != stated.used.get(counter, ZERO):
             return "counter"
     for counter in stated.follows.keys() | stated.followed.keys() | new.followed.keys():
         before, now = old.followed.get(counter, ZERO), new.followed.get(counter, ZERO)
         if counter in stated.follows:
             amount, live = stated.follows[counter]
-            before = _EXACT.add(amount, ZERO if live is None else old.used.get(live, ZERO))
-        if now != _EXACT.add(before, stated.followed.get(counter, ZERO)):
+            before = EXACT.add(amount, ZERO if live is None else old.used.get(live, ZERO))
+        if now != EXACT.add(before, stated.followed.get(counter, ZERO)):
             return "followed"
     for counter in stated.carried.keys() | new.carried.keys():
         before = old.carried.get(counter, ZERO)
@@ -56,14 +56,14 @@ def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | N
             return "carried"
     for counter in stated.adjusted.keys() | new.adjusted.keys():
         before = old.adjusted.get(counter, ZERO)
-        if _EXACT.subtract(new.adjusted.get(counter, ZERO), before) != stated.adjusted.get(counter, ZERO):
+        if EXACT.subtract(new.adjusted.get(counter, ZERO), before) != stated.adjusted.get(counter, ZERO):
             return "adjusted"
     for counter, value in new.rated.items():
-        if _EXACT.subtract(value, old.rated.get(counter, ZERO)) not in (ZERO, rate_by):
+        if EXACT.subtract(value, old.rated.get(counter, ZERO)) not in (ZERO, rate_by):
             return "rate"
     return None
 
 
 def _own(cell: Cell, counter: CounterName) -> Decimal:
     """What the window itself counted."""
-    return _EXACT.subtract(cell.used_of(counter), cell.followed.get(counter, ZERO))
+    return EXACT.subtract(cell.used_of(counter), cell.followed.get(counter, ZERO))

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.quantities import ZERO
 
@@ -46,7 +46,7 @@ class Rate:
 
 def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
     """per × burst ÷ limit, rounded up: a longer sub-window only ever admits less."""
-    whole, rest = _EXACT.divmod(_EXACT.multiply(Decimal(per), burst), limit)
+    whole, rest = EXACT.divmod(EXACT.multiply(Decimal(per), burst), limit)
     return int(whole) + bool(rest)
 
 
@@ -80,8 +80,8 @@ def sub_window(rate: Rate, now: Instant) -> SubWindow:
 
 def current_room(burst: Decimal, amount: Decimal, previous: Decimal, at: SubWindow) -> Decimal:
     """The largest c that still lets `amount` in; negative where none does. Rounded down at the ninth digit."""
-    carried = _EXACT.divide(_EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
-    return _EXACT.subtract(burst - amount, carried).quantize(_STEP, rounding=ROUND_FLOOR, context=_EXACT)
+    carried = EXACT.divide(EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
+    return EXACT.subtract(burst - amount, carried).quantize(_STEP, rounding=ROUND_FLOOR, context=EXACT)
 
 
 def admits(rate: Rate, amount: Decimal, previous: Decimal, current: Decimal, at: SubWindow) -> bool:
@@ -94,8 +94,8 @@ def alternatives(rate: Rate, amount: Decimal, seen_previous: Decimal, at: SubWin
     free = rate.burst - amount
     if free < 0:
         return ()
-    most = _EXACT.divide(_EXACT.multiply(free, Decimal(at.width)), Decimal(at.left))
-    found = [Alternative(most.quantize(_STEP, rounding=ROUND_FLOOR, context=_EXACT), None)]
+    most = EXACT.divide(EXACT.multiply(free, Decimal(at.width)), Decimal(at.left))
+    found = [Alternative(most.quantize(_STEP, rounding=ROUND_FLOOR, context=EXACT), None)]
     for pinned in sorted({seen_previous, rate.burst}):
         room = current_room(rate.burst, amount, pinned, at)
         if room >= 0:
@@ -119,8 +119,8 @@ def admitted_at(rate: Rate, amount: Decimal, previous: Decimal, current: Decimal
 
 def _wait_share(room: Decimal, weighted: Decimal, width: Instant) -> Instant:
     """How much of a sub-window may be left when `weighted × left ÷ width ≤ room`."""
-    share = _EXACT.divide(_EXACT.multiply(room, Decimal(width)), weighted)
-    return int(share.to_integral_value(rounding=ROUND_FLOOR, context=_EXACT))
+    share = EXACT.divide(EXACT.multiply(room, Decimal(width)), weighted)
+    return int(share.to_integral_value(rounding=ROUND_FLOOR, context=EXACT))
 
 
 def remaining(rate: Rate, previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
@@ -130,5 +130,5 @@ def remaining(rate: Rate, previous: Decimal, current: Decimal, at: SubWindow) ->
 
 def weighted(previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
     """What counts as used now: c + p × w, rounded up at the ninth digit."""
-    carried = _EXACT.divide(_EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
-    return _EXACT.add(current, carried).quantize(_STEP, rounding=ROUND_CEILING, context=_EXACT)
+    carried = EXACT.divide(EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
+    return EXACT.add(current, carried).quantize(_STEP, rounding=ROUND_CEILING, context=EXACT)

@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tallygate.domain.carryover import DEDUCT, Carryover
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Schedule, Window, window_at
 from tallygate.domain.quantities import ZERO
@@ -99,7 +99,7 @@ def carried_out(
     carryover: Carryover, base: Decimal, counter: Decimal, layers: tuple[Layer, ...], adjusted: Decimal
 ) -> tuple[Layer, ...]:
     """What a window with this base leaves to the next. What is left of the whole is base − counter."""
-    left = min(_EXACT.subtract(base, counter), CARRIED_MAX)
+    left = min(EXACT.subtract(base, counter), CARRIED_MAX)
     if left <= 0:
         return (Layer(left, 1),) if left < 0 and carryover.overage == DEDUCT else ()
     if carryover.expires_after is None:
@@ -115,7 +115,7 @@ def total(layers: Sequence[Layer]) -> Decimal:
     """All that is carried; negative where it is owed."""
     found = ZERO
     for layer in layers:
-        found = _EXACT.add(found, layer.amount)
+        found = EXACT.add(found, layer.amount)
     return found
 
 
@@ -166,7 +166,7 @@ def _unspent(left: Decimal, granted: Sequence[Layer], expires_after: int) -> lis
     kept: list[Layer] = []
     for layer in reversed(granted):
         amount = min(max(ZERO, layer.amount), left)
-        left = _EXACT.subtract(left, amount)
+        left = EXACT.subtract(left, amount)
         if amount > 0 and layer.age + 1 <= expires_after:
             kept.append(Layer(amount, layer.age + 1))
     return kept[::-1]
@@ -177,7 +177,7 @@ def _newest(layers: Sequence[Layer], most: Decimal) -> list[Layer]:
     kept: list[Layer] = []
     for layer in reversed(layers):
         amount = min(layer.amount, most)
-        most = _EXACT.subtract(most, amount)
+        most = EXACT.subtract(most, amount)
         if amount > 0:
             kept.append(Layer(amount, layer.age))
     return kept[::-1]

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from tallygate.domain.decision import Reason
 from tallygate.domain.events import LATENESS_MAX
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import CountedWindow, Governed, Shown, UseEntry
 from tallygate.domain.limits import Enforcement
@@ -55,7 +55,7 @@ class Charge:
     def limit(self) -> Decimal | None:
         """The limit with all that it was raised by then; None: unlimited, or not known."""
         base = None if self.governed is None else self.governed.limit
-        return base if base is None or self.shown is None else _EXACT.add(base, self.shown.raised)
+        return base if base is None or self.shown is None else EXACT.add(base, self.shown.raised)
 
     @property
     def used_after(self) -> Decimal | None:
@@ -63,13 +63,13 @@ class Charge:
 
     @property
     def used_before(self) -> Decimal | None:
-        return None if self.shown is None else _EXACT.subtract(self.shown.used, self.amount)
+        return None if self.shown is None else EXACT.subtract(self.shown.used, self.amount)
 
     @property
     def remaining_after(self) -> Decimal | None:
         if self.limit is None or self.shown is None:
             return None
-        return max(ZERO, _EXACT.subtract(self.limit, self.shown.used))
+        return max(ZERO, EXACT.subtract(self.limit, self.shown.used))
 
     @property
     def level(self) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import plain
 from tallygate.domain.rates import Rate
@@ -39,7 +39,7 @@ class Threshold:
         if self.amount is not None:
             return self.amount
         assert self.percent is not None
-        return _EXACT.divide(_EXACT.multiply(limit, self.percent), Decimal(100))
+        return EXACT.divide(EXACT.multiply(limit, self.percent), Decimal(100))
 
     def __str__(self) -> str:
         return plain(self.amount) if self.amount is not None else f"{plain(self.percent or Decimal(0))}%"
@@ -131,7 +131,7 @@ class Tier:
     def rearms_below(self, limit: Decimal) -> Decimal:
         """The usage below which the level is left for good."""
         margin = Decimal(0) if self.hysteresis is None else self.hysteresis.of(limit)
-        return _EXACT.subtract(self.at.of(limit), margin)
+        return EXACT.subtract(self.at.of(limit), margin)
 
 
 def may_suspend(tiers: Sequence[Tier]) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.quantities import FRACTION_DIGITS_MAX, ONE, ZERO, plain
 
 PRECISION_MAX = FRACTION_DIGITS_MAX
@@ -78,14 +78,14 @@ class Unit:
 
     def _in_steps(self, quantity: Decimal, step: Decimal, rounding: Rounding) -> Decimal:
         """The quantity in this unit as a multiple of the step: the one place where anything is rounded."""
-        raw, whole_step = _EXACT.multiply(quantity.copy_abs(), self.multiply_by), _EXACT.multiply(step, self.divide_by)
-        steps, rest = _EXACT.divmod(raw, whole_step)
+        raw, whole_step = EXACT.multiply(quantity.copy_abs(), self.multiply_by), EXACT.multiply(step, self.divide_by)
+        steps, rest = EXACT.divmod(raw, whole_step)
         nearest = rounding in (Rounding.HALF_UP, Rounding.NONE)
-        if (rounding is Rounding.UP and rest > 0) or (nearest and _EXACT.add(rest, rest) >= whole_step):
-            steps = _EXACT.add(steps, ONE)
+        if (rounding is Rounding.UP and rest > 0) or (nearest and EXACT.add(rest, rest) >= whole_step):
+            steps = EXACT.add(steps, ONE)
         if not steps:
             return ZERO
-        return _EXACT.multiply(steps, step).copy_sign(quantity)
+        return EXACT.multiply(steps, step).copy_sign(quantity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,4 +105,4 @@ def line_of(unit: Unit | None, *, raw: Decimal, overage: Decimal) -> Line:
     """
     billable = raw if unit is None else unit.billable(raw)
     beyond = overage if unit is None else unit.billable(overage)
-    return Line(billable=billable, included=_EXACT.subtract(billable, beyond), overage=beyond)
+    return Line(billable=billable, included=EXACT.subtract(billable, beyond), overage=beyond)

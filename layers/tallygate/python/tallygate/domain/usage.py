@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.fold import QUARTER, day_and_quarter
 from tallygate.domain.instants import DAY, Instant, parse_instant
 from tallygate.domain.periods import Window, calendar, window_at
@@ -117,7 +117,7 @@ def rows_of(query: UsageQuery, found: Iterable[UsageItem]) -> tuple[UsageRow, ..
             if query.start <= at < query.end:
                 window = _window(query, at)
                 name = (window.start, window.end, group)
-                sums[name] = _EXACT.add(sums.get(name, ZERO), amount)
+                sums[name] = EXACT.add(sums.get(name, ZERO), amount)
                 if len(sums) > ROWS_MAX:
                     raise TooManyRows
     ordered = sorted(sums.items(), key=lambda entry: (entry[0][0], [(v is not None, v or "") for v in entry[0][2]]))
@@ -138,7 +138,7 @@ def marked(rows: Iterable[UsageRow], resets: Mapping[Instant, str]) -> tuple[Usa
 def total_of(rows: Iterable[UsageRow]) -> Decimal:
     total = ZERO
     for row in rows:
-        total = _EXACT.add(total, row.value)
+        total = EXACT.add(total, row.value)
     return total
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell, CounterName, running_window
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import changes_of
 from tallygate.domain.instants import Instant
@@ -132,7 +132,7 @@ def resets(
             continue
         amount = shown if used is None else min(shown, used.get(each.counter, ZERO))
         if carry_overage and each.base is not None:
-            amount = min(amount, _EXACT.add(each.base, cell.raised(each.counter)))
+            amount = min(amount, EXACT.add(each.base, cell.raised(each.counter)))
         if amount > 0:
             found.append(
                 WindowReset(
@@ -150,7 +150,7 @@ def resets(
 
 def used_in(cell: Cell, counter: CounterName) -> Decimal:
     """What the cell shows as used of a window's limit."""
-    return _EXACT.add(cell.used.get(counter, ZERO), cell.raised(counter)) if counter in cell.used else ZERO
+    return EXACT.add(cell.used.get(counter, ZERO), cell.raised(counter)) if counter in cell.used else ZERO
 
 
 def used_before(instant: Instant, total: Total, records: Iterable[Record], brought: Decimal) -> Decimal:
@@ -161,9 +161,9 @@ def used_before(instant: Instant, total: Total, records: Iterable[Record], broug
     since = ZERO
     for record in records:
         if record.number <= total.upto:
-            since = _EXACT.add(since, _counted_since(instant, record, (total.ordinal, total.start)))
-    on_its_way = max(ZERO, _EXACT.subtract(total.by_event, brought))
-    return _EXACT.subtract(_EXACT.subtract(total.used, since), on_its_way)
+            since = EXACT.add(since, _counted_since(instant, record, (total.ordinal, total.start)))
+    on_its_way = max(ZERO, EXACT.subtract(total.by_event, brought))
+    return EXACT.subtract(EXACT.subtract(total.used, since), on_its_way)
 
 
 def _counted_since(instant: Instant, record: Record, counter: CounterName) -> Decimal:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
-from tallygate.domain.exact import EXACT as _EXACT
+from tallygate.domain.exact import EXACT
 
 Value = str | int | Decimal | bytes | bool | frozenset[bytes] | None
 Item = dict[str, Value]
@@ -266,7 +266,7 @@ def changed(image: Item | None, key: Item, changes: tuple[Change, ...]) -> Item:
             case Increase(name, by):
                 held = before.get(name, 0)
                 assert isinstance(held, int | Decimal)
-                after[name] = _EXACT.add(Decimal(held), Decimal(by))
+                after[name] = EXACT.add(Decimal(held), Decimal(by))
             case Include(name, elements):
                 held = before.get(name, frozenset())
                 assert isinstance(held, frozenset)
@@ -276,7 +276,7 @@ def changed(image: Item | None, key: Item, changes: tuple[Change, ...]) -> Item:
             case SetSum(name, source, by):
                 held = before.get(source, 0)
                 assert isinstance(held, int | Decimal)
-                after[name] = _EXACT.add(Decimal(held), Decimal(by))
+                after[name] = EXACT.add(Decimal(held), Decimal(by))
             case Remove(name):
                 after.pop(name, None)
             case _:
