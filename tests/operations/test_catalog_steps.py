@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -11,15 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.domain.audits import Author
 from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, PlanLimit, QuotaTerms, changes
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
 from tallygate.domain.features import Switch
 from tallygate.domain.meters import Meter
+from tallygate.domain.settings import Settings
 from tallygate.domain.units import Unit
 from tallygate.domain.versions import Expected
 from tallygate.errors import Contended, PreconditionFailed, StoreUnavailable
 from tallygate.operations.catalog import Declared, declare_catalog
 from tallygate.operations.customers import Stores, end_subscription, put_customer, put_subscription
+from tallygate.storage.audits import Audits
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
@@ -90,6 +94,33 @@ def test_many_changes_take_several_transactions_and_the_catalog_is_whole_after_e
     stored = Catalogs(engine).read()
     assert (ids(stored.catalog), stored.applying) == (ids(second), None)
     assert declare(engine, second).changes == ()
+
+
+@pytest.mark.parametrize("dies_at", [1, 3, None])
+def test_the_trail_names_exactly_what_each_transaction_changed_also_of_a_declaration_that_died(
+    dies_at: int | None,
+) -> None:
+    engine = Observed(dies_at=dies_at)
+    wanted = replace(large(100), settings=Settings(unknown_events="accept"))
+
+    def declared(audit_id: str) -> None:
+        by = Author(id=audit_id, key_id="key_1", at=NOW)
+        declare_catalog(Catalogs(engine), wanted, expected=None, dry_run=False, now=NOW, by=by)
+
+    with nullcontext() if dies_at is None else pytest.raises(StoreUnavailable):
+        declared("first")
+    entries, _ = Audits(engine).page(None, after=None, limit=100)
+    assert len(entries) == (4 if dies_at is None else dies_at - 1)
+    assert sum(len(entry.about["changes"]) for entry in entries) == len(
+        changes(Catalog(), Catalogs(engine).read().catalog)
+    )
+    declared("second")
+    entries, _ = Audits(engine).page(None, after=None, limit=100)
+    named = [
+        (change["kind"], change["key"]) for entry in entries for change in entry.about["changes"] if "key" in change
+    ]
+    assert len(named) == len(set(named)) == 301, "each change once, whoever finished the declaration"
+    assert {(entry.action, entry.key_id, entry.customer) for entry in entries} == {("catalog_changed", "key_1", None)}
 
 
 @pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
