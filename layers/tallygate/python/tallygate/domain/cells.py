@@ -47,6 +47,20 @@ WHOLE_FEATURE = 0
 """Names the suspension of all usage of the feature; that of a scope is named by the ordinal of its limit's quota."""
 
 
+@dataclass(frozen=True, slots=True)
+class CellName:
+    """Which cell: the counters of one customer and feature whose limits have the same free dimensions and values.
+
+    customer: id of the billable party
+    feature: key of the metered feature
+    dimensions: free dimensions with their values, in order of their keys; empty: the root cell
+    """
+
+    customer: str
+    feature: str
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """The image of one cell. An item that does not exist is `Cell()`: every counter at zero.
