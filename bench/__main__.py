@@ -31,7 +31,9 @@ from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.meters import Meter
 from tallygate.domain.periods import calendar
 from tallygate.domain.rates import Rate
+from tallygate.storage.limits_versions import effective_document
 from tallygate.storage import items, keys
+from tallygate.storage.documents import compact
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Key, Put
 
@@ -111,7 +113,7 @@ def customer(engine: DynamoEngine, name: str, *, limit: int, windows: int = 1) -
         subscribed=True,
         entitlements={FEATURE: right},
     )
-    engine.write(Put(key=keys.effective(name), item={"version": 1, "doc": items.effective_document(effective)}))
+    engine.write(Put(key=keys.effective(name), item={"version": 1, "doc": effective_document(effective)}))
 
 
 def feature(engine: DynamoEngine) -> None:
@@ -124,7 +126,7 @@ def feature(engine: DynamoEngine) -> None:
         (keys.catalog_feature(FEATURE), feature_form(Feature(key=FEATURE, meter=meter.key))),
     )
     for key, form in entries:
-        engine.write(Put(key=key, item={"form": items.compact(form)}))
+        engine.write(Put(key=key, item={"form": compact(form)}))
 
 
 def event(path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from tallygate.contracts.usage_resets import reset_answer
+from tallygate.domain.counters import CellName
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.rolls import Layer
@@ -150,11 +151,11 @@ class CarriedShop(Shop):
         return self.state()["breakdown"]["carried"]
 
     def windows_of_the_cell(self) -> list[Instant]:
-        cell = items.cell_of(self.memory_engine.get(keys.root_cell(self.customer, FEATURE)))
+        cell = items.cell_of(self.memory_engine.get(keys.cell(CellName(self.customer, FEATURE))))
         return sorted(start for ordinal, start in cell.used if ordinal == ORDINAL)
 
     def layers_of_the_cell(self) -> dict[Instant, tuple[Layer, ...]]:
-        cell = items.cell_of(self.memory_engine.get(keys.root_cell(self.customer, FEATURE)))
+        cell = items.cell_of(self.memory_engine.get(keys.cell(CellName(self.customer, FEATURE))))
         return {start: cell.standing((o, start)).layers for o, start in cell.used if o == ORDINAL}
 
     def totals(self) -> dict[Instant, Total]:

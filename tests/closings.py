@@ -5,11 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tallygate.domain.closing import PERIOD_CLOSED, closing_id
+from tallygate.domain.contributions import Add
+from tallygate.domain.counters import CountedWindow
+from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.facts import Fact, Total
+from tallygate.domain.fold import TotalChange
+from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, parse_instant
-from tallygate.domain.journal import Governed
 from tallygate.domain.statements import period_of, statement
-from tallygate.domain.total_changes import TotalChange
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import Item
@@ -53,9 +56,8 @@ def add_usage(
     """What the fold does with usage of a window: the next journal record, applied to its total."""
     under = under or governed()
     held = engine.get(keys.total(customer, under.feature, ordinal, start)) or {}
-    change = TotalChange(
-        ordinal=ordinal, start=start, end=end, value=Decimal(value), by_event=Decimal(0), governed=under
-    )
+    move = TotalMove(window=CountedWindow(ordinal, start, end), value=Add(Decimal(value)))
+    change = TotalChange(governed=under, move=move)
     Totals(engine).add_to_total(customer, change, items.integer(held, "upto", 0) + 1)
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from tallygate.domain.catalog import Feature
 from tallygate.domain.catalog_forms import feature_form, meter_form
 from tallygate.domain.decision_ids import SECRET_BYTES, Secret
+from tallygate.domain.entries.notices import TidyEntry
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
 from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.meters import Meter
@@ -16,14 +17,18 @@ from tallygate.domain.periods import calendar
 from tallygate.domain.rates import Rate
 from tallygate.domain.tiers import Tier, percent
 from tallygate.operations.consume import Consume
-from tallygate.storage import items, keys
+from tallygate.storage import keys
 from tallygate.storage.decision_secrets import make_secret, read_secret
+from tallygate.storage.documents import compact
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Item
+from tallygate.storage.limits_versions import effective_document
 
 NOW = parse_instant("2026-11-20T10:00:00Z")
 FEATURE = "ai-tokens"
 METER = "tokens"
+ENTRY = TidyEntry(feature=FEATURE, time=NOW, floor=0)
+"""An entry where it does not matter which."""
 COUNTED = Meter(
     key=METER,
     event_type="llm.completion",
@@ -92,7 +97,7 @@ def effective(
 def in_force(engine: Engine, limits: Effective) -> None:
     """Put the limits in force, and the feature with its meter into the catalog; something was decided before."""
     known_to(engine)
-    item: Item = {"version": limits.version, "doc": items.effective_document(limits)}
+    item: Item = {"version": limits.version, "doc": effective_document(limits)}
     engine.write(Put(key=keys.effective(limits.customer), item=item))
     metered(engine, COUNTED)
     sold(engine, Feature(key=FEATURE, meter=METER))
@@ -106,12 +111,12 @@ def known_to(engine: Engine) -> Secret:
 
 def metered(engine: Engine, meter: Meter) -> None:
     """Put a meter into the catalog, as it is from now on."""
-    engine.write(Put(key=keys.catalog_meter(meter.key), item={"form": items.compact(meter_form(meter))}))
+    engine.write(Put(key=keys.catalog_meter(meter.key), item={"form": compact(meter_form(meter))}))
 
 
 def sold(engine: Engine, feature: Feature) -> None:
     """Put a feature into the catalog, as it is from now on."""
-    engine.write(Put(key=keys.catalog_feature(feature.key), item={"form": items.compact(feature_form(feature))}))
+    engine.write(Put(key=keys.catalog_feature(feature.key), item={"form": compact(feature_form(feature))}))
 
 
 def scoped(*limits: Limit, own: Quota | None = None, rates: tuple[Rate, ...] = ()) -> Effective:

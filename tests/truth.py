@@ -12,6 +12,7 @@ from typing import Any
 from bench.streams import json_typed
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Feature
+from tallygate.domain.counters import CellName
 from tallygate.domain.deliveries import Message
 from tallygate.domain.events import Draft, canonical
 from tallygate.domain.instants import Instant
@@ -23,6 +24,7 @@ from tallygate.storage import catalog, items, keys
 from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_events import CellEvents
 from tallygate.storage.cell_first_use import CellFirstUse
+from tallygate.storage.documents import compact, read_document
 from tallygate.storage.dynamo import to_wire
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Item
@@ -79,7 +81,7 @@ def declare(engine: Engine, *meters: Meter, features: Sequence[Feature] = (), ve
     """Put meters and features into the catalog."""
     entries: list[Meter | Feature] = [*meters, *(features or (Feature(key=FEATURE, meter=METER),))]
     for entry in entries:
-        engine.write(Put(key=catalog.key_of(entry), item={"form": items.compact(_form(entry))}))
+        engine.write(Put(key=catalog.key_of(entry), item={"form": compact(_form(entry))}))
     engine.write(Put(key=keys.CATALOG_HEAD, item={"version": version}))
 
 
@@ -174,7 +176,7 @@ def totals(engine: MemoryEngine) -> dict[tuple[str, int, int], tuple[Decimal, De
 
 def used(engine: MemoryEngine, customer: str, ordinal: int, start: int) -> Decimal:
     """What the root cell counts in a window."""
-    cell = items.cell_of(engine.get(keys.root_cell(customer, FEATURE)))
+    cell = items.cell_of(engine.get(keys.cell(CellName(customer, FEATURE))))
     return cell.used.get((ordinal, start), Decimal(0))
 
 
@@ -183,6 +185,6 @@ def facts(engine: MemoryEngine) -> list[dict[str, Any]]:
     found = []
     for key, item in engine.items.items():
         if key.pk.startswith("OUTBOX#"):
-            data = items.read_document(items.text(item, "data"))
+            data = read_document(items.text(item, "data"))
             found.append({"type": item["type"], "sequence": items.integer(item, "sequence"), **data})
     return sorted(found, key=lambda fact: (fact["customer"], fact["feature"], fact["sequence"]))

@@ -142,11 +142,10 @@ def test_an_endpoint_is_shown_without_its_secret() -> None:
         url="https://receiver.example/",
         events=("usage.*",),
         scheme="standard",
-        secrets=(SigningSecret(slot="item", version=0, text="whsec_hidden"),),
+        secrets=(SigningSecret(slot="a", version=1),),
         status=EndpointStatus.ACTIVE,
         created_at=NOW,
     )
-    assert "hidden" not in repr(endpoint)
     assert endpoint_answer(endpoint) == {
         "id": "we_1",
         "url": "https://receiver.example/",

@@ -8,8 +8,8 @@ import pytest
 
 from tallygate.contracts.reading import read
 from tallygate.contracts.usage_resets import ResetBody, reset_answer
+from tallygate.domain.counters import CountedWindow
 from tallygate.domain.instants import parse_instant
-from tallygate.domain.journal import CountedWindow
 from tallygate.domain.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
 from tallygate.domain.usage_resets import Asked, Made, Running, WindowReset
 from tallygate.errors import InvalidRequest

@@ -16,7 +16,7 @@ from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Schedule, Segment, calendar, changed, window_at
 from tallygate.domain.rolls import Stretch
 from tallygate.storage.expressions import Item
-from tallygate.storage.items import effective_document, effective_of
+from tallygate.storage.limits_versions import effective_document, effective_of
 from tests.domain.test_effective import BASIC, CATALOG, NOW, PRO, compiled
 
 APRIL = parse_instant("2026-04-01T00:00:00Z")

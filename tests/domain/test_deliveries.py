@@ -10,7 +10,6 @@ from tallygate.domain import closing, facts
 from tallygate.domain.deliveries import (
     FACT_TYPES,
     HISTORY_MAX,
-    IN_ITEM,
     Attempt,
     Endpoint,
     EndpointStatus,
@@ -90,10 +89,3 @@ def test_a_rotation_alternates_the_slots_and_ends_what_was_replaced_before() -> 
     second = replace(first, secrets=first.rotated(2, now=120, overlap=10))
     assert second.secrets == (SigningSecret(slot="a", version=2), SigningSecret(slot="b", version=1, until=130))
     assert second.rotated(2, now=121, overlap=0) == (SigningSecret(slot="b", version=2),)
-
-
-def test_a_secret_of_before_slots_is_replaced_like_any_other() -> None:
-    old = replace(ENDPOINT, secrets=(SigningSecret(slot=IN_ITEM, version=0, text="whsec_old"),))
-    assert "whsec_old" not in repr(old)
-    newest, former = old.rotated(1, now=100, overlap=50)
-    assert (newest.slot, former.slot, former.text, former.until) == ("a", IN_ITEM, "whsec_old", 150)

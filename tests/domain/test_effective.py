@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -39,7 +38,7 @@ from tallygate.domain.tiers import (
     percent,
 )
 from tallygate.storage.expressions import Item
-from tallygate.storage.items import effective_document, effective_of
+from tallygate.storage.limits_versions import effective_document, effective_of
 
 NOW = of_datetime(datetime(2026, 1, 31, 12, tzinfo=UTC))
 FEATURES = ("f", "g")
@@ -194,16 +193,6 @@ def test_the_next_plans_limit_is_told_for_the_same_feature_and_period() -> None:
     by_day = limit("f", QuotaTerms(limit=Decimal(9), every="day"))
     assert upgrades(replace(CATALOG, plans=(replace(PRO, entitlements=(by_day,)),)), plan) == {}
     assert upgrades(CATALOG, plan) == upgrades(catalog, BASIC) == {}
-
-
-def test_a_document_from_before_there_were_anchors_or_carryover_is_read_and_written_as_it_was() -> None:
-    first = compiled(BASIC)
-    doc = json.loads(effective_document(first))
-    (quota,) = doc["entitlements"][0]["limits"][0]["quotas"]
-    assert quota["schedule"] == [["month", "UTC", None]]
-    doc["entitlements"][0]["limits"][0].pop("carryover")
-    item: Item = {"version": 1, "doc": json.dumps(doc)}
-    assert compiled(BASIC, effective_of(item)) == first
 
 
 def test_segments_that_were_left_long_ago_are_forgotten() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.domain.facts import Announcement, Levels, Total, concerns_levels, told
-from tallygate.domain.journal import Governed
+from tallygate.domain.governing import Governed
 from tallygate.domain.tiers import Threshold, Tier, level_at, percent
 
 TIERS = tuple(Tier(level=level, at=percent(at)) for level, at in (("warning", 80), ("critical", 100)))

@@ -11,30 +11,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.domain.contributions import Add, added
+from tallygate.domain.counters import CarriedIn, CountedWindow
+from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.moves import TotalMove
+from tallygate.domain.entries.usage import EventEntry, UseEntry
+from tallygate.domain.entries.windows import AdjustEntry, CarryEntry
 from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.events import Event, accepted_as
 from tallygate.domain.fold import (
     changes_of,
     day_and_quarter,
     dimensions_text,
-    governed_of,
-    limit_names,
     limits_named,
     resolve_event,
 )
+from tallygate.domain.governing import Governed, governed_of, limit_names
 from tallygate.domain.instants import DAY, parse_instant
-from tallygate.domain.journal import (
-    AdjustEntry,
-    CarryEntry,
-    CountedWindow,
-    Entry,
-    EventEntry,
-    Governed,
-    Record,
-    UseEntry,
-)
+from tallygate.domain.journal import Record
 from tallygate.domain.limits import Effective, Enforcement, Limit
 from tallygate.domain.meters import Measured, Meters, meters_of
+from tallygate.domain.rolls import Layer
 from tallygate.domain.settings import Settings
 from tests.given import FEATURE, METER, NOW, effective, quota, scoped
 from tests.truth import CALLS, TOKENS, draft
@@ -54,7 +51,10 @@ def limits() -> Effective:
 
 def test_an_event_counts_in_every_window_of_every_limit_that_its_meter_feeds() -> None:
     entry = resolve_event(event(model="large"), METERS, limits())
-    assert entry.measured == (Measured("calls", Decimal(1), {}), Measured(METER, Decimal(10), {"model": "large"}))
+    assert entry.measured == (
+        Measured("calls", Add(Decimal(1)), {}),
+        Measured(METER, Add(Decimal(10)), {"model": "large"}),
+    )
     assert entry.windows == (MONTH, TODAY)
 
 
@@ -133,6 +133,7 @@ def test_a_limit_that_is_no_longer_in_force_is_known_by_its_names() -> None:
 def test_what_raises_a_limit_is_folded_like_usage() -> None:
     window, other = CountedWindow(1, 0, 10), CountedWindow(2, 0, 5)
     about: dict[str, Any] = {"feature": "f", "meter": METER, "name": "f", "revision": 1, "time": NOW, "window": window}
+    into = CarriedIn(layers=(Layer(Decimal(250), 1),))
     use = UseEntry(
         id="i",
         feature="f",
@@ -146,14 +147,27 @@ def test_what_raises_a_limit_is_folded_like_usage() -> None:
     found = changes_of(
         record(
             use,
-            AdjustEntry(**about, id="a1", amount=Decimal(50), carried=Decimal(300)),
-            AdjustEntry(**about, id="a2", amount=Decimal(-20)),
-            CarryEntry(**about, carried=Decimal(250)),
+            AdjustEntry(**about, **by_hand(50), id="a1", carried=Decimal(300)),
+            AdjustEntry(**about, **by_hand(-20), id="a2", carried=Decimal(300)),
+            CarryEntry(**about, into=into),
         )
     )
-    one, two = found.totals
-    assert (one.value, one.carried, one.adjusted) == (Decimal(7), Decimal(250), Decimal(30))
-    assert (two.value, two.carried, two.adjusted) == (Decimal(7), None, Decimal(0))
+    one, two = (total.move for total in found.totals)
+    assert one == TotalMove(
+        window=window,
+        value=Add(Decimal(7)),
+        carried=Decimal(250),
+        into=into,
+        adjusted=Decimal(30),
+        uses=True,
+    )
+    assert two == TotalMove(window=other, value=Add(Decimal(7)), uses=True)
+
+
+def by_hand(amount: int) -> dict[str, Any]:
+    """What an adjustment by so much says of itself beside its ids and what was carried."""
+    about = {"base": Decimal(100), "adjusted": Decimal(amount), "reason": "r", "actor": "ops"}
+    return {"amount": Decimal(amount), **about}
 
 
 def test_an_adjustment_alone_makes_a_total_of_nothing_used() -> None:
@@ -165,10 +179,12 @@ def test_an_adjustment_alone_makes_a_total_of_nothing_used() -> None:
         revision=1,
         time=NOW,
         window=CountedWindow(7, 0, 10),
-        amount=Decimal(50),
+        carried=Decimal(0),
+        **by_hand(50),
     )
     (change,) = changes_of(record(entry)).totals
-    assert (change.value, change.adjusted, change.governed.name) == (Decimal(0), Decimal(50), "gone")
+    assert change.move == TotalMove(window=entry.window, adjusted=Decimal(50), carried=Decimal(0))
+    assert change.governed.name == "gone"
 
 
 def test_totals_and_facts_know_scope_and_whether_tiers_decide() -> None:
@@ -189,8 +205,9 @@ def record(*entries: Entry) -> Record:
 def test_sums_are_exact_beyond_the_digits_of_the_default_context() -> None:
     big, small = "9" * 18 + ".999999999", "0.000000001"
     entries = tuple(resolve_event(event(tokens=amount), METERS, limits()) for amount in (big, big, small))
-    month, _ = changes_of(record(*entries)).totals
-    assert month.value == month.by_event == Decimal(big) * 2 + Decimal(small)
+    month = changes_of(record(*entries)).totals[0].move
+    assert month.by_event == Decimal(big) * 2 + Decimal(small)
+    assert month.value == Add(month.by_event)
 
 
 ENTRIES = st.lists(
@@ -234,12 +251,13 @@ def _sums(records: list[Record]) -> dict[tuple[str, object, object], Decimal]:
     found: Counter[tuple[str, object, object]] = Counter()
     for one in records:
         changes = changes_of(one)
-        for total in changes.totals:
-            found[(f"total-{total.ordinal}", total.start, total.end)] += total.value  # type: ignore[assignment]
-            found[(f"event-{total.ordinal}", total.start, total.end)] += total.by_event  # type: ignore[assignment]
+        for move in (total.move for total in changes.totals):
+            window = move.window
+            found[(f"total-{window.ordinal}", window.start, window.end)] += added(move.value)  # type: ignore[assignment]
+            found[(f"event-{window.ordinal}", window.start, window.end)] += move.by_event  # type: ignore[assignment]
         for usage in changes.usage:
             for quarter, amount in usage.quarters.items():
-                found[(f"usage-{usage.meter}", (usage.day, quarter), usage.dimensions)] += amount  # type: ignore[assignment]
+                found[(f"usage-{usage.meter}", (usage.day, quarter), usage.dimensions)] += added(amount)  # type: ignore[assignment]
     return {name: Decimal(value) for name, value in found.items() if value}
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.domain.cells import Cell
+from tallygate.domain.entries.moves import CellMoves
 from tallygate.domain.instants import HOUR
 from tallygate.domain.journal import MARK_KEPT, Mark, Position, advanced, is_new
-from tallygate.domain.proof import Stated, disproved
+from tallygate.domain.proof import disproved
 
 POSITIONS = st.builds(Position, st.sampled_from(["a", "b", "c"]), st.integers(0, 10**40), st.just(5))
 
@@ -60,13 +61,13 @@ BY = {(1, 0): Decimal(3), (2, 0): Decimal(3)}
     ],
 )
 def test_a_record_proves_that_it_counted_what_its_entry_says(new: Cell, why: str | None) -> None:
-    assert disproved(OLD, new, Stated(used=BY), Decimal(3)) == why
+    assert disproved(OLD, new, CellMoves(used=BY, rated=Decimal(3))) == why
 
 
 def test_removed_windows_and_the_first_write_prove_themselves_too() -> None:
-    first = Stated(used={(1, 9): Decimal(3)})
-    assert disproved(OLD, Cell(used={(1, 9): Decimal(3)}, revision=8), first, Decimal(3)) is None
-    assert disproved(Cell(), Cell(used={(1, 9): Decimal(3)}, revision=1), first, Decimal(3)) is None
+    first = CellMoves(used={(1, 9): Decimal(3)}, rated=Decimal(3))
+    assert disproved(OLD, Cell(used={(1, 9): Decimal(3)}, revision=8), first) is None
+    assert disproved(Cell(), Cell(used={(1, 9): Decimal(3)}, revision=1), first) is None
 
 
 def cell(revision: int, used: int, carried: int = 0, adjusted: int = 0) -> Cell:
@@ -80,11 +81,11 @@ def cell(revision: int, used: int, carried: int = 0, adjusted: int = 0) -> Cell:
     )
 
 
-def stated(used: int | None = None, carried: int | None = None, adjusted: int | None = None) -> Stated:
+def stated(used: int | None = None, carried: int | None = None, adjusted: int | None = None) -> CellMoves:
     def of(amount: int | None) -> dict[tuple[int, int], Decimal]:
         return {} if amount is None else {(1, 0): Decimal(amount)}
 
-    return Stated(used=of(used), carried=of(carried), adjusted=of(adjusted))
+    return CellMoves(used=of(used), carried=of(carried), adjusted=of(adjusted))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,6 @@ def stated(used: int | None = None, carried: int | None = None, adjusted: int | 
     ],
 )
 def test_what_raises_a_limit_moves_the_counter_and_proves_itself(
-    old: Cell, new: Cell, says: Stated, why: str | None
+    old: Cell, new: Cell, says: CellMoves, why: str | None
 ) -> None:
-    assert disproved(old, new, says, Decimal(0)) == why
+    assert disproved(old, new, says) == why

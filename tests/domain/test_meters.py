@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.contributions import Add
 from tallygate.domain.meters import (
     DIMENSION_LENGTH_MAX,
     Filter,
@@ -42,12 +43,12 @@ def test_anything_else_is_no_path(text: str) -> None:
 
 def test_a_sum_takes_its_value_and_dimensions_from_their_paths() -> None:
     data = {"usage": {"tokens": "1.50"}, "model": "large", "who": {"team": 7}, "other": 1}
-    assert measure(TOKENS, data) == Measured("tokens", Decimal("1.5"), {"model": "large", "team": "7"})
+    assert measure(TOKENS, data) == Measured("tokens", Add(Decimal("1.5")), {"model": "large", "team": "7"})
 
 
 def test_a_count_counts_one_whatever_the_data() -> None:
     calls = Meter(key="calls", event_type="x", aggregation="count")
-    assert measure(calls, {}) == Measured("calls", Decimal(1), {})
+    assert measure(calls, {}) == Measured("calls", Add(Decimal(1)), {})
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_all_filters_must_match_and_a_miss_is_no_error() -> None:
         Filter(property=("n",), op="gt", value=1),
     )
     meter = Meter(key="m", event_type="x", aggregation="count", filters=filters)
-    assert measure(meter, {"n": 2}) == Measured("m", Decimal(1), {})
+    assert measure(meter, {"n": 2}) == Measured("m", Add(Decimal(1)), {})
     assert measure(meter, {"n": 2, "test": True}) is None
     assert measure(meter, {"n": 1}) is None
     assert measure(meter, {}) is None
@@ -180,4 +181,4 @@ def test_meters_are_found_by_event_type_in_a_fixed_order() -> None:
     [(Decimal("0.30000000000000004"), "0.3"), ("1e-07", "0.0000001"), ("2.5E+1", "25"), (Decimal("1e-10"), "0")],
 )
 def test_what_a_producer_sends_counts_with_nine_decimals(sent: object, counted: str) -> None:
-    assert measure(TOKENS, {"usage": {"tokens": sent}}) == Measured("tokens", Decimal(counted), {})
+    assert measure(TOKENS, {"usage": {"tokens": sent}}) == Measured("tokens", Add(Decimal(counted)), {})

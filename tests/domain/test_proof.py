@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tallygate.domain.cells import Cell
-from tallygate.domain.proof import Stated, disproved
-from tallygate.domain.quantities import ZERO
+from tallygate.domain.entries.moves import CellMoves
+from tallygate.domain.proof import disproved
 
 COUNTER = (1, 0)
 
@@ -17,6 +17,6 @@ def test_a_use_proves_itself_though_all_that_was_used_is_more_than_one_quantity_
     before, after = (Decimal("18999999999999999983.345678991"), Decimal("19999999999999999982.469135780"))
     old = Cell(used={COUNTER: before}, revision=1)
     new = Cell(used={COUNTER: after}, revision=2)
-    assert disproved(old, new, Stated(used={COUNTER: largest}), ZERO) is None
+    assert disproved(old, new, CellMoves(used={COUNTER: largest})) is None
     for wrong in (largest + Decimal("0.000000001"), largest - Decimal("0.000000001")):
-        assert disproved(old, new, Stated(used={COUNTER: wrong}), ZERO) == "counter"
+        assert disproved(old, new, CellMoves(used={COUNTER: wrong})) == "counter"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.counters import CellName
 from tallygate.domain.deliveries import Message
-from tallygate.domain.journal import ParkedEntry
+from tallygate.domain.entries.usage import ParkedEntry
 from tallygate.errors import StoreUnavailable
 from tallygate.storage import keys
 from tallygate.storage.dynamo import DynamoEngine
@@ -62,7 +63,7 @@ def test_totals_reach_the_cells_and_become_facts_and_facts_deliveries(
     app: ModuleType, dynamo_engine: DynamoEngine, queue: Requested
 ) -> None:
     assert app.handler(sample("aggregate.totals"), None) == {"state": {}}
-    cell = keys.root_cell("acme", FEATURE)
+    cell = keys.cell(CellName("acme", FEATURE))
     assert number(dynamo_engine, cell, f"u.1.{MONTH}") == 550, "nothing had been brought in, so all of it is"
     assert number(dynamo_engine, cell, f"ev.1.{MONTH}") == 7
     feed = dynamo_engine.get(keys.feed("acme", FEATURE))

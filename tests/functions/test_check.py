@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from tallygate.domain.catalog import Feature
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import HOUR
 from tallygate.domain.periods import window_at
 from tallygate.domain.units import Unit
+from tallygate.storage import keys
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Put
 from tallygate.storage.expressions import Item
-from tallygate.storage.keys import root_cell
 from tests.functions.conftest import LoadApp, sample
 from tests.given import FEATURE, METER, effective, in_force, quota, rate, sold
 
@@ -270,7 +271,7 @@ def test_a_limit_below_nothing_is_one_of_nothing_in_headers_and_body(
     own = quota(10_000)
     start = window_at(own.schedule, app.clock.now()).start
     lowered: Item = {f"a.1.{start}": Decimal(-10_010), f"u.1.{start}": Decimal(10_010), "n": 1, "cv": 1}
-    dynamo_engine.write(Put(key=root_cell("acme", FEATURE), item=lowered))
+    dynamo_engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=lowered))
     result = call(app, ask(1))
     answer, headers = result["json"], result["headers"]
     assert (answer["limit"], answer["remaining"], answer["overage"]) == (0, 0, 0)
@@ -361,7 +362,7 @@ def test_a_retry_under_a_rotated_key_is_the_same_request(app: ModuleType, dynamo
 
 def test_nobody_names_his_own_api_key(app: ModuleType, dynamo_engine: DynamoEngine) -> None:
     call(app, ask(5, dimensions={"api_key": "another"}))
-    cell = dynamo_engine.get(root_cell("acme", FEATURE))
+    cell = dynamo_engine.get(keys.cell(CellName("acme", FEATURE)))
     assert cell is not None
     assert json.loads(str(cell["last"]))["d"] == {"api_key": "key_1"}
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.adjustments import adjustment_answer, parts_answer
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, HOUR, Instant
 from tallygate.domain.rungs import UNTIL_RESUMED, UNTIL_TOP_UP
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
@@ -27,17 +28,18 @@ from tallygate.storage import items, keys
 from tallygate.storage.adjustments import Adjustments
 from tallygate.storage.audits import Audits
 from tallygate.storage.cell_controls import CellControls
+from tallygate.storage.cell_writes import CellWrite
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine, Update
+from tallygate.storage.engine import Engine
 from tallygate.storage.events import Events
-from tallygate.storage.expressions import Increase, Set
+from tallygate.storage.expressions import Set
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
 from tests.crashes import Crash, Fuse, FusedEngine
-from tests.given import FEATURE
+from tests.given import ENTRY, FEATURE
 from tests.shops import Shop, month
 from tests.truth import container, draft, drain, facts
 
@@ -97,8 +99,7 @@ def listed(shop: Shop, feature: str | None = None) -> list[dict[str, Any]]:
 
 def suspend_cell(shop: Shop, until: int, name: str = items.SUSPENDED) -> None:
     """As a tier's write leaves the cell."""
-    changes = (Set(name, until), Set(items.LAST, '{"k":"tidy"}'), Increase(items.REVISION, 1))
-    shop.engine.write(Update(key=keys.root_cell(shop.customer, FEATURE), changes=changes))
+    shop.engine.write(CellWrite(CellName(shop.customer, FEATURE), (Set(name, until),), ENTRY).update)
 
 
 def test_it_acts_at_the_next_decision_whatever_a_container_remembers(engine: Engine) -> None:
@@ -247,7 +248,7 @@ def test_what_moves_between_the_look_and_the_write_refuses_it(engine: Engine) ->
     assert not Receipts(engine).commit(stale.moves), "the window was opened"
     stale = adjust(stores(engine), asked, FORMS, now=month(2))
     shop.now = month(2)
-    Cells(engine).raise_version("acme", FEATURE, 99, month(2))
+    Cells(engine).raise_version(CellName("acme", FEATURE), 99, month(2))
     assert not Receipts(engine).commit(stale.moves), "the limits have changed"
     with pytest.raises(Contended):
         post(shop, 1)
@@ -539,7 +540,7 @@ def test_a_month_is_adjusted_although_days_were_opened_in_it_before(used: int) -
         assert post(shop, amount).status == 201
     state = shop.state()
     assert (state["breakdown"]["adjusted"], state["used"]) == (30, state["limit"] - state["remaining"])
-    floor = (shop.engine.get(keys.root_cell("acme", FEATURE)) or {})[items.FLOOR]
+    floor = (shop.engine.get(keys.cell(CellName("acme", FEATURE))) or {})[items.FLOOR]
     assert floor == month(1, 11), "it never falls"
     shop.consume(5)
     assert shop.state()["used"] == state["used"] + 5

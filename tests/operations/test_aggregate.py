@@ -12,6 +12,7 @@ import pytest
 
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain import catalog_forms as forms
+from tallygate.domain.counters import CellName
 from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.events import Draft
@@ -310,7 +311,7 @@ def test_limits_that_changed_are_raised_in_the_cells_by_the_stream_too() -> None
     engine = world()
     in_force(engine, effective(quota(5), version=7))
     drain(engine, container(engine))
-    cell = engine.get(keys.root_cell("acme", FEATURE))
+    cell = engine.get(keys.cell(CellName("acme", FEATURE)))
     assert cell is not None
     assert cell["cv"] == 7
 
@@ -333,7 +334,7 @@ def test_a_cell_that_only_events_reach_stays_small() -> None:
         now = NOW + day * DAY
         post(engine, draft(f"e{day}", tokens=1, time=now), now=now)
         position = drain(engine, parts, after=position, now=now)
-    cell = engine.get(keys.root_cell("acme", FEATURE))
+    cell = engine.get(keys.cell(CellName("acme", FEATURE)))
     assert cell is not None
     assert sum(name.startswith("u.") for name in cell) == 1
     assert len(totals(engine)) == 20
@@ -343,7 +344,7 @@ def test_records_that_cannot_be_folded_are_parked_and_hold_nobody_up() -> None:
     engine = world()
     post(engine, draft("good", tokens=5))
     engine.write(Put(key=keys.event("acme", "api", "forged"), item={"customer": "other", "type": "x"}))
-    cell = keys.root_cell("acme", FEATURE)
+    cell = keys.cell(CellName("acme", FEATURE))
     engine.write(Put(key=cell, item={"n": 7, "last": '{"k":"use"}'}))
     engine.write(Put(key=cell, item={"n": 8, "last": "no json", "u.1.1": 5}))
     summary = fold(container(engine), engine.stream[-4:])

@@ -9,6 +9,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tallygate.domain.counters import CellName
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, Instant
 from tallygate.errors import Conflict, InvalidRequest, NotFound
@@ -68,7 +69,7 @@ class Folded(Shop):
 
     def shown(self) -> dict[Instant, Decimal]:
         """What the cell shows as carried into its windows."""
-        cell = items.cell_of(self.memory_engine.get(keys.root_cell("acme", FEATURE)))
+        cell = items.cell_of(self.memory_engine.get(keys.cell(CellName("acme", FEATURE))))
         return {start: cell.carried.get((o, start), Decimal(0)) for o, start in cell.used}
 
     def totals(self) -> dict[Instant, Total]:

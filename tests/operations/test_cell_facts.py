@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.entries import Entry
+from tallygate.domain.counters import CarriedIn, CellName, CountedWindow
+from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.notices import BumpEntry, ResumeEntry, SuspendEntry
+from tallygate.domain.entries.usage import ParkedEntry, UseEntry
+from tallygate.domain.entries.windows import AdjustEntry, CarryEntry
 from tallygate.domain.instants import DAY, Instant, parse_instant
-from tallygate.domain.journal import CarryEntry, NoteEntry, ParkedEntry, UseEntry
 from tallygate.domain.limits import Effective, Limit
+from tallygate.domain.rolls import Layer
 from tallygate.domain.tiers import AllowWithGrace, Deny, SuspendUsage, Threshold, Tier, percent
 from tallygate.operations.admission import Memory
 from tallygate.operations.consume import consume
@@ -21,9 +25,12 @@ from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.reset import reset
 from tallygate.storage import items, keys
 from tallygate.storage.audits import Audits
+from tallygate.storage.cell_writes import LAST, CellWrite
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
+from tallygate.storage.documents import in_order
 from tallygate.storage.engine import Key, Update
+from tallygate.storage.entries import ENTRIES
 from tallygate.storage.events import Events
 from tallygate.storage.expressions import Change, Increase, Remove, Set
 from tallygate.storage.journal import Journal
@@ -32,7 +39,7 @@ from tests.given import FEATURE, METER, NOW, effective, in_force, quota, scoped,
 from tests.truth import TOKENS, container, declare, draft, drain, exists, facts, totals
 
 MONTH, DECEMBER = parse_instant("2026-11-01T00:00:00Z"), parse_instant("2026-12-01T00:00:00Z")
-WINDOW = (1, MONTH)
+CELL, WINDOW = CellName("acme", FEATURE), (1, MONTH)
 
 
 def world(limits: Effective) -> MemoryEngine:
@@ -60,10 +67,9 @@ def post(engine: MemoryEngine, name: str, tokens: int, *, time: Instant = NOW, *
     assert result.status == "accepted"
 
 
-def write(engine: MemoryEngine, entry: Entry, *changes: Change) -> None:
+def write(engine: MemoryEngine, entry: CellEntry, *changes: Change) -> None:
     """A write to the cell by somebody else, with its entry."""
-    every = (*changes, Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1))
-    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=every))
+    engine.write(CellWrite(CELL, changes, entry).update)
 
 
 def told(engine: MemoryEngine, *types: str) -> list[dict[str, Any]]:
@@ -71,10 +77,11 @@ def told(engine: MemoryEngine, *types: str) -> list[dict[str, Any]]:
 
 
 def suspended(engine: MemoryEngine) -> dict[int, int]:
-    return dict(items.cell_of(engine.get(keys.root_cell("acme", FEATURE))).suspended)
+    return dict(items.cell_of(engine.get(keys.cell(CELL))).suspended)
 
 
-ABOUT: Entry = {"c": "acme", "f": FEATURE, "m": METER, "o": 1, "s": MONTH, "e": DECEMBER, "n": FEATURE, "t": NOW}
+USED: Any = {"feature": FEATURE, "meter": METER, "time": NOW}
+LIMITED: Any = {**USED, "name": FEATURE, "window": CountedWindow(1, MONTH, DECEMBER)}
 COMMON = {
     "customer": "acme",
     "feature": FEATURE,
@@ -111,15 +118,16 @@ def test_the_first_denial_is_told_once_with_its_numbers() -> None:
 
 def test_an_adjustment_is_in_the_total_and_told_once() -> None:
     engine = world(effective(quota(100), tiers={"warning": 80}))
-    adjust: Entry = {
-        **ABOUT,
-        "k": "adjust",
-        "a": "50.5",
-        "i": "adj_1",
-        "rs": "goodwill",
-        "ac": "ops@example.com",
-        "to": {"base": "100", "carried": "0", "adjusted": "50.5"},
-    }
+    adjust = AdjustEntry(
+        **LIMITED,
+        id="adj_1",
+        amount=Decimal("50.5"),
+        base=Decimal(100),
+        carried=Decimal(0),
+        adjusted=Decimal("50.5"),
+        reason="goodwill",
+        actor="ops@example.com",
+    )
     raised = (Increase(items.used_name(WINDOW), Decimal("-50.5")), Increase("a.1." + str(MONTH), Decimal("50.5")))
     write(engine, adjust, *raised)
     parts = container(engine)
@@ -150,10 +158,12 @@ def test_an_adjustment_is_in_the_total_and_told_once() -> None:
 
 def test_what_is_carried_into_a_window_is_in_its_total_and_its_statement() -> None:
     engine = world(effective(quota(1000)))
-    use: Entry = {**ABOUT, "k": "use", "i": "1.ff", "a": "7", "w": [[1, MONTH, DECEMBER]], "cy": {"1": "500"}}
+    windows = (CountedWindow(1, MONTH, DECEMBER),)
+    use = UseEntry(**USED, id="1.ff", amount=Decimal(7), windows=windows, carried={1: Decimal(500)})
+    carry = CarryEntry(**LIMITED, into=CarriedIn(layers=(Layer(Decimal(450), 1),)))
     counter, carried = items.used_name(WINDOW), "k.1." + str(MONTH)
     write(engine, use, Set(counter, Decimal(-493)), Set(carried, Decimal(500)))
-    write(engine, {**ABOUT, "k": "carry", "a": "450"}, Set(counter, Decimal(-443)), Set(carried, Decimal(450)))
+    write(engine, carry, Set(counter, Decimal(-443)), Set(carried, Decimal(450)))
     parts = container(engine)
     position = drain(engine, parts)
     reset(Closings(engine), now=DECEMBER, grace=0, time_left=lambda: True)
@@ -167,9 +177,9 @@ def test_what_is_carried_into_a_window_is_in_its_total_and_its_statement() -> No
 
 def test_what_was_suspended_and_resumed_is_told_in_order() -> None:
     engine = world(effective(quota(100)))
-    suspend = {**ABOUT, "k": "suspend", "u": "99", "l": "100", "lv": "over", "un": None, "by": "tier"}
+    suspend = SuspendEntry(**LIMITED, used=Decimal(99), limit=Decimal(100), level="over", until=None)
     write(engine, suspend, Set("sus", DECEMBER))
-    resume: Entry = {"k": "resume", "c": "acme", "f": FEATURE, "t": NOW, "by": "operator", "ac": "me", "rs": "paid"}
+    resume = ResumeEntry(feature=FEATURE, time=NOW, actor="me", reason="paid")
     write(engine, resume, Remove("sus"))
     drain(engine, container(engine))
     first, second = told(engine, "entitlement.suspended", "entitlement.resumed")
@@ -191,14 +201,22 @@ def test_what_was_suspended_and_resumed_is_told_in_order() -> None:
     assert entry.about == {"scope": {}, "limit_name": FEATURE, "level": "over"}, "kept once, however often it is seen"
 
 
+def write_text(engine: MemoryEngine, entry: dict[str, Any]) -> None:
+    """A write to the cell by somebody who states what no entry is."""
+    changes = (Set(LAST, in_order(entry)), Increase(items.REVISION, 1))
+    engine.write(Update(key=keys.cell(CELL), changes=changes))
+
+
 def test_a_note_under_anothers_name_or_that_cannot_be_read_is_parked_and_told_to_nobody() -> None:
     engine = world(effective(quota(100)))
-    write(engine, {"k": "resume", "c": "other", "f": FEATURE, "t": NOW, "by": "operator"})
-    write(engine, {"k": "suspend", "c": "acme", "f": FEATURE, "t": NOW})
-    write(engine, {"k": "bump", "v": 1, "t": NOW})
+    resume = ResumeEntry(feature=FEATURE, time=NOW, actor="me")
+    write_text(engine, {**ENTRIES.write(resume), "c": "other"})
+    write_text(engine, {**ENTRIES.write(replace(resume, feature="other")), "c": "acme"})
+    write_text(engine, {"k": "suspend", "c": "acme", "f": FEATURE, "t": NOW})
+    write(engine, BumpEntry(feature=FEATURE, time=NOW, version=1))
     drain(engine, container(engine))
     (record,) = Journal(engine).records("acme", 0, 1)
-    assert [type(entry) for entry in record.entries] == [ParkedEntry, ParkedEntry, NoteEntry]
+    assert [type(entry) for entry in record.entries] == [ParkedEntry, ParkedEntry, ParkedEntry, BumpEntry]
     assert facts(engine) == []
 
 
@@ -215,7 +233,7 @@ def test_usage_by_event_suspends_as_a_request_would_once() -> None:
     post(engine, "b", 1)
     drain(engine, parts, after=position)
     assert suspended(engine) == {0: DECEMBER}
-    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=(Remove("sus"),)))
+    engine.write(Update(key=keys.cell(CELL), changes=(Remove("sus"),)))
     before = len(told(engine, "entitlement.suspended"))
     drain(engine, container(engine))
     assert suspended(engine) == {}, "seen again, it suspends nothing that was resumed"
@@ -228,7 +246,7 @@ def test_usage_by_event_begins_a_grace_and_suspends_beyond_it() -> None:
     parts = container(engine)
     post(engine, "a", 110)
     position = drain(engine, parts)
-    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    cell = items.cell_of(engine.get(keys.cell(CELL)))
     assert (cell.grace, cell.suspended) == ({WINDOW: NOW}, {})
     post(engine, "b", 11)
     drain(engine, parts, after=position)

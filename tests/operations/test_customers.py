@@ -23,12 +23,13 @@ from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.consume import Consume, consume
 from tallygate.operations.customers import Stores
 from tallygate.operations.limits_in_force import announce_limits
-from tallygate.storage import items, keys
+from tallygate.storage import keys
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
+from tallygate.storage.limits_versions import effective_of
 from tallygate.storage.memory import MemoryEngine
 
 NOW = of_datetime(datetime(2026, 3, 10, tzinfo=UTC))
@@ -309,7 +310,7 @@ def test_a_crash_before_the_cells_were_told_is_mended(mended_by: str) -> None:
     engine.alive[0] = True
     assert ask(engine, memory, "tokens").granted, "remembered limits still hold: nobody has told the cell"
     if mended_by == "stream":
-        announce_limits(Cells(engine), items.effective_of(engine.items[keys.effective("acme")]), NOW)
+        announce_limits(Cells(engine), effective_of(engine.items[keys.effective("acme")]), NOW)
     else:
         put(engine, plan="free")
     assert ask(engine, memory, "tokens").reason == "not_entitled"

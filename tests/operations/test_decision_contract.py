@@ -14,8 +14,9 @@ import pytest
 
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
-from tallygate.domain.control_entries import resume_entry
+from tallygate.domain.counters import CellName
 from tallygate.domain.effective import Dates, compile_effective
+from tallygate.domain.entries.notices import ResumeEntry
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.tier_suspensions import lifting
@@ -30,6 +31,7 @@ from tests.given import FEATURE, METER, NOW, in_force, known_to, wanted
 from tests.operations.decision_contract import SCENARIOS, Form, Scenario
 from tests.operations.test_consume import Clocked
 
+CELL = CellName("acme", FEATURE)
 UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 MONTH_END = parse_instant("2026-12-01T00:00:00Z")
 STATED = ("granted", "reason", "overage", "over_limit", "retry_at", "would_deny", "would_reason")
@@ -83,10 +85,10 @@ class Told:
                 settle(Decisions(self.engine), request, now=self.now)
             case "resume":
                 controls = CellControls(self.engine)
-                found = lifting(controls.cell("acme", FEATURE), self.limits, FEATURE, self.now)
+                found = lifting(controls.read(CELL), self.limits, FEATURE, self.now)
                 assert found is not None, "there is something to resume"
-                entry = resume_entry(customer="acme", feature=FEATURE, now=self.now, waivers=found.waivers)
-                for move in controls.resume("acme", FEATURE, found, entry, self.now):
+                entry = ResumeEntry(feature=FEATURE, time=self.now, actor="ops", waivers=found.waivers)
+                for move in controls.resume(CELL, found, entry, self.now):
                     assert isinstance(move, Update)
                     self.engine.write(move)
             case "limit":
@@ -94,7 +96,7 @@ class Told:
                 declared = {**self.scenario.declared, "limit": given}
                 self.limits = compiled(self.scenario, declared, self.limits, self.now)
                 in_force(self.engine, self.limits)
-                Cells(self.engine).raise_version("acme", FEATURE, self.limits.version, self.now)
+                Cells(self.engine).raise_version(CELL, self.limits.version, self.now)
             case _:
                 raise AssertionError(word)
 

@@ -9,7 +9,7 @@ import pytest
 from bench.functions import HeldSecrets
 from tallygate.contracts.endpoints import endpoint_answer
 from tallygate.domain.audits import Author
-from tallygate.domain.deliveries import IN_ITEM, Endpoint, EndpointStatus, SigningSecret
+from tallygate.domain.deliveries import Endpoint, EndpointStatus, SigningSecret
 from tallygate.errors import NotFound, StoreUnavailable
 from tallygate.operations.endpoints import (
     Stores,
@@ -24,7 +24,7 @@ from tallygate.operations.receipts import Outcome, Planned, once
 from tallygate.storage import keys
 from tallygate.storage.audits import Audits
 from tallygate.storage.endpoints import Endpoints
-from tallygate.storage.engine import Engine, Put
+from tallygate.storage.engine import Engine
 from tallygate.storage.receipts import Receipts
 from tests.given import NOW
 
@@ -124,21 +124,6 @@ def test_of_two_rotations_at_once_the_secret_that_is_shown_last_signs(engine: En
     moves = Endpoints(engine).replace_secrets(seen, seen.rotated(lost, now=NOW, overlap=100))
     assert not Receipts(engine).commit(moves)
     assert signed_with(engine, held, NOW) == ("whsec_won", "whsec_we_1")
-
-
-def test_a_secret_that_stood_in_the_table_signs_until_it_is_rotated_out(engine: Engine) -> None:
-    held = HeldSecrets()
-    register(engine, "we_1", held=held)
-    item = dict(engine.get(keys.endpoint("we_1")) or {})
-    stored = {name: value for name, value in item.items() if name not in ("pk", "sk", "secrets")}
-    engine.write(Put(key=keys.endpoint("we_1"), item={**stored, "secret": "whsec_old"}))
-    (old,) = read_endpoint(Endpoints(engine), "we_1").secrets
-    assert (old.slot, old.text) == (IN_ITEM, "whsec_old")
-    rotate(engine, held, "whsec_2")
-    newest, former = read_endpoint(Endpoints(engine), "we_1").secrets
-    assert (newest.slot, former.slot, former.text) == ("a", IN_ITEM, "whsec_old")
-    rotate(engine, held, "whsec_3", now=NOW + 1)
-    assert "whsec_old" not in str(engine.get(keys.endpoint("we_1")))
 
 
 def test_deleting_an_endpoint_removes_its_secrets_and_may_be_repeated_where_it_failed(engine: Engine) -> None:

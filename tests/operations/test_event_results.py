@@ -17,6 +17,7 @@ from tallygate.errors import StoreUnavailable
 from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.storage import items, keys
+from tallygate.storage.documents import compact
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Delete, Engine, Put, Refused, Write, Written
 from tallygate.storage.event_rules import KEPT_SECONDS, READ_AGAIN_SECONDS
@@ -92,7 +93,7 @@ def test_unknown_types_are_accepted_where_the_catalog_says_so_and_the_fold_tells
     engine = MemoryEngine()
     declare(engine, TOKENS)
     form = settings_form(Settings(unknown_events="accept"))
-    engine.write(Put(key=keys.CATALOG_SETTINGS, item={"form": items.compact(form)}))
+    engine.write(Put(key=keys.CATALOG_SETTINGS, item={"form": compact(form)}))
     exists(engine, "acme")
     (result,) = Producer(engine).results(draft("a", event_type="other"))
     assert result.judged is not None

@@ -14,6 +14,7 @@ import pytest
 from tallygate.contracts.check import decision_answer
 from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.domain.catalog import Feature
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, format_instant, parse_instant
 from tallygate.domain.unit_forms import unit_of
 from tallygate.operations.admission import Memory
@@ -72,7 +73,7 @@ def test_what_is_consumed_on_top_is_told_to_the_last_digit(
     in_force(engine, effective(quota(LIMIT), enforcement="soft"))
     sold(engine, Feature(key=FEATURE, meter=METER, unit=unit_of(SMALL_UNIT)))
     counter = items.used_name((1, MONTH))
-    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=(Set(counter, Decimal(held)), Set("n", 1))))
+    engine.write(Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Set(counter, Decimal(held)), Set("n", 1))))
     memory = Memory()
     decisions = [consume(Cells(engine), memory, wanted(LEAST), now=NOW, entropy=number.to_bytes) for number in range(3)]
     answer = decision_answer(decisions[-1], detail=True, unit=Cells(engine).unit(FEATURE))
@@ -103,8 +104,8 @@ def test_journal_totals_usage_and_statement_agree_to_the_last_digit(
     position = drain(engine, parts)
     before = Decimal(held) + 2 * Decimal(LEAST)
     by_event = before - Decimal(LEAST)
-    hold(engine, keys.root_cell("acme", FEATURE), **{items.used_name((1, MONTH)): before})
-    hold(engine, keys.root_cell("acme", FEATURE), **{items.brought_name((1, MONTH)): by_event})
+    hold(engine, keys.cell(CellName("acme", FEATURE)), **{items.used_name((1, MONTH)): before})
+    hold(engine, keys.cell(CellName("acme", FEATURE)), **{items.brought_name((1, MONTH)): by_event})
     hold(engine, keys.total("acme", FEATURE, 1, MONTH), value=before, by_event=by_event)
     hold(engine, keys.usage("acme", METER, "2026-11-20", "{}"), q40=by_event)
     position = len(engine.stream)

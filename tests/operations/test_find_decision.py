@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
+from tallygate.domain.counters import CellName, CountedWindow
 from tallygate.domain.decision_ids import DecisionId
+from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.usage import PARKED_LENGTH_MAX, ParkedEntry, UseEntry
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.journal import PARKED_LENGTH_MAX, CountedWindow, Entry, ParkedEntry, Record, UseEntry
+from tallygate.domain.journal import Record
 from tallygate.errors import NotFound, StoreUnavailable
 from tallygate.operations import find_decision as finding
 from tallygate.operations.admission import Memory
@@ -61,7 +64,7 @@ class Kept:
 
     def find(self, decision: DecisionId, now: Instant) -> UseEntry:
         store = Decisions(self.engine)
-        return find_decision(store, decision, store.look(decision.customer, decision.feature), now=now).use
+        return find_decision(store, decision, store.look(CellName(decision.customer, decision.feature)), now=now).use
 
 
 def test_at_four_records_a_second_every_decision_settles() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bench.cost import counting
 from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.counters import CellName
 from tallygate.domain.decision import Decision
 from tallygate.domain.effective import period_changes
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
@@ -319,7 +320,7 @@ def test_no_window_grants_more_than_the_limit_and_none_overlap_whatever_clocks_s
         assert sum(amount for opened, amount in granted if opened == start) <= 10
     spent = now - OPENED - DAY + max(SKEWS) - min(SKEWS)
     assert len(starts) <= -(-spent // LENGTH) + 1
-    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     for (_, start), used in cell.used.items():
         assert used == sum(amount for opened, amount in granted if opened == start)
     assert not starts or cell.newest == {1: starts[-1]}

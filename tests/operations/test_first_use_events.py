@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cost import counting
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from tallygate.domain.meters import Meter
 from tallygate.operations.each import in_turn
@@ -67,7 +68,7 @@ class Folded(Shop):
 
     @property
     def counted(self) -> dict[Instant, Decimal]:
-        cell = items.cell_of(self.memory_engine.get(keys.root_cell("acme", FEATURE)))
+        cell = items.cell_of(self.memory_engine.get(keys.cell(CellName("acme", FEATURE))))
         return {start: used for (_, start), used in cell.used.items()}
 
 

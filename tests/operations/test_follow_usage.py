@@ -10,6 +10,7 @@ import pytest
 
 from tallygate.contracts.check import decision_answer
 from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.errors import Conflict, StoreUnavailable
@@ -550,7 +551,7 @@ class Untold(Cells):
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
         return Cell()
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         pass
 
 

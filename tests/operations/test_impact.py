@@ -14,15 +14,18 @@ from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.impact import impact_answer, read_impact
 from tallygate.contracts.own_limits import OwnLimitBody, judge
 from tallygate.contracts.reading import read
+from tallygate.domain.contributions import Add
+from tallygate.domain.counters import CountedWindow, Shown
 from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision import Decision
+from tallygate.domain.entries.moves import TotalMove
+from tallygate.domain.fold import TotalChange
+from tallygate.domain.governing import Governed
 from tallygate.domain.impact import ROWS_MAX, would_deny
 from tallygate.domain.instants import DAY, HOUR, Instant, format_instant, parse_instant
-from tallygate.domain.journal import Governed, Shown
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.overrides import OwnLimit
 from tallygate.domain.tier_forms import tier_of
-from tallygate.domain.total_changes import TotalChange
 from tallygate.errors import InvalidRequest, NotFound
 from tallygate.operations import customers, own_limits
 from tallygate.operations.admission import Memory
@@ -231,12 +234,8 @@ def test_windows_that_overlap_the_stretch_are_told_whole(
     edges = [parse_instant(f"{month}-01T00:00:00Z") for month in ("2026-11", "2026-12", "2027-01", "2027-02")]
     for number, (first, after) in enumerate(pairwise(edges), 1):
         change = TotalChange(
-            ordinal=quota.ordinal,
-            start=first,
-            end=after,
-            value=Decimal(4),
-            by_event=Decimal(0),
             governed=governed,
+            move=TotalMove(window=CountedWindow(quota.ordinal, first, after), value=Add(Decimal(4))),
             would_decisions=number,
             would_amount=Decimal("0.5"),
         )
@@ -277,10 +276,8 @@ def test_more_windows_than_an_answer_holds_are_refused(desk: Desk) -> None:
     first = NOW - NOW % HOUR - (ROWS_MAX + 1) * HOUR
     for n in range(ROWS_MAX + 1):
         at = first + n * HOUR
-        one = Decimal(1)
-        change = TotalChange(
-            ordinal=ordinal, start=at, end=at + HOUR, value=one, by_event=Decimal(0), governed=governed
-        )
+        move = TotalMove(window=CountedWindow(ordinal, at, at + HOUR), value=Add(Decimal(1)))
+        change = TotalChange(governed=governed, move=move)
         Totals(desk.engine).add_to_total("acme", change, 1)
     with pytest.raises(InvalidRequest) as refused:
         desk.impact("hourly", {"from": format_instant(first)})

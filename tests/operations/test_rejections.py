@@ -10,9 +10,9 @@ import pytest
 
 from tallygate.delivery.cloudevents import event_of
 from tallygate.domain.deliveries import FACT_TYPES, matches
+from tallygate.domain.entries.usage import EventEntry
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import MINUTE, format_instant
-from tallygate.domain.journal import EventEntry
 from tallygate.domain.rejections import Rejection, one_a_minute
 from tallygate.errors import StoreUnavailable
 from tallygate.operations.each import in_turn

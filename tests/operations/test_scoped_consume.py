@@ -12,6 +12,7 @@ import pytest
 
 from bench.cost import counting
 from tallygate.contracts.check import decision_answer
+from tallygate.domain.counters import CellName
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import MINUTE
 from tallygate.domain.limits import Enforcement, Limit
@@ -150,7 +151,7 @@ def test_a_limit_over_a_credential_governs_what_that_credential_consumes(engine:
 def test_the_journal_entry_lists_exactly_the_windows_that_were_charged(engine: Engine) -> None:
     in_force(engine, scoped(over(LARGE, 3, 2), over(SMALL, 4, 3)))
     consume(Cells(engine), Memory(), asking(1, SMALL), now=NOW, entropy=os.urandom)
-    item = engine.get(keys.root_cell("acme", FEATURE))
+    item = engine.get(keys.cell(CellName("acme", FEATURE)))
     assert item is not None
     charged = sorted(name for name in item if name.startswith("u."))
     assert [name.split(".")[1] for name in charged] == ["1", "3"]

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.counters import CountedWindow, Shown
 from tallygate.domain.decision_ids import DecisionId, format_decision_id, granted_decision
+from tallygate.domain.entries.usage import ParkedEntry, UseEntry
+from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
-from tallygate.domain.journal import CountedWindow, Governed, ParkedEntry, Shown, UseEntry
 from tallygate.domain.limits import Enforcement, Quota
 from tallygate.domain.periods import Schedule, rolling
 from tallygate.domain.settlements import SETTLED_WITHIN, Charge, MadeDecision
@@ -33,6 +35,7 @@ from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.decisions import Decisions
+from tallygate.storage.documents import in_order
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Cancelled, Committed, Engine, Require, Write
 from tallygate.storage.events import Events
@@ -472,7 +475,7 @@ def test_the_reason_is_told_where_the_windows_prove_it(
     assert replace(made, folded=False).reason is None, "the limits in force may be others by then"
 
 
-@pytest.mark.parametrize("broken", [{"a": "-7"}, {"to": "-1", "a": "-11"}, {"c": "umbrella"}])
+@pytest.mark.parametrize("broken", [{"b": "-7"}, {"a": "-1", "b": "-11"}, {"c": "umbrella"}])
 def test_a_settlement_that_does_not_prove_itself_is_parked_and_counts_nothing(
     folded: Desk, broken: dict[str, str]
 ) -> None:
@@ -484,7 +487,7 @@ def test_a_settlement_that_does_not_prove_itself_is_parked_and_counts_nothing(
     (written,) = [change for change in engine.stream[position:] if change.key.pk.startswith("CELL#")]
     assert written.new is not None
     entry = {**json.loads(items.text(written.new, "last")), **broken}
-    engine.stream[position:] = [replace(written, new={**written.new, "last": items.entry_text(entry)})]
+    engine.stream[position:] = [replace(written, new={**written.new, "last": in_order(entry)})]
     fold(folded, position)
     assert totals(engine)[("acme", 1, MONTH)] == (10, 0)
     newest = Decisions(engine).newest("acme", before=None, limit=1)[0].record

@@ -13,8 +13,10 @@ from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.suspensions import judge, suspension_answer
 from tallygate.domain.audits import EVERY_FEATURE, announced
+from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.entries.notices import ResumeEntry
 from tallygate.domain.instants import format_instant
 from tallygate.domain.suspensions import SUSPENSIONS_MAX, Suspension
 from tallygate.errors import InvalidRequest, NotFound
@@ -30,14 +32,16 @@ from tallygate.storage import items, keys
 from tallygate.storage.audits import Audits
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cell_controls import CellControls
+from tallygate.storage.cell_writes import LAST, CellWrite
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
-from tallygate.storage.engine import Engine, Update
-from tallygate.storage.expressions import Increase, Set
+from tallygate.storage.engine import Engine
+from tallygate.storage.entries import entry_of
+from tallygate.storage.expressions import Set
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.outbox import fact_of
 from tallygate.storage.receipts import Receipts
-from tests.given import NOW, wanted
+from tests.given import ENTRY, NOW, wanted
 from tests.truth import container, drain
 
 MONTH = {"every": "month"}
@@ -144,8 +148,8 @@ def record(engine: Engine) -> CustomerRecord:
 
 def suspend_cell(engine: Engine, feature: str, name: str = "sus", until: int = NOW + 1000) -> None:
     """As a tier's write leaves the cell."""
-    changes = (Set(name, until), Set(items.LAST, "{}"), Increase(items.REVISION, 1))
-    engine.write(Update(key=keys.root_cell("acme", feature), changes=changes))
+    entry = replace(ENTRY, feature=feature)
+    engine.write(CellWrite(CellName("acme", feature), (Set(name, until),), entry).update)
 
 
 def test_a_suspension_acts_at_the_next_decision_of_a_container_that_remembers_and_a_resume_too(store: Engine) -> None:
@@ -260,13 +264,13 @@ def test_a_resume_lifts_what_a_tier_has_suspended_too_and_says_so_in_the_journal
 ) -> None:
     suspend_cell(store, "images")
     suspend_cell(store, "tokens")
-    before = items.cell_of(store.get(keys.root_cell("acme", "images")))
+    before = items.cell_of(store.get(keys.cell(CellName("acme", "images"))))
     assert ask(store, Memory()).reason is Reason.SUSPENDED
     lifted = resume(store, target).body
     assert (lifted["changed"], lifted["lifted"]) == (True, ["images", "tokens"] if target is None else ["images"])
     assert ask(store, Memory()).granted
     assert ask(store, Memory(), "tokens").granted is (target is None)
-    image = store.get(keys.root_cell("acme", "images")) or {}
+    image = store.get(keys.cell(CellName("acme", "images"))) or {}
     assert "sus" not in image and items.cell_of(image).revision == before.revision + 2
     assert resume(store, target).body["changed"] is False
 
@@ -274,9 +278,9 @@ def test_a_resume_lifts_what_a_tier_has_suspended_too_and_says_so_in_the_journal
 def test_the_journal_entry_of_a_resume_says_who_and_why(store: Engine) -> None:
     suspend_cell(store, "images")
     resume(store, "images", reason="paid", actor="ops")
-    image = store.get(keys.root_cell("acme", "images")) or {}
-    expected = {"k": "resume", "c": "acme", "f": "images", "t": NOW, "by": "operator", "ac": "ops", "rs": "paid"}
-    assert items.text(image, items.LAST) == items.entry_text(expected)
+    image = store.get(keys.cell(CellName("acme", "images"))) or {}
+    expected = ResumeEntry(feature="images", time=NOW, actor="ops", reason="paid")
+    assert entry_of(items.text(image, LAST)) == ("acme", expected)
 
 
 def test_a_resume_of_a_scope_lifts_what_the_tiers_of_its_limits_suspended_and_no_more(store: Engine) -> None:
@@ -284,7 +288,7 @@ def test_a_resume_of_a_scope_lifts_what_the_tiers_of_its_limits_suspended_and_no
     suspend_cell(store, "images", f"sus.{ordinal}")
     suspend_cell(store, "images", "sus")
     assert resume(store, "images", LARGE).body["lifted"] == ["images"]
-    image = store.get(keys.root_cell("acme", "images")) or {}
+    image = store.get(keys.cell(CellName("acme", "images"))) or {}
     assert ("sus" in image, f"sus.{ordinal}" in image) == (True, False)
 
 
@@ -300,7 +304,7 @@ def test_a_replayed_resume_lifts_no_suspension_that_began_since(store: Engine) -
     suspend_cell(store, "images")
     assert resume(store, "images", key="k").replayed
     assert record(store).effective.suspensions
-    assert "sus" in (store.get(keys.root_cell("acme", "images")) or {})
+    assert "sus" in (store.get(keys.cell(CellName("acme", "images"))) or {})
 
 
 def test_a_key_replays_the_answer_and_makes_one_entry(store: Engine) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench import engine as bench_engine
+from tallygate.domain.counters import CellName
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import HOUR
 from tallygate.domain.limits import Effective
@@ -22,6 +23,7 @@ from tallygate.errors import Contended
 from tallygate.operations.admission import Memory
 from tallygate.operations.consume import consume
 from tallygate.storage import items, keys
+from tallygate.storage.cell_writes import LAST
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
 from tests.given import FEATURE, NOW, effective, in_force, quota, wanted
@@ -89,7 +91,7 @@ class Race:
         return [answer for answers in self.pool.map(run, racers) for answer in answers]
 
     def cell(self) -> dict[str, Any]:
-        return self.engine.get(keys.root_cell("acme", FEATURE)) or {}
+        return self.engine.get(keys.cell(CellName("acme", FEATURE))) or {}
 
 
 @pytest.fixture
@@ -156,7 +158,7 @@ def test_a_suspension_is_written_once_and_nothing_is_granted_after_it(race: Race
     assert sum(amount for _, amount in answers) == LIMIT
     assert Counter(reason for reason, amount in answers if not amount) == {"suspended": PROCESSES * EACH - LIMIT}
     assert writes(race, answers) == 1, "the suspension"
-    assert json.loads(str(race.cell()[items.LAST]))["k"] == "suspend"
+    assert json.loads(str(race.cell()[LAST]))["k"] == "suspend"
     assert {reason for reason, _ in race.run(1, at=NOW + HOUR - 1)} == {"suspended"}
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.domain.catalog import Feature
+from tallygate.domain.contributions import Add
 from tallygate.domain.features import BOOLEAN
 from tallygate.domain.fold import QUARTER, UsageChange, day_and_quarter, dimensions_text
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, format_instant, parse_instant
@@ -32,7 +33,7 @@ def counted(engine: Engine, *parts: tuple[Instant, Mapping[str, str], int | str]
     for number, (time, dimensions, amount) in enumerate(parts, 1):
         day, quarter = day_and_quarter(time)
         text = dimensions_text(dimensions)
-        change = UsageChange(meter=meter, day=day, dimensions=text, quarters={quarter: Decimal(amount)})
+        change = UsageChange(meter=meter, day=day, dimensions=text, quarters={quarter: Add(Decimal(amount))})
         Totals(engine).add_to_usage("acme", change, number)
 
 

@@ -15,9 +15,9 @@ from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.customers import CustomerRecord, SubscriptionChange
+from tallygate.domain.entries.usage import ParkedEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.journal import ParkedEntry
 from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Schedule, rolling
 from tallygate.domain.usage_resets import Asked

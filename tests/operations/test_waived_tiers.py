@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -17,12 +16,13 @@ from tallygate.contracts.customers import customer_answer
 from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.explanations import explanation_answer
 from tallygate.domain.consequences import Suspending
+from tallygate.domain.counters import CellName
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
 from tallygate.domain.explanation import explanation
 from tallygate.domain.facts import Total
+from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, format_instant
-from tallygate.domain.journal import Governed
-from tallygate.domain.notes import announcement
+from tallygate.domain.notes import Note, announcement
 from tallygate.domain.tier_forms import tier_of
 from tallygate.domain.tiers import SuspendUsage
 from tallygate.operations import customers
@@ -36,11 +36,12 @@ from tallygate.storage import items, keys
 from tallygate.storage.audits import Audits
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cell_controls import CellControls
-from tallygate.storage.cell_entries import notes_of
 from tallygate.storage.cell_events import CellEvents
+from tallygate.storage.cell_writes import LAST
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
 from tallygate.storage.engine import Engine
+from tallygate.storage.entries import entry_of
 from tallygate.storage.memory import MemoryEngine
 from tests.by_hand import resume, suspend
 from tests.given import FEATURE, NOW, wanted
@@ -98,7 +99,7 @@ class Desk:
         return entitlement_answer(entitlement(Cells(self.engine), "acme", FEATURE, now=self.now))
 
     def image(self) -> dict[str, Any]:
-        return dict(self.engine.get(keys.root_cell("acme", FEATURE)) or {})
+        return dict(self.engine.get(keys.cell(CellName("acme", FEATURE))) or {})
 
 
 def suspended(desk: Desk, amount: int = 80, **dimensions: str) -> None:
@@ -322,8 +323,9 @@ def test_the_trail_and_the_fact_say_what_was_waived(engine: Engine) -> None:
     desk.resume()
     (entry,), _ = list_audits(Audits(engine), Customers(engine), "acme", after=None, limit=9)
     assert (entry.action, entry.about["lifted"], entry.about["waived_until"]) == ("resumed", [FEATURE], MONTH_END)
-    last = items.text(desk.image(), items.LAST)
-    (note,) = notes_of(json.loads(last), 3)
+    customer, last = entry_of(items.text(desk.image(), LAST))
+    (made,) = last.facts
+    note = Note(customer=customer, feature=last.feature, revision=3, time=last.time, fact=made)
     fact = announcement(note, None, {})
     assert (fact.type, fact.data["by"], fact.data["cause"]) == ("entitlement.resumed", "operator", "resume")
     assert (fact.data["waived"], fact.data["waived_until"]) == (entry.about["waived"], MONTH_END)
@@ -377,7 +379,7 @@ def test_what_another_limit_denies_by_the_time_of_the_second_write_suspends_noth
         if not raced:
             raced = True
             ordinal = customers.customer(Customers(memory_engine), "acme").effective.entitlements[FEATURE].limits[1]
-            key = keys.root_cell("acme", FEATURE)
+            key = keys.cell(CellName("acme", FEATURE))
             name = items.used_name((ordinal.quotas[0].ordinal, 1_793_491_200_000))
             memory_engine.items[key] = {**memory_engine.items[key], name: Decimal(5)}
         return plain(*given)

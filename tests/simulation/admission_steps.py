@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
@@ -56,7 +57,7 @@ class Operator:
 
     def _stopped(self, engine: Any) -> bool:
         """Whether a tier has suspended usage; seen behind everybody's back."""
-        image = engine.world.engine.get(keys.root_cell(CUSTOMER, FEATURE))
+        image = engine.world.engine.get(keys.cell(CellName(CUSTOMER, FEATURE)))
         return any(until > self.now for until in items.cell_of(image).suspended.values())
 
     def _by_hand(self, engine: Any, act: Callable[..., object], *amount: int) -> Effective | None:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.decision_ids import granted_decision
+from tallygate.domain.entries.usage import EventEntry, ParkedEntry, UseEntry
 from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant, parse_instant
-from tallygate.domain.journal import EventEntry, ParkedEntry, UseEntry
 from tallygate.storage import items
 from tallygate.storage.journal import Journal
 from tallygate.storage.memory import MemoryEngine

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain import decide, terms, tier_suspensions
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CounterName
 from tallygate.domain.limits import Effective, Limit, Quota
 from tallygate.domain.rolls import rolled, total
 from tallygate.domain.rungs import Ladder, ladder
@@ -28,6 +29,7 @@ from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.domain.tiers import AllowWithOverage, SuspendUsage
 from tallygate.storage import cell_refusals, cells, items
 from tallygate.storage.expressions import Absent, All
+from tallygate.storage.limits_versions import effective_of
 from tests.given import FEATURE
 from tests.simulation.admission import World
 
@@ -59,7 +61,7 @@ def uses(world: World) -> list[Use]:
         if change.new is None:
             continue
         if change.key.sk == "EFFECTIVE":
-            effective = items.effective_of(change.new)
+            effective = effective_of(change.new)
             versions[effective.version] = effective
         elif change.key.pk.startswith("CELL#"):
             entry = json.loads(items.text(change.new, "last"))
@@ -121,7 +123,7 @@ def _suspended_in_vain(world: World) -> Iterator[str]:
     resumed: set[tuple[int, int, str]] = set()
     for commit, change in enumerate(world.engine.stream):
         if change.key.sk == "EFFECTIVE" and change.new is not None:
-            effective = items.effective_of(change.new)
+            effective = effective_of(change.new)
             versions[effective.version] = effective
         if change.new is None or not change.key.pk.startswith("CELL#"):
             continue

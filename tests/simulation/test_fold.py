@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from tallygate.domain.contributions import added
 from tallygate.domain.facts import Levels, Told, Total, told
 from tallygate.domain.fold import UsageChange
 from tallygate.domain.journal import Head, Mark, Marks, Position, Record
@@ -72,7 +73,7 @@ def own_records_only(parts: JournalParts, owner: str, head: Head, known: Mapping
 
 def unguarded(self: Totals, customer: str, change: UsageChange, number: int) -> None:
     """Adds to a usage item whatever has been added to it before."""
-    sums = tuple(Increase(f"q{quarter:02d}", amount) for quarter, amount in change.quarters.items())
+    sums = tuple(Increase(f"q{quarter:02d}", added(amount)) for quarter, amount in change.quarters.items())
     about = (Set("day", change.day), Set("dims", change.dimensions))
     key = keys.usage(customer, change.meter, change.day, change.dimensions)
     self.engine.write(Update(key=key, changes=(*sums, *about)))

@@ -19,8 +19,10 @@ import pytest
 
 from bench import engine as bench_engine
 from bench.streams import reader
+from tallygate.domain.counters import CellName
 from tallygate.domain.decision import Decision
-from tallygate.domain.journal import EventEntry, NoteEntry, ParkedEntry, UseEntry
+from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.usage import EventEntry, ParkedEntry
 from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission import Memory
 from tallygate.operations.aggregate import aggregate
@@ -152,7 +154,7 @@ def check(stack: Stack) -> None:
     by_event = sum(stack.posted.values())
     (total,) = engine.query("TOTAL#acme", consistent=True).items
     assert (total["value"], total["by_event"]) == (by_event + stack.granted, by_event)
-    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     assert list(cell.used.values()) == [by_event + stack.granted]
     assert _rollup(engine, METER) == by_event + stack.granted
     assert _rollup(engine, "calls") == len(stack.posted)
@@ -160,7 +162,7 @@ def check(stack: Stack) -> None:
     assert head.applied == head.number
     entries = [entry for record in Journal(engine).records("acme", 0, head.number) for entry in record.entries]
     assert sorted(e.id for e in entries if isinstance(e, EventEntry)) == sorted(stack.posted)
-    revisions = sorted(entry.revision for entry in entries if isinstance(entry, UseEntry | NoteEntry))
+    revisions = sorted(entry.revision for entry in entries if isinstance(entry, Kind))
     assert revisions == list(range(1, cell.revision + 1))
     assert not [entry for entry in entries if isinstance(entry, ParkedEntry)]
     feed = engine.get(keys.feed("acme", FEATURE))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tallygate.domain import decide
 from tallygate.domain.carryover import Cap, Carryover
 from tallygate.domain.cells import UNSEEN, Cell, RequestMark
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
 from tallygate.domain.limits import Enforcement, Entitlement
 from tallygate.domain.rolls import Stretch
@@ -23,7 +24,7 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Put
 from tallygate.storage.expressions import Item, holds
 from tallygate.store import Admitted
-from tests.given import FEATURE, NOW, entitlement, quota, rate
+from tests.given import ENTRY, FEATURE, NOW, entitlement, quota, rate
 
 SEPTEMBER, OCTOBER, NOVEMBER, DECEMBER = (parse_instant(f"2026-{month:02d}-01T00:00:00Z") for month in (9, 10, 11, 12))
 TIERS = (
@@ -117,10 +118,10 @@ def test_the_real_engine_admits_and_opens_exactly_what_the_explanation_says(dyna
     @settings(max_examples=250, deadline=None)
     @given(_rights(), CELLS, st.integers(1, 9))
     def agree(right: Entitlement, item: Item, amount: int) -> None:
-        dynamo_engine.write(Put(key=keys.root_cell("acme", FEATURE), item=item))
+        dynamo_engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=item))
         before = items.cell_of(item)
         asked = ask(right, amount, seen=before)
-        outcome = cells.admit("acme", FEATURE, asked, {"k": "use"})
+        outcome = cells.admit("acme", FEATURE, asked, ENTRY)
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)
         if isinstance(outcome, Admitted):
             opened = asked.quotas[0].opens

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 
+from tallygate.domain.counters import CellName, CountedWindow
 from tallygate.domain.decision_ids import granted_decision
-from tallygate.domain.journal import CountedWindow
+from tallygate.domain.entries.windows import ResetEntry, Taken
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.scopes import WINDOWS_PER_CELL_MAX
 from tallygate.domain.usage_resets import Running, WindowReset, resets, running
@@ -23,9 +25,23 @@ from tallygate.storage.engine import Update
 from tallygate.storage.expressions import Placeholders, render, render_changes
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
-from tests.given import FEATURE, NOW, effective, in_force, known_to, quota, wanted
+from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, wanted
 
+CELL = CellName("acme", FEATURE)
 EXPRESSION_BYTES_MAX, OPERATORS_MAX = 4096, 300
+
+
+def entry_for(found: Sequence[WindowReset]) -> ResetEntry:
+    return ResetEntry(
+        id="reset_1",
+        feature=FEATURE,
+        meter=METER,
+        time=NOW,
+        effective_at=NOW,
+        taken=tuple(Taken(each.running.window, each.amount) for each in found),
+        actor="ops",
+        reason="r",
+    )
 
 
 def test_a_reset_of_every_window_that_a_cell_can_hold_fits_one_expression() -> None:
@@ -40,7 +56,7 @@ def test_a_reset_of_every_window_that_a_cell_can_hold_fits_one_expression() -> N
         )
         for ordinal in range(1, WINDOWS_PER_CELL_MAX + 1)
     ]
-    (update,) = CellResets(MemoryEngine()).exclude("acme", FEATURE, found, upto=9, entry={"k": "reset"})
+    (update,) = CellResets(MemoryEngine()).exclude(CELL, found, upto=9, entry=entry_for(found))
     assert isinstance(update, Update)
     assert update.condition is not None
     using = Placeholders()
@@ -77,11 +93,11 @@ def test_among_consumers_and_settlements_no_counter_falls_below_nothing_nor_gran
         for _attempt in range(400):
             if done == 5:
                 break
-            cell = store.look("acme", FEATURE).cell
+            cell = store.look(CELL).cell
             found = resets(running(entitlement, cell, NOW), cell, upto=cell.revision, carry_overage=False)
             if found:
-                entry = {"k": "reset", "w": [[*each.running.window, str(each.amount)] for each in found]}
-                done += receipts.commit(store.exclude("acme", FEATURE, found, upto=cell.revision, entry=entry))
+                moves = store.exclude(CELL, found, upto=cell.revision, entry=entry_for(found))
+                done += receipts.commit(moves)
             assert min(cells.read("acme", FEATURE).used.values(), default=0) >= 0
         return done
 

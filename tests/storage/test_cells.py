@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, HOUR, MINUTE
 from tallygate.domain.limits import Enforcement, Entitlement
 from tallygate.domain.rungs import UNTIL_RESUMED
@@ -30,11 +31,11 @@ from tallygate.storage.cells import Cells, admission_condition
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Item, holds
+from tallygate.storage.limits_versions import effective_document
 from tallygate.store import Admitted, NotAdmitted
-from tests.given import FEATURE, NOW, effective, entitlement, quota, rate
+from tests.given import ENTRY, FEATURE, NOW, effective, entitlement, quota, rate
 
 MARK = RequestMark(NOW // MINUTE, b"abcdef")
-ENTRY = {"k": "use"}
 
 
 def ask(
@@ -47,7 +48,7 @@ def ask(
 
 
 def write(engine: Engine, item: Item) -> None:
-    engine.write(Put(key=keys.root_cell("acme", FEATURE), item=item))
+    engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=item))
 
 
 def test_more_than_the_limit_does_not_fit_a_fresh_window(engine: Engine) -> None:
@@ -87,8 +88,8 @@ def test_a_limit_that_refuses_leaves_every_other_counter_alone(engine: Engine) -
 
 def test_an_older_version_is_refused_as_stale_and_a_raise_is_final(engine: Engine) -> None:
     cells, right = Cells(engine), entitlement(quota(10))
-    cells.raise_version("acme", FEATURE, 3, NOW)
-    cells.raise_version("acme", FEATURE, 2, NOW)
+    cells.raise_version(CellName("acme", FEATURE), 3, NOW)
+    cells.raise_version(CellName("acme", FEATURE), 2, NOW)
     refused = cells.admit("acme", FEATURE, ask(right, version=2), ENTRY)
     assert isinstance(refused, NotAdmitted)
     assert (refused.seen.version, refused.seen.revision) == (3, 1)
@@ -144,7 +145,7 @@ def test_a_suspended_cell_admits_nothing(engine: Engine) -> None:
 
 def test_the_limits_in_force_are_read_as_they_were_stored(engine: Engine) -> None:
     limits = effective(quota("10.5"), quota(None, ordinal=2), rates=(rate(60),), tiers={"warning": 80})
-    engine.write(Put(key=keys.effective("acme"), item={"version": 1, "doc": items.effective_document(limits)}))
+    engine.write(Put(key=keys.effective("acme"), item={"version": 1, "doc": effective_document(limits)}))
     assert Cells(engine).effective("acme") == limits
     assert Cells(engine).effective("nobody") is None
 

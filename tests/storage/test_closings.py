@@ -7,9 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from tallygate.domain.counters import CountedWindow
+from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.facts import Fact, Total
+from tallygate.domain.fold import TotalChange
 from tallygate.domain.instants import DAY, parse_instant
-from tallygate.domain.total_changes import TotalChange
 from tallygate.storage import keys
 from tallygate.storage.closings import Closings
 from tallygate.storage.engine import Engine, Put, Update
@@ -85,17 +87,8 @@ def test_what_is_carried_or_adjusted_since_the_look_refuses_the_closing(engine: 
     for number, (carried, adjusted) in ((2, (Decimal(7), Decimal(0))), (3, (None, Decimal(2)))):
         total = Closings(engine).total(name_of())
         assert total is not None
-        change = TotalChange(
-            ordinal=1,
-            start=START,
-            end=END,
-            value=Decimal(0),
-            by_event=Decimal(0),
-            governed=total.governed,
-            carried=carried,
-            adjusted=adjusted,
-        )
-        Totals(engine).add_to_total("acme", change, number)
+        move = TotalMove(window=CountedWindow(1, START, END), carried=carried, adjusted=adjusted)
+        Totals(engine).add_to_total("acme", TotalChange(governed=total.governed, move=move), number)
         assert not Closings(engine).close(name_of(), total, closing_fact(total))
     assert close(engine)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import REMOVED_MAX, Cell, RequestMark
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND
 from tallygate.domain.limits import Entitlement, Limit, Quota
 from tallygate.domain.periods import FIRST_USE, Schedule, Segment, rolling, window_at
@@ -33,16 +34,16 @@ from tallygate.domain.tiers import (
     percent,
 )
 from tallygate.domain.weights import ALWAYS, OPERATORS_MAX, SIZE_MAX, Weight
+from tallygate.storage.cell_writes import CellWrite
 from tallygate.storage.cells import Cells, admission_changes, admission_condition
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.expressions import Placeholders, render, render_changes
-from tests.given import FEATURE, METER, NOW, quota, rate
+from tests.given import ENTRY, FEATURE, METER, NOW, quota, rate
 
 LONG = Decimal("123456789012345678.123456789")
 STEP = Decimal("1e-9")
 """As many digits as a quantity has."""
 OPERATOR = re.compile(r"AND|OR|NOT|attribute_not_exists|attribute_exists|if_not_exists|contains|<=|>=|[<>=+]")
-ENTRY = {"k": "use"}
 AT = NOW + 50 * SECOND
 """Late in a rate's sub-window, when all of its alternatives leave room."""
 
@@ -50,7 +51,9 @@ AT = NOW + 50 * SECOND
 def stated(asked: Terms) -> tuple[Weight, Weight]:
     """(condition, update) as they are sent."""
     names = Placeholders()
-    texts = render(admission_condition(asked), names), render_changes(tuple(admission_changes(asked, ENTRY)), names)
+    write = CellWrite(CellName("acme", FEATURE), admission_changes(asked), ENTRY, admission_condition(asked)).update
+    assert write.condition is not None
+    texts = render(write.condition, names), render_changes(write.changes, names)
     condition, update = (Weight(len(text.encode()), len(OPERATOR.findall(text))) for text in texts)
     return condition, update
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tallygate.domain import decide
 from tallygate.domain.cells import UNSEEN, Cell, RequestMark
-from tallygate.domain.instants import HOUR, MINUTE
+from tallygate.domain.counters import CellName, CountedWindow
+from tallygate.domain.entries.notices import OpenEntry
+from tallygate.domain.instants import HOUR, MINUTE, Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Quota
 from tallygate.domain.periods import FIRST_USE, Schedule, Segment
 from tallygate.domain.terms import Terms, placed, terms
@@ -23,8 +25,9 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Item, holds
 from tallygate.store import Admitted
-from tests.given import FEATURE, NOW, entitlement, quota
+from tests.given import ENTRY, FEATURE, NOW, entitlement, quota
 
+CELL = CellName("acme", FEATURE)
 LENGTH = 5 * HOUR
 STARTS = (NOW - LENGTH, NOW - LENGTH + 1, NOW - HOUR, NOW, NOW + MINUTE)
 """Just over, just not over, open, opened in this very millisecond, opened by a clock that is ahead."""
@@ -125,10 +128,10 @@ def test_the_real_engine_admits_and_opens_exactly_what_the_explanation_says(dyna
     @settings(max_examples=250, deadline=None)
     @given(_rights(), CELLS, st.integers(1, 9))
     def agree(right: Entitlement, item: Item, amount: int) -> None:
-        dynamo_engine.write(Put(key=keys.root_cell("acme", FEATURE), item=item))
+        dynamo_engine.write(Put(key=keys.cell(CELL), item=item))
         before = items.cell_of(item)
         asked = ask(right, amount, seen=before)
-        outcome = cells.admit("acme", FEATURE, asked, {"k": "use"})
+        outcome = cells.admit("acme", FEATURE, asked, ENTRY)
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)
         if isinstance(outcome, Admitted):
             for term in asked.quotas[:2]:
@@ -138,16 +141,20 @@ def test_the_real_engine_admits_and_opens_exactly_what_the_explanation_says(dyna
     agree()
 
 
+def opening(start: Instant) -> OpenEntry:
+    return OpenEntry(feature=FEATURE, time=NOW, window=CountedWindow(1, start, start + LENGTH))
+
+
 def test_a_fold_opens_a_window_only_over_what_it_saw(engine: Engine) -> None:
     cells = CellFirstUse(engine)
-    unseen = cells.look("acme", FEATURE)
-    first = cells.open("acme", FEATURE, 1, NOW, unseen, {"k": "open"})
+    unseen = cells.look(CELL)
+    first = cells.open(CELL, unseen, opening(NOW))
     assert (first.newest, first.opened_for_events) == ({1: NOW}, {1: (NOW,)})
-    other = cells.open("acme", FEATURE, 1, NOW + LENGTH, unseen, {"k": "open"})
+    other = cells.open(CELL, unseen, opening(NOW + LENGTH))
     assert other == first, "what it saw has moved: the cell is as it was"
-    late = cells.open("acme", FEATURE, 1, NOW - LENGTH, first, {"k": "open"})
+    late = cells.open(CELL, first, opening(NOW - LENGTH))
     assert (late.newest, late.opened_for_events) == ({1: NOW}, {1: (NOW, NOW - LENGTH)})
-    assert cells.open("acme", FEATURE, 1, NOW - HOUR, first, {"k": "open"}) == late
+    assert cells.open(CELL, first, opening(NOW - HOUR)) == late
     for turn in range(2 * OPENED_KEPT):
-        late = cells.open("acme", FEATURE, 1, NOW + turn * LENGTH, late, {"k": "open"})
+        late = cells.open(CELL, late, opening(NOW + turn * LENGTH))
     assert len(late.opened_for_events[1]) == OPENED_KEPT and late.used == {}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.contracts.identifiers import broken_identifier, broken_name
+from tallygate.domain.counters import CellName
 from tallygate.storage import keys
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Key, Put
@@ -45,8 +46,10 @@ LONG = {
 def built(name: str, foreign: str) -> Key:
     """The key with the foreign id in every place."""
     values: dict[str, object] = {}
-    for parameter in inspect.signature(BUILDERS[name]).parameters:
-        if parameter in OWN and name not in (parameter, "rejection"):
+    for parameter, declared in inspect.signature(BUILDERS[name]).parameters.items():
+        if declared.annotation == "CellName":
+            values[parameter] = CellName(foreign, foreign)
+        elif parameter in OWN and name not in (parameter, "rejection"):
             values[parameter] = OWN[parameter]
         elif parameter == "what":
             continue  # codes and digests of the system's own
@@ -61,7 +64,7 @@ def built(name: str, foreign: str) -> Key:
 
 def test_every_builder_is_tried() -> None:
     assert len(BUILDERS) >= 20
-    assert {"receipt", "root_cell", "event", "total", "usage", "adjustment", "subject"} <= set(BUILDERS)
+    assert {"receipt", "cell", "event", "total", "usage", "adjustment", "subject"} <= set(BUILDERS)
 
 
 @pytest.mark.parametrize("foreign", LONG.values(), ids=LONG)

@@ -15,14 +15,14 @@ from tallygate.domain.limits import Effective
 from tallygate.domain.limits_at_end import KEPT
 from tallygate.operations.customers import Stores
 from tallygate.operations.reset import reset
-from tallygate.storage import items, keys
+from tallygate.storage import keys
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine, Put
-from tallygate.storage.limits_versions import READ_AT_ONCE, former_limits
+from tallygate.storage.limits_versions import READ_AT_ONCE, effective_of, former_limits
 from tallygate.storage.memory import MemoryEngine
 from tests.closings import add_usage, governed
 from tests.crashes import Crash, Fuse, FusedEngine
@@ -35,7 +35,7 @@ PLANS: dict[str, Any] = {"free": {"limit": 100}, "pro": {"limit": 200}}
 def present(engine: Engine) -> Effective:
     item = engine.get(keys.effective("acme"))
     assert item is not None
-    return items.effective_of(item)
+    return effective_of(item)
 
 
 def found(engine: Engine, before: Instant) -> list[tuple[str | None, Instant]]:

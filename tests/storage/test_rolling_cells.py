@@ -14,7 +14,7 @@ from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.closing import may_close
 from tallygate.domain.facts import Total
-from tallygate.domain.fold import governed_of
+from tallygate.domain.governing import governed_of
 from tallygate.domain.instants import DAY, HOUR, MINUTE
 from tallygate.domain.limits import Entitlement, Quota
 from tallygate.domain.periods import ROLLING_PARTS, Schedule, rolling, window_at
@@ -28,9 +28,7 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.expressions import Item, holds
 from tallygate.storage.memory import MemoryEngine
 from tallygate.store import Admitted, NotAdmitted
-from tests.given import FEATURE, NOW, effective, entitlement, quota, rate
-
-ENTRY = {"k": "use"}
+from tests.given import ENTRY, FEATURE, NOW, effective, entitlement, quota, rate
 
 
 def rolls(limit: int, every: str = "P30D", *, ordinal: int = 1) -> Quota:

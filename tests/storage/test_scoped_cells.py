@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, MINUTE
 from tallygate.domain.limits import Limit
 from tallygate.domain.scopes import governs
@@ -19,7 +20,7 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Item, holds
 from tallygate.store import Admitted, NotAdmitted
-from tests.given import FEATURE, NOW, quota, rate, scoped
+from tests.given import ENTRY, FEATURE, NOW, quota, rate, scoped
 
 LARGE = Limit(name="large", scope={"model": "large"}, quotas=(quota(4, ordinal=2),), rates=(rate(3, ordinal=10),))
 SMALL = Limit(name="small", scope={"model": "small"}, quotas=(quota(6, ordinal=3, every="day"),))
@@ -27,7 +28,6 @@ TEAM = Limit(name="team", scope={"team": "eng"}, rates=(rate(5, ordinal=11),), q
 BOTH = Limit(name="both", scope={"team": "eng", "model": "large"}, quotas=(quota(2, ordinal=5),))
 LIMITS = (LARGE, SMALL, TEAM, BOTH)
 RIGHT = scoped(*LIMITS, own=quota(8), rates=(rate(7),)).entitlements[FEATURE]
-ENTRY = {"k": "use"}
 
 
 def ask(dimensions: dict[str, str] | None, amount: int = 1, *, seen: Cell | None = None, now: int = NOW) -> Terms:
@@ -118,7 +118,7 @@ def test_the_real_engine_admits_exactly_what_the_explanation_allows(dynamo_engin
     @settings(max_examples=250, deadline=None)
     @given(CELLS, DIMENSIONS, st.integers(1, 9))
     def agree(item: Item, dimensions: dict[str, str], amount: int) -> None:
-        dynamo_engine.write(Put(key=keys.root_cell("acme", FEATURE), item=item))
+        dynamo_engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=item))
         asked = ask(dimensions, amount, seen=items.cell_of(item))
         before = items.cell_of(item)
         outcome = cells.admit("acme", FEATURE, asked, ENTRY)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain import decide
-from tallygate.domain.cells import Cell, CounterName, RequestMark
+from tallygate.domain.cells import Cell, RequestMark
+from tallygate.domain.counters import CounterName
 from tallygate.domain.instants import DAY, HOUR, MINUTE
 from tallygate.domain.limits import Enforcement, Entitlement
 from tallygate.domain.nodes import evaluate
@@ -94,7 +95,7 @@ def test_whatever_was_seen_the_write_grants_only_what_the_rules_grant_and_counts
     assert decide.refusal(cell, asked) is None
     term = asked.quotas[0]
     landed = landing(term.ladder_in(cell), term.used_in(cell) + amount) if term.decides and term.tiers else None
-    written = changed(image(cell), {}, tuple(admission_changes(asked, {"k": "use"})))
+    written = changed(image(cell), {}, tuple(admission_changes(asked)))
     after = items.cell_of({name: Decimal(v) if isinstance(v, int) else v for name, v in written.items()})
     assert term.used_in(after) == term.used_in(cell) + amount
     if landed is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -13,38 +11,33 @@ import pytest
 from tallygate.domain.catalog import Feature
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.consequences import Suspending
-from tallygate.domain.event_judgement import EventWarning
-from tallygate.domain.facts import Fact, Levels, Total
-from tallygate.domain.fold import UsageChange
-from tallygate.domain.instants import DAY, HOUR
-from tallygate.domain.journal import (
-    AdjustEntry,
-    CarriedIn,
-    CarryEntry,
-    CountedWindow,
+from tallygate.domain.contributions import Add
+from tallygate.domain.counters import CarriedIn, CellName, CountedWindow, Shown
+from tallygate.domain.entries.moves import SettledLate, TotalMove
+from tallygate.domain.entries.notices import BumpEntry
+from tallygate.domain.entries.usage import (
     EventEntry,
-    Governed,
-    Mark,
-    NoteEntry,
     ParkedEntry,
-    Record,
-    ResetEntry,
     SettleEntry,
-    Shown,
     UseEntry,
 )
+from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, ResetEntry, Taken
+from tallygate.domain.event_judgement import EventWarning
+from tallygate.domain.facts import Fact, Levels, Total
+from tallygate.domain.fold import TotalChange, UsageChange
+from tallygate.domain.governing import Governed
+from tallygate.domain.instants import DAY, HOUR
+from tallygate.domain.journal import Mark, Record
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.rolls import Layer
 from tallygate.domain.rungs import UNTIL_RESUMED
 from tallygate.domain.tiers import SuspendUsage, Tier, percent
-from tallygate.domain.total_changes import SettledLate, TotalChange
 from tallygate.errors import InvariantBroken
 from tallygate.fold_store import Appended
 from tallygate.storage import items, keys
 from tallygate.storage import journal as journal_family
-from tallygate.storage.cell_entries import shown_after
 from tallygate.storage.cell_events import CellEvents
 from tallygate.storage.engine import Engine, Put, Update
 from tallygate.storage.expressions import Item, Remove, Set
@@ -93,15 +86,27 @@ RESET = ResetEntry(
     revision=7,
     time=NOW,
     effective_at=NOW,
-    taken=((WINDOW, Decimal("0.5")),),
+    taken=(Taken(WINDOW, Decimal("0.5")),),
+    actor="ops",
+    reason="r",
 )
 MOVED: Any = {"feature": FEATURE, "meter": METER, "name": "per-model", "revision": 8, "time": NOW, "window": WINDOW}
+ADJUST = AdjustEntry(
+    **MOVED,
+    id="adj_1",
+    amount=Decimal("-0.5"),
+    base=Decimal(100),
+    carried=Decimal(1),
+    adjusted=Decimal("-0.5"),
+    reason="r",
+    actor="ops",
+)
 ENTRIES = (
     EventEntry(
         source="s#1",
         id="é",
         time=NOW,
-        measured=(Measured(METER, Decimal("0.1"), {"model": "a"}),),
+        measured=(Measured(METER, Add(Decimal("0.1")), {"model": "a"}),),
         warnings=(
             EventWarning(meter="calls", code="value_missing", detail="$.calls is absent"),
             EventWarning(meter=None, code="unknown_decision", detail="…"),
@@ -138,17 +143,15 @@ ENTRIES = (
         traceparent=TRACE,
     ),
     replace(USE, carried={1: Decimal("300.5")}),
-    CarryEntry(**MOVED, carried=Decimal(250)),
-    AdjustEntry(**MOVED, id="adj_1", amount=Decimal("-0.5"), carried=Decimal(1)),
-    AdjustEntry(**MOVED, id="adj_2", amount=Decimal(5)),
+    ADJUST,
     replace(USE, carried={1: Decimal("300.5")}, opened={1: CarriedIn(layers=LAYERS, after=START - DAY)}),
-    CarryEntry(**MOVED, carried=Decimal("300.5"), into=CarriedIn(layers=LAYERS)),
-    CarryEntry(**MOVED, carried=Decimal(0), into=CarriedIn(layers=())),
-    AdjustEntry(**MOVED, id="adj_3", amount=Decimal(5), carried=Decimal("300.5"), into=CarriedIn(layers=LAYERS)),
+    CarryEntry(**MOVED, into=CarriedIn(layers=LAYERS)),
+    CarryEntry(**MOVED, into=CarriedIn(layers=())),
+    replace(ADJUST, id="adj_3", amount=Decimal(5), carried=Decimal("300.5"), into=CarriedIn(layers=LAYERS)),
     replace(LATE, removed=(WINDOW,), decided_at_revision=4),
     RESET,
     replace(RESET, marks=(ResetMark(upto=7, partly=9, before=NOW),)),
-    NoteEntry(kind="bump", feature=FEATURE, revision=5, text='{"k":"bump"}'),
+    BumpEntry(feature=FEATURE, revision=5, time=NOW, version=2),
     ParkedEntry(reason="unreadable", raw="{"),
 )
 
@@ -166,13 +169,6 @@ def record(number: int = 1, **changes: object) -> Record:
 
 def test_a_record_is_read_back_as_it_was_written() -> None:
     assert record_of({"sk": "00000000000000000001", "body": body_of(record())}) == record()
-
-
-def test_limits_are_read_as_they_were_stored_when_tiers_were_told_alone() -> None:
-    stored = (
-        '{"f":"ai","l":"100","m":"tokens","n":"ai","p":"pro","s":null,"t":[["warning","80"]],"u":null,"v":1,"x":null}'
-    )
-    assert journal_family.governed_from(stored).tiers == (Tier(level="warning", at=percent(80)),)
 
 
 def test_a_number_is_taken_once_and_its_own_writer_knows_it(engine: Engine) -> None:
@@ -226,15 +222,13 @@ def test_a_record_that_fits_no_item_is_to_be_parted(engine: Engine, monkeypatch:
 
 
 def change(value: int | str, by_event: int | str = 0) -> TotalChange:
-    return TotalChange(
-        ordinal=1,
-        start=START,
-        end=END,
-        value=Decimal(value),
-        by_event=Decimal(by_event),
-        governed=GOVERNED,
-        traceparent=TRACE,
-    )
+    move = TotalMove(window=WINDOW, value=Add(Decimal(value)), by_event=Decimal(by_event), traceparent=TRACE)
+    return TotalChange(governed=GOVERNED, move=move)
+
+
+def moved(change: TotalChange, **more: Any) -> TotalChange:
+    """The change with more in its move."""
+    return replace(change, move=replace(change.move, **more))
 
 
 def held(engine: Engine) -> Item:
@@ -265,15 +259,15 @@ def test_a_total_falls_due_once_and_not_again_when_its_closing_has_taken_that_aw
 
 def test_what_is_carried_is_kept_in_layers_and_the_window_before_it_stays(engine: Engine) -> None:
     totals, opened = Totals(engine), CarriedIn(layers=LAYERS, after=START - DAY)
-    totals.add_to_total("acme", replace(change(1), carried=Decimal("300.5"), into=opened), 1)
+    totals.add_to_total("acme", moved(change(1), carried=Decimal("300.5"), into=opened), 1)
     shown = total_of(held(engine))
     assert (shown.carried, shown.layers, shown.opened_after) == (Decimal("300.5"), LAYERS, START - DAY)
-    totals.add_to_total("acme", replace(change(0), carried=Decimal(0), into=CarriedIn(layers=())), 2)
+    totals.add_to_total("acme", moved(change(0), carried=Decimal(0), into=CarriedIn(layers=())), 2)
     shown = total_of(held(engine))
     assert (shown.carried, shown.layers, shown.opened_after) == (Decimal(0), (), START - DAY)
-    totals.add_to_total("acme", replace(change(0), carried=Decimal(7)), 3)
+    totals.add_to_total("acme", moved(change(0), carried=Decimal(7)), 3)
     shown = total_of(held(engine))
-    assert (shown.carried, shown.layers) == (Decimal(7), None), "an earlier version did not say in which layers"
+    assert (shown.carried, shown.layers) == (Decimal(7), None), "nobody said in which layers"
 
 
 @pytest.mark.parametrize("marked", [False, True])
@@ -282,17 +276,17 @@ def test_a_settlement_in_a_removed_window_finds_out_what_a_reset_excludes_there(
     totals, mark = Totals(engine), ResetMark(upto=7)
     totals.add_to_total("acme", change(30), 1)
     if marked:
-        totals.add_to_total("acme", replace(change(0), excluded=Decimal(20), reset=mark), 2)
+        totals.add_to_total("acme", moved(change(0), excluded=Decimal(20), reset=mark), 2)
     late = tuple(SettledLate(revision, NOW, Decimal(by)) for revision, by in ((4, -2), (9, -5)))
     for _ in range(2):
-        totals.add_to_total("acme", replace(change(-7), settled_late=late), 3)
+        totals.add_to_total("acme", moved(change(-7), settled_late=late), 3)
     total = total_of(held(engine))
     assert (total.value, total.excluded) == (Decimal(23), Decimal(18) if marked else Decimal(0))
 
 
 def test_a_reset_and_a_late_settlement_in_one_record_agree(engine: Engine) -> None:
     late = (SettledLate(4, NOW, Decimal(-2)),)
-    found = replace(change(28), excluded=Decimal(20), reset=ResetMark(upto=7), settled_late=late)
+    found = moved(change(28), excluded=Decimal(20), reset=ResetMark(upto=7), settled_late=late)
     Totals(engine).add_to_total("acme", found, 1)
     assert total_of(held(engine)).excluded == 18
 
@@ -300,7 +294,9 @@ def test_a_reset_and_a_late_settlement_in_one_record_agree(engine: Engine) -> No
 def test_usage_takes_each_number_once_and_keeps_its_dimensions(engine: Engine) -> None:
     totals, long = Totals(engine), '{"user":"' + "u" * 300 + '"}'
     for number in (1, 1, 4, 2):
-        part = UsageChange(meter=METER, day="2026-11-20", dimensions=long, quarters={0: Decimal("0.1"), 95: Decimal(2)})
+        part = UsageChange(
+            meter=METER, day="2026-11-20", dimensions=long, quarters={0: Add(Decimal("0.1")), 95: Add(Decimal(2))}
+        )
         totals.add_to_usage("acme", part, number)
     item = engine.get(keys.usage("acme", METER, "2026-11-20", long))
     assert item is not None
@@ -322,7 +318,7 @@ def total(by_event: int, upto: int, **changes: object) -> Total:
 
 
 def counted(engine: Engine) -> tuple[Decimal, int]:
-    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     return cell.used.get((1, START), Decimal(0)), cell.revision
 
 
@@ -339,7 +335,7 @@ def test_a_window_that_is_over_or_below_the_floor_is_left_alone(engine: Engine) 
     cells = CellEvents(engine)
     cells.bring_in(total(10, 1), seen=Decimal(0), now=END + DEAD_AFTER)
     assert counted(engine) == (Decimal(0), 0)
-    engine.write(Put(key=keys.root_cell("acme", FEATURE), item={"fl": END, "n": 1}))
+    engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item={"fl": END, "n": 1}))
     cells.bring_in(total(10, 1), seen=Decimal(0), now=NOW)
     assert counted(engine) == (Decimal(0), 1)
 
@@ -347,9 +343,9 @@ def test_a_window_that_is_over_or_below_the_floor_is_left_alone(engine: Engine) 
 def test_the_first_events_of_a_window_remove_the_limits_earlier_ones(engine: Engine) -> None:
     cells, earlier = CellEvents(engine), {"start": START - DAY, "end": START}
     cells.bring_in(total(10, 1, **earlier), seen=Decimal(0), now=START - 1)
-    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=(Set(f"u.2.{START - DAY}", 5),)))
+    engine.write(Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Set(f"u.2.{START - DAY}", 5),)))
     cells.bring_in(total(20, 2), seen=Decimal(0), now=NOW)
-    item = engine.get(keys.root_cell("acme", FEATURE)) or {}
+    item = engine.get(keys.cell(CellName("acme", FEATURE))) or {}
     assert {name for name in item if name[:2] in ("u.", "e.") or name[:3] == "ev."} == {
         f"u.1.{START}",
         f"e.1.{START}",
@@ -401,13 +397,13 @@ def test_levels_move_with_the_facts_that_move_them_or_not_at_all(engine: Engine)
 
 def test_a_total_has_what_raises_its_limit_once(engine: Engine) -> None:
     totals = Totals(engine)
-    opened = replace(change(5), carried=Decimal(300))
-    adjusted = replace(change(0), adjusted=Decimal(-20))
+    opened = moved(change(5), carried=Decimal(300))
+    adjusted = moved(change(0), adjusted=Decimal(-20))
     for number, part in ((1, opened), (1, opened), (2, adjusted), (2, adjusted), (3, adjusted), (1, opened)):
         totals.add_to_total("acme", part, number)
     found = total_of(held(engine))
     assert (found.value, found.carried, found.adjusted, found.limit) == (5, 300, -40, Decimal("1260.5"))
-    totals.add_to_total("acme", replace(change(0), carried=Decimal(250)), 4)
+    totals.add_to_total("acme", moved(change(0), carried=Decimal(250)), 4)
     assert total_of(held(engine)).carried == 250
 
 
@@ -424,7 +420,7 @@ def over_limit(value: int, upto: int, **changes: object) -> Total:
 
 
 def suspended(engine: Engine) -> tuple[dict[int, int], int]:
-    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     return dict(cell.suspended), cell.revision
 
 
@@ -436,7 +432,7 @@ def test_the_fold_suspends_once_for_each_change_and_only_what_the_cell_shows_too
     for _ in range(2):
         cells.suspend(over_limit(101, 3), suspending(), NOW)
     assert suspended(engine) == ({0: END}, 2)
-    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=(Remove("sus"),)))
+    engine.write(Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Remove("sus"),)))
     cells.suspend(over_limit(101, 3), suspending(), NOW)
     assert suspended(engine) == ({}, 2), "what was resumed stays so"
     cells.suspend(over_limit(120, 4), suspending(SuspendUsage(until="resumed")), NOW)
@@ -455,10 +451,12 @@ def test_the_fold_suspends_by_the_limit_as_the_cell_shows_it_raised(engine: Engi
     cells = CellEvents(engine)
     window = (1, START)
     raised = {items.used_name(window): Decimal(71), items.window_name(items.ADJUSTED, window): Decimal(30), "n": 1}
-    engine.write(Put(key=keys.root_cell("acme", FEATURE), item=raised))  # type: ignore[arg-type]
+    engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=raised))  # type: ignore[arg-type]
     cells.suspend(over_limit(101, 3), suspending(), NOW)
     assert suspended(engine) == ({}, 1), "101 of 130"
-    engine.write(Update(key=keys.root_cell("acme", FEATURE), changes=(Set(items.used_name(window), Decimal(101)),)))
+    engine.write(
+        Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Set(items.used_name(window), Decimal(101)),))
+    )
     cells.suspend(over_limit(131, 4), suspending(), NOW)
     assert suspended(engine) == ({0: END}, 2)
 
@@ -476,7 +474,7 @@ def test_a_grace_begins_once(engine: Engine) -> None:
     cells = CellEvents(engine)
     cells.begin_grace(over_limit(101, 3), NOW)
     cells.begin_grace(over_limit(120, 4), NOW + 5)
-    cell = items.cell_of(engine.get(keys.root_cell("acme", FEATURE)))
+    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     assert (cell.grace, cell.revision) == ({(1, START): NOW}, 1)
 
 
@@ -529,16 +527,5 @@ def test_meters_are_read_again_when_the_catalog_has_changed(engine: Engine) -> N
 def test_what_a_use_left_is_all_that_was_used_and_what_raised_the_limit() -> None:
     """A counter begins below zero by what its window was raised by."""
     item: Item = {f"{name}.3.{START}": Decimal(value) for name, value in (("u", "-40"), ("k", "50"), ("a", "-5"))}
-    assert shown_after(replace(USE, windows=(CountedWindow(3, START, END),)), items.cell_of(item)).after == (
-        Shown(Decimal(5), Decimal(45)),
-    )
-
-
-def test_an_event_that_an_earlier_version_journaled_is_read_with_what_it_said() -> None:
-    event = {"k": "event", "s": "api", "i": "e", "t": NOW, "u": [], "x": [["calls", "value_missing"]], "w": []}
-    document = {"customer": "acme", "marks": {}, "limits": {}, "entries": [event]}
-    body = zlib.compress(json.dumps(document).encode())
-    (entry,) = record_of({"sk": "00000000000000000001", "body": body}).entries
-    assert isinstance(entry, EventEntry)
-    assert entry.warnings == (EventWarning(meter="calls", code="value_missing", detail=""),)
-    assert (entry.type, entry.received_at, entry.rejected) == ("", 0, None)
+    use, cell = replace(USE, windows=(CountedWindow(3, START, END),)), items.cell_of(item)
+    assert use.shown_by(cell, cell).after == (Shown(Decimal(5), Decimal(45)),)

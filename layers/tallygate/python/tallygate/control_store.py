@@ -15,8 +15,10 @@ from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Catalog, Change, PlanId
 from tallygate.domain.cell_adjustments import CellAdjustment
 from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord
-from tallygate.domain.entries import Entry
+from tallygate.domain.entries.notices import ResumeEntry
+from tallygate.domain.entries.windows import AdjustEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Record
@@ -92,12 +94,10 @@ class CatalogStore(Protocol):
 class PastUsageStore(Protocol):
     """What was used before a change of plan. Reads are consistent and bounded; a bound that is met is said."""
 
-    def cell(self, customer: str, feature: str) -> Cell:
+    def cell(self, name: CellName) -> Cell:
         """The root cell. One request."""
 
-    def totals(
-        self, customer: str, feature: str, ordinal: int, since: Instant, before: Instant
-    ) -> tuple[Total, ...] | None:
+    def totals(self, cell: CellName, ordinal: int, since: Instant, before: Instant) -> tuple[Total, ...] | None:
         """Totals of a quota's windows that begin in [since, before); None: too many. As many requests as pages."""
 
     def usage(self, customer: str, meter: str, since: Instant, before: Instant) -> tuple[UsageItem, ...] | None:
@@ -106,10 +106,10 @@ class PastUsageStore(Protocol):
     def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
         """The journal's records made since an instant; None: too many. As many requests as pages."""
 
-    def folded(self, customer: str, feature: str) -> Folded:
+    def folded(self, cell: CellName) -> Folded:
         """How much of the feature's cell is folded. Two requests, or some more where other features were busy."""
 
-    def resets(self, customer: str, feature: str, since: Instant, until: Instant) -> Mapping[Instant, str]:
+    def resets(self, cell: CellName, since: Instant, until: Instant) -> Mapping[Instant, str]:
         """The feature's manual resets made in (since, until], by when they were effective."""
 
 
@@ -132,7 +132,7 @@ class VersionStore(Protocol):
         """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Raises
         Contended."""
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
 
 
@@ -182,13 +182,13 @@ class CustomerStore(Protocol):
 class CellControlStore(Protocol):
     """Cells, as far as operators reach into them."""
 
-    def resume(self, customer: str, feature: str, found: Lifting, entry: Entry, now: Instant) -> Moves:
+    def resume(self, cell: CellName, found: Lifting, entry: ResumeEntry, now: Instant) -> Moves:
         """The write that lifts suspensions in the root cell, and waives; refused where one of them has moved."""
 
-    def cell(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
 
-    def adjust(self, customer: str, feature: str, found: CellAdjustment, entry: Entry) -> Moves:
+    def adjust(self, cell: CellName, found: CellAdjustment, entry: AdjustEntry) -> Moves:
         """The write that adjusts a window, and opens it where it is not; refused where what was seen has moved."""
 
 

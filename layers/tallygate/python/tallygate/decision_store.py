@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CellName, CountedWindow, CounterName
 from tallygate.domain.decision_ids import DecisionId
-from tallygate.domain.entries import Entry
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
+from tallygate.domain.entries.windows import ResetEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CountedWindow, Record, SettleEntry, UseEntry
+from tallygate.domain.journal import Record
 from tallygate.domain.limits import Effective
 from tallygate.domain.rejections import Rejection
 from tallygate.domain.reset_marks import ResetMark
@@ -49,7 +51,7 @@ class JournalPage:
 class DecisionStore(Protocol):
     """Decisions that were made. Every method is one request; reads are consistent."""
 
-    def look(self, customer: str, feature: str) -> SeenCell:
+    def look(self, cell: CellName) -> SeenCell:
         """The root cell."""
 
     def settlement(self, customer: str, decision_id: str) -> Settlement | None:
@@ -61,7 +63,7 @@ class DecisionStore(Protocol):
         use: UseEntry,
         settlement: Settlement,
         held: Mapping[CountedWindow, ResetMark | None],
-        entry: Entry,
+        entry: SettleEntry,
         *,
         followed: Collection[CountedWindow] = (),
         followings: int = 0,
@@ -102,16 +104,16 @@ class ResettableCell:
 class UsageResetStore(Protocol):
     """Cells, as far as resets by hand go. Every method is one request at most; reads are consistent."""
 
-    def look(self, customer: str, feature: str) -> ResettableCell:
+    def look(self, cell: CellName) -> ResettableCell:
         """The root cell."""
 
-    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+    def total(self, cell: CellName, counter: CounterName) -> Total | None:
         """The total of a window; None: nothing of it is folded."""
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
         """The newest journal records (numbered less than `before`), the newest first."""
 
-    def exclude(self, customer: str, feature: str, found: Sequence[WindowReset], *, upto: int, entry: Entry) -> Moves:
+    def exclude(self, cell: CellName, found: Sequence[WindowReset], *, upto: int, entry: ResetEntry) -> Moves:
         """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
 
 

@@ -7,11 +7,13 @@ from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
 from tallygate.domain.consequences import Suspending
-from tallygate.domain.entries import Entry
+from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.entries.notices import OpenEntry
+from tallygate.domain.entries.windows import CarryEntry
 from tallygate.domain.facts import Total
-from tallygate.domain.fold import UsageChange
+from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Head, Record
 from tallygate.domain.limits import Effective
@@ -19,7 +21,6 @@ from tallygate.domain.meters import Meters
 from tallygate.domain.openings import Opening
 from tallygate.domain.rejections import Rejection
 from tallygate.domain.revisions import Revision
-from tallygate.domain.total_changes import TotalChange
 
 
 class Appended(Enum):
@@ -83,14 +84,15 @@ class RejectionStore(Protocol):
 class FirstUseCells(Protocol):
     """What events are resolved by where a period begins with its first use. One request each, unless it says more."""
 
-    def look(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
+    def look(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
 
-    def begins_beside(self, customer: str, feature: str, ordinal: int, time: Instant) -> tuple[Instant, ...]:
+    def begins_beside(self, cell: CellName, ordinal: int, time: Instant) -> tuple[Instant, ...]:
         """Where the windows on either side of a time begin, of those with totals. Two requests."""
 
-    def open(self, customer: str, feature: str, ordinal: int, start: Instant, seen: Cell, entry: Entry) -> Cell:
-        """Open a window over the cell as it was seen: the cell after it, or as it is where somebody has opened one."""
+    def open(self, cell: CellName, seen: Cell, entry: OpenEntry) -> Cell:
+        """Open the entry's window over the cell as it was seen: the cell after it, or as it is where somebody has
+        opened one."""
 
 
 class FoldedCells(Protocol):
@@ -107,7 +109,7 @@ class FoldedCells(Protocol):
         """Suspend usage where the cell too shows more than the tier allows, once for each change of the total. One
         request, or two."""
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. One request."""
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
@@ -117,21 +119,19 @@ class FoldedCells(Protocol):
 class CarriedCells(Protocol):
     """What the fold does where quota carries over. Every method is one request, unless it says otherwise."""
 
-    def read(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
 
-    def totals(
-        self, customer: str, feature: str, ordinal: int, *, until: Callable[[Total], bool]
-    ) -> Mapping[Instant, Total]:
+    def totals(self, cell: CellName, ordinal: int, *, until: Callable[[Total], bool]) -> Mapping[Instant, Total]:
         """The newest totals of a quota by their windows' starts, back to the first that `until` says is enough; all
         where it never does. The newest is read first; one request, or a few."""
 
     def open_window(
-        self, customer: str, feature: str, counter: CounterName, opens: Opening, entry: Entry, *, floor: Instant | None
+        self, cell: CellName, counter: CounterName, opens: Opening, entry: CarryEntry, *, floor: Instant | None
     ) -> bool:
         """Open a window of which nothing is used yet; False: it is open, or what it begins with has moved."""
 
-    def revise(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
+    def revise(self, cell: CellName, found: Revision, entry: CarryEntry) -> bool:
         """Let so much be carried into the window instead; False: what it was computed from has moved.
 
         Of a window that the cell has removed, let the total know."""

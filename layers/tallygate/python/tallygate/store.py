@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from tallygate.domain.adjustments import Adjustment
 from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Feature
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CellName, CounterName
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message, SigningSecret
 from tallygate.domain.dimensions import DeclaredDimensions
-from tallygate.domain.entries import Entry
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import Instant
@@ -95,14 +96,14 @@ class AdmissionStore(Protocol):
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""
 
-    def admit(self, customer: str, feature: str, terms: Terms, entry: Entry) -> Admitted | NotAdmitted:
+    def admit(self, customer: str, feature: str, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
         """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat.
 
         Raises OutcomeUnknown where the write may or may not have been made and could not be repeated safely.
         """
 
     def admit_once(
-        self, customer: str, feature: str, terms: Terms, entry: Entry, idempotency_key: str, receipt: Receipt
+        self, customer: str, feature: str, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
     ) -> Admitted | NotAdmitted | Repeated:
         """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
 
@@ -116,14 +117,14 @@ class AdmissionStore(Protocol):
         """Let usage of other windows follow that the limits say follows, unless it has; the cell after it. Two
         requests. Raises Contended."""
 
-    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
+    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
         """Suspend usage in the cell while the request still reaches for the tier that does; safe to repeat.
 
         The cell after it; None: it is suspended already, or there is room by now.
         """
 
     def mark_denied(
-        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: Entry
+        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: CellEntry
     ) -> Cell | None:
         """Mark the first denial in a window that is over at an instant; None: it is marked, or removed. Repeatable."""
 
@@ -270,8 +271,8 @@ class ClosingStore(Protocol):
     def unit(self, feature: str) -> Unit | None:
         """The unit that the feature has now; None: it has none, or there is no such feature."""
 
-    def cell(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent; asked only of what carries over."""
+    def cell(self, name: CellName) -> Cell:
+        """The cell, consistent; asked only of what carries over."""
 
     def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
         """The newest adjustments of a customer's feature that were made before an instant, newest first, consistent."""
@@ -398,7 +399,7 @@ class UsageStore(Protocol):
     def feature(self, feature: str) -> Feature | None:
         """The feature as the catalog has it; None: no such feature. One request."""
 
-    def resets(self, customer: str, feature: str, since: Instant, until: Instant) -> Mapping[Instant, str]:
+    def resets(self, cell: CellName, since: Instant, until: Instant) -> Mapping[Instant, str]:
         """The feature's resets that were made in (since, until], by when they were effective, and what by. As many
         requests as there are pages."""
 

@@ -22,7 +22,8 @@ from tallygate.domain.customers import (
 from tallygate.domain.effective import PeriodChange, period_changes
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.subscriptions import pending_form
-from tallygate.domain.tier_suspensions import TierStop, Waiver, waiver_form
+from tallygate.domain.suspensions import Waiver, waiver_form
+from tallygate.domain.tier_suspensions import TierStop
 from tallygate.errors import FieldError
 
 SUBJECT_KEYS_MAX = 40

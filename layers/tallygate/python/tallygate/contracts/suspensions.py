@@ -16,8 +16,8 @@ from tallygate.domain.catalog import Catalog
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import format_instant
 from tallygate.domain.rungs import UNTIL_TOP_UP
-from tallygate.domain.suspensions import OPERATOR, TIER, Suspension
-from tallygate.domain.tier_suspensions import TierStop, suspended_because, waiver_form, waivers_in
+from tallygate.domain.suspensions import OPERATOR, TIER, Suspension, waiver_form
+from tallygate.domain.tier_suspensions import TierStop, suspended_because, waivers_in
 from tallygate.errors import FieldError
 
 

@@ -12,10 +12,11 @@ from decimal import Decimal
 
 from tallygate.domain.adjustments import Adjustment, Parts
 from tallygate.domain.cells import Cell
-from tallygate.domain.entries import Entry
+from tallygate.domain.counters import CountedWindow
+from tallygate.domain.entries.windows import AdjustEntry
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Entitlement
-from tallygate.domain.quantities import ZERO, plain
+from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import UNTIL_TOP_UP
 from tallygate.domain.scopes import Scope
 from tallygate.domain.terms import QuotaTerm, Terms
@@ -94,36 +95,22 @@ def scope_lifted(entitlement: Entitlement, lifted: tuple[int, ...]) -> Scope:
     return denied[0] if denied and all(scope == denied[0] for scope in denied) else {}
 
 
-def adjust_entry(adjustment: Adjustment, *, meter: str, lifted: Scope | None, traceparent: str | None) -> Entry:
-    """The journal entry of the write (for the common names see `entries`); `lifted` None: it lifted no suspension.
-
-    o, s, e, n   the quota's ordinal, its window, the limit's name      i, ac, rs, cg   id, actor, reason, category
-    to   what the limit is made of after it                             li  the scope of the suspension that it lifted
-    """
-    entry: Entry = {
-        "k": "adjust",
-        "c": adjustment.customer,
-        "f": adjustment.feature,
-        "m": meter,
-        "o": adjustment.ordinal,
-        "s": adjustment.window.start,
-        "e": adjustment.window.end,
-        "n": adjustment.name,
-        "a": plain(adjustment.amount),
-        "i": adjustment.id,
-        "rs": adjustment.reason,
-        "ac": adjustment.actor,
-        "t": adjustment.at,
-        "to": {
-            "base": plain(adjustment.after.base),
-            "carried": plain(adjustment.after.carried),
-            "adjusted": plain(adjustment.after.adjusted),
-        },
-    }
-    if adjustment.category is not None:
-        entry["cg"] = adjustment.category
-    if lifted is not None:
-        entry["li"] = dict(lifted)
-    if traceparent:
-        entry["tp"] = traceparent
-    return entry
+def adjust_entry(adjustment: Adjustment, *, meter: str, lifted: Scope | None, traceparent: str | None) -> AdjustEntry:
+    """The entry of the write; `lifted` None: it lifted no suspension."""
+    return AdjustEntry(
+        id=adjustment.id,
+        feature=adjustment.feature,
+        meter=meter,
+        name=adjustment.name,
+        window=CountedWindow(adjustment.ordinal, adjustment.window.start, adjustment.window.end),
+        time=adjustment.at,
+        amount=adjustment.amount,
+        base=adjustment.after.base,
+        carried=adjustment.after.carried,
+        adjusted=adjustment.after.adjusted,
+        reason=adjustment.reason,
+        actor=adjustment.actor,
+        category=adjustment.category,
+        lifted=lifted,
+        traceparent=traceparent,
+    )

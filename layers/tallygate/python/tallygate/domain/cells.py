@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from tallygate.domain.counters import CounterName
 from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Entitlement, Quota
@@ -41,24 +42,8 @@ WINDOWS_KEPT_TO_CARRY = 2
 """So many counters go in one write, the oldest first, because an expression is at most 4 KB; the next write goes on."""
 MARK_BYTES = 6
 
-CounterName = tuple[int, int]
-"""(ordinal, window start) of a quota, (ordinal, sub-window index) of a rate."""
 WHOLE_FEATURE = 0
 """Names the suspension of all usage of the feature; that of a scope is named by the ordinal of its limit's quota."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellName:
-    """Which cell: the counters of one customer and feature whose limits have the same free dimensions and values.
-
-    customer: id of the billable party
-    feature: key of the metered feature
-    dimensions: free dimensions with their values, in order of their keys; empty: the root cell
-    """
-
-    customer: str
-    feature: str
-    dimensions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

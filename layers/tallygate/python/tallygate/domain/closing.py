@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.facts import LIMIT_CLOSED, Total, fact_id
+from tallygate.domain.governing import Governed
 from tallygate.domain.instants import HOUR, Instant
-from tallygate.domain.journal import Governed
 from tallygate.domain.periods import closes
 
 PERIOD_CLOSED = "usage.period_closed"

@@ -14,11 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tallygate.domain.entries import Entry, suspend_entry
+from tallygate.domain.counters import CountedWindow
+from tallygate.domain.decision_entries import suspend_entry
+from tallygate.domain.entries.notices import SuspendEntry
 from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total, opened, used_before
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CountedWindow
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import suspended_until
 from tallygate.domain.tiers import NEXT_PERIOD, AllowWithGrace, SuspendUsage, Tier
@@ -82,11 +83,10 @@ def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
     return used_before(known, new) <= above < new.used
 
 
-def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> Entry:
-    """The entry of a write by which the fold suspended usage: as a request's that reaches so far."""
+def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> SuspendEntry:
+    """The entry of a write by which aggregation suspended usage: as a request's that reaches so far."""
     governed = total.governed
     return suspend_entry(
-        customer=total.customer,
         feature=governed.feature,
         meter=governed.meter,
         window=CountedWindow(total.ordinal, total.start, total.end),
@@ -98,8 +98,3 @@ def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> 
         until=until,
         now=now,
     )
-
-
-def grace_entry(total: Total, now: Instant) -> Entry:
-    """The entry of a write by which the fold let the grace of a window begin."""
-    return {"k": "grace", "o": total.ordinal, "s": total.start, "t": now}

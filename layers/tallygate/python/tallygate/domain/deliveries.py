@@ -11,7 +11,7 @@ made. The fact's id is the same in every attempt and is the receiver's idempoten
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tallygate.domain.instants import MINUTE, Instant
@@ -68,15 +68,13 @@ class EndpointStatus(StrEnum):
 
 SLOTS = ("a", "b")
 """An endpoint has two places for secrets, so that one can be replaced while receivers still hold the other."""
-IN_ITEM = "item"
-"""The slot of a secret that stands in the endpoint's item itself, as it did before secrets had a place of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningSecret:
-    """Where one secret of an endpoint is kept; never what it is, but for one IN_ITEM.
+    """Where one secret of an endpoint is kept; never what it is.
 
-    slot: one of SLOTS, or IN_ITEM
+    slot: one of SLOTS
     version: of what the slot holds; a version never changes
     until: when it is valid no longer; None: it is the newest, and valid until it is replaced
     """
@@ -84,7 +82,6 @@ class SigningSecret:
     slot: str
     version: int
     until: Instant | None = None
-    text: str | None = field(default=None, repr=False)
 
     def valid(self, now: Instant) -> bool:
         return self.until is None or self.until > now

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tallygate.domain.contributions import added
 from tallygate.domain.decision_ids import Secret, granted_decision, no_secret
 from tallygate.domain.dimensions import MISSING
 from tallygate.domain.meters import Measured, Meter, Meters, Unmeasured, format_path, measure, rounds_to_zero, value_at
@@ -162,7 +163,7 @@ def _remarks(meter: Meter, required: tuple[str, ...], found: Measured, data: Map
         for name in required
         if name in meter.dimensions and name not in found.dimensions
     ]
-    if meter.value is not None and rounds_to_zero(value_at(data, meter.value), found.amount):
+    if meter.value is not None and rounds_to_zero(value_at(data, meter.value), added(found.contribution)):
         detail = f"{format_path(meter.value)} is so small that it was rounded to 0"
         said.append(_warning(meter, EventCode.ROUNDED_TO_ZERO, detail))
     return said

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tallygate.domain.entries.usage import EventEntry
 from tallygate.domain.event_judgement import UNREADABLE, EventCode, EventWarning
 from tallygate.domain.events import LATENESS_MAX, EventStatus
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import EventEntry
 from tallygate.domain.rejections import Rejection
 
 LISTED_FOR = LATENESS_MAX
@@ -53,7 +53,7 @@ class EventsAsked:
 class EventRow:
     """One event of the list.
 
-    received_at: when it was received; of what an earlier version journaled, when it was journaled
+    received_at: when it was received
     others: events with the same customer, minute and code that are known beside this rejected one
     """
 
@@ -71,7 +71,7 @@ class EventRow:
     others: int = 0
 
 
-def row_of_entry(entry: EventEntry, journaled_at: Instant) -> EventRow:
+def row_of_entry(entry: EventEntry) -> EventRow:
     """An accepted event. One that could not be counted after all is shown as rejected, with all that was said of it."""
     refused = entry.rejected is not None
     said = [w.detail for w in entry.warnings if w.code in UNREADABLE or w.code == EventCode.UNKNOWN_EVENT_TYPE]
@@ -80,7 +80,7 @@ def row_of_entry(entry: EventEntry, journaled_at: Instant) -> EventRow:
         source=entry.source,
         type=entry.type or None,
         time=entry.time,
-        received_at=entry.received_at or journaled_at,
+        received_at=entry.received_at,
         status=EventStatus.REJECTED.value if refused else EventStatus.ACCEPTED.value,
         code=entry.rejected,
         detail="; ".join(said) if refused else None,

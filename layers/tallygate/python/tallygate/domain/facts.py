@@ -25,9 +25,10 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.boundaries import NEVER_ENDS
+from tallygate.domain.counters import CellName
 from tallygate.domain.exact import EXACT
+from tallygate.domain.governing import Governed
 from tallygate.domain.instants import Instant, format_instant
-from tallygate.domain.journal import Governed
 from tallygate.domain.quantities import ZERO, Wire, format_quantity
 from tallygate.domain.rolls import Layer
 from tallygate.domain.tiers import NORMAL, Tier, level_at
@@ -98,6 +99,11 @@ class Total:
     adjustments: tuple[Mapping[str, Any], ...] = ()
     """Of a closed window: those made by hand in it, as they are stated (`domain.adjustments`)."""
     traceparent: str | None = None
+
+    @property
+    def cell(self) -> CellName:
+        """The cell that counts it."""
+        return CellName(self.customer, self.feature)
 
     @property
     def feature(self) -> str:

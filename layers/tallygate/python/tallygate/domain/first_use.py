@@ -21,9 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tallygate.domain.cells import Cell
-from tallygate.domain.entries import Entry
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Schedule, Window, window_at
 
 
@@ -49,16 +47,3 @@ def opened_at(schedule: Schedule, begins: Iterable[Instant], start: Instant) -> 
     whole = window_at(schedule, start)
     following = min((each for each in begins if each > start), default=whole.end)
     return Window(start, min(whole.end, following))
-
-
-def open_entry(customer: str, feature: str, quota: Quota, window: Window, now: Instant) -> Entry:
-    """The entry of a write that opened a window for usage by event: nothing is counted by it."""
-    return {
-        "k": "open",
-        "c": customer,
-        "f": feature,
-        "o": quota.ordinal,
-        "s": window.start,
-        "e": window.end,
-        "t": now,
-    }

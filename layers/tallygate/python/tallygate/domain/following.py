@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CounterName
 from tallygate.domain.exact import EXACT
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Source
 from tallygate.domain.instants import Instant

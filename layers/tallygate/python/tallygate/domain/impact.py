@@ -17,10 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tallygate.domain.counters import Shown
 from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
+from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, Instant
-from tallygate.domain.journal import Governed, Shown
 from tallygate.domain.limits import Effective, Enforcement
 from tallygate.domain.periods import Schedule
 from tallygate.domain.quantities import ZERO

@@ -18,11 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from tallygate.domain.counters import CountedWindow
 from tallygate.domain.events import LATENESS_MAX
-from tallygate.domain.fold import governed_of
-from tallygate.domain.governing import in_windows
+from tallygate.domain.governing import Governed, governed_of, in_windows
 from tallygate.domain.instants import DAY, Instant
-from tallygate.domain.journal import CountedWindow, Governed
 from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.periods import window_at
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from tallygate.domain.contributions import Add, Contribution
 from tallygate.domain.quantities import ONE, Refused, parse_quantity, plain, read_quantity
 from tallygate.domain.settings import Settings
 
@@ -88,8 +89,7 @@ class Filter:
         if self.op == "exists":
             return (found is not None) == self.value
         if found is None:
-            # A catalog of an earlier version may compare with null, which asks whether the property is there.
-            return self.op == "ne" and self.value is not None
+            return self.op == "ne"
         if isinstance(self.value, tuple):
             return any(_same(found, value) for value in self.value)
         if self.op in ("eq", "ne"):
@@ -178,7 +178,7 @@ class Measured:
     """What an event adds to a meter, and under which dimension values."""
 
     meter: str
-    amount: Decimal
+    contribution: Contribution
     dimensions: Mapping[str, str]
 
 
@@ -232,7 +232,7 @@ def measure(meter: Meter, data: Mapping[str, Any]) -> Measured | Unmeasured | No
             return Unmeasured(meter.key, read.code, read.detail)
         amount = read
     named = ((name, dimension_text(value_at(data, path))) for name, path in meter.dimensions.items())
-    return Measured(meter.key, amount, {name: text for name, text in named if text is not None})
+    return Measured(meter.key, Add(amount), {name: text for name, text in named if text is not None})
 
 
 def dimension_text(value: Any) -> str | None:

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from tallygate.domain import rates
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CounterName
 from tallygate.domain.decision import Node
 from tallygate.domain.limits import Enforcement, Entitlement, Limit
 from tallygate.domain.periods import segment_at

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.usage import ParkedEntry
 from tallygate.domain.events import Event
 from tallygate.domain.facts import Announcement, Fact, Total
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CellEntry, ParkedEntry, Position
+from tallygate.domain.journal import Position
 from tallygate.domain.limits import Effective
 from tallygate.domain.notes import Note
 

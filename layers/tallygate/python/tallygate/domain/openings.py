@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain.carryover import Carryover
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CounterName
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Window, window_at

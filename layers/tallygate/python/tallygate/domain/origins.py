@@ -15,11 +15,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tallygate.domain.counters import CounterName
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO
-
-CounterName = tuple[int, int]
-"""(ordinal, window start) of a quota, (ordinal, sub-window index) of a rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,59 +7,42 @@ a write removed is left aside: a window that is over for long, whose name the fl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CounterName
+from tallygate.domain.entries.moves import CellMoves
 from tallygate.domain.exact import EXACT
 from tallygate.domain.quantities import ZERO
 
-"""A counter outgrows what a single quantity may be, and what the default context adds exactly."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
-    """What an entry says of the quota counters: used by so much more; carried, as it is now; adjusted by so much.
-
-    `followed` by so much more, of what was used under other windows; `follows` is what has followed now, as an amount
-    and a counter that it comes to as it was before the write.
-    """
-
-    used: Mapping[CounterName, Decimal] = field(default_factory=dict)
-    carried: Mapping[CounterName, Decimal] = field(default_factory=dict)
-    adjusted: Mapping[CounterName, Decimal] = field(default_factory=dict)
-    followed: Mapping[CounterName, Decimal] = field(default_factory=dict)
-    follows: Mapping[CounterName, tuple[Decimal, CounterName | None]] = field(default_factory=dict)
-
-
-def disproved(old: Cell, new: Cell, stated: Stated, rate_by: Decimal) -> str | None:
+def disproved(old: Cell, new: Cell, moves: CellMoves) -> str | None:
     """Why the record does not prove itself; None where it does.
 
-    Every rate counter may have grown by `rate_by` (the entry does not name them). Whatever else changed was removed.
+    Every rate counter may have grown by `rated` (the entry does not name them). Whatever else changed was removed.
     """
     if new.revision != old.revision + 1:
         return "revision"
-    for counter in stated.used.keys() | new.used.keys():
-        if EXACT.subtract(_own(new, counter), _own(old, counter)) != stated.used.get(counter, ZERO):
+    for counter in moves.used.keys() | new.used.keys():
+        if EXACT.subtract(_own(new, counter), _own(old, counter)) != moves.used.get(counter, ZERO):
             return "counter"
-    for counter in stated.follows.keys() | stated.followed.keys() | new.followed.keys():
+    for counter in moves.follows.keys() | moves.followed.keys() | new.followed.keys():
         before, now = old.followed.get(counter, ZERO), new.followed.get(counter, ZERO)
-        if counter in stated.follows:
-            amount, live = stated.follows[counter]
+        if counter in moves.follows:
+            amount, live = moves.follows[counter]
             before = EXACT.add(amount, ZERO if live is None else old.used.get(live, ZERO))
-        if now != EXACT.add(before, stated.followed.get(counter, ZERO)):
+        if now != EXACT.add(before, moves.followed.get(counter, ZERO)):
             return "followed"
-    for counter in stated.carried.keys() | new.carried.keys():
+    for counter in moves.carried.keys() | new.carried.keys():
         before = old.carried.get(counter, ZERO)
-        if new.carried.get(counter, ZERO) != stated.carried.get(counter, before):
+        if new.carried.get(counter, ZERO) != moves.carried.get(counter, before):
             return "carried"
-    for counter in stated.adjusted.keys() | new.adjusted.keys():
+    for counter in moves.adjusted.keys() | new.adjusted.keys():
         before = old.adjusted.get(counter, ZERO)
-        if EXACT.subtract(new.adjusted.get(counter, ZERO), before) != stated.adjusted.get(counter, ZERO):
+        if EXACT.subtract(new.adjusted.get(counter, ZERO), before) != moves.adjusted.get(counter, ZERO):
             return "adjusted"
     for counter, value in new.rated.items():
-        if EXACT.subtract(value, old.rated.get(counter, ZERO)) not in (ZERO, rate_by):
+        if EXACT.subtract(value, old.rated.get(counter, ZERO)) not in (ZERO, moves.rated):
             return "rate"
     return None
 

@@ -15,9 +15,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CounterName
 from tallygate.domain.facts import Total
-from tallygate.domain.fold import limit_names
+from tallygate.domain.governing import limit_names
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.periods import Window

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.domain.carryover import Carryover
-from tallygate.domain.cells import WINDOWS_KEPT_TO_CARRY, Cell, CounterName
+from tallygate.domain.cells import WINDOWS_KEPT_TO_CARRY, Cell
+from tallygate.domain.counters import CounterName
 from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant

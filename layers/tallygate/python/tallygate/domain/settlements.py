@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tallygate.domain.counters import CountedWindow, Shown
 from tallygate.domain.decision import Reason
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.events import LATENESS_MAX
 from tallygate.domain.exact import EXACT
+from tallygate.domain.governing import Governed
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CountedWindow, Governed, Shown, UseEntry
 from tallygate.domain.limits import Enforcement
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import deciding, ladder, landing

@@ -12,11 +12,13 @@ begin are not here but in the cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tallygate.domain.instants import Instant
+from tallygate.domain.boundaries import NEVER_ENDS
+from tallygate.domain.counters import CounterName
+from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.scopes import Scope, governs, scope_text
 
 OPERATOR, TIER = "operator", "tier"
@@ -77,21 +79,33 @@ def without(held: tuple[Suspension, ...], target: Target) -> tuple[Suspension, .
     return tuple(suspension for suspension in held if suspension.target != target)
 
 
-def suspension_form(suspension: Suspension) -> dict[str, Any]:
-    """The stored form; `suspension_from` reads it back."""
-    form: dict[str, Any] = {"reason": suspension.reason, "actor": suspension.actor, "since": suspension.since}
-    if suspension.feature is not None:
-        form["feature"] = suspension.feature
-    if suspension.scope:
-        form["scope"] = dict(suspension.scope)
-    return form
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """Levels whose tiers suspend no more until the window ends; `added` are those that a resume adds to them."""
+
+    feature: str
+    name: str
+    scope: Scope
+    counter: CounterName
+    until: Instant
+    levels: frozenset[str]
+    added: frozenset[str] = frozenset()
 
 
-def suspension_from(form: Mapping[str, Any]) -> Suspension:
-    return Suspension(
-        feature=form.get("feature"),
-        scope=form.get("scope", {}),
-        reason=form["reason"],
-        actor=form["actor"],
-        since=form["since"],
-    )
+def waiver_form(waiver: Waiver) -> dict[str, Any]:
+    """A waiver as JSON; `waived_until` null: its window never ends."""
+    return {
+        "feature": waiver.feature,
+        "limit": waiver.name,
+        "scope": dict(waiver.scope),
+        "levels": sorted(waiver.levels),
+        "waived_until": format_instant(waiver.until) if waiver.until < NEVER_ENDS else None,
+    }
+
+
+def waived_form(waivers: Sequence[Waiver]) -> dict[str, Any]:
+    """What a resume has waived, as JSON: `waived_until` is when the first of the waivers ends, null where none ends.
+    Without waivers there is no such time."""
+    forms = {"waived": [waiver_form(waiver) for waiver in waivers]}
+    first = min(waivers, key=lambda waiver: waiver.until, default=None)
+    return forms if first is None else {**forms, "waived_until": waiver_form(first)["waived_until"]}

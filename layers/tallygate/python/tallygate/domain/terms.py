@@ -18,13 +18,13 @@ from tallygate.domain.cells import (
     UNSEEN,
     WHOLE_FEATURE,
     Cell,
-    CounterName,
     RequestMark,
     dead_beside,
     dead_windows,
     forgotten_minutes,
     running_window,
 )
+from tallygate.domain.counters import CounterName
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Enforcement, Entitlement, Limit, Quota
 from tallygate.domain.openings import Opening, opened, opening

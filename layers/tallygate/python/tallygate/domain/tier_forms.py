@@ -6,13 +6,12 @@
      "then": {"suspend_usage": {"until": "next_period"}}}
     {"at": 900000, "level": "slow", "policy": "rate_limit", "limit": 10, "per": "minute", "burst": 20}
 
-Of tiers in force the rate's ordinal is in the form too. Reading a form that was written here gives an equal tier. What
-was stored when tiers were told alone is a pair, ["warning", "80"]; totals keep it for as long as they are kept.
+Of tiers in force the rate's ordinal is in the form too. Reading a form that was written here gives an equal tier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -55,10 +54,7 @@ def tier_form(tier: Tier) -> Form:
     return form
 
 
-def tier_of(form: Mapping[str, Any] | Sequence[str]) -> Tier:
-    if not isinstance(form, Mapping):
-        level, percent = form
-        return Tier(level=level, at=Threshold(percent=Decimal(percent)))
+def tier_of(form: Mapping[str, Any]) -> Tier:
     hysteresis = form.get("hysteresis")
     return Tier(
         level=form["level"],

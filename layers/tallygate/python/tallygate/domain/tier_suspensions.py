@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
-from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.cells import WHOLE_FEATURE, Cell, CounterName
-from tallygate.domain.instants import Instant, format_instant
+from tallygate.domain.cells import WHOLE_FEATURE, Cell
+from tallygate.domain.counters import CounterName
+from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Limit
 from tallygate.domain.rungs import following
 from tallygate.domain.scopes import Scope
+from tallygate.domain.suspensions import Waiver
 from tallygate.domain.terms import QuotaTerm, Terms, look, opened_for
 from tallygate.domain.tier_causes import TierCause
 from tallygate.domain.tiers import SuspendUsage, Tier, may_suspend
@@ -139,19 +139,6 @@ def _name_once(effective: Effective, ordinal: int) -> str | None:
     return next((text.split("\n")[1] for text, known in effective.ordinals.items() if known == ordinal), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiver:
-    """Levels whose tiers suspend no more until the window ends; `added` are those that a resume adds to them."""
-
-    feature: str
-    name: str
-    scope: Scope
-    counter: CounterName
-    until: Instant
-    levels: frozenset[str]
-    added: frozenset[str] = frozenset()
-
-
 def waivers_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> tuple[Waiver, ...]:
     """The waivers in force, in the windows that run."""
     return tuple(
@@ -166,25 +153,6 @@ def waivers_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> 
         for limit, term, _ in _running(cell, effective, feature, now)
         if (levels := cell.waived.get(term.counter, frozenset()) & _suspending_levels(term))
     )
-
-
-def waiver_form(waiver: Waiver) -> dict[str, Any]:
-    """A waiver as JSON; `waived_until` null: its window never ends."""
-    return {
-        "feature": waiver.feature,
-        "limit": waiver.name,
-        "scope": dict(waiver.scope),
-        "levels": sorted(waiver.levels),
-        "waived_until": format_instant(waiver.until) if waiver.until < NEVER_ENDS else None,
-    }
-
-
-def waived_form(waivers: Sequence[Waiver]) -> dict[str, Any]:
-    """What a resume has waived, as JSON: `waived_until` is when the first of the waivers ends, null where none ends.
-    Without waivers there is no such time."""
-    forms = {"waived": [waiver_form(waiver) for waiver in waivers]}
-    first = min(waivers, key=lambda waiver: waiver.until, default=None)
-    return forms if first is None else {**forms, "waived_until": waiver_form(first)["waived_until"]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell, CounterName, running_window
+from tallygate.domain.cells import Cell, running_window
+from tallygate.domain.contributions import added
+from tallygate.domain.counters import CountedWindow, CounterName
 from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import changes_of
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CountedWindow, EventEntry, Record, SettleEntry, UseEntry
+from tallygate.domain.journal import Record
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import NO_RESET, ResetMark
@@ -167,10 +169,6 @@ def used_before(instant: Instant, total: Total, records: Iterable[Record], broug
 
 
 def _counted_since(instant: Instant, record: Record, counter: CounterName) -> Decimal:
-    later = tuple(
-        entry
-        for entry in record.entries
-        if isinstance(entry, EventEntry | UseEntry | SettleEntry) and entry.time >= instant
-    )
-    changes = changes_of(replace(record, entries=later)).totals
-    return sum((c.value - c.excluded for c in changes if (c.ordinal, c.start) == counter), ZERO)
+    later = tuple(entry for entry in record.entries if entry.usage and entry.time >= instant)
+    moves = (change.move for change in changes_of(replace(record, entries=later)).totals)
+    return sum((added(move.value) - move.excluded for move in moves if move.window.counter == counter), ZERO)

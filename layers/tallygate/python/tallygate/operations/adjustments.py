@@ -29,6 +29,7 @@ from tallygate.domain.cell_adjustments import (
     scope_lifted,
     too_late,
 )
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.terms import look
@@ -77,7 +78,7 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
     Raises NotFound, Conflict `not_adjustable`, InvalidRequest at the feature or the amount, ClockBehind.
     """
     effective, entitlement = metered(stores.limits, asked.customer, asked.feature, now=now)
-    cell = stores.controls.cell(asked.customer, asked.feature)
+    cell = stores.controls.read(CellName(asked.customer, asked.feature))
     wanted = look(entitlement, version=effective.version, now=now, seen=cell)
     term = wanted.quotas[0]
     if (why := not_adjustable(term)) is not None:
@@ -109,7 +110,7 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
     lifted = scope_lifted(entitlement, found.lifted) if found.lifted else None
     entry = adjust_entry(made, meter=entitlement.meter, lifted=lifted, traceparent=asked.traceparent)
     moves = (
-        *stores.controls.adjust(asked.customer, asked.feature, found, entry),
+        *stores.controls.adjust(CellName(asked.customer, asked.feature), found, entry),
         *stores.adjustments.record(made),
         *stores.audits.record(_audit(made, before, forms, asked.key_id)),
     )

@@ -16,32 +16,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from tallygate.domain.counters import CountedWindow
+from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.usage import (
+    PARKED_LENGTH_MAX,
+    EventEntry,
+    ParkedEntry,
+    SettleEntry,
+    UseEntry,
+)
 from tallygate.domain.event_judgement import DETAIL_LENGTH_MAX, UNREADABLE, granted_by
 from tallygate.domain.events import Event
 from tallygate.domain.fold import (
+    TotalChange,
     UsageChange,
     WindowOf,
     changes_of,
-    governed_of,
-    limit_names,
     limits_named,
     resolve_event,
-    windows_of,
 )
-from tallygate.domain.governing import agree, in_windows, time_of
+from tallygate.domain.governing import Governed, agree, governed_of, in_windows, limit_names
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import (
-    PARKED_LENGTH_MAX,
-    CountedWindow,
-    Entry,
-    EventEntry,
-    Governed,
     Head,
     Mark,
-    ParkedEntry,
     Record,
-    SettleEntry,
-    UseEntry,
     advanced,
     is_new,
 )
@@ -50,7 +49,6 @@ from tallygate.domain.limits_at_end import counting_at, governed_in, last_in_for
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import Journaled
 from tallygate.domain.rejections import Rejection, one_a_minute
-from tallygate.domain.total_changes import TotalChange
 from tallygate.errors import Contended, InvariantBroken
 from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RejectionStore, RulesStore, TotalStore
 from tallygate.operations.announce import upgrades_of
@@ -173,10 +171,10 @@ class _Resolver:
     def limits(self, customer: str | None, entry: Entry) -> Mapping[int, Governed]:
         """The limits that an entry names, as they were in force at its time, with what the next plan allows by the
         catalog as it is now. Of a window that has ended, and of a quota that has left, as they last were in force."""
-        windows = windows_of(entry)
+        windows = entry.windows_moved
         if not windows:
             return {}
-        at = time_of(entry)
+        at = entry.time
         effective = self._in_force(customer, at)
         key = None if effective is None else (effective.plan, effective.plan_version)
         if key not in self._governed:

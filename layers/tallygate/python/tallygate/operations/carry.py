@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import Cell
-from tallygate.domain.entries import carry_entry
+from tallygate.domain.counters import CarriedIn, CountedWindow
+from tallygate.domain.entries.windows import CarryEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective, Quota
@@ -25,6 +26,7 @@ from tallygate.domain.observed import TotalChanged
 from tallygate.domain.openings import opening
 from tallygate.domain.periods import Window
 from tallygate.domain.revisions import Revision, begins_there, carrying, revisions
+from tallygate.domain.rolls import Layer
 from tallygate.errors import Contended
 from tallygate.fold_store import CarriedCells, RulesStore
 
@@ -80,7 +82,7 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
     quota, carryover = found
     counter, window = (total.ordinal, total.start), Window(total.start, total.end)
     for _ in range(TRIES_MAX):
-        cell = cells.read(total.customer, total.feature)
+        cell = cells.read(total.cell)
         opens = opening(quota, carryover, window, cell)
         if opens is None:
             return True
@@ -88,10 +90,8 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
         if over and _shows_later(cell, total):
             return False
         ahead = total.start > now or (cell.floor is not None and cell.floor >= total.start)
-        entry = carry_entry(total, layers=opens.layers, now=now)
-        if cells.open_window(
-            total.customer, total.feature, counter, opens, entry, floor=None if ahead else total.start
-        ):
+        entry = _entry(total, CountedWindow(total.ordinal, total.start, total.end), opens.layers, now)
+        if cells.open_window(total.cell, counter, opens, entry, floor=None if ahead else total.start):
             return True
     raise Contended("others changed the cell at every try to open its window")
 
@@ -106,7 +106,7 @@ def revise(cells: CarriedCells, rules: RulesStore, since: Moved, now: Instant) -
     if found is None:
         return
     for _ in range(TRIES_MAX):
-        cell = cells.read(total.customer, total.feature)
+        cell = cells.read(total.cell)
         if not since.revised and not _shows_later(cell, total):
             return
         if _revised(cells, total, found, cell, now):
@@ -120,21 +120,30 @@ def _revised(cells: CarriedCells, total: Total, by: tuple[Quota, Carryover], cel
     def enough(known: Total) -> bool:
         return begins_there(total.ordinal, total.start, cell, known)
 
-    totals = cells.totals(total.customer, total.feature, total.ordinal, until=enough)
+    totals = cells.totals(total.cell, total.ordinal, until=enough)
     found = revisions(*by, total.start, cell, totals)
 
     def write(revision: Revision) -> bool:
-        entry = carry_entry(
-            total,
-            layers=revision.layers,
-            now=now,
-            window=Window(revision.counter[1], revision.end),
-            removed=revision.removed,
-        )
-        return cells.revise(total.customer, total.feature, revision, entry)
+        window = CountedWindow(*revision.counter, revision.end)
+        return cells.revise(total.cell, revision, _entry(total, window, revision.layers, now, revision.removed))
 
     removed = [each for each in found if each.removed][:REMOVED_AT_ONCE_MAX]
     return all(write(each) for each in (*(each for each in found if not each.removed), *removed))
+
+
+def _entry(
+    about: Total, window: CountedWindow, layers: tuple[Layer, ...], now: Instant, removed: bool = False
+) -> CarryEntry:
+    """The entry of a write after which these layers are carried into a window of the total's limit."""
+    return CarryEntry(
+        feature=about.feature,
+        meter=about.governed.meter,
+        name=about.governed.name,
+        window=window,
+        time=now,
+        into=CarriedIn(layers=layers),
+        removed=removed,
+    )
 
 
 def _shows_later(cell: Cell, total: Total) -> bool:

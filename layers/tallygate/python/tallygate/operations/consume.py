@@ -18,7 +18,7 @@ from decimal import ROUND_FLOOR, Decimal
 from tallygate.domain import decide
 from tallygate.domain.cells import MARK_BYTES, Cell, RequestMark
 from tallygate.domain.decision import Decision, Reason
-from tallygate.domain.entries import use_entry
+from tallygate.domain.decision_entries import use_entry
 from tallygate.domain.features import Switch
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective, Entitlement
@@ -284,7 +284,6 @@ def _write(asked: Asked, entitlement: Entitlement, wanted: Terms) -> Admitted | 
     store, request, now = asked.store, asked.request, asked.now
     entry = use_entry(
         wanted,
-        customer=request.customer,
         entitlement=entitlement,
         dimensions=request.counted_dimensions,
         now=now,

@@ -14,10 +14,10 @@ from decimal import Decimal
 
 from tallygate.domain import decide
 from tallygate.domain.cells import Cell, denied_hour
+from tallygate.domain.counters import CountedWindow
 from tallygate.domain.decision import Decision, Node
-from tallygate.domain.entries import denied_entry, suspend_entry
+from tallygate.domain.decision_entries import denied_entry, suspend_entry
 from tallygate.domain.instants import HOUR
-from tallygate.domain.journal import CountedWindow
 from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.periods import FIRST_USE
 from tallygate.domain.quantities import ZERO
@@ -70,7 +70,6 @@ def _suspended(
     node = next(node for node in decision.nodes if node.counter == why.term.counter)
     wanted = tier_suspension(why.term, why.tier, seen, refused.wanted, scoped=bool(node.scope), until=why.until)
     entry = suspend_entry(
-        customer=refused.customer,
         feature=refused.feature,
         meter=refused.entitlement.meter,
         window=CountedWindow(node.counter[0], node.start, node.end),
@@ -99,7 +98,6 @@ def _mark(store: AdmissionStore, memory: Memory, refused: Refused, binding: Node
         return
     entry = denied_entry(
         binding,
-        customer=refused.customer,
         entitlement=refused.entitlement,
         requested=Decimal(refused.wanted.amount),
         now=now,

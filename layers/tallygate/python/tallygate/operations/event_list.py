@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tallygate.decision_store import EventLogStore, KeptRecord
+from tallygate.domain.entries.usage import EventEntry
 from tallygate.domain.event_log import EventRow, EventsAsked, row_of_entry, row_of_rejection
 from tallygate.domain.instants import MINUTE, Instant
-from tallygate.domain.journal import EventEntry
 from tallygate.domain.rejections import NO_CUSTOMER, Rejection
 from tallygate.errors import NotFound, invalid
 
@@ -157,7 +157,7 @@ def _rows_of(kept: KeptRecord, upto: int) -> Iterator[tuple[int, EventRow]]:
     for index in range(min(upto, len(entries)) - 1, -1, -1):
         entry = entries[index]
         if isinstance(entry, EventEntry):
-            yield index, row_of_entry(entry, kept.at)
+            yield index, row_of_entry(entry)
 
 
 def _first_after(store: EventLogStore, customer: str, end: Instant) -> int:

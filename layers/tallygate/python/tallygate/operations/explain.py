@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tallygate.decision_store import DecisionStore
+from tallygate.domain.counters import CellName
 from tallygate.domain.decision_ids import DecisionId
-from tallygate.domain.fold import governed_of, limit_names, limits_named
-from tallygate.domain.governing import in_windows
+from tallygate.domain.fold import limits_named
+from tallygate.domain.governing import governed_of, in_windows, limit_names
 from tallygate.domain.instants import Instant
 from tallygate.domain.settlements import MadeDecision
 from tallygate.operations.find_decision import FoundDecision, find_decision, search, told_by
@@ -14,7 +15,7 @@ from tallygate.operations.find_decision import FoundDecision, find_decision, sea
 def explain(store: DecisionStore, decision_id: str, wanted: DecisionId, *, now: Instant) -> MadeDecision:
     """The decision as recorded. Raises NotFound, and StoreUnavailable where it is not folded yet or not found yet."""
     customer = wanted.customer
-    seen = store.look(customer, wanted.feature)
+    seen = store.look(CellName(customer, wanted.feature))
     use = told_by(seen, wanted)
     if use is None:
         found: FoundDecision | None = find_decision(store, wanted, seen, now=now)

@@ -23,8 +23,11 @@ from dataclasses import dataclass
 
 from tallygate.decision_store import DecisionStore, KeptRecord, SeenCell
 from tallygate.domain.decision_ids import DecisionId, Secret, granted_decision
+from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.instants import DAY, MINUTE, Instant
-from tallygate.domain.journal import CellEntry, Entry, NoteEntry, Record, SettleEntry, UseEntry
+from tallygate.domain.journal import Record
 from tallygate.domain.settlements import SETTLED_WITHIN
 from tallygate.errors import NotFound, StoreUnavailable
 
@@ -196,10 +199,8 @@ def _is(use: UseEntry | SettleEntry, wanted: DecisionId) -> bool:
 
 
 def _written_at(entry: Entry, feature: str) -> Instant:
-    """When the feature's cell was written, by the clock of who wrote; 0: another item was, or it does not say."""
-    if not isinstance(entry, CellEntry) or isinstance(entry, NoteEntry) or entry.feature != feature:
-        return 0
-    return entry.settled_at if isinstance(entry, SettleEntry) else entry.time
+    """When the feature's cell was written, by the clock of who wrote; 0: another item was."""
+    return entry.written_at if isinstance(entry, Kind) and entry.feature == feature else 0
 
 
 def _journaled(records: Iterable[KeptRecord], feature: str) -> int:
@@ -211,4 +212,4 @@ def _journaled(records: Iterable[KeptRecord], feature: str) -> int:
 
 
 def _revision(record: Record, feature: str) -> int:
-    return max((e.revision for e in record.entries if isinstance(e, CellEntry) and e.feature == feature), default=0)
+    return max((e.revision for e in record.entries if isinstance(e, Kind) and e.feature == feature), default=0)

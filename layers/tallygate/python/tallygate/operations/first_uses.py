@@ -14,7 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tallygate.domain.cells import Cell
-from tallygate.domain.first_use import begins_known, open_entry, opened_at, window_holding
+from tallygate.domain.counters import CellName, CountedWindow
+from tallygate.domain.entries.notices import OpenEntry
+from tallygate.domain.first_use import begins_known, opened_at, window_holding
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Window, window_at
@@ -45,7 +47,8 @@ class FirstUses:
         return window
 
     def _window_of(self, feature: str, quota: Quota, time: Instant) -> Window:
-        cell = self._seen.get(feature) or self.cells.look(self.customer, feature)
+        name = CellName(self.customer, feature)
+        cell = self._seen.get(feature) or self.cells.look(name)
         for _ in range(TRIES_MAX):
             newest = cell.newest.get(quota.ordinal)
             if newest is None or newest <= time:
@@ -55,14 +58,14 @@ class FirstUses:
                 wanted = window_at(quota.schedule, time)
             else:
                 known = begins_known(quota.ordinal, cell)
-                known |= {*self.cells.begins_beside(self.customer, feature, quota.ordinal, time)}
+                known |= {*self.cells.begins_beside(name, quota.ordinal, time)}
                 holding = window_holding(quota.schedule, known, time)
                 if holding is not None:
                     window = holding
                     break
                 wanted = opened_at(quota.schedule, known, time)
-            entry = open_entry(self.customer, feature, quota, wanted, self.now)
-            cell = self.cells.open(self.customer, feature, quota.ordinal, wanted.start, cell, entry)
+            opens = CountedWindow(quota.ordinal, wanted.start, wanted.end)
+            cell = self.cells.open(name, cell, OpenEntry(feature=feature, time=self.now, window=opens))
             if wanted.start in cell.opened_for_events.get(quota.ordinal, ()):
                 window = wanted
                 break

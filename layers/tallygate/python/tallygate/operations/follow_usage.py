@@ -16,13 +16,18 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tallygate.control_store import PastUsageStore
-from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell, CounterName
+from tallygate.domain.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell
+from tallygate.domain.contributions import added
+from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.usage import EventEntry, UseEntry
 from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import QUARTER
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
-from tallygate.domain.journal import EventEntry, Record, SettleEntry, UseEntry
+from tallygate.domain.journal import Record
 from tallygate.domain.limits import Effective, Entitlement, Limit, Next, Quota
 from tallygate.domain.periods import Schedule, Window, earliest_reaching, window_at
 from tallygate.domain.quantities import ZERO
@@ -61,6 +66,11 @@ class _Feature:
     shared: bool
     schedules: Mapping[int, Schedule]
 
+    @property
+    def name(self) -> CellName:
+        """The feature's cell."""
+        return CellName(self.customer, self.entitlement.feature)
+
 
 def with_followed(
     past: PastUsageStore,
@@ -86,7 +96,7 @@ def with_followed(
             look = _Feature(
                 customer=after.customer,
                 entitlement=entitlement,
-                cell=past.cell(after.customer, feature),
+                cell=past.cell(CellName(after.customer, feature)),
                 before=before,
                 created_at=created_at,
                 now=now,
@@ -201,8 +211,7 @@ class _Followed:
         """Add the usage of a scope that no limit counts: the rollup, and the feature's usage not in the rollup yet."""
         # The total is read first, so that nothing is missing.
         running = window_at(self.look.schedules[live], self.look.now)
-        feature = self.look.entitlement.feature
-        totals = self.past.totals(self.look.customer, feature, live, running.start, running.start + 1)
+        totals = self.past.totals(self.look.name, live, running.start, running.start + 1)
         folded = sum((EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
         used = self._used(scope, since, self.look.now + 1, at_most=True, lagging=True)
         counted.past = EXACT.add(counted.past, EXACT.subtract(used, folded))
@@ -351,7 +360,7 @@ class _Followed:
         first = max(0, earliest_reaching(schedule, since) - schedule.reach)
         if cell.floor is not None and cell.floor > max(since, reign.start):
             self._must_be_folded(min(gone, cell.floor))
-        found = self.past.totals(self.look.customer, self.look.entitlement.feature, ordinal, first, gone)
+        found = self.past.totals(self.look.name, ordinal, first, gone)
         if found is None or len(found) > WINDOWS_MAX:
             raise self._not_followed("has too many periods since then")
         return tuple(total for total in found if total.end > since)
@@ -411,7 +420,7 @@ class _Followed:
             return None
         used = ZERO
         for entry in (entry for record in records for entry in record.entries):
-            if not isinstance(entry, EventEntry | UseEntry | SettleEntry) or not since <= entry.time < before:
+            if not entry.usage or not since <= entry.time < before:
                 continue
             if any(part.start <= entry.time < part.end for part in but):
                 continue
@@ -428,22 +437,18 @@ class _Followed:
                 used = EXACT.add(used, ZERO if self._counted_in(entry, counter) else self._of_entry(entry, scope))
         return used
 
-    def _counted_in(self, entry: EventEntry | UseEntry | SettleEntry, counter: CounterName) -> bool:
+    def _counted_in(self, entry: Entry, counter: CounterName) -> bool:
         if isinstance(entry, UseEntry) and self.look.cell.excludes(counter, entry.revision, entry.time):
             return False
-        counted = entry.windows
-        if isinstance(entry, SettleEntry):
-            counted = tuple(window for window in counted if window not in entry.excluded)
-        return any((window.ordinal, window.start) == counter for window in counted)
+        return any(window.counter == counter for window in entry.windows_counted)
 
-    def _of_entry(self, entry: EventEntry | UseEntry | SettleEntry, scope: Scope) -> Decimal:
+    def _of_entry(self, entry: Entry, scope: Scope) -> Decimal:
         entitlement = self.look.entitlement
-        if isinstance(entry, EventEntry):
-            fed = [m for m in entry.measured if m.meter == entitlement.meter and governs(scope, m.dimensions)]
-            return sum((m.amount for m in fed), ZERO)
-        if entry.feature != entitlement.feature or not governs(scope, entry.dimensions):
-            return ZERO
-        return entry.amount if isinstance(entry, UseEntry) else entry.by
+        if isinstance(entry, Kind):
+            found = [each for each in entry.usage if entry.feature == entitlement.feature]
+        else:
+            found = [each for each in entry.usage if each.meter == entitlement.meter]
+        return sum((added(each.contribution) for each in found if governs(scope, each.dimensions)), ZERO)
 
     def _rolled_up(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
         """What the rollup says was used in whole quarter hours."""
@@ -472,7 +477,7 @@ class _Followed:
         if known or until <= self.look.created_at or self._unused_before(until):
             return
         for waited in range(WAITS_MAX + 1):
-            folded = self.past.folded(self.look.customer, self.look.entitlement.feature)
+            folded = self.past.folded(self.look.name)
             late = folded.time is None or folded.time < until + CLOCKS_APART
             if folded.revision >= self.look.cell.revision or not late:
                 self._folded_until = until
@@ -488,7 +493,7 @@ class _Followed:
     def _reset_since(self, since: Instant) -> Instant | None:
         """When the last manual reset since an instant was effective."""
         if since not in self._resets:
-            found = self.past.resets(self.look.customer, self.look.entitlement.feature, since - 1, self.look.now)
+            found = self.past.resets(self.look.name, since - 1, self.look.now)
             self._resets[since] = max((at for at in found if at >= since), default=None)
         return self._resets[since]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tallygate.domain.closing import FIRST_REVISION, closing_id
 from tallygate.domain.facts import Total
-from tallygate.domain.fold import limit_names
+from tallygate.domain.governing import limit_names
 from tallygate.domain.instants import format_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.quantities import format_quantity

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 
 from tallygate.domain.adjustments import stated
 from tallygate.domain.closing import FIRST_REVISION, closed_as, closing_id, is_closed, may_close, trace_of
+from tallygate.domain.counters import CountedWindow
 from tallygate.domain.events import LATENESS_MAX
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant
-from tallygate.domain.journal import CountedWindow
 from tallygate.domain.limits import Effective
 from tallygate.domain.limits_at_end import governed_in, last_in_force
 from tallygate.domain.revisions import carried_out_of, layers_into, may_carry_out
@@ -150,7 +150,7 @@ def _leaving(store: ClosingStore, total: Total, effective: Effective | None) -> 
         return total
     layers = layers_into(total)
     if layers is None:
-        layers = store.cell(total.customer, total.feature).layers.get((total.ordinal, total.start))
+        layers = store.cell(total.cell).layers.get((total.ordinal, total.start))
     return replace(total, layers=layers, carried_out=carried_out_of(total, effective, layers))
 
 

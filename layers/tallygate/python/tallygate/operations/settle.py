@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.decision_store import DecisionStore, SeenCell
-from tallygate.domain.cells import CounterName
+from tallygate.domain.counters import CellName, CountedWindow, CounterName
+from tallygate.domain.decision_entries import settle_entry
 from tallygate.domain.decision_ids import DecisionId
-from tallygate.domain.entries import settle_entry
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.origins import followers
 from tallygate.domain.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.settlements import Settlement
@@ -51,7 +51,7 @@ def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
     where the decision is not folded yet, and Contended.
     """
     customer, feature = request.decision.customer, request.decision.feature
-    seen = store.look(customer, feature)
+    seen = store.look(CellName(customer, feature))
     use = said_by(seen, request.decision)
     if use is None:
         stored = store.settlement(customer, request.decision_id)
@@ -64,7 +64,6 @@ def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
         followed = _followed(use, seen)
         entry = settle_entry(
             use,
-            customer=customer,
             to=request.amount,
             held=held,
             excluded=excluded,
@@ -76,7 +75,7 @@ def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
         stands = store.settle(customer, use, wanted, marks, entry, followed=followed, followings=seen.cell.followings)
         if stands is not None:
             return Settled(stands, replayed=False) if stands is wanted else _repeated(stands, request)
-        seen = store.look(customer, feature)
+        seen = store.look(CellName(customer, feature))
     raise Contended("the decision's windows left the cell at every try, or were reset")
 
 

@@ -18,15 +18,29 @@ from tallygate.control_store import AuditStore, CatalogStore, CellControlStore, 
 from tallygate.domain.accrual import with_suspensions
 from tallygate.domain.audits import RESUMED, SUSPENDED, Audit
 from tallygate.domain.catalog import Catalog
-from tallygate.domain.cells import CounterName
-from tallygate.domain.control_entries import resume_entry
+from tallygate.domain.counters import CellName, CounterName
 from tallygate.domain.customers import CustomerRecord, taken
 from tallygate.domain.effective import features_ever_entitled, versioned
+from tallygate.domain.entries.notices import ResumeEntry
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.scopes import Scope
-from tallygate.domain.suspensions import SUSPENSIONS_MAX, Suspension, of_target, suspended, target_of, without
-from tallygate.domain.tier_suspensions import TierStop, Waiver, lifting, stops_in, waived_form, waivers_in
+from tallygate.domain.suspensions import (
+    SUSPENSIONS_MAX,
+    Suspension,
+    Waiver,
+    of_target,
+    suspended,
+    target_of,
+    waived_form,
+    without,
+)
+from tallygate.domain.tier_suspensions import (
+    TierStop,
+    lifting,
+    stops_in,
+    waivers_in,
+)
 from tallygate.errors import invalid
 from tallygate.operations.customers import customer
 from tallygate.operations.limits_in_force import announce_limits
@@ -124,7 +138,7 @@ def standing(controls: CellControlStore, effective: Effective, now: Instant) -> 
     stops: list[TierStop] = []
     waivers: list[Waiver] = []
     for feature in features_ever_entitled(effective):
-        cell = controls.cell(effective.customer, feature)
+        cell = controls.read(CellName(effective.customer, feature))
         stops += stops_in(cell, effective, feature, now)
         waivers += waivers_in(cell, effective, feature, now)
     return Standing(stops=tuple(stops), waivers=tuple(waivers))
@@ -153,23 +167,23 @@ def _lifted(controls: CellControlStore, effective: Effective, asked: Asked, now:
     waived: dict[tuple[str, CounterName], Waiver] = {}
     anew: list[Waiver] = []
     for feature in features:
-        cell = controls.cell(asked.customer, feature)
+        name = CellName(asked.customer, feature)
+        cell = controls.read(name)
         for waiver in waivers_in(cell, effective, feature, now):
             if only is None or waiver.counter[0] in only:
                 waived[(feature, waiver.counter)] = waiver
         found = lifting(cell, effective, feature, now, only=only)
         if found is None:
             continue
-        entry = resume_entry(
-            customer=asked.customer,
+        entry = ResumeEntry(
             feature=feature,
-            now=now,
+            time=now,
+            scope=dict(asked.scope),
             actor=asked.actor,
             reason=asked.reason,
-            scope=asked.scope,
             waivers=found.waivers,
         )
-        moves[feature] = controls.resume(asked.customer, feature, found, entry, now)
+        moves[feature] = controls.resume(name, found, entry, now)
         waived |= {(feature, waiver.counter): waiver for waiver in found.waivers}
         anew += found.waivers
     return _Lifted(moves=moves, waived=tuple(waived.values()), anew=tuple(anew))

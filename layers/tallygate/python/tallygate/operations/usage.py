@@ -5,6 +5,7 @@ The fold lags behind decisions by about a second; `as_of` is when the rollup was
 
 from __future__ import annotations
 
+from tallygate.domain.counters import CellName
 from tallygate.domain.dimensions import DeclaredDimensions
 from tallygate.domain.instants import Instant
 from tallygate.domain.settlements import SETTLED_WITHIN
@@ -30,7 +31,7 @@ def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
         ) from None
     if query.feature is not None and query.window != "none":
         # One that was effective in the stretch may have been made a good while after it.
-        resets = store.resets(query.customer, query.feature, query.start, query.end + SETTLED_WITHIN)
+        resets = store.resets(CellName(query.customer, query.feature), query.start, query.end + SETTLED_WITHIN)
         rows = marked(rows, resets)
     total = total_of(rows)
     return UsageAnswer(meter=meter, unit=unit, start=query.start, end=query.end, rows=rows, total=total, as_of=now)

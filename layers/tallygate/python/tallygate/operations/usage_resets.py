@@ -18,15 +18,13 @@ from typing import Any
 from tallygate.control_store import AuditStore, LimitsStore
 from tallygate.decision_store import KeptRecord, ResettableCell, UsageResetStore
 from tallygate.domain.audits import Audit
-from tallygate.domain.cells import CounterName
-from tallygate.domain.control_entries import reset_entry
+from tallygate.domain.counters import CellName, CounterName
 from tallygate.domain.customers import CustomerRecord
-from tallygate.domain.entries import Entry
+from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.windows import ResetEntry, Taken
 from tallygate.domain.events import FUTURE_MAX
 from tallygate.domain.facts import Total
-from tallygate.domain.fold import windows_of
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CellEntry
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.settlements import SETTLED_WITHIN
@@ -87,7 +85,8 @@ def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Pl
     for is on its way into the journal.
     """
     _, entitlement = metered(stores.limits, asked.customer, asked.feature, now=now)
-    look = stores.cells.look(asked.customer, asked.feature)
+    cell = CellName(asked.customer, asked.feature)
+    look = stores.cells.look(cell)
     if look.cell.followings < entitlement.followings:
         raise Contended("the plan is just being changed")
     windows = running(entitlement, look.cell, now)
@@ -102,17 +101,10 @@ def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Pl
     if not found.windows:
         return Planned(moves=(), body={**body, "changed": False, "audit_id": None}, status=DONE)
     entry = _entry(
-        found.windows,
-        entitlement,
-        reset_id=asked.id,
-        customer=asked.customer,
-        at=at,
-        actor=asked.actor,
-        reason=asked.reason,
-        now=now,
+        found.windows, entitlement, reset_id=asked.id, at=at, actor=asked.actor, reason=asked.reason, now=now
     )
     moves = (
-        *stores.cells.exclude(asked.customer, asked.feature, found.windows, upto=found.upto, entry=entry),
+        *stores.cells.exclude(cell, found.windows, upto=found.upto, entry=entry),
         *stores.audits.record(_audit(made, body, now)),
     )
     return Planned(moves=moves, body={**body, "changed": True, "audit_id": asked.id}, status=DONE)
@@ -128,13 +120,12 @@ def with_plan(store: UsageResetStore, *, reset_id: str, actor: str, now: Instant
             return ()
         found: list[object] = []
         for entitlement in after.effective.entitlements.values():
-            cell = store.look(after.customer.id, entitlement.feature).cell
+            name = CellName(after.customer.id, entitlement.feature)
+            cell = store.look(name).cell
             taken = resets(running(entitlement, cell, now), cell, upto=cell.revision, carry_overage=False)
             if taken:
-                entry = _entry(
-                    taken, entitlement, reset_id=reset_id, customer=after.customer.id, at=now, actor=actor, now=now
-                )
-                found += store.exclude(after.customer.id, entitlement.feature, taken, upto=cell.revision, entry=entry)
+                entry = _entry(taken, entitlement, reset_id=reset_id, at=now, actor=actor, now=now)
+                found += store.exclude(name, taken, upto=cell.revision, entry=entry)
         if len(found) > WITH_PLAN_MAX:
             raise invalid("/usage", "too_many", f"more than {WITH_PLAN_MAX} features are in use: reset them one by one")
         return tuple(found)
@@ -147,22 +138,22 @@ def _entry(
     entitlement: Entitlement,
     *,
     reset_id: str,
-    customer: str,
     at: Instant,
     actor: str,
     now: Instant,
     reason: str = WITH_PLAN,
-) -> Entry:
-    return reset_entry(
-        reset_id=reset_id,
-        customer=customer,
+) -> ResetEntry:
+    return ResetEntry(
+        id=reset_id,
         feature=entitlement.feature,
         meter=entitlement.meter,
-        taken=[(each.running.window, each.amount, each.followed_taken) for each in taken],
+        time=now,
         effective_at=at,
+        taken=tuple(
+            Taken(each.running.window, each.amount - each.followed_taken, each.followed_taken) for each in taken
+        ),
         actor=actor,
         reason=reason,
-        now=now,
     )
 
 
@@ -192,7 +183,7 @@ def _as_of(
     totals: dict[CounterName, Total] = {}
     for each in windows:
         if used_in(cell, each.counter) > 0:
-            total = store.total(asked.customer, asked.feature, each.counter)
+            total = store.total(CellName(asked.customer, asked.feature), each.counter)
             if total is None:
                 raise _not_folded()
             totals[each.counter] = total
@@ -239,11 +230,11 @@ def _since(store: UsageResetStore, asked: Asked, at: Instant) -> list[KeptRecord
 def _revision(kept: KeptRecord, feature: str) -> int:
     """The newest revision of the feature's cell that the record tells of; 0: none."""
     entries = kept.record.entries
-    return max((e.revision for e in entries if isinstance(e, CellEntry) and e.feature == feature), default=0)
+    return max((e.revision for e in entries if isinstance(e, Kind) and e.feature == feature), default=0)
 
 
 def _touches(kept: KeptRecord, totals: Mapping[CounterName, Total]) -> frozenset[CounterName]:
-    named = {(window.ordinal, window.start) for entry in kept.record.entries for window in windows_of(entry)}
+    named = {window.counter for entry in kept.record.entries for window in entry.windows_moved}
     return frozenset(totals.keys() & named)
 
 

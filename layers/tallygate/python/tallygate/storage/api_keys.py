@@ -1,8 +1,8 @@
 """API keys: one item found by the digest of each text of a key, and one that lists the key.
 
-    KEY#digest  KEY     key_id, name, scopes (space-separated), customer, expires_at_ms, created_at,
+    KEY#digest  KEY     key_id, name, scopes (JSON), customer, expires_at_ms, created_at,
                         used_on_ms (a day); expires_at, the time to live, where a rotation has ended the text
-    KEYS        key_id  digest, the same, and former: earlier texts that are still valid, as JSON [[digest, until], ...]
+    KEYS        key_id  digest, the same, and former: earlier texts that are still valid, as JSON
                         used_on_ms is here the day of the last use before the newest rotation
 
 They are written and removed together, conditional on the texts that were seen. Nothing here knows a text itself.
@@ -10,13 +10,14 @@ They are written and removed together, conditional on the texts that were seen. 
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tallygate.domain.api_keys import ApiKey, KeyText, KeyTexts
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.storage import items, keys
+from tallygate.storage.attributes import Attributes
+from tallygate.storage.documents import Codec, compact, read_document
 from tallygate.storage.engine import Committed, Delete, Engine, Put, Update
 from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Set, absent_or
 from tallygate.storage.receipts import writes_of
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tallygate.store import Moves
 
 DIGEST, FORMER, USED_ON = "digest", "former", "used_on_ms"
+_KEYS = Attributes(ApiKey, names={"id": "key_id", "expires_at": "expires_at_ms"})
+_TEXTS = Codec()
 
 
 class ApiKeys:
@@ -36,7 +39,7 @@ class ApiKeys:
     def find(self, digest: str) -> tuple[ApiKey, Instant | None] | None:
         """What the key with this digest stands for, and the last day of its use, consistent. One request."""
         item = self._engine.get(keys.api_key(digest))
-        return None if item is None else (_key_of(item), _used_on(item))
+        return None if item is None else (_KEYS.value(item), _used_on(item))
 
     def use(self, digest: str, day: Instant) -> None:
         """Keep the day as that of the last use; harmless to repeat, and where the key was removed. One request."""
@@ -47,7 +50,7 @@ class ApiKeys:
 
     def create(self, key: ApiKey, digest: str) -> Moves:
         """The writes that add a key; refused where its id or digest is taken."""
-        item = _item_of(key)
+        item = _KEYS.item(key)
         return (
             Put(key=keys.api_key(digest), item=item, condition=Absent("pk")),
             Put(key=keys.api_key_entry(key.id), item={**item, DIGEST: digest}, condition=Absent("pk")),
@@ -61,13 +64,18 @@ class ApiKeys:
 
     def rotate(self, seen: KeyTexts, wanted: KeyTexts) -> Moves:
         """The writes that make other texts valid for a key; refused where its texts are not as they were seen."""
-        item, kept = _item_of(wanted.key), {text.digest: text for text in wanted.former}
+        item, kept = _KEYS.item(wanted.key), {text.digest: text for text in wanted.former}
         used: Item = {} if wanted.used_before is None else {USED_ON: wanted.used_before}
         writes: list[Put | Update | Delete] = [
             Put(key=keys.api_key(wanted.text.digest), item=item, condition=Absent("pk")),
             Put(
                 key=keys.api_key_entry(wanted.key.id),
-                item={**item, **used, DIGEST: wanted.text.digest, FORMER: _form(wanted.former)},
+                item={
+                    **item,
+                    **used,
+                    DIGEST: wanted.text.digest,
+                    FORMER: compact(_TEXTS.write(wanted.former, tuple[KeyText, ...])),
+                },
                 condition=_as_seen(seen),
             ),
         ]
@@ -112,44 +120,13 @@ def _as_seen(seen: KeyTexts) -> Compare:
     return Compare(DIGEST, "=", seen.text.digest)
 
 
-def _form(former: tuple[KeyText, ...]) -> str:
-    return items.compact([[text.digest, text.until] for text in former])
-
-
 def _texts_of(item: Item) -> KeyTexts:
-    former = json.loads(items.text(item, FORMER)) if FORMER in item else []
-    return KeyTexts(
-        key=_key_of(item),
-        text=KeyText(digest=items.text(item, DIGEST)),
-        former=tuple(KeyText(digest=digest, until=until) for digest, until in former),
-        used_before=_used_on(item),
-    )
+    former: tuple[KeyText, ...] = ()
+    if FORMER in item:
+        former = _TEXTS.read(read_document(items.text(item, FORMER)), tuple[KeyText, ...])
+    text = KeyText(digest=items.text(item, DIGEST))
+    return KeyTexts(key=_KEYS.value(item), text=text, former=former, used_before=_used_on(item))
 
 
 def _used_on(item: Item) -> Instant | None:
     return items.integer(item, USED_ON) if USED_ON in item else None
-
-
-def _item_of(key: ApiKey) -> Item:
-    item: Item = {
-        "key_id": key.id,
-        "name": key.name,
-        "scopes": " ".join(key.scopes),
-        "created_at": key.created_at,
-    }
-    if key.customer is not None:
-        item["customer"] = key.customer
-    if key.expires_at is not None:
-        item["expires_at_ms"] = key.expires_at
-    return item
-
-
-def _key_of(item: Item) -> ApiKey:
-    return ApiKey(
-        id=items.text(item, "key_id"),
-        name=items.text(item, "name"),
-        scopes=tuple(items.text(item, "scopes").split()),
-        customer=items.text(item, "customer") if "customer" in item else None,
-        expires_at=items.integer(item, "expires_at_ms") if "expires_at_ms" in item else None,
-        created_at=items.integer(item, "created_at"),
-    )

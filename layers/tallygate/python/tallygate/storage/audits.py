@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from tallygate.domain.audits import Audit
 from tallygate.storage import items, keys
+from tallygate.storage.attributes import Attributes
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Absent, Item
 from tallygate.store import Moves
+
+_AUDITS = Attributes(Audit, apart=("id", "at"))
 
 
 class Audits:
@@ -32,41 +35,10 @@ class Audits:
 
 def put_audit(audit: Audit) -> Put:
     """The write that adds an entry; refused where its id is taken."""
-    return Put(key=keys.audit(audit.customer, audit.at, audit.id), item=_item(audit), condition=Absent("pk"))
-
-
-def _item(audit: Audit) -> Item:
-    item: Item = {
-        "action": audit.action,
-        "actor": audit.actor,
-        "reason": audit.reason,
-        "about": items.compact(dict(audit.about)),
-    }
-    if audit.customer is not None:
-        item["customer"] = audit.customer
-    if audit.key_id is not None:
-        item["key_id"] = audit.key_id
-    if audit.feature is not None:
-        item["feature"] = audit.feature
-    for name, form in (("before", audit.before), ("after", audit.after)):
-        if form is not None:
-            item[name] = items.compact(dict(form))
-    return item
+    return Put(key=keys.audit(audit.customer, audit.at, audit.id), item=_AUDITS.item(audit), condition=Absent("pk"))
 
 
 def audit_of(item: Item) -> Audit:
     """The entry that an item states."""
     at, _, audit_id = items.text(item, "sk").partition("#")
-    return Audit(
-        id=audit_id,
-        customer=items.text(item, "customer") if "customer" in item else None,
-        at=int(at),
-        action=items.text(item, "action"),
-        actor=items.text(item, "actor"),
-        key_id=items.text(item, "key_id") if "key_id" in item else None,
-        reason=items.text(item, "reason"),
-        feature=items.text(item, "feature") if "feature" in item else None,
-        about=items.read_document(items.text(item, "about")),
-        before=items.read_document(items.text(item, "before")) if "before" in item else None,
-        after=items.read_document(items.text(item, "after")) if "after" in item else None,
-    )
+    return _AUDITS.value(item, id=audit_id, at=int(at))

@@ -31,6 +31,7 @@ from tallygate.domain.settings import Settings, settings_form, settings_of
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.audits import put_audit
+from tallygate.storage.documents import compact, read_document
 from tallygate.storage.engine import TRANSACTION_WRITES_MAX, Committed, Delete, Engine, Key, Put, Update, Write
 from tallygate.storage.expressions import Absent, All, Compare, Condition, Increase, Item, Present, Set, absent_or
 
@@ -73,7 +74,7 @@ class Catalogs:
         done = _step(changes, writes)
         head: Item = {VERSION: seen + 1, "changed_at": now}
         if done < len(changes):
-            head[APPLYING] = items.compact([applying.digest, applying.since])
+            head[APPLYING] = compact([applying.digest, applying.since])
         first = Put(
             key=keys.CATALOG_HEAD,
             item=head,
@@ -156,13 +157,13 @@ def _write(change: Change, version: int) -> Write:
     condition: Condition | None = Absent(IN_USE) if isinstance(change.entry, Plan) else None
     if change.action == "removed":
         return Delete(key=key, condition=condition)
-    form = items.bounded(items.compact(_form(change.entry)), f"{key.sk.partition('#')[0].lower()} {change.entry.key}")
+    form = items.bounded(compact(_form(change.entry)), f"{key.sk.partition('#')[0].lower()} {change.entry.key}")
     return Put(key=key, item={FORM: form, SINCE: version}, condition=condition)
 
 
 def _former(entry: Entry) -> Put:
     """What remains of an entry that is removed: what usage was counted by."""
-    return Put(key=keys.former(key_of(entry)), item={FORM: items.compact(_form(entry))})
+    return Put(key=keys.former(key_of(entry)), item={FORM: compact(_form(entry))})
 
 
 def _form(entry: Entry) -> forms.Form:
@@ -202,4 +203,4 @@ def _of_kind(held: list[Item], prefix: str) -> list[Item]:
 
 
 def _read(item: Item) -> Any:
-    return items.read_document(items.text(item, FORM))
+    return read_document(items.text(item, FORM))

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tallygate.domain.cells import Cell, CounterName
-from tallygate.domain.entries import Entry
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.entries.windows import CarryEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.openings import Opening
 from tallygate.domain.revisions import Revision
 from tallygate.storage import items, keys
 from tallygate.storage.cell_openings import kept_layers, not_open_yet, opening_changes
-from tallygate.storage.engine import Engine, Update, Written
+from tallygate.storage.cell_writes import CellWrite
+from tallygate.storage.engine import Engine, Written
 from tallygate.storage.expressions import (
     Absent,
     All,
@@ -43,13 +45,11 @@ class CellCarryover:
 
     engine: Engine
 
-    def read(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
-        return items.cell_of(self.engine.get(keys.root_cell(customer, feature)))
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
+        return items.cell_of(self.engine.get(keys.cell(cell)))
 
-    def totals(
-        self, customer: str, feature: str, ordinal: int, *, until: Callable[[Total], bool]
-    ) -> dict[Instant, Total]:
+    def totals(self, cell: CellName, ordinal: int, *, until: Callable[[Total], bool]) -> dict[Instant, Total]:
         """The newest totals of a quota by their windows' starts, back to the first that `until` says is enough.
 
         The newest is read first: of a window whose opening a total shows, everything used before it is in the totals
@@ -59,8 +59,8 @@ class CellCarryover:
         position: str | None = None
         while True:
             page = self.engine.query(
-                keys.total_partition(customer),
-                prefix=keys.total_prefix(feature, ordinal),
+                keys.total_partition(cell.customer),
+                prefix=keys.total_prefix(cell.feature, ordinal),
                 after=position,
                 newest_first=True,
                 limit=READ_AT_ONCE if found else READ_FIRST,
@@ -76,54 +76,39 @@ class CellCarryover:
                 return found
 
     def open_window(
-        self, customer: str, feature: str, counter: CounterName, opens: Opening, entry: Entry, *, floor: Instant | None
+        self, cell: CellName, counter: CounterName, opens: Opening, entry: CarryEntry, *, floor: Instant | None
     ) -> bool:
         """Open a window of which nothing is used yet, unless it is open, or what it begins with has moved. Repeatable.
 
         By `floor`, nobody counts in a window before it any more.
         """
-        changes: list[Change] = [Set(items.used_name(counter), -opens.carried)]
-        changes += [*opening_changes(counter, opens), *_journaled(entry)]
+        changes: list[Change] = [Set(items.used_name(counter), -opens.carried), *opening_changes(counter, opens)]
         condition: Condition = not_open_yet(counter, opens)
         if floor is not None:
             changes.append(Set(items.FLOOR, floor))
             condition = All((condition, absent_or(Compare(items.FLOOR, "<=", floor))))
-        key = keys.root_cell(customer, feature)
-        outcome = self.engine.write(Update(key=key, changes=tuple(changes), condition=condition), repeatable=True)
-        return isinstance(outcome, Written)
+        return self._written(CellWrite(cell, changes, entry, condition))
 
-    def revise(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
+    def revise(self, cell: CellName, found: Revision, entry: CarryEntry) -> bool:
         """Replace the opening balance of a window, if it and the window before are as they were seen. Repeatable.
 
         Of a window that the cell has removed only the entry is written, which revises its total.
         """
-        if found.removed:
-            return self._tell_removed(customer, feature, found, entry)
         used, carried = items.used_name(found.counter), items.window_name(items.CARRIED, found.counter)
+        if found.removed:
+            return self._written(CellWrite(cell, (), entry, Absent(used)))
         layers = items.window_name(items.LAYERS, found.counter)
-        changes: list[Change] = [
+        changes = (
             Increase(used, found.was - found.carried),
             Set(carried, found.carried),
             Remove(layers) if (text := kept_layers(found.layers)) is None else Set(layers, text),
-            *_journaled(entry),
-        ]
+        )
         as_it_was = Compare(carried, "=", found.was)
         unmoved: list[Condition] = [Present(used), absent_or(as_it_was) if found.was == 0 else as_it_was]
         if found.after is not None:
             earlier, shown = found.after
             unmoved.append(Compare(items.used_name(earlier), "=", shown))
-        key = keys.root_cell(customer, feature)
-        update = Update(key=key, changes=tuple(changes), condition=All(tuple(unmoved)))
-        return isinstance(self.engine.write(update, repeatable=True), Written)
+        return self._written(CellWrite(cell, changes, entry, All(tuple(unmoved))))
 
-    def _tell_removed(self, customer: str, feature: str, found: Revision, entry: Entry) -> bool:
-        update = Update(
-            key=keys.root_cell(customer, feature),
-            changes=tuple(_journaled(entry)),
-            condition=Absent(items.used_name(found.counter)),
-        )
-        return isinstance(self.engine.write(update, repeatable=True), Written)
-
-
-def _journaled(entry: Entry) -> list[Change]:
-    return [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
+    def _written(self, write: CellWrite) -> bool:
+        return isinstance(self.engine.write(write.update, repeatable=True), Written)

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 
 from tallygate.domain.cell_adjustments import CellAdjustment
 from tallygate.domain.cells import Cell
-from tallygate.domain.entries import Entry
+from tallygate.domain.counters import CellName
+from tallygate.domain.entries.notices import ResumeEntry
+from tallygate.domain.entries.windows import AdjustEntry
 from tallygate.domain.instants import Instant
 from tallygate.domain.rungs import UNTIL_TOP_UP
 from tallygate.domain.tier_causes import cause_text
 from tallygate.domain.tier_suspensions import Lifting
 from tallygate.storage import items, keys
 from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
-from tallygate.storage.engine import Engine, Update
+from tallygate.storage.cell_writes import CellWrite
+from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import (
     All,
     Change,
@@ -38,7 +41,7 @@ class CellControls:
 
     engine: Engine
 
-    def resume(self, customer: str, feature: str, found: Lifting, entry: Entry, now: Instant) -> Moves:
+    def resume(self, cell: CellName, found: Lifting, entry: ResumeEntry, now: Instant) -> Moves:
         """The write that lifts suspensions in the root cell, and waives; refused where one of them has moved."""
         changes: list[Change] = []
         clauses: list[Condition] = []
@@ -50,18 +53,15 @@ class CellControls:
             waived = items.window_name(items.WAIVED, waiver.counter)
             changes.append(Set(waived, items.waived_text(waiver.levels)))
             clauses.append(as_seen(waived, items.waived_text(waiver.levels - waiver.added) or None))
-        changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
-        key = keys.root_cell(customer, feature)
-        return (Update(key=key, changes=tuple(changes), condition=All(tuple(clauses))),)
+        return (CellWrite(cell, changes, entry, All(tuple(clauses))).update,)
 
-    def cell(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
-        return items.cell_of(self.engine.get(keys.root_cell(customer, feature)))
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
+        return items.cell_of(self.engine.get(keys.cell(cell)))
 
-    def adjust(self, customer: str, feature: str, found: CellAdjustment, entry: Entry) -> Moves:
+    def adjust(self, cell: CellName, found: CellAdjustment, entry: AdjustEntry) -> Moves:
         """The write that adjusts a window, and opens it where it is not; refused where what was seen has moved."""
-        changes = (*_adjusts(found), Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1))
-        return (Update(key=keys.root_cell(customer, feature), changes=changes, condition=_as_it_was(found)),)
+        return (CellWrite(cell, _adjusts(found), entry, _as_it_was(found)).update,)
 
 
 def _adjusts(found: CellAdjustment) -> list[Change]:

@@ -24,19 +24,22 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tallygate.domain.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
-from tallygate.domain.consequences import Suspending, grace_entry, suspension_entry
-from tallygate.domain.entries import Entry, event_entry, tidy_entry
+from tallygate.domain.consequences import Suspending, suspension_entry
+from tallygate.domain.counters import CellName
+from tallygate.domain.entries.notices import GraceEntry, TidyEntry
+from tallygate.domain.entries.usage import BringInEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.tier_causes import TierCause, cause_text
 from tallygate.errors import Contended
-from tallygate.storage import items, keys
+from tallygate.storage import items
 from tallygate.storage.cell_following import pass_on
 from tallygate.storage.cell_openings import as_seen
+from tallygate.storage.cell_writes import CellWrite
 from tallygate.storage.cells import Cells
-from tallygate.storage.engine import Engine, Key, Update, Written
+from tallygate.storage.engine import Engine, Update, Written
 from tallygate.storage.expressions import (
     Absent,
     All,
@@ -92,9 +95,9 @@ class CellEvents:
         if total.end <= now:
             return
         name = items.window_name(items.GRACE, (total.ordinal, total.start))
-        changes = (Set(name, now), *_journaled(grace_entry(total, now)))
-        condition = All((Absent(name), absent_or(Compare(items.FLOOR, "<", total.over))))
-        self.engine.write(Update(key=_cell(total), changes=changes, condition=condition), repeatable=True)
+        entry = GraceEntry(feature=total.feature, time=now, counter=(total.ordinal, total.start))
+        unless_begun = All((Absent(name), absent_or(Compare(items.FLOOR, "<", total.over))))
+        self.engine.write(CellWrite(total.cell, (Set(name, now),), entry, unless_begun).update, repeatable=True)
 
     def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
         """Suspend usage where the cell too shows more than the tier allows, once for each change of the total.
@@ -122,9 +125,9 @@ class CellEvents:
             seen = shown
         raise Contended("the limit of the window was raised anew every time")
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. One request; repeating changes nothing."""
-        Cells(self.engine).raise_version(customer, feature, version, now)
+        Cells(self.engine).raise_version(cell, version, now)
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
         """Let usage follow that the limits say follows, unless it has; the cell after it. Two requests."""
@@ -147,14 +150,11 @@ class CellEvents:
         ]
         if not earlier:
             return
-        changes: tuple[Change, ...] = (
-            *(Remove(name) for name in earlier),
-            Set(items.FLOOR, total.start),
-            *_journaled(tidy_entry(total.start, now)),
-        )
+        changes: tuple[Change, ...] = (*(Remove(name) for name in earlier), Set(items.FLOOR, total.start))
+        entry = TidyEntry(feature=total.feature, time=now, floor=total.start)
         unless_higher = absent_or(Compare(items.FLOOR, "<=", total.start))
         # Refused, somebody else has tidied further; repeated, there is nothing left to remove but the floor stands.
-        self.engine.write(Update(key=_cell(total), changes=changes, condition=unless_higher))
+        self.engine.write(CellWrite(total.cell, changes, entry, unless_higher).update)
 
 
 def _kept(total: Total, image: Item) -> bool:
@@ -175,27 +175,22 @@ def _start(name: str) -> int:
 def _move(total: Total, seen: Decimal, now: Instant) -> Update:
     counter = (total.ordinal, total.start)
     by = total.by_event - seen
-    changes: tuple[Change, ...] = (
+    changes = (
         Increase(items.used_name(counter), by),
         Set(items.brought_name(counter), total.by_event),
         Set(items.brought_from_name(counter), total.upto),
-        *_journaled(event_entry(total.ordinal, total.start, by, total.by_event, now)),
     )
     as_seen: Condition = Compare(items.brought_name(counter), "=", seen)
     kept: Condition = absent_or(Compare(items.FLOOR, "<", total.over))
     if total.governed.carries:
         kept = Present(items.used_name(counter))
-    return Update(
-        key=_cell(total),
-        changes=changes,
-        condition=All(
-            (
-                absent_or(Compare(items.brought_name(counter), "=", ZERO)) if seen == 0 else as_seen,
-                absent_or(Compare(items.brought_from_name(counter), "<", total.upto)),
-                kept,
-            )
-        ),
+    clauses = (
+        absent_or(Compare(items.brought_name(counter), "=", ZERO)) if seen == 0 else as_seen,
+        absent_or(Compare(items.brought_from_name(counter), "<", total.upto)),
+        kept,
     )
+    entry = BringInEntry(feature=total.feature, time=now, counter=counter, by=by, brought=total.by_event)
+    return CellWrite(total.cell, changes, entry, All(clauses)).update
 
 
 class _Window(NamedTuple):
@@ -219,33 +214,20 @@ def _suspension(total: Total, by: Suspending, until: Instant, seen: _Window, now
         for kind, value in ((items.CARRIED, seen.carried), (items.ADJUSTED, seen.adjusted))
         for name in (items.window_name(kind, counter),)
     ]
-    return Update(
-        key=_cell(total),
-        changes=(
-            Set(suspended, until),
-            Set(items.cause_name(name), cause_text(cause)),
-            Set(guard, total.upto),
-            *_journaled(suspension_entry(total, by.tier, until, now)),
-        ),
-        condition=All(
-            (
-                Compare(items.used_name(counter), ">", by.above(base + raised) - raised),
-                *unmoved,
-                as_seen(items.window_name(items.WAIVED, counter), seen.waived),
-                absent_or(Compare(suspended, "<", until if by.policy.lasts is None else now + 1)),
-                absent_or(Compare(guard, "<", total.upto)),
-                absent_or(Compare(items.FLOOR, "<", total.over)),
-            )
-        ),
+    changes = (
+        Set(suspended, until),
+        Set(items.cause_name(name), cause_text(cause)),
+        Set(guard, total.upto),
     )
-
-
-def _journaled(entry: Entry) -> tuple[Change, ...]:
-    return (Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1))
-
-
-def _cell(total: Total) -> Key:
-    return keys.root_cell(total.customer, total.feature)
+    clauses = (
+        Compare(items.used_name(counter), ">", by.above(base + raised) - raised),
+        *unmoved,
+        as_seen(items.window_name(items.WAIVED, counter), seen.waived),
+        absent_or(Compare(suspended, "<", until if by.policy.lasts is None else now + 1)),
+        absent_or(Compare(guard, "<", total.upto)),
+        absent_or(Compare(items.FLOOR, "<", total.over)),
+    )
+    return CellWrite(total.cell, changes, suspension_entry(total, by.tier, until, now), All(clauses)).update
 
 
 def _number(image: Item, name: str) -> Decimal:

@@ -12,12 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallygate.domain.cells import Cell
-from tallygate.domain.entries import Entry
+from tallygate.domain.counters import CellName
+from tallygate.domain.entries.notices import OpenEntry
 from tallygate.domain.instants import Instant
 from tallygate.storage import items, keys
 from tallygate.storage.cell_openings import as_seen
-from tallygate.storage.engine import Engine, Update
-from tallygate.storage.expressions import Absent, All, Change, Compare, Condition, Increase, Set
+from tallygate.storage.cell_writes import CellWrite
+from tallygate.storage.engine import Engine
+from tallygate.storage.expressions import All, Change, Set
 
 OPENED_KEPT = 8
 """Windows that several folds have opened for events and that are in no total yet; each takes 14 bytes of the cell."""
@@ -29,19 +31,19 @@ class CellFirstUse:
 
     engine: Engine
 
-    def look(self, customer: str, feature: str) -> Cell:
-        """The root cell."""
-        return items.cell_of(self.engine.get(keys.root_cell(customer, feature)))
+    def look(self, cell: CellName) -> Cell:
+        """The cell."""
+        return items.cell_of(self.engine.get(keys.cell(cell)))
 
-    def begins_beside(self, customer: str, feature: str, ordinal: int, time: Instant) -> tuple[Instant, ...]:
+    def begins_beside(self, cell: CellName, ordinal: int, time: Instant) -> tuple[Instant, ...]:
         """Where the last window begins by the time, and the first after it, of those with totals. Two requests."""
-        before = keys.total(customer, feature, ordinal, time + 1).sk
-        after = keys.total(customer, feature, ordinal, time).sk
+        before = keys.total(cell.customer, cell.feature, ordinal, time + 1).sk
+        after = keys.total(cell.customer, cell.feature, ordinal, time).sk
         found: list[Instant] = []
         for position, newest_first in ((before, True), (after, False)):
             page = self.engine.query(
-                keys.total_partition(customer),
-                prefix=keys.total_prefix(feature, ordinal),
+                keys.total_partition(cell.customer),
+                prefix=keys.total_prefix(cell.feature, ordinal),
                 after=position,
                 newest_first=newest_first,
                 limit=1,
@@ -50,24 +52,16 @@ class CellFirstUse:
             found += [items.integer(item, "start") for item in page.items]
         return tuple(found)
 
-    def open(self, customer: str, feature: str, ordinal: int, start: Instant, seen: Cell, entry: Entry) -> Cell:
-        """Open a window over the cell as it was seen, the newest one if it begins after that; nothing is counted.
-
-        The cell after it; or, where somebody has opened one since, as it is. Repeatable: it finds its own.
-        """
+    def open(self, cell: CellName, seen: Cell, entry: OpenEntry) -> Cell:
+        """Open the entry's window over the cell as it was seen, the newest one if it begins after that; nothing is
+        counted. The cell after it; or, where somebody has opened one since, as it is. Repeatable: it finds its own."""
+        ordinal, start, _ = entry.window
         newest, opened = seen.newest.get(ordinal), seen.opened_for_events.get(ordinal, ())
         name = items.opened_for_events_name(ordinal)
-        changes: list[Change] = [
-            Set(name, items.opened_for_events_text((*opened, start)[-OPENED_KEPT:])),
-            Set(items.LAST, items.entry_text(entry)),
-            Increase(items.REVISION, 1),
-        ]
+        changes: list[Change] = [Set(name, items.opened_for_events_text((*opened, start)[-OPENED_KEPT:]))]
         if newest is None or newest < start:
             changes.append(Set(items.newest_name(ordinal), start))
-        unmoved: Condition = Compare(name, "=", items.opened_for_events_text(opened)) if opened else Absent(name)
-        update = Update(
-            key=keys.root_cell(customer, feature),
-            changes=tuple(changes),
-            condition=All((as_seen(items.newest_name(ordinal), newest), unmoved)),
-        )
-        return items.cell_of(self.engine.write(update, repeatable=True).image)
+        unmoved = as_seen(name, items.opened_for_events_text(opened) or None)
+        condition = All((as_seen(items.newest_name(ordinal), newest), unmoved))
+        write = CellWrite(cell, changes, entry, condition)
+        return items.cell_of(self.engine.write(write.update, repeatable=True).image)

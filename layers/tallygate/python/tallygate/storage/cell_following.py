@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell, CounterName
-from tallygate.domain.entries import follow_entry, pass_on_entry
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CellName, CountedWindow, CounterName
+from tallygate.domain.entries.windows import Followed, FollowEntry, PassOnEntry
 from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.following import Following, followings
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CountedWindow
 from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.origins import Origin, origin_text
 from tallygate.domain.quantities import ZERO
@@ -27,6 +27,7 @@ from tallygate.domain.reset_marks import ResetMark, mark_text
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
 from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
+from tallygate.storage.cell_writes import CellWrite
 from tallygate.storage.engine import Engine, Refused, Update
 from tallygate.storage.expressions import (
     All,
@@ -41,6 +42,7 @@ from tallygate.storage.expressions import (
     SetSum,
     absent_or,
 )
+from tallygate.storage.limits_versions import effective_of
 
 TRIES_MAX = 10
 
@@ -52,7 +54,7 @@ def follow(engine: Engine, effective: Effective, feature: str, now: Instant) -> 
     Contended where others change what was seen at every try.
     """
     entitlement = effective.entitlements[feature]
-    key = keys.root_cell(effective.customer, feature)
+    key = keys.cell(CellName(effective.customer, feature))
     image = engine.get(key)
     for _ in range(TRIES_MAX):
         cell = items.cell_of(image)
@@ -67,31 +69,33 @@ def follow(engine: Engine, effective: Effective, feature: str, now: Instant) -> 
 
 def _update(effective: Effective, entitlement: Entitlement, cell: Cell, image: Item | None, now: Instant) -> Update:
     found = followings(entitlement, cell, now)
-    changes: list[Change] = [change for each in found for change in _changes(each, image)]
-    entry = follow_entry(
-        found,
-        customer=effective.customer,
+    entry = FollowEntry(
         feature=entitlement.feature,
         meter=entitlement.meter,
+        time=now,
         version=effective.version,
-        now=now,
+        moved=tuple(
+            Followed(
+                CountedWindow(*each.counter, each.origin.end),
+                each.followed,
+                each.live,
+                None if each.opens is None else each.opens.carried,
+                each.excluded,
+            )
+            for each in found
+        ),
     )
-    changes += [
+    changes = (
+        *(change for each in found for change in _changes(each, image)),
         Set(items.VERSION, effective.version),
         Set(items.FOLLOWINGS, entitlement.followings),
-        Set(items.LAST, items.entry_text(entry)),
-        Increase(items.REVISION, 1),
-    ]
-    conditions: list[Condition] = [
+    )
+    clauses = (
         absent_or(Compare(items.VERSION, "<=", effective.version)),
         absent_or(Compare(items.FOLLOWINGS, "<", entitlement.followings)),
         *_as_they_were(found, cell, image or {}),
-    ]
-    return Update(
-        key=keys.root_cell(effective.customer, entitlement.feature),
-        changes=tuple(changes),
-        condition=All(tuple(conditions)),
     )
+    return CellWrite(CellName(effective.customer, entitlement.feature), changes, entry, All(clauses)).update
 
 
 def _changes(following: Following, image: Item | None) -> list[Change]:
@@ -172,7 +176,7 @@ def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
 def _counts(engine: Engine, total: Total, now: Instant) -> bool:
     """Whether the total's quota is in force."""
     image = engine.get(keys.effective(total.customer))
-    known = None if image is None else items.effective_of(image).in_force(now)
+    known = None if image is None else effective_of(image).in_force(now)
     entitlement = None if known is None else known.entitlements.get(total.feature)
     return entitlement is not None and total.ordinal in {
         q.ordinal for limit in entitlement.limits for q in limit.quotas
@@ -183,29 +187,23 @@ def _ended(total: Total, into: CounterName, origin: Origin, now: Instant) -> Upd
     """The write after which nothing that is brought in follows into the window."""
     name = items.window_name(items.FOLLOWED_FROM, into)
     same = as_seen(items.window_name(items.FOLLOWED_AT, into), origin.revision)
-    return Update(
-        key=keys.root_cell(total.customer, total.feature),
-        changes=(
-            Set(name, origin_text(replace(origin, live=None))),
-            Set(items.LAST, items.entry_text(pass_on_entry(total, (), now))),
-            Increase(items.REVISION, 1),
-        ),
-        condition=All((Compare(name, "=", origin_text(origin)), same)),
-    )
+    changes = (Set(name, origin_text(replace(origin, live=None))),)
+    condition = All((Compare(name, "=", origin_text(origin)), same))
+    return CellWrite(total.cell, changes, _pass_on_entry(total, (), now), condition).update
 
 
 def _passed_on(total: Total, cell: Cell, into: CounterName, origin: Origin, now: Instant) -> Update:
     brought = cell.brought.get((total.ordinal, total.start), ZERO)
     by, name = EXACT.subtract(brought, origin.brought), items.window_name(items.FOLLOWED_BROUGHT, into)
-    entry = pass_on_entry(total, ((CountedWindow(*into, origin.end), by),), now)
-    return Update(
-        key=keys.root_cell(total.customer, total.feature),
-        changes=(
-            Increase(items.used_name(into), by),
-            Increase(items.window_name(items.FOLLOWED, into), by),
-            Set(name, brought),
-            Set(items.LAST, items.entry_text(entry)),
-            Increase(items.REVISION, 1),
-        ),
-        condition=All((as_seen(name, origin.brought), Present(items.used_name(into)))),
+    changes = (
+        Increase(items.used_name(into), by),
+        Increase(items.window_name(items.FOLLOWED, into), by),
+        Set(name, brought),
     )
+    entry = _pass_on_entry(total, ((CountedWindow(*into, origin.end), by),), now)
+    condition = All((as_seen(name, origin.brought), Present(items.used_name(into))))
+    return CellWrite(total.cell, changes, entry, condition).update
+
+
+def _pass_on_entry(total: Total, passed: tuple[tuple[CountedWindow, Decimal], ...], now: Instant) -> PassOnEntry:
+    return PassOnEntry(feature=total.feature, meter=total.governed.meter, time=now, passed=passed)

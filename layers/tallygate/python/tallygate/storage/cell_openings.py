@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from tallygate.domain.cells import CounterName
+from tallygate.domain.counters import CounterName
 from tallygate.domain.openings import Opening
 from tallygate.domain.rolls import Layer, layers_text
 from tallygate.storage import items

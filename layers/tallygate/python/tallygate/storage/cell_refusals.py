@@ -10,53 +10,37 @@ by a request that another limit denies by now.
 
 from __future__ import annotations
 
-from tallygate.domain.cells import CounterName
-from tallygate.domain.entries import Entry
+from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.instants import Instant
 from tallygate.domain.tier_causes import cause_text
 from tallygate.domain.tier_suspensions import TierSuspension
 from tallygate.storage import items
 from tallygate.storage.cell_openings import as_seen
-from tallygate.storage.engine import Key, Update
-from tallygate.storage.expressions import Absent, All, Compare, Condition, Increase, Set, absent_or
+from tallygate.storage.cell_writes import CellWrite
+from tallygate.storage.expressions import Absent, All, Compare, Condition, Set, absent_or
 
 
-def suspending(key: Key, suspension: TierSuspension, entry: Entry, others_grant: Condition) -> Update:
+def suspending(cell: CellName, suspension: TierSuspension, entry: CellEntry, others_grant: Condition) -> CellWrite:
     """Suspend by this name, unless that is done, usage lies below the tier by now, or another limit denies."""
     name = items.suspended_name(suspension.name)
     enough = Compare(items.used_name(suspension.counter), ">=", suspension.at_least)
     reached: Condition = absent_or(enough) if suspension.unopened else enough
     waived = items.waived_text(suspension.waived) or None
-    return Update(
-        key=key,
-        changes=(
-            Set(name, suspension.until),
-            Set(items.cause_name(suspension.name), cause_text(suspension.cause)),
-            Set(items.LAST, items.entry_text(entry)),
-            Increase(items.REVISION, 1),
-        ),
-        condition=All(
-            (
-                absent_or(Compare(name, "<=", suspension.terms.now)),
-                absent_or(Compare(items.VERSION, "<=", suspension.terms.version)),
-                absent_or(Compare(items.FLOOR, "<", suspension.over)),
-                as_seen(items.window_name(items.WAIVED, suspension.counter), waived),
-                reached,
-                others_grant,
-            )
-        ),
+    changes = (Set(name, suspension.until), Set(items.cause_name(suspension.name), cause_text(suspension.cause)))
+    clauses = (
+        absent_or(Compare(name, "<=", suspension.terms.now)),
+        absent_or(Compare(items.VERSION, "<=", suspension.terms.version)),
+        absent_or(Compare(items.FLOOR, "<", suspension.over)),
+        as_seen(items.window_name(items.WAIVED, suspension.counter), waived),
+        reached,
+        others_grant,
     )
+    return CellWrite(cell, changes, entry, All(clauses))
 
 
-def marking(key: Key, counter: CounterName, over: Instant, entry: Entry) -> Update:
+def marking(cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> CellWrite:
     """Mark the window's first denial, unless it is marked, or over and removed."""
     name = items.window_name(items.DENIED, counter)
-    return Update(
-        key=key,
-        changes=(
-            Set(name, entry["t"]),
-            Set(items.LAST, items.entry_text(entry)),
-            Increase(items.REVISION, 1),
-        ),
-        condition=All((Absent(name), absent_or(Compare(items.FLOOR, "<", over)))),
-    )
+    unmarked = All((Absent(name), absent_or(Compare(items.FLOOR, "<", over))))
+    return CellWrite(cell, (Set(name, entry.time),), entry, unmarked)

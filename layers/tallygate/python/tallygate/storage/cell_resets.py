@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.decision_store import KeptRecord, ResettableCell
-from tallygate.domain.cells import CounterName
-from tallygate.domain.entries import Entry
+from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.entries.windows import ResetEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.reset_marks import mark_text
 from tallygate.domain.usage_resets import WindowReset
 from tallygate.storage import items, keys
+from tallygate.storage.cell_writes import CellWrite
 from tallygate.storage.decisions import Decisions
-from tallygate.storage.engine import Engine, Update
+from tallygate.storage.engine import Engine
 from tallygate.storage.expressions import (
     Absent,
     All,
@@ -46,27 +47,22 @@ class CellResets:
 
     engine: Engine
 
-    def look(self, customer: str, feature: str) -> ResettableCell:
-        """The root cell, consistent, with what it shows of usage by event."""
-        item = self.engine.get(keys.root_cell(customer, feature))
-        brought: dict[CounterName, Decimal] = {}
-        for name, value in (item or {}).items():
-            if name.startswith(items.BROUGHT) and isinstance(value, Decimal):
-                _, ordinal, start = name.split(".")
-                brought[(int(ordinal), int(start))] = value
-        corrected = items.integer(item or {}, items.CORRECTED, -1) + 1
-        return ResettableCell(cell=items.cell_of(item), brought=brought, corrected=corrected)
+    def look(self, cell: CellName) -> ResettableCell:
+        """The cell, consistent, with what it shows of usage by event."""
+        item = self.engine.get(keys.cell(cell))
+        seen, corrected = items.cell_of(item), items.integer(item or {}, items.CORRECTED, -1) + 1
+        return ResettableCell(cell=seen, brought=seen.brought, corrected=corrected)
 
-    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+    def total(self, cell: CellName, counter: CounterName) -> Total | None:
         """The total of a window, consistent; None: nothing of it is folded."""
-        item = self.engine.get(keys.total(customer, feature, *counter))
+        item = self.engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
         """The newest journal records (numbered less than `before`), the newest first."""
         return Decisions(self.engine).newest(customer, before=before, limit=limit)
 
-    def exclude(self, customer: str, feature: str, found: Sequence[WindowReset], *, upto: int, entry: Entry) -> Moves:
+    def exclude(self, cell: CellName, found: Sequence[WindowReset], *, upto: int, entry: ResetEntry) -> Moves:
         """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
         changes: list[Change] = []
         conditions: list[Condition] = [absent_or(Compare(items.CORRECTED, "<", upto))]
@@ -81,9 +77,7 @@ class CellResets:
             conditions.append(Compare(used, ">=", each.counter_at_least))
             conditions.append(Absent(mark) if each.seen is None else Compare(mark, "=", mark_text(each.seen)))
         changes.append(Copy(items.CORRECTED, items.REVISION))
-        changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
-        key = keys.root_cell(customer, feature)
-        return (Update(key=key, changes=tuple(changes), condition=All(tuple(conditions))),)
+        return (CellWrite(cell, changes, entry, All(tuple(conditions))).update,)
 
 
 def _still(name: str, seen: Decimal) -> Condition:

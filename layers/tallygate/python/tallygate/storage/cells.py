@@ -14,8 +14,10 @@ import json
 from collections.abc import Collection
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell, CounterName
-from tallygate.domain.entries import Entry, bump_entry
+from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
@@ -31,7 +33,9 @@ from tallygate.storage import items, keys
 from tallygate.storage.cell_following import follow
 from tallygate.storage.cell_openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.cell_refusals import marking, suspending
+from tallygate.storage.cell_writes import CellWrite
 from tallygate.storage.decision_secrets import make_secret, read_secret
+from tallygate.storage.documents import compact
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Refused, Update
 from tallygate.storage.expressions import (
     Absent,
@@ -52,6 +56,7 @@ from tallygate.storage.expressions import (
     absent_or,
 )
 from tallygate.storage.features import sold_feature_at
+from tallygate.storage.limits_versions import effective_of
 from tallygate.storage.past_usage import PastUsage
 from tallygate.storage.totals import total_of
 from tallygate.storage.units import unit_at
@@ -70,7 +75,7 @@ class Cells:
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force, consistent; None: no such customer."""
         item = self._engine.get(keys.effective(customer))
-        return None if item is None else items.effective_of(item)
+        return None if item is None else effective_of(item)
 
     def knows_feature(self, feature: str) -> bool:
         """Whether the catalog has the feature; asked only to explain a denial."""
@@ -94,9 +99,9 @@ class Cells:
 
     def read(self, customer: str, feature: str) -> Cell:
         """The root cell, consistent."""
-        return items.cell_of(self._engine.get(keys.root_cell(customer, feature)))
+        return items.cell_of(self._engine.get(keys.cell(CellName(customer, feature))))
 
-    def admit(self, customer: str, feature: str, terms: Terms, entry: Entry) -> Admitted | NotAdmitted:
+    def admit(self, customer: str, feature: str, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
         """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat."""
         written = self._engine.write(_admission(customer, feature, terms, entry), repeatable=terms.remembered)
         if isinstance(written, Refused):
@@ -104,7 +109,7 @@ class Cells:
         return Admitted(items.cell_of(written.image))
 
     def admit_once(
-        self, customer: str, feature: str, terms: Terms, entry: Entry, idempotency_key: str, receipt: Receipt
+        self, customer: str, feature: str, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
     ) -> Admitted | NotAdmitted | Repeated:
         """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
         key = keys.receipt(customer, "consume", idempotency_key)
@@ -130,19 +135,19 @@ class Cells:
         item = self._engine.get(keys.total(customer, feature, *counter))
         return None if item is None else total_of(item)
 
-    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
+    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
         """Suspend usage while it still reaches the tier and no other limit denies: the cell after it, or None."""
         others_grant = _others_grant(suspension.terms, suspension.reached)
-        update = suspending(keys.root_cell(customer, feature), suspension, entry, others_grant)
-        written = self._engine.write(update, repeatable=True)
+        write = suspending(CellName(customer, feature), suspension, entry, others_grant)
+        written = self._engine.write(write.update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
 
     def mark_denied(
-        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: Entry
+        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: CellEntry
     ) -> Cell | None:
         """Mark a window's first denial: the cell after it; None: it is marked already, or removed."""
-        update = marking(keys.root_cell(customer, feature), counter, over, entry)
-        written = self._engine.write(update, repeatable=True)
+        write = marking(CellName(customer, feature), counter, over, entry)
+        written = self._engine.write(write.update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
@@ -155,43 +160,28 @@ class Cells:
         """What was used before a change of plan, as it is asked for where usage is to follow."""
         return PastUsage(self._engine)
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
-        self._engine.write(
-            Update(
-                key=keys.root_cell(customer, feature),
-                changes=(
-                    Set(items.VERSION, version),
-                    Set(items.LAST, items.entry_text(bump_entry(version, now))),
-                    Increase(items.REVISION, 1),
-                ),
-                condition=absent_or(Compare(items.VERSION, "<", version)),
-            ),
-            repeatable=True,
-        )
+        older = absent_or(Compare(items.VERSION, "<", version))
+        entry = BumpEntry(feature=cell.feature, time=now, version=version)
+        write = CellWrite(cell, (Set(items.VERSION, version),), entry, older)
+        self._engine.write(write.update, repeatable=True)
 
 
-def _admission(customer: str, feature: str, terms: Terms, entry: Entry) -> Update:
-    return Update(
-        key=keys.root_cell(customer, feature),
-        changes=tuple(admission_changes(terms, entry)),
-        condition=admission_condition(terms),
-    )
+def _admission(customer: str, feature: str, terms: Terms, entry: CellEntry) -> Update:
+    changes = admission_changes(terms)
+    return CellWrite(CellName(customer, feature), changes, entry, admission_condition(terms)).update
 
 
-def admission_changes(terms: Terms, entry: Entry) -> list[Change]:
-    """Count, remember, journal, and tidy what the last seen image showed as over."""
+def admission_changes(terms: Terms) -> list[Change]:
+    """Count, remember, and tidy what the last seen image showed as over."""
     changes: list[Change] = [change for term in terms.quotas for change in _counts(term, terms.amount)]
     changes += [Set(items.newest_name(term.quota.ordinal), term.window.start) for term in terms.quotas if term.begins]
     changes += [
         SetOnce(items.window_name(items.GRACE, term.counter), terms.now) for term in terms.quotas if term.graced
     ]
     changes += [Increase(items.rated_name(term.current), terms.amount) for term in terms.rates]
-    changes += [
-        Set(items.LAST, items.entry_text(entry)),
-        Increase(items.REVISION, 1),
-        Set(items.VERSION, terms.version),
-    ]
+    changes.append(Set(items.VERSION, terms.version))
     if terms.remembered:
         changes.append(Include(items.marks_name(terms.mark.minute), frozenset((terms.mark.digest,))))
     if terms.gone is not None:
@@ -357,7 +347,7 @@ def _receipt_put(key: Key, receipt: Receipt) -> Put:
             "decision_id": receipt.decision_id,
             "amount": receipt.amount,
             "decided_at": receipt.decided_at,
-            "windows": items.compact([[*window[:3], _plain_or_none(window.limit)] for window in receipt.windows]),
+            "windows": compact([[*window[:3], _plain_or_none(window.limit)] for window in receipt.windows]),
             "expires_at": (receipt.decided_at + RECEIPT_KEPT) // SECOND,
         },
         condition=absent_or(Compare("expires_at", "<=", receipt.decided_at // SECOND)),

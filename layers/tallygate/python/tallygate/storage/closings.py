@@ -16,6 +16,7 @@ from decimal import Decimal
 from tallygate.domain.adjustments import Adjustment
 from tallygate.domain.cells import Cell
 from tallygate.domain.closing import FIRST_REVISION
+from tallygate.domain.counters import CellName
 from tallygate.domain.facts import Fact, Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
@@ -23,10 +24,11 @@ from tallygate.domain.rolls import layers_text
 from tallygate.domain.units import Unit
 from tallygate.storage import items, keys
 from tallygate.storage.adjustments import newest_adjustments
+from tallygate.storage.documents import compact
 from tallygate.storage.engine import Cancelled, Engine, Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Remove, Set
 from tallygate.storage.journal import governed_text
-from tallygate.storage.limits_versions import former_limits
+from tallygate.storage.limits_versions import effective_of, former_limits
 from tallygate.storage.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
 from tallygate.storage.totals import (
     ADJUSTMENTS,
@@ -66,7 +68,7 @@ class Closings:
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force, consistent; None: no such customer."""
         item = self._engine.get(keys.effective(customer))
-        return None if item is None else items.effective_of(item)
+        return None if item is None else effective_of(item)
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
         """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
@@ -77,9 +79,9 @@ class Closings:
         """The unit that the feature has now; None: it has none, or there is no such feature."""
         return unit_at(self._engine, feature)
 
-    def cell(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
-        return items.cell_of(self._engine.get(keys.root_cell(customer, feature)))
+    def cell(self, name: CellName) -> Cell:
+        """The cell, consistent."""
+        return items.cell_of(self._engine.get(keys.cell(name)))
 
     def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
         """The newest adjustments of a customer's feature that were made before an instant, newest first, consistent."""
@@ -101,7 +103,7 @@ class Closings:
             carried = (Set(CARRIED_OUT, total.carried_out),)
             carried += (Set(LAYERS, layers_text(total.layers)),) if total.layers else ()
         stated = [dict(each) for each in total.adjustments]
-        adjusted = (Set(ADJUSTMENTS, items.compact(stated)),) if stated else ()
+        adjusted = (Set(ADJUSTMENTS, compact(stated)),) if stated else ()
         closing = Update(
             key=_key(name),
             changes=(

@@ -2,7 +2,7 @@
 
     CUSTOMER#c   PROFILE       version, name, timezone, subject_keys (JSON), stripe_customer_id, metadata (JSON),
                                created_at, changed_at, limits (how many LIMIT# there are)
-                 SUBSCRIPTION  plan, plan_version, started_at, ended_at, next_plan, next_version, next_at
+                 SUBSCRIPTION  plan (JSON: key, version), started_at, ended_at, pending (JSON)
                  EFFECTIVE     version, doc (JSON), since; EFFECTIVE#since, the same of versions before
                                (`storage.limits_versions`)
                  LIMIT#name    name, form (JSON): a limit of the customer's own
@@ -18,19 +18,23 @@ from collections.abc import Iterator, Sequence
 
 from tallygate.control_store import CustomerMoved, Saved, SubjectsTaken
 from tallygate.domain.catalog import PlanId
-from tallygate.domain.customers import Customer, CustomerRecord, Pending, Subscription
+from tallygate.domain.customers import Customer, CustomerRecord, Subscription
 from tallygate.domain.overrides import OwnLimit
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
+from tallygate.storage.attributes import Attributes
 from tallygate.storage.catalog import count_customer, mark_in_use
+from tallygate.storage.documents import compact, read_document
 from tallygate.storage.engine import Committed, Delete, Engine, Put, Require, Write
 from tallygate.storage.expressions import Absent, Compare, Condition, Item, absent_or
-from tallygate.storage.limits_versions import effective_item, put_former
+from tallygate.storage.limits_versions import effective_item, effective_of, put_former
 from tallygate.storage.receipts import writes_of
 from tallygate.store import Moves
 
 VERSION, CUSTOMER = "version", "customer"
 READS_MAX = 6
+_CUSTOMERS = Attributes(Customer, apart=("id",))
+_SUBSCRIPTIONS = Attributes(Subscription)
 
 
 class Customers:
@@ -56,9 +60,9 @@ class Customers:
             if profile is not None and profile[VERSION] == before[VERSION]:
                 return CustomerRecord(
                     version=items.integer(profile, VERSION),
-                    customer=_customer_of(customer, profile),
-                    subscription=_subscription_of(subscription) if subscription is not None else None,
-                    effective=items.effective_of(effective),
+                    customer=_CUSTOMERS.value(profile, id=customer),
+                    subscription=_SUBSCRIPTIONS.value(subscription) if subscription is not None else None,
+                    effective=effective_of(effective),
                     limits=limits,
                 )
         raise Contended("the customer changed while it was read")
@@ -70,7 +74,7 @@ class Customers:
             page = self._engine.query(
                 keys.customer_partition(customer), prefix=keys.OWN_LIMIT, after=position, consistent=True
             )
-            forms = ((items.text(i, "name"), items.read_document(items.text(i, "form"))) for i in page.items)
+            forms = ((items.text(i, "name"), read_document(items.text(i, "form"))) for i in page.items)
             found += [OwnLimit(name=name, form=form) for name, form in forms]
             position = page.next_after
             if position is None:
@@ -136,7 +140,7 @@ def _own_limits(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator
         yield Delete(key=keys.own_limit(customer, name))
     for name, own in after.items():
         if before.get(name) != own:
-            yield Put(key=keys.own_limit(customer, name), item={"name": name, "form": items.compact(own.form)})
+            yield Put(key=keys.own_limit(customer, name), item={"name": name, "form": compact(own.form)})
 
 
 def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
@@ -148,7 +152,7 @@ def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Writ
     unchanged: Condition = Absent(VERSION) if seen is None else Compare(VERSION, "=", seen.version)
     yield Put(key=keys.profile(customer), item=_profile_item(wanted), condition=unchanged)
     if wanted.subscription is not None and (seen is None or seen.subscription != wanted.subscription):
-        yield Put(key=keys.subscription(customer), item=_subscription_item(wanted.subscription))
+        yield Put(key=keys.subscription(customer), item=_SUBSCRIPTIONS.item(wanted.subscription))
     if seen is None or seen.effective != wanted.effective:
         # Each version is in force for at least a millisecond: two changes in one, or a clock that lags behind, keep
         # their order.
@@ -177,62 +181,4 @@ def _give_up(subject: str, customer: str) -> Delete:
 
 
 def _profile_item(record: CustomerRecord) -> Item:
-    customer = record.customer
-    item: Item = {
-        VERSION: record.version,
-        "limits": len(record.limits),
-        "timezone": customer.timezone,
-        "subject_keys": items.compact(sorted(customer.subject_keys)),
-        "metadata": items.compact(dict(customer.metadata)),
-        "created_at": customer.created_at,
-        "changed_at": customer.changed_at,
-    }
-    if customer.name is not None:
-        item["name"] = customer.name
-    if customer.stripe_customer_id is not None:
-        item["stripe_customer_id"] = customer.stripe_customer_id
-    return item
-
-
-def _customer_of(customer: str, item: Item) -> Customer:
-    return Customer(
-        id=customer,
-        name=_optional(item, "name"),
-        timezone=items.text(item, "timezone"),
-        subject_keys=frozenset(items.read_document(items.text(item, "subject_keys"))),
-        stripe_customer_id=_optional(item, "stripe_customer_id"),
-        metadata=items.read_document(items.text(item, "metadata")),
-        created_at=items.integer(item, "created_at"),
-        changed_at=items.integer(item, "changed_at"),
-    )
-
-
-def _subscription_item(subscription: Subscription) -> Item:
-    item: Item = {
-        "plan": subscription.plan[0],
-        "plan_version": subscription.plan[1],
-        "started_at": subscription.started_at,
-    }
-    if subscription.ended_at is not None:
-        item["ended_at"] = subscription.ended_at
-    if subscription.pending is not None:
-        item["next_plan"], item["next_version"] = subscription.pending.plan
-        item["next_at"] = subscription.pending.at
-    return item
-
-
-def _subscription_of(item: Item) -> Subscription:
-    pending = None
-    if "next_at" in item:
-        plan = (items.text(item, "next_plan"), items.integer(item, "next_version"))
-        pending = Pending(plan=plan, at=items.integer(item, "next_at"))
-    return Subscription(
-        plan=(items.text(item, "plan"), items.integer(item, "plan_version")),
-        started_at=items.integer(item, "started_at"),
-        ended_at=items.integer(item, "ended_at") if "ended_at" in item else None,
-        pending=pending,
-    )
-
-
-def _optional(item: Item, name: str) -> str | None:
-    return items.text(item, name) if name in item else None
+    return {**_CUSTOMERS.item(record.customer), VERSION: record.version, "limits": len(record.limits)}

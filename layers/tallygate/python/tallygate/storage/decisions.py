@@ -12,22 +12,23 @@ kept where every container finds it, for as long as somebody may come back.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from decimal import Decimal
+from dataclasses import replace
 
 from tallygate.decision_store import JournalPage, KeptRecord, SeenCell
+from tallygate.domain.counters import CellName, CountedWindow
 from tallygate.domain.decision_ids import DecisionId
-from tallygate.domain.entries import Entry
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.instants import DAY, SECOND, Instant
-from tallygate.domain.journal import CountedWindow, UseEntry
 from tallygate.domain.limits import Effective
 from tallygate.domain.reset_marks import ResetMark, mark_text
 from tallygate.domain.settlements import Settlement
-from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
-from tallygate.storage.cell_entries import last_decision
+from tallygate.storage.attributes import Attributes
 from tallygate.storage.cell_openings import as_seen
+from tallygate.storage.cell_writes import LAST, CellWrite
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Cancelled, Engine, Key, Put, Update
+from tallygate.storage.entries import entry_of
 from tallygate.storage.expressions import (
     Absent,
     All,
@@ -45,6 +46,7 @@ from tallygate.storage.journal import KEPT, record_of
 
 SEARCH_KEPT = DAY
 """How long the position of an unfinished search is kept; a search that is taken up later begins anew."""
+_SETTLEMENTS = Attributes(Settlement, apart=("decision_id",))
 _CURSOR = 1
 """The journal's newest item is its cursor."""
 
@@ -55,15 +57,20 @@ class Decisions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def look(self, customer: str, feature: str) -> SeenCell:
-        """The root cell, consistent."""
-        item = self._engine.get(keys.root_cell(customer, feature))
-        return SeenCell(cell=items.cell_of(item), last=last_decision(item))
+    def look(self, cell: CellName) -> SeenCell:
+        """The cell, consistent, and the decision that it was last written by."""
+        item = self._engine.get(keys.cell(cell))
+        seen = items.cell_of(item)
+        if item is None or LAST not in item:
+            return SeenCell(cell=seen, last=None)
+        _, last = entry_of(items.text(item, LAST))
+        found = replace(last, revision=seen.revision) if isinstance(last, UseEntry | SettleEntry) else None
+        return SeenCell(cell=seen, last=None if found is None else found.shown_by(seen, seen))
 
     def settlement(self, customer: str, decision_id: str) -> Settlement | None:
         """What the decision was settled to, consistent; None: it was not."""
         item = self._engine.get(_receipt(customer, decision_id))
-        return None if item is None else _settlement_of(decision_id, item)
+        return None if item is None else _SETTLEMENTS.value(item, decision_id=decision_id)
 
     def settle(
         self,
@@ -71,7 +78,7 @@ class Decisions:
         use: UseEntry,
         settlement: Settlement,
         held: Mapping[CountedWindow, ResetMark | None],
-        entry: Entry,
+        entry: SettleEntry,
         *,
         followed: Collection[CountedWindow] = (),
         followings: int = 0,
@@ -85,12 +92,7 @@ class Decisions:
         """
         receipt = Put(
             key=_receipt(customer, settlement.decision_id),
-            item={
-                "granted": settlement.granted,
-                "amount": settlement.amount,
-                "settled_at": settlement.settled_at,
-                "expires_at": (settlement.settled_at + KEPT) // SECOND,
-            },
+            item={**_SETTLEMENTS.item(settlement), "expires_at": (settlement.settled_at + KEPT) // SECOND},
             condition=Absent("pk"),
         )
         correction = _correction(customer, use, settlement, held, entry, followed, followings)
@@ -98,7 +100,7 @@ class Decisions:
         if not isinstance(outcome, Cancelled):
             return settlement
         _, kept = outcome.images
-        return None if kept is None else _settlement_of(settlement.decision_id, kept)
+        return None if kept is None else _SETTLEMENTS.value(kept, decision_id=settlement.decision_id)
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
         """The newest journal records (numbered less than `before`), the newest first; at most so many, or a page."""
@@ -143,7 +145,7 @@ def _correction(
     use: UseEntry,
     settlement: Settlement,
     held: Mapping[CountedWindow, ResetMark | None],
-    entry: Entry,
+    entry: SettleEntry,
     followed: Collection[CountedWindow],
     followings: int,
 ) -> Update:
@@ -161,12 +163,7 @@ def _correction(
     conditions.append(as_seen(items.FOLLOWINGS, followings or None))
     if held:
         changes.append(Copy(items.CORRECTED, items.REVISION))
-    changes += [Set(items.LAST, items.entry_text(entry)), Increase(items.REVISION, 1)]
-    return Update(
-        key=keys.root_cell(customer, use.feature),
-        changes=tuple(changes),
-        condition=All(tuple(conditions)),
-    )
+    return CellWrite(CellName(customer, use.feature), changes, entry, All(tuple(conditions))).update
 
 
 def _receipt(customer: str, decision_id: str) -> Key:
@@ -175,15 +172,6 @@ def _receipt(customer: str, decision_id: str) -> Key:
 
 def _search(wanted: DecisionId) -> Key:
     return keys.receipt(wanted.customer, "search", f"{wanted.feature}#{wanted.minute}.{wanted.digest.hex()}")
-
-
-def _settlement_of(decision_id: str, item: Item) -> Settlement:
-    granted, amount = item.get("granted"), item.get("amount")
-    if not isinstance(granted, Decimal) or not isinstance(amount, Decimal):
-        raise InvariantBroken("a settlement has its amounts")
-    return Settlement(
-        decision_id=decision_id, granted=granted, amount=amount, settled_at=items.integer(item, "settled_at")
-    )
 
 
 def _kept_record(item: Item) -> KeptRecord:

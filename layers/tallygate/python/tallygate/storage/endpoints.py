@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tallygate.domain.deliveries import IN_ITEM, Delivery, Endpoint, SigningSecret
+from tallygate.domain.deliveries import Delivery, Endpoint, SigningSecret
 from tallygate.storage import items, keys
 from tallygate.storage.delivery_items import (
-    SECRET_IN_ITEM,
     SECRETS,
     delivery_of,
     disabling,
@@ -14,7 +13,7 @@ from tallygate.storage.delivery_items import (
     secrets_text,
 )
 from tallygate.storage.engine import Committed, Delete, Engine, Put, Update
-from tallygate.storage.expressions import Absent, All, Change, Compare, Present, Remove, Set
+from tallygate.storage.expressions import Absent, Compare, Present, Set
 from tallygate.storage.receipts import writes_of
 from tallygate.store import Moves
 
@@ -52,18 +51,9 @@ class Endpoints:
 
     def replace_secrets(self, seen: Endpoint, secrets: tuple[SigningSecret, ...]) -> Moves:
         """The write that gives an endpoint other secrets; refused where it is gone, or has others than were seen."""
-        kept = any(secret.slot == IN_ITEM for secret in secrets)
-        # One registered before slots has no list of secrets yet: then its newest is the one in the item.
-        moved_before = seen.secrets[0].slot != IN_ITEM
-        unmoved = Compare(SECRETS, "=", secrets_text(seen.secrets)) if moved_before else Absent(SECRETS)
-        changes: tuple[Change, ...] = (Set(SECRETS, secrets_text(secrets)),)
-        return (
-            Update(
-                key=keys.endpoint(seen.id),
-                changes=changes if kept else (*changes, Remove(SECRET_IN_ITEM)),
-                condition=All((Present("pk"), unmoved)),
-            ),
-        )
+        unmoved = Compare(SECRETS, "=", secrets_text(seen.secrets))
+        replaced = Set(SECRETS, secrets_text(secrets))
+        return (Update(key=keys.endpoint(seen.id), changes=(replaced,), condition=unmoved),)
 
     def disable(self, endpoint_id: str, reason: str) -> None:
         """Send nothing more to the endpoint, if it still exists. Repeating it changes nothing."""

@@ -10,7 +10,6 @@ again is either recognised or too old.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,12 +19,14 @@ from tallygate.domain.instants import DAY, SECOND
 from tallygate.domain.meters import Meters
 from tallygate.domain.rejections import Rejection
 from tallygate.storage import items, keys
+from tallygate.storage.attributes import Attributes
 from tallygate.storage.engine import Engine, Put, Refused
 from tallygate.storage.event_rules import EventRules
 from tallygate.storage.expressions import Absent, Item
 from tallygate.storage.rejections import Rejections
 
 KEPT = LATENESS_MAX + DAY
+_EVENTS = Attributes(Event, names={"extensions": "ext"})
 SUBJECTS_KEPT_SECONDS = 60.0
 """How long a container may go on posting for the customer that a subject key has just been taken from."""
 SUBJECTS_MAX = 10_000
@@ -94,40 +95,9 @@ class Events:
 
 def item_of(event: Event) -> Item:
     """The stored form of an event."""
-    item: Item = {
-        "customer": event.customer,
-        "source": event.source,
-        "id": event.id,
-        "type": event.type,
-        "subject": event.subject,
-        "time": event.time,
-        "received_at": event.received_at,
-        "data": event.data,
-        "fingerprint": event.fingerprint,
-        "batch": event.batch,
-        "expires_at": (max(event.time, event.received_at) + KEPT) // SECOND,
-    }
-    if event.extensions:
-        item["ext"] = items.compact(dict(event.extensions))
-    if event.traceparent is not None:
-        item["traceparent"] = event.traceparent
-    return item
+    return {**_EVENTS.item(event), "expires_at": (max(event.time, event.received_at) + KEPT) // SECOND}
 
 
 def event_of(item: Item) -> Event:
     """The event that an item states."""
-    extensions, traceparent = item.get("ext"), item.get("traceparent")
-    return Event(
-        customer=items.text(item, "customer"),
-        source=items.text(item, "source"),
-        id=items.text(item, "id"),
-        type=items.text(item, "type"),
-        subject=items.text(item, "subject"),
-        time=items.integer(item, "time"),
-        received_at=items.integer(item, "received_at"),
-        data=items.text(item, "data"),
-        fingerprint=items.text(item, "fingerprint"),
-        batch=items.text(item, "batch"),
-        extensions=json.loads(extensions) if isinstance(extensions, str) else {},
-        traceparent=traceparent if isinstance(traceparent, str) else None,
-    )
+    return _EVENTS.value(item)

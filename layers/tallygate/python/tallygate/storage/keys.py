@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+from tallygate.domain.counters import CellName
 from tallygate.storage.engine import Key
 
 DUE_SHARDS = 16
@@ -123,8 +124,9 @@ def subject(subject_key: str) -> Key:
     return Key(f"SUBJECT#{escaped(subject_key)}", "SUBJECT")
 
 
-def root_cell(customer: str, feature: str) -> Key:
-    return Key(f"CELL#{escaped(customer)}#{escaped(feature)}", "ROOT")
+def cell(name: CellName) -> Key:
+    assert not name.dimensions, "every counter is in a root cell"
+    return Key(f"CELL#{escaped(name.customer)}#{escaped(name.feature)}", "ROOT")
 
 
 def receipt(customer: str, operation: str, idempotency_key: str) -> Key:

@@ -10,22 +10,49 @@ whoever dies, and a change of limits costs one more write of its size.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from tallygate.domain.carryover import Carryover
+from tallygate.domain.carryover_forms import carryover_form, carryover_of
+from tallygate.domain.features import Setting, Switch, Value, value_from, value_text
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.limits_at_end import kept_until
+from tallygate.domain.tier_forms import tier_form, tier_of
+from tallygate.domain.tiers import Tier
 from tallygate.storage import items, keys
+from tallygate.storage.documents import Codec, Form, compact, read_document
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.expressions import Item
 
+SINCE = "since"
+_LIMITS = Codec(
+    {"switch": Switch, "setting": Setting},
+    forms={
+        Tier: Form(tier_form, tier_of),
+        Carryover: Form(carryover_form, carryover_of),
+        Value: Form(value_text, value_from),
+    },
+)
 READ_AT_ONCE = 4
 """Mostly the first is the one; a version is some KB, and may be many."""
 
 
 def effective_item(limits: Effective, since: Instant) -> Item:
     """The limits as an item, in force from an instant on. Raises InvalidRequest `too_large`."""
-    document = items.bounded(items.effective_document(limits), "what the plan grants this customer")
-    return {"version": limits.version, "doc": document, items.SINCE: since}
+    document = items.bounded(effective_document(limits), "what the plan grants this customer")
+    return {"version": limits.version, "doc": document, SINCE: since}
+
+
+def effective_document(limits: Effective) -> str:
+    """The stored form of the limits in force; `effective_of` reads it back to an equal value."""
+    return compact(_LIMITS.write(limits, Effective))
+
+
+def effective_of(item: Item) -> Effective:
+    """The limits in force that an EFFECTIVE item states."""
+    found: Effective = _LIMITS.read(read_document(items.text(item, "doc")), Effective)
+    return replace(found, version=items.integer(item, "version"), since=items.integer(item, SINCE, 0))
 
 
 def put_former(replaced: Effective, by: Effective, now: Instant) -> Put:
@@ -54,5 +81,5 @@ def former_limits(engine: Engine, customer: str, before: Instant) -> Iterator[Ef
             limit=READ_AT_ONCE,
             consistent=True,
         )
-        yield from (items.effective_of(item) for item in page.items)
+        yield from (effective_of(item) for item in page.items)
         after = page.next_after

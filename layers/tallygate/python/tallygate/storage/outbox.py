@@ -18,28 +18,21 @@ from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.facts import Fact, Levels, Total
 from tallygate.domain.instants import DAY, SECOND
 from tallygate.storage import items, keys
+from tallygate.storage.attributes import Attributes
+from tallygate.storage.documents import Form, compact, in_order, read_document
 from tallygate.storage.engine import Key, Put, Update
 from tallygate.storage.expressions import Absent, Change, Compare, Condition, Item, Set
 
 KEPT = 90 * DAY
 SEQUENCE, LEVEL = "sequence", "level"
 CROSSED, UPTO = "crossed", "upto"
+# The fields of a fact keep their order: they are sent in it.
+_FACTS = Attributes(Fact, apart=("id",), forms={"data": Form(in_order, read_document)})
 
 
 def put_fact(fact: Fact) -> Put:
     """The write that makes a fact known, once."""
-    item: Item = {
-        "type": fact.type,
-        "customer": fact.customer,
-        "feature": fact.feature,
-        "time": fact.time,
-        SEQUENCE: fact.sequence,
-        "data": items.entry_text(dict(fact.data)),
-        "created_at": fact.time,
-        "expires_at": (fact.time + KEPT) // SECOND,
-    }
-    if fact.traceparent is not None:
-        item["traceparent"] = fact.traceparent
+    item: Item = {**_FACTS.item(fact), "created_at": fact.time, "expires_at": (fact.time + KEPT) // SECOND}
     return Put(key=keys.fact(fact.id), item=item, condition=Absent("pk"))
 
 
@@ -60,7 +53,7 @@ def levels_key(total: Total) -> Key:
 
 def move_levels(total: Total, seen: Levels, now: Levels) -> Update:
     """The write that keeps a total's levels, unless they have moved since they were seen."""
-    changes: list[Change] = [Set(CROSSED, items.compact(sorted(now.crossed))), Set(UPTO, now.upto)]
+    changes: list[Change] = [Set(CROSSED, compact(sorted(now.crossed))), Set(UPTO, now.upto)]
     if total.end < NEVER_ENDS:
         changes.append(Set("expires_at", (total.over + KEPT) // SECOND))
     as_seen: Condition = Absent(UPTO) if seen == Levels() else Compare(UPTO, "=", seen.upto)
@@ -76,14 +69,4 @@ def levels_of(item: Item | None) -> Levels:
 
 def fact_of(fact_id: str, item: Item) -> Fact:
     """The fact that an item states."""
-    traceparent = item.get("traceparent")
-    return Fact(
-        id=fact_id,
-        type=items.text(item, "type"),
-        customer=items.text(item, "customer"),
-        feature=items.text(item, "feature"),
-        time=items.integer(item, "time"),
-        sequence=items.integer(item, SEQUENCE),
-        data=items.read_document(items.text(item, "data")),
-        traceparent=traceparent if isinstance(traceparent, str) else None,
-    )
+    return _FACTS.value(item, id=fact_id)

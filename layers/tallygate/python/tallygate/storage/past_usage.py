@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from tallygate.control_store import Folded
 from tallygate.domain.cells import Cell
+from tallygate.domain.counters import CellName
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.fold import day_and_quarter
 from tallygate.domain.instants import Instant
-from tallygate.domain.journal import CellEntry, NoteEntry, Record
+from tallygate.domain.journal import Record
 from tallygate.domain.usage import UsageItem
 from tallygate.storage import items, keys
 from tallygate.storage.engine import Engine
@@ -33,21 +35,19 @@ class PastUsage:
 
     engine: Engine
 
-    def cell(self, customer: str, feature: str) -> Cell:
-        """The root cell. One request."""
-        return items.cell_of(self.engine.get(keys.root_cell(customer, feature)))
+    def cell(self, name: CellName) -> Cell:
+        """The cell. One request."""
+        return items.cell_of(self.engine.get(keys.cell(name)))
 
-    def totals(
-        self, customer: str, feature: str, ordinal: int, since: Instant, before: Instant
-    ) -> tuple[Total, ...] | None:
+    def totals(self, cell: CellName, ordinal: int, since: Instant, before: Instant) -> tuple[Total, ...] | None:
         """Totals of a quota's windows that begin in [since, before); None: too many."""
         if before <= since:
             return ()
-        position: str | None = keys.total(customer, feature, ordinal, max(0, since - 1)).sk
-        until = keys.total(customer, feature, ordinal, before - 1).sk
+        position: str | None = keys.total(cell.customer, cell.feature, ordinal, max(0, since - 1)).sk
+        until = keys.total(cell.customer, cell.feature, ordinal, before - 1).sk
         found: list[Total] = []
         for _ in range(PAGES_MAX):
-            page = self.engine.query(keys.total_partition(customer), after=position, until=until, consistent=True)
+            page = self.engine.query(keys.total_partition(cell.customer), after=position, until=until, consistent=True)
             found += [total_of(item) for item in page.items]
             position = page.next_after
             if position is None:
@@ -90,9 +90,9 @@ class PastUsage:
                 return tuple(found)
         return None
 
-    def folded(self, customer: str, feature: str) -> Folded:
+    def folded(self, cell: CellName) -> Folded:
         """The newest write to the feature's cell that is journaled, if the journal is applied."""
-        owner = keys.escaped(customer)
+        owner = keys.escaped(cell.customer)
         head = Journal(self.engine).head(owner, fresh=True)
         if head.newest is None or head.applied < head.number:
             return Folded(revision=0, time=None)
@@ -104,13 +104,13 @@ class PastUsage:
             )
             for item in page.items:
                 record, read = record_of(item), read + 1
-                found = [e for e in record.entries if isinstance(e, CellEntry) and e.feature == feature]
+                found = [e for e in record.entries if isinstance(e, CellEntry) and e.feature == cell.feature]
                 if found:
                     newest = max(found, key=lambda entry: entry.revision)
-                    return Folded(revision=newest.revision, time=0 if isinstance(newest, NoteEntry) else newest.time)
+                    return Folded(revision=newest.revision, time=newest.written_at)
             position = page.next_after
         return Folded(revision=0, time=None)
 
-    def resets(self, customer: str, feature: str, since: Instant, until: Instant) -> dict[Instant, str]:
+    def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
         """The feature's manual resets made in (since, until], by when they were effective."""
-        return Usage(self.engine).resets(customer, feature, since, until)
+        return Usage(self.engine).resets(cell, since, until)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
+from tallygate.storage.documents import compact, read_document
 from tallygate.storage.engine import Committed, Delete, Engine, Put, Require, Update
 from tallygate.storage.expressions import Compare, absent_or
 from tallygate.store import Moves, StoredAnswer
@@ -33,7 +34,7 @@ class Receipts:
         return StoredAnswer(
             fingerprint=items.text(item, "fingerprint"),
             status=items.integer(item, "status"),
-            body=items.read_document(items.text(item, "body")),
+            body=read_document(items.text(item, "body")),
         )
 
     def commit(self, moves: Moves) -> bool:
@@ -49,7 +50,7 @@ class Receipts:
             item={
                 "fingerprint": answer.fingerprint,
                 "status": answer.status,
-                "body": items.compact(answer.body),
+                "body": compact(answer.body),
                 KEPT_UNTIL: now + KEPT,
                 "expires_at": (now + KEPT) // SECOND,
             },

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from tallygate.domain.instants import DAY, SECOND
 from tallygate.domain.rejections import Rejection
 from tallygate.storage import items, keys
+from tallygate.storage.attributes import Attributes
 from tallygate.storage.engine import Engine, Key, Put
 from tallygate.storage.expressions import Absent, Item
 
 KEPT = 36 * DAY
 """A day longer than they are listed."""
 REMEMBERED_MAX = 1_024
-_TEXTS = ("id", "source", "type", "subject")
+_REJECTIONS = Attributes(Rejection, names={"at": "received_at"})
 _STORED = "stored"
 
 
@@ -38,7 +39,14 @@ class Rejections:
         key = _key(rejection)
         if key in self._kept:
             return
-        self.engine.write(Put(key=key, item=_item(rejection), condition=Absent("pk")), repeatable=True)
+        self.engine.write(
+            Put(
+                key=key,
+                item={**_REJECTIONS.item(rejection), "expires_at": (rejection.at + KEPT) // SECOND},
+                condition=Absent("pk"),
+            ),
+            repeatable=True,
+        )
         while len(self._kept) >= REMEMBERED_MAX:
             self._kept.pop(next(iter(self._kept)), None)
         self._kept[key] = None
@@ -60,41 +68,6 @@ def _key(rejection: Rejection) -> Key:
     return keys.rejection(rejection.owner, rejection.minute, rejection.code, *kind)
 
 
-def _item(rejection: Rejection) -> Item:
-    item: Item = {
-        "customer": rejection.owner,
-        "code": rejection.code,
-        "status": str(rejection.status),
-        "detail": rejection.detail,
-        "received_at": rejection.at,
-        "others": rejection.others,
-        "expires_at": (rejection.at + KEPT) // SECOND,
-    }
-    for name in _TEXTS:
-        value = getattr(rejection, name)
-        if value is not None:
-            item[name] = value
-    if rejection.time is not None:
-        item["time"] = rejection.time
-    if rejection.accepted:
-        item["accepted"] = True
-    if rejection.journaled:
-        item["journaled"] = True
-    return item
-
-
 def rejection_of(item: Item) -> Rejection:
     """The rejection that an item states."""
-    texts = {name: items.text(item, name) for name in _TEXTS if name in item}
-    return Rejection(
-        customer=items.text(item, "customer") or None,
-        code=items.text(item, "code"),
-        status=items.text(item, "status"),
-        detail=items.text(item, "detail"),
-        at=items.integer(item, "received_at"),
-        others=items.integer(item, "others"),
-        time=items.integer(item, "time") if "time" in item else None,
-        accepted="accepted" in item,
-        journaled="journaled" in item,
-        **texts,
-    )
+    return _REJECTIONS.value(item)

@@ -14,11 +14,11 @@ from tallygate.domain.catalog import Catalog, Feature, upgrades
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters
-from tallygate.storage import items, keys
+from tallygate.storage import keys
 from tallygate.storage.decision_secrets import DecisionSecrets
 from tallygate.storage.engine import Engine
 from tallygate.storage.event_rules import catalog_entries, catalog_version, form_of, read_meters
-from tallygate.storage.limits_versions import former_limits
+from tallygate.storage.limits_versions import effective_of, former_limits
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Rules:
     def effective(self, customer: str) -> Effective | None:
         """The customer's limits in force, consistent; None: no such customer."""
         item = self.engine.get(keys.effective(customer))
-        return None if item is None else items.effective_of(item)
+        return None if item is None else effective_of(item)
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
         """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is

@@ -9,18 +9,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.audits import announced
+from tallygate.domain.entries.usage import PARKED_LENGTH_MAX, ParkedEntry
 from tallygate.domain.instants import SECOND, Instant
-from tallygate.domain.journal import (
-    PARKED_LENGTH_MAX,
-    FollowEntry,
-    ParkedEntry,
-    Position,
-    UseEntry,
-)
+from tallygate.domain.journal import Position
+from tallygate.domain.notes import Note
 from tallygate.domain.observed import (
     Audited,
     Batch,
@@ -38,9 +35,11 @@ from tallygate.domain.rejections import rejection_announced
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.audits import audit_of
-from tallygate.storage.cell_entries import as_shown, entry_of, follow_shown, notes_of, shown_after, stated_of
+from tallygate.storage.cell_writes import LAST
+from tallygate.storage.entries import entry_of
 from tallygate.storage.events import event_of
 from tallygate.storage.expressions import Item, Value
+from tallygate.storage.limits_versions import effective_of
 from tallygate.storage.outbox import fact_of
 from tallygate.storage.rejections import rejection_of
 from tallygate.storage.totals import total_of
@@ -102,8 +101,8 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
         case "OUTBOX" if old is None:
             return FactMade(fact=fact_of(rest, new))
         case "CUSTOMER" if new["sk"] == "EFFECTIVE":
-            after = items.effective_of(new)
-            before = items.effective_of(old).entitlements if old is not None else {}
+            after = effective_of(new)
+            before = effective_of(old).entitlements if old is not None else {}
             following = after.next.effective.entitlements if after.next is not None else {}
             features = tuple(sorted({*before, *after.entitlements, *following}))
             return LimitsChanged(customer=after.customer, version=after.version, features=features, effective=after)
@@ -118,26 +117,27 @@ def _audited(new: Item) -> Audited | None:
 
 
 def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> tuple[Observed, ...]:
-    """The journal entry of one write to a cell, if the record proves it, and what else it did. Raises Parked."""
-    owner, _, feature = rest.partition("#")
-    text = items.text(new, items.LAST)
-    entry = json.loads(text)
+    """The journal entry of one write to a cell, if the record proves it, and the facts that it makes. Raises Parked."""
+    customer, said = entry_of(items.text(new, LAST))
+    _must_own(rest, customer, said.feature)
     before, after = items.cell_of(old), items.cell_of(new)
-    if "c" in entry:
-        _must_own(f"{owner}#{feature}", entry["c"], entry["f"])
-    what = entry_of(entry, text, feature=keys.unescaped(feature) or feature, revision=after.revision)
-    rate_by = what.amount if isinstance(what, UseEntry) else Decimal(0)
-    why = disproved(before, after, stated_of(entry), rate_by)
+    why = disproved(before, after, said.moves)
     if why is not None:
         raise Parked(f"disproved: {why}")
-    if isinstance(what, UseEntry):
-        what = shown_after(what, after)
-    elif isinstance(what, FollowEntry):
-        what = follow_shown(what, after)
-    what = as_shown(what, before, after)
-    customer = entry["c"] if "c" in entry else keys.unescaped(owner)
-    journaled = Journaled(position=position, owner=owner, customer=customer, what=what)
-    return (journaled, *(CellNoted(note=note) for note in notes_of(entry, after.revision)))
+    entry = replace(said, revision=after.revision).shown_by(before, after)
+    journaled = Journaled(position=position, owner=keys.escaped(customer), customer=customer, what=entry)
+    notes = (
+        Note(
+            customer=customer,
+            feature=entry.feature,
+            revision=entry.revision,
+            time=entry.time,
+            fact=fact,
+            traceparent=entry.traced,
+        )
+        for fact in entry.facts
+    )
+    return (journaled, *(CellNoted(note=note) for note in notes))
 
 
 def _must_own(rest: str, *names: str) -> None:

@@ -11,19 +11,20 @@ from __future__ import annotations
 from tallygate.domain.unit_forms import unit_form, unit_of
 from tallygate.domain.units import Unit
 from tallygate.storage import items, keys
+from tallygate.storage.documents import compact, read_document
 from tallygate.storage.engine import Engine
 
 
 def unit_at(engine: Engine, feature: str) -> Unit | None:
     """The unit that the catalog gives the feature; None: it has none, or there is no such feature. One request."""
     item = engine.get(keys.catalog_feature(feature), consistent=False)
-    unit = None if item is None else items.read_document(items.text(item, "form")).get("unit")
+    unit = None if item is None else read_document(items.text(item, "form")).get("unit")
     return None if unit is None else unit_of(unit)
 
 
 def unit_text(unit: Unit) -> str:
-    return items.compact(unit_form(unit))
+    return compact(unit_form(unit))
 
 
 def unit_from(text: str) -> Unit:
-    return unit_of(items.read_document(text))
+    return unit_of(read_document(text))

@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from tallygate.domain.audits import SUBSCRIPTION_CHANGED
 from tallygate.domain.catalog import Feature
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import Instant, parse_instant
 from tallygate.domain.usage import MANUAL, PLAN_CHANGE, UsageItem
 from tallygate.domain.usage_resets import RESET
@@ -47,15 +48,15 @@ class Usage:
         """The feature as the catalog has it; None: no such feature. One request."""
         return Rules(self.engine).feature(feature)
 
-    def resets(self, customer: str, feature: str, since: Instant, until: Instant) -> dict[Instant, str]:
+    def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
         """The feature's resets that were made in (since, until], by when they were effective, and what by."""
         found: dict[Instant, str] = {}
-        position: str | None = keys.audit(customer, since, "").sk
-        last = keys.audit(customer, until, _AFTER_ALL_DIMENSIONS).sk
+        position: str | None = keys.audit(cell.customer, since, "").sk
+        last = keys.audit(cell.customer, until, _AFTER_ALL_DIMENSIONS).sk
         while position is not None:
-            page = self.engine.query(keys.audit_partition(customer), after=position, until=last)
+            page = self.engine.query(keys.audit_partition(cell.customer), after=position, until=last)
             for audit in map(audit_of, page.items):
-                if audit.action == RESET and audit.feature == feature:
+                if audit.action == RESET and audit.feature == cell.feature:
                     found[parse_instant(audit.about["effective_at"])] = MANUAL
                 elif audit.action == SUBSCRIPTION_CHANGED and audit.about.get("usage") == "reset":
                     found[parse_instant(audit.about["effective_at"])] = PLAN_CHANGE

@@ -1,0 +1,234 @@
+"""Entries of usage: a granted consume, its settlement, an event, and usage by event that is added to its cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from tallygate.domain.contributions import Add, added
+from tallygate.domain.counters import CarriedIn, CountedWindow, CounterName, Shown
+from tallygate.domain.entries.kind import Journaled, Kind, MeteredKind
+from tallygate.domain.entries.moves import CellImage, CellMoves, SettledLate, TotalMove, Usage, opened_in
+from tallygate.domain.event_judgement import EventWarning
+from tallygate.domain.governing import Governed
+from tallygate.domain.instants import Instant
+from tallygate.domain.meters import Measured
+from tallygate.domain.quantities import ZERO
+from tallygate.domain.rolls import total
+
+PARKED_LENGTH_MAX = 8_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseEntry(MeteredKind):
+    """A granted consume: it moved the feature's meter by `amount` in these windows.
+
+    carried: opening balance of each window that it was the first to count in, by ordinal; none: nothing was carried
+    opened: shown by the images; the same in layers
+    after: shown by the images; how each of the windows stood after it, in their order
+    """
+
+    id: str
+    amount: Decimal
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    windows: tuple[CountedWindow, ...] = ()
+    carried: Mapping[int, Decimal] = field(default_factory=dict)
+    opened: Mapping[int, CarriedIn] = field(default_factory=dict)
+    after: tuple[Shown, ...] = ()
+    traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        assert len(self.after) in (0, len(self.windows)), "what is shown is shown of each window"
+
+    @property
+    def windows_moved(self) -> tuple[CountedWindow, ...]:
+        return self.windows
+
+    @property
+    def windows_counted(self) -> tuple[CountedWindow, ...]:
+        return self.windows
+
+    @property
+    def moves(self) -> CellMoves:
+        return CellMoves(
+            used={window.counter: self.amount for window in self.windows},
+            carried={w.counter: self.carried[w.ordinal] for w in self.windows if w.ordinal in self.carried},
+            rated=self.amount,
+        )
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        return (Usage(self.meter, self.time, self.dimensions, Add(self.amount)),)
+
+    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
+        shown = self.after or (None,) * len(self.windows)
+        return tuple(
+            self._total(window, each, limits[window.ordinal]) for window, each in zip(self.windows, shown, strict=True)
+        )
+
+    def _total(self, window: CountedWindow, shown: Shown | None, governed: Governed) -> TotalMove:
+        into = self.opened.get(window.ordinal) if governed.carries else None
+        return TotalMove(
+            window=window,
+            value=Add(self.amount),
+            carried=self.carried.get(window.ordinal) if into is None else total(into.layers),
+            into=into,
+            shown=() if shown is None else ((shown, self.amount),),
+            traceparent=self.traceparent,
+            uses=True,
+        )
+
+    @property
+    def traced(self) -> str | None:
+        return self.traceparent
+
+    def shown_by(self, before: CellImage, after: CellImage) -> UseEntry:
+        shown = tuple(Shown(after.used_of(w.counter), after.raised(w.counter)) for w in self.windows)
+        return replace(self, opened=opened_in(self.windows, before, after), after=shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleEntry(MeteredKind):
+    """A settled consume: `id`, `time`, dimensions and windows are the decision's own, which now counts `amount`.
+
+    by: the difference to what the decision had counted before
+    excluded: windows from which a reset has taken the decision out; there the difference is billed and not enforced
+    removed: windows that the cell had removed; their totals tell whether a reset excludes the decision
+    decided_at_revision: the cell's, of the decision; None: no window is removed
+    followed: windows into which the decision has followed; there the difference is enforced and not billed
+    """
+
+    id: str
+    settled_at: Instant
+    amount: Decimal
+    by: Decimal
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    windows: tuple[CountedWindow, ...] = ()
+    excluded: tuple[CountedWindow, ...] = ()
+    removed: tuple[CountedWindow, ...] = ()
+    decided_at_revision: int | None = None
+    followed: tuple[CountedWindow, ...] = ()
+    traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.amount < 0 or self.amount < self.by:
+            raise ValueError("a decision counts no less than nothing")
+        assert {*self.excluded, *self.removed} <= set(self.windows), "what a reset excludes was counted"
+
+    @property
+    def written_at(self) -> Instant:
+        return self.settled_at
+
+    @property
+    def windows_moved(self) -> tuple[CountedWindow, ...]:
+        return (*self.windows, *self.followed)
+
+    @property
+    def windows_counted(self) -> tuple[CountedWindow, ...]:
+        return tuple(window for window in self.windows if window not in self.excluded)
+
+    @property
+    def moves(self) -> CellMoves:
+        held = [window for window in self.windows if window not in (*self.excluded, *self.removed)]
+        # What follows into a window moves its counter, and not the window's own usage.
+        return CellMoves(
+            used={window.counter: self.by for window in held},
+            followed={window.counter: self.by for window in self.followed},
+        )
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        return (Usage(self.meter, self.time, self.dimensions, Add(self.by)),) if self.by else ()
+
+    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
+        if not self.by:
+            return ()
+        late: tuple[SettledLate, ...] = ()
+        if self.decided_at_revision is not None:
+            late = (SettledLate(self.decided_at_revision, self.time, self.by),)
+        counted = tuple(
+            TotalMove(
+                window=window,
+                value=Add(self.by),
+                excluded=self.by if window in self.excluded else ZERO,
+                settled_late=late if window in self.removed else (),
+                traceparent=self.traceparent,
+            )
+            for window in self.windows
+        )
+        return (*counted, *(TotalMove(window=window, followed=self.by) for window in self.followed))
+
+    @property
+    def traced(self) -> str | None:
+        return self.traceparent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BringInEntry(Kind):
+    """Usage by event was added to its cell: `by` more, so that `brought` is all of it so far."""
+
+    counter: CounterName
+    by: Decimal
+    brought: Decimal
+
+    @property
+    def moves(self) -> CellMoves:
+        return CellMoves(used={self.counter: self.by})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventEntry(Journaled):
+    """An accepted event. In each window it adds what it measured for the meter of the window's limit.
+
+    warnings: what its sender should know, also of every meter that could not read its value
+    rejected: the code of why it counts nothing after all; None: it counts, or nothing is to be said
+    type, received_at: as it was stored
+    """
+
+    source: str
+    id: str
+    time: Instant
+    measured: tuple[Measured, ...] = ()
+    warnings: tuple[EventWarning, ...] = ()
+    windows: tuple[CountedWindow, ...] = ()
+    traceparent: str | None = None
+    type: str = ""
+    received_at: Instant = 0
+    rejected: str | None = None
+
+    @property
+    def windows_moved(self) -> tuple[CountedWindow, ...]:
+        return self.windows
+
+    @property
+    def windows_counted(self) -> tuple[CountedWindow, ...]:
+        return self.windows
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        return tuple(Usage(each.meter, self.time, each.dimensions, each.contribution) for each in self.measured)
+
+    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
+        made = {each.meter: each.contribution for each in self.measured}
+        counted = ((window, made[limits[window.ordinal].meter]) for window in self.windows)
+        return tuple(
+            TotalMove(window=window, value=each, by_event=added(each), traceparent=self.traceparent)
+            for window, each in counted
+        )
+
+    @property
+    def traced(self) -> str | None:
+        return self.traceparent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedEntry(Journaled):
+    """A stream record that could not be read: why, and the record itself, cut to PARKED_LENGTH_MAX characters."""
+
+    reason: str
+    raw: str
+    time: Instant = 0
+
+    def __post_init__(self) -> None:
+        assert len(self.raw) <= PARKED_LENGTH_MAX

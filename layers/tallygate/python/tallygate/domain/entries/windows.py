@@ -1,0 +1,232 @@
+"""Entries that move what a limit is held against: adjustments, resets, opening balances, usage of other windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from tallygate.domain.counters import CarriedIn, CountedWindow, CounterName
+from tallygate.domain.entries.kind import LimitKind, MeteredKind
+from tallygate.domain.entries.moves import CellFact, CellImage, CellMoves, TotalMove, opened, opened_in
+from tallygate.domain.entries.notices import TOP_UP, resumed
+from tallygate.domain.governing import Governed
+from tallygate.domain.instants import Instant
+from tallygate.domain.quantities import ZERO, format_quantity
+from tallygate.domain.reset_marks import NO_RESET, ResetMark
+from tallygate.domain.rolls import total
+from tallygate.domain.scopes import Scope
+
+ADJUSTED = "quota.adjusted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarryEntry(LimitKind):
+    """The opening balance of a window as it is now: it replaces the one before.
+
+    removed: the cell has removed the window, so that only its total changes
+    """
+
+    into: CarriedIn
+    removed: bool = False
+
+    @property
+    def windows_moved(self) -> tuple[CountedWindow, ...]:
+        return (self.window,)
+
+    @property
+    def moves(self) -> CellMoves:
+        return CellMoves() if self.removed else CellMoves(carried={self.window.counter: total(self.into.layers)})
+
+    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
+        return (TotalMove(window=self.window, carried=total(self.into.layers), into=self.into),)
+
+    def shown_by(self, before: CellImage, after: CellImage) -> CarryEntry:
+        into = opened(self.window, before, after)
+        return self if into is None else replace(self, into=into)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustEntry(LimitKind):
+    """An adjustment of a window's limit by hand: `amount` more, or less.
+
+    base, carried, adjusted: what the limit is made of after it
+    lifted: scope of the suspension until a top-up that it ended; None: it ended none
+    into: shown by the images; the opening balance in layers; None: nothing carries over
+    """
+
+    id: str
+    amount: Decimal
+    base: Decimal
+    carried: Decimal
+    adjusted: Decimal
+    reason: str
+    actor: str
+    category: str | None = None
+    lifted: Scope | None = None
+    into: CarriedIn | None = None
+    traceparent: str | None = None
+
+    @property
+    def windows_moved(self) -> tuple[CountedWindow, ...]:
+        return (self.window,)
+
+    @property
+    def moves(self) -> CellMoves:
+        counter = self.window.counter
+        return CellMoves(carried={counter: self.carried}, adjusted={counter: self.amount})
+
+    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
+        carried = self.carried if self.into is None else total(self.into.layers)
+        return (TotalMove(window=self.window, carried=carried, into=self.into, adjusted=self.amount),)
+
+    @property
+    def facts(self) -> tuple[CellFact, ...]:
+        data = {
+            "id": self.id,
+            "amount": format_quantity(self.amount),
+            "reason": self.reason,
+            "actor": self.actor,
+            "category": self.category,
+            "breakdown": {
+                "base": format_quantity(self.base),
+                "carried": format_quantity(self.carried),
+                "adjusted": format_quantity(self.adjusted),
+            },
+        }
+        made = CellFact(type=ADJUSTED, limit_name=self.name, window=self.window, data=data)
+        return (made,) if self.lifted is None else (made, resumed(self.lifted, TOP_UP, self.actor, self.reason))
+
+    @property
+    def traced(self) -> str | None:
+        return self.traceparent
+
+    def shown_by(self, before: CellImage, after: CellImage) -> AdjustEntry:
+        into = opened(self.window, before, after)
+        if into is None and self.window.ordinal in after.newest:
+            into = CarriedIn(layers=after.standing(self.window.counter).layers)
+        return replace(self, into=into)
+
+
+class Taken(NamedTuple):
+    """What a reset takes out of a window: of the window's own usage, and of what had followed into it."""
+
+    window: CountedWindow
+    own: Decimal
+    followed: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetEntry(MeteredKind):
+    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed.
+
+    marks: shown by the images; which decisions of each window are excluded, in the order of the windows
+    """
+
+    id: str
+    effective_at: Instant
+    taken: tuple[Taken, ...]
+    actor: str
+    reason: str
+    marks: tuple[ResetMark, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(each.own < 0 or each.followed < 0 or each.own + each.followed == 0 for each in self.taken):
+            raise ValueError("a reset takes something out of each window")
+        assert len(self.marks) in (0, len(self.taken)), "a mark is one of each window"
+
+    @property
+    def windows_moved(self) -> tuple[CountedWindow, ...]:
+        return tuple(each.window for each in self.taken)
+
+    @property
+    def moves(self) -> CellMoves:
+        return CellMoves(
+            used={each.window.counter: -each.own for each in self.taken},
+            followed={each.window.counter: -each.followed for each in self.taken},
+        )
+
+    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
+        marks = self.marks or (None,) * len(self.taken)
+        return tuple(
+            TotalMove(window=each.window, excluded=each.own, followed=-each.followed, reset=mark)
+            for each, mark in zip(self.taken, marks, strict=True)
+        )
+
+    def shown_by(self, before: CellImage, after: CellImage) -> ResetEntry:
+        return replace(self, marks=tuple(after.resets.get(each.window.counter, NO_RESET) for each in self.taken))
+
+
+class Followed(NamedTuple):
+    """What has followed into a window.
+
+    followed: an amount, to which the write adds what the counter `live` was before it (None: nothing)
+    carried: opening balance of a window that the write opened; None: it was open
+    excluded: what a reset that came after the window had counted takes out of that
+    """
+
+    window: CountedWindow
+    followed: Decimal
+    live: CounterName | None = None
+    carried: Decimal | None = None
+    excluded: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowEntry(MeteredKind):
+    """Usage of other windows has followed into these, and the cell knows this version of the limits.
+
+    moved: replaces what had followed before; as the images show it, no counter is `live` any more
+    opened: shown by the images; opening balances in layers of the windows that the write opened, by ordinal
+    """
+
+    version: int
+    moved: tuple[Followed, ...]
+    opened: Mapping[int, CarriedIn] = field(default_factory=dict)
+
+    @property
+    def windows_moved(self) -> tuple[CountedWindow, ...]:
+        return tuple(each.window for each in self.moved)
+
+    @property
+    def moves(self) -> CellMoves:
+        return CellMoves(
+            used={each.window.counter: -each.excluded for each in self.moved},
+            carried={each.window.counter: each.carried for each in self.moved if each.carried is not None},
+            follows={each.window.counter: (each.followed, each.live) for each in self.moved},
+        )
+
+    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
+        return tuple(self._total(each, self.opened.get(each.window.ordinal)) for each in self.moved)
+
+    def _total(self, each: Followed, into: CarriedIn | None) -> TotalMove:
+        carried = each.carried if into is None else total(into.layers)
+        return TotalMove(window=each.window, carried=carried, into=into, excluded=each.excluded, follows=each.followed)
+
+    def shown_by(self, before: CellImage, after: CellImage) -> FollowEntry:
+        shown = (
+            each._replace(followed=after.followed.get(each.window.counter, ZERO), live=None) for each in self.moved
+        )
+        return replace(self, moved=tuple(shown), opened=opened_in(self.windows_moved, before, after))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassOnEntry(MeteredKind):
+    """Usage by event was added to a counter that had followed into these windows, and follows as well.
+
+    passed: what follows into each window; empty: from this write on nothing follows into some window
+    """
+
+    passed: tuple[tuple[CountedWindow, Decimal], ...] = ()
+
+    @property
+    def windows_moved(self) -> tuple[CountedWindow, ...]:
+        return tuple(window for window, _ in self.passed)
+
+    @property
+    def moves(self) -> CellMoves:
+        return CellMoves(followed={window.counter: by for window, by in self.passed})
+
+    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
+        return tuple(TotalMove(window=window, followed=by) for window, by in self.passed)
