@@ -31,11 +31,11 @@ from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.meters import Meter
 from tallygate.domain.periods import calendar
 from tallygate.domain.rates import Rate
-from tallygate.storage.limits_versions import effective_document
-from tallygate.storage import items, keys
+from tallygate.storage import keys
 from tallygate.storage.documents import compact
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Key, Put
+from tallygate.storage.limits_versions import effective_document
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, WARM_UP = 2_000, 200

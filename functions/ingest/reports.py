@@ -13,13 +13,21 @@ from tallygate.http import Request
 from tallygate.metrics import Metric
 from tallygate.metrics import tell as tell_metrics
 
+# The status `parked` is reserved: no event has it in this version.
+METRICS = {
+    EventStatus.ACCEPTED: Metric.EVENTS_ACCEPTED,
+    EventStatus.DUPLICATE: Metric.EVENTS_DUPLICATE,
+    EventStatus.CONFLICT: Metric.EVENTS_CONFLICT,
+    EventStatus.REJECTED: Metric.EVENTS_REJECTED,
+}
+
 
 def tell(
     logger: Logger, metrics: Metrics, request: Request, results: Sequence[Result], lags: Sequence[Instant]
 ) -> None:
     """Events are counted by status, the rejected ones by their code as well; the lag is that of the oldest stored."""
     by_status = Counter(result.status.value for result in results)
-    counts = {Metric(f"Events{status.capitalize()}"): by_status[status.value] for status in EventStatus}
+    counts = {metric: by_status[status.value] for status, metric in METRICS.items()}
     codes = Counter(result.code for result in results if result.code is not None)
     warnings = Counter(w.code for result in results if result.judged is not None for w in result.judged.warnings)
     lag, warned = max(lags, default=0), sum(warnings.values())

@@ -17,7 +17,7 @@ from tallygate.domain.periods import Schedule, Segment, calendar, changed, windo
 from tallygate.domain.rolls import Stretch
 from tallygate.storage.expressions import Item
 from tallygate.storage.limits_versions import effective_document, effective_of
-from tests.domain.test_effective import BASIC, CATALOG, NOW, PRO, compiled
+from tests.domain.compiled_plans import BASIC, CATALOG, NOW, PRO, compiled
 
 APRIL = parse_instant("2026-04-01T00:00:00Z")
 MAY = parse_instant("2026-05-01T00:00:00Z")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.domain.carryover import Cap, Carryover
-from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, upgrades
-from tallygate.domain.effective import SEGMENTS_KEPT, Dates, compile_effective, features_ever_entitled
-from tallygate.domain.instants import DAY, MINUTE, of_datetime, to_datetime
+from tallygate.domain.catalog import Plan, PlanLimit, QuotaTerms, RateTerms, upgrades
+from tallygate.domain.effective import SEGMENTS_KEPT, features_ever_entitled
+from tallygate.domain.instants import DAY, MINUTE, to_datetime
 from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.periods import (
     SUBSCRIPTION_START,
@@ -39,43 +38,9 @@ from tallygate.domain.tiers import (
 )
 from tallygate.storage.expressions import Item
 from tallygate.storage.limits_versions import effective_document, effective_of
+from tests.domain.compiled_plans import BASIC, CATALOG, FEATURES, NOW, PRO, compiled, limit, month, rate
 
-NOW = of_datetime(datetime(2026, 1, 31, 12, tzinfo=UTC))
-FEATURES = ("f", "g")
 ZONES = ("UTC", "Asia/Tokyo", "America/St_Johns", "Pacific/Kiritimati")
-CATALOG = Catalog(features=tuple(Feature(key=key, meter=f"{key}-meter") for key in FEATURES))
-
-
-def limit(feature: str, *windows: QuotaTerms | RateTerms, name: str | None = None) -> PlanLimit:
-    return PlanLimit(
-        name=name or feature,
-        feature=feature,
-        quotas=tuple(window for window in windows if isinstance(window, QuotaTerms)),
-        rates=tuple(window for window in windows if isinstance(window, RateTerms)),
-    )
-
-
-def month(amount: int | None, zone: str | None = None) -> QuotaTerms:
-    return QuotaTerms(limit=None if amount is None else Decimal(amount), every="month", zone=zone)
-
-
-def rate(amount: int, per: str = "minute", burst: int | None = None) -> RateTerms:
-    return RateTerms(limit=Decimal(amount), per=per, burst=Decimal(burst or amount))
-
-
-def compiled(
-    plan: Plan | None,
-    previous: Effective | None = None,
-    *,
-    zone: str = "UTC",
-    now: int = NOW,
-    catalog: Catalog = CATALOG,
-    started_at: int = NOW,
-    lapsed_at: int | None = None,
-    at_once: bool = False,
-) -> Effective:
-    dates = Dates(zone=zone, now=now, started_at=started_at, lapsed_at=lapsed_at, at_once=at_once)
-    return compile_effective(customer="acme", previous=previous, dates=dates, plan=plan, catalog=catalog)
 
 
 def ordinals(effective: Effective) -> dict[int, tuple[str, str, str]]:
@@ -95,15 +60,6 @@ def ordinals(effective: Effective) -> dict[int, tuple[str, str, str]]:
                     found[policy.rate.ordinal] = (entitlement.feature, held.name, window)
     assert 0 not in found, "every window in force has an ordinal"
     return found
-
-
-BASIC = Plan(key="basic", version=1, entitlements=(limit("f", month(10), rate(5)),))
-PRO = Plan(
-    key="pro",
-    version=1,
-    entitlements=(limit("f", month(100), rate(50)), limit("g", rate(7))),
-    limits=(limit("f", rate(50, burst=100), QuotaTerms(limit=Decimal(9), every="day"), name="extra"),),
-)
 
 
 def test_a_change_of_plan_keeps_what_was_used() -> None:

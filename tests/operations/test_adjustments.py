@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tallygate.contracts.adjustments import adjustment_answer, parts_answer
 from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, HOUR, Instant
+from tallygate.domain.instants import DAY, HOUR
 from tallygate.domain.rungs import UNTIL_RESUMED, UNTIL_TOP_UP
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
-from tallygate.operations.adjustments import Asked, Forms, Stores, adjust, list_adjustments
+from tallygate.operations.adjustments import Asked, adjust, list_adjustments
 from tallygate.operations.admission import Memory
 from tallygate.operations.audits import list_audits
 from tallygate.operations.each import in_turn
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.operations.periods import list_periods
-from tallygate.operations.receipts import Outcome, Planned, once
 from tallygate.operations.reset import ADJUSTMENTS_STATED_MAX, reset
 from tallygate.storage import items, keys
 from tallygate.storage.adjustments import Adjustments
 from tallygate.storage.audits import Audits
-from tallygate.storage.cell_controls import CellControls
 from tallygate.storage.cell_writes import CellWrite
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
@@ -40,61 +35,12 @@ from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
 from tests.crashes import Crash, Fuse, FusedEngine
 from tests.given import ENTRY, FEATURE
+from tests.operations.adjusting import FORMS, listed, numbers, post, stores
 from tests.shops import Shop, month
 from tests.truth import container, draft, drain, facts
 
 PLAIN: dict[str, Any] = {"limit": 100}
 CARRYING: dict[str, Any] = {"limit": 1000, "carryover": {}}
-FORMS = Forms(adjustment=adjustment_answer, parts=parts_answer)
-
-
-def stores(engine: Engine) -> Stores:
-    return Stores(
-        limits=Cells(engine), controls=CellControls(engine), adjustments=Adjustments(engine), audits=Audits(engine)
-    )
-
-
-def post(
-    shop: Shop,
-    amount: int | str,
-    *,
-    key: str | None = None,
-    at: Instant | None = None,
-    feature: str = FEATURE,
-    engine: Engine | None = None,
-    **more: Any,
-) -> Outcome:
-    """As the route does it: planned, and committed with its receipt."""
-    engine, now = engine or shop.engine, shop.now if at is None else at
-
-    def plan() -> Planned:
-        asked = Asked(
-            id=f"adj_{os.urandom(6).hex()}",
-            customer=shop.customer,
-            feature=feature,
-            amount=Decimal(amount),
-            reason="outage",
-            actor="ops",
-        )
-        return adjust(stores(engine), replace(asked, **more), FORMS, now=now)
-
-    fingerprint = f"{amount}{feature}"
-    return once(Receipts(engine), plan, operation="o", idempotency_key=key, fingerprint=fingerprint, now=now)
-
-
-def numbers(answer: dict[str, Any]) -> tuple[Any, ...]:
-    """limit, base, carried, adjusted, used, remaining"""
-    parts = answer["breakdown"]
-    made_of = (answer["limit"], parts["base"], parts["carried"], parts["adjusted"])
-    return (*made_of, answer["used"], answer["remaining"])
-
-
-def listed(shop: Shop, feature: str | None = None) -> list[dict[str, Any]]:
-    found, more = list_adjustments(
-        Adjustments(shop.engine), Customers(shop.engine), shop.customer, feature, after=None, limit=100
-    )
-    assert more is None
-    return [adjustment_answer(adjustment) for adjustment in found]
 
 
 def suspend_cell(shop: Shop, until: int, name: str = items.SUSPENDED) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tallygate.errors import InvalidRequest
 from tallygate.operations.admission import Memory
 from tallygate.storage.memory import MemoryEngine
-from tests.operations.test_adjustments import listed, numbers, post
+from tests.operations.adjusting import listed, numbers, post
 from tests.shops import Shop, month
 from tests.truth import container, drain, facts
 

@@ -10,38 +10,17 @@ from typing import Any
 import pytest
 
 from tallygate.domain.counters import CellName
-from tallygate.domain.decision import Decision, Reason
+from tallygate.domain.decision import Reason
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.errors import ClockBehind, Contended, InvalidRequest, OutcomeUnknown
-from tallygate.operations.admission import Memory
-from tallygate.operations.check import check
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import Consume
 from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Cancelled, Committed, Engine, Put, Refused, Require, Update, Write, Written
 from tallygate.storage.expressions import Increase
 from tallygate.storage.memory import MemoryEngine
+from tests.containers import Clocked
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
-
-
-class Clocked:
-    """One container: its memory, and a counter in the place of randomness."""
-
-    def __init__(self, engine: Engine, drawn: int = 0) -> None:
-        self.engine = engine
-        self.seconds = 0.0
-        self.memory = Memory(ticks=lambda: self.seconds)
-        self._drawn = drawn
-
-    def entropy(self, count: int) -> bytes:
-        self._drawn += 1
-        return self._drawn.to_bytes(count)
-
-    def consume(self, request: Consume, now: Instant = NOW) -> Decision:
-        return consume(Cells(self.engine), self.memory, request, now=now, entropy=self.entropy)
-
-    def check(self, request: Consume, now: Instant = NOW) -> Decision:
-        return check(Cells(self.engine), self.memory, request, now=now)
 
 
 @pytest.fixture

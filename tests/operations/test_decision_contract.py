@@ -27,9 +27,9 @@ from tallygate.storage.cell_controls import CellControls
 from tallygate.storage.cells import Cells
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.engine import Engine, Update
+from tests.containers import Clocked
 from tests.given import FEATURE, METER, NOW, in_force, known_to, wanted
 from tests.operations.decision_contract import SCENARIOS, Form, Scenario
-from tests.operations.test_consume import Clocked
 
 CELL = CellName("acme", FEATURE)
 UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}

@@ -15,8 +15,8 @@ from tallygate.domain.rungs import UNTIL_RESUMED
 from tallygate.domain.terms import terms
 from tallygate.storage.engine import Engine
 from tallygate.storage.memory import MemoryEngine
+from tests.containers import Clocked
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
-from tests.operations.test_consume import Clocked
 
 
 def asked(enforcement: str, *, used: int, amount: int, limit: int | None = 10) -> tuple[Decision, Decision]:

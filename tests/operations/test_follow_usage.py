@@ -28,8 +28,8 @@ from tallygate.storage.decisions import Decisions
 from tallygate.storage.engine import Engine
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
+from tests.desks import Desk
 from tests.given import known_to, wanted
-from tests.operations.test_usage_resets import Desk
 from tests.shops import Shop, month
 from tests.truth import container, drain, facts, fold, wanted_by_the_filter
 from tests.truth import draft as event

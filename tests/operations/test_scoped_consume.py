@@ -26,8 +26,8 @@ from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
 from tallygate.storage.memory import MemoryEngine
+from tests.containers import Clocked
 from tests.given import FEATURE, NOW, in_force, quota, rate, scoped, wanted
-from tests.operations.test_consume import Clocked
 
 LARGE, SMALL, ENG = {"model": "large"}, {"model": "small"}, {"team": "eng"}
 

@@ -2,144 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.contracts.usage import read_usage, usage_answer
-from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.customers import CustomerRecord, SubscriptionChange
-from tallygate.domain.entries.usage import ParkedEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Schedule, rolling
-from tallygate.domain.usage_resets import Asked
 from tallygate.errors import InvalidRequest, NotFound, StoreUnavailable
-from tallygate.operations import usage_resets
 from tallygate.operations.admission import Memory
-from tallygate.operations.customers import Audited, put_subscription
-from tallygate.operations.each import in_turn
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.receipts import Outcome, Planned, once
 from tallygate.operations.reset import reset
-from tallygate.operations.settle import Settle, settle
 from tallygate.operations.usage import usage
-from tallygate.operations.usage_resets import reset_usage
 from tallygate.storage.audits import Audits
-from tallygate.storage.cell_resets import CellResets
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
 from tallygate.storage.engine import Engine
-from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
-from tallygate.storage.totals import total_of
 from tallygate.storage.usage import Usage
-from tallygate.store import Moves
-from tests.given import FEATURE, effective, in_force, known_to, quota, rate
-from tests.shops import Shop, month
-from tests.truth import container, draft, drain, exists, facts, totals
+from tests.desks import Desk
+from tests.given import FEATURE, effective, in_force, quota, rate
+from tests.shops import month
+from tests.truth import exists
 
 HARD: dict[str, Any] = {"limit": 1000}
 SOFT: dict[str, Any] = {"limit": 1000, "enforcement": "soft"}
-
-
-class Desk(Shop):
-    """A shop whose operator resets, whose decisions are settled and, in memory, folded."""
-
-    def __init__(self, engine: Engine, **plans: dict[str, Any] | None) -> None:
-        super().__init__(engine, customer="acme", **plans)
-        self._resets, self._read, self._parts = 0, 0, container(engine)
-
-    def plan(self, **how: Any) -> Planned:
-        self._resets += 1
-        asked = {"effective_at": None, "carry_overage": False, "reason": "goodwill", "actor": "ops", **how}
-        stores = usage_resets.Stores(
-            limits=Cells(self.engine), cells=CellResets(self.engine), audits=Audits(self.engine)
-        )
-        wanted = Asked(id=f"reset_{self._resets}", customer=self.customer, **{"feature": FEATURE, **asked})
-        return reset_usage(stores, wanted, reset_answer, now=self.now)
-
-    def reset(self, *, key: str | None = None, meanwhile: Callable[[], object] | None = None, **how: Any) -> Outcome:
-        """Reset, while something else is done between the look and the write."""
-
-        def plan() -> Planned:
-            planned = self.plan(**how)
-            if meanwhile is not None:
-                meanwhile()
-            return planned
-
-        return once(Receipts(self.engine), plan, operation="r", idempotency_key=key, fingerprint=f"{how}", now=self.now)
-
-    def subscribe_anew(
-        self, plan: str, *, usage: Literal["keep", "reset"] = "reset", meanwhile: Callable[[], object] | None = None
-    ) -> None:
-        """Change over to a plan with nothing used, while something else is done between the look and the write."""
-        anew = usage_resets.with_plan(CellResets(self.engine), reset_id="anew", actor="key", now=self.now)
-
-        def resets(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
-            moves = anew(before, after)
-            if meanwhile is not None:
-                meanwhile()
-            return moves
-
-        self._resets += 1
-        put_subscription(
-            self.stores,
-            self.customer,
-            SubscriptionChange(plan=plan, usage=usage),
-            expected=None,
-            now=self.now,
-            by=Audited(audits=Audits(self.engine), id=f"audit_{self._resets}", actor="key"),
-            resets=resets,
-        )
-
-    def settle(self, decision: dict[str, Any], amount: int) -> None:
-        named = decision["decision_id"]
-        wanted = decision_named(named, known_to(self.engine), now=self.now)
-        request = Settle(decision_id=named, decision=wanted, amount=Decimal(amount))
-        settle(Decisions(self.engine), request, now=self.now)
-
-    def post(self, event_id: str, *, at: Instant | None = None) -> None:
-        """One event, which counts one."""
-        event = draft(event_id, time=at or self.now, event_type="e", subject=self.customer)
-        (result,) = ingest(Events(self.engine), Posted(submitted=(event,), batch="b"), now=self.now, each=in_turn)
-        assert result.status == "accepted"
-
-    def fold(self) -> None:
-        assert isinstance(self.engine, MemoryEngine)
-        self._read = drain(self.engine, self._parts, after=self._read, now=self.now)
-
-    def used(self) -> Any:
-        return self.state()["used"]
-
-    def billed(self) -> Decimal:
-        """All that was ever used under the feature's own limit."""
-        self.fold()
-        assert isinstance(self.engine, MemoryEngine)
-        return sum((value for value, _ in totals(self.engine).values()), Decimal(0))
-
-    def told(self, *types: str) -> list[dict[str, Any]]:
-        self.fold()
-        assert isinstance(self.engine, MemoryEngine)
-        return [fact for fact in facts(self.engine) if fact["type"] in types]
-
-    def totals(self) -> list[Total]:
-        assert isinstance(self.engine, MemoryEngine)
-        return [total_of(item) for key, item in self.engine.items.items() if key.pk.startswith("TOTAL#")]
-
-    def parked(self) -> list[ParkedEntry]:
-        records = Decisions(self.engine).newest(self.customer, before=None, limit=1000)
-        return [e for kept in records for e in kept.record.entries if isinstance(e, ParkedEntry)]
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tallygate.operations.settle import Settle, settle
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.engine import Refused, Write, Written
 from tallygate.storage.memory import MemoryEngine
+from tests.desks import Desk
 from tests.given import known_to
-from tests.operations.test_usage_resets import Desk
 from tests.shops import month
 from tests.truth import container, drain
 

@@ -55,8 +55,8 @@ def imports(path: Path) -> Iterator[str]:
             assert node.level == 0, f"{path}: relative import"
             assert node.module
             yield node.module
-            if node.module == "tallygate":
-                yield from (f"tallygate.{alias.name}" for alias in node.names)
+            if node.module == "tallygate" or node.module.startswith("tests"):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(LAYER / "tallygate")))
@@ -84,6 +84,19 @@ def test_no_module_outgrows_a_reader(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno
             assert node.end_lineno - node.lineno < 70, node.name
+
+
+def test_no_test_is_a_library_of_another() -> None:
+    """Shared helpers live in modules of their own, so that a change of one test breaks no other."""
+    importers = {
+        (str(path.relative_to(REPOSITORY)), name)
+        for root in ("tests", "bench", "local")
+        for path in (REPOSITORY / root).rglob("*.py")
+        if "node_modules" not in path.parts
+        for name in imports(path)
+        if name.startswith("tests.") and any(part.startswith("test_") for part in name.split("."))
+    }
+    assert importers == set()
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "functions").glob("*/app.py")), ids=lambda p: p.parent.name)

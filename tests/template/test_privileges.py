@@ -1,4 +1,4 @@
-"""What each function may do to the table, said once more in one look; a change here is a change of privileges.
+"""The template grants each function exactly the privileges on the table that `privileges` states.
 
 The stack tests try the same on the emulator, as each function's role, and every stack test runs with IAM enforced:
 what a function does but may not would fail there. This test keeps a function from being allowed more.
@@ -13,87 +13,10 @@ from typing import Any
 
 from tallygate.storage.keys import DECISION_SECRET
 from tests.template.conftest import policies_of
+from tests.template.privileges import PRIVILEGES, SECRET
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-EVERYTHING = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
-SECRET = "SECRET#decisions"
-READ, KEEP = {"GetItem"}, {"GetItem", "PutItem", "UpdateItem"}
 
-PRIVILEGES: dict[str, dict[str, set[str]]] = {
-    "authorize": {"KEY#*": {"GetItem", "UpdateItem"}, "CLOCK": READ},
-    "check": {
-        "CUSTOMER#*": READ,
-        "CATALOG": READ,
-        "CLOCK": READ,
-        "CELL#*": {"GetItem", "PutItem", "UpdateItem"},
-        "RECEIPT#*": {"GetItem", "PutItem", "UpdateItem"},
-        "JOURNAL#*": {"Query"},
-        "TOTAL#*": READ,
-        "SECRET#decisions": {"GetItem", "PutItem"},
-    },
-    "ingest": {
-        "EVENT#*": {"GetItem", "PutItem"},
-        "REJECTED#*": {"PutItem"},
-        "CATALOG": {"Query"},
-        "SUBJECT#*": READ,
-        "CUSTOMER#*": READ,
-        "CLOCK": READ,
-        "SECRET#decisions": READ,
-    },
-    "aggregate": {
-        "JOURNAL#*": KEEP | {"Query"},
-        "TOTAL#*": KEEP | {"Query"},
-        "USAGE#*": KEEP,
-        "FEED#*": KEEP,
-        "CELL#*": KEEP,
-        "OUTBOX#*": KEEP,
-        "DELIVERY#*": KEEP,
-        "AUDIT#*": KEEP,
-        "PROBE": KEEP,
-        "REJECTED#*": {"PutItem"},
-        "CUSTOMER#*": READ | {"Query"},
-        "CLOCK": READ,
-        "CATALOG": {"Query"},
-        "ENDPOINT": {"Query"},
-        "SECRET#decisions": READ,
-    },
-    "reset": {
-        "TOTAL#*": KEEP,
-        "FEED#*": KEEP,
-        "OUTBOX#*": KEEP,
-        "CUSTOMER#*": READ | {"Query"},
-        "CELL#*": READ,
-        "CATALOG": READ,
-        "CLOCK": READ,
-        "ADJUSTMENT#*": {"Query"},
-    },
-    "deliver": {
-        "DELIVERY#*": {"GetItem", "UpdateItem"},
-        "ENDPOINT": {"GetItem", "UpdateItem"},
-        "OUTBOX#*": READ,
-        "CLOCK": READ,
-    },
-    "manage": {
-        "CATALOG": EVERYTHING,
-        "CUSTOMER#*": EVERYTHING,
-        "SUBJECT#*": EVERYTHING,
-        "KEY#*": EVERYTHING,
-        "KEYS": EVERYTHING,
-        "ENDPOINT": EVERYTHING,
-        "RECEIPT#*": EVERYTHING,
-        "AUDIT#*": EVERYTHING,
-        "CELL#*": KEEP,
-        "TOTAL#*": {"GetItem", "Query"},
-        "USAGE#*": {"GetItem", "Query"},
-        "DELIVERY#*": {"GetItem", "Query"},
-        "JOURNAL#*": {"GetItem", "Query"},
-        "REJECTED#*": {"Query"},
-        "ADJUSTMENT#*": KEEP | {"Query"},
-        "PROBE": {"GetItem", "PutItem", "DeleteItem"},
-        "SECRET#decisions": READ,
-        "HEALTH": {"GetItem", "UpdateItem"},
-    },
-}
 # A transaction is authorized as the actions it is made of.
 ACTIONS_OF_CALLS = {
     "get_item": {"GetItem"},

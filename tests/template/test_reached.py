@@ -19,7 +19,7 @@ import pytest
 from tallygate.storage import keys
 from tallygate.storage.engine import Key
 from tests.template.conftest import policies_of
-from tests.template.test_privileges import PRIVILEGES
+from tests.template.privileges import PRIVILEGES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAYER = REPOSITORY / "layers" / "tallygate" / "python"

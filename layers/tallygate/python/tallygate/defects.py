@@ -1,6 +1,7 @@
-"""Defects: what should never happen is answered as a problem, and alarms all the same.
+"""Reports of defects: errors that should never happen.
 
-Because the caller gets an answer, Lambda counts no error. So a defect counts itself, in one metric over all functions.
+The caller gets a problem as its answer, so Lambda counts no error. The metric `Defects` counts it instead, over all
+functions.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tallygate.metrics import Metric
 
 
 def told_to(logger: Logger) -> Callable[[str], None]:
-    """What `http.answer` tells of a defect, from within its except clause: the log has the trace, the metric alarms."""
+    """The callback that `http.answer` calls in its except clause: logs the stack trace and counts the defect."""
 
     def defect(what: str) -> None:
         logger.exception(what)

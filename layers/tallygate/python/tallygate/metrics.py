@@ -1,11 +1,14 @@
-"""The stack's own metrics: every name in one place, and one way to emit them.
+"""The stack's own metrics: the only place that names them, and the one way to emit them.
 
-They are lines of the log in CloudWatch's embedded metric format, in the namespace Tallygate/<stack>, each with the
-dimension `service` (the function). A metric costs money in every hour that has a value, so zeros are not emitted: an
-idle stack has no metric at all. Alarms treat missing data as nothing happened.
+A metric is a log line in CloudWatch's embedded metric format. Its namespace is Tallygate/<stack>, and its dimension
+`service` is the function that emits it. docs/alarms.md describes every metric. A test compares that page, the alarms
+and the functions with this module.
 
-Decisions are the exception in form: check writes a line of 40 bytes for each, and a metric filter of the template
-counts these lines by operation and reason. The embedded format needs ten times as much for the same.
+CloudWatch charges for each metric and hour with a value. So zeros are not emitted, and an idle stack has no metrics.
+Alarms treat missing data as "nothing happened".
+
+`Decisions` has another form. check writes a log line of 40 bytes for each decision, and a metric filter in the template
+counts these lines by operation and reason. The embedded format needs ten times as many bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 
 class Metric(StrEnum):
-    """What is measured. Names that end in Lag or Latency are milliseconds, all others counts."""
+    """The name of each metric. Names that end in Lag or Latency are in milliseconds, all others are counts."""
 
     # check
     DECISIONS = "Decisions"
@@ -28,7 +31,6 @@ class Metric(StrEnum):
     EVENTS_DUPLICATE = "EventsDuplicate"
     EVENTS_CONFLICT = "EventsConflict"
     EVENTS_REJECTED = "EventsRejected"
-    EVENTS_PARKED = "EventsParked"
     REJECTED_EVENTS = "RejectedEvents"
     EVENT_WARNINGS = "EventWarnings"
     INGEST_LAG = "IngestLag"
@@ -53,7 +55,7 @@ class Metric(StrEnum):
     ENDPOINTS_DISABLED = "EndpointsDisabled"
     # manage
     MANAGE_REQUESTS = "ManageRequests"
-    # any of them; the dimension service is `tallygate`
+    # every function; its `service` is `tallygate`, so that one alarm covers all
     DEFECTS = "Defects"
 
     @property
@@ -62,12 +64,12 @@ class Metric(StrEnum):
 
 
 def tell(metrics: Metrics, values: Mapping[Metric, float | None], **dimensions: str) -> None:
-    """Emit the values that are neither None nor zero as one line, with these dimensions; no line where none is left."""
-    told = {name: value for name, value in values.items() if value}
-    if not told:
+    """Emit the values that are neither None nor zero, as one log line with these dimensions."""
+    emitted = {metric: value for metric, value in values.items() if value}
+    if not emitted:
         return
     for name, dimension in dimensions.items():
         metrics.add_dimension(name, dimension)
-    for metric, value in told.items():
+    for metric, value in emitted.items():
         metrics.add_metric(metric.value, metric.unit, value)
     metrics.flush_metrics()

@@ -1,9 +1,9 @@
-"""The event bus: a fact as one EventBridge event, whose detail is the same CloudEvents body that webhooks carry.
+"""The event bus: sends a fact as one EventBridge event. Its detail is the CloudEvents body that webhooks carry too.
 
     source "tallygate" · detail-type = the fact's type · detail = the event
 
-An entry that the bus refuses is a failed attempt like any other and is tried again by the same timetable. EventBridge
-delivers at least once, as does the retry: the event's id tells a repetition.
+An entry that the bus refuses is a failed attempt, and the timetable of webhooks retries it. EventBridge delivers at
+least once, and so does the retry. Receivers recognize a repetition by the event's id.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 5
 
 
 def client_config() -> Config:
-    """Short time-outs and one repetition: an attempt is over in well under the time that it is claimed for."""
+    """Short timeouts and one retry, so that an attempt ends long before its claim does."""
     return Config(retries={"total_max_attempts": 2}, connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS)
 
 
@@ -40,29 +40,23 @@ class Bus:
         self._clock = clock
 
     def put(self, fact: Fact) -> Outcome:
-        """One attempt. Never raises for anything that the bus or the net does."""
+        """Make one attempt. Errors of the bus or the network become a failed outcome."""
         began = self._clock()
         failure = self._failure_of(fact)
+        verdict = Verdict.FAILED if failure else Verdict.DELIVERED
         took = round((self._clock() - began) * SECOND)
-        if failure is None:
-            return Outcome(verdict=Verdict.DELIVERED, took=took)
-        return Outcome(verdict=Verdict.FAILED, detail=failure[:DETAIL_LENGTH_MAX], took=took)
+        return Outcome(verdict=verdict, detail=failure[:DETAIL_LENGTH_MAX], took=took)
 
-    def _failure_of(self, fact: Fact) -> str | None:
+    def _failure_of(self, fact: Fact) -> str:
+        """Send the fact. Return why it failed, or an empty text."""
+        detail = body_of(fact).decode()
         try:
             answer = self._client.put_events(
-                Entries=[
-                    {
-                        "EventBusName": self._name,
-                        "Source": SOURCE,
-                        "DetailType": fact.type,
-                        "Detail": body_of(fact).decode(),
-                    }
-                ]
+                Entries=[{"EventBusName": self._name, "Source": SOURCE, "DetailType": fact.type, "Detail": detail}]
             )
         except (ClientError, BotoCoreError) as error:
             return f"bus: {error}"
         if answer["FailedEntryCount"] == 0:
-            return None
+            return ""
         (entry,) = answer["Entries"]
         return f"bus: {entry.get('ErrorCode')}: {entry.get('ErrorMessage')}"

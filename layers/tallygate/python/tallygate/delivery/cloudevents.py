@@ -1,11 +1,10 @@
-"""A fact as the bytes that leave: a CloudEvents 1.0 event in JSON that is a Standard Webhooks payload as well.
+"""The body and headers of an outgoing event: CloudEvents 1.0 in JSON, which is a Standard Webhooks payload as well.
 
     CloudEvents         specversion, id, source, type, subject, time, datacontenttype, traceparent, data
     Standard Webhooks   type, timestamp, data
 
-`timestamp` repeats `time`, as an extension attribute of the event. The bytes are a pure function of the fact, so every
-attempt sends and signs the same. They go out as application/json: that is what receivers' frameworks parse, or hand
-over raw for the signature, without being told; a CloudEvents reader is told the format by the endpoint's owner.
+`timestamp` repeats `time` as an extension attribute. The bytes depend on the fact alone, so every attempt sends and
+signs the same bytes. The content type is application/json, because receivers' frameworks parse it by default.
 """
 
 from __future__ import annotations
@@ -20,31 +19,29 @@ from tallygate.errors import InvariantBroken
 SOURCE = "tallygate"
 CONTENT_TYPE = "application/json"
 BODY_BYTES_MAX = 20_000
-"""Standard Webhooks asks for less than 20 KB."""
+"""Standard Webhooks asks for fewer bytes than this."""
 
 
 def event_of(fact: Fact) -> dict[str, Any]:
     """The event as a JSON value."""
     time = format_instant(fact.time)
-    event: dict[str, Any] = {
+    return {
         "specversion": "1.0",
         "id": fact.id,
         "source": SOURCE,
         "type": fact.type,
-        # A fact about an event that names no customer has no subject.
+        # A rejected usage event may name no customer.
         **({"subject": fact.customer} if fact.customer else {}),
         "time": time,
         "timestamp": time,
-        "datacontenttype": "application/json",
+        "datacontenttype": CONTENT_TYPE,
+        **_trace_of(fact),
+        "data": {**fact.data, "sequence": fact.sequence},
     }
-    if fact.traceparent is not None:
-        event["traceparent"] = fact.traceparent
-    event["data"] = {**fact.data, "sequence": fact.sequence}
-    return event
 
 
 def body_of(fact: Fact) -> bytes:
-    """The event's bytes. Raises InvariantBroken beyond BODY_BYTES_MAX, which no fact of ours reaches."""
+    """The event's bytes. Raises InvariantBroken at BODY_BYTES_MAX, which no fact reaches."""
     body = write_json(event_of(fact)).encode()
     if len(body) >= BODY_BYTES_MAX:
         raise InvariantBroken(f"the fact {fact.id} has {len(body)} bytes")
@@ -52,8 +49,9 @@ def body_of(fact: Fact) -> bytes:
 
 
 def headers_of(fact: Fact) -> dict[str, str]:
-    """The headers that say what the body is and which trace it belongs to."""
-    headers = {"content-type": CONTENT_TYPE}
-    if fact.traceparent is not None:
-        headers["traceparent"] = fact.traceparent
-    return headers
+    """The headers that name the body's format and the trace."""
+    return {"content-type": CONTENT_TYPE, **_trace_of(fact)}
+
+
+def _trace_of(fact: Fact) -> dict[str, str]:
+    return {} if fact.traceparent is None else {"traceparent": fact.traceparent}

@@ -1,7 +1,7 @@
-"""The courier: hands one fact to one receiver, by webhook or over the event bus. What an attempt is made of meets here.
+"""The courier: makes one attempt to send a fact to one receiver, by webhook or over the event bus.
 
-The signature carries the real time of the attempt, also where the product's time is a test clock's: receivers judge it
-by their own clocks and refuse what is more than minutes away.
+The signature carries the real time of the attempt, never the time of a test clock. Receivers compare it with their own
+clocks and refuse a difference of minutes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ UNSIGNED = "secret: the endpoint's secret is kept no longer; rotate it"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Courier:
-    """`wall` is the real time, in milliseconds."""
+    """Sends facts.
+
+    wall: reads the real time in milliseconds
+    """
 
     sender: Sender
     bus: Bus
     wall: Callable[[], Instant]
 
     def post(self, fact: Fact, endpoint: Endpoint | None, secrets: Sequence[str]) -> Outcome:
-        """One attempt to the endpoint, signed with each of the secrets; or (None) to the bus. None unsigned is sent."""
+        """Make one attempt, signed with each secret. `endpoint` None means the event bus. Nothing is sent unsigned."""
         if endpoint is None:
             return self.bus.put(fact)
         if not secrets:

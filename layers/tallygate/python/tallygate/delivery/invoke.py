@@ -1,4 +1,4 @@
-"""Running another function of the stack and waiting for its answer."""
+"""Calls of another function of the stack that wait for its answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ READ_TIMEOUT_SECONDS = 20
 
 
 def client_config() -> Any:
-    """No hidden retries: a function that is run again by the caller does the same work again."""
+    """No hidden retries: the second call would repeat the work of the first."""
     return Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=READ_TIMEOUT_SECONDS)
 
 
@@ -25,7 +25,7 @@ class Functions:
         self._client = client
 
     def run(self, name: str, payload: dict[str, Any]) -> Any:
-        """The function's answer. Raises StoreUnavailable `function_failed`, after which asking again is harmless."""
+        """Run the function and return its answer. Raises StoreUnavailable `function_failed`; a retry is harmless."""
         try:
             result = self._client.invoke(
                 FunctionName=name, InvocationType="RequestResponse", Payload=json.dumps(payload).encode()

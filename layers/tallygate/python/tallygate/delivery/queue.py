@@ -1,10 +1,10 @@
-"""The deliveries queue: messages that ask for one attempt at one delivery, at once or within 15 minutes.
+"""The delivery queue: each message asks for one attempt at one delivery, at once or within 15 minutes.
 
-{"fact": "<id>", "endpoint": "<id> | BUS", "attempt": n}        attempt may be absent: the first
+    {"fact": "<id>", "endpoint": "<id> | BUS", "attempt": n}        without `attempt`: the first
 
-Every message names its endpoint as its group. In a standard queue that promises no order; it makes the queue fair:
-while the messages of one group take more than their share of the consumers' time, those of the others go first. So one
-receiver that hangs, with however many deliveries, takes the place of neither the bus nor other receivers.
+The message group is the endpoint. In a standard queue a group promises no order, but fair turns. While one group takes
+more than its share of the consumers' time, messages of other groups go first. So one hanging receiver delays neither
+the bus nor other receivers, however many deliveries it has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 5
 
 
 def client_config() -> Config:
-    """Short time-outs and one repetition; a message sent twice is harmless."""
+    """Short timeouts and one retry. A message sent twice is harmless."""
     return Config(retries={"total_max_attempts": 2}, connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS)
 
 
@@ -37,7 +37,7 @@ class SqsQueue:
         self._url = url
 
     def send(self, message: Message, *, delay_seconds: int = 0) -> None:
-        """Let the message arrive after the delay. Raises StoreUnavailable; the sweep makes up for a message lost."""
+        """Send a message that arrives after the delay. Raises StoreUnavailable; the sweep replaces a lost message."""
         try:
             self._client.send_message(
                 QueueUrl=self._url,
@@ -56,7 +56,7 @@ def message_text(message: Message) -> str:
 
 
 def message_of(text: str) -> Message:
-    """The message that a body states. Raises ValueError for anything else."""
+    """The message in a body. Raises ValueError for every other body."""
     content: Any = json.loads(text)
     match content:
         case {"fact": str(fact), "endpoint": str(endpoint)}:

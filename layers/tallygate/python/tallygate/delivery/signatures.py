@@ -1,11 +1,10 @@
-"""How a webhook proves that it comes from here: Standard Webhooks 1.0.0, or Stripe's scheme where an endpoint asks so.
+"""Signatures of webhooks: Standard Webhooks 1.0.0, or Stripe's scheme for endpoints that ask for it.
 
     standard   webhook-id, webhook-timestamp, webhook-signature: v1,<base64 HMAC-SHA256 of "{id}.{timestamp}.{body}">
     stripe     Stripe-Signature: t=<timestamp>,v1=<hex HMAC-SHA256 of "{timestamp}.{body}">
 
-Several secrets give several signatures, so that one can be replaced while receivers still hold the other. The bytes
-that are signed are the bytes that are sent. Pure: ids, times and random bytes are arguments; public libraries verify
-it in the tests.
+Several secrets give several signatures, so a secret can be replaced while receivers still hold the old one. The signed
+bytes are the sent bytes. Pure: ids, times and random bytes are arguments. The tests verify with public libraries.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SECRET_BYTES_MAX = 64
 
 
 def secret_of(random_bytes: bytes) -> str:
-    """The secret that 24 to 64 random bytes make: `whsec_` and their base64. Both schemes use this form."""
+    """The secret made of 24 to 64 random bytes: `whsec_` and their base64. Both schemes use this form."""
     assert SECRET_BYTES_MIN <= len(random_bytes) <= SECRET_BYTES_MAX
     return SECRET_PREFIX + base64.b64encode(random_bytes).decode()
 
@@ -33,7 +32,7 @@ def signed_headers(
 ) -> dict[str, str]:
     """The headers that sign one attempt. `timestamp` is in seconds; `message_id` is the same for every attempt."""
     assert secrets, "an unsigned webhook is never sent"
-    assert "." not in message_id, "the id is a part of the signed text, which dots divide"
+    assert "." not in message_id, "dots separate the parts of the signed text"
     if scheme == STRIPE:
         return {"stripe-signature": _stripe(secrets, timestamp, body)}
     assert scheme == STANDARD, scheme
@@ -45,14 +44,14 @@ def signed_headers(
 
 
 def _standard(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """One signature per secret, separated by spaces. The key is what the base64 of the secret stands for."""
+    """One signature per secret, separated by spaces. The key is the decoded secret."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     digests = [_digest(base64.b64decode(secret.removeprefix(SECRET_PREFIX)), signed) for secret in secrets]
     return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
 
 
 def _stripe(secrets: Sequence[str], timestamp: int, body: bytes) -> str:
-    """One `v1` per secret. The key is the secret's text as it stands, prefix included."""
+    """One `v1` per secret. The key is the secret's text, prefix included."""
     signed = f"{timestamp}.".encode() + body
     signatures = [f"v1={_digest(secret.encode(), signed).hex()}" for secret in secrets]
     return ",".join((f"t={timestamp}", *signatures))

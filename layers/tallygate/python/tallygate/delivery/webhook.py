@@ -1,12 +1,13 @@
-"""One attempt at a webhook: one POST, and what came of it. Never raises for anything that a receiver or the net does.
+"""One attempt at a webhook: one POST and its outcome. Errors of the receiver or the network become failed outcomes.
 
     resolve ── permitted addresses only ── connect to one of them ── TLS for the name ── POST ── status line ── verdict
     |<---------------------------------------- one deadline over everything ------------------------------------------>|
 
-Invariants. The whole attempt ends by its deadline, whatever the receiver trickles: every wait is for the time that is
-left, never a fresh timeout. The connection goes to an address that was examined (`domain.addresses`), so that a name
-cannot be resolved to one thing for the check and another for the call. Redirects are not followed. Only https, unless
-private receivers are allowed. The status line decides; a few KB of the answer's body are read, and none of it is kept.
+Invariants:
+- The attempt ends by its deadline, however slowly the receiver answers. Every wait is bounded by the time that is left.
+- The connection goes to an address that `domain.addresses` permitted. A second look-up could give another address.
+- Redirects are not followed. Only https is used, unless private receivers are allowed.
+- The status line decides. At most a few KB of the answer's body are read, and none are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
@@ -31,12 +32,12 @@ from tallygate.domain.instants import SECOND, Instant, of_datetime
 
 DEADLINE_SECONDS = 15.0
 CONNECT_SECONDS_MAX = 5.0
-"""One address that never answers leaves time for the next."""
+"""Leaves time for the next address when one never answers."""
 ADDRESSES_PER_FAMILY_MAX = 2
-"""Of each family, so that a host with many addresses of the one that has no route is reached by the other."""
+"""Of IPv4 and IPv6 each: where one family has no route, the other must get its turn."""
 BODY_BYTES_READ_MAX = 4_096
 BODY_SECONDS_MAX = 1.0
-"""A courtesy to receivers that mind an early close; what is decided does not depend on it."""
+"""Some receivers mind an early close. The verdict does not depend on the body."""
 RETRY_AFTER_STATUSES = (429, 503)
 USER_AGENT = "Tallygate-Webhooks/1"
 
@@ -44,19 +45,24 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 
 class _Failed(Exception):
-    """The attempt ended before a status line; the text says at which step."""
+    """The attempt ended before a status line. The text names the step."""
 
 
 @lru_cache(maxsize=1)
 def public_authorities() -> ssl.SSLContext:
-    """Certificates verified against the machine's authorities and the host's name; read once per container."""
+    """Verifies certificates against the machine's authorities and the host's name. Read once per container."""
     return ssl.create_default_context()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Sends webhooks. `clock` is monotonic, in seconds; `resolve` answers the addresses of a host and port; `tls` makes
-    the context that verifies receivers."""
+    """Sends webhooks.
+
+    allow_private: permits http, and private and loopback addresses
+    clock: monotonic, in seconds
+    resolve: returns the addresses of a host and port; None asks the machine's resolver
+    tls: makes the context that verifies receivers
+    """
 
     allow_private: bool
     deadline_seconds: float = DEADLINE_SECONDS
@@ -65,7 +71,7 @@ class Sender:
     tls: Callable[[], ssl.SSLContext] = public_authorities
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes, *, wall: Instant) -> Outcome:
-        """One attempt. `wall` is the real time, against which a `Retry-After` date is read."""
+        """Make one attempt. `wall` is the real time, for a `Retry-After` date."""
         began = self.clock()
         deadline = _Deadline(began + self.deadline_seconds, self.clock)
         try:
@@ -74,14 +80,7 @@ class Sender:
             outcome = Outcome(verdict=Verdict.FAILED, detail=str(failed)[:DETAIL_LENGTH_MAX])
         else:
             outcome = verdict_of(status, retry_after, wall)
-        took = round((self.clock() - began) * SECOND)
-        return Outcome(
-            verdict=outcome.verdict,
-            status=outcome.status,
-            detail=outcome.detail,
-            retry_after=outcome.retry_after,
-            took=took,
-        )
+        return replace(outcome, took=round((self.clock() - began) * SECOND))
 
     def _exchange(
         self, url: str, headers: Mapping[str, str], body: bytes, deadline: _Deadline
@@ -89,9 +88,8 @@ class Sender:
         target = _Target.of(url, allow_private=self.allow_private)
         addresses = self._permitted_addresses(target, deadline)
         with contextlib.closing(_connect(target, addresses, self.tls, deadline)) as connected:
-            timed = _TimedSocket(connected, deadline)
             connection = http.client.HTTPConnection(target.host, target.port)
-            connection.sock = timed
+            connection.sock = _TimedSocket(connected, deadline)
             try:
                 sent = {**headers, "host": target.authority, "user-agent": USER_AGENT, "connection": "close"}
                 connection.request("POST", target.path, body=body, headers=sent)
@@ -108,16 +106,16 @@ class Sender:
     def _permitted_addresses(self, target: _Target, deadline: _Deadline) -> tuple[str, ...]:
         resolve = self.resolve or _resolve
         found = _within(lambda: resolve(target.host, target.port), deadline)
-        allowed = tuple(a for a in found if permitted(a, allow_private=self.allow_private))
+        allowed = [a for a in found if permitted(a, allow_private=self.allow_private)]
         if not allowed:
             raise _Failed("address: the host has no address that webhooks may be sent to")
-        sixes = tuple(address for address in allowed if ":" in address)[:ADDRESSES_PER_FAMILY_MAX]
-        fours = tuple(address for address in allowed if ":" not in address)[:ADDRESSES_PER_FAMILY_MAX]
+        sixes = [address for address in allowed if ":" in address][:ADDRESSES_PER_FAMILY_MAX]
+        fours = [address for address in allowed if ":" not in address][:ADDRESSES_PER_FAMILY_MAX]
         return tuple(address for address in allowed if address in sixes + fours)
 
 
 def verdict_of(status: int, retry_after: str | None, wall: Instant) -> Outcome:
-    """What a status means: 2xx delivered, 410 gone, everything else is tried again, later where 429 and 503 say so."""
+    """The outcome of a status: 2xx delivered, 410 gone, all others failed. 429 and 503 may name the time of a retry."""
     if 200 <= status < 300:
         return Outcome(verdict=Verdict.DELIVERED, status=status)
     if status == 410:
@@ -129,7 +127,7 @@ def verdict_of(status: int, retry_after: str | None, wall: Instant) -> Outcome:
 
 
 def retry_after_of(header: str | None, wall: Instant) -> Instant | None:
-    """Milliseconds that a Retry-After header asks for: seconds, or a date. None where it asks for nothing readable."""
+    """Milliseconds that a Retry-After header asks for, as seconds or as a date. None for an unreadable header."""
     if header is None or len(header) > 64:
         return None
     text = header.strip()
@@ -174,14 +172,14 @@ class _Target:
 
 
 class _Deadline:
-    """The moment by which the attempt must be over."""
+    """The moment by which the attempt must end."""
 
     def __init__(self, at: float, clock: Callable[[], float]) -> None:
         self._at = at
         self._clock = clock
 
     def left(self) -> float:
-        """Seconds that are left. Raises TimeoutError where none are."""
+        """Seconds that are left, more than zero. Raises TimeoutError after the deadline."""
         left = self._at - self._clock()
         if left <= 0:
             raise TimeoutError
@@ -191,8 +189,8 @@ class _Deadline:
         self._at = min(self._at, self._clock() + seconds)
 
 
-class _TimedSocket:
-    """What http.client uses of a socket, each wait bounded by what is left until the deadline."""
+class _TimedSocket(io.RawIOBase):
+    """The part of a socket that http.client uses. Each wait is bounded by the time that is left."""
 
     def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
         self._socket = connected
@@ -206,16 +204,7 @@ class _TimedSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         assert mode == "rb"
-        return io.BufferedReader(_TimedReader(self._socket, self._deadline))
-
-    def close(self) -> None:
-        """The socket is closed by who opened it."""
-
-
-class _TimedReader(io.RawIOBase):
-    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
-        self._socket = connected
-        self._deadline = deadline
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
@@ -224,11 +213,14 @@ class _TimedReader(io.RawIOBase):
         self._socket.settimeout(self._deadline.left())
         return self._socket.recv_into(buffer)
 
+    def close(self) -> None:
+        """Leave the socket open: the code that opened it closes it."""
+
 
 def _connect(
     target: _Target, addresses: Sequence[str], tls: Callable[[], ssl.SSLContext], deadline: _Deadline
 ) -> socket.socket:
-    """A connected socket to the first address that answers; for https with TLS, verified against the name."""
+    """Connect to the first address that answers; for https with TLS, verified against the host's name."""
     failure = ""
     for address in addresses:
         try:
@@ -254,7 +246,7 @@ def _resolve(host: str, port: int) -> Sequence[str]:
 
 
 def _within(call: Callable[[], Sequence[str]], deadline: _Deadline) -> Sequence[str]:
-    """The result of a blocking look-up that knows no timeout: waited for until the deadline, then left to itself."""
+    """The result of a blocking look-up that has no timeout. After the deadline its thread is left to itself."""
     results: list[Sequence[str]] = []
     errors: list[str] = []
 

@@ -1,0 +1,32 @@
+"""A container of check as tests run it: its memory, and a counter instead of randomness."""
+
+from __future__ import annotations
+
+from tallygate.domain.decision import Decision
+from tallygate.domain.instants import Instant
+from tallygate.operations.admission import Memory
+from tallygate.operations.check import check
+from tallygate.operations.consume import Consume, consume
+from tallygate.storage.cells import Cells
+from tallygate.storage.engine import Engine
+from tests.given import NOW
+
+
+class Clocked:
+    """One container: its memory, and a counter in the place of randomness."""
+
+    def __init__(self, engine: Engine, drawn: int = 0) -> None:
+        self.engine = engine
+        self.seconds = 0.0
+        self.memory = Memory(ticks=lambda: self.seconds)
+        self._drawn = drawn
+
+    def entropy(self, count: int) -> bytes:
+        self._drawn += 1
+        return self._drawn.to_bytes(count)
+
+    def consume(self, request: Consume, now: Instant = NOW) -> Decision:
+        return consume(Cells(self.engine), self.memory, request, now=now, entropy=self.entropy)
+
+    def check(self, request: Consume, now: Instant = NOW) -> Decision:
+        return check(Cells(self.engine), self.memory, request, now=now)

@@ -1,0 +1,73 @@
+"""Adjustments as the routes make and list them, and the numbers of an answer."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from tallygate.contracts.adjustments import adjustment_answer, parts_answer
+from tallygate.domain.instants import Instant
+from tallygate.operations.adjustments import Asked, Forms, Stores, adjust, list_adjustments
+from tallygate.operations.receipts import Outcome, Planned, once
+from tallygate.storage.adjustments import Adjustments
+from tallygate.storage.audits import Audits
+from tallygate.storage.cell_controls import CellControls
+from tallygate.storage.cells import Cells
+from tallygate.storage.customers import Customers
+from tallygate.storage.engine import Engine
+from tallygate.storage.receipts import Receipts
+from tests.given import FEATURE
+from tests.shops import Shop
+
+FORMS = Forms(adjustment=adjustment_answer, parts=parts_answer)
+
+
+def stores(engine: Engine) -> Stores:
+    return Stores(
+        limits=Cells(engine), controls=CellControls(engine), adjustments=Adjustments(engine), audits=Audits(engine)
+    )
+
+
+def post(
+    shop: Shop,
+    amount: int | str,
+    *,
+    key: str | None = None,
+    at: Instant | None = None,
+    feature: str = FEATURE,
+    engine: Engine | None = None,
+    **more: Any,
+) -> Outcome:
+    """As the route does it: planned, and committed with its receipt."""
+    engine, now = engine or shop.engine, shop.now if at is None else at
+
+    def plan() -> Planned:
+        asked = Asked(
+            id=f"adj_{os.urandom(6).hex()}",
+            customer=shop.customer,
+            feature=feature,
+            amount=Decimal(amount),
+            reason="outage",
+            actor="ops",
+        )
+        return adjust(stores(engine), replace(asked, **more), FORMS, now=now)
+
+    fingerprint = f"{amount}{feature}"
+    return once(Receipts(engine), plan, operation="o", idempotency_key=key, fingerprint=fingerprint, now=now)
+
+
+def numbers(answer: dict[str, Any]) -> tuple[Any, ...]:
+    """limit, base, carried, adjusted, used, remaining"""
+    parts = answer["breakdown"]
+    made_of = (answer["limit"], parts["base"], parts["carried"], parts["adjusted"])
+    return (*made_of, answer["used"], answer["remaining"])
+
+
+def listed(shop: Shop, feature: str | None = None) -> list[dict[str, Any]]:
+    found, more = list_adjustments(
+        Adjustments(shop.engine), Customers(shop.engine), shop.customer, feature, after=None, limit=100
+    )
+    assert more is None
+    return [adjustment_answer(adjustment) for adjustment in found]

@@ -1,0 +1,82 @@
+"""The privileges of each function on the table, stated a second time. A change here is a change of privileges."""
+
+from __future__ import annotations
+
+EVERYTHING = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
+SECRET = "SECRET#decisions"
+READ, KEEP = {"GetItem"}, {"GetItem", "PutItem", "UpdateItem"}
+PRIVILEGES: dict[str, dict[str, set[str]]] = {
+    "authorize": {"KEY#*": {"GetItem", "UpdateItem"}, "CLOCK": READ},
+    "check": {
+        "CUSTOMER#*": READ,
+        "CATALOG": READ,
+        "CLOCK": READ,
+        "CELL#*": {"GetItem", "PutItem", "UpdateItem"},
+        "RECEIPT#*": {"GetItem", "PutItem", "UpdateItem"},
+        "JOURNAL#*": {"Query"},
+        "TOTAL#*": READ,
+        "SECRET#decisions": {"GetItem", "PutItem"},
+    },
+    "ingest": {
+        "EVENT#*": {"GetItem", "PutItem"},
+        "REJECTED#*": {"PutItem"},
+        "CATALOG": {"Query"},
+        "SUBJECT#*": READ,
+        "CUSTOMER#*": READ,
+        "CLOCK": READ,
+        "SECRET#decisions": READ,
+    },
+    "aggregate": {
+        "JOURNAL#*": KEEP | {"Query"},
+        "TOTAL#*": KEEP | {"Query"},
+        "USAGE#*": KEEP,
+        "FEED#*": KEEP,
+        "CELL#*": KEEP,
+        "OUTBOX#*": KEEP,
+        "DELIVERY#*": KEEP,
+        "AUDIT#*": KEEP,
+        "PROBE": KEEP,
+        "REJECTED#*": {"PutItem"},
+        "CUSTOMER#*": READ | {"Query"},
+        "CLOCK": READ,
+        "CATALOG": {"Query"},
+        "ENDPOINT": {"Query"},
+        "SECRET#decisions": READ,
+    },
+    "reset": {
+        "TOTAL#*": KEEP,
+        "FEED#*": KEEP,
+        "OUTBOX#*": KEEP,
+        "CUSTOMER#*": READ | {"Query"},
+        "CELL#*": READ,
+        "CATALOG": READ,
+        "CLOCK": READ,
+        "ADJUSTMENT#*": {"Query"},
+    },
+    "deliver": {
+        "DELIVERY#*": {"GetItem", "UpdateItem"},
+        "ENDPOINT": {"GetItem", "UpdateItem"},
+        "OUTBOX#*": READ,
+        "CLOCK": READ,
+    },
+    "manage": {
+        "CATALOG": EVERYTHING,
+        "CUSTOMER#*": EVERYTHING,
+        "SUBJECT#*": EVERYTHING,
+        "KEY#*": EVERYTHING,
+        "KEYS": EVERYTHING,
+        "ENDPOINT": EVERYTHING,
+        "RECEIPT#*": EVERYTHING,
+        "AUDIT#*": EVERYTHING,
+        "CELL#*": KEEP,
+        "TOTAL#*": {"GetItem", "Query"},
+        "USAGE#*": {"GetItem", "Query"},
+        "DELIVERY#*": {"GetItem", "Query"},
+        "JOURNAL#*": {"GetItem", "Query"},
+        "REJECTED#*": {"Query"},
+        "ADJUSTMENT#*": KEEP | {"Query"},
+        "PROBE": {"GetItem", "PutItem", "DeleteItem"},
+        "SECRET#decisions": READ,
+        "HEALTH": {"GetItem", "UpdateItem"},
+    },
+}
