@@ -11,10 +11,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
 	2>/dev/null && { command -v $$p; break; }; done)
 
-# make run: the port of the emulator, the folder of the stack, DETACH=1 to return once it is ready, TOUR=0 for no tour.
+# make run: the port of the emulator, the folder of the stack, DETACH=1 to return once it is ready, TOUR=0 for no tour,
+# FRESH=1 to begin without the state of earlier runs.
 PORT ?= 4566
 STATE ?= .local
 DETACH ?=
+FRESH ?=
 TOUR ?= 1
 
 UV := .local/uv/bin/uv
@@ -41,8 +43,9 @@ help: ## this list
 # ---------------------------------------------------------------------------------------------------------------------
 
 .PHONY: run stop logs demo apply test check bench deploy key clean
-run: venv tools ## the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0)
-	@$(RUN) local.stack run --port $(PORT) --folder "$(STATE)" $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour)
+run: venv tools ## the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0, FRESH=1)
+	@$(RUN) local.stack run --port $(PORT) --folder "$(STATE)" $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour) \
+		$(if $(FRESH),--fresh)
 
 stop: venv ## stop it; its state stays
 	@$(RUN) local.stack stop --folder "$(STATE)"

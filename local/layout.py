@@ -40,6 +40,11 @@ class Layout:
         return self.folder / "state"
 
     @property
+    def stored_form(self) -> Path:
+        """Which form the items in the state have."""
+        return self.folder / "stored-form"
+
+    @property
     def handle(self) -> Path:
         return self.folder / "stack.json"
 

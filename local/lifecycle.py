@@ -20,6 +20,7 @@ from local import deploy, drain, emulator, keys
 from local.emulator import Clients, write_whole
 from local.inbox import Arrival, Inbox
 from local.layout import Layout, StackError, free_port, port_is_free
+from tallygate.storage.documents import STORED_FORM
 
 OWNER_TIMEOUT_S = 2
 POLL_INTERVAL_S = 0.02
@@ -65,10 +66,15 @@ class Running:
 
 
 @contextmanager
-def running(layout: Layout, say: Say, announce: Callable[[Arrival], None]) -> Iterator[Running]:
-    """Run the stack for the length of the block."""
+def running(
+    layout: Layout, say: Say, announce: Callable[[Arrival], None], *, afresh: bool = False
+) -> Iterator[Running]:
+    """Run the stack for the length of the block; `afresh` without the state that it has."""
     with owned(layout):
         clean_up_after_a_kill(layout, say)
+        if afresh:
+            remove_state(layout, say)
+        require_readable(layout)
         fresh = not (layout.state / "dynamodb.json").exists()
         emulator.require_port(layout)
         built = build(say)
@@ -160,6 +166,26 @@ def clean_up_after_a_kill(layout: Layout, say: Say) -> None:
             settle(clients, outputs, say)
         orphan.stop()
     shutil.rmtree(layout.scratch, ignore_errors=True)
+
+
+def remove_state(layout: Layout, say: Say) -> None:
+    """Remove what the stack has stored, and what belongs to it."""
+    say("removing the state of earlier runs")
+    shutil.rmtree(layout.state, ignore_errors=True)
+    for kept in (layout.keys, layout.deployed, layout.toured, layout.stored_form):
+        kept.unlink(missing_ok=True)
+
+
+def require_readable(layout: Layout) -> None:
+    """Keep in mind in which form items are stored. StackError where those of the state have another."""
+    form = str(STORED_FORM)
+    if not layout.state.exists():
+        write_whole(layout.stored_form, form)
+    elif not layout.stored_form.exists() or layout.stored_form.read_text() != form:
+        raise StackError(
+            f"The state in {layout.folder} was stored by another version of Tallygate, and this version cannot read it.\n"
+            "`make run FRESH=1` removes it and starts afresh; `make run STATE=<another folder>` leaves it alone."
+        )
 
 
 def inbox_port(layout: Layout) -> int:

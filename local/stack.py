@@ -1,6 +1,6 @@
 """The command behind `make run`, `make stop` and `make logs`.
 
-python -m local.stack run --port 4566 --folder .local [--detach] [--no-tour]
+python -m local.stack run --port 4566 --folder .local [--detach] [--no-tour] [--fresh]
 python -m local.stack stop --folder .local [--quiet]
 python -m local.stack logs --folder .local [--function check]
 """
@@ -43,8 +43,8 @@ def main() -> int:
             logs.show(layout, arguments.function)
             return 0
         if arguments.detach:
-            return run_detached(layout, with_tour=not arguments.no_tour)
-        return run(layout, with_tour=not arguments.no_tour, quiet=arguments.quiet)
+            return run_detached(layout, with_tour=not arguments.no_tour, afresh=arguments.fresh)
+        return run(layout, with_tour=not arguments.no_tour, quiet=arguments.quiet, afresh=arguments.fresh)
     except AlreadyRunning as running_already:
         return told_that_it_runs(running_already, layout)
     except StackError as error:
@@ -62,6 +62,7 @@ def parse() -> argparse.Namespace:
         command.add_argument("--detach", action="store_true")
         command.add_argument("--no-tour", action="store_true")
         command.add_argument("--quiet", action="store_true")
+        command.add_argument("--fresh", action="store_true")
         command.add_argument("--function")
     return parser.parse_args()
 
@@ -74,11 +75,11 @@ def port(text: str) -> int:
     return number
 
 
-def run(layout: Layout, *, with_tour: bool, quiet: bool) -> int:
+def run(layout: Layout, *, with_tour: bool, quiet: bool, afresh: bool = False) -> int:
     """Run the stack here until it is told to stop."""
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        with running(layout, say, announce) as stack:
+        with running(layout, say, announce, afresh=afresh) as stack:
             try:
                 say(f"ready: {stack.handle.api_url}")
                 if with_tour:
@@ -112,13 +113,14 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def run_detached(layout: Layout, *, with_tour: bool) -> int:
+def run_detached(layout: Layout, *, with_tour: bool, afresh: bool = False) -> int:
     """Start the stack in a process of its own and return once it can be used."""
     if pid := owner(layout):
         raise AlreadyRunning(pid, read_handle(layout))
     layout.folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "local.stack", "run", "--no-tour", "--quiet"]
     command += ["--port", str(layout.port), "--folder", str(layout.folder)]
+    command += ["--fresh"] if afresh else []
     with layout.run_log.open("w") as log:
         child = subprocess.Popen(
             command,

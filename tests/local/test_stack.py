@@ -95,3 +95,19 @@ def test_queues_follow_the_port_that_the_emulator_is_started_on(tmp_path: Path) 
 def test_the_inbox_keeps_its_port_whatever_port_the_stack_is_started_on(tmp_path: Path) -> None:
     first = lifecycle.inbox_port(Layout(folder=tmp_path, port=free_port()))
     assert lifecycle.inbox_port(Layout(folder=tmp_path, port=free_port())) == first
+
+
+def test_a_state_of_another_form_is_refused_until_it_is_removed(tmp_path: Path) -> None:
+    layout, said = Layout(folder=tmp_path, port=1), list[str]()
+    lifecycle.require_readable(layout)
+    layout.state.mkdir()
+    lifecycle.require_readable(layout)
+    for older in ("1", None):
+        layout.stored_form.unlink() if older is None else layout.stored_form.write_text(older)
+        with pytest.raises(StackError, match="FRESH=1"):
+            lifecycle.require_readable(layout)
+    layout.keys.write_text("{}")
+    lifecycle.remove_state(layout, said.append)
+    lifecycle.require_readable(layout)
+    assert not layout.state.exists() and not layout.keys.exists()
+    assert said == ["removing the state of earlier runs"]

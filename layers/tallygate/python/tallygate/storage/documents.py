@@ -26,6 +26,8 @@ from tallygate.domain.quantities import format_quantity, plain
 from tallygate.errors import InvariantBroken
 
 KIND = "k"
+STORED_FORM = 2
+"""Raised whenever items that were stored before can no longer be read. A local stack keeps it beside its state."""
 
 Convert = Callable[[Any], Any]
 
