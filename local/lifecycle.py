@@ -183,7 +183,7 @@ def require_readable(layout: Layout) -> None:
         write_whole(layout.stored_form, form)
     elif not layout.stored_form.exists() or layout.stored_form.read_text() != form:
         raise StackError(
-            f"The state in {layout.folder} was stored by another version of Tallygate, and this version cannot read it.\n"
+            f"The state in {layout.folder} was stored by another version of Tallygate. This one cannot read it.\n"
             "`make run FRESH=1` removes it and starts afresh; `make run STATE=<another folder>` leaves it alone."
         )
 

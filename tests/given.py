@@ -11,11 +11,16 @@ from tallygate.domain.catalog_forms import feature_form, meter_form
 from tallygate.domain.decision_ids import SECRET_BYTES, Secret
 from tallygate.domain.entries.notices import TidyEntry
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
-from tallygate.domain.limits import Effective, Enforcement, Entitlement, Limit, Quota
+from tallygate.domain.limits import (
+    Effective,
+    Entitlement,
+    Limit,
+    Quota,
+)
 from tallygate.domain.meters import Meter
 from tallygate.domain.periods import calendar
 from tallygate.domain.rates import Rate
-from tallygate.domain.tiers import Tier, percent
+from tallygate.domain.tiers import Enforcement, Tier, percent
 from tallygate.operations.consume import Consume
 from tallygate.storage import keys
 from tallygate.storage.decision_secrets import make_secret, read_secret

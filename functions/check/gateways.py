@@ -16,8 +16,8 @@ from tallygate.contracts.explanations import reason_page
 from tallygate.contracts.queries import switched_on
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.instants import SECOND, Instant
-from tallygate.domain.limits import Enforcement
 from tallygate.domain.sentences import sentence
+from tallygate.domain.tiers import Enforcement
 from tallygate.http import Answer, Request
 
 SPREAD_SECONDS = 30

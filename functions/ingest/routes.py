@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from tallygate.clock import Clock
 from tallygate.contracts.ingest import EventIn, events_answer, read_events
-from tallygate.domain.decision_ids import Secret
-from tallygate.domain.event_judgement import granted_by
+from tallygate.domain.decision_ids import Secret, granted_by
 from tallygate.domain.events import Draft, EventStatus, Result
 from tallygate.domain.instants import Instant
 from tallygate.http import Answer, CustomerIn, Request, Route, permit

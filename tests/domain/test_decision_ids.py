@@ -14,10 +14,10 @@ from tallygate.domain.decision_ids import (
     PREFIX,
     DecisionId,
     format_decision_id,
+    granted_by,
     granted_decision,
     no_secret,
 )
-from tallygate.domain.event_judgement import granted_by
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=100)
 SECRET = bytes(range(32))

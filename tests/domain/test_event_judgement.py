@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.domain.cells import MARK_BYTES
-from tallygate.domain.decision_ids import DecisionId, format_decision_id
-from tallygate.domain.event_judgement import EventJudgement, granted_by, judge, nothing_granted
+from tallygate.domain.decision_ids import DecisionId, format_decision_id, granted_by
+from tallygate.domain.event_judgement import EventJudgement, judge, nothing_granted
 from tallygate.domain.meters import Filter, Meter, Meters, meters_of, rounds_to_zero
 from tallygate.domain.settings import Settings
 

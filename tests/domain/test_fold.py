@@ -29,10 +29,11 @@ from tallygate.domain.fold import (
 from tallygate.domain.governing import Governed, governed_of, limit_names
 from tallygate.domain.instants import DAY, parse_instant
 from tallygate.domain.journal import Record
-from tallygate.domain.limits import Effective, Enforcement, Limit
+from tallygate.domain.limits import Effective, Limit
 from tallygate.domain.meters import Measured, Meters, meters_of
 from tallygate.domain.rolls import Layer
 from tallygate.domain.settings import Settings
+from tallygate.domain.tiers import Enforcement
 from tests.given import FEATURE, METER, NOW, effective, quota, scoped
 from tests.truth import CALLS, TOKENS, draft
 

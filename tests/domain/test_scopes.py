@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.instants import HOUR, MINUTE
-from tallygate.domain.rates import Rate
-from tallygate.domain.scopes import (
+from tallygate.domain.capacity import (
+    ALWAYS,
     QUOTAS_PER_WRITE_MAX,
     RATES_PER_WRITE_MAX,
     WINDOWS_PER_CELL_MAX,
     Sized,
     crowded,
-    governs,
 )
+from tallygate.domain.instants import HOUR, MINUTE
+from tallygate.domain.rates import Rate
+from tallygate.domain.scopes import governs
 from tallygate.domain.tiers import AllowWithGrace, RateLimit, Tier, percent
-from tallygate.domain.weights import ALWAYS
 
 
 @pytest.mark.parametrize(

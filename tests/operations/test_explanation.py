@@ -12,8 +12,9 @@ from tallygate.contracts.explanations import explanation_answer
 from tallygate.domain.decision import NOT_YET, Decision, Reason
 from tallygate.domain.explanation import explanation
 from tallygate.domain.instants import DAY, MINUTE, Instant
-from tallygate.domain.limits import Effective, Enforcement, Limit
+from tallygate.domain.limits import Effective, Limit
 from tallygate.domain.suspensions import Suspension
+from tallygate.domain.tiers import Enforcement
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
 from tallygate.operations.consume import consume

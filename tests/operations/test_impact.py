@@ -23,9 +23,9 @@ from tallygate.domain.fold import TotalChange
 from tallygate.domain.governing import Governed
 from tallygate.domain.impact import ROWS_MAX, would_deny
 from tallygate.domain.instants import DAY, HOUR, Instant, format_instant, parse_instant
-from tallygate.domain.limits import Enforcement
 from tallygate.domain.overrides import OwnLimit
 from tallygate.domain.tier_forms import tier_of
+from tallygate.domain.tiers import Enforcement
 from tallygate.errors import InvalidRequest, NotFound
 from tallygate.operations import customers, own_limits
 from tallygate.operations.admission import Memory

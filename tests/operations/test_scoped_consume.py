@@ -15,7 +15,8 @@ from tallygate.contracts.check import decision_answer
 from tallygate.domain.counters import CellName
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import MINUTE
-from tallygate.domain.limits import Enforcement, Limit
+from tallygate.domain.limits import Limit
+from tallygate.domain.tiers import Enforcement
 from tallygate.errors import Contended
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check

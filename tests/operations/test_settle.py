@@ -16,10 +16,10 @@ from tallygate.domain.decision_ids import DecisionId, format_decision_id, grante
 from tallygate.domain.entries.usage import ParkedEntry, UseEntry
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
-from tallygate.domain.limits import Enforcement, Quota
+from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Schedule, rolling
 from tallygate.domain.settlements import SETTLED_WITHIN, Charge, MadeDecision
-from tallygate.domain.tiers import AllowWithGrace, AllowWithOverage, NotifyOnly, Policy, Tier, percent
+from tallygate.domain.tiers import AllowWithGrace, AllowWithOverage, Enforcement, NotifyOnly, Policy, Tier, percent
 from tallygate.errors import Conflict, Contended, NotFound, OutcomeUnknown, StoreUnavailable
 from tallygate.operations import find_decision
 from tallygate.operations.admission import Memory

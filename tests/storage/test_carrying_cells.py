@@ -14,10 +14,10 @@ from tallygate.domain.carryover import Cap, Carryover
 from tallygate.domain.cells import UNSEEN, Cell, RequestMark
 from tallygate.domain.counters import CellName
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
-from tallygate.domain.limits import Enforcement, Entitlement
+from tallygate.domain.limits import Entitlement
 from tallygate.domain.rolls import Stretch
 from tallygate.domain.terms import Terms, terms
-from tallygate.domain.tiers import AllowWithOverage, RateLimit, Tier, percent
+from tallygate.domain.tiers import AllowWithOverage, Enforcement, RateLimit, Tier, percent
 from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells, admission_condition
 from tallygate.storage.dynamo import DynamoEngine

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 
+from tallygate.domain.capacity import WINDOWS_PER_CELL_MAX
 from tallygate.domain.counters import CellName, CountedWindow
 from tallygate.domain.decision_ids import granted_decision
 from tallygate.domain.entries.windows import ResetEntry, Taken
 from tallygate.domain.reset_marks import ResetMark
-from tallygate.domain.scopes import WINDOWS_PER_CELL_MAX
 from tallygate.domain.usage_resets import Running, WindowReset, resets, running
 from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission import Memory

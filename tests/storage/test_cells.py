@@ -13,13 +13,14 @@ from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, HOUR, MINUTE
-from tallygate.domain.limits import Enforcement, Entitlement
+from tallygate.domain.limits import Entitlement
 from tallygate.domain.rungs import UNTIL_RESUMED
 from tallygate.domain.terms import Terms, terms
 from tallygate.domain.tiers import (
     AllowWithGrace,
     AllowWithOverage,
     Deny,
+    Enforcement,
     NotifyOnly,
     RateLimit,
     SuspendUsage,

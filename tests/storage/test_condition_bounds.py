@@ -13,6 +13,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tallygate.domain.capacity import (
+    ALWAYS,
+    OPERATORS_MAX,
+    SIZE_MAX,
+    Sized,
+    Weight,
+    crowded,
+)
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import REMOVED_MAX, Cell, RequestMark
 from tallygate.domain.counters import CellName
@@ -21,7 +29,7 @@ from tallygate.domain.limits import Entitlement, Limit, Quota
 from tallygate.domain.periods import FIRST_USE, Schedule, Segment, rolling, window_at
 from tallygate.domain.rates import Rate
 from tallygate.domain.rolls import Stretch
-from tallygate.domain.scopes import Sized, crowded, governs
+from tallygate.domain.scopes import governs
 from tallygate.domain.terms import Terms, terms
 from tallygate.domain.tiers import (
     AllowWithGrace,
@@ -33,7 +41,6 @@ from tallygate.domain.tiers import (
     Tier,
     percent,
 )
-from tallygate.domain.weights import ALWAYS, OPERATORS_MAX, SIZE_MAX, Weight
 from tallygate.storage.cell_writes import CellWrite
 from tallygate.storage.cells import Cells, admission_changes, admission_condition
 from tallygate.storage.dynamo import DynamoEngine

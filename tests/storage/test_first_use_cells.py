@@ -14,10 +14,10 @@ from tallygate.domain.cells import UNSEEN, Cell, RequestMark
 from tallygate.domain.counters import CellName, CountedWindow
 from tallygate.domain.entries.notices import OpenEntry
 from tallygate.domain.instants import HOUR, MINUTE, Instant
-from tallygate.domain.limits import Enforcement, Entitlement, Quota
+from tallygate.domain.limits import Entitlement, Quota
 from tallygate.domain.periods import FIRST_USE, Schedule, Segment
 from tallygate.domain.terms import Terms, placed, terms
-from tallygate.domain.tiers import AllowWithGrace, AllowWithOverage, Deny, SuspendUsage, Tier, percent
+from tallygate.domain.tiers import AllowWithGrace, AllowWithOverage, Deny, Enforcement, SuspendUsage, Tier, percent
 from tallygate.storage import items, keys
 from tallygate.storage.cell_first_use import OPENED_KEPT, CellFirstUse
 from tallygate.storage.cells import Cells, admission_condition

@@ -13,13 +13,14 @@ from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.counters import CounterName
 from tallygate.domain.instants import DAY, HOUR, MINUTE
-from tallygate.domain.limits import Enforcement, Entitlement
+from tallygate.domain.limits import Entitlement
 from tallygate.domain.nodes import evaluate
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import landing
 from tallygate.domain.terms import Terms, terms
 from tallygate.domain.tier_forms import tier_of
+from tallygate.domain.tiers import Enforcement
 from tallygate.storage import items
 from tallygate.storage.cells import admission_changes, admission_condition
 from tallygate.storage.expressions import Item, changed, holds

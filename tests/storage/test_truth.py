@@ -28,12 +28,11 @@ from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, HOUR
 from tallygate.domain.journal import Mark, Record
-from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Measured
 from tallygate.domain.reset_marks import ResetMark
 from tallygate.domain.rolls import Layer
 from tallygate.domain.rungs import UNTIL_RESUMED
-from tallygate.domain.tiers import SuspendUsage, Tier, percent
+from tallygate.domain.tiers import Enforcement, SuspendUsage, Tier, percent
 from tallygate.errors import InvariantBroken
 from tallygate.fold_store import Appended
 from tallygate.storage import items, keys

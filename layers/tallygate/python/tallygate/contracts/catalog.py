@@ -40,8 +40,8 @@ from tallygate.domain.catalog import Catalog, Change, name_of
 from tallygate.domain.catalog_forms import Form, feature_of, filter_of, meter_of, plan_of
 from tallygate.domain.features import FEATURE_TYPES, METERED
 from tallygate.domain.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
+from tallygate.domain.overrides import crowd_of
 from tallygate.domain.quantities import FRACTION_DIGITS_MAX, Refused, read_quantity
-from tallygate.domain.scopes import crowded
 from tallygate.domain.settings import PARK, REJECT, UNKNOWN_CUSTOMERS, UNKNOWN_EVENTS, settings_of
 from tallygate.errors import FieldError
 
@@ -361,7 +361,7 @@ def _too_many_windows(plan: PlanEntry) -> Iterator[Broken]:
     for index, entitlement in enumerate(plan.entitlements):
         if entitlement.fixed:
             continue
-        if crowd := crowded(limit.sized for limit in read.limits_of(entitlement.feature)):
+        if crowd := crowd_of(read.limits_of(entitlement.feature)):
             yield (("entitlements", index), "too_many", f"{entitlement.feature} has {crowd}")
 
 

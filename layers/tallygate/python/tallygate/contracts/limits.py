@@ -32,12 +32,12 @@ from tallygate.contracts.rates import RateWindow, rate_form
 from tallygate.contracts.reading import Broken, Contract, broken, broken_several
 from tallygate.contracts.tiers import TIERS_MAX, Tiered, TierEntry, broken_tiers, in_order
 from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, plainest, step_of
+from tallygate.domain.capacity import QUOTAS_PER_WRITE_MAX, RATES_PER_WRITE_MAX
 from tallygate.domain.catalog import RateTerms
 from tallygate.domain.catalog_forms import Form
 from tallygate.domain.instants import HOUR, format_instant
-from tallygate.domain.limits import Enforcement as Mode
 from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, SUBSCRIPTION_START, TIMESTAMP
-from tallygate.domain.scopes import QUOTAS_PER_WRITE_MAX, RATES_PER_WRITE_MAX
+from tallygate.domain.tiers import Enforcement as Mode
 
 WINDOWS_MAX = QUOTAS_PER_WRITE_MAX + RATES_PER_WRITE_MAX
 API_KEY = "api_key"

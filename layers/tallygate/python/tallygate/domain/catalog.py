@@ -17,13 +17,12 @@ from tallygate.domain.boundaries import plainest
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import FEATURE_TYPES, METERED, Fixed
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Meter
-from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, TIMESTAMP
+from tallygate.domain.periods import CALENDAR, TIMESTAMP
 from tallygate.domain.rates import PER, rate_width
-from tallygate.domain.scopes import Scope, Sized
+from tallygate.domain.scopes import Scope
 from tallygate.domain.settings import Settings
-from tallygate.domain.tiers import Tier
+from tallygate.domain.tiers import Enforcement, Tier
 from tallygate.domain.units import Unit
 from tallygate.errors import FieldError
 
@@ -99,19 +98,6 @@ class PlanLimit:
 
     def __post_init__(self) -> None:
         assert self.quotas or self.rates, "a limit limits something"
-
-    @property
-    def sized(self) -> Sized:
-        """What there is to count of it; what has rates only is counted by a quota without a limit all the same."""
-        return Sized(
-            scope=self.scope,
-            quotas=max(len(self.quotas), self.name == self.feature),
-            rolling=sum(quota.anchor == ROLLING for quota in self.quotas),
-            from_first_use=sum(quota.anchor == FIRST_USE for quota in self.quotas),
-            rates=len(self.rates),
-            tiers=self.tiers,
-            carries=self.carryover is not None,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,12 @@ from tallygate.domain.carryover_forms import carryover_form, carryover_of
 from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.features import fixed_form, fixed_of, value_form
 from tallygate.domain.instants import format_instant, parse_instant
-from tallygate.domain.limits import Enforcement
 from tallygate.domain.meters import Filter, Meter, format_path, parse_path
 from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.domain.quantities import format_quantity, parse_quantity
 from tallygate.domain.settings import settings_form
 from tallygate.domain.tier_forms import tier_form, tier_of
+from tallygate.domain.tiers import Enforcement
 from tallygate.domain.unit_forms import unit_form, unit_of
 
 Form = dict[str, Any]

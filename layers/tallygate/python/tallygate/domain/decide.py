@@ -15,7 +15,7 @@ from tallygate.domain.cells import Cell
 from tallygate.domain.decision import Decision, Grounds, Node, Reason
 from tallygate.domain.features import Fixed, Setting
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective, Enforcement, Entitlement
+from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.nodes import evaluate, rated_in
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
@@ -23,7 +23,7 @@ from tallygate.domain.retries import granted_from
 from tallygate.domain.rungs import UNTIL_TOP_UP, following, landing, suspended_until
 from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
 from tallygate.domain.tier_suspensions import TierStop, stop_of
-from tallygate.domain.tiers import AllowWithGrace, SuspendUsage, Tier
+from tallygate.domain.tiers import AllowWithGrace, Enforcement, SuspendUsage, Tier
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from tallygate.domain.cells import Cell
 from tallygate.domain.features import Fixed
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective, Enforcement, Entitlement
+from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.periods import Segment
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
@@ -17,7 +17,7 @@ from tallygate.domain.scopes import Scope
 from tallygate.domain.suspensions import Suspension
 from tallygate.domain.terms import Terms
 from tallygate.domain.tier_suspensions import TierStop
-from tallygate.domain.tiers import Policy, Tier
+from tallygate.domain.tiers import Enforcement, Policy, Tier
 
 
 class Reason(StrEnum):

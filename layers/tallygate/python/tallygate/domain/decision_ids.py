@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tallygate.domain.cells import MARK_BYTES
+from tallygate.domain.event_judgement import Granted
 
 PREFIX = "dec_"
 LENGTH_MAX = 3_000
@@ -93,3 +94,13 @@ def _parsed(text: str) -> tuple[DecisionId, bytes] | None:
     mac = rest[MARK_BYTES:]
     again = PREFIX + base64.urlsafe_b64encode(found.signed + mac).decode().rstrip("=")
     return (found, mac) if nothing == "" and again == text else None
+
+
+def granted_by(secret: Secret) -> Granted:
+    """Believes a name that was signed under the stack's secret, for the customer that the event is of."""
+
+    def granted(customer: str, name: object) -> str | None:
+        decision = granted_decision(name, secret)
+        return decision.feature if decision is not None and decision.customer == customer else None
+
+    return granted

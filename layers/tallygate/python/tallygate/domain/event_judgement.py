@@ -18,7 +18,6 @@ from enum import StrEnum
 from typing import Any
 
 from tallygate.domain.contributions import added
-from tallygate.domain.decision_ids import Secret, granted_decision, no_secret
 from tallygate.domain.dimensions import MISSING
 from tallygate.domain.meters import Measured, Meter, Meters, Unmeasured, format_path, measure, rounds_to_zero, value_at
 
@@ -80,18 +79,9 @@ class EventJudgement:
         return tuple(found.meter for found in self.measured)
 
 
-def granted_by(secret: Secret) -> Granted:
-    """Believes a name that was signed under the stack's secret, for the customer that the event is of."""
-
-    def granted(customer: str, name: object) -> str | None:
-        decision = granted_decision(name, secret)
-        return decision.feature if decision is not None and decision.customer == customer else None
-
-    return granted
-
-
-nothing_granted = granted_by(no_secret)
-"""Of a stack in which nothing was ever decided."""
+def nothing_granted(_customer: str, _name: object) -> str | None:
+    """Believes no name of a decision: of a stack in which nothing was ever decided."""
+    return None
 
 
 def judge(

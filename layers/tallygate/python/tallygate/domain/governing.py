@@ -14,10 +14,10 @@ from decimal import Decimal
 
 from tallygate.domain.counters import CountedWindow
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective, Enforcement
+from tallygate.domain.limits import Effective
 from tallygate.domain.periods import Window
 from tallygate.domain.scopes import Scope
-from tallygate.domain.tiers import Tier
+from tallygate.domain.tiers import Enforcement, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

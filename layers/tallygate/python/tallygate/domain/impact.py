@@ -22,11 +22,12 @@ from tallygate.domain.exact import EXACT
 from tallygate.domain.facts import Total
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, Instant
-from tallygate.domain.limits import Effective, Enforcement
+from tallygate.domain.limits import Effective
 from tallygate.domain.periods import Schedule
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import ladder, landing
 from tallygate.domain.scopes import Scope
+from tallygate.domain.tiers import Enforcement
 
 RANGE_MAX = 400 * DAY
 RANGE = 30 * DAY

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from enum import StrEnum
 
+from tallygate.domain.capacity import Sized, crowded
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.features import Fixed
 from tallygate.domain.follows import Follows, Reigns
@@ -20,21 +20,9 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.periods import Schedule, Window, closes
 from tallygate.domain.rates import Rate
 from tallygate.domain.rolls import Rule, Stretch, base_at, base_of
-from tallygate.domain.scopes import Scope, Sized, crowded
+from tallygate.domain.scopes import Scope
 from tallygate.domain.suspensions import Suspension
-from tallygate.domain.tiers import Tier, tier_rates
-
-
-class Enforcement(StrEnum):
-    """What a limit does about usage beyond it. It is changed by the control plane alone; every mode counts.
-
-    hard denies; soft grants and says so; observe grants and says what hard would have done; off only counts.
-    """
-
-    HARD = "hard"
-    SOFT = "soft"
-    OBSERVE = "observe"
-    OFF = "off"
+from tallygate.domain.tiers import Enforcement, Tier, tier_rates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

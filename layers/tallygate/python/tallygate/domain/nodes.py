@@ -13,14 +13,14 @@ from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CounterName
 from tallygate.domain.decision import Node
-from tallygate.domain.limits import Enforcement, Entitlement, Limit
+from tallygate.domain.limits import Entitlement, Limit
 from tallygate.domain.periods import segment_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
 from tallygate.domain.retries import quota_grants_from
 from tallygate.domain.rungs import Ladder, ceiling, following, landing
 from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
-from tallygate.domain.tiers import NORMAL, SuspendUsage, level_at
+from tallygate.domain.tiers import NORMAL, Enforcement, SuspendUsage, level_at
 
 
 def evaluate(entitlement: Entitlement, cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:

@@ -12,20 +12,20 @@ customer is entitled to; its own limits decide how much.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from tallygate.domain.boundaries import Unit, plainest, step_of
+from tallygate.domain.capacity import Sized, crowded
 from tallygate.domain.carryover import nothing_carried
 from tallygate.domain.catalog import Plan, PlanLimit
 from tallygate.domain.catalog_forms import Form, limit_form, limit_of
 from tallygate.domain.features import Fixed, Switch, fixed_of
-from tallygate.domain.periods import CALENDAR, ROLLING, TIMESTAMP
+from tallygate.domain.periods import CALENDAR, FIRST_USE, ROLLING, TIMESTAMP
 from tallygate.domain.quantities import parse_quantity
 from tallygate.domain.rates import PER, rate_width
-from tallygate.domain.scopes import crowded
 
 OWN_LIMITS_MAX = 200
 COUNTED: Form = {"every": "month", "anchor": "calendar"}
@@ -96,10 +96,28 @@ def role(plan: Plan | None, own: OwnLimit) -> Role:
 def too_crowded(plan: Plan) -> str | None:
     """Which feature has more limits than its cell can hold; None: none has."""
     for entitlement in plan.entitlements:
-        crowd = crowded(limit.sized for limit in plan.limits_of(entitlement.feature))
+        crowd = crowd_of(plan.limits_of(entitlement.feature))
         if crowd is not None:
             return f"{entitlement.feature} has {crowd}"
     return None
+
+
+def crowd_of(limits: Iterable[PlanLimit]) -> str | None:
+    """Why limits of one feature are more than a cell can hold or a write can state; None: they are not."""
+    return crowded(_sized(limit) for limit in limits)
+
+
+def _sized(limit: PlanLimit) -> Sized:
+    """What there is to count of it; what has rates only is counted by a quota without a limit all the same."""
+    return Sized(
+        scope=limit.scope,
+        quotas=max(len(limit.quotas), limit.name == limit.feature),
+        rolling=sum(quota.anchor == ROLLING for quota in limit.quotas),
+        from_first_use=sum(quota.anchor == FIRST_USE for quota in limit.quotas),
+        rates=len(limit.rates),
+        tiers=limit.tiers,
+        carries=limit.carryover is not None,
+    )
 
 
 def merged(base: Form, given: Mapping[str, Any]) -> Form:

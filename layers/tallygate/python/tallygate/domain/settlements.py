@@ -20,10 +20,9 @@ from tallygate.domain.events import LATENESS_MAX
 from tallygate.domain.exact import EXACT
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Enforcement
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import deciding, ladder, landing
-from tallygate.domain.tiers import AllowWithGrace, Deny, SuspendUsage, level_at
+from tallygate.domain.tiers import AllowWithGrace, Deny, Enforcement, SuspendUsage, level_at
 
 SETTLED_WITHIN = LATENESS_MAX
 """A decision may be settled for as long as an event may be late. The journal and the receipt are kept for longer."""

@@ -26,14 +26,14 @@ from tallygate.domain.cells import (
 )
 from tallygate.domain.counters import CounterName
 from tallygate.domain.instants import MINUTE, Instant
-from tallygate.domain.limits import Enforcement, Entitlement, Limit, Quota
+from tallygate.domain.limits import Entitlement, Limit, Quota
 from tallygate.domain.openings import Opening, opened, opening
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Alternative, Rate, SubWindow
 from tallygate.domain.rungs import Ladder, Rung, alike, deciding, highest, ladder, landing
 from tallygate.domain.scopes import governs
-from tallygate.domain.tiers import WHOLE, AllowWithGrace, Tier, may_suspend
+from tallygate.domain.tiers import WHOLE, AllowWithGrace, Enforcement, Tier, may_suspend
 
 _NOBODY = bytes(MARK_BYTES)
 """The mark of a request that leaves none."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from tallygate.domain.exact import EXACT
 from tallygate.domain.instants import Instant
@@ -22,6 +23,18 @@ from tallygate.domain.rates import Rate
 NORMAL = "normal"
 WHOLE = Decimal(100)
 """The percentage that is the limit itself."""
+
+
+class Enforcement(StrEnum):
+    """What a limit does about usage beyond it. It is changed by the control plane alone; every mode counts.
+
+    hard denies; soft grants and says so; observe grants and says what hard would have done; off only counts.
+    """
+
+    HARD = "hard"
+    SOFT = "soft"
+    OBSERVE = "observe"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain.counters import CountedWindow
+from tallygate.domain.decision_ids import granted_by
 from tallygate.domain.entries.entry import Entry
 from tallygate.domain.entries.usage import (
     PARKED_LENGTH_MAX,
@@ -25,7 +26,7 @@ from tallygate.domain.entries.usage import (
     SettleEntry,
     UseEntry,
 )
-from tallygate.domain.event_judgement import DETAIL_LENGTH_MAX, UNREADABLE, granted_by
+from tallygate.domain.event_judgement import DETAIL_LENGTH_MAX, UNREADABLE
 from tallygate.domain.events import Event
 from tallygate.domain.fold import (
     TotalChange,
