@@ -33,7 +33,7 @@ from tallygate.domain.periods import calendar
 from tallygate.domain.rates import Rate
 from tallygate.storage import items, keys
 from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Key, Put
+from tallygate.storage.engine import Engine, Key, Put
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, WARM_UP = 2_000, 200
@@ -90,7 +90,7 @@ def compare(yardstick: Callable[[int], object], call: Callable[[int], object], r
     return tuple(statistics.median(column) for column in zip(*samples, strict=True))
 
 
-def customer(engine: DynamoEngine, name: str, *, limit: int, windows: int = 1) -> None:
+def customer(engine: Engine, name: str, *, limit: int, windows: int = 1) -> None:
     """A customer with so many quotas and rates on one feature."""
     own = Quota(ordinal=1, limit=Decimal(limit), schedule=calendar("month", "UTC"))
     further = tuple(
@@ -114,7 +114,7 @@ def customer(engine: DynamoEngine, name: str, *, limit: int, windows: int = 1) -
     engine.write(Put(key=keys.effective(name), item={"version": 1, "doc": items.effective_document(effective)}))
 
 
-def feature(engine: DynamoEngine) -> None:
+def feature(engine: Engine) -> None:
     """The feature that all of them ask for, with its meter, as a catalog has them."""
     meter = Meter(
         key="tokens", event_type="llm.completion", aggregation="sum", value=("tokens",), dimensions=DIMENSIONS
