@@ -22,8 +22,9 @@ from tallygate.domain.units import Unit
 from tallygate.errors import invalid
 from tallygate.http import Answer, CustomerIn, Request, Route, permit
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.check import check
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.operations.dimensions import GivenDimensions, require_declared
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.settle import Settle, settle

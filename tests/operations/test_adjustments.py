@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.adjustments import adjustment_answer, parts_answer
+from tallygate.domain.cells import CellName
 from tallygate.domain.instants import DAY, HOUR, Instant
 from tallygate.domain.rungs import UNTIL_RESUMED, UNTIL_TOP_UP
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
@@ -247,7 +248,7 @@ def test_what_moves_between_the_look_and_the_write_refuses_it(engine: Engine) ->
     assert not Receipts(engine).commit(stale.moves), "the window was opened"
     stale = adjust(stores(engine), asked, FORMS, now=month(2))
     shop.now = month(2)
-    Cells(engine).raise_version("acme", FEATURE, 99, month(2))
+    Cells(engine).raise_version(CellName("acme", FEATURE), 99, month(2))
     assert not Receipts(engine).commit(stale.moves), "the limits have changed"
     with pytest.raises(Contended):
         post(shop, 1)

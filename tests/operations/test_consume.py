@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.cells import CellName
 from tallygate.domain.decision import Decision, Reason
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.errors import ClockBehind, Contended, InvalidRequest, OutcomeUnknown
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.check import check
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Cancelled, Committed, Engine, Put, Refused, Require, Update, Write, Written
@@ -142,7 +144,7 @@ def test_a_retry_repeats_its_grant_although_the_feature_is_lost_by_now(
     in_force(container.engine, effective(quota(10)))
     first = container.consume(wanted(4, **ids))
     in_force(container.engine, replace(effective(quota(10), version=2), **lost))
-    Cells(container.engine).raise_version("acme", FEATURE, 2, NOW)
+    Cells(container.engine).raise_version(CellName("acme", FEATURE), 2, NOW)
     again = container.consume(wanted(4, **ids))
     assert (again.granted, again.replayed, again.granted_amount) == (True, True, 4)
     assert again.decision_id == first.decision_id
@@ -173,7 +175,7 @@ def test_lowered_limits_act_at_the_next_decision_of_a_container_that_remembers_t
     in_force(container.engine, effective(quota(10)))
     assert container.consume(wanted(4)).granted
     in_force(container.engine, effective(quota(5), version=2))
-    Cells(container.engine).raise_version("acme", FEATURE, 2, NOW)
+    Cells(container.engine).raise_version(CellName("acme", FEATURE), 2, NOW)
     denied = container.consume(wanted(4))
     assert (denied.granted, denied.quota and denied.quota.limit) == (False, 5)
 
@@ -182,7 +184,7 @@ def test_raised_limits_act_at_the_next_decision_although_it_was_just_denied(cont
     in_force(container.engine, effective(quota(10)))
     assert not container.consume(wanted(11)).granted
     in_force(container.engine, effective(quota(20), version=2))
-    Cells(container.engine).raise_version("acme", FEATURE, 2, NOW)
+    Cells(container.engine).raise_version(CellName("acme", FEATURE), 2, NOW)
     assert container.consume(wanted(11)).granted
 
 
@@ -228,11 +230,11 @@ def test_a_limit_that_comes_back_after_its_window_was_over_is_counted_again(cont
     in_force(container.engine, effective(quota(100), version=1))
     assert container.consume(wanted(60)).granted
     in_force(container.engine, effective(quota(100, ordinal=2, every="day"), version=2))
-    Cells(container.engine).raise_version("acme", FEATURE, 2, NOW)
+    Cells(container.engine).raise_version(CellName("acme", FEATURE), 2, NOW)
     for day in range(11, 15):
         assert container.consume(wanted(60), NOW + day * DAY).granted
     in_force(container.engine, effective(quota(100), version=3))
-    Cells(container.engine).raise_version("acme", FEATURE, 3, NOW)
+    Cells(container.engine).raise_version(CellName("acme", FEATURE), 3, NOW)
     for day in (15, 16):
         assert container.consume(wanted(50), NOW + day * DAY).granted
     assert not container.consume(wanted(1), NOW + 16 * DAY).granted
@@ -245,13 +247,13 @@ def test_the_windows_of_a_long_use_are_removed_over_several_writes(container: Cl
     container.engine.write(Put(key=keys.root_cell("acme", FEATURE), item={**names, "n": 1000, "cv": 1}))
     for _ in range(20):
         assert container.consume(wanted(1)).granted
-    assert len(Cells(container.engine).read("acme", FEATURE).rated) == 1
+    assert len(Cells(container.engine).read(CellName("acme", FEATURE)).rated) == 1
 
 
 def test_a_cell_that_is_ahead_of_the_stored_limits_is_contended_never_a_denial(container: Clocked) -> None:
     """The window between a change's two writes seen the wrong way round: reloading does not help, so it is said."""
     in_force(container.engine, effective(quota(10)))
-    Cells(container.engine).raise_version("acme", FEATURE, 5, NOW)
+    Cells(container.engine).raise_version(CellName("acme", FEATURE), 5, NOW)
     with pytest.raises(Contended):
         container.consume(wanted(1))
     with pytest.raises(Contended):

@@ -14,12 +14,13 @@ import pytest
 
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
+from tallygate.domain.cells import CellName
 from tallygate.domain.control_entries import resume_entry
 from tallygate.domain.effective import Dates, compile_effective
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.tier_suspensions import lifting
-from tallygate.operations.consume import Consume
+from tallygate.operations.attempts import Consume
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.settle import Settle, settle
 from tallygate.storage.cell_controls import CellControls
@@ -94,7 +95,7 @@ class Told:
                 declared = {**self.scenario.declared, "limit": given}
                 self.limits = compiled(self.scenario, declared, self.limits, self.now)
                 in_force(self.engine, self.limits)
-                Cells(self.engine).raise_version("acme", FEATURE, self.limits.version, self.now)
+                Cells(self.engine).raise_version(CellName("acme", FEATURE), self.limits.version, self.now)
             case _:
                 raise AssertionError(word)
 

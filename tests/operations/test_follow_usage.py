@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.check import decision_answer
-from tallygate.domain.cells import Cell
+from tallygate.domain.cells import Cell, CellName
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.errors import Conflict, StoreUnavailable
@@ -538,9 +538,9 @@ def test_the_stream_completes_it_too() -> None:
     shop.consume(10)
     shop.stores = replace(shop.stores, cells=Untold(shop.engine))
     shop.subscribe("year")
-    assert Cells(shop.engine).read(shop.customer, "ai-tokens").followings == 0
+    assert Cells(shop.engine).read(CellName(shop.customer, "ai-tokens")).followings == 0
     shop.fold()
-    assert Cells(shop.engine).read(shop.customer, "ai-tokens").followings == 1
+    assert Cells(shop.engine).read(CellName(shop.customer, "ai-tokens")).followings == 1
     assert shown(shop.consume(1)) == (11, 10, 4989)
 
 
@@ -550,7 +550,7 @@ class Untold(Cells):
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
         return Cell()
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         pass
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.check import decision_answer
+from tallygate.domain.cells import CellName
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from tallygate.domain.limits import Quota
@@ -93,7 +94,7 @@ def test_the_limit_is_the_one_in_force_and_the_window_the_decision_s() -> None:
     caller = Caller(quota(100))
     first = caller.consume(7, BEFORE, idempotency_key="k")
     in_force(caller.engine, effective(quota(10), version=2))
-    Cells(caller.engine).raise_version("acme", FEATURE, 2, DECEMBER)
+    Cells(caller.engine).raise_version(CellName("acme", FEATURE), 2, DECEMBER)
     again = caller.consume(7, DECEMBER, idempotency_key="k")
     assert own(again) == own(first)
     assert (again.nodes[0].limit, again.nodes[0].remaining) == (10, 3)
@@ -107,7 +108,7 @@ def test_a_window_of_a_limit_that_has_left_force_is_shown_by_the_limit_that_it_h
         effective(daily, version=2), ordinals={f"{FEATURE}\n{FEATURE}\nmonth": 1}, retired={1: monthly.schedule}
     )
     in_force(caller.engine, changed)
-    Cells(caller.engine).raise_version("acme", FEATURE, 2, DECEMBER)
+    Cells(caller.engine).raise_version(CellName("acme", FEATURE), 2, DECEMBER)
     again = caller.consume(7, DECEMBER, idempotency_key="k")
     assert own(again) == own(first)
     assert (again.nodes[0].limit, again.nodes[0].used, again.nodes[0].remaining) == (100, 7, 93)
@@ -117,7 +118,7 @@ def test_a_limit_that_came_later_is_not_the_decision_s() -> None:
     caller = Caller(quota(100))
     caller.consume(7, BEFORE, idempotency_key="k")
     in_force(caller.engine, effective(quota(100), quota(50, ordinal=2, every="day"), version=2))
-    Cells(caller.engine).raise_version("acme", FEATURE, 2, DECEMBER)
+    Cells(caller.engine).raise_version(CellName("acme", FEATURE), 2, DECEMBER)
     assert [node.name for node in caller.consume(7, DECEMBER, idempotency_key="k").nodes] == [FEATURE]
 
 
@@ -146,7 +147,7 @@ def test_a_denial_is_not_kept_and_a_retry_with_its_key_decides_afresh() -> None:
     denied = caller.consume(11, BEFORE, idempotency_key="k")
     assert (denied.granted, denied.decision_id) == (False, None)
     in_force(caller.engine, effective(quota(20), version=2))
-    Cells(caller.engine).raise_version("acme", FEATURE, 2, BEFORE)
+    Cells(caller.engine).raise_version(CellName("acme", FEATURE), 2, BEFORE)
     granted = caller.consume(11, BEFORE, idempotency_key="k")
     assert (granted.granted, granted.replayed) == (True, False)
     with pytest.raises(InvalidRequest):
@@ -157,6 +158,6 @@ def test_a_grant_of_a_lost_feature_keeps_its_time() -> None:
     caller = Caller(quota(100))
     caller.consume(7, BEFORE, idempotency_key="k")
     in_force(caller.engine, replace(effective(quota(10), version=2), entitlements={}))
-    Cells(caller.engine).raise_version("acme", FEATURE, 2, DECEMBER)
+    Cells(caller.engine).raise_version(CellName("acme", FEATURE), 2, DECEMBER)
     again = caller.consume(7, BEFORE + DAY - SECOND, idempotency_key="k")
     assert (again.granted, again.granted_amount, again.as_of) == (True, 7, BEFORE)

@@ -12,13 +12,15 @@ import pytest
 
 from bench.cost import counting
 from tallygate.contracts.check import decision_answer
+from tallygate.domain.cells import CellName
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import MINUTE
 from tallygate.domain.limits import Enforcement, Limit
 from tallygate.errors import Contended
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.check import check
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.operations.entitlements import entitlement
 from tallygate.storage import keys
 from tallygate.storage.cells import Cells
@@ -177,7 +179,7 @@ def test_threads_racing_over_scoped_and_unscoped_limits_fill_each_exactly(dynamo
 
     with ThreadPoolExecutor(16) as pool:
         granted = Counter(kind for kind, was in pool.map(one, range(300)) if was)
-    cell = store.read("acme", FEATURE)
+    cell = store.read(CellName("acme", FEATURE))
     used = {ordinal: value for (ordinal, _), value in cell.used.items()}
     assert used[1] == sum(granted.values()) == 100
     assert used[2] == granted[0] + granted[1] == 40

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.cells import CellName
 from tallygate.domain.decision_ids import DecisionId, format_decision_id, granted_decision
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
 from tallygate.domain.journal import CountedWindow, Governed, ParkedEntry, Shown, UseEntry
@@ -540,7 +541,7 @@ def test_a_window_that_leaves_the_cell_meanwhile_does_not_come_back(desk: Desk) 
     desk.engine = Tidied(desk.engine, lambda: other.consume(1, later))
     desk.settle(made, 25, later)
     assert other.used(later) == (26, 1)
-    cell = Cells(other.engine).read("acme", FEATURE)
+    cell = Cells(other.engine).read(CellName("acme", FEATURE))
     assert (2, TODAY) not in cell.used
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tallygate.domain import decide
 from tallygate.domain.carryover import Cap, Carryover
-from tallygate.domain.cells import UNSEEN, Cell, RequestMark
+from tallygate.domain.cells import UNSEEN, Cell, CellName, RequestMark
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
 from tallygate.domain.limits import Enforcement, Entitlement
 from tallygate.domain.rolls import Stretch
@@ -120,7 +120,7 @@ def test_the_real_engine_admits_and_opens_exactly_what_the_explanation_says(dyna
         dynamo_engine.write(Put(key=keys.root_cell("acme", FEATURE), item=item))
         before = items.cell_of(item)
         asked = ask(right, amount, seen=before)
-        outcome = cells.admit("acme", FEATURE, asked, {"k": "use"})
+        outcome = cells.admit(CellName("acme", FEATURE), asked, {"k": "use"})
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)
         if isinstance(outcome, Admitted):
             opened = asked.quotas[0].opens

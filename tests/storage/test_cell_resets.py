@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 
+from tallygate.domain.cells import CellName
 from tallygate.domain.decision_ids import granted_decision
 from tallygate.domain.journal import CountedWindow
 from tallygate.domain.reset_marks import ResetMark
@@ -82,7 +83,7 @@ def test_among_consumers_and_settlements_no_counter_falls_below_nothing_nor_gran
             if found:
                 entry = {"k": "reset", "w": [[*each.running.window, str(each.amount)] for each in found]}
                 done += receipts.commit(store.exclude("acme", FEATURE, found, upto=cell.revision, entry=entry))
-            assert min(cells.read("acme", FEATURE).used.values(), default=0) >= 0
+            assert min(cells.read(CellName("acme", FEATURE)).used.values(), default=0) >= 0
         return done
 
     with ThreadPoolExecutor(8) as threads:
@@ -91,7 +92,7 @@ def test_among_consumers_and_settlements_no_counter_falls_below_nothing_nor_gran
         granted, done = sum(each.result() for each in asking), sum(each.result() for each in resetting)
     assert done > 0
     assert granted > 10, "a reset gives the limit back"
-    cell = cells.read("acme", FEATURE)
+    cell = cells.read(CellName("acme", FEATURE))
     (used,) = cell.used.values()
     assert 0 <= used <= 200
     assert cell.resets

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain.carryover import Carryover
-from tallygate.domain.cells import REMOVED_MAX, Cell, RequestMark
+from tallygate.domain.cells import REMOVED_MAX, Cell, CellName, RequestMark
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND
 from tallygate.domain.limits import Entitlement, Limit, Quota
 from tallygate.domain.periods import FIRST_USE, Schedule, Segment, rolling, window_at
@@ -233,7 +233,7 @@ def test_the_heaviest_that_are_admitted_are_taken_by_a_real_engine(
     asked = asks(right, LONG / 100, seen, {"a": "1"})
     condition, _ = stated(asked)
     assert condition.fits
-    Cells(dynamo_engine).admit("acme", FEATURE, asked, ENTRY)
+    Cells(dynamo_engine).admit(CellName("acme", FEATURE), asked, ENTRY)
 
 
 def test_what_one_write_removes_can_be_stated_beside_the_heaviest() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain import decide
-from tallygate.domain.cells import UNSEEN, Cell, RequestMark
+from tallygate.domain.cells import UNSEEN, Cell, CellName, RequestMark
 from tallygate.domain.instants import HOUR, MINUTE
 from tallygate.domain.limits import Enforcement, Entitlement, Quota
 from tallygate.domain.periods import FIRST_USE, Schedule, Segment
@@ -128,7 +128,7 @@ def test_the_real_engine_admits_and_opens_exactly_what_the_explanation_says(dyna
         dynamo_engine.write(Put(key=keys.root_cell("acme", FEATURE), item=item))
         before = items.cell_of(item)
         asked = ask(right, amount, seen=before)
-        outcome = cells.admit("acme", FEATURE, asked, {"k": "use"})
+        outcome = cells.admit(CellName("acme", FEATURE), asked, {"k": "use"})
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)
         if isinstance(outcome, Admitted):
             for term in asked.quotas[:2]:

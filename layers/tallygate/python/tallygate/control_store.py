@@ -14,7 +14,7 @@ from tallygate.domain.api_keys import ApiKey, KeyTexts
 from tallygate.domain.audits import Audit
 from tallygate.domain.catalog import Catalog, Change, PlanId
 from tallygate.domain.cell_adjustments import CellAdjustment
-from tallygate.domain.cells import Cell
+from tallygate.domain.cells import Cell, CellName
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.entries import Entry
 from tallygate.domain.facts import Total
@@ -132,7 +132,7 @@ class VersionStore(Protocol):
         """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Raises
         Contended."""
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
 
 

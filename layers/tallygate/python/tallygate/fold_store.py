@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell, CellName, CounterName
 from tallygate.domain.consequences import Suspending
 from tallygate.domain.entries import Entry
 from tallygate.domain.facts import Total
@@ -107,7 +107,7 @@ class FoldedCells(Protocol):
         """Suspend usage where the cell too shows more than the tier allows, once for each change of the total. One
         request, or two."""
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. One request."""
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:

@@ -21,6 +21,7 @@ from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
 from tallygate.domain.retries import granted_from
 from tallygate.domain.rungs import UNTIL_TOP_UP, following, landing, suspended_until
+from tallygate.domain.suspensions import Suspension
 from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
 from tallygate.domain.tier_suspensions import TierStop, stop_of
 from tallygate.domain.tiers import AllowWithGrace, SuspendUsage, Tier
@@ -189,6 +190,33 @@ def unmetered(effective: Effective, fixed: Fixed, *, requested: Decimal, now: In
     )
 
 
+def suspended(
+    effective: Effective, feature: str, suspension: Suspension, *, requested: Decimal, now: Instant
+) -> Decision:
+    """The denial, in any amount; only a resume ends it, so there is no time from which a retry makes sense."""
+    return Decision(
+        granted=False,
+        reason=Reason.SUSPENDED,
+        customer=effective.customer,
+        feature=feature,
+        requested=requested,
+        granted_amount=ZERO,
+        as_of=now,
+        timezone=effective.timezone,
+        fixed=effective.fixed.get(feature),
+        suspension=suspension,
+        grounds=Grounds(effective=effective),
+    )
+
+
+def with_numbers(denial: Decision, entitlement: Entitlement, cell: Cell, terms: Terms) -> Decision:
+    """The denial of a metered feature with every limit window as the cell shows it."""
+    nodes = evaluate(entitlement, cell, terms, counted=False)
+    assert denial.grounds is not None, "a suspension is one of limits in force"
+    grounds = replace(denial.grounds, entitlement=entitlement, terms=terms, cell=cell)
+    return replace(denial, nodes=nodes, level=nodes[0].level, overage=_overage(nodes[0], ZERO), grounds=grounds)
+
+
 def entitled(effective: Effective, feature: str) -> Entitlement | Reason:
     """The customer's right to a feature, or the reason why there is none."""
     if not effective.subscribed:
@@ -202,15 +230,10 @@ def granted(
     terms: Terms,
     cell: Cell,
     *,
-    now: Instant,
     decision_id: str | None,
     replayed: bool = False,
-    requested: Decimal | None = None,
 ) -> Decision:
-    """The decision of a write that was made, `cell` being its newest image; without an id, of one that would be.
-
-    `requested` is what was asked for where only the terms' amount of it was granted.
-    """
+    """The decision of a write that was made, `cell` being its newest image; without an id, of one that would be."""
     counted = decision_id is not None
     nodes = evaluate(entitlement, cell, terms, counted=counted)
     # What was let through fitted when it was, whatever others have consumed or been allowed since; and to ask for
@@ -221,9 +244,9 @@ def granted(
         reason=_granting_reason(nodes),
         customer=effective.customer,
         feature=entitlement.feature,
-        requested=terms.amount if requested is None else requested,
+        requested=terms.amount,
         granted_amount=terms.amount,
-        as_of=now,
+        as_of=terms.now,
         decision_id=decision_id,
         level=nodes[0].level,
         timezone=effective.timezone,
@@ -261,9 +284,7 @@ def _overage(node: Node, amount: Decimal) -> Decimal:
     return ZERO if node.limit is None else max(ZERO, node.used + amount - max(ZERO, node.limit))
 
 
-def denied(
-    effective: Effective, entitlement: Entitlement, terms: Terms, seen: Cell, *, why: Refusal, now: Instant
-) -> Decision:
+def denied(effective: Effective, entitlement: Entitlement, terms: Terms, seen: Cell, *, why: Refusal) -> Decision:
     """The denial that an image stands for, with the limit that binds and the time from which a retry makes sense."""
     nodes = evaluate(entitlement, seen, terms, counted=False)
     refusing = [node for node in nodes if not node.granted]
@@ -271,7 +292,7 @@ def denied(
     binding, stopped = rates_first[0] if rates_first else None, None
     if isinstance(why, Suspended | Suspending):
         # No window's end ends a suspension, unless that is what it waits for.
-        reason, binding, stopped = Reason.SUSPENDED, None, _stop(effective, entitlement, seen, why, now)
+        reason, binding, stopped = Reason.SUSPENDED, None, _stop(effective, entitlement, seen, why, terms.now)
         retry_at = stopped.until if stopped.until < UNTIL_TOP_UP else None
     else:
         reason = Reason.RATE_LIMITED if binding and binding.kind == "rate" else Reason.QUOTA_EXCEEDED
@@ -283,7 +304,7 @@ def denied(
         feature=entitlement.feature,
         requested=terms.amount,
         granted_amount=ZERO,
-        as_of=now,
+        as_of=terms.now,
         level=nodes[0].level,
         timezone=effective.timezone,
         nodes=nodes,

@@ -43,6 +43,8 @@ class Reason(StrEnum):
 
 NOT_YET = frozenset({Reason.BUDGET_EXCEEDED, Reason.INSUFFICIENT_CREDITS, Reason.UNKNOWN_VALUE})
 """Reasons that have their place in the order, and that nothing in this version leads to."""
+LIMITING = frozenset({Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED, Reason.BUDGET_EXCEEDED, Reason.INSUFFICIENT_CREDITS})
+"""Denials by a limit's window: a part of the amount, or the same amount later, might be granted."""
 GRANTING = frozenset(reason for reason in Reason if list(Reason).index(reason) >= list(Reason).index(Reason.UNLIMITED))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from tallygate.control_store import VersionStore
-from tallygate.domain.cells import Cell
+from tallygate.domain.cells import Cell, CellName
 from tallygate.domain.effective import features_ever_entitled
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
@@ -22,7 +22,7 @@ class FollowingStore(Protocol):
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
         """Let usage follow that the limits say follows, in the write that raises the version."""
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. Repeating changes nothing."""
 
 
@@ -40,4 +40,4 @@ def announce_to(store: FollowingStore, effective: Effective, feature: str, now: 
     following = entitlement is not None and entitlement.followings > 0
     if following and store.follow(in_force, feature, now).version >= effective.version:
         return
-    store.raise_version(effective.customer, feature, effective.version, now)
+    store.raise_version(CellName(effective.customer, feature), effective.version, now)

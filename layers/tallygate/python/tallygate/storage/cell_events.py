@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from tallygate.domain.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
+from tallygate.domain.cells import DEAD_AFTER, WHOLE_FEATURE, Cell, CellName
 from tallygate.domain.consequences import Suspending, grace_entry, suspension_entry
 from tallygate.domain.entries import Entry, event_entry, tidy_entry
 from tallygate.domain.facts import Total
@@ -122,9 +122,9 @@ class CellEvents:
             seen = shown
         raise Contended("the limit of the window was raised anew every time")
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits. One request; repeating changes nothing."""
-        Cells(self.engine).raise_version(customer, feature, version, now)
+        Cells(self.engine).raise_version(cell, version, now)
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
         """Let usage follow that the limits say follows, unless it has; the cell after it. Two requests."""

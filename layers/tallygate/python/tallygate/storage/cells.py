@@ -14,7 +14,7 @@ import json
 from collections.abc import Collection
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell, CounterName
+from tallygate.domain.cells import Cell, CellName, CounterName
 from tallygate.domain.entries import Entry, bump_entry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, SECOND, Instant
@@ -92,31 +92,29 @@ class Cells:
         """The feature as the catalog has it, consistent if `fresh`; None: no such feature."""
         return sold_feature_at(self._engine, feature, fresh=fresh)
 
-    def read(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
-        return items.cell_of(self._engine.get(keys.root_cell(customer, feature)))
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
+        return items.cell_of(self._engine.get(keys.cell(cell)))
 
-    def admit(self, customer: str, feature: str, terms: Terms, entry: Entry) -> Admitted | NotAdmitted:
+    def admit(self, cell: CellName, terms: Terms, entry: Entry) -> Admitted | NotAdmitted:
         """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat."""
-        written = self._engine.write(_admission(customer, feature, terms, entry), repeatable=terms.remembered)
+        written = self._engine.write(_admission(cell, terms, entry), repeatable=terms.remembered)
         if isinstance(written, Refused):
             return NotAdmitted(items.cell_of(written.image))
         return Admitted(items.cell_of(written.image))
 
     def admit_once(
-        self, customer: str, feature: str, terms: Terms, entry: Entry, idempotency_key: str, receipt: Receipt
+        self, cell: CellName, terms: Terms, entry: Entry, idempotency_key: str, receipt: Receipt
     ) -> Admitted | NotAdmitted | Repeated:
         """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
-        key = keys.receipt(customer, "consume", idempotency_key)
-        outcome = self._engine.transact(
-            (_admission(customer, feature, terms, entry), _receipt_put(key, receipt)), repeatable=True
-        )
+        key = keys.receipt(cell.customer, "consume", idempotency_key)
+        outcome = self._engine.transact((_admission(cell, terms, entry), _receipt_put(key, receipt)), repeatable=True)
         if isinstance(outcome, Cancelled):
             cell_image, receipt_image = outcome.images
             if outcome.refused[1] and receipt_image is not None:
-                return Repeated(_receipt_of(receipt_image), self.read(customer, feature))
+                return Repeated(_receipt_of(receipt_image), self.read(cell))
             return NotAdmitted(items.cell_of(cell_image))
-        return Admitted(self.read(customer, feature))
+        return Admitted(self.read(cell))
 
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
         """What the key keeps, consistent; None where nothing is kept, or no longer."""
@@ -125,23 +123,21 @@ class Cells:
             return None
         return _receipt_of(item)
 
-    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+    def total(self, cell: CellName, counter: CounterName) -> Total | None:
         """The total of a window, consistent; None: nothing of it is folded."""
-        item = self._engine.get(keys.total(customer, feature, *counter))
+        item = self._engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
 
-    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: Entry) -> Cell | None:
+    def suspend(self, cell: CellName, suspension: TierSuspension, entry: Entry) -> Cell | None:
         """Suspend usage while it still reaches the tier and no other limit denies: the cell after it, or None."""
         others_grant = _others_grant(suspension.terms, suspension.reached)
-        update = suspending(keys.root_cell(customer, feature), suspension, entry, others_grant)
+        update = suspending(keys.cell(cell), suspension, entry, others_grant)
         written = self._engine.write(update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
 
-    def mark_denied(
-        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: Entry
-    ) -> Cell | None:
+    def mark_denied(self, cell: CellName, counter: CounterName, over: Instant, entry: Entry) -> Cell | None:
         """Mark a window's first denial: the cell after it; None: it is marked already, or removed."""
-        update = marking(keys.root_cell(customer, feature), counter, over, entry)
+        update = marking(keys.cell(cell), counter, over, entry)
         written = self._engine.write(update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
 
@@ -155,11 +151,11 @@ class Cells:
         """What was used before a change of plan, as it is asked for where usage is to follow."""
         return PastUsage(self._engine)
 
-    def raise_version(self, customer: str, feature: str, version: int, now: Instant) -> None:
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
         self._engine.write(
             Update(
-                key=keys.root_cell(customer, feature),
+                key=keys.cell(cell),
                 changes=(
                     Set(items.VERSION, version),
                     Set(items.LAST, items.entry_text(bump_entry(version, now))),
@@ -171,9 +167,9 @@ class Cells:
         )
 
 
-def _admission(customer: str, feature: str, terms: Terms, entry: Entry) -> Update:
+def _admission(cell: CellName, terms: Terms, entry: Entry) -> Update:
     return Update(
-        key=keys.root_cell(customer, feature),
+        key=keys.cell(cell),
         changes=tuple(admission_changes(terms, entry)),
         condition=admission_condition(terms),
     )

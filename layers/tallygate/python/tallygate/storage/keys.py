@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+from tallygate.domain.cells import CellName
 from tallygate.storage.engine import Key
 
 DUE_SHARDS = 16
@@ -123,8 +124,14 @@ def subject(subject_key: str) -> Key:
     return Key(f"SUBJECT#{escaped(subject_key)}", "SUBJECT")
 
 
+def cell(name: CellName) -> Key:
+    """The item of a cell. So far there are root cells alone."""
+    assert not name.dimensions, "a cell with free dimensions has no item yet"
+    return Key(f"CELL#{escaped(name.customer)}#{escaped(name.feature)}", "ROOT")
+
+
 def root_cell(customer: str, feature: str) -> Key:
-    return Key(f"CELL#{escaped(customer)}#{escaped(feature)}", "ROOT")
+    return cell(CellName(customer, feature))
 
 
 def receipt(customer: str, operation: str, idempotency_key: str) -> Key:
