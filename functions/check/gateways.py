@@ -88,7 +88,7 @@ def policy_names(nodes: list[Node]) -> list[str]:
     beside it is `limit/rate`. A number follows where that does not tell them apart."""
     names: list[str] = []
     for node in nodes:
-        name = node.name if node.kind == "quota" else f"{node.name}/{node.kind}"
+        name = node.name if node.period is not None else f"{node.name}/{node.kind}"
         if name in names and node.period is not None:
             name = f"{node.name}/{node.period.every}"
         numbered = (name if number == 1 else f"{name}/{number}" for number in count(1))
@@ -132,8 +132,8 @@ def _seconds(time: Instant) -> int:
 def _spread(decision: Decision) -> int:
     """Seconds after a quota's reset, so that all who wait for the same midnight do not come at once. They may wait for
     it by a suspension, or by the rate of a tier, which ends with the period."""
-    by_quota = decision.binding is not None and decision.binding.kind == "quota"
-    ends = [node.resets_at for node in decision.nodes if node.kind == "quota"]
+    by_quota = decision.binding is not None and decision.binding.period is not None
+    ends = [node.resets_at for node in decision.nodes if node.period is not None]
     if not by_quota and decision.retry_at not in ends:
         return 0
     return zlib.crc32(decision.customer.encode()) % SPREAD_SECONDS

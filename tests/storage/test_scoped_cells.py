@@ -68,9 +68,9 @@ DIMENSIONS = st.fixed_dictionaries(
 
 def test_the_terms_hold_the_limits_that_govern_the_request_and_no_other() -> None:
     asked = ask({"model": "large", "team": "ops", "api_key": "k"})
-    assert [term.name for term in asked.quotas] == [FEATURE, "large"]
-    assert [term.name for term in asked.rates] == [FEATURE, "large"]
-    assert [term.name for term in EVERY.quotas] == [FEATURE, "large", "small", "team", "both"]
+    assert [term.limit.name for term in asked.quotas] == [FEATURE, "large"]
+    assert [term.limit.name for term in asked.rates] == [FEATURE, "large"]
+    assert [term.limit.name for term in EVERY.quotas] == [FEATURE, "large", "small", "team", "both"]
 
 
 @settings(max_examples=1500, deadline=None)
@@ -100,8 +100,8 @@ def test_a_limit_over_other_values_neither_refuses_nor_is_counted(
 ) -> None:
     """The answer is the same where its counters are full, and where they are gone."""
     governing = {limit.name for limit in RIGHT.limits if governs(limit.scope, dimensions)}
-    others = [term for term in EVERY.quotas if term.name not in governing]
-    rated = [term for term in EVERY.rates if term.name not in governing]
+    others = [term for term in EVERY.quotas if term.limit.name not in governing]
+    rated = [term for term in EVERY.rates if term.limit.name not in governing]
     names = {items.used_name(term.counter) for term in others}
     names |= {items.rated_name(name) for term in rated for name in (term.current, term.previous)}
     full = {**item, **dict.fromkeys(names, Decimal(99))}
