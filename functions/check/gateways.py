@@ -38,9 +38,9 @@ def decision_headers(decision: Decision) -> dict[str, str]:
     limited = _limited(decision)
     headers: dict[str, str] = {}
     if limited:
-        named = list(zip(policy_names(limited), limited, strict=True))
-        headers["ratelimit-policy"] = ", ".join(_policy(name, node) for name, node in named)
-        headers["ratelimit"] = ", ".join(_state(name, node, decision.numbers_as_of) for name, node in named)
+        now, named = decision.numbers_as_of, [_quoted(name) for name in policy_names(limited)]
+        headers["ratelimit-policy"] = ", ".join([_policy(*each) for each in zip(named, limited, strict=True)])
+        headers["ratelimit"] = ", ".join([_state(*each, now) for each in zip(named, limited, strict=True)])
     if decision.retry_at is not None:
         headers["retry-after"] = str(_seconds(decision.retry_at - decision.as_of) + _spread(decision))
     if decision.replayed:
@@ -102,7 +102,7 @@ def _limited(decision: Decision) -> list[Node]:
 
 
 def _policy(name: str, node: Node) -> str:
-    policy = f"{_quoted(name)};q={_whole(node.limit)}"
+    policy = f"{name};q={_whole(node.limit)}"
     # What never resets has no window.
     return policy if node.resets_at is None else f"{policy};w={max(1, (node.end - node.start) // SECOND)}"
 
@@ -110,7 +110,7 @@ def _policy(name: str, node: Node) -> str:
 def _state(name: str, node: Node, now: Instant) -> str:
     """What is left, and until when it is; for a limit that refuses, until it would not: Retry-After is never before."""
     until = node.resets_at if node.granted or node.retry_at is None else node.retry_at
-    state = f"{_quoted(name)};r={_whole(node.remaining)}"
+    state = f"{name};r={_whole(node.remaining)}"
     return state if until is None else f"{state};t={_seconds(until - now)}"
 
 

@@ -65,7 +65,7 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
 
     `unit` is the feature's, in which they are presented beside.
     """
-    quota = decision.quota
+    quota, as_of, would_reason = decision.quota, decision.numbers_as_of, decision.would_reason
     used = quota.used if quota else ZERO
     # Without a quota, what is granted has no limit, and what is denied has nothing left.
     limit = quota.limit if quota else None if decision.granted else ZERO
@@ -93,11 +93,11 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
         "retry_at": _time(decision.retry_at),
         "breakdown": _breakdown(quota, limit),
         "presented": _presented(quota, unit) if quota else None,
-        "nodes": [node_answer(node, decision.numbers_as_of) for node in decision.nodes] if detail else [],
-        "binding": node_answer(decision.binding, decision.numbers_as_of) if decision.binding else None,
+        "nodes": [node_answer(node, as_of) for node in decision.nodes] if detail else [],
+        "binding": node_answer(decision.binding, as_of) if decision.binding else None,
         "credits": None,
-        "would_deny": decision.would_reason is not None,
-        "would_reason": decision.would_reason,
+        "would_deny": would_reason is not None,
+        "would_reason": would_reason,
         "decision_id": decision.decision_id,
         "as_of": format_instant(decision.as_of),
         "replayed": decision.replayed,

@@ -131,7 +131,7 @@ def _admits(rate: Rate, cell: Cell, amount: Decimal, now: Instant) -> bool:
 
 
 def _behind(cell: Cell, terms: Terms) -> bool:
-    return cell.floor is not None and terms.soonest_end is not None and cell.floor >= terms.soonest_end
+    return cell.floor is not None and (end := terms.soonest_end) is not None and cell.floor >= end
 
 
 def _rate_fits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:

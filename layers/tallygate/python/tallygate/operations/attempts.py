@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
 from tallygate.domain import decide
@@ -35,6 +35,8 @@ class Consume:
     `api_key` names the credential that asked. It becomes a dimension of what is counted, and is no part of what makes
     two requests the same: a key may be rotated between a request and its retry. `amount_sent` is the amount before it
     was rounded (None: the same): another amount makes another request, also where both are rounded to one.
+
+    counted_dimensions: those of the usage, with the credential's own name, which nobody can give himself
     """
 
     customer: str
@@ -47,11 +49,11 @@ class Consume:
     traceparent: str | None = None
     allow_partial: bool = False
     amount_sent: Decimal | None = None
+    counted_dimensions: Mapping[str, str] = field(init=False)
 
-    @property
-    def counted_dimensions(self) -> Mapping[str, str]:
-        """The dimensions of the usage: those given, and the credential's own name, which nobody can give himself."""
-        return self.dimensions if self.api_key is None else {**self.dimensions, API_KEY: self.api_key}
+    def __post_init__(self) -> None:
+        own = {} if self.api_key is None else {API_KEY: self.api_key}
+        object.__setattr__(self, "counted_dimensions", {**self.dimensions, **own})
 
     @property
     def receipt_key(self) -> str | None:

@@ -266,8 +266,8 @@ def _limits_not_newer(version: int) -> Condition:
 def _clock_not_behind(terms: Terms) -> list[Condition]:
     """No window written here is below the floor, else a slow clock would revive it at zero; the floor only rises."""
     clauses: list[Condition] = []
-    if terms.soonest_end is not None:
-        clauses.append(absent_or(Compare(items.FLOOR, "<", terms.soonest_end)))
+    if (soonest_end := terms.soonest_end) is not None:
+        clauses.append(absent_or(Compare(items.FLOOR, "<", soonest_end)))
     if terms.gone is not None:
         clauses.append(absent_or(Compare(items.FLOOR, "<=", terms.gone)))
     return clauses
