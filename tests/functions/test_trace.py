@@ -9,7 +9,7 @@ import pytest
 
 from bench.trace import Trace, traces
 
-BOUNDS = {"consume": (508, 199, 39), "check": (403, 169, 37), "denial": (707, 225, 41)}
+BOUNDS = {"consume": (280, 170, 37), "check": (245, 143, 35), "denial": (420, 197, 39)}
 """Calls, distinct functions, files."""
 
 

@@ -51,7 +51,9 @@ class Ask(Contract):
     def _keep_what_was_sent(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         ask = read(data)
         if isinstance(data, dict) and "amount" in data:
-            ask._amount_sent = sent_amount(data["amount"]).exact  # noqa: SLF001  # its own, where it is made
+            sent = data["amount"]
+            exact = ask.amount if isinstance(sent, int) else sent_amount(sent).exact
+            ask._amount_sent = exact  # noqa: SLF001  # its own, where it is made
         return ask
 
     @property
@@ -92,7 +94,7 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
         "resets_at": None,
         "retry_at": _time(decision.retry_at),
         "breakdown": _breakdown(quota, limit),
-        "presented": _presented(quota, unit) if quota else None,
+        "presented": _presented(quota, unit) if quota and unit else None,
         "nodes": [node_answer(node, as_of) for node in decision.nodes] if detail else [],
         "binding": node_answer(decision.binding, as_of) if decision.binding else None,
         "credits": None,

@@ -64,7 +64,7 @@ _KINDS = {Reason.QUOTA_EXCEEDED: "quota", Reason.RATE_LIMITED: "rate"}
 class Node:
     """One window of one limit as it stands: after a consume that was granted, before one that was not.
 
-    `cause` is the reason of a denial by it.
+    `cause` is the reason of a denial by it, `kind` what answers call such a window.
 
     `fits` says whether the request fits what the limit allows, `granted` whether the limit let it through: one that
     does not decide always does. `limit` is all of it, never below zero; `base`, `carried` and `adjusted` are its parts,
@@ -106,15 +106,12 @@ class Node:
     counter: tuple[int, int] = (0, 0)
     rate: Rate | None = None
     throttles: tuple[int, int] | None = None
+    granted: bool = field(init=False)
+    kind: str = field(init=False)
 
-    @property
-    def granted(self) -> bool:
-        return self.fits or not self.decides
-
-    @property
-    def kind(self) -> str:
-        """What answers call a window of this kind."""
-        return _KINDS[self.cause]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "granted", self.fits or not self.decides)
+        object.__setattr__(self, "kind", _KINDS[self.cause])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +189,8 @@ def evaluate(cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
     amount = ZERO if counted else terms.amount
     nodes = [_quota_node(term, cell, amount, terms.amount) for term in terms.quotas]
     # A tier's rate is stated where this very image asks for it, whatever the terms expected of an older one.
-    for quota, rated in _throttles(terms, cell, amount):
-        nodes.append(_rate_node(rated, cell, amount, quota))
+    if any(term.tiers for term in terms.quotas):
+        nodes += [_rate_node(rated, cell, amount, quota) for quota, rated in _throttles(terms, cell, amount)]
     nodes += [_rate_node(term, cell, amount, None) for term in terms.rates if term.throttles is None]
     return tuple(nodes)
 

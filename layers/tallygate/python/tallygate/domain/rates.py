@@ -60,16 +60,18 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class SubWindow:
-    """Where an instant stands in a rate's sub-windows."""
+    """Where an instant stands in a rate's sub-windows.
+
+    over: when the current counter stops mattering, which is its successor's end
+    """
 
     index: int
     left: Instant
     width: Instant
+    over: Instant = field(init=False)
 
-    @property
-    def over(self) -> Instant:
-        """When the current counter stops mattering: its successor's end."""
-        return (self.index + 2) * self.width
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "over", (self.index + 2) * self.width)
 
 
 def sub_window(rate: Rate, now: Instant) -> SubWindow:

@@ -17,7 +17,7 @@ rendered from the `Bounds` that it states.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tallygate.domain.instants import Instant
@@ -52,6 +52,7 @@ class Rung:
     """Usage in (above, upto] takes the policy; None: from nothing, without end. `tier` None: the enforcement's own.
 
     `grace` is the one whose time a grant here begins, or finds running, also where a stricter policy stands before it.
+    `throttle` is the rate that a request landing here must keep.
     """
 
     above: Decimal | None
@@ -59,15 +60,13 @@ class Rung:
     policy: Policy
     tier: Tier | None = None
     grace: AllowWithGrace | None = None
+    grants: bool = field(init=False)
+    throttle: Rate | None = field(init=False)
 
-    @property
-    def grants(self) -> bool:
-        return not isinstance(self.policy, Deny | SuspendUsage)
-
-    @property
-    def throttle(self) -> Rate | None:
-        """The rate that a request landing here must keep."""
-        return self.policy.rate if isinstance(self.policy, RateLimit) else None
+    def __post_init__(self) -> None:
+        policy = self.policy
+        object.__setattr__(self, "grants", not isinstance(policy, Deny | SuspendUsage))
+        object.__setattr__(self, "throttle", policy.rate if isinstance(policy, RateLimit) else None)
 
 
 Ladder = tuple[Rung, ...]

@@ -71,6 +71,8 @@ class QuotaTerm:
 
     decides: whether the write must hold it; otherwise it only counts
     carries: whether the window begins with what the one before has left, so that its first write is another
+    begins: whether the write is a first use, which opens the window
+    graced: whether the write begins the window's grace, or finds it running
     over: when what is counted here counts no more
     """
 
@@ -88,6 +90,8 @@ class QuotaTerm:
     over: Instant = field(init=False)
     decides: bool = field(init=False)
     carries: bool = field(init=False)
+    begins: bool = field(init=False)
+    graced: bool = field(init=False)
 
     def __post_init__(self) -> None:
         quota, enforcement, derive = self.quota, self.limit.enforcement, object.__setattr__
@@ -96,11 +100,8 @@ class QuotaTerm:
         derive(self, "over", self.window.end + quota.schedule.reach)
         derive(self, "decides", decides and quota.limit is not None)
         derive(self, "carries", self.limit.carryover is not None and bool(quota.stretches))
-
-    @property
-    def begins(self) -> bool:
-        """Whether the write is a first use, which opens the window."""
-        return self.quota.schedule.from_first_use and self.newest != self.window.start
+        derive(self, "begins", quota.schedule.from_first_use and self.newest != self.window.start)
+        derive(self, "graced", self.expected is not None and self.expected.rung.grace is not None)
 
     def placed_in(self, cell: Cell) -> QuotaTerm:
         """The term over the window that the cell shows as open, or that a first use would open."""
@@ -115,11 +116,6 @@ class QuotaTerm:
             return None
         assert self.limit.carryover is not None
         return opening(self.quota, self.limit.carryover, self.window, cell)
-
-    @property
-    def graced(self) -> bool:
-        """Whether the write begins the window's grace, or finds it running."""
-        return self.expected is not None and self.expected.rung.grace is not None
 
     @property
     def moves_with_the_limit(self) -> bool:
@@ -157,6 +153,8 @@ class RateTerm:
     """One of the alternatives holds in these two sub-windows; none: nothing could be admitted.
 
     `throttles` is the counter of the quota whose tier asks for the rate, where one does: it decides as the quota does.
+
+    decides: whether the write must hold it; otherwise it only counts
     """
 
     limit: Limit
@@ -166,19 +164,15 @@ class RateTerm:
     throttles: CounterName | None = None
     current: CounterName = field(init=False)
     previous: CounterName = field(init=False)
+    enforcement: Enforcement = field(init=False)
+    decides: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        enforcement = self.limit.enforcement if self.throttles is None else Enforcement.HARD
+        object.__setattr__(self, "enforcement", enforcement)
+        object.__setattr__(self, "decides", enforcement is Enforcement.HARD)
         object.__setattr__(self, "current", (self.rate.ordinal, self.at.index))
         object.__setattr__(self, "previous", (self.rate.ordinal, self.at.index - 1))
-
-    @property
-    def enforcement(self) -> Enforcement:
-        return self.limit.enforcement if self.throttles is None else Enforcement.HARD
-
-    @property
-    def decides(self) -> bool:
-        """Whether the write must hold it; otherwise it only counts."""
-        return self.enforcement is Enforcement.HARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +304,7 @@ def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell,
         quota=quota if not quota.bases else replace(quota, limit=quota.limit_at(now)),
         window=running_window(quota, seen, now) if first else window_at(quota.schedule, now),
         now=now,
-        beside=_beside(quota, now, seen),
+        beside=_beside(quota, now, seen) if quota.schedule.reach else (),
         # No catalog states tiers of a period that rolls; where an override leads to them, the enforcement decides.
         tiers=() if quota.schedule.reach else tiers,
         newest=seen.newest.get(quota.ordinal) if first else None,
@@ -322,6 +316,8 @@ def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell,
 
 def placed(asked: Terms, cell: Cell) -> Terms:
     """The terms over the windows that the cell shows as open, whatever it was seen with when they were made."""
+    if not any(term.quota.schedule.from_first_use for term in asked.quotas):
+        return asked
     quotas = tuple(term.placed_in(cell) for term in asked.quotas)
     moved = any(term is not before for term, before in zip(quotas, asked.quotas, strict=True))
     return replace(asked, quotas=quotas) if moved else asked
@@ -329,7 +325,7 @@ def placed(asked: Terms, cell: Cell) -> Terms:
 
 def opened_for(cell: Cell, asked: Terms) -> Cell:
     """The cell as the terms' windows would be, were they all open."""
-    openings = [(term.counter, found) for term in asked.quotas if (found := term.opening_in(cell)) is not None]
+    openings = [(term.counter, found) for term in asked.quotas if term.carries and (found := term.opening_in(cell))]
     return opened(cell, openings) if openings else cell
 
 
@@ -372,10 +368,7 @@ def _rate_term(
 
 def _beside(quota: Quota, now: Instant, seen: Cell) -> tuple[tuple[CounterName, Decimal | None], ...]:
     """The other sub-windows of a rolling period that count now or may be counted in already, with what was seen."""
-    reach = quota.schedule.reach
-    if not reach:
-        return ()
-    window = window_at(quota.schedule, now)
+    reach, window = quota.schedule.reach, window_at(quota.schedule, now)
     width = window.end - window.start
     starts = (*range(window.start - reach, window.start, width), window.end)
     counters = [(quota.ordinal, start) for start in starts]

@@ -133,9 +133,8 @@ class Remove:
 Change = Set | SetOnce | Increase | Include | Copy | SetSum | Remove
 
 
-def absent_or(comparison: Compare) -> Condition:
-    """The attribute does not exist, or compares so."""
-    return AbsentOr(comparison)
+absent_or = AbsentOr
+"""Reads as the clause that it makes."""
 
 
 class _Names(dict[str, str]):
