@@ -34,7 +34,7 @@ from tallygate.domain.rates import Rate
 from tallygate.storage import keys
 from tallygate.storage.documents import compact
 from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Key, Put
+from tallygate.storage.engine import Engine, Key, Put
 from tallygate.storage.limits_versions import effective_document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +92,7 @@ def compare(yardstick: Callable[[int], object], call: Callable[[int], object], r
     return tuple(statistics.median(column) for column in zip(*samples, strict=True))
 
 
-def customer(engine: DynamoEngine, name: str, *, limit: int, windows: int = 1) -> None:
+def customer(engine: Engine, name: str, *, limit: int, windows: int = 1) -> None:
     """A customer with so many quotas and rates on one feature."""
     own = Quota(ordinal=1, limit=Decimal(limit), schedule=calendar("month", "UTC"))
     further = tuple(
@@ -116,7 +116,7 @@ def customer(engine: DynamoEngine, name: str, *, limit: int, windows: int = 1) -
     engine.write(Put(key=keys.effective(name), item={"version": 1, "doc": effective_document(effective)}))
 
 
-def feature(engine: DynamoEngine) -> None:
+def feature(engine: Engine) -> None:
     """The feature that all of them ask for, with its meter, as a catalog has them."""
     meter = Meter(
         key="tokens", event_type="llm.completion", aggregation="sum", value=("tokens",), dimensions=DIMENSIONS

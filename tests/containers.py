@@ -5,8 +5,9 @@ from __future__ import annotations
 from tallygate.domain.decision import Decision
 from tallygate.domain.instants import Instant
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.check import check
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Engine
 from tests.given import NOW

@@ -21,7 +21,7 @@ from tallygate.domain.meters import Meter
 from tallygate.domain.periods import calendar
 from tallygate.domain.rates import Rate
 from tallygate.domain.tiers import Enforcement, Tier, percent
-from tallygate.operations.consume import Consume
+from tallygate.operations.attempts import Consume
 from tallygate.storage import keys
 from tallygate.storage.decision_secrets import make_secret, read_secret
 from tallygate.storage.documents import compact

@@ -24,7 +24,7 @@ logger = Logger()
 metrics = Metrics()
 engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
 
-
+defect = told_to(logger)
 clock = clock_of(os.environ, engine)
 app = App(
     store=Cells(engine),
@@ -40,7 +40,7 @@ def respond(request: Request) -> Answer:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    result = answer(event, respond, told_to(logger))
+    result = answer(event, respond, defect)
     if result["statusCode"] >= 400:
         tell(metrics, {Metric.REFUSED: 1}, status=str(result["statusCode"]))
         logger.warning("refused", status=result["statusCode"], problem=result["body"])

@@ -38,9 +38,9 @@ def decision_headers(decision: Decision) -> dict[str, str]:
     limited = _limited(decision)
     headers: dict[str, str] = {}
     if limited:
-        named = list(zip(policy_names(limited), limited, strict=True))
-        headers["ratelimit-policy"] = ", ".join(_policy(name, node) for name, node in named)
-        headers["ratelimit"] = ", ".join(_state(name, node, decision.numbers_as_of) for name, node in named)
+        now, named = decision.numbers_as_of, [_quoted(name) for name in policy_names(limited)]
+        headers["ratelimit-policy"] = ", ".join([_policy(*each) for each in zip(named, limited, strict=True)])
+        headers["ratelimit"] = ", ".join([_state(*each, now) for each in zip(named, limited, strict=True)])
     if decision.retry_at is not None:
         headers["retry-after"] = str(_seconds(decision.retry_at - decision.as_of) + _spread(decision))
     if decision.replayed:
@@ -88,7 +88,7 @@ def policy_names(nodes: list[Node]) -> list[str]:
     beside it is `limit/rate`. A number follows where that does not tell them apart."""
     names: list[str] = []
     for node in nodes:
-        name = node.name if node.kind == "quota" else f"{node.name}/{node.kind}"
+        name = node.name if node.period is not None else f"{node.name}/{node.kind}"
         if name in names and node.period is not None:
             name = f"{node.name}/{node.period.every}"
         numbered = (name if number == 1 else f"{name}/{number}" for number in count(1))
@@ -102,7 +102,7 @@ def _limited(decision: Decision) -> list[Node]:
 
 
 def _policy(name: str, node: Node) -> str:
-    policy = f"{_quoted(name)};q={_whole(node.limit)}"
+    policy = f"{name};q={_whole(node.limit)}"
     # What never resets has no window.
     return policy if node.resets_at is None else f"{policy};w={max(1, (node.end - node.start) // SECOND)}"
 
@@ -110,7 +110,7 @@ def _policy(name: str, node: Node) -> str:
 def _state(name: str, node: Node, now: Instant) -> str:
     """What is left, and until when it is; for a limit that refuses, until it would not: Retry-After is never before."""
     until = node.resets_at if node.granted or node.retry_at is None else node.retry_at
-    state = f"{_quoted(name)};r={_whole(node.remaining)}"
+    state = f"{name};r={_whole(node.remaining)}"
     return state if until is None else f"{state};t={_seconds(until - now)}"
 
 
@@ -132,8 +132,8 @@ def _seconds(time: Instant) -> int:
 def _spread(decision: Decision) -> int:
     """Seconds after a quota's reset, so that all who wait for the same midnight do not come at once. They may wait for
     it by a suspension, or by the rate of a tier, which ends with the period."""
-    by_quota = decision.binding is not None and decision.binding.kind == "quota"
-    ends = [node.resets_at for node in decision.nodes if node.kind == "quota"]
+    by_quota = decision.binding is not None and decision.binding.period is not None
+    ends = [node.resets_at for node in decision.nodes if node.period is not None]
     if not by_quota and decision.retry_at not in ends:
         return 0
     return zlib.crc32(decision.customer.encode()) % SPREAD_SECONDS

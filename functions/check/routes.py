@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,9 @@ from tallygate.domain.units import Unit
 from tallygate.errors import invalid
 from tallygate.http import Answer, CustomerIn, Request, Route, permit
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.check import check
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.operations.dimensions import GivenDimensions, require_declared
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.settle import Settle, settle
@@ -43,57 +44,79 @@ class App:
     decided: Callable[[Request, Decision], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One question of a body and how it is answered; `at` is its place there: "", or "/3" in a list."""
+
+    wanted: Consume
+    detail: bool
+    explain: bool
+    at: str
+
+
 def _check(app: App, request: Request) -> Answer:
     body = request.json()
     if not isinstance(body, list):
-        ask = read(Ask, body)
-        _require_declared(app, request, [("", ask)])
-        decision = _decide(app, request, ask, now=app.clock.now())
-        return _answered(request, ask, decision, _unit(app, decision))
+        asked = _asked(read(Ask, body), request)
+        _require_declared(app, asked)
+        return _answered(request, asked, *_decide(app, request, asked, now=app.clock.now()))
     if not 1 <= len(body) <= ASKS_MAX:
         raise invalid("", "length", f"must have 1 to {ASKS_MAX} elements")
     if "http_status" in request.query:
         raise invalid("?http_status", "not_allowed", "is for one question: several answers have no one status")
-    asks = [read(Ask, entry, at=f"/{index}") for index, entry in enumerate(body)]
-    _require_declared(app, request, [(f"/{index}", ask) for index, ask in enumerate(asks)])
+    several = [_asked(read(Ask, entry, at=f"/{index}"), request, at=f"/{index}") for index, entry in enumerate(body)]
+    _require_declared(app, *several)
     now = app.clock.now()
-    decided = [(ask, _decide(app, request, ask, now=now)) for ask in asks]
-    return Answer(body=[_body(request, ask, decision, _unit(app, decision)) for ask, decision in decided])
+    return Answer(
+        body=[_body(asked, *decided) for asked, decided in [(a, _decide(app, request, a, now=now)) for a in several]]
+    )
 
 
 def _consume(app: App, request: Request) -> Answer:
-    ask = read(Ask, request.json())
-    _require_declared(app, request, [("", ask)])
+    asked = _asked(read(Ask, request.json()), request)
+    _require_declared(app, asked)
     now = app.clock.now()
-    if ask.amount == 0:
-        decision = _decide(app, request, ask, now=now)
-        return _answered(request, ask, decision, _unit(app, decision))
-    wanted = _wanted(ask, request)
+    if asked.wanted.amount == 0:
+        return _answered(request, asked, *_decide(app, request, asked, now=now))
     # Asked for before: a decision that was made must not fail for the sake of how it is shown.
-    unit = app.memory.unit(app.store, ask.feature)
-    decision = consume(app.store, app.memory, wanted, now=now, entropy=os.urandom)
+    unit = app.memory.unit(app.store, asked.wanted.feature)
+    decision = consume(app.store, app.memory, asked.wanted, now=now, entropy=os.urandom)
     app.decided(request, decision)
-    return _answered(request, ask, decision, unit)
+    return _answered(request, asked, decision, unit)
 
 
-def _require_declared(app: App, request: Request, asks: Sequence[tuple[str, Ask]]) -> None:
-    """Raises Forbidden where the key is bound to another customer, then InvalidRequest for undeclared dimensions."""
+def _asked(ask: Ask, request: Request, at: str = "") -> Asked:
+    """One question. Raises Forbidden where the key is bound to another customer."""
+    principal = permit(request.principal, SCOPE, ask.customer)
+    wanted = Consume(
+        customer=ask.customer,
+        feature=ask.feature,
+        amount=ask.amount,
+        amount_sent=ask.amount_sent,
+        dimensions=ask.dimensions,
+        api_key=principal.key_id,
+        request_id=ask.request_id,
+        allow_partial=ask.allow_partial,
+        idempotency_key=request.idempotency_key,
+        traceparent=_given_trace(request),
+    )
+    return Asked(wanted=wanted, detail=ask.detail, explain=ask.explain, at=at)
+
+
+def _require_declared(app: App, *several: Asked) -> None:
+    """Raises InvalidRequest for undeclared dimensions."""
     given = [
-        GivenDimensions(feature=ask.feature, dimensions=_wanted(ask, request).counted_dimensions, at=at)
-        for at, ask in asks
+        GivenDimensions(feature=asked.wanted.feature, dimensions=asked.wanted.counted_dimensions, at=asked.at)
+        for asked in several
     ]
     require_declared(app.store, app.memory, given)
 
 
-def _decide(app: App, request: Request, ask: Ask, *, now: Instant) -> Decision:
-    decision = check(app.store, app.memory, _wanted(ask, request), now=now)
+def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[Decision, Unit | None]:
+    """What check says, and what its numbers are shown in; that is not looked for where there are none."""
+    decision = check(app.store, app.memory, asked.wanted, now=now)
     app.decided(request, decision)
-    return decision
-
-
-def _unit(app: App, decision: Decision) -> Unit | None:
-    """What the decision's numbers are shown in; not looked for where there are none."""
-    return app.memory.unit(app.store, decision.feature) if decision.quota is not None else None
+    return decision, app.memory.unit(app.store, decision.feature) if decision.quota is not None else None
 
 
 def _settle(app: App, request: Request) -> Answer:
@@ -114,34 +137,17 @@ def _given_trace(request: Request) -> str | None:
     return request.traceparent if request.headers.get("traceparent") else None
 
 
-def _wanted(ask: Ask, request: Request) -> Consume:
-    principal = permit(request.principal, SCOPE, ask.customer)
-    return Consume(
-        customer=ask.customer,
-        feature=ask.feature,
-        amount=ask.amount,
-        amount_sent=ask.amount_sent,
-        dimensions=ask.dimensions,
-        api_key=principal.key_id,
-        request_id=ask.request_id,
-        allow_partial=ask.allow_partial,
-        idempotency_key=request.idempotency_key,
-        traceparent=_given_trace(request),
-    )
-
-
-def _answered(request: Request, ask: Ask, decision: Decision, unit: Unit | None) -> Answer:
-    body = _body(request, ask, decision, unit)
+def _answered(request: Request, asked: Asked, decision: Decision, unit: Unit | None) -> Answer:
+    body = _body(asked, decision, unit)
     if not decision.granted and wants_status(request):
         return denial_answer(decision, body, request)
     return Answer(body=body, headers=decision_headers(decision))
 
 
-def _body(request: Request, ask: Ask, decision: Decision, unit: Unit | None) -> dict[str, Any]:
-    body = decision_answer(decision, detail=ask.detail, unit=unit)
-    if ask.explain:
-        dimensions = _wanted(ask, request).counted_dimensions
-        body["explanation"] = explanation_answer(explanation(decision, dimensions))
+def _body(asked: Asked, decision: Decision, unit: Unit | None) -> dict[str, Any]:
+    body = decision_answer(decision, detail=asked.detail, unit=unit)
+    if asked.explain:
+        body["explanation"] = explanation_answer(explanation(decision, asked.wanted.counted_dimensions))
     return body
 
 

@@ -53,7 +53,7 @@ def asked(effective: Effective, at: str) -> Node:
     now, right = parse_instant(at), effective.entitlements["calls"]
     mark = RequestMark(0, bytes(6))
     wanted = terms(right, amount=Decimal(0), version=1, mark=mark, remembered=False, now=now, seen=Cell())
-    return granted(effective, right, wanted, Cell(), now=now, decision_id=None).nodes[0]
+    return granted(effective, right, wanted, Cell(), decision_id=None).nodes[0]
 
 
 def period(node: Node) -> tuple[str, str | None]:

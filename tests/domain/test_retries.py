@@ -51,7 +51,7 @@ def decided(limited: Effective, cell: Cell, amount: int, at: Instant) -> Decisio
     right: Entitlement = limited.entitlements[FEATURE]
     asked = look(right, version=1, now=at, seen=cell, amount=Decimal(amount))
     why = decide.refusal(cell, asked)
-    return None if why is None else decide.denied(limited, right, asked, cell, why=why, now=at)
+    return None if why is None else decide.denied(limited, right, asked, cell, why=why)
 
 
 def cell_of(limited: Effective, used: int, daily: int, rated: list[int], ago: Instant | None) -> Cell:

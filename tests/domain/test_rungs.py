@@ -14,12 +14,12 @@ from tallygate.domain.instants import DAY, HOUR
 from tallygate.domain.rungs import (
     UNTIL_RESUMED,
     UNTIL_TOP_UP,
+    Bounds,
     Ladder,
     Rung,
-    alike,
     ceiling,
     deciding,
-    highest,
+    expectation,
     ladder,
     landing,
     suspended_until,
@@ -218,19 +218,24 @@ def test_usage_lands_on_the_rung_whose_end_it_just_reaches() -> None:
     ]
 
 
+def around(rungs: Ladder, used: int) -> tuple[Rung, Bounds]:
+    """The rung that a write is expected on which leads to so much usage, and its bounds."""
+    return expectation(rungs, Decimal(used), Decimal(0), elsewhere=Decimal(0))
+
+
 def test_the_ceiling_is_the_most_that_is_ever_granted() -> None:
     assert ceiling(climbed([at("100%", "allow_with_overage", max_overage=50)])) == 150
     assert ceiling(climbed([at("100%", "rate_limit", **SLOW)])) is None
-    assert told(highest(climbed([at("100%", "deny"), at("150%", "suspend_usage")]))) == "notify_only"
+    assert told(around(climbed([at("100%", "deny"), at("150%", "suspend_usage")]), 200)[0]) == "notify_only"
 
 
 def test_rungs_on_which_a_grant_writes_the_same_are_one_to_a_write() -> None:
     forms = [at("80%", "rate_limit", **SLOW), at("100%", "allow_with_grace", grace_amount=20)]
     rungs = climbed([*forms, at("110%", "allow_with_overage", max_overage=30)])
-    assert alike(rungs, landing(rungs, Decimal(10))) == (None, 80)
-    assert alike(rungs, landing(rungs, Decimal(90))) == (80, 120)
+    assert around(rungs, 10)[1] == Bounds(None, Decimal(80))
+    assert around(rungs, 90)[1] == Bounds(Decimal(80), Decimal(120))
     lenient = climbed([at("50%", "allow_with_overage"), at("150%", "deny")])
-    assert alike(lenient, landing(lenient, Decimal(10))) == (None, 150), "it is only called something else"
+    assert around(lenient, 10)[1] == Bounds(None, Decimal(150)), "it is only called something else"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from tallygate.domain.features import Switch
 from tallygate.domain.instants import HOUR, Instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.sentences import sentence
-from tallygate.domain.suspended import suspended
 from tallygate.domain.suspensions import Suspension
 from tallygate.operations.admission import Memory
 from tallygate.operations.check import check
@@ -181,7 +180,7 @@ def test_an_operator_s_suspension_keeps_reason_and_actor_to_the_operators(
     feature: str | None, scope: dict[str, str], what: str
 ) -> None:
     held = Suspension(feature=feature, scope=scope, reason="unpaid", actor="ann", since=NOW - HOUR)
-    found = suspended(effective(quota(10)), FEATURE, held, requested=Decimal(3), now=NOW)
+    found = decide.suspended(effective(quota(10)), FEATURE, held, requested=Decimal(3), now=NOW)
     assert sentence(found) == (
         f"Denied: 3 requested, but {what} suspended by an operator since 2026-11-21T09:30Z, "
         "until an operator resumes it"

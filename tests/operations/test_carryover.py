@@ -9,6 +9,7 @@ import pytest
 
 from bench.cost import counting
 from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import MINUTE
 from tallygate.errors import ClockBehind
 from tallygate.operations.admission import Memory
@@ -170,7 +171,7 @@ def test_the_newest_window_stays_in_the_cell_however_long_it_is_over(engine: Eng
     for day in (1, 2, 3, 9):
         shop.consume(1, at=month(1, day))
         shop.consume(1, at=month(1, day) + DEAD_AFTER + MINUTE)
-    kept = Cells(engine).read("acme", FEATURE)
+    kept = Cells(engine).read(CellName("acme", FEATURE))
     assert sorted(start for _, start in kept.used) == [month(1, 3), month(1, 9)]
     shop.now = month(1, 10)
     assert shop.state()["limit"] == 35

@@ -13,7 +13,7 @@ from tallygate.domain.counters import CellName
 from tallygate.domain.decision import Reason
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.errors import ClockBehind, Contended, InvalidRequest, OutcomeUnknown
-from tallygate.operations.consume import Consume
+from tallygate.operations.attempts import Consume
 from tallygate.storage import items, keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Cancelled, Committed, Engine, Put, Refused, Require, Update, Write, Written
@@ -225,7 +225,7 @@ def test_the_windows_of_a_long_use_are_removed_over_several_writes(container: Cl
     container.engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item={**names, "n": 1000, "cv": 1}))
     for _ in range(20):
         assert container.consume(wanted(1)).granted
-    assert len(Cells(container.engine).read("acme", FEATURE).rated) == 1
+    assert len(Cells(container.engine).read(CellName("acme", FEATURE)).rated) == 1
 
 
 def test_a_cell_that_is_ahead_of_the_stored_limits_is_contended_never_a_denial(container: Clocked) -> None:

@@ -14,8 +14,9 @@ from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_
 from tallygate.domain.limits import Effective
 from tallygate.domain.tier_forms import tier_of
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.check import check
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.storage import keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.dynamo import DynamoEngine

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.catalog import read_catalog
+from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord, ProfileChange, SubscriptionChange
 from tallygate.domain.instants import DAY, HOUR, of_datetime
 from tallygate.domain.periods import window_at
@@ -19,8 +20,9 @@ from tallygate.domain.versions import Expected
 from tallygate.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed
 from tallygate.operations import customers as operations
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.operations.customers import Stores
 from tallygate.operations.limits_in_force import announce_limits
 from tallygate.storage import keys
@@ -345,7 +347,7 @@ def test_many_who_change_one_customer_at_once_lose_nothing(dynamo_engine: Dynamo
     assert record.version == 5
     assert (record.customer.name, record.customer.timezone, record.customer.metadata) == ("A", "Asia/Tokyo", {"a": "b"})
     assert record.active_plan == ("pro", 1)
-    cell = Cells(dynamo_engine).read("acme", "images")
+    cell = Cells(dynamo_engine).read(CellName("acme", "images"))
     assert cell.version == record.effective.version
 
 

@@ -20,7 +20,7 @@ from tallygate.domain.entries.notices import ResumeEntry
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.tier_suspensions import lifting
-from tallygate.operations.consume import Consume
+from tallygate.operations.attempts import Consume
 from tallygate.operations.find_decision import decision_named
 from tallygate.operations.settle import Settle, settle
 from tallygate.storage.cell_controls import CellControls

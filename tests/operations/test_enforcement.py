@@ -144,5 +144,5 @@ def test_a_suspension_names_no_limit_and_no_time_to_try_again() -> None:
     cell = Cell(used={wants.quotas[0].counter: Decimal(1)}, suspended={WHOLE_FEATURE: UNTIL_RESUMED})
     why = decide.refusal(cell, wants)
     assert isinstance(why, decide.Suspended)
-    decision = decide.denied(limits, right, wants, cell, why=why, now=NOW)
+    decision = decide.denied(limits, right, wants, cell, why=why)
     assert (decision.reason, decision.binding, decision.retry_at) == (Reason.SUSPENDED, None, None)

@@ -106,7 +106,7 @@ def test_a_window_that_was_removed_is_revived_by_nobody(engine: Engine) -> None:
     over = OPENED + LENGTH
     shop.consume(1, at=over + DEAD_AFTER)
     shop.consume(1, at=over + DEAD_AFTER)
-    cell = Cells(engine).read("acme", FEATURE)
+    cell = Cells(engine).read(CellName("acme", FEATURE))
     assert [start for _, start in cell.used] == [over + DEAD_AFTER] and cell.floor == over
     answer = shop.consume(1, at=over - 1, memory=slow)
     assert shown(answer) == (over + DEAD_AFTER, over + DEAD_AFTER + LENGTH, 3)
@@ -126,7 +126,7 @@ def test_the_last_window_of_an_idle_scope_is_revived_by_no_clock(engine: Engine)
     use("eng", NOW, slow)
     for _ in range(2):
         use("ops", over + DEAD_AFTER, memory)
-    cell = Cells(engine).read("acme", FEATURE)
+    cell = Cells(engine).read(CellName("acme", FEATURE))
     assert (cell.newest, cell.floor) == ({2: NOW}, over) and (2, NOW) not in cell.used
     with pytest.raises(ClockBehind):
         use("eng", over - 1, slow)
@@ -137,10 +137,10 @@ def test_denials_while_nothing_is_open_are_marked_once_an_hour_and_forgotten(eng
     shop = Shop(engine, pro=FIVE_HOURS)
     for minute in range(0, 180, 20):
         assert not shop.consume(11, at=OPENED + minute * MINUTE)["granted"]
-    assert len(Cells(engine).read("acme", FEATURE).denied) == 3
+    assert len(Cells(engine).read(CellName("acme", FEATURE)).denied) == 3
     shop.consume(1, at=OPENED + DAY)
     shop.consume(1, at=OPENED + DAY)
-    assert Cells(engine).read("acme", FEATURE).denied == frozenset()
+    assert Cells(engine).read(CellName("acme", FEATURE)).denied == frozenset()
 
 
 def test_another_plan_of_the_same_period_goes_on_in_the_window_that_is_open(engine: Engine) -> None:
@@ -255,7 +255,7 @@ def test_sixteen_threads_open_one_window_and_are_granted_the_limit(dynamo_engine
         with ThreadPoolExecutor(16) as threads:
             answers = list(threads.map(one, range(48)))
         assert sum(granted for granted, _ in answers) == 10
-        cell = Cells(dynamo_engine).read(shop.customer, FEATURE)
+        cell = Cells(dynamo_engine).read(CellName(shop.customer, FEATURE))
         assert list(cell.used.values()) == [Decimal(10)], "exactly one window"
         assert {start for _, start in answers} == {format_instant(start) for _, start in cell.used}
 

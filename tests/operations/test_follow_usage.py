@@ -539,9 +539,9 @@ def test_the_stream_completes_it_too() -> None:
     shop.consume(10)
     shop.stores = replace(shop.stores, cells=Untold(shop.engine))
     shop.subscribe("year")
-    assert Cells(shop.engine).read(shop.customer, "ai-tokens").followings == 0
+    assert Cells(shop.engine).read(CellName(shop.customer, "ai-tokens")).followings == 0
     shop.fold()
-    assert Cells(shop.engine).read(shop.customer, "ai-tokens").followings == 1
+    assert Cells(shop.engine).read(CellName(shop.customer, "ai-tokens")).followings == 1
     assert shown(shop.consume(1)) == (11, 10, 4989)
 
 

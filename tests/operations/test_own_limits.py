@@ -15,6 +15,7 @@ from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
 from tallygate.contracts.reading import read
 from tallygate.domain.carryover import Cap, Carryover
+from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.decision import Decision
 from tallygate.domain.exact_json import write_json
@@ -425,4 +426,4 @@ def test_overrides_set_at_once_are_all_in_force(dynamo_engine: DynamoEngine) -> 
     assert [own.name for own in record.limits] == sorted(names)
     limits = [limit for entitlement in record.effective.entitlements.values() for limit in entitlement.limits]
     assert {limit.enforcement.value for limit in limits} == {"soft"}
-    assert Cells(dynamo_engine).read("acme", "images").version == record.effective.version
+    assert Cells(dynamo_engine).read(CellName("acme", "images")).version == record.effective.version

@@ -19,8 +19,9 @@ from tallygate.domain.limits import Limit
 from tallygate.domain.tiers import Enforcement
 from tallygate.errors import Contended
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.check import check
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.operations.entitlements import entitlement
 from tallygate.storage import keys
 from tallygate.storage.cells import Cells
@@ -179,7 +180,7 @@ def test_threads_racing_over_scoped_and_unscoped_limits_fill_each_exactly(dynamo
 
     with ThreadPoolExecutor(16) as pool:
         granted = Counter(kind for kind, was in pool.map(one, range(300)) if was)
-    cell = store.read("acme", FEATURE)
+    cell = store.read(CellName("acme", FEATURE))
     used = {ordinal: value for (ordinal, _), value in cell.used.items()}
     assert used[1] == sum(granted.values()) == 100
     assert used[2] == granted[0] + granted[1] == 40

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.counters import CountedWindow, Shown
+from tallygate.domain.counters import CellName, CountedWindow, Shown
 from tallygate.domain.decision_ids import DecisionId, format_decision_id, granted_decision
 from tallygate.domain.entries.usage import ParkedEntry, UseEntry
 from tallygate.domain.governing import Governed
@@ -543,7 +543,7 @@ def test_a_window_that_leaves_the_cell_meanwhile_does_not_come_back(desk: Desk) 
     desk.engine = Tidied(desk.engine, lambda: other.consume(1, later))
     desk.settle(made, 25, later)
     assert other.used(later) == (26, 1)
-    cell = Cells(other.engine).read("acme", FEATURE)
+    cell = Cells(other.engine).read(CellName("acme", FEATURE))
     assert (2, TODAY) not in cell.used
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tallygate.contracts.usage import read_usage, usage_answer
 from tallygate.domain.cells import DEAD_AFTER
+from tallygate.domain.counters import CellName
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Quota
 from tallygate.domain.periods import Schedule, rolling
@@ -342,11 +343,11 @@ def test_marks_go_with_their_windows(engine: Engine) -> None:
     desk = Desk(engine, pro={"limit": 10, "period": {"every": "day"}})
     desk.consume(3)
     desk.reset()
-    assert Cells(engine).read("acme", FEATURE).resets != {}
+    assert Cells(engine).read(CellName("acme", FEATURE)).resets != {}
     desk.now = month(1, 2) + DEAD_AFTER + MINUTE
     desk.consume(1)
     desk.consume(1)
-    assert Cells(engine).read("acme", FEATURE).resets == {}
+    assert Cells(engine).read(CellName("acme", FEATURE)).resets == {}
 
 
 def test_series_of_usage_mark_the_window_in_which_a_reset_was_effective(folded: Desk) -> None:
@@ -516,7 +517,7 @@ def test_only_what_came_since_a_reset_counts_and_nothing_is_negative(
     walk.fold(0)
     assert not walk.ledger.exact or desk.used() == walk.ledger.used
     assert desk.parked() == []
-    cell = Cells(desk.engine).read(desk.customer, FEATURE)
+    cell = Cells(desk.engine).read(CellName(desk.customer, FEATURE))
     for total in desk.totals():
         assert total.used >= 0
         counter = (total.ordinal, total.start)

@@ -23,8 +23,9 @@ from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_
 from tallygate.domain.limits import Effective
 from tallygate.errors import TallygateError
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume
 from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.consume import Consume, consume
+from tallygate.operations.consume import consume
 from tallygate.operations.customers import Stores, put_customer
 from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells

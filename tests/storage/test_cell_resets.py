@@ -98,7 +98,7 @@ def test_among_consumers_and_settlements_no_counter_falls_below_nothing_nor_gran
             if found:
                 moves = store.exclude(CELL, found, upto=cell.revision, entry=entry_for(found))
                 done += receipts.commit(moves)
-            assert min(cells.read("acme", FEATURE).used.values(), default=0) >= 0
+            assert min(cells.read(CellName("acme", FEATURE)).used.values(), default=0) >= 0
         return done
 
     with ThreadPoolExecutor(8) as threads:
@@ -107,7 +107,7 @@ def test_among_consumers_and_settlements_no_counter_falls_below_nothing_nor_gran
         granted, done = sum(each.result() for each in asking), sum(each.result() for each in resetting)
     assert done > 0
     assert granted > 10, "a reset gives the limit back"
-    cell = cells.read("acme", FEATURE)
+    cell = cells.read(CellName("acme", FEATURE))
     (used,) = cell.used.values()
     assert 0 <= used <= 200
     assert cell.resets

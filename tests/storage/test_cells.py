@@ -54,18 +54,18 @@ def write(engine: Engine, item: Item) -> None:
 
 def test_more_than_the_limit_does_not_fit_a_fresh_window(engine: Engine) -> None:
     cells, asked = Cells(engine), ask(entitlement(quota(10)), 11)
-    assert cells.admit("acme", FEATURE, asked, ENTRY) == NotAdmitted(Cell())
+    assert cells.admit(CellName("acme", FEATURE), asked, ENTRY) == NotAdmitted(Cell())
     assert decide.refusal(Cell(), asked) == decide.Exceeded()
 
 
 def test_a_limit_of_zero_denies_everything(engine: Engine) -> None:
     cells, right = Cells(engine), entitlement(quota(0))
-    assert isinstance(cells.admit("acme", FEATURE, ask(right, "0.000000001"), ENTRY), NotAdmitted)
+    assert isinstance(cells.admit(CellName("acme", FEATURE), ask(right, "0.000000001"), ENTRY), NotAdmitted)
 
 
 def test_equality_grants_and_the_next_unit_does_not(engine: Engine) -> None:
     cells, right = Cells(engine), entitlement(quota(10))
-    admitted = cells.admit("acme", FEATURE, ask(right, 10), ENTRY)
+    admitted = cells.admit(CellName("acme", FEATURE), ask(right, 10), ENTRY)
     assert isinstance(admitted, Admitted)
     (used,) = admitted.after.used.values()
     assert (used, admitted.after.revision, admitted.after.version) == (10, 1, 1)
@@ -78,50 +78,50 @@ def test_equality_grants_and_the_next_unit_does_not(engine: Engine) -> None:
         now=NOW,
         seen=admitted.after,
     )
-    assert isinstance(cells.admit("acme", FEATURE, other, ENTRY), NotAdmitted)
+    assert isinstance(cells.admit(CellName("acme", FEATURE), other, ENTRY), NotAdmitted)
 
 
 def test_a_limit_that_refuses_leaves_every_other_counter_alone(engine: Engine) -> None:
     cells, right = Cells(engine), entitlement(quota(100), quota(5, ordinal=2, every="day"))
-    assert isinstance(cells.admit("acme", FEATURE, ask(right, 6), ENTRY), NotAdmitted)
-    assert cells.read("acme", FEATURE) == Cell()
+    assert isinstance(cells.admit(CellName("acme", FEATURE), ask(right, 6), ENTRY), NotAdmitted)
+    assert cells.read(CellName("acme", FEATURE)) == Cell()
 
 
 def test_an_older_version_is_refused_as_stale_and_a_raise_is_final(engine: Engine) -> None:
     cells, right = Cells(engine), entitlement(quota(10))
     cells.raise_version(CellName("acme", FEATURE), 3, NOW)
     cells.raise_version(CellName("acme", FEATURE), 2, NOW)
-    refused = cells.admit("acme", FEATURE, ask(right, version=2), ENTRY)
+    refused = cells.admit(CellName("acme", FEATURE), ask(right, version=2), ENTRY)
     assert isinstance(refused, NotAdmitted)
     assert (refused.seen.version, refused.seen.revision) == (3, 1)
     assert decide.refusal(refused.seen, ask(right, version=2)) == decide.Stale()
-    assert isinstance(cells.admit("acme", FEATURE, ask(right, version=3), ENTRY), Admitted)
+    assert isinstance(cells.admit(CellName("acme", FEATURE), ask(right, version=3), ENTRY), Admitted)
 
 
 def test_a_window_that_was_removed_cannot_be_revived_by_a_slow_clock(engine: Engine) -> None:
     """200 of 100 would be granted if the removed window could start at zero again."""
     cells, right = Cells(engine), entitlement(quota(100))
-    admitted = cells.admit("acme", FEATURE, ask(right, 100), ENTRY)
+    admitted = cells.admit(CellName("acme", FEATURE), ask(right, 100), ENTRY)
     assert isinstance(admitted, Admitted)
     next_month = NOW + 15 * DAY
-    rolled = cells.admit("acme", FEATURE, ask(right, 1, seen=admitted.after, now=next_month), ENTRY)
+    rolled = cells.admit(CellName("acme", FEATURE), ask(right, 1, seen=admitted.after, now=next_month), ENTRY)
     assert isinstance(rolled, Admitted)
     assert len(rolled.after.used) == 1, "the window that is over was removed"
     late = ask(right, 100, now=NOW + HOUR)
-    refused = cells.admit("acme", FEATURE, late, ENTRY)
+    refused = cells.admit(CellName("acme", FEATURE), late, ENTRY)
     assert isinstance(refused, NotAdmitted)
     assert decide.refusal(refused.seen, late) == decide.Behind()
 
 
 def test_a_window_over_for_less_than_ten_minutes_stays(engine: Engine) -> None:
     cells, right = Cells(engine), entitlement(quota(100))
-    admitted = cells.admit("acme", FEATURE, ask(right, 100), ENTRY)
+    admitted = cells.admit(CellName("acme", FEATURE), ask(right, 100), ENTRY)
     assert isinstance(admitted, Admitted)
     (end,) = {term.window.end for term in ask(right).quotas}
-    rolled = cells.admit("acme", FEATURE, ask(right, 1, seen=admitted.after, now=end + 9 * MINUTE), ENTRY)
+    rolled = cells.admit(CellName("acme", FEATURE), ask(right, 1, seen=admitted.after, now=end + 9 * MINUTE), ENTRY)
     assert isinstance(rolled, Admitted)
     assert sorted(rolled.after.used.values()) == [1, 100]
-    assert isinstance(cells.admit("acme", FEATURE, ask(right, 1, now=end - 1), ENTRY), NotAdmitted)
+    assert isinstance(cells.admit(CellName("acme", FEATURE), ask(right, 1, now=end - 1), ENTRY), NotAdmitted)
 
 
 def test_the_same_request_is_counted_once_in_three_minutes_and_forgotten_later(engine: Engine) -> None:
@@ -129,7 +129,7 @@ def test_the_same_request_is_counted_once_in_three_minutes_and_forgotten_later(e
     seen = Cell()
     for minutes, expected in ((0, Admitted), (0, NotAdmitted), (1, NotAdmitted), (3, Admitted)):
         asked = ask(right, 1, seen=seen, now=NOW + minutes * MINUTE)
-        outcome = cells.admit("acme", FEATURE, asked, ENTRY)
+        outcome = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
         assert isinstance(outcome, expected)
         seen = outcome.after if isinstance(outcome, Admitted) else outcome.seen
         if isinstance(outcome, NotAdmitted):
@@ -139,7 +139,7 @@ def test_the_same_request_is_counted_once_in_three_minutes_and_forgotten_later(e
 
 def test_a_suspended_cell_admits_nothing(engine: Engine) -> None:
     write(engine, {"sus": NOW + HOUR, "n": 1, "cv": 1})
-    refused = Cells(engine).admit("acme", FEATURE, ask(entitlement(quota(10))), ENTRY)
+    refused = Cells(engine).admit(CellName("acme", FEATURE), ask(entitlement(quota(10))), ENTRY)
     assert isinstance(refused, NotAdmitted)
     assert decide.refusal(refused.seen, ask(entitlement(quota(10)))) == decide.Suspended(NOW + HOUR, 0)
 
@@ -234,7 +234,7 @@ def test_the_real_engine_admits_exactly_what_the_explanation_allows(dynamo_engin
     def agree(right: Entitlement, item: Item, amount: int) -> None:
         write(dynamo_engine, item)
         asked = ask(right, amount, seen=items.cell_of(item))
-        admitted = cells.admit("acme", FEATURE, asked, ENTRY)
+        admitted = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
         assert isinstance(admitted, Admitted) == (decide.refusal(items.cell_of(item), asked) is None)
 
     agree()
@@ -245,6 +245,6 @@ def test_eight_quotas_and_eight_rates_stay_inside_the_engines_bounds(dynamo_engi
     quotas = tuple(quota(10**17, ordinal=n) for n in range(1, 9))
     rates = tuple(rate(10**6, ordinal=n) for n in range(9, 17))
     right = entitlement(*quotas, rates=rates)
-    outcome = Cells(dynamo_engine).admit("acme", FEATURE, ask(right, "1.5", seen=seen), ENTRY)
+    outcome = Cells(dynamo_engine).admit(CellName("acme", FEATURE), ask(right, "1.5", seen=seen), ENTRY)
     assert isinstance(outcome, Admitted)
     assert len(outcome.after.used) == len(outcome.after.rated) == 8

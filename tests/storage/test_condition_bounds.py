@@ -243,7 +243,7 @@ def test_the_heaviest_that_are_admitted_are_taken_by_a_real_engine(
     asked = asks(right, LONG / 100, seen, {"a": "1"})
     condition, _ = stated(asked)
     assert condition.fits
-    Cells(dynamo_engine).admit("acme", FEATURE, asked, ENTRY)
+    Cells(dynamo_engine).admit(CellName("acme", FEATURE), asked, ENTRY)
 
 
 def test_what_one_write_removes_can_be_stated_beside_the_heaviest() -> None:

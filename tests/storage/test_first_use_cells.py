@@ -131,7 +131,7 @@ def test_the_real_engine_admits_and_opens_exactly_what_the_explanation_says(dyna
         dynamo_engine.write(Put(key=keys.cell(CELL), item=item))
         before = items.cell_of(item)
         asked = ask(right, amount, seen=before)
-        outcome = cells.admit("acme", FEATURE, asked, ENTRY)
+        outcome = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)
         if isinstance(outcome, Admitted):
             for term in asked.quotas[:2]:

@@ -55,6 +55,8 @@ def built(name: str, foreign: str) -> Key:
             continue  # codes and digests of the system's own
         elif parameter == "operation":
             values[parameter] = f"POST /v1/customers/{{customer}}/suspend {json.dumps({'customer': foreign})}"
+        elif parameter == "cell_name":
+            values[parameter] = CellName(foreign, foreign)
         elif parameter == "dimensions":
             values[parameter] = json.dumps({f"d{n}": foreign for n in range(16)}, ensure_ascii=False)
         else:

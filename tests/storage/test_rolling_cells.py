@@ -13,6 +13,7 @@ from bench.cost import counting
 from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.closing import may_close
+from tallygate.domain.counters import CellName
 from tallygate.domain.facts import Total
 from tallygate.domain.governing import governed_of
 from tallygate.domain.instants import DAY, HOUR, MINUTE
@@ -105,8 +106,8 @@ def test_no_thirty_days_ever_have_more_than_the_limit(steps: list[tuple[int, int
 def test_a_clock_that_is_behind_sees_what_one_ahead_has_counted() -> None:
     cells, right = Cells(MemoryEngine()), entitlement(rolls(10))
     boundary = ask(right, 1).quotas[0].window.end
-    assert isinstance(cells.admit("acme", FEATURE, ask(right, 10, now=boundary), ENTRY), Admitted)
-    unaware = cells.admit("acme", FEATURE, ask(right, 1, now=boundary - 1), ENTRY)
+    assert isinstance(cells.admit(CellName("acme", FEATURE), ask(right, 10, now=boundary), ENTRY), Admitted)
+    unaware = cells.admit(CellName("acme", FEATURE), ask(right, 1, now=boundary - 1), ENTRY)
     assert isinstance(unaware, NotAdmitted)
     assert decide.refusal(unaware.seen, ask(right, 1, seen=unaware.seen, now=boundary - 1)) == decide.Exceeded()
 
@@ -117,7 +118,7 @@ def _tried(
     """One consume: what was seen is corrected until the refusal stands."""
     while True:
         asked = ask(right, amount, seen=seen[which], now=now)
-        outcome = cells.admit("acme", FEATURE, asked, ENTRY)
+        outcome = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
         seen[which] = outcome.after if isinstance(outcome, Admitted) else outcome.seen
         if isinstance(outcome, Admitted) or decide.refusal(outcome.seen, asked) is not None:
             return outcome, asked
@@ -143,7 +144,7 @@ def test_usage_by_event_counts_for_as_long_as_it_would_by_consume() -> None:
         )
         assert not may_close(total, now=NOW + 365 * DAY, grace=0)
         CellEvents(engine).bring_in(total, seen=ZERO, now=NOW)
-    cell = Cells(engine).read("acme", FEATURE)
+    cell = Cells(engine).read(CellName("acme", FEATURE))
     assert list(cell.used.values()) == [8], "what no longer counts is left alone"
     assert decide.refusal(cell, ask(right, 3, seen=cell)) == decide.Exceeded()
     assert decide.refusal(cell, ask(right, 2, seen=cell)) is None
@@ -154,14 +155,14 @@ def test_an_answer_says_when_enough_has_rolled_off() -> None:
     cells = Cells(MemoryEngine())
     seen = Cell()
     for days, amount in ((0, 4), (10, 5)):
-        outcome = cells.admit("acme", FEATURE, ask(right, amount, seen=seen, now=NOW + days * DAY), ENTRY)
+        outcome = cells.admit(CellName("acme", FEATURE), ask(right, amount, seen=seen, now=NOW + days * DAY), ENTRY)
         assert isinstance(outcome, Admitted)
         seen = outcome.after
     now = NOW + 11 * DAY
     asked = ask(right, 3, seen=seen, now=now)
     why = decide.refusal(seen, asked)
     assert why is not None
-    denied = decide.denied(limits, right, asked, seen, why=why, now=now)
+    denied = decide.denied(limits, right, asked, seen, why=why)
     assert denied.retry_at is not None
     assert NOW + 30 * DAY <= denied.retry_at <= NOW + 30 * DAY + WIDTH
     before, after = (ask(right, 3, seen=seen, now=denied.retry_at + offset) for offset in (-1, 0))
@@ -174,7 +175,7 @@ def test_an_answer_says_when_enough_has_rolled_off() -> None:
 def test_what_never_fits_has_no_time_to_try_again() -> None:
     right, limits = entitlement(rolls(10)), effective(rolls(10))
     asked = ask(right, 11)
-    denied = decide.denied(limits, right, asked, Cell(), why=decide.Exceeded(), now=NOW)
+    denied = decide.denied(limits, right, asked, Cell(), why=decide.Exceeded())
     assert denied.retry_at is None
 
 
@@ -182,14 +183,14 @@ def test_the_worst_that_the_catalog_takes_stays_inside_the_engines_bounds(dynamo
     quotas = (rolls(10**17), rolls(10**17, "P7D", ordinal=2), *(quota(10**17, ordinal=n) for n in range(3, 9)))
     right = entitlement(*quotas, rates=tuple(rate(10**6, ordinal=n) for n in range(9, 17)))
     rated = Cell(rated={(n, NOW // MINUTE - 1): Decimal(3) for n in range(9, 17)})
-    assert isinstance(Cells(dynamo_engine).admit("acme", FEATURE, ask(right, 2, seen=rated), ENTRY), Admitted)
+    assert isinstance(Cells(dynamo_engine).admit(CellName("acme", FEATURE), ask(right, 2, seen=rated), ENTRY), Admitted)
 
 
 def test_a_year_of_rolling_costs_one_unit_a_write(dynamo_engine: DynamoEngine, dynamodb: Any) -> None:
     right, cells, seen = entitlement(rolls(10**6)), Cells(dynamo_engine), Cell()
     with counting(dynamodb) as cost:
         for day in range(0, 365, 2):
-            outcome = cells.admit("acme", FEATURE, ask(right, 1_000, seen=seen, now=NOW + day * DAY), ENTRY)
+            outcome = cells.admit(CellName("acme", FEATURE), ask(right, 1_000, seen=seen, now=NOW + day * DAY), ENTRY)
             assert isinstance(outcome, Admitted)
             seen = outcome.after
             assert len(seen.used) <= ROLLING_PARTS + 2, "what no longer counts is removed"

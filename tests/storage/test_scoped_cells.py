@@ -68,9 +68,9 @@ DIMENSIONS = st.fixed_dictionaries(
 
 def test_the_terms_hold_the_limits_that_govern_the_request_and_no_other() -> None:
     asked = ask({"model": "large", "team": "ops", "api_key": "k"})
-    assert [term.name for term in asked.quotas] == [FEATURE, "large"]
-    assert [term.name for term in asked.rates] == [FEATURE, "large"]
-    assert [term.name for term in EVERY.quotas] == [FEATURE, "large", "small", "team", "both"]
+    assert [term.limit.name for term in asked.quotas] == [FEATURE, "large"]
+    assert [term.limit.name for term in asked.rates] == [FEATURE, "large"]
+    assert [term.limit.name for term in EVERY.quotas] == [FEATURE, "large", "small", "team", "both"]
 
 
 @settings(max_examples=1500, deadline=None)
@@ -100,8 +100,8 @@ def test_a_limit_over_other_values_neither_refuses_nor_is_counted(
 ) -> None:
     """The answer is the same where its counters are full, and where they are gone."""
     governing = {limit.name for limit in RIGHT.limits if governs(limit.scope, dimensions)}
-    others = [term for term in EVERY.quotas if term.name not in governing]
-    rated = [term for term in EVERY.rates if term.name not in governing]
+    others = [term for term in EVERY.quotas if term.limit.name not in governing]
+    rated = [term for term in EVERY.rates if term.limit.name not in governing]
     names = {items.used_name(term.counter) for term in others}
     names |= {items.rated_name(name) for term in rated for name in (term.current, term.previous)}
     full = {**item, **dict.fromkeys(names, Decimal(99))}
@@ -121,7 +121,7 @@ def test_the_real_engine_admits_exactly_what_the_explanation_allows(dynamo_engin
         dynamo_engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=item))
         asked = ask(dimensions, amount, seen=items.cell_of(item))
         before = items.cell_of(item)
-        outcome = cells.admit("acme", FEATURE, asked, ENTRY)
+        outcome = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)
         if isinstance(outcome, Admitted):
             charged = {term.counter for term in asked.quotas}
@@ -134,17 +134,21 @@ def test_the_real_engine_admits_exactly_what_the_explanation_allows(dynamo_engin
 def test_a_limit_that_refuses_leaves_the_whole_cell_alone(engine: Engine) -> None:
     """All or nothing over scopes: five fit the customer and the team, but not the two for both."""
     cells = Cells(engine)
-    assert isinstance(cells.admit("acme", FEATURE, ask({"model": "large", "team": "eng"}, 3), ENTRY), NotAdmitted)
-    assert cells.read("acme", FEATURE) == Cell()
-    assert isinstance(cells.admit("acme", FEATURE, ask({"model": "medium", "team": "eng"}, 3), ENTRY), Admitted)
+    assert isinstance(
+        cells.admit(CellName("acme", FEATURE), ask({"model": "large", "team": "eng"}, 3), ENTRY), NotAdmitted
+    )
+    assert cells.read(CellName("acme", FEATURE)) == Cell()
+    assert isinstance(
+        cells.admit(CellName("acme", FEATURE), ask({"model": "medium", "team": "eng"}, 3), ENTRY), Admitted
+    )
 
 
 def test_counters_over_other_values_are_tidied_too(engine: Engine) -> None:
     """A value that nobody uses any more leaves no counters behind for ever."""
     cells = Cells(engine)
-    admitted = cells.admit("acme", FEATURE, ask({"model": "small"}, 1), ENTRY)
+    admitted = cells.admit(CellName("acme", FEATURE), ask({"model": "small"}, 1), ENTRY)
     assert isinstance(admitted, Admitted)
     later = ask({"model": "medium"}, 1, seen=admitted.after, now=NOW + 40 * DAY)
-    after = cells.admit("acme", FEATURE, later, ENTRY)
+    after = cells.admit(CellName("acme", FEATURE), later, ENTRY)
     assert isinstance(after, Admitted)
     assert {ordinal for ordinal, _ in after.after.used} == {1}

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.counters import CounterName
+from tallygate.domain.decision import evaluate
 from tallygate.domain.instants import DAY, HOUR, MINUTE
 from tallygate.domain.limits import Entitlement
-from tallygate.domain.nodes import evaluate
 from tallygate.domain.periods import window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import landing
@@ -128,7 +128,7 @@ def test_what_could_be_granted_is_granted_and_no_more_is(
     asked = ask(entitled, amount, cell)
     if decide.refusal(cell, asked) is None:
         return
-    node = evaluate(entitled, cell, asked, counted=False)[0]
+    node = evaluate(cell, asked, counted=False)[0]
     assert node.room is not None
     if node.room > 0:
         assert decide.refusal(cell, ask(entitled, node.room, cell)) is None

@@ -60,10 +60,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The key was used before; nothing was written. `receipt` says for what, `cell` is the cell as it stands now."""
+    """The key was used before; nothing was written. `receipt` says for what, `seen` is the cell as it stands now."""
 
     receipt: Receipt
-    cell: Cell
+    seen: Cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,39 +93,37 @@ class AdmissionStore(Protocol):
     def make_decision_secret(self, secret: bytes) -> bytes:
         """Keep the secret unless there is one; the one that stands. Repeatable."""
 
-    def read(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
 
-    def admit(self, customer: str, feature: str, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
+    def admit(self, cell: CellName, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
         """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat.
 
         Raises OutcomeUnknown where the write may or may not have been made and could not be repeated safely.
         """
 
     def admit_once(
-        self, customer: str, feature: str, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
+        self, cell: CellName, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
     ) -> Admitted | NotAdmitted | Repeated:
         """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
 
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
         """What the key keeps, consistent; asked only before a denial that no cell was asked for."""
 
-    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+    def total(self, cell: CellName, counter: CounterName) -> Total | None:
         """The total of a window, consistent; asked only of one that the cell has removed. None: nothing is folded."""
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
         """Let usage of other windows follow that the limits say follows, unless it has; the cell after it. Two
         requests. Raises Contended."""
 
-    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
+    def suspend(self, cell: CellName, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
         """Suspend usage in the cell while the request still reaches for the tier that does; safe to repeat.
 
         The cell after it; None: it is suspended already, or there is room by now.
         """
 
-    def mark_denied(
-        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: CellEntry
-    ) -> Cell | None:
+    def mark_denied(self, cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> Cell | None:
         """Mark the first denial in a window that is over at an instant; None: it is marked, or removed. Repeatable."""
 
 

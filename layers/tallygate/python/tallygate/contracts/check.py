@@ -51,7 +51,9 @@ class Ask(Contract):
     def _keep_what_was_sent(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         ask = read(data)
         if isinstance(data, dict) and "amount" in data:
-            ask._amount_sent = sent_amount(data["amount"]).exact  # noqa: SLF001  # its own, where it is made
+            sent = data["amount"]
+            exact = ask.amount if isinstance(sent, int) else sent_amount(sent).exact
+            ask._amount_sent = exact  # noqa: SLF001  # its own, where it is made
         return ask
 
     @property
@@ -65,7 +67,7 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
 
     `unit` is the feature's, in which they are presented beside.
     """
-    quota = decision.quota
+    quota, as_of, would_reason = decision.quota, decision.numbers_as_of, decision.would_reason
     used = quota.used if quota else ZERO
     # Without a quota, what is granted has no limit, and what is denied has nothing left.
     limit = quota.limit if quota else None if decision.granted else ZERO
@@ -92,12 +94,12 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
         "resets_at": None,
         "retry_at": _time(decision.retry_at),
         "breakdown": _breakdown(quota, limit),
-        "presented": _presented(quota, unit) if quota else None,
-        "nodes": [node_answer(node, decision.numbers_as_of) for node in decision.nodes] if detail else [],
-        "binding": node_answer(decision.binding, decision.numbers_as_of) if decision.binding else None,
+        "presented": _presented(quota, unit) if quota and unit else None,
+        "nodes": [node_answer(node, as_of) for node in decision.nodes] if detail else [],
+        "binding": node_answer(decision.binding, as_of) if decision.binding else None,
         "credits": None,
-        "would_deny": decision.would_reason is not None,
-        "would_reason": decision.would_reason,
+        "would_deny": would_reason is not None,
+        "would_reason": would_reason,
         "decision_id": decision.decision_id,
         "as_of": format_instant(decision.as_of),
         "replayed": decision.replayed,

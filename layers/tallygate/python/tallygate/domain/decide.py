@@ -12,15 +12,15 @@ from decimal import Decimal
 
 from tallygate.domain import rates
 from tallygate.domain.cells import Cell
-from tallygate.domain.decision import Decision, Grounds, Node, Reason
+from tallygate.domain.decision import PRECEDENCE, Decision, Grounds, Node, Reason, evaluate, rated_in
 from tallygate.domain.features import Fixed, Setting
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Entitlement
-from tallygate.domain.nodes import evaluate, rated_in
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
 from tallygate.domain.retries import granted_from
-from tallygate.domain.rungs import UNTIL_TOP_UP, following, landing, suspended_until
+from tallygate.domain.rungs import UNTIL_TOP_UP, following, landing, overage, suspended_until
+from tallygate.domain.suspensions import Suspension
 from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
 from tallygate.domain.tier_suspensions import TierStop, stop_of
 from tallygate.domain.tiers import AllowWithGrace, Enforcement, SuspendUsage, Tier
@@ -109,8 +109,6 @@ def _suspended(cell: Cell, terms: Terms) -> Suspended | None:
 
 def _refused_by(cell: Cell, term: QuotaTerm, terms: Terms) -> Exceeded | Suspending | None:
     """Whether a quota that decides has no room for the amount, or suspends since usage has reached the tier for it."""
-    if not term.tiers:
-        return None if _within(term, cell, terms.amount) else Exceeded()
     rungs, used = term.ladder_in(cell), term.used_in(cell)
     reached = following(rungs, used)
     if isinstance(reached.policy, SuspendUsage):
@@ -126,11 +124,6 @@ def _refused_by(cell: Cell, term: QuotaTerm, terms: Terms) -> Exceeded | Suspend
     return Exceeded()
 
 
-def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> bool:
-    total = term.total_in(cell)
-    return total is None or term.used_in(cell) + amount <= total
-
-
 def _admits(rate: Rate, cell: Cell, amount: Decimal, now: Instant) -> bool:
     at = rates.sub_window(rate, now)
     previous, current = rated_in(rate, cell, at.index)
@@ -138,7 +131,7 @@ def _admits(rate: Rate, cell: Cell, amount: Decimal, now: Instant) -> bool:
 
 
 def _behind(cell: Cell, terms: Terms) -> bool:
-    return cell.floor is not None and terms.soonest_end is not None and cell.floor >= terms.soonest_end
+    return cell.floor is not None and (end := terms.soonest_end) is not None and cell.floor >= end
 
 
 def _rate_fits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
@@ -189,6 +182,36 @@ def unmetered(effective: Effective, fixed: Fixed, *, requested: Decimal, now: In
     )
 
 
+def suspended(
+    effective: Effective, feature: str, suspension: Suspension, *, requested: Decimal, now: Instant
+) -> Decision:
+    """The denial, in any amount; only a resume ends it, so there is no time from which a retry makes sense."""
+    return Decision(
+        granted=False,
+        reason=Reason.SUSPENDED,
+        customer=effective.customer,
+        feature=feature,
+        requested=requested,
+        granted_amount=ZERO,
+        as_of=now,
+        timezone=effective.timezone,
+        fixed=effective.fixed.get(feature),
+        suspension=suspension,
+        grounds=Grounds(effective=effective),
+    )
+
+
+def with_numbers(denial: Decision, entitlement: Entitlement, cell: Cell, terms: Terms) -> Decision:
+    """The denial of a metered feature with every limit window as the cell shows it."""
+    nodes = evaluate(cell, terms, counted=False)
+    assert denial.grounds is not None, "a suspension is one of limits in force"
+    grounds = replace(denial.grounds, entitlement=entitlement, terms=terms, cell=cell)
+    own = nodes[0]
+    return replace(
+        denial, nodes=nodes, quota=own, level=own.level, overage=overage(own.limit, own.used), grounds=grounds
+    )
+
+
 def entitled(effective: Effective, feature: str) -> Entitlement | Reason:
     """The customer's right to a feature, or the reason why there is none."""
     if not effective.subscribed:
@@ -202,33 +225,30 @@ def granted(
     terms: Terms,
     cell: Cell,
     *,
-    now: Instant,
     decision_id: str | None,
     replayed: bool = False,
-    requested: Decimal | None = None,
 ) -> Decision:
-    """The decision of a write that was made, `cell` being its newest image; without an id, of one that would be.
-
-    `requested` is what was asked for where only the terms' amount of it was granted.
-    """
+    """The decision of a write that was made, `cell` being its newest image; without an id, of one that would be."""
     counted = decision_id is not None
-    nodes = evaluate(entitlement, cell, terms, counted=counted)
+    nodes = evaluate(cell, terms, counted=counted)
     # What was let through fitted when it was, whatever others have consumed or been allowed since; and to ask for
     # nothing where nothing is left is no use beyond the limit.
     nodes = tuple(replace(node, fits=True, over=False) if not node.granted else node for node in nodes)
+    own = nodes[0]
     return Decision(
         granted=True,
         reason=_granting_reason(nodes),
         customer=effective.customer,
         feature=entitlement.feature,
-        requested=terms.amount if requested is None else requested,
+        requested=terms.amount,
         granted_amount=terms.amount,
-        as_of=now,
+        as_of=terms.now,
         decision_id=decision_id,
-        level=nodes[0].level,
+        level=own.level,
         timezone=effective.timezone,
         nodes=nodes,
-        overage=_overage(nodes[0], ZERO if counted else terms.amount),
+        quota=own,
+        overage=overage(own.limit, own.used if counted else own.used + terms.amount),
         max_grantable=_max_grantable(nodes),
         replayed=replayed,
         grounds=Grounds(effective=effective, entitlement=entitlement, terms=terms, cell=cell),
@@ -238,8 +258,8 @@ def granted(
 def _granting_reason(nodes: tuple[Node, ...]) -> Reason:
     if all(node.limit is None for node in nodes):
         return Reason.UNLIMITED
-    found = {reason for node in nodes if (reason := beyond(node)) is not None}
-    return next((reason for reason in Reason if reason in found), Reason.OK)
+    found = (reason for node in nodes if (reason := beyond(node)) is not None)
+    return min(found, key=PRECEDENCE.__getitem__, default=Reason.OK)
 
 
 def beyond(node: Node) -> Reason | None:
@@ -250,31 +270,24 @@ def beyond(node: Node) -> Reason | None:
         return None
     if isinstance(node.policy, AllowWithGrace):
         return Reason.GRACE
-    if not node.over or node.kind != "quota":
+    if not node.over:
         return Reason.SOFT_LIMIT_EXCEEDED if node.enforcement is Enforcement.SOFT and not node.fits else None
     soft = node.policy is None and node.enforcement is Enforcement.SOFT
     return Reason.SOFT_LIMIT_EXCEEDED if soft else Reason.OVERAGE_ALLOWED
 
 
-def _overage(node: Node, amount: Decimal) -> Decimal:
-    """What lies beyond the limit, the amount included; zero without a limit. Below nothing, a limit allows nothing."""
-    return ZERO if node.limit is None else max(ZERO, node.used + amount - max(ZERO, node.limit))
-
-
-def denied(
-    effective: Effective, entitlement: Entitlement, terms: Terms, seen: Cell, *, why: Refusal, now: Instant
-) -> Decision:
+def denied(effective: Effective, entitlement: Entitlement, terms: Terms, seen: Cell, *, why: Refusal) -> Decision:
     """The denial that an image stands for, with the limit that binds and the time from which a retry makes sense."""
-    nodes = evaluate(entitlement, seen, terms, counted=False)
+    nodes = evaluate(seen, terms, counted=False)
+    own, stopped = nodes[0], None
     refusing = [node for node in nodes if not node.granted]
-    rates_first = sorted(refusing, key=lambda node: (node.kind != "rate", node.suspends, node.remaining))
-    binding, stopped = rates_first[0] if rates_first else None, None
+    binding = min(refusing, key=lambda node: (PRECEDENCE[node.cause], node.suspends, node.remaining), default=None)
     if isinstance(why, Suspended | Suspending):
         # No window's end ends a suspension, unless that is what it waits for.
-        reason, binding, stopped = Reason.SUSPENDED, None, _stop(effective, entitlement, seen, why, now)
+        reason, binding, stopped = Reason.SUSPENDED, None, _stop(effective, entitlement, seen, why, terms.now)
         retry_at = stopped.until if stopped.until < UNTIL_TOP_UP else None
     else:
-        reason = Reason.RATE_LIMITED if binding and binding.kind == "rate" else Reason.QUOTA_EXCEEDED
+        reason = Reason.QUOTA_EXCEEDED if binding is None else binding.cause
         retry_at = granted_from(placed(terms, seen), seen)
     return Decision(
         granted=False,
@@ -283,12 +296,13 @@ def denied(
         feature=entitlement.feature,
         requested=terms.amount,
         granted_amount=ZERO,
-        as_of=now,
-        level=nodes[0].level,
+        as_of=terms.now,
+        level=own.level,
         timezone=effective.timezone,
         nodes=nodes,
+        quota=own,
         binding=binding,
-        overage=_overage(nodes[0], ZERO),
+        overage=overage(own.limit, own.used),
         max_grantable=ZERO if reason is Reason.SUSPENDED else _max_grantable(nodes),
         retry_at=retry_at,
         stopped=stopped,
@@ -304,8 +318,8 @@ def _stop(
         return stop_of(why.name, cell, effective, entitlement.feature)
     return TierStop(
         feature=entitlement.feature,
-        scope=next(limit.scope for limit in entitlement.limits if limit.name == why.term.name),
-        limit=why.term.name,
+        scope=why.term.limit.scope,
+        limit=why.term.limit.name,
         level=why.tier.level,
         since=now,
         until=why.until,

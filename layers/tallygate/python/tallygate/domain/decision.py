@@ -1,23 +1,33 @@
-"""Decisions: the value that check and consume answer. A denial is one of them, never an error."""
+"""Decisions: the value that check and consume answer, and the nodes that it states. A denial is never an error.
+
+A node is one window of one limit as an image of the cell shows it. What a limit allows and what it lets through are two
+things: one that only observes lets through what does not fit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 
+from tallygate.domain import rates
+from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.cells import Cell
 from tallygate.domain.features import Fixed
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Entitlement
-from tallygate.domain.periods import Segment
+from tallygate.domain.periods import Segment, segment_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
+from tallygate.domain.retries import quota_grants_from
+from tallygate.domain.rungs import ceiling, following, landing, left, overage, room
 from tallygate.domain.scopes import Scope
 from tallygate.domain.suspensions import Suspension
-from tallygate.domain.terms import Terms
+from tallygate.domain.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
 from tallygate.domain.tier_suspensions import TierStop
-from tallygate.domain.tiers import Enforcement, Policy, Tier
+from tallygate.domain.tiers import NORMAL, Enforcement, Policy, SuspendUsage, Tier, level_at
 
 
 class Reason(StrEnum):
@@ -43,12 +53,18 @@ class Reason(StrEnum):
 
 NOT_YET = frozenset({Reason.BUDGET_EXCEEDED, Reason.INSUFFICIENT_CREDITS, Reason.UNKNOWN_VALUE})
 """Reasons that have their place in the order, and that nothing in this version leads to."""
-GRANTING = frozenset(reason for reason in Reason if list(Reason).index(reason) >= list(Reason).index(Reason.UNLIMITED))
+PRECEDENCE = {reason: place for place, reason in enumerate(Reason)}
+LIMITING = frozenset({Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED, Reason.BUDGET_EXCEEDED, Reason.INSUFFICIENT_CREDITS})
+"""Denials by a limit's window: a part of the amount, or the same amount later, might be granted."""
+GRANTING = frozenset(list(Reason)[list(Reason).index(Reason.UNLIMITED) :])
+_KINDS = {Reason.QUOTA_EXCEEDED: "quota", Reason.RATE_LIMITED: "rate"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One window of one limit as it stands: after a consume that was granted, before one that was not.
+
+    `cause` is the reason of a denial by it, `kind` what answers call such a window.
 
     `fits` says whether the request fits what the limit allows, `granted` whether the limit let it through: one that
     does not decide always does. `limit` is all of it, never below zero; `base`, `carried` and `adjusted` are its parts,
@@ -63,7 +79,7 @@ class Node:
 
     name: str
     scope: Scope
-    kind: str
+    cause: Reason
     start: Instant
     end: Instant
     limit: Decimal | None
@@ -90,10 +106,12 @@ class Node:
     counter: tuple[int, int] = (0, 0)
     rate: Rate | None = None
     throttles: tuple[int, int] | None = None
+    granted: bool = field(init=False)
+    kind: str = field(init=False)
 
-    @property
-    def granted(self) -> bool:
-        return self.fits or not self.decides
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "granted", self.fits or not self.decides)
+        object.__setattr__(self, "kind", _KINDS[self.cause])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +131,7 @@ class Decision:
 
     `as_of` is when it was decided. A grant that is repeated has its own windows, and numbers as of `replayed_at`.
 
+    `quota` is the entitlement's own, whose numbers stand at the top of an answer; None where nothing was evaluated.
     `fixed` is what the plan says of a boolean or config feature, which has no numbers; `suspension` the operator's that
     denies the request, `stopped` that of a tier.
     """
@@ -128,6 +147,7 @@ class Decision:
     level: str = "normal"
     timezone: str | None = None
     nodes: tuple[Node, ...] = ()
+    quota: Node | None = None
     binding: Node | None = None
     overage: Decimal = ZERO
     max_grantable: Decimal | None = ZERO
@@ -149,11 +169,6 @@ class Decision:
         return self.as_of if self.replayed_at is None else self.replayed_at
 
     @property
-    def quota(self) -> Node | None:
-        """The entitlement's own quota, first among the nodes; None where nothing was evaluated."""
-        return self.nodes[0] if self.nodes else None
-
-    @property
     def would_reason(self) -> Reason | None:
         """Why a limit that only observes would have denied; None: none would."""
         missed = [node for node in self.nodes if node.enforcement is Enforcement.OBSERVE and not node.fits]
@@ -161,4 +176,115 @@ class Decision:
             return None
         if all(node.suspends for node in missed):
             return Reason.SUSPENDED
-        return Reason.RATE_LIMITED if any(node.kind == "rate" for node in missed) else Reason.QUOTA_EXCEEDED
+        return min((node.cause for node in missed), key=PRECEDENCE.__getitem__)
+
+
+def evaluate(cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
+    """Every limit window as the cell shows it, and whether the terms' amount fits it; the entitlement's own is first.
+
+    `counted`: the cell shows the amount already, so what fits is what the counters show.
+    """
+    terms = placed(terms, cell)
+    cell = opened_for(cell, terms)
+    amount = ZERO if counted else terms.amount
+    nodes = [_quota_node(term, cell, amount, terms.amount) for term in terms.quotas]
+    # A tier's rate is stated where this very image asks for it, whatever the terms expected of an older one.
+    if any(term.tiers for term in terms.quotas):
+        nodes += [_rate_node(rated, cell, amount, quota) for quota, rated in _throttles(terms, cell, amount)]
+    nodes += [_rate_node(term, cell, amount, None) for term in terms.rates if term.throttles is None]
+    return tuple(nodes)
+
+
+def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> Iterable[tuple[QuotaTerm, RateTerm]]:
+    """The rates that tiers ask for of the amount, each once, with the quota that does."""
+    found: dict[int, tuple[QuotaTerm, RateTerm]] = {}
+    for term in terms.quotas:
+        if term.tiers and term.decides:
+            rate = landing(term.ladder_in(cell), term.used_in(cell) + amount).throttle
+            if rate is not None:
+                at = rates.sub_window(rate, term.now)
+                found[rate.ordinal] = term, RateTerm(limit=term.limit, rate=rate, at=at, throttles=term.counter)
+    return found.values()
+
+
+def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) -> Node:
+    """`amount` is what comes to the usage that the cell shows, `asked` what was asked for, counted already or not."""
+    rungs, used, total = term.ladder_in(cell), term.used_in(cell), term.total_in(cell)
+    landed, most = landing(rungs, used + amount), ceiling(rungs)
+    suspends = asked > 0 and isinstance(following(rungs, used + amount - asked).policy, SuspendUsage)
+    return Node(
+        name=term.limit.name,
+        scope=term.limit.scope,
+        cause=Reason.QUOTA_EXCEEDED,
+        start=term.window.start - term.quota.schedule.reach,
+        end=term.window.end,
+        # What was lowered by more than there was leaves a limit of nothing; the parts of it are stated as they are.
+        limit=None if total is None else max(ZERO, total),
+        used=used,
+        remaining=None if total is None else left(total, used),
+        fits=landed.grants,
+        level=level_at(term.limit.tiers, total, used),
+        resets_at=term.over if term.window.end < NEVER_ENDS else None,
+        retry_at=None if landed.grants else quota_grants_from(term, cell, amount, term.now),
+        period=segment_at(term.quota.schedule, term.window.start),
+        enforcement=term.limit.enforcement,
+        decides=term.decides,
+        over=overage(total, used + amount) > 0,
+        room=room(rungs, used, partial(_free, cell=cell, now=term.now)),
+        policy=landed.policy if landed.tier is not None else None,
+        ceiling=None if most is None else max(ZERO, most),
+        suspends=suspends,
+        tier=landed.tier,
+        base=term.quota.limit,
+        carried=cell.carried.get(term.counter, ZERO),
+        adjusted=cell.adjusted.get(term.counter, ZERO),
+        carries=term.carries,
+        followed=term.followed_in(cell) if cell.followed else ZERO,
+        counter=term.counter,
+    )
+
+
+def _free(rate: Rate, *, cell: Cell, now: Instant) -> Decimal:
+    """What a rate would grant now."""
+    at = rates.sub_window(rate, now)
+    return rates.remaining(rate, *rated_in(rate, cell, at.index), at)
+
+
+def _rate_node(term: RateTerm, cell: Cell, amount: Decimal, quota: QuotaTerm | None) -> Node:
+    """The rate of a tier ends with the period of the tier's `quota`, if it has no room before."""
+    rate, at = term.rate, term.at
+    previous, current = rated_in(rate, cell, at.index)
+    start = at.index * at.width
+    now, free = start + at.width - at.left, rates.remaining(rate, previous, current, at)
+    fits, retry_at = rates.admits(rate, amount, previous, current, at), None
+    if quota is not None:
+        retry_at = quota_grants_from(quota, cell, amount, now)
+    elif not fits:
+        retry_at = rates.admitted_at(rate, amount, previous, current, now)
+    return Node(
+        name=term.limit.name,
+        scope=term.limit.scope,
+        cause=Reason.RATE_LIMITED,
+        start=start,
+        end=start + at.width,
+        limit=rate.burst,
+        used=rates.weighted(previous, current, at),
+        remaining=free,
+        fits=fits,
+        level=NORMAL,
+        resets_at=at.over if quota is None else min(at.over, quota.window.end),
+        retry_at=retry_at,
+        enforcement=term.enforcement,
+        decides=term.decides,
+        room=free if quota is None else None,
+        tier=None if quota is None else landing(quota.ladder_in(cell), quota.used_in(cell) + amount).tier,
+        rate=rate,
+        throttles=term.throttles,
+        counter=term.current,
+    )
+
+
+def rated_in(rate: Rate, cell: Cell, index: int) -> tuple[Decimal, Decimal]:
+    """What was admitted in the sub-window before this one, and in this one."""
+    rated, ordinal = cell.rated, rate.ordinal
+    return rated.get((ordinal, index - 1), ZERO), rated.get((ordinal, index), ZERO)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tallygate.domain.cells import RequestMark
 from tallygate.domain.counters import CountedWindow
-from tallygate.domain.decision import Node, Reason
+from tallygate.domain.decision import Node
 from tallygate.domain.entries.notices import DeniedEntry, SuspendEntry
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.instants import Instant
@@ -92,7 +92,7 @@ def denied_entry(
         used=node.used,
         limit=node.limit or ZERO,
         level=node.level,
-        reason=Reason.RATE_LIMITED if node.kind == "rate" else Reason.QUOTA_EXCEEDED,
+        reason=node.cause,
         traceparent=traceparent,
     )
 

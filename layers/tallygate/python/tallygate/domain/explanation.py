@@ -16,14 +16,24 @@ from enum import StrEnum
 
 from tallygate.domain.cells import Cell
 from tallygate.domain.decide import beyond
-from tallygate.domain.decision import GRANTING, NOT_YET, Decision, Grounds, Node, Reason
+from tallygate.domain.decision import (
+    GRANTING,
+    LIMITING,
+    NOT_YET,
+    PRECEDENCE,
+    Decision,
+    Grounds,
+    Node,
+    Reason,
+    evaluate,
+    rated_in,
+)
 from tallygate.domain.features import Switch
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Entitlement, Limit
-from tallygate.domain.nodes import evaluate, rated_in
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate, SubWindow, current_room
-from tallygate.domain.rungs import UNTIL_TOP_UP, Rung, landing
+from tallygate.domain.rungs import UNTIL_TOP_UP, Rung, landing, left
 from tallygate.domain.scopes import Scope, governs
 from tallygate.domain.suspensions import OPERATOR, TIER
 from tallygate.domain.terms import QuotaTerm, Terms, look, opened_for
@@ -87,7 +97,7 @@ class ExplainedQuota:
 
     @property
     def remaining_after(self) -> Decimal | None:
-        return None if self.node.limit is None else max(ZERO, self.node.limit - self.counted.after)
+        return None if self.node.limit is None else left(self.node.limit, self.counted.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +119,7 @@ class ExplainedRate:
 
     @property
     def remaining_after(self) -> Decimal:
-        return max(ZERO, self.rate.burst - self.counted.after)
+        return left(self.rate.burst, self.counted.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +191,7 @@ def _limits(decision: Decision, dimensions: Mapping[str, str]) -> tuple[Explaine
     if grounds is None or grounds.entitlement is None or grounds.cell is None:
         return ()
     asked = _whole(grounds, grounds.entitlement, grounds.cell, decision.as_of)
-    idle = evaluate(grounds.entitlement, grounds.cell, asked, counted=True)
+    idle = evaluate(grounds.cell, asked, counted=True)
     cell = opened_for(grounds.cell, asked)
     found = []
     for limit in grounds.entitlement.limits:
@@ -228,7 +238,7 @@ def _window(
     limit: Limit, node: Node, asked: Terms, cell: Cell, decision: Decision | None
 ) -> ExplainedQuota | ExplainedRate:
     counted = _counted(node, decision)
-    if node.kind == "rate":
+    if node.rate is not None:
         return _rate(limit, node, counted, asked, cell, decision)
     term = next(term for term in asked.quotas if term.counter == node.counter)
     graces = [tier.policy for tier in limit.tiers if isinstance(tier.policy, AllowWithGrace)]
@@ -263,14 +273,14 @@ def _tiers(limit: Limit, total: Decimal | None, used: Decimal, waived: frozenset
 
 
 def _rung(term: QuotaTerm, cell: Cell, used: Decimal) -> Rung | None:
-    return None if term.total_in(cell) is None else landing(term.ladder_in(cell), used)
+    return None if term.quota.limit is None else landing(term.ladder_in(cell, stated=True), used)
 
 
 def _rate(
     limit: Limit, node: Node, counted: Counted, asked: Terms, cell: Cell, decision: Decision | None
 ) -> ExplainedRate:
-    ordinal = node.counter[0]
-    rate = next(rate for rate in limit.every_rate if rate.ordinal == ordinal)
+    rate = node.rate
+    assert rate is not None, "a rate's window"
     at = SubWindow(index=node.counter[1], left=node.end - asked.now, width=rate.width)
     previous, current = rated_in(rate, cell, at.index)
     counts = decision is not None and decision.granted and decision.decision_id is not None and not decision.replayed
@@ -297,8 +307,7 @@ def _tightest(nodes: tuple[Node, ...]) -> Node | None:
 def _held(reason: Reason, decision: Decision) -> bool | None:
     if reason is decision.reason:
         return True
-    order = list(Reason)
-    if reason in NOT_YET or (reason not in GRANTING and order.index(reason) < order.index(decision.reason)):
+    if reason in NOT_YET or (reason not in GRANTING and PRECEDENCE[reason] < PRECEDENCE[decision.reason]):
         return False
     if decision.granted:
         return _granting_held(reason, decision)
@@ -321,9 +330,8 @@ def _denying_held(reason: Reason, decision: Decision) -> bool | None:
         return fixed == Switch(feature=decision.feature, enabled=False) or (
             fixed is None and decision.feature not in effective.entitlements
         )
-    if reason in (Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED) and decision.nodes:
-        kind = "rate" if reason is Reason.RATE_LIMITED else "quota"
-        return any(not node.granted and not node.suspends for node in decision.nodes if node.kind == kind)
+    if reason in LIMITING and decision.nodes:
+        return any(not node.granted and not node.suspends for node in decision.nodes if node.cause is reason)
     return None
 
 
@@ -361,7 +369,7 @@ def _waits(decision: Decision, stopped: Stopped | None) -> tuple[Waits, Node | N
         # Each limit has room at some time, but none is known at which all of them have.
         return Waits.LARGER_LIMIT, refusing[0]
     last = max(refusing, key=lambda node: node.retry_at or 0)
-    if last.kind == "rate":
+    if last.rate is not None:
         quota = next((node for node in decision.nodes if node.counter == last.throttles), None)
         if quota is not None and quota.resets_at is not None and quota.resets_at <= decision.retry_at:
             return Waits.PERIOD_END, quota

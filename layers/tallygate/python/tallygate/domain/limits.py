@@ -8,7 +8,7 @@ the condition of the write, so a change of limits touches no counter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -61,7 +61,10 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A named limit with its windows, over the requests that its scope governs: all of them, where it is empty."""
+    """A named limit with its windows, over the requests that its scope governs: all of them, where it is empty.
+
+    every_rate: its rates, and those that its tiers ask for
+    """
 
     name: str
     scope: Scope = field(default_factory=dict)
@@ -70,17 +73,15 @@ class Limit:
     rates: tuple[Rate, ...] = ()
     tiers: tuple[Tier, ...] = ()
     carryover: Carryover | None = None
+    every_rate: tuple[Rate, ...] = field(init=False, compare=False, repr=False)
 
     @property
     def decides(self) -> bool:
         """Whether its tiers' policies act: a limit that observes, or is off, lets everything through."""
         return self.enforcement in (Enforcement.HARD, Enforcement.SOFT)
 
-    @property
-    def every_rate(self) -> Iterator[Rate]:
-        """Its rates, and those that its tiers ask for."""
-        yield from self.rates
-        yield from tier_rates(self.tiers)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "every_rate", (*self.rates, *tier_rates(self.tiers)))
 
     @property
     def sized(self) -> Sized:

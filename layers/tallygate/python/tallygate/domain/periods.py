@@ -20,7 +20,7 @@ its window at an instant is the one that opens there, so that whoever asks with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from tallygate.domain.boundaries import Grid, Unit, length_of, step_of
@@ -96,30 +96,27 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Segments in order of time; the first has no start."""
+    """Segments in order of time; the first has no start.
+
+    current: the segment that is in force from its start on, for ever
+    reach: how long a window counts after its end: nothing, but for the sub-windows of what rolls
+    from_first_use: whether a window opens where none is and something is used, so that the cell has to be asked
+    """
 
     segments: tuple[Segment, ...]
+    current: Segment = field(init=False, compare=False, repr=False)
+    reach: Instant = field(init=False, compare=False, repr=False)
+    from_first_use: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        current = self.segments[-1]
+        object.__setattr__(self, "current", current)
+        object.__setattr__(self, "reach", ROLLING_PARTS * current.width if current.anchor == ROLLING else 0)
+        object.__setattr__(self, "from_first_use", current.anchor == FIRST_USE)
         assert self.segments and self.segments[0].since is None, "a schedule covers all of time"
         starts = [segment.since for segment in self.segments[1:]]
         assert all(start is not None for start in starts) and starts == sorted(starts, key=lambda s: s or 0)
         assert len({(segment.every, segment.anchor) for segment in self.segments}) == 1, "a schedule counts one period"
-
-    @property
-    def current(self) -> Segment:
-        """The segment that is in force from its start on, for ever."""
-        return self.segments[-1]
-
-    @property
-    def reach(self) -> Instant:
-        """How long a window counts after its end: nothing, but for the sub-windows of what rolls."""
-        return ROLLING_PARTS * self.current.width if self.current.anchor == ROLLING else 0
-
-    @property
-    def from_first_use(self) -> bool:
-        """Whether a window opens where none is and something is used, so that the cell has to be asked."""
-        return self.segments[-1].anchor == FIRST_USE
 
 
 def calendar(every: str, zone: str) -> Schedule:

@@ -99,7 +99,9 @@ def parse_quantity(value: object, *, exponent: bool = False) -> Decimal:
 
 def format_quantity(quantity: Decimal) -> Wire:
     """The wire form: a number where at most 15 digits are significant, else a plain decimal string."""
-    text = plain(quantity)
+    text = format(quantity, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
     if len(text.replace("-", "").replace(".", "").strip("0")) > NUMBER_DIGITS_MAX:
         return text
     return Decimal(text) if "." in text else int(text)

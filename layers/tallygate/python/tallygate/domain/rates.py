@@ -13,7 +13,7 @@ refusal whose image the rule itself would grant is tried again with that image, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from tallygate.domain.exact import EXACT
@@ -27,21 +27,21 @@ PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """At most burst + limit × T ÷ per units in any interval T; see `domain.rates`."""
+    """At most burst + limit × T ÷ per units in any interval T; see `domain.rates`.
+
+    width: length of a sub-window, the time in which the rate refills a whole burst, rounded up to a millisecond
+    """
 
     ordinal: int
     limit: Decimal
     per: Instant
     burst: Decimal
+    width: Instant = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         assert self.limit > 0 and self.burst > 0 and self.per > 0
+        object.__setattr__(self, "width", rate_width(limit=self.limit, per=self.per, burst=self.burst))
         assert self.width >= SECOND, "a sub-window is at least a second"
-
-    @property
-    def width(self) -> Instant:
-        """Length of a sub-window: the time in which the rate refills a whole burst, rounded up to a millisecond."""
-        return rate_width(limit=self.limit, per=self.per, burst=self.burst)
 
 
 def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
@@ -60,16 +60,18 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class SubWindow:
-    """Where an instant stands in a rate's sub-windows."""
+    """Where an instant stands in a rate's sub-windows.
+
+    over: when the current counter stops mattering, which is its successor's end
+    """
 
     index: int
     left: Instant
     width: Instant
+    over: Instant = field(init=False)
 
-    @property
-    def over(self) -> Instant:
-        """When the current counter stops mattering: its successor's end."""
-        return (self.index + 2) * self.width
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "over", (self.index + 2) * self.width)
 
 
 def sub_window(rate: Rate, now: Instant) -> SubWindow:

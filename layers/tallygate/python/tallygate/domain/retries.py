@@ -97,13 +97,7 @@ def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
     """When the quota would grant the amount in the term's window, from its `now` on."""
     opens = term.opening_in(cell)
     cell = cell if opens is None else opened(cell, [(term.counter, opens)])
-    total = term.total_in(cell)
-    if total is None:
-        return term.now
-    reached = term.used_in(cell) + amount
-    if not term.tiers:
-        return term.now if reached <= total else None
-    at = term.now
+    reached, at = term.used_in(cell) + amount, term.now
     for _ in range(POLICIES_MAX):
         landed = landing(replace(term, now=at).ladder_in(cell), reached)
         if not landed.grants:
@@ -121,14 +115,11 @@ def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
 
 def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
     """When enough of a rolling period's sub-windows count no more for the amount to fit; None: it is too large."""
-    limit = term.total_in(cell)
-    if limit is None:
-        return term.now
-    if amount > limit:
+    rungs, used, at = term.ladder_in(cell), term.used_in(cell), term.now
+    if not landing(rungs, amount).grants:
         return None
-    used, at = term.used_in(cell), term.now
     for counter in sorted([counter for counter, _ in term.beside] + [term.counter]):
-        if used + amount <= limit:
+        if landing(rungs, used + amount).grants:
             break
         used -= cell.used.get(counter, Decimal(0))
         at = counter[1] + term.over - term.window.start

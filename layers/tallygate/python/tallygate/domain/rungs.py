@@ -8,16 +8,20 @@
 On a rung stands the strictest policy of all tiers that lie below it, so that going up it only ever becomes stricter,
 but for a grace, which ends in what its tier says. A request lands on the rung that its last unit lies on, and takes the
 policy there whole. The limit's enforcement is a tier at 100 % that others replace: any that says what happens beyond
-the limit, which a rate below the limit does not.
+the limit, which a rate below the limit does not. A plain limit has two rungs: it grants up to the limit, then denies.
+
+Everything that says what fits, what is left or where a counter would land asks this module. A write's condition is
+rendered from the `Bounds` that it states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tallygate.domain.instants import Instant
+from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Rate
 from tallygate.domain.tiers import (
     AFTER,
@@ -40,7 +44,7 @@ UNTIL_RESUMED: Instant = 9_999_999_999_999
 UNTIL_TOP_UP: Instant = UNTIL_RESUMED - 1
 """Instants that stand for suspensions which no time ends."""
 _RANK = {policy: rank for rank, policy in enumerate(STRICTNESS)}
-_OPEN = NotifyOnly()
+_OPEN, _OVERAGE, _DENY = NotifyOnly(), AllowWithOverage(), Deny()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Rung:
     """Usage in (above, upto] takes the policy; None: from nothing, without end. `tier` None: the enforcement's own.
 
     `grace` is the one whose time a grant here begins, or finds running, also where a stricter policy stands before it.
+    `throttle` is the rate that a request landing here must keep.
     """
 
     above: Decimal | None
@@ -55,18 +60,28 @@ class Rung:
     policy: Policy
     tier: Tier | None = None
     grace: AllowWithGrace | None = None
+    grants: bool = field(init=False)
+    throttle: Rate | None = field(init=False)
 
-    @property
-    def grants(self) -> bool:
-        return not isinstance(self.policy, Deny | SuspendUsage)
-
-    @property
-    def throttle(self) -> Rate | None:
-        """The rate that a request landing here must keep."""
-        return self.policy.rate if isinstance(self.policy, RateLimit) else None
+    def __post_init__(self) -> None:
+        policy = self.policy
+        object.__setattr__(self, "grants", not isinstance(policy, Deny | SuspendUsage))
+        object.__setattr__(self, "throttle", policy.rate if isinstance(policy, RateLimit) else None)
 
 
 Ladder = tuple[Rung, ...]
+UNLIMITED: Ladder = (Rung(None, None, _OPEN),)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a counter must show before a write, so that it lands where it was expected to: above < counter ≤ upto."""
+
+    above: Decimal | None
+    upto: Decimal | None
+
+    def hold(self, counter: Decimal) -> bool:
+        return (self.above is None or counter > self.above) and (self.upto is None or counter <= self.upto)
 
 
 def deciding(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
@@ -76,7 +91,7 @@ def deciding(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
 
 def ladder(
     tiers: Sequence[Tier],
-    total: Decimal,
+    total: Decimal | None,
     *,
     soft: bool,
     began: Instant | None,
@@ -84,17 +99,21 @@ def ladder(
     base: Decimal | None = None,
     waived: Collection[str] = (),
 ) -> Ladder:
-    """The rungs of a quota of `total` units, from the lowest. `began`: when its grace did; None: not in this window.
+    """The rungs of a quota of `total` units (None: unlimited), from the lowest. `began`: when its grace did, if it did.
 
     `base` is the limit of a whole window, without all that this one was raised by (None: the total). By it is judged
     what a tier was meant to be, below the limit or beyond: neither an adjustment nor a prorated base, which move the
     limit, makes another tier of any. Tiers that suspend have no policy in a window in which their level is `waived`:
     the tiers below them decide there, else the enforcement.
     """
+    if total is None:
+        return UNLIMITED
+    if not tiers:
+        return (Rung(None, total, _OPEN), Rung(total, None, _OVERAGE if soft else _DENY))
     tiers = [tier for tier in tiers if tier.level not in waived or not may_suspend((tier,))]
     steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
     if not any(_says_what_is_beyond(tier, total if base is None else base) for tier in tiers):
-        steps.append(_Step(total, None, AllowWithOverage() if soft else Deny(), None))
+        steps.append(_Step(total, None, _OVERAGE if soft else _DENY, None))
     edges = sorted({edge for step in steps for edge in (step.above, step.upto) if edge is not None})
     found: list[Rung] = []
     for above, upto in zip([None, *edges], [*edges, None], strict=True):
@@ -116,20 +135,50 @@ def following(rungs: Ladder, used: Decimal) -> Rung:
     return next(rung for rung in rungs if rung.upto is None or used < rung.upto)
 
 
-def alike(rungs: Ladder, landed: Rung) -> tuple[Decimal | None, Decimal | None]:
-    """How far around a rung a write does the same: the usage (above, upto] that it may lead to. None: without bound."""
-    at = rungs.index(landed)
-    low, high = at, at
+def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Decimal) -> tuple[Rung, Bounds]:
+    """The rung that a write of the amount is expected to land on, and the bounds within which it does the same.
+
+    Where the usage that was seen leaves no room, less may be used by now: then it is the highest rung that grants.
+    `elsewhere` is the part of the usage that the counter does not show.
+    """
+    landed = landing(rungs, used + amount)
+    if not landed.grants:
+        landed = [rung for rung in rungs if rung.grants][-1]
+    low = high = rungs.index(landed)
     while low > 0 and _same_effect(rungs[low - 1], landed):
         low -= 1
     while high + 1 < len(rungs) and _same_effect(rungs[high + 1], landed):
         high += 1
-    return rungs[low].above, rungs[high].upto
+    above, upto, more = rungs[low].above, rungs[high].upto, elsewhere + amount
+    return landed, Bounds(None if above is None else above - more, None if upto is None else upto - more)
 
 
-def highest(rungs: Ladder) -> Rung:
-    """The last rung that grants; the first of all always does."""
-    return [rung for rung in rungs if rung.grants][-1]
+def left(total: Decimal, used: Decimal) -> Decimal:
+    """What is left of a limit; never below zero."""
+    return max(ZERO, total - used)
+
+
+def overage(total: Decimal | None, used: Decimal) -> Decimal:
+    """What lies beyond a limit; zero without one. Below nothing, a limit allows nothing."""
+    return ZERO if total is None else left(used, max(ZERO, total))
+
+
+def room(rungs: Ladder, used: Decimal, free: Callable[[Rate], Decimal]) -> Decimal | None:
+    """The largest amount that the rungs would grant now, where `free` says what a rate would; None: any."""
+    best = ZERO
+    for rung in rungs:
+        if not rung.grants:
+            break
+        most = None if rung.upto is None else rung.upto - used
+        if rung.throttle is not None:
+            at_once = free(rung.throttle)
+            most = at_once if most is None else min(most, at_once)
+            if rung.above is not None and used + most <= rung.above:
+                continue
+        if most is None:
+            return None
+        best = max(best, most)
+    return best
 
 
 def ceiling(rungs: Ladder) -> Decimal | None:

@@ -18,7 +18,7 @@ from tallygate.domain.instants import MINUTE, Instant, format_instant
 from tallygate.domain.periods import CALENDAR, ROLLING
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import PER, Rate
-from tallygate.domain.rungs import UNTIL_TOP_UP
+from tallygate.domain.rungs import UNTIL_TOP_UP, left
 from tallygate.domain.scopes import Scope
 
 _GRANTS: Mapping[Reason, str] = {
@@ -72,8 +72,8 @@ def _by_quota(decision: Decision, node: Node, asked: Decimal) -> str:
     limit, where one does."""
     most = node.ceiling if node.ceiling is not None else node.limit
     assert most is not None, "what denies has an end"
-    left = max(ZERO, most - node.used)
-    parts = [f"{_number(asked)} requested, {_number(left)} of {_number(most)} left {_to_spend(decision)}{_when(node)}"]
+    spare = left(most, node.used)
+    parts = [f"{_number(asked)} requested, {_number(spare)} of {_number(most)} left {_to_spend(decision)}{_when(node)}"]
     if most != node.limit and node.tier is not None:
         parts[0] += f" (limit {_number(node.limit)}, level {node.tier.level})"
     if asked > most and node.retry_at is None and not node.carries:
@@ -106,8 +106,7 @@ def _rolls(node: Node) -> bool:
 
 def _by_rate(decision: Decision, node: Node, asked: Decimal) -> str:
     assert node.rate is not None, "a rate denies"
-    left = ZERO if node.remaining is None else node.remaining
-    pace = f"{_number(left)} of {_number(node.rate.burst)} left at the rate of {_rate(node.rate)}"
+    pace = f"{_number(node.remaining or ZERO)} of {_number(node.rate.burst)} left at the rate of {_rate(node.rate)}"
     if node.tier is not None:
         pace += f" from the level {node.tier.level} on"
     parts = [f"{_number(asked)} requested, {pace}"]
@@ -140,7 +139,7 @@ def _suspended(decision: Decision) -> str:
     level = "" if stop.level is None else f" by the level {stop.level}"
     since = "" if stop.since is None else f" since {_time(stop.since)}"
     by = _scoped(stop.limit or stop.feature, stop.scope)
-    window = next((node for node in decision.nodes if node.counter == stop.counter and node.kind == "quota"), None)
+    window = next((node for node in decision.nodes if node.counter == stop.counter), None)
     used = ""
     if window is not None and window.limit is not None:
         used = f" ({_number(window.used)} of {_number(window.limit)} used {_when(window)})"

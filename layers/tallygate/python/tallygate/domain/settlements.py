@@ -21,7 +21,7 @@ from tallygate.domain.exact import EXACT
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO
-from tallygate.domain.rungs import deciding, ladder, landing
+from tallygate.domain.rungs import deciding, ladder, landing, left
 from tallygate.domain.tiers import AllowWithGrace, Deny, Enforcement, SuspendUsage, level_at
 
 SETTLED_WITHIN = LATENESS_MAX
@@ -70,7 +70,7 @@ class Charge:
     def remaining_after(self) -> Decimal | None:
         if self.limit is None or self.shown is None:
             return None
-        return max(ZERO, EXACT.subtract(self.limit, self.shown.used))
+        return left(self.limit, self.shown.used)
 
     @property
     def level(self) -> str | None:

@@ -20,6 +20,7 @@ from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.periods import Schedule, segment_at, window_at
 from tallygate.domain.quantities import ZERO, format_quantity
+from tallygate.domain.rungs import left
 from tallygate.domain.unit_forms import presented
 from tallygate.domain.units import line_of
 
@@ -74,7 +75,7 @@ def statement(
     governed = total.governed
     limit = total.limit
     # What followed has taken its part of the limit; it is billed in the windows that counted it.
-    included = total.value if limit is None else min(total.value, max(ZERO, limit - max(ZERO, total.followed)))
+    included = total.value if limit is None else min(total.value, left(limit, max(ZERO, total.followed)))
     overage, unit = max(ZERO, total.value - included), total.unit
     line = line_of(unit, raw=total.value, overage=overage)
     return {

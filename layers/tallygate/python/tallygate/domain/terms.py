@@ -8,11 +8,10 @@ the write is refused, and made anew from the image that refused it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tallygate.domain import rates
-from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import (
     MARK_BYTES,
     UNSEEN,
@@ -31,7 +30,7 @@ from tallygate.domain.openings import Opening, opened, opening
 from tallygate.domain.periods import Window, window_at
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rates import Alternative, Rate, SubWindow
-from tallygate.domain.rungs import Ladder, Rung, alike, deciding, highest, ladder, landing
+from tallygate.domain.rungs import Bounds, Ladder, Rung, deciding, expectation, ladder
 from tallygate.domain.scopes import governs
 from tallygate.domain.tiers import WHOLE, AllowWithGrace, Enforcement, Tier, may_suspend
 
@@ -39,26 +38,25 @@ _NOBODY = bytes(MARK_BYTES)
 """The mark of a request that leaves none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a write expects of a quota whose tiers decide, from the cell as it was last seen.
+    """What a write expects of a quota that decides, from the cell as it was last seen.
 
-    It leads to a counter in (above, upto], which holds while the window is raised by as much as was seen. A grace is
-    over that began at `grace_since` or before; `grace_over` says that this one is. `waived` are the levels that were
-    seen to be waived in the window.
+    It leads to a counter on the `rung`, or on one where it does the same, while the counter is within the `bounds`.
+    Those hold while the window is raised by as much as was seen. A grace is over that began at `grace_since` or
+    before; `grace_over` says that this one is. `waived` are the levels that were seen to be waived in the window.
     """
 
     rung: Rung
-    above: Decimal | None
-    upto: Decimal | None
-    carried: Decimal | None
-    adjusted: Decimal | None
+    bounds: Bounds
+    carried: Decimal | None = None
+    adjusted: Decimal | None = None
     grace_since: Instant | None = None
     grace_over: bool = False
     waived: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaTerm:
     """used + amount ≤ limit in this window; a limit of None only counts, and so does one that is not hard.
 
@@ -68,124 +66,113 @@ class QuotaTerm:
 
     `beside` are the other sub-windows of a rolling period with what was seen in them: those that still count, and the
     next, where a clock that is ahead may have counted. They hardly grow, so what was seen stands in the condition.
-    Where `tiers` decide, the write is `expected` to land on one of their rungs. `opens` is what it opens the window
-    with, by `carryover`, where the cell was seen without it.
+    `tiers` are those that do more than notify; `opens` is what the write opens the window with, by carryover, where
+    the cell was seen without it.
+
+    decides: whether the write must hold it; otherwise it only counts
+    carries: whether the window begins with what the one before has left, so that its first write is another
+    begins: whether the write is a first use, which opens the window
+    graced: whether the write begins the window's grace, or finds it running
+    over: when what is counted here counts no more
     """
 
-    name: str
+    limit: Limit
     quota: Quota
     window: Window
-    enforcement: Enforcement = Enforcement.HARD
+    now: Instant
     beside: tuple[tuple[CounterName, Decimal | None], ...] = ()
     tiers: tuple[Tier, ...] = ()
-    now: Instant = 0
     expected: Expected | None = None
-    carryover: Carryover | None = None
     opens: Opening | None = None
     newest: Instant | None = None
     whole: Decimal | None = None
+    counter: CounterName = field(init=False)
+    over: Instant = field(init=False)
+    decides: bool = field(init=False)
+    carries: bool = field(init=False)
+    begins: bool = field(init=False)
+    graced: bool = field(init=False)
 
-    @property
-    def begins(self) -> bool:
-        """Whether the write is a first use, which opens the window."""
-        return self.quota.schedule.from_first_use and self.newest != self.window.start
+    def __post_init__(self) -> None:
+        quota, enforcement, derive = self.quota, self.limit.enforcement, object.__setattr__
+        decides = enforcement is Enforcement.HARD or (enforcement is Enforcement.SOFT and bool(self.tiers))
+        derive(self, "counter", (quota.ordinal, self.window.start))
+        derive(self, "over", self.window.end + quota.schedule.reach)
+        derive(self, "decides", decides and quota.limit is not None)
+        derive(self, "carries", self.limit.carryover is not None and bool(quota.stretches))
+        derive(self, "begins", quota.schedule.from_first_use and self.newest != self.window.start)
+        derive(self, "graced", self.expected is not None and self.expected.rung.grace is not None)
 
     def placed_in(self, cell: Cell) -> QuotaTerm:
         """The term over the window that the cell shows as open, or that a first use would open."""
-        if not self.quota.schedule.from_first_use:
-            return self
         newest = cell.newest.get(self.quota.ordinal)
-        if newest == self.newest:
+        if newest == self.newest or not self.quota.schedule.from_first_use:
             return self
         return replace(self, newest=newest, window=running_window(self.quota, cell, self.now))
 
-    @property
-    def carries(self) -> bool:
-        """Whether the window begins with what the one before has left, so that its first write is another."""
-        return self.carryover is not None and bool(self.quota.stretches)
-
     def opening_in(self, cell: Cell) -> Opening | None:
         """What would open the window in the cell; None: it is open, or nothing carries over."""
-        if self.carryover is None or not self.quota.stretches:
+        if not self.carries:
             return None
-        return opening(self.quota, self.carryover, self.window, cell)
-
-    @property
-    def decides(self) -> bool:
-        """Whether the write must hold it; otherwise it only counts."""
-        if self.quota.limit is None:
-            return False
-        return self.enforcement is Enforcement.HARD or (self.enforcement is Enforcement.SOFT and bool(self.tiers))
-
-    @property
-    def graced(self) -> bool:
-        """Whether the write begins the window's grace, or finds it running."""
-        return self.expected is not None and self.expected.rung.grace is not None
+        assert self.limit.carryover is not None
+        return opening(self.quota, self.limit.carryover, self.window, cell)
 
     @property
     def moves_with_the_limit(self) -> bool:
         """Whether bounds in the counter depend on what the window was raised by: those at 100 % do not."""
         return any(tier.at.percent != WHOLE for tier in self.tiers)
 
-    @property
-    def counter(self) -> CounterName:
-        return (self.quota.ordinal, self.window.start)
-
-    @property
-    def over(self) -> Instant:
-        """When what is counted here counts no more."""
-        return self.window.end + self.quota.schedule.reach
-
     def used_in(self, cell: Cell) -> Decimal:
         """What the cell shows as used of the limit."""
-        used = cell.used.get(self.counter, ZERO) + cell.raised(self.counter)
+        used = cell.used_of(self.counter)
         return sum((cell.used.get(counter, ZERO) for counter, _ in self.beside), used) if self.beside else used
 
     def followed_in(self, cell: Cell) -> Decimal:
         """What of it was used under other quotas."""
         counters = (self.counter, *(counter for counter, _ in self.beside))
-        return sum((cell.followed.get(counter, ZERO) for counter in counters), ZERO) if cell.followed else ZERO
+        return sum((cell.followed.get(counter, ZERO) for counter in counters), ZERO)
 
     def total_in(self, cell: Cell) -> Decimal | None:
         """The limit with all that the window was raised by; None: unlimited."""
         return None if self.quota.limit is None else self.quota.limit + cell.raised(self.counter)
 
-    def ladder_in(self, cell: Cell) -> Ladder:
-        """The rungs of the quota as the cell shows it. Of a limit that observes or is off: those if it were hard."""
-        total = self.total_in(cell)
-        assert total is not None, "what is unlimited has no rungs"
-        soft = self.enforcement is Enforcement.SOFT
+    def ladder_in(self, cell: Cell, *, stated: bool = False) -> Ladder:
+        """The rungs of the quota as the cell shows it. Of a limit that does not decide: those if it were hard.
+
+        `stated`: as its enforcement has it, also where a soft limit decides nothing.
+        """
+        soft = self.limit.enforcement is Enforcement.SOFT and (stated or bool(self.tiers))
         began = cell.grace.get(self.counter)
         waived = cell.waived.get(self.counter, ()) if self.decides else ()
+        total = self.total_in(cell)
         return ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.whole, waived=waived)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateTerm:
     """One of the alternatives holds in these two sub-windows; none: nothing could be admitted.
 
-    `throttles` is the counter of the quota whose tier asks for the rate, where one does.
+    `throttles` is the counter of the quota whose tier asks for the rate, where one does: it decides as the quota does.
+
+    decides: whether the write must hold it; otherwise it only counts
     """
 
-    name: str
+    limit: Limit
     rate: Rate
     at: SubWindow
-    alternatives: tuple[Alternative, ...]
-    enforcement: Enforcement = Enforcement.HARD
+    alternatives: tuple[Alternative, ...] = ()
     throttles: CounterName | None = None
+    current: CounterName = field(init=False)
+    previous: CounterName = field(init=False)
+    enforcement: Enforcement = field(init=False)
+    decides: bool = field(init=False)
 
-    @property
-    def decides(self) -> bool:
-        """Whether the write must hold it; otherwise it only counts."""
-        return self.enforcement is Enforcement.HARD
-
-    @property
-    def current(self) -> CounterName:
-        return (self.rate.ordinal, self.at.index)
-
-    @property
-    def previous(self) -> CounterName:
-        return (self.rate.ordinal, self.at.index - 1)
+    def __post_init__(self) -> None:
+        enforcement = self.limit.enforcement if self.throttles is None else Enforcement.HARD
+        object.__setattr__(self, "enforcement", enforcement)
+        object.__setattr__(self, "decides", enforcement is Enforcement.HARD)
+        object.__setattr__(self, "current", (self.rate.ordinal, self.at.index))
+        object.__setattr__(self, "previous", (self.rate.ordinal, self.at.index - 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +205,7 @@ class Terms:
     @property
     def names(self) -> frozenset[str]:
         """The limits that govern the request."""
-        return frozenset([term.name for term in self.quotas] + [term.name for term in self.rates])
+        return frozenset([term.limit.name for term in self.quotas] + [term.limit.name for term in self.rates])
 
     @property
     def soonest_end(self) -> Instant | None:
@@ -251,10 +238,11 @@ def terms(
         tiers = deciding(limit.tiers) if limit.tiers else ()
         for quota in limit.quotas:
             term = _quota_term(limit, quota, tiers, seen, now)
-            if term.tiers and term.decides:
+            if term.decides:
                 shown = seen if term.opens is None else opened(seen, [(term.counter, term.opens)])
                 term = replace(term, expected=_expected(term, shown, amount))
-                throttle = _throttle(term, limit, amount, now, seen)
+            if term.decides and term.tiers:
+                throttle = _throttle(term, amount, seen)
                 # Where several quotas of a limit ask for the same rate, it is counted once.
                 if throttle is not None and throttle.current not in [each.current for each in rate_terms]:
                     rate_terms.append(throttle)
@@ -312,15 +300,13 @@ def look(
 def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell, now: Instant) -> QuotaTerm:
     first = quota.schedule.from_first_use
     term = QuotaTerm(
-        limit.name,
-        quota if not quota.bases else replace(quota, limit=quota.limit_at(now)),
-        running_window(quota, seen, now) if first else window_at(quota.schedule, now),
-        limit.enforcement,
-        _beside(quota, now, seen),
+        limit=limit,
+        quota=quota if not quota.bases else replace(quota, limit=quota.limit_at(now)),
+        window=running_window(quota, seen, now) if first else window_at(quota.schedule, now),
+        now=now,
+        beside=_beside(quota, now, seen) if quota.schedule.reach else (),
         # No catalog states tiers of a period that rolls; where an override leads to them, the enforcement decides.
-        () if quota.schedule.reach else tiers,
-        now,
-        carryover=limit.carryover,
+        tiers=() if quota.schedule.reach else tiers,
         newest=seen.newest.get(quota.ordinal) if first else None,
         whole=quota.limit,
     )
@@ -330,6 +316,8 @@ def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell,
 
 def placed(asked: Terms, cell: Cell) -> Terms:
     """The terms over the windows that the cell shows as open, whatever it was seen with when they were made."""
+    if not any(term.quota.schedule.from_first_use for term in asked.quotas):
+        return asked
     quotas = tuple(term.placed_in(cell) for term in asked.quotas)
     moved = any(term is not before for term, before in zip(quotas, asked.quotas, strict=True))
     return replace(asked, quotas=quotas) if moved else asked
@@ -337,26 +325,24 @@ def placed(asked: Terms, cell: Cell) -> Terms:
 
 def opened_for(cell: Cell, asked: Terms) -> Cell:
     """The cell as the terms' windows would be, were they all open."""
-    openings = [(term.counter, found) for term in asked.quotas if (found := term.opening_in(cell)) is not None]
+    openings = [(term.counter, found) for term in asked.quotas if term.carries and (found := term.opening_in(cell))]
     return opened(cell, openings) if openings else cell
 
 
 def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expected:
     """The rung that the amount would land on in the cell as it was seen, and how far around it a write is the same."""
-    rungs, raised = term.ladder_in(seen), seen.raised(term.counter)
-    landed = landing(rungs, term.used_in(seen) + amount)
-    if not landed.grants:
-        # What was seen leaves no room. Less may be used by now, so the write asks for the highest rung that grants.
-        landed = highest(rungs)
-    above, upto = alike(rungs, landed)
+    used = term.used_in(seen)
+    elsewhere = used - seen.used.get(term.counter, ZERO)
+    rung, bounds = expectation(term.ladder_in(seen), used, amount, elsewhere=elsewhere)
+    if not term.tiers:
+        return Expected(rung=rung, bounds=bounds)
     began = seen.grace.get(term.counter)
     times = [tier.policy.lasts or 0 for tier in term.tiers if isinstance(tier.policy, AllowWithGrace)]
     over = max((time for time in times if time and began is not None and began <= term.now - time), default=None)
-    lasts = over if landed.grace is None else landed.grace.lasts
+    lasts = over if rung.grace is None else rung.grace.lasts
     return Expected(
-        rung=landed,
-        above=None if above is None else above - raised,
-        upto=None if upto is None else upto - raised,
+        rung=rung,
+        bounds=bounds,
         carried=seen.carried.get(term.counter),
         adjusted=seen.adjusted.get(term.counter),
         grace_since=None if lasts is None else term.now - lasts,
@@ -365,27 +351,24 @@ def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expected:
     )
 
 
-def _throttle(term: QuotaTerm, limit: Limit, amount: Decimal, now: Instant, seen: Cell) -> RateTerm | None:
+def _throttle(term: QuotaTerm, amount: Decimal, seen: Cell) -> RateTerm | None:
     """The rate that the rung asks for on which the request is expected to land."""
     rate = term.expected.rung.throttle if term.expected is not None else None
-    if rate is None:
-        return None
-    kept = _rate_term(limit, rate, amount, now, seen)
-    return replace(kept, throttles=term.counter, enforcement=Enforcement.HARD)
+    return None if rate is None else _rate_term(term.limit, rate, amount, term.now, seen, throttles=term.counter)
 
 
-def _rate_term(limit: Limit, rate: Rate, amount: Decimal, now: Instant, seen: Cell) -> RateTerm:
+def _rate_term(
+    limit: Limit, rate: Rate, amount: Decimal, now: Instant, seen: Cell, throttles: CounterName | None = None
+) -> RateTerm:
     at = rates.sub_window(rate, now)
     previous = seen.rated.get((rate.ordinal, at.index - 1), ZERO)
-    return RateTerm(limit.name, rate, at, rates.alternatives(rate, amount, previous, at), limit.enforcement)
+    fitting = rates.alternatives(rate, amount, previous, at)
+    return RateTerm(limit=limit, rate=rate, at=at, alternatives=fitting, throttles=throttles)
 
 
 def _beside(quota: Quota, now: Instant, seen: Cell) -> tuple[tuple[CounterName, Decimal | None], ...]:
     """The other sub-windows of a rolling period that count now or may be counted in already, with what was seen."""
-    reach = quota.schedule.reach
-    if not reach:
-        return ()
-    window = window_at(quota.schedule, now)
+    reach, window = quota.schedule.reach, window_at(quota.schedule, now)
     width = window.end - window.start
     starts = (*range(window.start - reach, window.start, width), window.end)
     counters = [(quota.ordinal, start) for start in starts]

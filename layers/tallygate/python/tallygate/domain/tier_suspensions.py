@@ -144,7 +144,7 @@ def waivers_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> 
     return tuple(
         Waiver(
             feature=feature,
-            name=term.name,
+            name=limit.name,
             scope=limit.scope,
             counter=term.counter,
             until=term.window.end,
@@ -190,9 +190,9 @@ def _running(cell: Cell, effective: Effective, feature: str, now: Instant) -> It
     if entitlement is None:
         return ()
     asked = look(entitlement, version=effective.version, now=now, seen=cell)
-    limits, shown = {limit.name: limit for limit in entitlement.limits}, opened_for(cell, asked)
+    shown = opened_for(cell, asked)
     return tuple(
-        (limits[term.name], term, shown)
+        (term.limit, term, shown)
         for term in asked.quotas
         if term.decides and may_suspend(term.tiers) and not term.begins
     )

@@ -101,7 +101,7 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
         actor=asked.actor,
         category=asked.category,
         at=now,
-        name=term.name,
+        name=term.limit.name,
         ordinal=term.quota.ordinal,
         window=term.window,
         after=after,

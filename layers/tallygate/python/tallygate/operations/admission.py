@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tallygate.domain.cells import UNSEEN, Cell
+from tallygate.domain.counters import CellName
 from tallygate.domain.decision_ids import SECRET_BYTES
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
+from tallygate.domain.terms import Terms
 from tallygate.domain.units import Unit
 from tallygate.errors import StoreUnavailable
 from tallygate.store import AdmissionStore, SoldFeature
@@ -40,8 +42,8 @@ class Memory:
     _limits: dict[str, tuple[Effective, float]] = field(default_factory=dict)
     _sold: dict[str, tuple[SoldFeature, float]] = field(default_factory=dict)
     _sold_again: dict[str, float] = field(default_factory=dict)
-    _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
-    _denials: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
+    _cells: dict[CellName, Cell] = field(default_factory=dict)
+    _denials: dict[CellName, tuple[frozenset[str], float]] = field(default_factory=dict)
 
     def decision_secret(self, store: AdmissionStore, entropy: Callable[[int], bytes]) -> bytes:
         """The secret under which decision ids are signed, made where there is none. It never changes."""
@@ -94,23 +96,26 @@ class Memory:
             self._sold_again[feature] = now
         return sold
 
-    def last_seen(self, customer: str, feature: str) -> Cell:
+    def last_seen(self, cell: CellName) -> Cell:
         """The cell as it was last seen here; UNSEEN where it never was."""
-        return self._cells.get((customer, feature), UNSEEN)
+        return self._cells.get(cell, UNSEEN)
 
-    def saw(self, customer: str, feature: str, cell: Cell) -> None:
-        _bound(self._cells, (customer, feature))
-        self._cells[(customer, feature)] = cell
+    def saw(self, cell: CellName, image: Cell) -> None:
+        _bound(self._cells, cell)
+        self._cells[cell] = image
 
-    def denied(self, customer: str, feature: str, limits: frozenset[str]) -> None:
+    def denied(self, cell: CellName, limits: frozenset[str]) -> None:
         """These limits of the cell had no room just now."""
-        _bound(self._denials, (customer, feature))
-        self._denials[(customer, feature)] = (limits, self.ticks())
+        _bound(self._denials, cell)
+        self._denials[cell] = (limits, self.ticks())
 
-    def denied_lately(self, customer: str, feature: str, limits: frozenset[str]) -> bool:
-        """Whether one of these limits refused a request here within the last second: another's are no hint."""
-        refusing, at = self._denials.get((customer, feature), (frozenset(), 0.0))
-        return not refusing.isdisjoint(limits) and self.ticks() - at < DENIAL_KEPT_SECONDS
+    def denied_lately(self, cell: CellName, wanted: Terms) -> bool:
+        """Whether a limit that governs the request refused one here within the last second: others are no hint."""
+        refused = self._denials.get(cell)
+        if refused is None:
+            return False
+        limits, at = refused
+        return not limits.isdisjoint(wanted.names) and self.ticks() - at < DENIAL_KEPT_SECONDS
 
 
 def _bound(remembered: dict[Any, Any], name: object) -> None:

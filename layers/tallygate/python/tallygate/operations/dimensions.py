@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tallygate.errors import FieldError, InvalidRequest
 from tallygate.operations.admission import Memory
-from tallygate.store import AdmissionStore, SoldFeature
+from tallygate.store import AdmissionStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +29,19 @@ def require_declared(store: AdmissionStore, memory: Memory, requests: Iterable[G
     An unknown feature breaks none: the decision says that there is no such feature. No request where the feature is
     remembered and nothing is refused.
     """
-    errors = [error for given in requests for error in _errors(store, memory, given)]
+    errors = []
+    for given in requests:
+        sold = memory.sold(store, given.feature)
+        if sold is None or not sold.dimensions.broken_by(given.dimensions):
+            continue
+        sold = memory.sold(store, given.feature, again=True)
+        errors += [
+            FieldError(pointer=f"{given.at}/dimensions/{_escaped(name)}", code=code, detail=detail)
+            for name, code, detail in (() if sold is None else sold.dimensions.broken_by(given.dimensions))
+        ]
     if errors:
         first = errors[0]
         raise InvalidRequest(f"{first.pointer}: {first.detail}", code=first.code, errors=tuple(errors))
-
-
-def _errors(store: AdmissionStore, memory: Memory, given: GivenDimensions) -> list[FieldError]:
-    if not _broken(memory.sold(store, given.feature), given):
-        return []
-    return [
-        FieldError(pointer=f"{given.at}/dimensions/{_escaped(name)}", code=code, detail=detail)
-        for name, code, detail in _broken(memory.sold(store, given.feature, again=True), given)
-    ]
-
-
-def _broken(sold: SoldFeature | None, given: GivenDimensions) -> tuple[tuple[str, str, str], ...]:
-    return () if sold is None else sold.dimensions.broken_by(given.dimensions)
 
 
 def _escaped(name: str) -> str:

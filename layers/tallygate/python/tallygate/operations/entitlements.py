@@ -10,9 +10,8 @@ from tallygate.domain.limits import Effective, Entitlement
 from tallygate.domain.quantities import ZERO
 from tallygate.errors import NotFound, invalid
 from tallygate.operations.admission import Memory
+from tallygate.operations.attempts import Consume, denied_by_hand
 from tallygate.operations.check import check
-from tallygate.operations.consume import Consume
-from tallygate.operations.suspended import denied_by_hand
 from tallygate.store import AdmissionStore
 
 ABSENT = {

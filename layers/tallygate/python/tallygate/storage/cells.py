@@ -21,7 +21,6 @@ from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.facts import Total
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
-from tallygate.domain.openings import Opening
 from tallygate.domain.quantities import plain
 from tallygate.domain.replays import KeptWindow
 from tallygate.domain.terms import Expected, QuotaTerm, RateTerm, Terms
@@ -97,31 +96,29 @@ class Cells:
         """The feature as the catalog has it, consistent if `fresh`; None: no such feature."""
         return sold_feature_at(self._engine, feature, fresh=fresh)
 
-    def read(self, customer: str, feature: str) -> Cell:
-        """The root cell, consistent."""
-        return items.cell_of(self._engine.get(keys.cell(CellName(customer, feature))))
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
+        return items.cell_of(self._engine.get(keys.cell(cell)))
 
-    def admit(self, customer: str, feature: str, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
+    def admit(self, cell: CellName, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
         """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat."""
-        written = self._engine.write(_admission(customer, feature, terms, entry), repeatable=terms.remembered)
+        written = self._engine.write(_admission(cell, terms, entry), repeatable=terms.remembered)
         if isinstance(written, Refused):
             return NotAdmitted(items.cell_of(written.image))
         return Admitted(items.cell_of(written.image))
 
     def admit_once(
-        self, customer: str, feature: str, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
+        self, cell: CellName, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
     ) -> Admitted | NotAdmitted | Repeated:
         """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
-        key = keys.receipt(customer, "consume", idempotency_key)
-        outcome = self._engine.transact(
-            (_admission(customer, feature, terms, entry), _receipt_put(key, receipt)), repeatable=True
-        )
+        key = keys.receipt(cell.customer, "consume", idempotency_key)
+        outcome = self._engine.transact((_admission(cell, terms, entry), _receipt_put(key, receipt)), repeatable=True)
         if isinstance(outcome, Cancelled):
             cell_image, receipt_image = outcome.images
             if outcome.refused[1] and receipt_image is not None:
-                return Repeated(_receipt_of(receipt_image), self.read(customer, feature))
+                return Repeated(_receipt_of(receipt_image), self.read(cell))
             return NotAdmitted(items.cell_of(cell_image))
-        return Admitted(self.read(customer, feature))
+        return Admitted(self.read(cell))
 
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
         """What the key keeps, consistent; None where nothing is kept, or no longer."""
@@ -130,23 +127,21 @@ class Cells:
             return None
         return _receipt_of(item)
 
-    def total(self, customer: str, feature: str, counter: CounterName) -> Total | None:
+    def total(self, cell: CellName, counter: CounterName) -> Total | None:
         """The total of a window, consistent; None: nothing of it is folded."""
-        item = self._engine.get(keys.total(customer, feature, *counter))
+        item = self._engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
 
-    def suspend(self, customer: str, feature: str, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
+    def suspend(self, cell: CellName, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
         """Suspend usage while it still reaches the tier and no other limit denies: the cell after it, or None."""
         others_grant = _others_grant(suspension.terms, suspension.reached)
-        write = suspending(CellName(customer, feature), suspension, entry, others_grant)
+        write = suspending(cell, suspension, entry, others_grant)
         written = self._engine.write(write.update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
 
-    def mark_denied(
-        self, customer: str, feature: str, counter: CounterName, over: Instant, entry: CellEntry
-    ) -> Cell | None:
+    def mark_denied(self, cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> Cell | None:
         """Mark a window's first denial: the cell after it; None: it is marked already, or removed."""
-        write = marking(CellName(customer, feature), counter, over, entry)
+        write = marking(cell, counter, over, entry)
         written = self._engine.write(write.update, repeatable=True)
         return None if isinstance(written, Refused) else items.cell_of(written.image)
 
@@ -164,13 +159,11 @@ class Cells:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
         older = absent_or(Compare(items.VERSION, "<", version))
         entry = BumpEntry(feature=cell.feature, time=now, version=version)
-        write = CellWrite(cell, (Set(items.VERSION, version),), entry, older)
-        self._engine.write(write.update, repeatable=True)
+        self._engine.write(CellWrite(cell, (Set(items.VERSION, version),), entry, older).update, repeatable=True)
 
 
-def _admission(customer: str, feature: str, terms: Terms, entry: CellEntry) -> Update:
-    changes = admission_changes(terms)
-    return CellWrite(CellName(customer, feature), changes, entry, admission_condition(terms)).update
+def _admission(cell: CellName, terms: Terms, entry: CellEntry) -> Update:
+    return CellWrite(cell, admission_changes(terms), entry, admission_condition(terms)).update
 
 
 def admission_changes(terms: Terms) -> list[Change]:
@@ -216,7 +209,7 @@ def admission_condition(terms: Terms) -> Condition:
         clauses.append(Compare(items.FOLLOWINGS, ">=", terms.followings))
     clauses += _clock_not_behind(terms)
     clauses += [absent_or(Compare(items.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
-    clauses += [clause for term in terms.quotas for clause in _quota_grants(term, terms.amount)]
+    clauses += [clause for term in terms.quotas for clause in _quota_grants(term)]
     clauses += [_room_in_rate(term) for term in terms.rates if term.decides]
     return All(tuple(clauses))
 
@@ -224,24 +217,28 @@ def admission_condition(terms: Terms) -> Condition:
 def _others_grant(terms: Terms, but: Collection[CounterName]) -> Condition:
     """Every limit that decides grants the amount, but for the quotas of these counters and the rates of their tiers."""
     quotas = [term for term in terms.quotas if term.decides and term.counter not in but]
-    clauses = [clause for term in quotas for clause in _quota_grants(term, terms.amount)]
+    clauses = [clause for term in quotas for clause in _quota_grants(term)]
     clauses += [_room_in_rate(term) for term in terms.rates if term.decides and term.throttles not in but]
     return All(tuple(clauses))
 
 
-def _quota_grants(term: QuotaTerm, amount: Decimal) -> list[Condition]:
+def _quota_grants(term: QuotaTerm) -> list[Condition]:
     """The window is the one that was seen, and takes the amount as it was expected to."""
     clauses: list[Condition] = []
+    expected = term.expected
     if term.quota.schedule.from_first_use:
         clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
     if term.opens is not None:
-        clauses += _window_opens(term, term.opens, amount)
-    elif term.expected is not None:
-        clauses += _on_the_rung(term, term.expected, amount)
-    elif (clause := _room_in_quota(term, amount)) is not None:
-        clauses.append(clause)
-    if term.expected is not None and may_suspend(term.tiers):
-        waived = items.waived_text(term.expected.waived) or None
+        # The counter begins below zero, by what is carried into the window.
+        clauses.append(not_open_yet(term.counter, term.opens))
+        if expected is not None and not expected.bounds.hold(-term.opens.carried):
+            clauses.append(Any(()))
+    elif expected is not None:
+        clauses += _as_expected(term, expected)
+    elif term.carries:
+        clauses.append(Present(items.used_name(term.counter)))
+    if expected is not None and term.tiers and may_suspend(term.tiers):
+        waived = items.waived_text(expected.waived) or None
         clauses.append(as_seen(items.window_name(items.WAIVED, term.counter), waived))
     return clauses
 
@@ -257,48 +254,34 @@ def _limits_not_newer(version: int) -> Condition:
 def _clock_not_behind(terms: Terms) -> list[Condition]:
     """No window written here is below the floor, else a slow clock would revive it at zero; the floor only rises."""
     clauses: list[Condition] = []
-    if terms.soonest_end is not None:
-        clauses.append(absent_or(Compare(items.FLOOR, "<", terms.soonest_end)))
+    if (soonest_end := terms.soonest_end) is not None:
+        clauses.append(absent_or(Compare(items.FLOOR, "<", soonest_end)))
     if terms.gone is not None:
         clauses.append(absent_or(Compare(items.FLOOR, "<=", terms.gone)))
     return clauses
 
 
-def _room_in_quota(term: QuotaTerm, amount: Decimal) -> Condition | None:
-    """used ≤ limit − amount, where the limit decides. A window without a counter is empty: the limit must fit it.
+def _as_expected(term: QuotaTerm, expected: Expected) -> list[Condition]:
+    """The counter is within the bounds, and what these were computed from has not moved.
 
-    Of a rolling period the other sub-windows take their part of the room; none may have grown since it was seen.
+    A counter that is not there yet stands at zero, but of what carries over: that window is not open. Of a rolling
+    period none of the other sub-windows may have grown since it was seen.
     """
-    if not term.decides or term.quota.limit is None:
-        return Present(items.used_name(term.counter)) if term.carries else None
-    room = term.quota.limit - amount - sum(seen or 0 for _, seen in term.beside)
-    enough = Compare(items.used_name(term.counter), "<=", room)
-    fits = absent_or(enough) if room >= 0 and not term.carries else enough
-    if not term.beside:
-        return fits
-    return All((fits, *(_not_grown(items.used_name(counter), seen) for counter, seen in term.beside)))
-
-
-def _not_grown(name: str, seen: Decimal | None) -> Condition:
-    return Absent(name) if seen is None else Compare(name, "<=", seen)
-
-
-def _on_the_rung(term: QuotaTerm, expected: Expected, amount: Decimal) -> list[Condition]:
-    """The counter is where the amount leads to the expected rung, or to one where a grant does the same."""
-    used = items.used_name(term.counter)
-    if not expected.rung.grants:
-        return [Any(())]
+    used, bounds = items.used_name(term.counter), expected.bounds
     clauses: list[Condition] = []
-    if expected.above is not None:
-        fits_unused = amount > expected.above and not term.carries
-        clauses.append(_or_nothing(Compare(used, ">", expected.above - amount), holds_at_zero=fits_unused))
-    if expected.upto is not None:
-        fits_unused = amount <= expected.upto and not term.carries
-        clauses.append(_or_nothing(Compare(used, "<=", expected.upto - amount), holds_at_zero=fits_unused))
+    for op, bound, holds_at_zero in (
+        (">", bounds.above, bounds.above is not None and bounds.above < 0),
+        ("<=", bounds.upto, bounds.upto is not None and bounds.upto >= 0),
+    ):
+        if bound is not None:
+            comparison = Compare(used, op, bound)
+            clauses.append(absent_or(comparison) if holds_at_zero and not term.carries else comparison)
     if term.carries and not clauses:
         clauses.append(Present(used))
+    clauses += [_not_grown(items.used_name(counter), seen) for counter, seen in term.beside]
+    if not term.tiers:
+        return clauses
     if clauses and term.moves_with_the_limit:
-        # Its bounds were computed from what the window was raised by: that must not have changed.
         raised = ((items.CARRIED, expected.carried), (items.ADJUSTED, expected.adjusted))
         clauses += [as_seen(items.window_name(kind, term.counter), by) for kind, by in raised]
     grace = items.window_name(items.GRACE, term.counter)
@@ -310,20 +293,8 @@ def _on_the_rung(term: QuotaTerm, expected: Expected, amount: Decimal) -> list[C
     return clauses
 
 
-def _window_opens(term: QuotaTerm, opens: Opening, amount: Decimal) -> list[Condition]:
-    """The window is not open, what is carried into it is what it was, and the amount fits what it begins with."""
-    begins, expected = -opens.carried, term.expected
-    fits = not term.decides or term.quota.limit is None or begins + amount <= term.quota.limit
-    if expected is not None:
-        above, upto = expected.above, expected.upto
-        fits = (above is None or begins + amount > above) and (upto is None or begins + amount <= upto)
-        fits = fits and expected.rung.grants
-    return [not_open_yet(term.counter, opens), *([] if fits else [Any(())])]
-
-
-def _or_nothing(comparison: Compare, *, holds_at_zero: bool) -> Condition:
-    """The comparison, in which a counter that is not there yet stands at zero."""
-    return absent_or(comparison) if holds_at_zero else comparison
+def _not_grown(name: str, seen: Decimal | None) -> Condition:
+    return Absent(name) if seen is None else Compare(name, "<=", seen)
 
 
 def _room_in_rate(term: RateTerm) -> Condition:

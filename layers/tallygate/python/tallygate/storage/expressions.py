@@ -68,7 +68,14 @@ class Any:
     parts: tuple[Condition, ...]
 
 
-Condition = Absent | Present | Compare | Contains | Not | All | Any
+@dataclass(frozen=True, slots=True)
+class AbsentOr:
+    """The attribute does not exist, or compares so."""
+
+    comparison: Compare
+
+
+Condition = Absent | Present | Compare | AbsentOr | Contains | Not | All | Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,42 +133,44 @@ class Remove:
 Change = Set | SetOnce | Increase | Include | Copy | SetSum | Remove
 
 
-def absent_or(comparison: Compare) -> Condition:
-    """The attribute does not exist, or compares so."""
-    return Any((Absent(comparison.name), comparison))
+absent_or = AbsentOr
+"""Reads as the clause that it makes."""
+
+
+class _Names(dict[str, str]):
+    """Attribute name -> placeholder, allotted where a name is asked for first."""
+
+    def __missing__(self, name: str) -> str:
+        found = self[name] = f"#{len(self)}"
+        return found
+
+
+class _Values(dict[tuple[type, Value], str]):
+    """Value -> placeholder. Its type is part of the name: True is no 1."""
+
+    def __missing__(self, key: tuple[type, Value]) -> str:
+        found = self[key] = f":{len(self)}"
+        return found
 
 
 class Placeholders:
-    """Allots `#n0` and `:v0` placeholders; one instance per request to the engine."""
+    """Allots `#0` and `:0` placeholders; one instance per request to the engine."""
 
-    __slots__ = ("_names", "_values")
+    __slots__ = ("allotted_names", "allotted_values")
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._values: dict[tuple[type, Value], str] = {}
-
-    def name(self, name: str) -> str:
-        found = self._names.get(name)
-        if found is None:
-            found = self._names[name] = f"#{len(self._names)}"
-        return found
-
-    def value(self, value: Value) -> str:
-        key = (type(value), value)
-        found = self._values.get(key)
-        if found is None:
-            found = self._values[key] = f":{len(self._values)}"
-        return found
+        self.allotted_names = _Names()
+        self.allotted_values = _Values()
 
     @property
     def names(self) -> dict[str, str]:
         """Placeholder -> attribute name, as the engine wants it."""
-        return {placeholder: name for name, placeholder in self._names.items()}
+        return {placeholder: name for name, placeholder in self.allotted_names.items()}
 
     @property
     def values(self) -> dict[str, Value]:
         """Placeholder -> value."""
-        return {placeholder: value for (_, value), placeholder in self._values.items()}
+        return {placeholder: value for (_, value), placeholder in self.allotted_values.items()}
 
 
 def render(condition: Condition, using: Placeholders) -> str:
@@ -169,14 +178,19 @@ def render(condition: Condition, using: Placeholders) -> str:
 
     The kinds are asked in the order of how often they occur: this runs several times per decision.
     """
-    kind = type(condition)
+    kind, names, values = type(condition), using.allotted_names, using.allotted_values
     if isinstance(condition, Compare):
-        return f"{using.name(condition.name)} {condition.op} {using.value(condition.value)}"
+        return f"{names[condition.name]} {condition.op} {values[(type(condition.value), condition.value)]}"
+    if isinstance(condition, AbsentOr):
+        name, compared = names[condition.comparison.name], condition.comparison
+        return (
+            f"(attribute_not_exists({name}) OR {name} {compared.op} {values[(type(compared.value), compared.value)]})"
+        )
     if isinstance(condition, Absent):
-        return f"attribute_not_exists({using.name(condition.name)})"
+        return f"attribute_not_exists({names[condition.name]})"
     if isinstance(condition, All | Any):
         if not condition.parts:
-            never = f"attribute_exists({using.name('never')})"
+            never = f"attribute_exists({names['never']})"
             return never if kind is Any else f"NOT {never}"
         if len(condition.parts) == 1:
             return render(condition.parts[0], using)
@@ -185,28 +199,29 @@ def render(condition: Condition, using: Placeholders) -> str:
     if isinstance(condition, Not):
         return f"NOT {render(condition.part, using)}"
     if isinstance(condition, Contains):
-        return f"contains({using.name(condition.name)}, {using.value(condition.element)})"
-    return f"attribute_exists({using.name(condition.name)})"
+        return f"contains({names[condition.name]}, {values[(type(condition.element), condition.element)]})"
+    return f"attribute_exists({names[condition.name]})"
 
 
 def render_changes(changes: tuple[Change, ...], using: Placeholders) -> str:
     """The UpdateExpression."""
     sets, adds, removes = [], [], []
+    names, values = using.allotted_names, using.allotted_values
     for change in changes:
-        name = using.name(change.name)
+        name = names[change.name]
         match change:
             case Set(_, value):
-                sets.append(f"{name} = {using.value(value)}")
+                sets.append(f"{name} = {values[(type(value), value)]}")
             case SetOnce(_, value):
-                sets.append(f"{name} = if_not_exists({name}, {using.value(value)})")
+                sets.append(f"{name} = if_not_exists({name}, {values[(type(value), value)]})")
             case Increase(_, by):
-                sets.append(f"{name} = if_not_exists({name}, {using.value(0)}) + {using.value(by)}")
+                sets.append(f"{name} = if_not_exists({name}, {values[(int, 0)]}) + {values[(type(by), by)]}")
             case Include(_, elements):
-                adds.append(f"{name} {using.value(elements)}")
+                adds.append(f"{name} {values[(type(elements), elements)]}")
             case Copy(_, source):
-                sets.append(f"{name} = {using.name(source)}")
+                sets.append(f"{name} = {names[source]}")
             case SetSum(_, source, by):
-                sets.append(f"{name} = if_not_exists({using.name(source)}, {using.value(0)}) + {using.value(by)}")
+                sets.append(f"{name} = if_not_exists({names[source]}, {values[(int, 0)]}) + {values[(type(by), by)]}")
             case Remove():
                 removes.append(name)
             case _:
@@ -224,6 +239,8 @@ def holds(condition: Condition, image: Item | None) -> bool:
             return image is not None and name in image
         case Compare(name, op, value):
             return image is not None and name in image and _compares(image[name], op, value)
+        case AbsentOr(comparison):
+            return image is None or comparison.name not in image or holds(comparison, image)
         case Contains(name, element):
             held = image.get(name) if image is not None else None
             return isinstance(held, frozenset) and element in held

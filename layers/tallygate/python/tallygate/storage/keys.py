@@ -124,9 +124,10 @@ def subject(subject_key: str) -> Key:
     return Key(f"SUBJECT#{escaped(subject_key)}", "SUBJECT")
 
 
-def cell(name: CellName) -> Key:
-    assert not name.dimensions, "every counter is in a root cell"
-    return Key(f"CELL#{escaped(name.customer)}#{escaped(name.feature)}", "ROOT")
+def cell(cell_name: CellName) -> Key:
+    """The item of a cell. So far there are root cells alone."""
+    assert not cell_name.dimensions, "a cell with free dimensions has no item yet"
+    return Key(f"CELL#{escaped(cell_name.customer)}#{escaped(cell_name.feature)}", "ROOT")
 
 
 def receipt(customer: str, operation: str, idempotency_key: str) -> Key:

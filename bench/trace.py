@@ -1,0 +1,154 @@
+"""`python -m bench.trace`: through how much of our own code one warm decision goes.
+
+Counts calls, distinct functions and files under layers/ and functions/ while the check function's handler answers.
+Not counted: dunders, comprehensions and lambdas, and the module that speaks to DynamoDB. A memory engine answers in
+the client's place, so the figures are exact and need no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bench.__main__ import customer, event, feature
+from bench.functions import environment, loaded
+from tallygate.clock import Clock
+from tallygate.storage.cells import Cells
+from tallygate.storage.decisions import Decisions
+from tallygate.storage.dynamo import DynamoEngine, to_wire
+from tallygate.storage.engine import Key, Refused, Write, Written
+from tallygate.storage.expressions import Item
+from tallygate.storage.memory import MemoryEngine
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN = (str(ROOT / "layers"), str(ROOT / "functions"))
+ENGINE = "storage/dynamo.py"
+NOW = 1_795_168_800_000
+
+
+@dataclass(slots=True)
+class Trace:
+    """Calls by file and function."""
+
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def figures(self) -> tuple[int, int, int]:
+        """Calls, distinct functions, files."""
+        return self.calls.total(), len(self.calls), len({path for path, _ in self.calls})
+
+    def saw(self, frame: FrameType, kind: str, _: object) -> None:
+        code = frame.f_code
+        path, name = code.co_filename, code.co_qualname
+        last = name.rpartition(".")[2]
+        if kind == "call" and path.startswith(OWN) and not last.startswith(("<", "__")) and not path.endswith(ENGINE):
+            self.calls[(path.removeprefix(f"{ROOT}/"), name)] += 1
+
+
+class AnsweredClient:
+    """A DynamoDB client whose requests a memory engine answers, outside of what is traced."""
+
+    def __init__(self, memory: MemoryEngine) -> None:
+        self.memory = memory
+        self.write: Write | None = None
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        with untraced():
+            key = request["Key"]
+            held = self.memory.get(Key(key["pk"]["S"], key["sk"]["S"]))
+            return {} if held is None else {"Item": _wire(held)}
+
+    def update_item(self, **_: Any) -> dict[str, Any]:
+        with untraced():
+            assert self.write is not None
+            outcome = self.memory.write(self.write)
+            if isinstance(outcome, Refused):
+                answer: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": _wire(outcome.image or {})}
+                raise ClientError(answer, "UpdateItem")
+            return {"Attributes": _wire(outcome.image or {})}
+
+    put_item = update_item
+
+
+class TracedEngine(DynamoEngine):
+    """The DynamoDB engine over an `AnsweredClient`, which is told the write itself beside its text."""
+
+    def write(self, write: Write, *, repeatable: bool = False) -> Written | Refused:
+        self._client.write = write
+        return super().write(write, repeatable=repeatable)
+
+
+def _wire(item: Item) -> dict[str, Any]:
+    return {name: to_wire(value) for name, value in item.items()}
+
+
+@contextlib.contextmanager
+def untraced() -> Iterator[None]:
+    """Pause what is being traced."""
+    held = sys.getprofile()
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(held)
+
+
+def traces() -> dict[str, Trace]:
+    """One warm consume, one warm check and one denial, each of one quota and one rate, without a request id."""
+    memory = MemoryEngine()
+    engine = TracedEngine(AnsweredClient(memory), "trace")  # type: ignore[arg-type]  # two methods are all it is asked
+    feature(memory)
+    customer(memory, "warm", limit=10**12)
+    customer(memory, "full", limit=1)
+    found = {}
+    with contextlib.redirect_stdout(io.StringIO()), loaded("check", environment("check", "http://none", "t")) as module:
+        module.app.store, module.app.decisions = Cells(engine), Decisions(engine)
+        # Else a run across a boundary of the rate would count a call or two more.
+        module.app.clock = Clock(real=lambda: NOW)
+        asked = {"consume": ("consume", "warm", 1), "check": ("check", "warm", 1), "denial": ("consume", "full", 2)}
+        for name, (verb, whom, amount) in asked.items():
+            body = {"customer": whom, "feature": "ai-tokens", "amount": amount, "dimensions": {"team": "eng"}}
+            warm = event(f"/v1/{verb}", body)
+            for _ in range(2):
+                answered = module.handler(warm, None)
+                module.app.memory._denials.clear()  # noqa: SLF001  # else the next denial asks by a read first
+            trace = Trace()
+            sys.setprofile(trace.saw)
+            try:
+                answered = module.handler(warm, None)
+            finally:
+                sys.setprofile(None)
+            assert answered["statusCode"] == 200 and json.loads(answered["body"])["granted"] == (whom == "warm")
+            found[name] = trace
+    assert Decimal(3) in memory.items[Key("CELL#warm#ai-tokens", "ROOT")].values()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--list", choices=("consume", "check", "denial"), help="list the functions of a decision")
+    options = parser.parse_args()
+    found = traces()
+    print(f"{'decision':<10} {'calls':>6} {'functions':>10} {'files':>6}")
+    for name, trace in found.items():
+        calls, functions, files = trace.figures
+        print(f"{name:<10} {calls:>6} {functions:>10} {files:>6}")
+    if options.list:
+        for (path, function), calls in sorted(found[options.list].calls.items()):
+            print(f"{calls:>4}  {path.removeprefix('layers/tallygate/python/tallygate/')}  {function}")
+
+
+if __name__ == "__main__":
+    main()
