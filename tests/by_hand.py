@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.adjustments import adjustment_answer, parts_answer
 from tallygate.contracts.suspensions import judge, suspension_answer
 from tallygate.contracts.usage_resets import reset_answer
@@ -70,7 +71,7 @@ def _switch(
     stores = suspensions.Stores(
         catalog=Catalogs(engine),
         customers=Customers(engine),
-        cells=Cells(engine),
+        cells=CellVersions(engine),
         controls=CellControls(engine),
         audits=Audits(engine),
     )

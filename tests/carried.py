@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.counters import CellName
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.rolls import Layer
 from tallygate.domain.usage_resets import Asked
@@ -30,7 +30,7 @@ from tallygate.storage.decisions import Decisions
 from tallygate.storage.events import Events
 from tallygate.storage.memory import Change, MemoryEngine
 from tallygate.storage.receipts import Receipts
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 from tests.by_hand import adjust
 from tests.given import FEATURE, known_to
 from tests.shops import Shop

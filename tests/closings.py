@@ -8,7 +8,8 @@ from tallygate.domain.closing import PERIOD_CLOSED, closing_id
 from tallygate.domain.contributions import Add
 from tallygate.domain.counters import CountedWindow
 from tallygate.domain.entries.moves import TotalMove
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import Fact
 from tallygate.domain.fold import TotalChange
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, parse_instant

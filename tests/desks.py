@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.customers import CustomerRecord, SubscriptionChange
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import ParkedEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.usage_resets import Asked
 from tallygate.operations import usage_resets
@@ -28,7 +28,7 @@ from tallygate.storage.engine import Engine
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.receipts import Receipts
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 from tallygate.store import Moves
 from tests.given import FEATURE, known_to
 from tests.shops import Shop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
@@ -46,7 +47,7 @@ class Shop:
     def __init__(self, engine: Engine, customer: str = "acme", **plans: dict[str, Any] | None) -> None:
         self.engine, self.customer, self.now = engine, customer, OPENED
         self.memory, self._drawn = Memory(), 0
-        self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
         limits = {key: form["limits"] for key, form in plans.items() if form is not None and "limits" in form}
         plans = {key: _without_limits(form) for key, form in plans.items()}
         catalog = {

@@ -13,8 +13,9 @@ from tallygate.domain.customers import CustomerRecord, taken
 from tallygate.domain.overrides import OwnLimit
 from tallygate.http import Answer, Request
 from tallygate.operations import own_limits
-from tallygate.operations.customers import customer, plan_in_force
+from tallygate.operations.customers import plan_in_force
 from tallygate.operations.impact import impact
+from tallygate.operations.known_customers import customer
 
 
 def put_limit(app: App, request: Request) -> Answer:

@@ -9,8 +9,8 @@ from tallygate.contracts.usage_resets import CARRY, ResetBody, reset_answer
 from tallygate.domain.usage_resets import Asked
 from tallygate.http import Answer, Request
 from tallygate.operations import usage_resets
-from tallygate.operations.customers import Told
 from tallygate.operations.receipts import Planned
+from tallygate.operations.usage_resets import Told
 from tallygate.storage.cell_resets import CellResets
 
 

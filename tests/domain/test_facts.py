@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.facts import Announcement, Levels, Total, concerns_levels, told
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import (
+    Announcement,
+    Levels,
+    concerns_levels,
+    told,
+)
 from tallygate.domain.governing import Governed
 from tallygate.domain.tiers import Threshold, Tier, level_at, percent
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.counters import CellName
@@ -256,7 +257,7 @@ def test_what_the_next_plan_allows_is_told_as_the_catalog_has_it_when_usage_is_f
         declare_catalog(Catalogs(engine), read_catalog(body), expected=None, dry_run=False, now=NOW)
 
     offer(100)
-    stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+    stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
     put_customer(stores, "acme", ProfileChange(plan="mine"), expected=None, now=NOW)
     parts, position = container(engine), 0
     for number, versions in enumerate(((100,), (100, 200), (100, 200, None))):

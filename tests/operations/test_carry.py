@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain.counters import CellName
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.instants import DAY, Instant
 from tallygate.errors import Conflict, InvalidRequest, NotFound
 from tallygate.operations.each import in_turn
@@ -23,7 +23,7 @@ from tallygate.storage.closings import Closings
 from tallygate.storage.decisions import Decisions
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 from tests.by_hand import adjust
 from tests.given import FEATURE, known_to
 from tests.shops import Shop, month

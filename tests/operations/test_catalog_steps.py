@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.storage.past_usage import CellVersions
 from tallygate.domain.audits import Author
 from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, PlanLimit, QuotaTerms, changes
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
@@ -248,7 +249,7 @@ OFFER = Catalog(
 
 
 def stores(engine: Engine) -> Stores:
-    return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+    return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
 
 
 def give(engine: Engine, customer: str, plan: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord, ProfileChange, SubscriptionChange
@@ -61,7 +62,7 @@ def declare(engine: Engine, *plans: dict[str, Any]) -> None:
 
 
 def stores(engine: Engine) -> Stores:
-    return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+    return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
 
 
 def put(
@@ -312,7 +313,7 @@ def test_a_crash_before_the_cells_were_told_is_mended(mended_by: str) -> None:
     engine.alive[0] = True
     assert ask(engine, memory, "tokens").granted, "remembered limits still hold: nobody has told the cell"
     if mended_by == "stream":
-        announce_limits(Cells(engine), effective_of(engine.items[keys.effective("acme")]), NOW)
+        announce_limits(CellVersions(engine), effective_of(engine.items[keys.effective("acme")]), NOW)
     else:
         put(engine, plan="free")
     assert ask(engine, memory, "tokens").reason == "not_entitled"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
+from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
 from tallygate.contracts.entitlements import entitlement_answer
@@ -53,7 +54,7 @@ CATALOG: dict[str, Any] = {
 
 
 def subscribed(engine: Engine, plan: str) -> None:
-    stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+    stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
     put_customer(stores, "acme", ProfileChange(plan=plan), expected=None, now=NOW)
 
 

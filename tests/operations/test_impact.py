@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tallygate.storage.past_usage import CellVersions
+from tallygate.operations import known_customers
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.impact import impact_answer, read_impact
 from tallygate.contracts.own_limits import OwnLimitBody, judge
@@ -76,7 +78,7 @@ class Desk:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.memory = Memory()
-        self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
         declare_catalog(Catalogs(engine), read_catalog(CATALOG), expected=None, dry_run=False, now=NOW)
         customers.put_customer(self.stores, "acme", ProfileChange(plan="pro"), expected=None, now=NOW)
 
@@ -228,7 +230,7 @@ def test_windows_that_overlap_the_stretch_are_told_whole(
     engine: Engine, start: str, end: str, months: list[str]
 ) -> None:
     desk = Desk(engine)
-    limit = customers.customer(Customers(engine), "acme").effective.entitlements["images"].limits[0]
+    limit = known_customers.customer(Customers(engine), "acme").effective.entitlements["images"].limits[0]
     (quota,) = limit.quotas
     governed = Governed(feature="images", meter="m", name="images", limit=Decimal(10))
     edges = [parse_instant(f"{month}-01T00:00:00Z") for month in ("2026-11", "2026-12", "2027-01", "2027-02")]
@@ -270,7 +272,7 @@ def test_a_stretch_that_is_none_is_refused(desk: Desk, parameters: dict[str, str
 
 def test_more_windows_than_an_answer_holds_are_refused(desk: Desk) -> None:
     desk.override("hourly", feature="images", limit=1, period={"every": "hour"})
-    found = customers.customer(Customers(desk.engine), "acme").effective.entitlements["images"].limits
+    found = known_customers.customer(Customers(desk.engine), "acme").effective.entitlements["images"].limits
     ordinal = next(limit for limit in found if limit.name == "hourly").quotas[0].ordinal
     governed = Governed(feature="images", meter="m", name="hourly", limit=Decimal(1))
     first = NOW - NOW % HOUR - (ROWS_MAX + 1) * HOUR

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tallygate.storage.past_usage import CellVersions
+from tallygate.operations import known_customers
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
 from tallygate.contracts.reading import read
@@ -88,7 +90,7 @@ CATALOG: dict[str, Any] = {
 
 
 def stores(engine: Engine) -> Stores:
-    return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+    return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
 
 
 def subscribe(engine: Engine, plan: str) -> CustomerRecord:
@@ -105,7 +107,7 @@ def delete(engine: Engine, name: str) -> CustomerRecord:
 
 
 def told(engine: Engine, name: str) -> dict[str, Any]:
-    record = customers.customer(Customers(engine), "acme")
+    record = known_customers.customer(Customers(engine), "acme")
     plan = customers.plan_in_force(record.subscription, Catalogs(engine).read().catalog)
     answer = own_limit_answer(record, own_limits.own_limit(record, name), plan)
     found: dict[str, Any] = json.loads(write_json(answer))
@@ -114,7 +116,7 @@ def told(engine: Engine, name: str) -> dict[str, Any]:
 
 def in_force(engine: Engine, feature: str) -> Limit:
     """The entitlement's own limit."""
-    return customers.customer(Customers(engine), "acme").effective.entitlements[feature].limits[0]
+    return known_customers.customer(Customers(engine), "acme").effective.entitlements[feature].limits[0]
 
 
 def ask(engine: Engine, memory: Memory, feature: str = "images", dimensions: dict[str, str] | None = None) -> Decision:
@@ -371,7 +373,7 @@ def test_more_than_a_cell_holds_is_refused_when_it_is_given_and_when_a_plan_brin
     with pytest.raises(InvalidRequest) as caught:
         subscribe(store, "pro")
     assert [error.code for error in caught.value.errors] == ["too_many"]
-    assert customers.customer(Customers(store), "acme").active_plan == ("free", 1)
+    assert known_customers.customer(Customers(store), "acme").active_plan == ("free", 1)
 
 
 def test_the_same_limit_again_changes_nothing() -> None:
@@ -393,7 +395,7 @@ def test_limits_are_listed_read_and_taken_away_under_the_customers_etag(store: E
     assert ([own.name for own in page], more) == (["a#%", "b"], "b")
     page, more = own_limits.list_limits(record, after=more, limit=2)
     assert ([own.name for own in page], more) == ([long], None)
-    assert customers.customer(Customers(store), "acme") == record
+    assert known_customers.customer(Customers(store), "acme") == record
     with pytest.raises(PreconditionFailed):
         put(store, "b", expected=Expected(frozenset({record.version - 1})), limit=3)
     assert delete(store, long).version == record.version + 1
@@ -422,7 +424,7 @@ def test_overrides_set_at_once_are_all_in_force(dynamo_engine: DynamoEngine) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    record = customers.customer(Customers(dynamo_engine), "acme")
+    record = known_customers.customer(Customers(dynamo_engine), "acme")
     assert [own.name for own in record.limits] == sorted(names)
     limits = [limit for entitlement in record.effective.entitlements.values() for limit in entitlement.limits]
     assert {limit.enforcement.value for limit in limits} == {"soft"}

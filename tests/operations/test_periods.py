@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
+from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
@@ -34,7 +35,7 @@ class Shop:
 
     def __init__(self, engine: Engine, period: dict[str, Any], zone: str = "UTC") -> None:
         self.engine, self.now, self.memory = engine, STARTED, Memory()
-        self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        self.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
         catalog = {
             "meters": [{"key": "m", "event_type": "e", "aggregation": "count"}],
             "features": [{"key": "ai-tokens", "type": "metered", "meter": "m"}],

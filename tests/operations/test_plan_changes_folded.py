@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.instants import MINUTE, Instant, parse_instant
 from tallygate.operations.each import in_turn
 from tallygate.operations.find_decision import decision_named
@@ -19,7 +19,7 @@ from tallygate.storage.decisions import Decisions
 from tallygate.storage.events import Events
 from tallygate.storage.keys import total
 from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 from tests.given import FEATURE, known_to
 from tests.shops import Shop, month
 from tests.truth import container, drain, facts

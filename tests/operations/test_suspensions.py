@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tallygate.storage.past_usage import CellVersions
+from tallygate.operations import known_customers
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.suspensions import judge, suspension_answer
@@ -78,14 +80,14 @@ def store(engine: Engine) -> Engine:
 
 
 def plain(engine: Engine) -> customers.Stores:
-    return customers.Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+    return customers.Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
 
 
 def stores(engine: Engine) -> suspensions.Stores:
     return suspensions.Stores(
         catalog=Catalogs(engine),
         customers=Customers(engine),
-        cells=Cells(engine),
+        cells=CellVersions(engine),
         controls=CellControls(engine),
         audits=Audits(engine),
     )
@@ -143,7 +145,7 @@ def peek(engine: Engine, memory: Memory, feature: str = "images", amount: int = 
 
 
 def record(engine: Engine) -> CustomerRecord:
-    return customers.customer(Customers(engine), "acme")
+    return known_customers.customer(Customers(engine), "acme")
 
 
 def suspend_cell(engine: Engine, feature: str, name: str = "sus", until: int = NOW + 1000) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tallygate.storage.past_usage import CellVersions
+from tallygate.operations import known_customers
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
 from tallygate.contracts.customers import customer_answer
@@ -18,8 +20,8 @@ from tallygate.contracts.explanations import explanation_answer
 from tallygate.domain.consequences import Suspending
 from tallygate.domain.counters import CellName
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
+from tallygate.domain.entries.total import Total
 from tallygate.domain.explanation import explanation
-from tallygate.domain.facts import Total
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, format_instant
 from tallygate.domain.notes import Note, announcement
@@ -58,7 +60,7 @@ class Desk:
     def __init__(self, engine: Engine, form: dict[str, Any], *further: dict[str, Any]) -> None:
         self.engine, self.now, self.memory = engine, NOW, Memory()
         self.numbers, self.plans = itertools.count(1), list[dict[str, Any]]()
-        self.stores = customers.Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        self.stores = customers.Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
         self.declare(form, *further, version=1)
         customers.put_customer(self.stores, "acme", ProfileChange(plan="pro"), expected=None, now=NOW)
 
@@ -91,7 +93,7 @@ class Desk:
         return dict(resume(self.engine, "acme", named=f"audit_{next(self.numbers)}", now=self.now, **how))
 
     def customer(self) -> dict[str, Any]:
-        record = customers.customer(Customers(self.engine), "acme")
+        record = known_customers.customer(Customers(self.engine), "acme")
         held = standing(CellControls(self.engine), record.effective, self.now)
         return customer_answer(record, now=self.now, stops=held.stops, waivers=held.waivers)
 
@@ -235,7 +237,7 @@ def test_a_waived_level_that_denies_since_denies(engine: Engine) -> None:
 
 
 def total(desk: Desk, used: int, upto: int) -> Total:
-    quota = customers.customer(Customers(desk.engine), "acme").effective.entitlements[FEATURE].quota
+    quota = known_customers.customer(Customers(desk.engine), "acme").effective.entitlements[FEATURE].quota
     governed = Governed(
         feature=FEATURE, meter="m", name=FEATURE, limit=Decimal(100), tiers=(tier_of(STOP),), every="month"
     )
@@ -378,7 +380,7 @@ def test_what_another_limit_denies_by_the_time_of_the_second_write_suspends_noth
         nonlocal raced
         if not raced:
             raced = True
-            ordinal = customers.customer(Customers(memory_engine), "acme").effective.entitlements[FEATURE].limits[1]
+            ordinal = known_customers.customer(Customers(memory_engine), "acme").effective.entitlements[FEATURE].limits[1]
             key = keys.cell(CellName("acme", FEATURE))
             name = items.used_name((ordinal.quotas[0].ordinal, 1_793_491_200_000))
             memory_engine.items[key] = {**memory_engine.items[key], name: Decimal(5)}

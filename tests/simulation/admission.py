@@ -16,6 +16,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision import Decision
@@ -142,7 +143,7 @@ class World:
 
     @staticmethod
     def stores(engine: Any) -> Stores:
-        return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
 
     def step(self) -> None:
         """A call of the store begins or ends: another actor may go on, and this one may be no more."""

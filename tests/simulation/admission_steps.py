@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tallygate.storage.past_usage import CellVersions
 from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.instants import Instant
@@ -36,7 +37,7 @@ class Operator:
     now: Instant
 
     def change(self, engine: Any) -> Change:
-        stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
         kind, number = self.rng.random(), self.rng.choice([0, 5, 12, 35, 80])
         plan = self.rng.choice(["small", "big", "graded", "strict", "stern"])
         if self._stopped(engine) and self.rng.random() < 0.7:

@@ -18,7 +18,7 @@ from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant, pars
 from tallygate.storage import items
 from tallygate.storage.journal import Journal
 from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 from tests.given import FEATURE, METER, NOW, known_to
 from tests.simulation.world import CUSTOMERS, DAILY, HYSTERESIS, MONTHLY, TIERS, World
 from tests.truth import facts, totals, used

@@ -13,7 +13,8 @@ from dataclasses import replace
 import pytest
 
 from tallygate.domain.contributions import added
-from tallygate.domain.facts import Levels, Told, Total, told
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import Levels, Told, told
 from tallygate.domain.fold import UsageChange
 from tallygate.domain.journal import Head, Mark, Marks, Position, Record
 from tallygate.operations import announce, append

@@ -9,7 +9,8 @@ import pytest
 
 from tallygate.domain.counters import CountedWindow
 from tallygate.domain.entries.moves import TotalMove
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import Fact
 from tallygate.domain.fold import TotalChange
 from tallygate.domain.instants import DAY, parse_instant
 from tallygate.storage import keys

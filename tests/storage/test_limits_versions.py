@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
+from tallygate.storage.past_usage import CellVersions
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.limits_at_end import KEPT
@@ -137,7 +138,7 @@ def test_a_crash_at_any_call_of_a_change_loses_no_version_and_keeps_none_twice(
 
     def fused(shop: Shop, fuse: Fuse) -> None:
         dying, engine = copy(shop), FusedEngine(shop.engine, fuse)
-        dying.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=Cells(engine))
+        dying.stores = Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
         change(dying)
 
     calm, counted = world(), Fuse()

@@ -14,7 +14,7 @@ from tallygate.domain import decide
 from tallygate.domain.cells import Cell, RequestMark
 from tallygate.domain.closing import may_close
 from tallygate.domain.counters import CellName
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.governing import governed_of
 from tallygate.domain.instants import DAY, HOUR, MINUTE
 from tallygate.domain.limits import Entitlement, Quota

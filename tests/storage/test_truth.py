@@ -15,6 +15,7 @@ from tallygate.domain.contributions import Add
 from tallygate.domain.counters import CarriedIn, CellName, CountedWindow, Shown
 from tallygate.domain.entries.moves import SettledLate, TotalMove
 from tallygate.domain.entries.notices import BumpEntry
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import (
     EventEntry,
     ParkedEntry,
@@ -23,7 +24,7 @@ from tallygate.domain.entries.usage import (
 )
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, ResetEntry, Taken
 from tallygate.domain.event_judgement import EventWarning
-from tallygate.domain.facts import Fact, Levels, Total
+from tallygate.domain.facts import Fact, Levels
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, HOUR
@@ -43,7 +44,8 @@ from tallygate.storage.expressions import Item, Remove, Set
 from tallygate.storage.facts import Facts
 from tallygate.storage.journal import Journal, body_of, record_of
 from tallygate.storage.rules import Rules
-from tallygate.storage.totals import Totals, total_of
+from tallygate.storage.total_items import total_of
+from tallygate.storage.totals import Totals
 from tallygate.store import LastStated, LevelMove, Published
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare

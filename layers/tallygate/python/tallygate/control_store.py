@@ -18,8 +18,8 @@ from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.entries.notices import ResumeEntry
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import AdjustEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Record
 from tallygate.domain.limits import Effective
@@ -68,8 +68,8 @@ class PlansTaken:
     plans: tuple[PlanId, ...]
 
 
-AuditOfStep = Callable[[Sequence[Change], int], Audit]
-"""The entry of the audit trail for the changes that one transaction makes, and the catalog's version after it."""
+BesideStep = Callable[[Sequence[Change], int], Moves]
+"""What goes into the transaction beside the changes that it makes, by the catalog's version after it."""
 
 
 class CatalogStore(Protocol):
@@ -79,11 +79,11 @@ class CatalogStore(Protocol):
         """The whole catalog, consistent and of one version. Raises Contended where it changes all the time."""
 
     def replace(
-        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant, audit: AuditOfStep | None = None
+        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant, beside: BesideStep | None = None
     ) -> Replaced | CatalogMoved | PlansTaken:
         """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
 
-        `audit` makes the entry of the audit trail that the transaction adds. Atomic. Where some are left, the catalog
+        `beside` makes what the transaction adds to each step. Atomic. Where some are left, the catalog
         says what is being applied; with the last it says so no longer.
         """
 

@@ -11,9 +11,9 @@ from typing import Protocol
 from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CellName, CountedWindow, CounterName
 from tallygate.domain.decision_ids import DecisionId
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.entries.windows import ResetEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Record
 from tallygate.domain.limits import Effective

@@ -11,8 +11,8 @@ from tallygate.domain.cells import Cell
 from tallygate.domain.consequences import Suspending
 from tallygate.domain.counters import CellName, CounterName
 from tallygate.domain.entries.notices import OpenEntry
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import CarryEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Head, Record

@@ -20,8 +20,9 @@ from tallygate.domain.counters import CellName, CounterName
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message, SigningSecret
 from tallygate.domain.dimensions import DeclaredDimensions
 from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.total import Total
 from tallygate.domain.events import Event
-from tallygate.domain.facts import Fact, Levels, Total
+from tallygate.domain.facts import Fact, Levels
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.meters import Meters

@@ -12,7 +12,7 @@ from typing import Any
 
 from tallygate.contracts.queries import instant_asked, parameter_error
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.impact import RANGE, RANGE_MAX, Impact, ImpactQuery, Sum
 from tallygate.domain.instants import DAY, Instant, format_instant
 from tallygate.domain.quantities import ZERO, format_quantity

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tallygate.domain.facts import Announcement, fact_id
-from tallygate.domain.instants import Instant
+from tallygate.domain.instants import Instant, format_instant
+from tallygate.domain.rejections import Rejection
 from tallygate.domain.suspensions import OPERATOR
 
 SUSPENDED, RESUMED, ADJUSTED = "suspended", "resumed", "adjusted"
@@ -34,6 +35,7 @@ CLOCK_MOVED = "clock_moved"
 
 Form = Mapping[str, Any]
 """JSON as it goes over the wire."""
+REJECTED_FACT = "usage.rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,5 +140,32 @@ def _subscription_changed(audit: Audit) -> Announcement:
             "base": about["base"],
             "replaces": about["replaces"],
             "actor": audit.actor,
+        },
+    )
+
+
+def rejection_announced(rejection: Rejection) -> Announcement:
+    """What a rejection makes known. Its id comes from the rejection's place, so it is told once."""
+    return Announcement(
+        id=fact_id("rejected", rejection.owner, rejection.minute, rejection.code, int(rejection.accepted)),
+        type=REJECTED_FACT,
+        customer=rejection.owner,
+        feature=EVERY_FEATURE,
+        level=NO_LEVEL,
+        data={
+            "customer": rejection.customer,
+            "feature": None,
+            "code": rejection.code,
+            "detail": rejection.detail,
+            "event": {
+                "id": rejection.id,
+                "source": rejection.source,
+                "type": rejection.type,
+                "subject": rejection.subject,
+                "time": None if rejection.time is None else format_instant(rejection.time),
+            },
+            "received_at": format_instant(rejection.at),
+            "accepted_before": rejection.accepted,
+            "others": rejection.others,
         },
     )

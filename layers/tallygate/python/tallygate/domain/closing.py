@@ -19,7 +19,8 @@ with the end that it has.
 from __future__ import annotations
 
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.facts import LIMIT_CLOSED, Total, fact_id
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import LIMIT_CLOSED, fact_id
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import HOUR, Instant
 from tallygate.domain.periods import closes

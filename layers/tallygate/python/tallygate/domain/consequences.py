@@ -17,8 +17,9 @@ from decimal import Decimal
 from tallygate.domain.counters import CountedWindow
 from tallygate.domain.decision_entries import suspend_entry
 from tallygate.domain.entries.notices import SuspendEntry
+from tallygate.domain.entries.total import Total
 from tallygate.domain.exact import EXACT
-from tallygate.domain.facts import Total, opened, used_before
+from tallygate.domain.facts import opened, used_before
 from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.rungs import suspended_until

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.domain.counters import Shown
+from tallygate.domain.entries.total import Total
 from tallygate.domain.exact import EXACT
-from tallygate.domain.facts import Total
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, Instant
 from tallygate.domain.limits import Effective

@@ -18,9 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import ParkedEntry
 from tallygate.domain.events import Event
-from tallygate.domain.facts import Announcement, Fact, Total
+from tallygate.domain.facts import Announcement, Fact
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Position
 from tallygate.domain.limits import Effective

@@ -12,12 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tallygate.domain.audits import EVERY_FEATURE, NO_LEVEL
 from tallygate.domain.events import EventStatus
-from tallygate.domain.facts import Announcement, fact_id
-from tallygate.domain.instants import MINUTE, Instant, format_instant
+from tallygate.domain.instants import MINUTE, Instant
 
-REJECTED_FACT = "usage.rejected"
 NO_CUSTOMER = ""
 """In place of a customer: the subject is unknown, or the event could not be read."""
 
@@ -65,30 +62,3 @@ def one_a_minute(rejections: Iterable[Rejection]) -> tuple[Rejection, ...]:
         first = found.get(name)
         found[name] = rejection if first is None else replace(first, others=first.others + 1 + rejection.others)
     return tuple(found.values())
-
-
-def rejection_announced(rejection: Rejection) -> Announcement:
-    """What a rejection makes known. Its id comes from the rejection's place, so it is told once."""
-    return Announcement(
-        id=fact_id("rejected", rejection.owner, rejection.minute, rejection.code, int(rejection.accepted)),
-        type=REJECTED_FACT,
-        customer=rejection.owner,
-        feature=EVERY_FEATURE,
-        level=NO_LEVEL,
-        data={
-            "customer": rejection.customer,
-            "feature": None,
-            "code": rejection.code,
-            "detail": rejection.detail,
-            "event": {
-                "id": rejection.id,
-                "source": rejection.source,
-                "type": rejection.type,
-                "subject": rejection.subject,
-                "time": None if rejection.time is None else format_instant(rejection.time),
-            },
-            "received_at": format_instant(rejection.at),
-            "accepted_before": rejection.accepted,
-            "others": rejection.others,
-        },
-    )

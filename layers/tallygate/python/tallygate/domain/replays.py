@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CounterName
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.governing import limit_names
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective, Entitlement, Limit, Quota

@@ -24,8 +24,8 @@ from decimal import Decimal
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import WINDOWS_KEPT_TO_CARRY, Cell
 from tallygate.domain.counters import CounterName
+from tallygate.domain.entries.total import Total
 from tallygate.domain.exact import EXACT
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Limit, Quota
 from tallygate.domain.periods import window_at

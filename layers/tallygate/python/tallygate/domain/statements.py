@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tallygate.domain.facts import Total, breakdown
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import breakdown
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.periods import Schedule, segment_at, window_at

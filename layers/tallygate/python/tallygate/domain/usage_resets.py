@@ -17,8 +17,8 @@ from decimal import Decimal
 from tallygate.domain.cells import Cell, running_window
 from tallygate.domain.contributions import added
 from tallygate.domain.counters import CountedWindow, CounterName
+from tallygate.domain.entries.total import Total
 from tallygate.domain.exact import EXACT
-from tallygate.domain.facts import Total
 from tallygate.domain.fold import changes_of
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Record

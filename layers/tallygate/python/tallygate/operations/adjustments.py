@@ -34,8 +34,8 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.quantities import ZERO, plain
 from tallygate.domain.terms import look
 from tallygate.errors import ClockBehind, Conflict, invalid
-from tallygate.operations.customers import customer
 from tallygate.operations.entitlements import metered
+from tallygate.operations.known_customers import customer
 from tallygate.operations.receipts import Planned
 
 

@@ -20,8 +20,8 @@ from types import UnionType
 from typing import Any, assert_never
 
 from tallygate.domain.consequences import begins_grace, suspensions
+from tallygate.domain.entries.total import Total
 from tallygate.domain.events import Event
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.meters import Meters
 from tallygate.domain.observed import (

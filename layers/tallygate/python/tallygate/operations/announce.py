@@ -17,7 +17,15 @@ from typing import Any
 
 from tallygate.domain import notes
 from tallygate.domain.audits import Audit
-from tallygate.domain.facts import Announcement, Fact, Levels, Total, concerns_levels, restates_figures, told
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import (
+    Announcement,
+    Fact,
+    Levels,
+    concerns_levels,
+    restates_figures,
+    told,
+)
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.observed import Audited, CellNoted, EventRejected, TotalChanged

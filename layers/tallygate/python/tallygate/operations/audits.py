@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tallygate.control_store import AuditStore, CustomerStore
 from tallygate.domain.audits import Audit
-from tallygate.operations.customers import customer
+from tallygate.operations.known_customers import customer
 
 
 def list_audits(

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from tallygate.domain.carryover import Carryover
 from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CarriedIn, CountedWindow
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import CarryEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import MINUTE, Instant
 from tallygate.domain.limits import Effective, Quota
 from tallygate.domain.observed import TotalChanged

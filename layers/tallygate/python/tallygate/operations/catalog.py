@@ -16,7 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tallygate.control_store import Applying, AuditOfStep, CatalogMoved, CatalogStore, PlansTaken, StoredCatalog
+from tallygate.control_store import Applying, BesideStep, CatalogMoved, CatalogStore, PlansTaken, StoredCatalog
 from tallygate.domain.audits import CATALOG_CHANGED, Audit, Author
 from tallygate.domain.catalog import Catalog, Change, PlanId, changes, forbidden, in_use_error, name_of, touched
 from tallygate.domain.catalog_forms import as_json, catalog_form
@@ -80,7 +80,7 @@ def declare_catalog(
             return planned
         version, left = stored.version, found
         while left:
-            outcome = store.replace(left, version, Applying(digest, began), now, audit=_audit_of(by))
+            outcome = store.replace(left, version, Applying(digest, began), now, beside=_beside(by, audits))
             if isinstance(outcome, PlansTaken):
                 taken = outcome.plans
                 raise _conflict(tuple(in_use_error("/plans", plan, "cannot change or be removed") for plan in taken))
@@ -93,15 +93,15 @@ def declare_catalog(
     raise Contended("the catalog was changed by others at every try")
 
 
-def _audit_of(by: Author | None) -> AuditOfStep | None:
+def _beside(by: Author | None, audits: AuditStore | None) -> BesideStep | None:
     """Each transaction of a declaration has an entry of its own: one that dies half-way has told what it made."""
-    if by is None:
+    if by is None or audits is None:
         return None
 
-    def audit(made: Sequence[Change], version: int) -> Audit:
+    def audit(made: Sequence[Change], version: int) -> Moves:
         named = [{"action": change.action, **name_of(change.entry)} for change in made]
         step = replace(by, id=f"{by.id}.{version}")
-        return step.entry(CATALOG_CHANGED, {"version": version, "changes": named}, after=None)
+        return audits.record(step.entry(CATALOG_CHANGED, {"version": version, "changes": named}, after=None))
 
     return audit
 

@@ -45,6 +45,7 @@ from tallygate.domain.versions import Expected, require
 from tallygate.errors import Conflict, Contended, FieldError, NotFound, invalid
 from tallygate.operations.follow_usage import with_followed
 from tallygate.operations.limits_in_force import announce_limits
+from tallygate.operations.usage_resets import Told
 from tallygate.store import Moves
 
 TRIES_MAX = 4
@@ -74,18 +75,6 @@ class Audited:
     def author(self, now: Instant) -> Author:
         """The author of a change beside that of the subscription, whose entry has the id itself."""
         return Author(id=f"{self.id}.customer", key_id=self.actor, at=now)
-
-
-Told = Callable[[CustomerRecord | None, CustomerRecord], Moves]
-"""What goes into the transaction of a change beside it, from the customer before and after."""
-
-
-def customer(store: CustomerStore, customer_id: str) -> CustomerRecord:
-    """The customer. Raises NotFound."""
-    found = store.customer(customer_id)
-    if found is None:
-        raise NotFound(f"there is no customer {customer_id}", code="customer_not_found")
-    return found
 
 
 def put_customer(

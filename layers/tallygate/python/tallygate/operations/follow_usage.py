@@ -21,9 +21,9 @@ from tallygate.domain.contributions import added
 from tallygate.domain.counters import CellName, CounterName
 from tallygate.domain.entries.entry import Entry
 from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import EventEntry, UseEntry
 from tallygate.domain.exact import EXACT
-from tallygate.domain.facts import Total
 from tallygate.domain.fold import QUARTER
 from tallygate.domain.follows import NOBODY, FollowedWindow, Follows, Reign, Source
 from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant

@@ -6,7 +6,7 @@ The fold lags behind decisions by about a second; `as_of` is when the totals wer
 from __future__ import annotations
 
 from tallygate.decision_store import ImpactStore
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.impact import ROWS_MAX, Impact, ImpactQuery, counted_as
 from tallygate.domain.instants import Instant
 from tallygate.domain.periods import earliest_reaching

@@ -17,8 +17,16 @@ from tallygate.domain.instants import Instant
 from tallygate.domain.overrides import OWN_LIMITS_MAX, OwnLimit
 from tallygate.domain.versions import Expected
 from tallygate.errors import NotFound, invalid
-from tallygate.operations.customers import Audited, Stores, Told, change_customer, known, plan_in_force, record_of
+from tallygate.operations.customers import (
+    Audited,
+    Stores,
+    change_customer,
+    known,
+    plan_in_force,
+    record_of,
+)
 from tallygate.operations.limits_in_force import announce_limits
+from tallygate.operations.usage_resets import Told
 from tallygate.store import Moves
 
 Judge = Callable[[Plan | None, Catalog, OwnLimit], None]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tallygate.domain.closing import FIRST_REVISION, closing_id
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.governing import limit_names
 from tallygate.domain.instants import format_instant
 from tallygate.domain.limits import Effective

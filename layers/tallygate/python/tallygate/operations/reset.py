@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from tallygate.domain.adjustments import stated
 from tallygate.domain.closing import FIRST_REVISION, closed_as, closing_id, is_closed, may_close, trace_of
 from tallygate.domain.counters import CountedWindow
+from tallygate.domain.entries.total import Total
 from tallygate.domain.events import LATENESS_MAX
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.facts import Fact
 from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.limits_at_end import governed_in, last_in_force

@@ -42,7 +42,7 @@ from tallygate.domain.tier_suspensions import (
     waivers_in,
 )
 from tallygate.errors import invalid
-from tallygate.operations.customers import customer
+from tallygate.operations.known_customers import customer
 from tallygate.operations.limits_in_force import announce_limits
 from tallygate.operations.receipts import Body, Planned
 from tallygate.store import Moves

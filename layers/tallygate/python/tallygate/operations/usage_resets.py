@@ -21,9 +21,9 @@ from tallygate.domain.audits import Audit
 from tallygate.domain.counters import CellName, CounterName
 from tallygate.domain.customers import CustomerRecord
 from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import ResetEntry, Taken
 from tallygate.domain.events import FUTURE_MAX
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Entitlement
 from tallygate.domain.quantities import ZERO
@@ -42,7 +42,6 @@ from tallygate.domain.usage_resets import (
     used_in,
 )
 from tallygate.errors import Contended, InvalidRequest, StoreUnavailable, invalid
-from tallygate.operations.customers import Told
 from tallygate.operations.entitlements import metered
 from tallygate.operations.find_decision import CLOCKS_APART
 from tallygate.operations.receipts import Planned
@@ -55,6 +54,8 @@ DONE = 200
 WITH_PLAN = "plan change"
 WITH_PLAN_MAX = 85
 """So many cells fit one transaction beside the customer and the audit entry."""
+Told = Callable[[CustomerRecord | None, CustomerRecord], Moves]
+"""What goes into the transaction of a change beside it, from the customer before and after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

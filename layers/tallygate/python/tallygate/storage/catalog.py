@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from tallygate.control_store import Applying, AuditOfStep, CatalogMoved, PlansTaken, Replaced, StoredCatalog
+from tallygate.control_store import Applying, BesideStep, CatalogMoved, PlansTaken, Replaced, StoredCatalog
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, PlanId
 from tallygate.domain.instants import Instant
@@ -30,10 +30,10 @@ from tallygate.domain.meters import Meter
 from tallygate.domain.settings import Settings, settings_form, settings_of
 from tallygate.errors import Contended
 from tallygate.storage import items, keys
-from tallygate.storage.audits import put_audit
 from tallygate.storage.documents import compact, read_document
 from tallygate.storage.engine import TRANSACTION_WRITES_MAX, Committed, Delete, Engine, Key, Put, Update, Write
 from tallygate.storage.expressions import Absent, All, Compare, Condition, Increase, Item, Present, Set, absent_or
+from tallygate.storage.receipts import writes_of
 
 CHANGES_MAX = TRANSACTION_WRITES_MAX - 2
 """The rest of the transaction is HEAD and the entry of the audit trail."""
@@ -64,7 +64,7 @@ class Catalogs:
         raise Contended("the catalog changed while it was read")
 
     def replace(
-        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant, audit: AuditOfStep | None = None
+        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant, beside: BesideStep | None = None
     ) -> Replaced | CatalogMoved | PlansTaken:
         """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
 
@@ -81,7 +81,7 @@ class Catalogs:
             condition=Absent(VERSION) if seen == 0 else Compare(VERSION, "=", seen),
         )
         kept = [_former(change.entry) for change in changes[:done] if change.writes > 1]
-        told = [put_audit(audit(changes[:done], seen + 1))] if audit is not None else []
+        told = writes_of(beside(changes[:done], seen + 1)) if beside is not None else ()
         outcome = self._engine.transact((first, *writes[:done], *kept, *told), repeatable=True)
         if isinstance(outcome, Committed):
             return Replaced(seen + 1, done)

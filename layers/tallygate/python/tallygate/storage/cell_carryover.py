@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import CarryEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.openings import Opening
 from tallygate.domain.revisions import Revision
@@ -33,7 +33,7 @@ from tallygate.storage.expressions import (
     Set,
     absent_or,
 )
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 
 READ_FIRST, READ_AT_ONCE = 8, 200
 """Most late changes are of one of the newest windows; totals have some 700 bytes."""

@@ -27,8 +27,8 @@ from tallygate.domain.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
 from tallygate.domain.consequences import Suspending, suspension_entry
 from tallygate.domain.counters import CellName
 from tallygate.domain.entries.notices import GraceEntry, TidyEntry
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import BringInEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.quantities import ZERO

@@ -15,9 +15,9 @@ from decimal import Decimal
 
 from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CellName, CountedWindow, CounterName
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import Followed, FollowEntry, PassOnEntry
 from tallygate.domain.exact import EXACT
-from tallygate.domain.facts import Total
 from tallygate.domain.following import Following, followings
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective, Entitlement

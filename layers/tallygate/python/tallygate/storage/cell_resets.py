@@ -17,8 +17,8 @@ from decimal import Decimal
 
 from tallygate.decision_store import KeptRecord, ResettableCell
 from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import ResetEntry
-from tallygate.domain.facts import Total
 from tallygate.domain.reset_marks import mark_text
 from tallygate.domain.usage_resets import WindowReset
 from tallygate.storage import items, keys
@@ -37,7 +37,7 @@ from tallygate.storage.expressions import (
     Set,
     absent_or,
 )
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 from tallygate.store import Moves
 
 

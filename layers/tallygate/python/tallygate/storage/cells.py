@@ -18,7 +18,7 @@ from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CellName, CounterName
 from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.notices import BumpEntry
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.quantities import plain
@@ -56,8 +56,7 @@ from tallygate.storage.expressions import (
 )
 from tallygate.storage.features import sold_feature_at
 from tallygate.storage.limits_versions import effective_of
-from tallygate.storage.past_usage import PastUsage
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 from tallygate.storage.units import unit_at
 from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated, SoldFeature
 
@@ -149,11 +148,6 @@ class Cells:
         """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Two requests,
         one where there is nothing to do. Raises Contended."""
         return follow(self._engine, effective, feature, now)
-
-    @property
-    def past(self) -> PastUsage:
-        """What was used before a change of plan, as it is asked for where usage is to follow."""
-        return PastUsage(self._engine)
 
     def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""

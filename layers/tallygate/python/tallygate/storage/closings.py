@@ -17,7 +17,8 @@ from tallygate.domain.adjustments import Adjustment
 from tallygate.domain.cells import Cell
 from tallygate.domain.closing import FIRST_REVISION
 from tallygate.domain.counters import CellName
-from tallygate.domain.facts import Fact, Total
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import Fact
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.rolls import layers_text
@@ -27,10 +28,9 @@ from tallygate.storage.adjustments import newest_adjustments
 from tallygate.storage.documents import compact
 from tallygate.storage.engine import Cancelled, Engine, Key, Update
 from tallygate.storage.expressions import Absent, All, Compare, Item, Present, Remove, Set
-from tallygate.storage.journal import governed_text
 from tallygate.storage.limits_versions import effective_of, former_limits
 from tallygate.storage.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
-from tallygate.storage.totals import (
+from tallygate.storage.total_items import (
     ADJUSTMENTS,
     CARRIED_OUT,
     CLOSED,
@@ -41,6 +41,7 @@ from tallygate.storage.totals import (
     REVISION,
     UNIT,
     UPTO,
+    governed_text,
     total_of,
 )
 from tallygate.storage.units import unit_at, unit_text

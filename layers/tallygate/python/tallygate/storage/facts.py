@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from tallygate.domain.audits import Audit
 from tallygate.domain.deliveries import DeliveryStatus, Endpoint
-from tallygate.domain.facts import Fact, Levels, Total
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import Fact, Levels
 from tallygate.domain.instants import Instant
 from tallygate.storage import items, keys
 from tallygate.storage.audits import put_audit
@@ -21,7 +22,7 @@ from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Committed, Engine, Key, Refused, Update, Write
 from tallygate.storage.expressions import Compare, Present, Set, SetOnce
 from tallygate.storage.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact
-from tallygate.storage.totals import CARRIED_OUT, REVISION
+from tallygate.storage.total_items import CARRIED_OUT, REVISION
 from tallygate.store import LastStated, LevelMove, Published
 
 

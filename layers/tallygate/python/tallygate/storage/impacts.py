@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.instants import Instant
 from tallygate.domain.limits import Effective
 from tallygate.storage import keys
 from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Engine
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 
 
 @dataclass(slots=True)

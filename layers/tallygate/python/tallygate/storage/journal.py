@@ -13,7 +13,6 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 
-from tallygate.domain.governing import Governed
 from tallygate.domain.instants import DAY, SECOND, Instant
 from tallygate.domain.journal import Head, Record
 from tallygate.errors import InvariantBroken
@@ -110,13 +109,3 @@ def record_of(item: Item) -> Record:
         raise InvariantBroken("a journal record has a body")
     record: Record = ENTRIES.read(read_document(zlib.decompress(body)), Record)
     return record
-
-
-def governed_text(governed: Governed) -> str:
-    """A limit as it stood, in the form in which totals keep it."""
-    return compact(ENTRIES.write(governed, Governed))
-
-
-def governed_from(text: str) -> Governed:
-    found: Governed = ENTRIES.read(read_document(text), Governed)
-    return found

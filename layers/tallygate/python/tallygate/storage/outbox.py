@@ -15,7 +15,8 @@ import json
 from collections.abc import Sequence
 
 from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.facts import Fact, Levels, Total
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import Fact, Levels
 from tallygate.domain.instants import DAY, SECOND
 from tallygate.storage import items, keys
 from tallygate.storage.attributes import Attributes

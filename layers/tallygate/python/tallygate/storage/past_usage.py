@@ -11,16 +11,19 @@ from tallygate.control_store import Folded
 from tallygate.domain.cells import Cell
 from tallygate.domain.counters import CellName
 from tallygate.domain.entries.entry import CellEntry
-from tallygate.domain.facts import Total
+from tallygate.domain.entries.total import Total
 from tallygate.domain.fold import day_and_quarter
 from tallygate.domain.instants import Instant
 from tallygate.domain.journal import Record
+from tallygate.domain.limits import Effective
 from tallygate.domain.usage import UsageItem
 from tallygate.storage import items, keys
+from tallygate.storage.cell_following import follow
+from tallygate.storage.cells import Cells
 from tallygate.storage.engine import Engine
 from tallygate.storage.journal import Journal, record_of
-from tallygate.storage.totals import total_of
-from tallygate.storage.usage import Usage, usage_item_of
+from tallygate.storage.rollup import resets_of, usage_item_of
+from tallygate.storage.total_items import total_of
 
 PAGES_MAX = 10
 """Of one quota's totals, and of a meter's usage: ten MB are some 15,000 windows, or a year of 20 dimension values."""
@@ -113,4 +116,21 @@ class PastUsage:
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
         """The feature's manual resets made in (since, until], by when they were effective."""
-        return Usage(self.engine).resets(cell, since, until)
+        return resets_of(self.engine, cell, since, until)
+
+
+@dataclass(slots=True)
+class CellVersions:
+    """What a change of limits asks of cells: to learn of it, and what was used before it."""
+
+    engine: Engine
+
+    @property
+    def past(self) -> PastUsage:
+        return PastUsage(self.engine)
+
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        return follow(self.engine, effective, feature, now)
+
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
+        Cells(self.engine).raise_version(cell, version, now)

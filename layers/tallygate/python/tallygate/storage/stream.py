@@ -13,7 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.audits import announced
+from tallygate.domain.audits import announced, rejection_announced
 from tallygate.domain.entries.usage import PARKED_LENGTH_MAX, ParkedEntry
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.journal import Position
@@ -31,7 +31,6 @@ from tallygate.domain.observed import (
     TotalChanged,
 )
 from tallygate.domain.proof import disproved
-from tallygate.domain.rejections import rejection_announced
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
 from tallygate.storage.audits import audit_of
@@ -42,7 +41,7 @@ from tallygate.storage.expressions import Item, Value
 from tallygate.storage.limits_versions import effective_of
 from tallygate.storage.outbox import fact_of
 from tallygate.storage.rejections import rejection_of
-from tallygate.storage.totals import total_of
+from tallygate.storage.total_items import total_of
 
 ONLY_SHARD = "0"
 """Local emulators have one shard and do not name it."""

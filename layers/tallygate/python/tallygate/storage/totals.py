@@ -1,15 +1,6 @@
 """The totals family: what each journal record adds, written to each target once.
 
-    TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
-                              end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
-                              carried, adjusted, excluded, followed, would_n, would_q (where there is anything of it),
-                              layers (what was carried in, as `100@2,50@1`; "": nothing), opened_after (start of the
-                              window opened before it): where something carries over
-                              reset (which decisions resets exclude, `domain.reset_marks`)
-                              due_shard, due_at
-                              set by the closing of the window: closed, revision, unit (JSON, where the feature has
-                              one), carried_out, closed_under (JSON: the limit as it was in force at the end, in place
-                              of `under`), adjustments (JSON, where there are any); it removes due_shard, due_at
+    TOTAL#<customer>          see `storage.total_items`
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
 `upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
@@ -26,15 +17,12 @@ from tallygate.domain.closing import is_closed
 from tallygate.domain.contributions import Add, Contribution, Member, Raise
 from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.exact import EXACT
-from tallygate.domain.facts import Total
 from tallygate.domain.fold import TotalChange, UsageChange
 from tallygate.domain.quantities import ZERO
 from tallygate.domain.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
-from tallygate.domain.rolls import layers_of, layers_text
+from tallygate.domain.rolls import layers_text
 from tallygate.errors import InvariantBroken
 from tallygate.storage import items, keys
-from tallygate.storage.attributes import Attributes
-from tallygate.storage.documents import Form
 from tallygate.storage.engine import Engine, Refused, Update
 from tallygate.storage.expressions import (
     Absent,
@@ -43,27 +31,29 @@ from tallygate.storage.expressions import (
     Compare,
     Condition,
     Increase,
-    Item,
     Remove,
     Set,
     SetOnce,
     absent_or,
 )
-from tallygate.storage.journal import governed_from, governed_text
-from tallygate.storage.units import unit_from, unit_text
-
-UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
-CARRIED, ADJUSTED, EXCLUDED, FOLLOWED = "carried", "adjusted", "excluded", "followed"
-WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
-CLOSED, REVISION, DUE_SHARD, DUE_AT = "closed", "revision", "due_shard", "due_at"
-UNIT, CLOSED_UNDER = "unit", "closed_under"
-CARRIED_OUT, LAYERS, ADJUSTMENTS = "carried_out", "layers", "adjustments"
-OPENED_AFTER, RESET = "opened_after", "reset"
-_TOTALS = Attributes(
-    Total,
-    names={"would_decisions": WOULD_DECISIONS, "would_amount": WOULD_AMOUNT},
-    apart=("governed", "closed", "unopened"),
-    forms={"layers": Form(layers_text, layers_of), "unit": Form(unit_text, unit_from)},
+from tallygate.storage.total_items import (
+    ADJUSTED,
+    BY_EVENT,
+    CARRIED,
+    DUE_AT,
+    DUE_SHARD,
+    EXCLUDED,
+    FOLLOWED,
+    LAYERS,
+    OPENED_AFTER,
+    RESET,
+    TRACE,
+    UNDER,
+    UPTO,
+    VALUE,
+    WOULD_AMOUNT,
+    WOULD_DECISIONS,
+    governed_text,
 )
 
 
@@ -173,10 +163,3 @@ def _carried_in(move: TotalMove) -> list[Change]:
         return [*carried, Remove(LAYERS)]
     carried.append(Set(LAYERS, layers_text(move.into.layers)))
     return carried if move.into.after is None else [*carried, Set(OPENED_AFTER, move.into.after)]
-
-
-def total_of(item: Item) -> Total:
-    """The total that an item shows."""
-    governed = governed_from(items.text(item, CLOSED_UNDER if CLOSED_UNDER in item else UNDER))
-    unopened = governed.carries and CARRIED not in item and item.get(VALUE) == item.get(BY_EVENT)
-    return _TOTALS.value(item, governed=governed, closed=CLOSED in item, unopened=unopened)
