@@ -7,9 +7,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from tallygate.contracts.adjustments import adjustment_answer, parts_answer
+from tallygate.contracts.corrections import adjustment_answer, parts_answer, reset_answer
 from tallygate.contracts.suspensions import judge, suspension_answer
-from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.instants import Instant
 from tallygate.domain.usage_resets import Asked
 from tallygate.operations import adjustments, suspensions, usage_resets

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 from tallygate.contracts.explanations import reason_page
-from tallygate.contracts.queries import switched_on
+from tallygate.contracts.requests import switched_on
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.limits import Enforcement

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.adjustments import adjustment_answer, parts_answer
+from tallygate.contracts.corrections import adjustment_answer, parts_answer
 from tallygate.domain.instants import DAY, HOUR, Instant
 from tallygate.domain.rungs import UNTIL_RESUMED, UNTIL_TOP_UP
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.event_list import read_event_list
+from tallygate.contracts.usage import read_event_list
 from tallygate.domain.event_log import EventRow, EventsAsked
 from tallygate.domain.events import LATENESS_MAX
 from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.impact import impact_answer, read_impact
 from tallygate.contracts.own_limits import OwnLimitBody, judge
 from tallygate.contracts.reading import read
+from tallygate.contracts.usage import impact_answer, read_impact
 from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision import Decision
 from tallygate.domain.impact import ROWS_MAX, would_deny

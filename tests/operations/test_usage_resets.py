@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tallygate.contracts.corrections import reset_answer
 from tallygate.contracts.usage import read_usage, usage_answer
-from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.cells import DEAD_AFTER
 from tallygate.domain.customers import CustomerRecord, SubscriptionChange
 from tallygate.domain.facts import Total

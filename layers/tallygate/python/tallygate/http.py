@@ -19,10 +19,8 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
-from tallygate.contracts.headers import acceptable, broken_conditions
-from tallygate.contracts.identifiers import broken_path
-from tallygate.contracts.planned_routes import planned_routes
-from tallygate.contracts.queries import broken_query
+from tallygate.contracts.requests import acceptable, broken_conditions, broken_path, broken_query
+from tallygate.contracts.routes import Row, planned_routes
 from tallygate.domain.api_keys import MANAGE, READ
 from tallygate.domain.exact_json import read_json, write_json
 from tallygate.errors import (
@@ -37,6 +35,7 @@ from tallygate.errors import (
     NotFound,
     TallygateError,
     Unauthenticated,
+    invalid,
 )
 
 DOCS = "docs/problems.md"
@@ -90,7 +89,7 @@ class Request:
         key = raw[1:-1] if len(raw) >= 2 and raw[0] == raw[-1] == '"' else raw
         if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
             detail = f"Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters"
-            raise InvalidRequest(detail, errors=(FieldError(pointer="!idempotency-key", code="length", detail=detail),))
+            raise invalid("!idempotency-key", "length", detail)
         return key
 
     def json(self) -> Any:
@@ -122,21 +121,14 @@ class CustomerIn(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Generic[App]):
+class Route(Row, Generic[App]):
     """One row of a function's table: what is asked, who may ask it, and the operation that answers.
 
-    `scope` None is public. `contract` is the body's contract, for the OpenAPI document; `respond` reads it itself. Its
-    query parameters are declared in `contracts.queries`, the rules of its path in `contracts.identifiers`, the
-    conditions that it honours in `contracts.headers`. `customer_in` says where a request names its customer, which
-    decides what a key of one customer may reach.
+    `contracts.requests` declares its path, query and headers. `respond` reads the body. `customer_in` says where a
+    request names its customer, which decides what a key of one customer may reach.
     """
 
-    method: str
-    path: str
-    scope: str | None
     respond: Callable[[App, Request], Answer]
-    contract: type | None = None
-    summary: str = ""
     customer_in: CustomerIn | None = None
 
     @property
@@ -146,10 +138,18 @@ class Route(Generic[App]):
             return self.customer_in
         return CustomerIn.PATH if "{customer}" in self.path else CustomerIn.NOWHERE
 
-    @property
-    def key(self) -> str:
-        """The HTTP API's name of the route."""
-        return f"{self.method} {self.path}"
+
+def answered(row: Row, respond: Callable[[App, Request], Answer], customer_in: CustomerIn) -> Route[App]:
+    """The route of a declared row."""
+    return Route(
+        method=row.method,
+        path=row.path,
+        scope=row.scope,
+        contract=row.contract,
+        summary=row.summary,
+        respond=respond,
+        customer_in=customer_in,
+    )
 
 
 def read(event: Mapping[str, Any]) -> Request:
@@ -271,12 +271,9 @@ def _require_sound(route: Route[App], request: Request) -> None:
         raise NotAcceptable(detail, errors=(FieldError(pointer="!accept", code="not_available", detail=detail),))
     if len(request.body) > BODY_BYTES_MAX:
         raise BodyTooLarge(f"the body has more than {BODY_BYTES_MAX} bytes")
-    paths = (
-        FieldError(pointer=f"{{{name}}}", code=code, detail=detail)
-        for name, (code, detail) in broken_path(request.path).items()
-    )
     queries = broken_query(request.route, request.query, request.repeated)
-    errors = (*paths, *queries, *broken_conditions(request.route, request.headers), *_unread_body(route, request))
+    conditions = broken_conditions(request.route, request.headers)
+    errors = (*broken_path(request.path), *queries, *conditions, *_unread_body(route, request))
     if errors:
         raise InvalidRequest(f"{errors[0].pointer or 'the body'}: {errors[0].detail}", errors=errors)
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import Field, StringConstraints
 
+from tallygate.contracts.answers import JSON, period_answer, time
 from tallygate.contracts.fields import Id, Name, NotAvailable, Text, Time, Zone, one_of
-from tallygate.contracts.reading import Contract, invalid_fields
+from tallygate.contracts.reading import Contract, refused
 from tallygate.contracts.suspensions import suspension_answer, tier_suspension_answer
-from tallygate.domain.customers import (
-    KEEP,
-    CustomerRecord,
-    ProfileChange,
-    Subscription,
-    SubscriptionChange,
-    When,
-    taken,
-)
+from tallygate.domain.customers import CustomerRecord, ProfileChange, Subscription, SubscriptionChange, When, taken
 from tallygate.domain.effective import PeriodChange, period_changes
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.domain.subscriptions import pending_form
 from tallygate.domain.tier_suspensions import TierStop, Waiver, waiver_form
-from tallygate.errors import FieldError
 
 SUBJECT_KEYS_MAX = 40
 """Claiming this many and giving up as many others still fits one transaction."""
@@ -31,9 +23,9 @@ METADATA_MAX = 50
 PLAN_VERSION_MAX = 999_999
 
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
-NextPeriodOrNow = Annotated[str, one_of(("next_period", "now")), WithJsonSchema({"enum": ["next_period", "now"]})]
-KeepOrReset = Annotated[str, one_of(("keep", "reset")), WithJsonSchema({"enum": ["keep", "reset"]})]
-FullOrProrated = Annotated[str, one_of(("full", "prorated")), WithJsonSchema({"enum": ["full", "prorated"]})]
+NextPeriodOrNow = Annotated[When, one_of(("next_period", "now"))]
+KeepOrReset = Annotated[Literal["keep", "reset"], one_of(("keep", "reset"))]
+FullOrProrated = Annotated[Literal["full", "prorated"], one_of(("full", "prorated"))]
 
 
 class CustomerBody(Contract):
@@ -55,20 +47,15 @@ class CustomerBody(Contract):
 
     def change(self) -> ProfileChange:
         """What the request changes. Raises InvalidRequest where plan is null: a subscription is ended by DELETE."""
-        given = self.model_fields_set
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"effective"}}
         if "plan" in given and self.plan is None:
-            detail = "must be a plan's key; DELETE the customer's subscription to end it"
-            raise invalid_fields((FieldError(pointer="/plan", code="type", detail=detail),))
-        subjects = None if self.subject_keys is None else frozenset(self.subject_keys)
+            raise refused("type", "must be a plan's key; DELETE the customer's subscription to end it", "plan")
+        if self.subject_keys is not None:
+            given["subject_keys"] = frozenset(self.subject_keys)
         return ProfileChange(
-            name=self.name if "name" in given else KEEP,
-            timezone=self.timezone if "timezone" in given else KEEP,
-            subject_keys=subjects if "subject_keys" in given else KEEP,
-            stripe_customer_id=self.stripe_customer_id if "stripe_customer_id" in given else KEEP,
-            metadata=self.metadata if "metadata" in given else KEEP,
-            plan=self.plan if self.plan is not None else KEEP,
-            plan_when=_when(self.effective) if "effective" in given else None,
+            plan_when=self.effective if "effective" in self.model_fields_set else None,
             at_once=self.effective == "now",
+            **given,
         )
 
 
@@ -94,29 +81,25 @@ class SubscriptionBody(Contract):
     def change(self) -> SubscriptionChange:
         """The change that is asked for. Raises InvalidRequest for what only a plan from now on can say."""
         if self.usage == "reset" and self.effective == "next_period":
-            detail = "is for a plan from now on: the next period begins with nothing used"
-            raise invalid_fields((FieldError(pointer="/usage", code="not_allowed", detail=detail),))
+            raise refused("not_allowed", "is for a plan from now on: the next period begins with nothing used", "usage")
         if self.base == "prorated" and self.effective == "next_period":
-            detail = "is for a plan from now on: from the next period on its limits are whole"
-            raise invalid_fields((FieldError(pointer="/base", code="not_allowed", detail=detail),))
+            raise refused(
+                "not_allowed", "is for a plan from now on: from the next period on its limits are whole", "base"
+            )
         return SubscriptionChange(
             plan=self.plan,
             version=self.version,
             started_at=self.started_at,
-            when=_when(self.effective),
-            base="prorated" if self.base == "prorated" else "full",
-            usage="reset" if self.usage == "reset" else "keep",
+            when=self.effective,
+            base=self.base,
+            usage=self.usage,
             at_once="effective" in self.model_fields_set and self.effective == "now",
         )
 
 
-def _when(effective: str) -> When:
-    return "next_period" if effective == "next_period" else "now"
-
-
 def customer_answer(
     record: CustomerRecord, *, now: Instant, stops: Sequence[TierStop] = (), waivers: Sequence[Waiver] = ()
-) -> dict[str, Any]:
+) -> JSON:
     """A customer as JSON, with subscription, suspensions and the periods that a change of zone or anchor results in:
     as of now, whatever plan was in force when it was last changed.
 
@@ -124,11 +107,12 @@ def customer_answer(
     """
     record = taken(record, now)
     customer, subscription = record.customer, record.subscription
+    plan, version = record.active_plan or (None, None)
     return {
         "id": customer.id,
         "name": customer.name,
-        "plan": record.active_plan[0] if record.active_plan is not None else None,
-        "plan_version": record.active_plan[1] if record.active_plan is not None else None,
+        "plan": plan,
+        "plan_version": version,
         "timezone": customer.timezone,
         "subject_keys": sorted(customer.subject_keys),
         "stripe_customer_id": customer.stripe_customer_id,
@@ -145,20 +129,19 @@ def customer_answer(
     }
 
 
-def period_changes_answer(record: CustomerRecord, *, now: Instant) -> list[dict[str, Any]]:
+def period_changes_answer(record: CustomerRecord, *, now: Instant) -> list[JSON]:
     """The periods that a change of zone or anchor results in: those to come, and those that it has begun."""
     return [_period_change(change) for change in period_changes(record.effective.in_force(now), now)]
 
 
-def _period_change(change: PeriodChange) -> dict[str, Any]:
+def _period_change(change: PeriodChange) -> JSON:
     return {
         "feature": change.feature,
         "limit_name": change.limit,
         "effective_at": format_instant(change.window.start),
         "partial": change.partial,
         "period": {
-            "start": format_instant(change.window.start),
-            "end": format_instant(change.window.end),
+            **period_answer(change.window.start, change.window.end),
             "every": change.segment.every,
             "anchor": change.segment.anchor_named,
             "timezone": change.segment.zone,
@@ -166,14 +149,13 @@ def _period_change(change: PeriodChange) -> dict[str, Any]:
     }
 
 
-def subscription_answer(subscription: Subscription) -> dict[str, Any]:
+def subscription_answer(subscription: Subscription) -> JSON:
     """A subscription as JSON."""
-    ended_at = subscription.ended_at
     return {
         "plan": subscription.plan[0],
         "version": subscription.plan[1],
         "status": "active" if subscription.active else "ended",
         "started_at": format_instant(subscription.started_at),
-        "ended_at": format_instant(ended_at) if ended_at is not None else None,
+        "ended_at": time(subscription.ended_at),
         "pending": pending_form(subscription.pending) if subscription.pending is not None else None,
     }

@@ -14,12 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
+from tallygate.contracts.answers import JSON
 from tallygate.contracts.fields import Id, Text, Time
 from tallygate.contracts.reading import Contract, broken_rules
+from tallygate.contracts.routes import Row
 from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.events import DATA_BYTES_MAX, Draft, EventStatus, Result, canonical, rejected
 from tallygate.domain.instants import format_instant
@@ -56,10 +58,19 @@ class CloudEventIn(Contract):
     type: Id
     subject: Id
     time: Time | None = None
-    data: Annotated[dict[str, Any] | None, Field(default=None)]
+    data: dict[str, Any] | None = None
     specversion: Literal["1.0"]
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Text | None = None
+
+
+EVENTS = Row(
+    method="POST",
+    path="/v1/events",
+    scope="ingest",
+    contract=EventIn,
+    summary="Post usage events, up to 500; each has its own result and sending them again is always safe",
+)
 
 
 def read_events(body: Any, content_type: str, traceparent: str | None) -> tuple[Draft | Result, ...]:
@@ -138,7 +149,7 @@ def _error(pointer: str, code: str, detail: str) -> FieldError:
     return FieldError(pointer=pointer, code=code, detail=detail)
 
 
-def events_answer(results: Sequence[Result]) -> dict[str, Any]:
+def events_answer(results: Sequence[Result]) -> JSON:
     """The results as JSON, with their sums; conflicts count as rejected, `warnings` counts every warning."""
     statuses = [result.status for result in results]
     return {
@@ -151,13 +162,13 @@ def events_answer(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def warning_answer(warning: EventWarning) -> dict[str, Any]:
+def warning_answer(warning: EventWarning) -> JSON:
     """One warning; a meter of null concerns the event as a whole."""
     return {"meter": warning.meter, "code": warning.code, "detail": warning.detail}
 
 
-def _result_answer(result: Result) -> dict[str, Any]:
-    answer: dict[str, Any] = {"id": result.id, "status": result.status.value}
+def _result_answer(result: Result) -> JSON:
+    answer: JSON = {"id": result.id, "status": result.status.value}
     if result.code is not None:
         answer["code"] = result.code
         answer["detail"] = result.detail

@@ -1,8 +1,30 @@
-"""Every route of the planned API, implemented or not. A planned route that no route table has is missing."""
+"""Routes: what a route table says of one, and every path of the planned API, implemented or not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of a function's table, as the OpenAPI document shows it.
+
+    scope: what the key needs; None: the route is public
+    contract: the body's contract; the route's own function reads it
+    """
+
+    method: str
+    path: str
+    scope: str | None
+    contract: type | None = None
+    summary: str = ""
+
+    @property
+    def key(self) -> str:
+        """The HTTP API's name of the route."""
+        return f"{self.method} {self.path}"
+
 
 _CUSTOMER = "/v1/customers/{customer}"
 _POOL = f"{_CUSTOMER}/pools/{{pool}}"
@@ -76,7 +98,7 @@ ROUTES: Mapping[str, str] = {
     f"{_ENDPOINT}/test": "POST",
     "/v1/webhooks/schemas": "GET",
 }
-"""Every path with its methods."""
+"""Every path with its methods. A route that no route table has is missing."""
 
 
 def planned_routes() -> frozenset[str]:

@@ -1,0 +1,45 @@
+"""What answers have in common: quantities, times and windows as JSON, pages of a list, and the ETag."""
+
+from __future__ import annotations
+
+import base64
+from decimal import Decimal
+from typing import Any
+
+from tallygate.domain.boundaries import NEVER_ENDS
+from tallygate.domain.instants import Instant, format_instant
+from tallygate.domain.quantities import Wire, format_quantity
+
+JSON = dict[str, Any]
+
+
+def quantity(value: Decimal | None) -> Wire | None:
+    return None if value is None else format_quantity(value)
+
+
+def time(instant: Instant | None) -> str | None:
+    return None if instant is None else format_instant(instant)
+
+
+def window_end(end: Instant) -> str | None:
+    """The end of a window; null: it never ends."""
+    return None if end >= NEVER_ENDS else format_instant(end)
+
+
+def period_answer(start: Instant, end: Instant) -> JSON:
+    return {"start": format_instant(start), "end": window_end(end)}
+
+
+def window_answer(kind: str, start: Instant, end: Instant) -> JSON:
+    return {"kind": kind, **period_answer(start, end)}
+
+
+def page_answer(data: list[JSON], next_after: str | None) -> JSON:
+    """A page of a list."""
+    cursor = None if next_after is None else base64.urlsafe_b64encode(next_after.encode()).decode().rstrip("=")
+    return {"data": data, "next_cursor": cursor}
+
+
+def etag(version: int) -> str:
+    """A version as a strong entity tag (RFC 9110)."""
+    return f'"{version}"'

@@ -1,0 +1,140 @@
+"""Corrections on the wire: settlements of decisions, adjustments of quotas, and manual resets."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from tallygate.contracts.answers import JSON, period_answer
+from tallygate.contracts.fields import Amount, FeatureKey, Quantity, Text, Time, Words, one_of
+from tallygate.contracts.reading import Contract, broken
+from tallygate.contracts.routes import Row
+from tallygate.domain.adjustments import Adjustment, Parts
+from tallygate.domain.instants import format_instant
+from tallygate.domain.quantities import ZERO, format_quantity
+from tallygate.domain.settlements import Settlement
+from tallygate.domain.usage_resets import Made, WindowReset
+
+FORGIVE, CARRY, KEEP = "forgive", "carry", "keep"
+
+
+class SettleBody(Contract):
+    """The body of a settlement: what the decision came to, all of it; 0 where nothing was consumed after all."""
+
+    amount: Amount
+
+
+SETTLE = Row(
+    method="POST",
+    path="/v1/consume/{decision_id}/settle",
+    scope="check",
+    contract=SettleBody,
+    summary="Correct what a granted consume counts, once: from an estimate to the final amount",
+)
+
+
+def settlement_answer(settlement: Settlement, *, customer: str, feature: str, replayed: bool) -> JSON:
+    """A settlement as JSON."""
+    return {
+        "decision_id": settlement.decision_id,
+        "customer": customer,
+        "feature": feature,
+        "granted_amount": format_quantity(settlement.granted),
+        "amount": format_quantity(settlement.amount),
+        "difference": format_quantity(settlement.amount - settlement.granted),
+        "settled_at": format_instant(settlement.settled_at),
+        "replayed": replayed,
+    }
+
+
+def _not_zero(amount: Decimal) -> Decimal:
+    if amount == 0:
+        raise broken("out_of_range", "must not be 0: there would be nothing to adjust")
+    return amount
+
+
+class AdjustmentBody(Contract):
+    """By how much to raise what may be used of a feature in its running period (negative: lower it); why, and who asks.
+
+    `category` is a word of your own, to tell adjustments of one kind from others: goodwill, correction, top-up.
+    """
+
+    feature: FeatureKey
+    amount: Annotated[Quantity, AfterValidator(_not_zero)]
+    reason: Words
+    actor: Words
+    category: Text | None = None
+
+
+def adjustment_answer(adjustment: Adjustment) -> JSON:
+    """An adjustment; `breakdown` and `limit` are as they were right after it, `resumed` whether a suspension that
+    waited for a top-up ended by it. The limit is never below zero, also where its parts come to less."""
+    return {
+        "id": adjustment.id,
+        "customer": adjustment.customer,
+        "feature": adjustment.feature,
+        "amount": format_quantity(adjustment.amount),
+        "reason": adjustment.reason,
+        "actor": adjustment.actor,
+        "category": adjustment.category,
+        "at": format_instant(adjustment.at),
+        "period": period_answer(adjustment.window.start, adjustment.window.end),
+        "limit": format_quantity(max(ZERO, adjustment.after.total)),
+        "breakdown": parts_answer(adjustment.after),
+        "resumed": adjustment.resumed,
+    }
+
+
+def parts_answer(parts: Parts) -> JSON:
+    """What a window's limit is made of."""
+    return {
+        "base": format_quantity(parts.base),
+        "carried": format_quantity(parts.carried),
+        "adjusted": format_quantity(parts.adjusted),
+    }
+
+
+class ResetBody(Contract):
+    """What to reset, as of when (left out: now), why, and who asks.
+
+    Usage before that counts against no limit of the feature any more; it stays billed. What lies beyond a limit is
+    forgiven with the rest, or, by `overage` carry, stays used.
+    """
+
+    feature: FeatureKey
+    effective_at: Time | None = None
+    anchor: Annotated[str, one_of((KEEP,), ("move",))] = KEEP
+    overage: Annotated[str, one_of((FORGIVE, CARRY))] = FORGIVE
+    reason: Words
+    actor: Words
+
+
+def reset_answer(made: Made) -> JSON:
+    """A reset: of each window what was used, what is excluded of that, and what is left used. `rolling` names limits
+    with a rolling period, which forgets by itself and is left alone."""
+    asked = made.asked
+    return {
+        "customer": asked.customer,
+        "feature": asked.feature,
+        "effective_at": format_instant(made.effective_at),
+        "anchor": KEEP,
+        "overage": CARRY if asked.carry_overage else FORGIVE,
+        "reason": asked.reason,
+        "actor": asked.actor,
+        "windows": [_window(each) for each in made.windows],
+        "rolling": list(made.left),
+    }
+
+
+def _window(each: WindowReset) -> JSON:
+    window = each.running.window
+    return {
+        "limit_name": each.running.name,
+        "scope": dict(each.running.scope),
+        "period": period_answer(window.start, window.end),
+        "used_before": format_quantity(each.used),
+        "excluded": format_quantity(each.amount),
+        "used": format_quantity(each.used - each.amount),
+    }
