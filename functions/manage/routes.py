@@ -61,17 +61,8 @@ def _route(
     customer_in: CustomerIn | None = None,
 ) -> Route[App]:
     """A route of the control plane: a GET needs the scope read, all others the scope manage."""
-    method, path = key.split()
-    scope = None if public else READ if method == "GET" else MANAGE
-    return Route(
-        method=method,
-        path=path,
-        scope=scope,
-        respond=respond,
-        contract=contract,
-        summary=summary,
-        customer_in=customer_in,
-    )
+    scope = None if public else READ if key.startswith("GET ") else MANAGE
+    return Route(key, scope, summary, contract, respond=respond, customer_in=customer_in)
 
 
 _C = "/v1/customers/{customer}"

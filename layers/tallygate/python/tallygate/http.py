@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
+from tallygate.contracts.answers import fields_of
 from tallygate.contracts.requests import acceptable, broken_conditions, broken_path, broken_query
 from tallygate.contracts.routes import Row, planned_routes
 from tallygate.domain.api_keys import MANAGE, READ
@@ -141,15 +142,7 @@ class Route(Row, Generic[App]):
 
 def answered(row: Row, respond: Callable[[App, Request], Answer], customer_in: CustomerIn) -> Route[App]:
     """The route of a declared row."""
-    return Route(
-        method=row.method,
-        path=row.path,
-        scope=row.scope,
-        contract=row.contract,
-        summary=row.summary,
-        respond=respond,
-        customer_in=customer_in,
-    )
+    return Route(row.key, row.scope, row.summary, row.contract, respond=respond, customer_in=customer_in)
 
 
 def read(event: Mapping[str, Any]) -> Request:
@@ -318,7 +311,7 @@ def problem(error: TallygateError, trace_id: str) -> Answer:
         "status": error.status,
         "detail": "Something broke on our side; the trace_id leads to it." if ours else error.detail,
         "code": error.code,
-        "errors": [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors],
+        "errors": [fields_of(each, "pointer code detail") for each in error.errors],
         "trace_id": trace_id,
         "retryable": error.retryable,
         "docs": f"{DOCS}#{error.code}",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from tallygate.domain.boundaries import NEVER_ENDS
@@ -15,6 +17,24 @@ JSON = dict[str, Any]
 
 def quantity(value: Decimal | None) -> Wire | None:
     return None if value is None else format_quantity(value)
+
+
+def fields_of(value: object, names: str) -> JSON:
+    """The members of a value that an answer states under their own names. Instants are not among them."""
+    return {name: _stated(getattr(value, name)) for name in names.split()}
+
+
+def _stated(value: object) -> Any:
+    match value:
+        case Decimal():
+            return format_quantity(value)
+        case Enum():
+            return value.value
+        case Mapping():
+            return dict(value)
+        case tuple() | list():
+            return list(value)
+    return value
 
 
 def time(instant: Instant | None) -> str | None:

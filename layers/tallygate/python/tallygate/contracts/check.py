@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from tallygate.contracts.answers import JSON, period_answer, quantity, time, window_answer
+from tallygate.contracts.answers import JSON, fields_of, period_answer, quantity, time, window_answer
 from tallygate.contracts.fields import (
     DIMENSIONS_MAX,
     Amount,
@@ -62,14 +62,8 @@ class Ask(Contract):
         return self._amount_sent
 
 
-CHECK = Row(
-    method="POST",
-    path="/v1/check",
-    scope="check",
-    contract=Ask,
-    summary="Ask whether an amount would be granted; changes nothing",
-)
-CONSUME = Row(method="POST", path="/v1/consume", scope="check", contract=Ask, summary="Check and count in one step")
+CHECK = Row("POST /v1/check", "check", "Dry run of consume: ask whether an amount would be granted", Ask)
+CONSUME = Row("POST /v1/consume", "check", "Check and count in one step", Ask)
 
 
 def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> JSON:
@@ -126,12 +120,7 @@ def _breakdown(quota: Node | None, limit: Decimal | None) -> JSON:
     followed = ZERO if quota is None else quota.followed
     if quota is None or limit is None:
         return {"base": quantity(limit), "carried": 0, "adjusted": 0, "followed": format_quantity(followed)}
-    return {
-        "base": quantity(quota.base),
-        "carried": format_quantity(quota.carried),
-        "adjusted": format_quantity(quota.adjusted),
-        "followed": format_quantity(followed),
-    }
+    return fields_of(quota, "base carried adjusted followed")
 
 
 def feature_type(decision: Decision) -> str | None:
@@ -185,26 +174,20 @@ def decision_record_answer(made: MadeDecision) -> JSON:
     plans = [(limit.plan, limit.plan_version) for limit in made.limits.values() if limit.plan is not None]
     plan, version = plans[0] if plans else (None, None)
     return {
-        "decision_id": made.decision_id,
+        **fields_of(made, "decision_id reason customer folded"),
+        **fields_of(use, "feature meter dimensions traceparent"),
         "granted": True,
-        "reason": made.reason,
-        "customer": made.customer,
-        "feature": use.feature,
-        "meter": use.meter,
         "granted_amount": format_quantity(use.amount),
         "amount": format_quantity(amount),
         "settled": None
         if settlement is None
         else {"amount": format_quantity(settlement.amount), "at": format_instant(settlement.settled_at)},
         "decided_at": format_instant(use.time),
-        "dimensions": dict(use.dimensions),
         "plan": plan,
         "plan_version": version,
         "nodes": [_charged(charge) for charge in made.charges],
         "tightest": None if made.tightest is None else _charged(made.tightest),
-        "traceparent": use.traceparent,
         "trace_id": None if use.traceparent is None else use.traceparent[3:35],
-        "folded": made.folded,
     }
 
 
@@ -217,8 +200,5 @@ def _charged(charge: Charge) -> JSON:
         "window": window_answer("quota", window.start, window.end),
         "limit": quantity(None if charge.limit is None else max(ZERO, charge.limit)),
         "enforcement": None if governed is None else governed.enforcement,
-        "used_before": quantity(charge.used_before),
-        "used_after": quantity(charge.used_after),
-        "remaining_after": quantity(charge.remaining_after),
-        "level": charge.level,
+        **fields_of(charge, "used_before used_after remaining_after level"),
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from tallygate.contracts.answers import JSON, period_answer
+from tallygate.contracts.answers import JSON, fields_of, period_answer
 from tallygate.contracts.fields import Amount, FeatureKey, Quantity, Text, Time, Words, one_of
 from tallygate.contracts.reading import Contract, broken
 from tallygate.contracts.routes import Row
@@ -27,11 +27,10 @@ class SettleBody(Contract):
 
 
 SETTLE = Row(
-    method="POST",
-    path="/v1/consume/{decision_id}/settle",
-    scope="check",
-    contract=SettleBody,
-    summary="Correct what a granted consume counts, once: from an estimate to the final amount",
+    "POST /v1/consume/{decision_id}/settle",
+    "check",
+    "Correct what a granted consume counts, once: from an estimate to the final amount",
+    SettleBody,
 )
 
 
@@ -72,28 +71,17 @@ def adjustment_answer(adjustment: Adjustment) -> JSON:
     """An adjustment; `breakdown` and `limit` are as they were right after it, `resumed` whether a suspension that
     waited for a top-up ended by it. The limit is never below zero, also where its parts come to less."""
     return {
-        "id": adjustment.id,
-        "customer": adjustment.customer,
-        "feature": adjustment.feature,
-        "amount": format_quantity(adjustment.amount),
-        "reason": adjustment.reason,
-        "actor": adjustment.actor,
-        "category": adjustment.category,
+        **fields_of(adjustment, "id customer feature amount reason actor category resumed"),
         "at": format_instant(adjustment.at),
         "period": period_answer(adjustment.window.start, adjustment.window.end),
         "limit": format_quantity(max(ZERO, adjustment.after.total)),
         "breakdown": parts_answer(adjustment.after),
-        "resumed": adjustment.resumed,
     }
 
 
 def parts_answer(parts: Parts) -> JSON:
     """What a window's limit is made of."""
-    return {
-        "base": format_quantity(parts.base),
-        "carried": format_quantity(parts.carried),
-        "adjusted": format_quantity(parts.adjusted),
-    }
+    return fields_of(parts, "base carried adjusted")
 
 
 class ResetBody(Contract):
@@ -116,13 +104,10 @@ def reset_answer(made: Made) -> JSON:
     with a rolling period, which forgets by itself and is left alone."""
     asked = made.asked
     return {
-        "customer": asked.customer,
-        "feature": asked.feature,
+        **fields_of(asked, "customer feature reason actor"),
         "effective_at": format_instant(made.effective_at),
         "anchor": KEEP,
         "overage": CARRY if asked.carry_overage else FORGIVE,
-        "reason": asked.reason,
-        "actor": asked.actor,
         "windows": [_window(each) for each in made.windows],
         "rolling": list(made.left),
     }

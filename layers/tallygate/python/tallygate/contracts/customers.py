@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from tallygate.contracts.answers import JSON, period_answer, time
+from tallygate.contracts.answers import JSON, fields_of, period_answer, time
 from tallygate.contracts.fields import Id, Name, NotAvailable, Text, Time, Zone, one_of
 from tallygate.contracts.reading import Contract, refused
 from tallygate.contracts.suspensions import suspension_answer, tier_suspension_answer
@@ -22,10 +22,12 @@ SUBJECT_KEYS_MAX = 40
 METADATA_MAX = 50
 PLAN_VERSION_MAX = 999_999
 
+_ONLY_NOW = (
+    ("usage", "reset", "the next period begins with nothing used"),
+    ("base", "prorated", "from the next period on its limits are whole"),
+)
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 NextPeriodOrNow = Annotated[When, one_of(("next_period", "now"))]
-KeepOrReset = Annotated[Literal["keep", "reset"], one_of(("keep", "reset"))]
-FullOrProrated = Annotated[Literal["full", "prorated"], one_of(("full", "prorated"))]
 
 
 class CustomerBody(Contract):
@@ -74,18 +76,15 @@ class SubscriptionBody(Contract):
     version: Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)] | None = None
     started_at: Time | None = None
     effective: NextPeriodOrNow = "now"
-    usage: KeepOrReset = "keep"
-    base: FullOrProrated = "full"
+    usage: Annotated[Literal["keep", "reset"], one_of(("keep", "reset"))] = "keep"
+    base: Annotated[Literal["full", "prorated"], one_of(("full", "prorated"))] = "full"
     billing_anchor: NotAvailable = None
 
     def change(self) -> SubscriptionChange:
         """The change that is asked for. Raises InvalidRequest for what only a plan from now on can say."""
-        if self.usage == "reset" and self.effective == "next_period":
-            raise refused("not_allowed", "is for a plan from now on: the next period begins with nothing used", "usage")
-        if self.base == "prorated" and self.effective == "next_period":
-            raise refused(
-                "not_allowed", "is for a plan from now on: from the next period on its limits are whole", "base"
-            )
+        for field, word, why in _ONLY_NOW if self.effective == "next_period" else ():
+            if getattr(self, field) == word:
+                raise refused("not_allowed", f"is for a plan from now on: {why}", field)
         return SubscriptionChange(
             plan=self.plan,
             version=self.version,
@@ -109,14 +108,10 @@ def customer_answer(
     customer, subscription = record.customer, record.subscription
     plan, version = record.active_plan or (None, None)
     return {
-        "id": customer.id,
-        "name": customer.name,
+        **fields_of(customer, "id name timezone stripe_customer_id metadata"),
         "plan": plan,
         "plan_version": version,
-        "timezone": customer.timezone,
         "subject_keys": sorted(customer.subject_keys),
-        "stripe_customer_id": customer.stripe_customer_id,
-        "metadata": dict(customer.metadata),
         "subscription": subscription_answer(subscription) if subscription is not None else None,
         "suspensions": [
             *(suspension_answer(suspension) for suspension in record.effective.suspensions),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 
-from tallygate.contracts.answers import JSON, time
+from tallygate.contracts.answers import JSON, fields_of, time
 from tallygate.contracts.fields import NotAvailable, one_of
 from tallygate.contracts.reading import Contract, broken
 from tallygate.domain.addresses import permitted_host
@@ -81,12 +81,7 @@ class EndpointRotationBody(Contract):
 def endpoint_answer(endpoint: Endpoint) -> JSON:
     """An endpoint as lists and reads show it: without its secret."""
     return {
-        "id": endpoint.id,
-        "url": endpoint.url,
-        "events": list(endpoint.events),
-        "scheme": endpoint.scheme,
-        "status": endpoint.status.value,
-        "disabled_reason": endpoint.disabled_reason,
+        **fields_of(endpoint, "id url events scheme status disabled_reason"),
         "former_secret_until": time(next((s.until for s in endpoint.secrets if s.until is not None), None)),
         "created_at": format_instant(endpoint.created_at),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tallygate.contracts.answers import JSON, quantity, time, window_answer
+from tallygate.contracts.answers import JSON, fields_of, quantity, time, window_answer
 from tallygate.contracts.check import node_answer
 from tallygate.domain.carryover_forms import carryover_form
 from tallygate.domain.decision import Node, Reason
@@ -76,13 +76,9 @@ def explanation_answer(explained: Explanation) -> JSON:
 def _limit(explained: ExplainedLimit) -> JSON:
     limit = explained.limit
     return {
-        "name": limit.name,
-        "scope": dict(limit.scope),
+        **fields_of(limit, "name scope enforcement"),
         "governs": explained.governs,
-        "unmatched": [
-            {"dimension": each.dimension, "wanted": each.wanted, "given": each.given} for each in explained.unmatched
-        ],
-        "enforcement": limit.enforcement.value,
+        "unmatched": [fields_of(each, "dimension wanted given") for each in explained.unmatched],
         "carryover": None if limit.carryover is None else carryover_form(limit.carryover),
         "windows": [_window(window, governs=explained.governs) for window in explained.windows],
     }
@@ -111,14 +107,8 @@ def _of_quota(quota: ExplainedQuota) -> JSON:
     assert period is not None, "a quota has a period"
     return {
         "period": {"every": period.every, "anchor": period.anchor_named, "timezone": period.zone},
-        "breakdown": {
-            "base": quantity(node.base),
-            "carried": format_quantity(node.carried),
-            "adjusted": format_quantity(node.adjusted),
-            "followed": format_quantity(node.followed),
-        },
-        "level_before": quota.level_before,
-        "level_after": quota.level_after,
+        "breakdown": fields_of(node, "base carried adjusted followed"),
+        **fields_of(quota, "level_before level_after"),
         "tiers": [
             {
                 "level": each.tier.level,
@@ -143,10 +133,8 @@ def _waived(each: ExplainedTier, node: Node) -> JSON:
 def _rung(rung: Rung) -> JSON:
     """The stretch of usage (above, upto] that the request lands on; `level` is that of the tier which decides there."""
     return {
-        "above": quantity(rung.above),
-        "upto": quantity(rung.upto),
+        **fields_of(rung, "above upto grants"),
         "level": None if rung.tier is None else rung.tier.level,
-        "grants": rung.grants,
         **_policy(rung.policy),
     }
 
@@ -166,17 +154,11 @@ def _policy(policy: Policy) -> JSON:
 def _of_rate(window: ExplainedRate) -> JSON:
     rate, at = window.rate, window.at
     return {
-        "rate": {
-            "limit": format_quantity(rate.limit),
-            "per": _PER_NAMES[rate.per],
-            "burst": format_quantity(rate.burst),
-        },
+        "rate": {**fields_of(rate, "limit burst"), "per": _PER_NAMES[rate.per]},
         "asked_by": "tier" if window.throttles else "limit",
-        "current": format_quantity(window.current),
-        "previous": format_quantity(window.previous),
+        **fields_of(window, "current previous current_max"),
         "width_seconds": format_quantity(Decimal(at.width) / SECOND),
         "left_seconds": format_quantity(Decimal(at.left) / SECOND),
-        "current_max": quantity(window.current_max),
         "rule": "current + amount + previous * left_seconds / width_seconds <= burst",
     }
 
@@ -184,11 +166,7 @@ def _of_rate(window: ExplainedRate) -> JSON:
 def _suspension(stopped: Stopped) -> JSON:
     until = stopped.until
     return {
-        "by": stopped.by,
-        "feature": stopped.feature,
-        "scope": dict(stopped.scope),
-        "limit": stopped.limit,
-        "level": stopped.level,
+        **fields_of(stopped, "by feature scope limit level"),
         "since": time(stopped.since),
         "until": time(until if until is not None and until < UNTIL_TOP_UP else None),
     }

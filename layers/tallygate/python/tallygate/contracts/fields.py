@@ -28,7 +28,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tallygate.contracts.reading import broken
 from tallygate.domain import boundaries, instants
@@ -177,7 +177,12 @@ class _Words:
         listed = " or ".join(self.available)
         if value in self.later:
             raise broken("not_available", f"{value} is not available in this version; {listed} is")
-        raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {listed}")
+        raise wrong_word(value, f"must be {listed}")
+
+
+def wrong_word(value: object, detail: str) -> PydanticCustomError:
+    """What a validator raises for a value that is none of its words."""
+    return broken("not_allowed" if isinstance(value, str) else "type", detail)
 
 
 def one_of(available: tuple[str, ...], later: tuple[str, ...] = ()) -> _Words:

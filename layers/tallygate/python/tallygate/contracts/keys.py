@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from tallygate.contracts.answers import JSON, time
+from tallygate.contracts.answers import JSON, fields_of, time
 from tallygate.contracts.fields import CustomerId, Text, Time, one_of
 from tallygate.contracts.reading import Contract, Judged, broken, rule
 from tallygate.domain.api_keys import OVERLAP_MAX_S, SCOPES, KeyTexts, broken_scopes
@@ -68,10 +68,7 @@ def key_answer(texts: KeyTexts, now: Instant) -> JSON:
     """
     key = texts.key
     return {
-        "id": key.id,
-        "name": key.name,
-        "scopes": list(key.scopes),
-        "customer": key.customer,
+        **fields_of(key, "id name scopes customer"),
         "expires_at": time(key.expires_at),
         "created_at": format_instant(key.created_at),
         "last_used": _day(texts.used_on),

@@ -114,14 +114,10 @@ def _operation(row: Row, revocation_s: int) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
+    lengths = {name: _LENGTHS.get(name, NAME_LENGTH_MAX) for name in _PARAMETER.findall(path)}
     return [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string", "minLength": 1, "maxLength": _LENGTHS.get(name, NAME_LENGTH_MAX)},
-        }
-        for name in _PARAMETER.findall(path)
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": most}}
+        for name, most in lengths.items()
     ]
 
 

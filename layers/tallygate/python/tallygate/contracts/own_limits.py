@@ -11,8 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tallygate.contracts.catalog import EntitlementEntry, LimitEntry, SettingValue
-from tallygate.contracts.catalog_whole import known_of
+from tallygate.contracts.catalog import EntitlementEntry, LimitEntry, SettingValue, known_of
 from tallygate.contracts.fields import FeatureKey
 from tallygate.contracts.limits import Scope, Windowed
 from tallygate.contracts.reading import read, refused, rule

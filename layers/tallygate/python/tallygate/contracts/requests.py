@@ -53,11 +53,8 @@ _WRITES = ("PUT", "POST", "PATCH", "DELETE")
 _CONDITIONS = ("if-none-match", "if-modified-since", "if-unmodified-since")
 
 PATH: Mapping[str, Callable[[str], Rule | None]] = {
-    "customer": broken_name,
-    "feature": broken_name,
-    "name": broken_name,
-    "key": broken_identifier,
-    "endpoint": broken_identifier,
+    **dict.fromkeys(("customer", "feature", "name"), broken_name),
+    **dict.fromkeys(("key", "endpoint"), broken_identifier),
 }
 """The rule of each parameter of a path. A decision id has a form of its own, which its operation reads."""
 CONDITIONAL = frozenset(

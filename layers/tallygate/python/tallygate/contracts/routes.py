@@ -6,24 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row of a function's table, as the OpenAPI document shows it.
 
-    scope: what the key needs; None: the route is public
+    key: method and path, as the HTTP API names the route
+    scope: what the API key needs; None: the route is public
     contract: the body's contract; the route's own function reads it
     """
 
-    method: str
-    path: str
+    key: str
     scope: str | None
+    summary: str
     contract: type | None = None
-    summary: str = ""
 
     @property
-    def key(self) -> str:
-        """The HTTP API's name of the route."""
-        return f"{self.method} {self.path}"
+    def method(self) -> str:
+        return self.key.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        return self.key.partition(" ")[2]
 
 
 _CUSTOMER = "/v1/customers/{customer}"

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from tallygate.contracts.answers import JSON, time
-from tallygate.contracts.catalog_whole import known_of
+from tallygate.contracts.answers import JSON, fields_of, time
+from tallygate.contracts.catalog import known_of
 from tallygate.contracts.fields import FeatureKey, Words
 from tallygate.contracts.limits import Scope, broken_scope
 from tallygate.contracts.reading import Judged, invalid_fields, refused, rule
@@ -47,11 +47,8 @@ def judge(catalog: Catalog, feature: str, scope: Mapping[str, str]) -> None:
 def suspension_answer(suspension: Suspension) -> JSON:
     """A suspension by an operator; a feature of null is the whole customer. It has no limit, and no time ends it."""
     return {
-        "feature": suspension.feature,
-        "scope": dict(suspension.scope),
+        **fields_of(suspension, "feature scope reason actor"),
         "by": OPERATOR,
-        "reason": suspension.reason,
-        "actor": suspension.actor,
         "limit": None,
         "level": None,
         "since": format_instant(suspension.since),
@@ -63,13 +60,10 @@ def tier_suspension_answer(stop: TierStop) -> JSON:
     """A suspension by a tier, in the same form; `until` null: until somebody resumes, or a top-up."""
     known = stop.level is not None and stop.limit is not None
     return {
-        "feature": stop.feature,
-        "scope": dict(stop.scope),
+        **fields_of(stop, "feature scope limit level"),
         "by": TIER,
         "reason": suspended_because(stop.level or "", stop.limit or "") if known else None,
         "actor": TIER,
-        "limit": stop.limit,
-        "level": stop.level,
         "since": time(stop.since),
         "until": time(stop.until if stop.until < UNTIL_TOP_UP else None),
     }

@@ -25,7 +25,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from tallygate.contracts.fields import POSITIVE_SCHEMA, Amount, PositiveQuantity, positive_of
+from tallygate.contracts.fields import POSITIVE_SCHEMA, Amount, PositiveQuantity, positive_of, wrong_word
 from tallygate.contracts.reading import Contract, Judged, broken, broken_rules, rule
 from tallygate.contracts.windows import Per, RateWindow
 from tallygate.domain.catalog_forms import Form, as_json
@@ -76,8 +76,7 @@ def _until(value: object) -> str:
         return str(value)
     if isinstance(value, str) and value.startswith("P"):
         return _duration(value)
-    rule = f"must be {', '.join(UNTIL)} or an ISO 8601 duration like P3D"
-    raise broken("not_allowed" if isinstance(value, str) else "type", rule)
+    raise wrong_word(value, f"must be {', '.join(UNTIL)} or an ISO 8601 duration like P3D")
 
 
 _DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^P", "examples": ["P3D", "PT12H"]}
@@ -149,7 +148,7 @@ def _then(value: object) -> object:
         return value
     if value == "rate_limit":
         raise broken("required", "needs parameters: {rate_limit: {limit, per, burst}}")
-    raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {' or '.join(THEN)}")
+    raise wrong_word(value, f"must be {' or '.join(THEN)}")
 
 
 Then = Annotated[
@@ -186,7 +185,7 @@ def _policy(value: object) -> object:
         return PolicyByName.model_validate(value)
     if value in POLICIES:
         return value
-    raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {' or '.join(POLICIES)}")
+    raise wrong_word(value, f"must be {' or '.join(POLICIES)}")
 
 
 PolicyName = Annotated[str, WithJsonSchema({"enum": list(POLICIES)})]
@@ -295,8 +294,7 @@ def broken_tiers(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> Iter
             yield rule("not_allowed", detail, "tiers", index, "at")
         if any(_same_place(tier.at, other.at, limit) for other in tiers[:index]):
             yield rule("repeated", "another tier begins here", "tiers", index, "at")
-        for code, detail, steps in _broken_policy(entry, tier, quotas):
-            yield rule(code, detail, "tiers", index, *steps)
+        yield from _broken_policy(entry, tier, quotas, ("tiers", index))
 
 
 def repeated_levels(entries: Sequence[TierEntry]) -> Iterator[FieldError]:
@@ -324,19 +322,17 @@ def _same_place(one: Threshold, other: Threshold, limit: Decimal | None) -> bool
     return one == other or (limit is not None and limit > 0 and one.of(limit) == other.of(limit))
 
 
-def _broken_policy(
-    entry: TierEntry, tier: Tier, quotas: Sequence[Tiered]
-) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Code, detail and the steps from the tier. A limit of 0 is left out: each of its shares is 0 too."""
+def _broken_policy(entry: TierEntry, tier: Tier, quotas: Sequence[Tiered], at: tuple[str, int]) -> Iterator[FieldError]:
+    """A limit of 0 is left out: each of its shares is 0 too."""
     limits = [quota.limit for quota in quotas if quota.limit > 0]
     margin = tier.hysteresis
     if margin is not None and any(margin.of(limit) >= tier.at.of(limit) for limit in limits):
-        yield "out_of_range", _NEVER_LEFT, ("hysteresis",)
+        yield rule("out_of_range", _NEVER_LEFT, *at, "hysteresis")
     for each, of_then in ((tier.policy, False), (getattr(tier.policy, "then", None), True)):
         most: Decimal | None = getattr(each, "max_overage", None)
         if most is not None and any(limit + most <= tier.at.of(limit) for limit in limits):
             detail = "must reach beyond the tier: the limit with it is not more than the threshold"
-            yield "out_of_range", detail, entry.place_of("max_overage", of_then=of_then)
+            yield rule("out_of_range", detail, *at, *entry.place_of("max_overage", of_then=of_then))
         if getattr(each, "until", None) == NEXT_PERIOD and not all(quota.ends for quota in quotas):
             detail = "must not be next_period: a period that never ends has none"
-            yield "not_allowed", detail, entry.place_of("until", of_then=of_then)
+            yield rule("not_allowed", detail, *at, *entry.place_of("until", of_then=of_then))

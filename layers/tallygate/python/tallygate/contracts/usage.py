@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tallygate.contracts.answers import JSON, period_answer, quantity, time
+from tallygate.contracts.answers import JSON, fields_of, period_answer, quantity, time
 from tallygate.contracts.ingest import warning_answer
 from tallygate.contracts.requests import Parameters
 from tallygate.domain.audits import Audit
@@ -124,13 +124,9 @@ def read_event_list(parameters: Mapping[str, str], *, now: Instant) -> EventsAsk
 def event_row_answer(row: EventRow) -> JSON:
     """One event; what is not known of one that could not be read is null."""
     answer: JSON = {
-        "id": row.id,
-        "source": row.source,
-        "type": row.type,
+        **fields_of(row, "id source type status counted_by"),
         "time": time(row.time),
         "received_at": format_instant(row.received_at),
-        "status": row.status,
-        "counted_by": list(row.counted_by),
         "warnings": [warning_answer(warning) for warning in row.warnings],
     }
     if row.code is not None:
@@ -169,23 +165,17 @@ def _window(total: Total) -> JSON:
     governed = total.governed
     return {
         "feature": total.feature,
-        "scope": dict(governed.scope),
-        "every": governed.every,
+        **fields_of(governed, "scope every enforcement"),
         **period_answer(total.start, total.end),
         "usage": format_quantity(total.value),
         "limit": quantity(None if total.limit is None else max(ZERO, total.limit)),
-        "enforcement": governed.enforcement,
         "would_deny": _would_deny(total.would_decisions, total.would_amount),
     }
 
 
 def _sum(each: Sum) -> JSON:
     return {
-        "feature": each.feature,
-        "scope": dict(each.scope),
-        "every": each.every,
-        "windows": each.windows,
-        "usage": format_quantity(each.usage),
+        **fields_of(each, "feature scope every windows usage"),
         "would_deny": _would_deny(each.decisions, each.amount),
     }
 
@@ -200,15 +190,8 @@ def audit_answer(audit: Audit) -> JSON:
     `key_id` is the API key that asked; null where a tier acted. `customer` is null for a change of the stack itself.
     """
     return {
-        "id": audit.id,
-        "customer": audit.customer,
+        **fields_of(audit, "id customer action feature actor key_id reason"),
         "at": format_instant(audit.at),
-        "action": audit.action,
-        "feature": audit.feature,
-        "actor": audit.actor,
-        "key_id": audit.key_id,
-        "reason": audit.reason,
         **audit.about,
-        "before": None if audit.before is None else dict(audit.before),
-        "after": None if audit.after is None else dict(audit.after),
+        **fields_of(audit, "before after"),
     }

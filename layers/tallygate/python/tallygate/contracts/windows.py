@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from tallygate.contracts.fields import Amount, NotAvailable, PositiveQuantity, Zone, instant_of, one_of
+from tallygate.contracts.fields import Amount, NotAvailable, PositiveQuantity, Zone, instant_of, one_of, wrong_word
 from tallygate.contracts.reading import Contract, Judged, broken, rule
 from tallygate.domain.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, plainest, step_of
 from tallygate.domain.catalog import RateTerms
@@ -42,8 +42,7 @@ def _anchor(value: object) -> str:
         return str(value)
     if isinstance(value, str) and value[:1].isdigit():
         return format_instant(instant_of(value))
-    detail = f"must be {', '.join(ANCHOR_WORDS)} or an RFC 3339 time"
-    raise broken("not_allowed" if isinstance(value, str) else "type", detail)
+    raise wrong_word(value, f"must be {', '.join(ANCHOR_WORDS)} or an RFC 3339 time")
 
 
 Every = Annotated[
