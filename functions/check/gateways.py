@@ -97,7 +97,7 @@ def policy_names(nodes: list[Node]) -> list[str]:
 
 
 def _limited(decision: Decision) -> list[Node]:
-    """The windows that deny: a polite client slows down for what it is told, and must not for one that observes."""
+    """The windows that deny: a polite client slows down for the limits it reads, and must not for one that observes."""
     return [n for n in decision.nodes if n.limit is not None and n.enforcement is Enforcement.HARD]
 
 

@@ -34,7 +34,7 @@ SCOPE = "check"
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container decides with. `decided` is told of every decision, for metrics and the log."""
+    """What one container decides with. `decided` receives every decision, for metrics and the log."""
 
     store: AdmissionStore
     decisions: DecisionStore

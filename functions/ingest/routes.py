@@ -21,7 +21,7 @@ SCOPE = "ingest"
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container ingests with. `ingested` is told of every batch, and how late each new event was.
+    """What one container ingests with. `ingested` receives every batch, and the delay of each new event.
 
     `decision_secret` proves which decisions that events name were granted (`domain.decision_ids`).
     """

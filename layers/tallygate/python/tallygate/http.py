@@ -209,7 +209,7 @@ def answer(
 ) -> dict[str, Any]:
     """Read the event, respond, and render what came of it; an error becomes its problem document.
 
-    `defect` is told of what should never happen (from within the except clause, so that a logger finds the trace).
+    `defect` receives what should never happen, from within the except clause, so that a logger finds the trace.
     """
     try:
         request = read(event)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.instants import Instant, format_instant
+from tallygate.domain.periods import Segment
 from tallygate.domain.quantities import Wire, format_quantity
 
 JSON = dict[str, Any]
@@ -48,6 +49,11 @@ def window_end(end: Instant) -> str | None:
 
 def period_answer(start: Instant, end: Instant) -> JSON:
     return {"start": format_instant(start), "end": window_end(end)}
+
+
+def recurrence_answer(segment: Segment) -> JSON:
+    """The period that a window is an instance of."""
+    return {"every": segment.every, "anchor": segment.anchor_named, "timezone": segment.zone}
 
 
 def window_answer(kind: str, start: Instant, end: Instant) -> JSON:

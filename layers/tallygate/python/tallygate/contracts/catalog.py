@@ -110,7 +110,7 @@ _SAID_OF_FIXED = tuple(SAID_OF.values())
 
 
 class MeterFilter(Judged):
-    """A condition on an event's data; an event is counted where all of a meter's hold."""
+    """A condition on an event's data. A meter counts an event that meets all of its conditions."""
 
     property: Path
     op: Annotated[str, one_of(OPERATORS)]
@@ -223,7 +223,7 @@ class FeatureEntry(Judged):
 class EntitlementEntry(Windowed):
     """What a plan grants of a feature: limits of a metered one, `enabled` of a boolean, `value` of a config one.
 
-    A rate alone is counted by the calendar month, without a limit.
+    With a rate alone, usage is counted by calendar month without a limit.
     """
 
     feature: Annotated[Name, _refers_to("feature")]
@@ -255,7 +255,7 @@ class EntitlementEntry(Windowed):
 
 
 class LimitEntry(Windowed):
-    """A further limit on an entitled feature: over all its requests, or those with certain dimension values."""
+    """A further limit on an entitled feature: for all its requests, or for those with certain dimension values."""
 
     name: Name
     feature: Annotated[Name, _refers_to("feature")]
@@ -314,7 +314,7 @@ class SettingsEntry(Contract):
 
 
 class CatalogBody(Contract):
-    """The whole catalog: what is not in it is removed, and a setting that is not in it has its default."""
+    """The whole catalog. A PUT removes what it does not list, and an absent setting has its default."""
 
     settings: SettingsEntry = Field(default_factory=SettingsEntry)
     meters: list[MeterEntry] = Field(max_length=ENTRIES_MAX)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from tallygate.contracts.answers import JSON, fields_of, period_answer, quantity, time, window_answer
+from tallygate.contracts.answers import JSON, fields_of, period_answer, quantity, recurrence_answer, time, window_answer
 from tallygate.contracts.fields import (
     DIMENSIONS_MAX,
     Amount,
@@ -141,12 +141,7 @@ def _shown(quota: Node) -> dict[str, Decimal | None]:
 def _period(node: Node) -> JSON:
     """The window of a quota and the recurrence that it is an instance of."""
     assert node.period is not None, "a quota has a period"
-    return {
-        **period_answer(node.start, node.end),
-        "every": node.period.every,
-        "anchor": node.period.anchor_named,
-        "timezone": node.period.zone,
-    }
+    return {**period_answer(node.start, node.end), **recurrence_answer(node.period)}
 
 
 def node_answer(node: Node, as_of: Instant) -> JSON:

@@ -21,7 +21,7 @@ FORGIVE, CARRY, KEEP = "forgive", "carry", "keep"
 
 
 class SettleBody(Contract):
-    """The body of a settlement: what the decision came to, all of it; 0 where nothing was consumed after all."""
+    """The final amount of a decision; 0 where nothing was consumed after all."""
 
     amount: Amount
 
@@ -55,9 +55,9 @@ def _not_zero(amount: Decimal) -> Decimal:
 
 
 class AdjustmentBody(Contract):
-    """By how much to raise what may be used of a feature in its running period (negative: lower it); why, and who asks.
+    """The amount to add to a feature's quota in its running period (negative: to take away), why, and who asks.
 
-    `category` is a word of your own, to tell adjustments of one kind from others: goodwill, correction, top-up.
+    `category` is a word of your own for adjustments of one kind: goodwill, correction, top-up.
     """
 
     feature: FeatureKey
@@ -85,10 +85,10 @@ def parts_answer(parts: Parts) -> JSON:
 
 
 class ResetBody(Contract):
-    """What to reset, as of when (left out: now), why, and who asks.
+    """What to reset, as of when (by default now), why, and who asks.
 
-    Usage before that counts against no limit of the feature any more; it stays billed. What lies beyond a limit is
-    forgiven with the rest, or, by `overage` carry, stays used.
+    Usage before that time counts against no limit of the feature any more. Billing is unaffected. Overage is forgiven
+    too, or, with `overage` carry, still counts.
     """
 
     feature: FeatureKey

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from tallygate.contracts.answers import JSON, fields_of, period_answer, time
+from tallygate.contracts.answers import JSON, fields_of, period_answer, recurrence_answer, time
 from tallygate.contracts.fields import Id, Name, NotAvailable, Text, Time, Zone, one_of
 from tallygate.contracts.reading import Contract, refused
 from tallygate.contracts.suspensions import suspension_answer, tier_suspension_answer
@@ -31,12 +31,12 @@ NextPeriodOrNow = Annotated[When, one_of(("next_period", "now"))]
 
 
 class CustomerBody(Contract):
-    """What a request says of a customer.
+    """Fields of a customer.
 
-    `plan` subscribes it to the newest version of that plan, unless it has some version of it already. A change of the
-    timezone acts from the end of each period that has begun (`effective`: next_period), or from the new zone's own next
-    boundary where that comes sooner (now); either way the answer states the period that results, and nothing is
-    refilled. `effective` concerns the plan as well; where it is left out, the plan changes now.
+    `plan` subscribes the customer to the newest version of that plan, unless it has a version of that plan already. A
+    change of the timezone takes effect at the end of each running period (`effective`: next_period). With now, it takes
+    effect at the new zone's next boundary if that is sooner. The answer states the resulting periods, and no quota is
+    refilled. `effective` applies to the plan as well; without it the plan changes now.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
@@ -62,14 +62,13 @@ class CustomerBody(Contract):
 
 
 class SubscriptionBody(Contract):
-    """A plan from now on, or from the end of the longest running period. Without a version: the one that the customer
-    has of this plan, or is to have, else the newest.
+    """A plan from now on, or from the end of the longest running period. Without a version: the customer's current or
+    pending version of this plan, else the newest.
 
-    Another `started_at` moves the boundaries that are counted from it after the running periods, or, where `effective`
-    says now, from the first of the new ones on. What was used stays used, or (`usage` reset) counts against no limit of
-    the plan that begins, and is billed all the same. `base` says what the limits of the running periods are under a
-    plan from now on: those of the plan (full), or what was granted for the time that is over and the plan's part for
-    the rest (prorated).
+    `started_at` moves the boundaries that are counted from it. They move after the running periods, or at the first new
+    boundary with `effective` now. Usage so far still counts. With `usage` reset it counts against no limit of the new
+    plan, and stays billed. `base` sets the limits of the running periods under a plan from now on: the new plan's whole
+    limits (full), or the old share for the time before and the new share for the time after (prorated).
     """
 
     plan: Name
@@ -135,12 +134,7 @@ def _period_change(change: PeriodChange) -> JSON:
         "limit_name": change.limit,
         "effective_at": format_instant(change.window.start),
         "partial": change.partial,
-        "period": {
-            **period_answer(change.window.start, change.window.end),
-            "every": change.segment.every,
-            "anchor": change.segment.anchor_named,
-            "timezone": change.segment.zone,
-        },
+        "period": {**period_answer(change.window.start, change.window.end), **recurrence_answer(change.segment)},
     }
 
 

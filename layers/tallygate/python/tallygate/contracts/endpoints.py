@@ -58,7 +58,7 @@ def _pattern(pattern: str) -> str:
 
 
 class EndpointRequest(Contract):
-    """The body of POST /v1/webhook-endpoints. Reading it needs the context {ALLOW_PRIVATE: bool}."""
+    """A webhook endpoint to register: where webhooks go, and which events it receives."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=URL_LENGTH_MAX), AfterValidator(_url)]
     events: Annotated[
@@ -70,7 +70,7 @@ class EndpointRequest(Contract):
 
 
 class EndpointRotationBody(Contract):
-    """The body of POST /v1/webhook-endpoints/{endpoint}/rotate; an empty one is that of the defaults.
+    """The rotation of an endpoint's secret; an empty body has the defaults.
 
     overlap_seconds: how long webhooks are signed with the former secret too; 0 ends it at once
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tallygate.contracts.answers import JSON, fields_of, quantity, time, window_answer
+from tallygate.contracts.answers import JSON, fields_of, quantity, recurrence_answer, time, window_answer
 from tallygate.contracts.check import node_answer
 from tallygate.domain.carryover_forms import carryover_form
 from tallygate.domain.decision import Node, Reason
@@ -106,7 +106,7 @@ def _of_quota(quota: ExplainedQuota) -> JSON:
     node, period = quota.node, quota.node.period
     assert period is not None, "a quota has a period"
     return {
-        "period": {"every": period.every, "anchor": period.anchor_named, "timezone": period.zone},
+        "period": recurrence_answer(period),
         "breakdown": fields_of(node, "base carried adjusted followed"),
         **fields_of(quota, "level_before level_after"),
         "tiers": [

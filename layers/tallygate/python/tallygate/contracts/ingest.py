@@ -39,7 +39,7 @@ _TRACE = ("traceparent", "tracestate")
 
 
 class EventIn(Contract):
-    """One event as our own JSON."""
+    """One event in Tallygate's own JSON form."""
 
     id: Id
     source: Id = DEFAULT_SOURCE

@@ -25,10 +25,10 @@ Scope = Annotated[str, one_of(SCOPES, ("read",))]
 
 
 class KeyBody(Judged):
-    """A key to be made.
+    """A new API key.
 
     customer: the one customer that the key is for; such a key cannot have the scope manage
-    expires_at: until when it is valid; null: for ever; absent: the stack's default
+    expires_at: the end of its validity; null: it never expires; absent: the stack's default
     """
 
     name: Text
@@ -48,7 +48,7 @@ class KeyBody(Judged):
 
 
 class RotationBody(Contract):
-    """Another text for a key. The text before stays valid for so many seconds; 0: it ends at once."""
+    """A new text for a key. The former text stays valid for so many seconds; with 0 it ends at once."""
 
     overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=OVERLAP_MAX_S)]
 

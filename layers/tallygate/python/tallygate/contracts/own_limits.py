@@ -27,10 +27,10 @@ _ONCE_GIVEN = ("period", "rate", "windows")
 
 
 class OwnLimitBody(Windowed):
-    """A limit of the customer's own, named by the path. Whatever is left out is as in the plan's limit of that name.
+    """A limit of the customer's own, named by the path. A field that is left out keeps the value of the plan's limit.
 
-    A tier replaces the whole one of its level; a carryover replaces the plan's, and null ends it. Of a boolean or
-    config feature: `enabled` or `value`.
+    A tier replaces the plan's tier of the same level. A carryover replaces the plan's; null ends it. A boolean feature
+    takes `enabled`, a config feature takes `value`.
     """
 
     feature: FeatureKey | None = None

@@ -101,7 +101,7 @@ _AS_STATUS: Query = {"http_status": Parameter("Answer a denial with 429, 402 or 
 QUERIES: Mapping[str, Query] = {
     "POST /v1/check": _AS_STATUS,
     "POST /v1/consume": _AS_STATUS,
-    "PUT /v1/catalog": {"dry_run": Parameter("Say what would change, and write nothing.", SWITCH)},
+    "PUT /v1/catalog": {"dry_run": Parameter("List the changes and write nothing.", SWITCH)},
     "GET /v1/customers/{customer}/adjustments": {
         "feature": Parameter("Only adjustments of this feature.", NAME),
         **PAGE,
@@ -115,41 +115,41 @@ QUERIES: Mapping[str, Query] = {
     "GET /v1/customers/{customer}/periods": {
         "feature": Parameter("Only periods of this feature.", NAME),
         "limit": Parameter(
-            "The name of a limit, for its periods; by default those of the entitlements' own quotas, which are billed. "
-            "A number that names no limit of the customer is a page_size.",
+            "Only periods of this limit; by default those of the entitlements' own quotas, which are billed. A number "
+            "that is no name of the customer's limits is read as page_size.",
             NAME,
         ),
         "page_size": PAGE["limit"],
         "cursor": PAGE["cursor"],
     },
     "GET /v1/events": {
-        "customer": Parameter("Whose events. Without it: rejected events of which no customer is known.", NAME),
+        "customer": Parameter(
+            "The customer of the events. Without it: rejected events without a known customer.", NAME
+        ),
         "from": Parameter("Received from this time on (RFC 3339 or a date); by default 35 days ago."),
         "to": Parameter(
-            "Received before this time (RFC 3339 or a date); by default until now. What was counted more than 15 "
-            "minutes after its receipt is found without it."
+            "Received before this time (RFC 3339 or a date); by default now. Without it the list includes events that "
+            "were counted more than 15 minutes after their receipt."
         ),
-        "status": Parameter("Only events that are accepted, rejected or in conflict (accepted, rejected, conflict)."),
+        "status": Parameter("Only events with this status: accepted, rejected or conflict."),
         "type": Parameter("Only events of this type.", IDENTIFIER),
         "id": Parameter("Only events of this id.", IDENTIFIER),
         **PAGE,
     },
     "GET /v1/keys": PAGE,
     "GET /v1/audit": {
-        "customer": Parameter("Whose entries, the newest first; without it those of the stack itself.", NAME),
+        "customer": Parameter("The customer whose entries are listed; without it those of the stack itself.", NAME),
         **PAGE,
     },
     "GET /v1/webhook-endpoints": PAGE,
     "GET /v1/webhook-endpoints/{endpoint}/deliveries": PAGE,
-    "GET /v1/health": {"deep": Parameter("Send a probe through the stream, and say how long it took.", SWITCH)},
+    "GET /v1/health": {"deep": Parameter("Send a probe through the stream, and measure its time.", SWITCH)},
     "GET /v1/usage": {
-        "customer": Parameter("Whose usage.", NAME),
+        "customer": Parameter("The customer.", NAME),
         "feature": Parameter("The feature; or give a meter.", NAME),
         "meter": Parameter("The meter.", NAME),
-        "from": Parameter(
-            "From this time on (RFC 3339, or a date in `tz`); by default from the start of the current month."
-        ),
-        "to": Parameter("Until before this time (RFC 3339, or a date in `tz`); by default until now."),
+        "from": Parameter("Start (RFC 3339, or a date in `tz`); by default the start of the current month."),
+        "to": Parameter("End, exclusive (RFC 3339, or a date in `tz`); by default now."),
         "window": Parameter("hour, day, week, month or none (one sum); none by default."),
         "tz": Parameter("The time zone of the windows; by default UTC."),
         "group_by": Parameter("Dimensions, separated by commas."),

@@ -94,13 +94,13 @@ class NoParameters(Contract):
 
 
 class OverageParameters(Contract):
-    """Usage is granted up to `max_overage` beyond the limit, or without end."""
+    """Usage is granted up to `max_overage` beyond the limit, or without a bound."""
 
     max_overage: Amount | None = None
 
 
 class SuspendParameters(Contract):
-    """What ends the suspension: somebody resumes it, the next period begins, a top-up, or so much time."""
+    """What ends the suspension: a resume, the next period, a top-up, or so much time."""
 
     until: Until = RESUMED
 
@@ -133,7 +133,7 @@ class _ByName(Judged):
 
 
 class ThenByName(_ByName):
-    """What a grace ends in, with its parameters."""
+    """The policy after a grace, with its parameters."""
 
     deny: NoParameters = _LEFT_OUT
     suspend_usage: SuspendParameters = _LEFT_OUT
@@ -193,10 +193,10 @@ _PARAMETER_NAMES = frozenset(name for names in POLICY_FIELDS.values() for name i
 
 
 class TierEntry(Judged):
-    """A threshold of a limit's quotas: the level that begins where usage reaches it, and the policy for what is beyond.
+    """A threshold of a limit's quotas. Usage that reaches it has this level, and usage beyond it this policy.
 
     `at` is a share of the limit (with what was carried over and adjusted) or an amount. The level is left once usage is
-    below the threshold by more than the `hysteresis`. The parameters of the policy stand beside its name, or under it:
+    below the threshold by more than the `hysteresis`. A policy's parameters are beside its name, or under it:
     allow_with_overage {max_overage}, allow_with_grace {grace_amount, grace_for, then}, rate_limit {limit, per, burst},
     suspend_usage {until}; notify_only and deny take none.
     """
@@ -213,9 +213,11 @@ class TierEntry(Judged):
         default=None, description="Of allow_with_grace: the time from the first crossing in a period."
     )
     then: Then | None = Field(default=None, description="Of allow_with_grace: the policy after it; deny by default.")
-    limit: PositiveQuantity | None = Field(default=None, description="Of rate_limit: so many units")
-    per: Per | None = Field(default=None, description="Of rate_limit: in so much time")
-    burst: PositiveQuantity | None = Field(default=None, description="Of rate_limit: as of a rate.")
+    limit: PositiveQuantity | None = Field(default=None, description="Of rate_limit: the units granted in each `per`.")
+    per: Per | None = Field(default=None, description="Of rate_limit: the time unit.")
+    burst: PositiveQuantity | None = Field(
+        default=None, description="Of rate_limit: the most at once; the limit by default."
+    )
     until: Until | None = Field(default=None, description="Of suspend_usage: what ends it; resumed by default.")
 
     @property
