@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
 from tallygate.contracts.answers import fields_of
-from tallygate.contracts.requests import acceptable, broken_conditions, broken_path, broken_query
+from tallygate.contracts.requests import TRACEPARENT, acceptable, broken_conditions, broken_path, broken_query
 from tallygate.contracts.routes import Row, planned_routes
 from tallygate.domain.api_keys import MANAGE, READ
 from tallygate.domain.exact_json import read_json, write_json
@@ -39,13 +38,13 @@ from tallygate.errors import (
     invalid,
 )
 
+PROBLEM = "application/problem+json"
 DOCS = "docs/problems.md"
 """Where a problem's code is explained, in the project itself."""
 BODY_BYTES_MAX = 1_000_000
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
 App = TypeVar("App")
 """What a function's routes work with: its store, clock and sources of ids, put together in its app.py."""
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,6 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
-    method: str = ""
     url_path: str = ""
     repeated: frozenset[str] = frozenset()
     principal: Principal | None
@@ -155,7 +153,6 @@ def read(event: Mapping[str, Any]) -> Request:
     given = headers.get("traceparent", "")
     return Request(
         route=event.get("routeKey", "$default"),
-        method=context.get("http", {}).get("method", ""),
         url_path=event.get("rawPath", ""),
         repeated=_repeated(event.get("rawQueryString") or ""),
         path=event.get("pathParameters") or {},
@@ -163,7 +160,7 @@ def read(event: Mapping[str, Any]) -> Request:
         headers=headers,
         body=body,
         principal=_principal(context.get("authorizer")),
-        traceparent=given if _TRACEPARENT.fullmatch(given) else _new_traceparent(request_id),
+        traceparent=given if TRACEPARENT.fullmatch(given) else _new_traceparent(request_id),
         request_id=request_id,
     )
 
@@ -302,21 +299,43 @@ def _is_path(pattern: str, steps: list[str]) -> bool:
     return all(step == want or (want.startswith("{") and step != "") for want, step in zip(wanted, steps, strict=True))
 
 
-def problem(error: TallygateError, trace_id: str) -> Answer:
-    """An error as RFC 9457 application/problem+json. A defect of ours tells the caller nothing but the trace."""
-    ours = error.status == 500
-    body = {
-        "type": f"urn:tallygate:problem:{error.code}",
-        "title": error.code.replace("_", " ").capitalize(),
-        "status": error.status,
-        "detail": "Something broke on our side; the trace_id leads to it." if ours else error.detail,
-        "code": error.code,
-        "errors": [fields_of(each, "pointer code detail") for each in error.errors],
+def problem_answer(
+    code: str,
+    status: int,
+    detail: str,
+    *,
+    trace_id: str,
+    retryable: bool,
+    docs: str,
+    errors: Sequence[FieldError] = (),
+) -> dict[str, Any]:
+    """A problem document (RFC 9457)."""
+    return {
+        "type": f"urn:tallygate:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [fields_of(error, "pointer code detail") for error in errors],
         "trace_id": trace_id,
-        "retryable": error.retryable,
-        "docs": f"{DOCS}#{error.code}",
+        "retryable": retryable,
+        "docs": docs,
     }
-    headers = {"content-type": "application/problem+json"}
+
+
+def problem(error: TallygateError, trace_id: str) -> Answer:
+    """An error as a problem document. A defect of ours shows the caller nothing but the trace."""
+    ours = error.status == 500
+    body = problem_answer(
+        error.code,
+        error.status,
+        "Something broke on our side; the trace_id leads to it." if ours else error.detail,
+        errors=error.errors,
+        trace_id=trace_id,
+        retryable=error.retryable,
+        docs=f"{DOCS}#{error.code}",
+    )
+    headers = {"content-type": PROBLEM}
     if error.retryable:
         headers["retry-after"] = "1"
     if isinstance(error, MethodNotAllowed):

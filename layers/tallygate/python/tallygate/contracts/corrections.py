@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator
-
 from tallygate.contracts.answers import JSON, fields_of, period_answer
-from tallygate.contracts.fields import Amount, FeatureKey, Quantity, Text, Time, Words, one_of
-from tallygate.contracts.reading import Contract, broken
+from tallygate.contracts.fields import Amount, FeatureKey, Quantity, Text, Time, Words, kept, one_of
+from tallygate.contracts.reading import Contract
 from tallygate.contracts.routes import Row
 from tallygate.domain.adjustments import Adjustment, Parts
 from tallygate.domain.instants import format_instant
@@ -48,10 +45,7 @@ def settlement_answer(settlement: Settlement, *, customer: str, feature: str, re
     }
 
 
-def _not_zero(amount: Decimal) -> Decimal:
-    if amount == 0:
-        raise broken("out_of_range", "must not be 0: there would be nothing to adjust")
-    return amount
+_ZERO = ("out_of_range", "must not be 0: there would be nothing to adjust")
 
 
 class AdjustmentBody(Contract):
@@ -61,7 +55,7 @@ class AdjustmentBody(Contract):
     """
 
     feature: FeatureKey
-    amount: Annotated[Quantity, AfterValidator(_not_zero)]
+    amount: Annotated[Quantity, kept(lambda amount: None if amount else _ZERO)]
     reason: Words
     actor: Words
     category: Text | None = None

@@ -81,13 +81,13 @@ def _broken(text: str, length_max: int, categories: tuple[str, ...], called: str
     return None
 
 
-def _kept(rule: Callable[[str], Rule | None]) -> AfterValidator:
-    """Refuse what breaks the rule of identifiers; what keeps it is never changed."""
+def kept(rule: Callable[[Any], Rule | None]) -> AfterValidator:
+    """Refuse what breaks the rule; what keeps it is never changed."""
 
-    def check(text: str) -> str:
-        if found := rule(text):
+    def check(value: Any) -> Any:
+        if found := rule(value):
             raise broken(*found)
-        return text
+        return value
 
     return AfterValidator(check)
 
@@ -215,22 +215,22 @@ POSITIVE_SCHEMA = _quantity_schema(
     " More than 0.", rf"{_TOO_LARGE}{_NOTHING_LEFT}{_NOT_ZERO}{_DIGITS}", exclusiveMinimum=0
 )
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX), _kept(_unprintable)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX), kept(_unprintable)]
 """A word or two for people: 1 to 255 characters without control characters."""
-Words = Annotated[Text, _kept(_blank)]
+Words = Annotated[Text, kept(_blank)]
 """A reason, or who gives it: what an audit entry is read for, so it says something."""
-Id = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX), _kept(broken_identifier)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX), kept(broken_identifier)]
 """An identifier that is in no path: an event's id, source, type and subject, a request id."""
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX),
-    _kept(broken_name),
+    kept(broken_name),
     Field(description="NFC, without control or format characters, slashes and outer spaces; not . or .."),
 ]
 """An identifier that is in a path: a customer, feature, meter, plan or limit."""
 CustomerId = Name
 FeatureKey = Name
-DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=DIMENSION_LENGTH_MAX), _kept(broken_name)]
+DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=DIMENSION_LENGTH_MAX), kept(broken_name)]
 DimensionValue = Id
 Quantity = Annotated[Decimal, PlainValidator(_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
 Amount = Annotated[Decimal, PlainValidator(amount_of), WithJsonSchema(AMOUNT_SCHEMA)]
@@ -240,7 +240,7 @@ Time = Annotated[
     instants.Instant, PlainValidator(instant_of), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 """An RFC 3339 time, read as an Instant (milliseconds)."""
-Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), _kept(_not_a_zone)]
+Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), kept(_not_a_zone)]
 NotAvailable = Annotated[Any, PlainValidator(_not_available), WithJsonSchema({"not": {}})]
 """A field of the wire contract that this version refuses by name, so that nobody believes it was honoured."""
 Empty = Annotated[list[Any], PlainValidator(_empty), WithJsonSchema({"type": "array", "maxItems": 0})]

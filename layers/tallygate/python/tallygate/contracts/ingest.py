@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from tallygate.contracts.answers import JSON, fields_of
 from tallygate.contracts.fields import Id, Text, Time
 from tallygate.contracts.reading import Contract, broken_rules, rule
+from tallygate.contracts.requests import TRACEPARENT
 from tallygate.contracts.routes import Row
 from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.events import DATA_BYTES_MAX, Draft, EventStatus, Result, canonical, rejected
@@ -34,7 +35,6 @@ CLOUDEVENTS = "application/cloudevents+json"
 CLOUDEVENTS_BATCH = "application/cloudevents-batch+json"
 DEFAULT_SOURCE = "api"
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACE = ("traceparent", "tracestate")
 
 
@@ -126,7 +126,7 @@ def _read_one(given: Any, at: str, *, cloud: bool, traceparent: str | None) -> D
         time=event.time,
         data=data,
         extensions=content,
-        traceparent=own if isinstance(own, str) and _TRACEPARENT.fullmatch(own) else traceparent,
+        traceparent=own if isinstance(own, str) and TRACEPARENT.fullmatch(own) else traceparent,
     )
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from tallygate.contracts.answers import JSON, fields_of, time
-from tallygate.contracts.fields import CustomerId, Text, Time, one_of
-from tallygate.contracts.reading import Contract, Judged, broken, rule
+from tallygate.contracts.fields import CustomerId, Rule, Text, Time, kept, one_of
+from tallygate.contracts.reading import Contract, Judged, rule
 from tallygate.domain.api_keys import OVERLAP_MAX_S, SCOPES, KeyTexts, broken_scopes
 from tallygate.domain.instants import Instant, format_instant
 from tallygate.errors import FieldError
 
 
-def _different(scopes: list[str]) -> list[str]:
-    if len(set(scopes)) < len(scopes):
-        raise broken("repeated", "must name each scope once")
-    return scopes
+def _repeated(scopes: list[str]) -> Rule | None:
+    return ("repeated", "must name each scope once") if len(set(scopes)) < len(scopes) else None
 
 
 Scope = Annotated[str, one_of(SCOPES, ("read",))]
@@ -32,7 +30,7 @@ class KeyBody(Judged):
     """
 
     name: Text
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_different)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), kept(_repeated)]
     customer: CustomerId | None = None
     expires_at: Time | None = None
 

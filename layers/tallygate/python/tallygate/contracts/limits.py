@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from tallygate.contracts.fields import (
     AMOUNT_SCHEMA,
@@ -18,7 +18,9 @@ from tallygate.contracts.fields import (
     DimensionKey,
     DimensionValue,
     NotAvailable,
+    Rule,
     amount_of,
+    kept,
     one_of,
 )
 from tallygate.contracts.reading import Contract, Judged, broken, rule
@@ -41,15 +43,12 @@ API_KEY = "api_key"
 SHORT_FORM = ("limit", "period", "rate")
 
 
-def _fixed_value(value: str) -> str:
-    if value == "*":
-        raise broken("not_available", "a free dimension is not available in this version; a fixed value is")
-    return value
+def _free(value: str) -> Rule | None:
+    detail = "a free dimension is not available in this version; a fixed value is"
+    return ("not_available", detail) if value == "*" else None
 
 
-Scope = Annotated[
-    dict[DimensionKey, Annotated[DimensionValue, AfterValidator(_fixed_value)]], Field(max_length=DIMENSIONS_MAX)
-]
+Scope = Annotated[dict[DimensionKey, Annotated[DimensionValue, kept(_free)]], Field(max_length=DIMENSIONS_MAX)]
 Enforcement = Annotated[str, one_of(tuple(mode.value for mode in Mode))]
 
 

@@ -37,12 +37,7 @@ CURSOR_BYTES_MAX = 1_024
 """The longest sort key there is."""
 ON, OFF = ("1", "true", "yes"), ("0", "false", "no")
 TEXT, SWITCH, NAME, IDENTIFIER = "text", "switch", "name", "identifier"
-_SCHEMAS: Mapping[str, dict[str, Any]] = {
-    TEXT: {"type": "string"},
-    SWITCH: {"type": "string", "enum": [*ON, *OFF]},
-    NAME: {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX},
-    IDENTIFIER: {"type": "string", "minLength": 1, "maxLength": IDENTIFIER_LENGTH_MAX},
-}
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BEFORE_ALL = date(1970, 1, 1)
 """Before EARLIEST in every zone; an older date would lie before the calendar in some."""
@@ -52,6 +47,18 @@ _RANGES = ("*/*", "application/*", "application/json", "application/problem+json
 _WRITES = ("PUT", "POST", "PATCH", "DELETE")
 _CONDITIONS = ("if-none-match", "if-modified-since", "if-unmodified-since")
 
+
+def _misspelt(value: str) -> Rule | None:
+    return None if value in (*ON, *OFF) else ("not_allowed", f"must be one of {', '.join((*ON, *OFF))}")
+
+
+_KINDS: Mapping[str, tuple[dict[str, Any], Callable[[str], Rule | None]]] = {
+    TEXT: ({}, lambda _: None),
+    SWITCH: ({"enum": [*ON, *OFF]}, _misspelt),
+    NAME: ({"minLength": 1, "maxLength": NAME_LENGTH_MAX}, broken_name),
+    IDENTIFIER: ({"minLength": 1, "maxLength": IDENTIFIER_LENGTH_MAX}, broken_identifier),
+}
+"""The schema of each kind of parameter, and its rule."""
 PATH: Mapping[str, Callable[[str], Rule | None]] = {
     **dict.fromkeys(("customer", "feature", "name"), broken_name),
     **dict.fromkeys(("key", "endpoint"), broken_identifier),
@@ -80,15 +87,11 @@ class Parameter:
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its values."""
-        return _SCHEMAS[self.kind]
+        return {"type": "string", **_KINDS[self.kind][0]}
 
     def broken(self, value: str) -> Rule | None:
         """The rule that the value breaks, its code first."""
-        if self.kind == SWITCH and value not in (*ON, *OFF):
-            return "not_allowed", f"must be one of {', '.join((*ON, *OFF))}"
-        if self.kind == IDENTIFIER:
-            return broken_identifier(value)
-        return broken_name(value) if self.kind == NAME else None
+        return _KINDS[self.kind][1](value)
 
 
 Query = Mapping[str, Parameter]

@@ -192,6 +192,11 @@ PolicyName = Annotated[str, WithJsonSchema({"enum": list(POLICIES)})]
 _PARAMETER_NAMES = frozenset(name for names in POLICY_FIELDS.values() for name in names)
 
 
+def _of(parameter: str) -> Any:
+    """A policy's parameter beside its name."""
+    return Field(default=None, description=f"Of {parameter}")
+
+
 class TierEntry(Judged):
     """A threshold of a limit's quotas. Usage that reaches it has this level, and usage beyond it this policy.
 
@@ -205,20 +210,14 @@ class TierEntry(Judged):
     level: Level
     policy: Annotated[PolicyName | PolicyByName, BeforeValidator(_policy)] = "notify_only"
     hysteresis: Place | None = None
-    max_overage: Amount | None = Field(default=None, description="Of allow_with_overage: the most beyond the limit.")
-    grace_amount: PositiveQuantity | None = Field(
-        default=None, description="Of allow_with_grace: the most beyond the threshold."
-    )
-    grace_for: Duration | None = Field(
-        default=None, description="Of allow_with_grace: the time from the first crossing in a period."
-    )
-    then: Then | None = Field(default=None, description="Of allow_with_grace: the policy after it; deny by default.")
-    limit: PositiveQuantity | None = Field(default=None, description="Of rate_limit: the units granted in each `per`.")
-    per: Per | None = Field(default=None, description="Of rate_limit: the time unit.")
-    burst: PositiveQuantity | None = Field(
-        default=None, description="Of rate_limit: the most at once; the limit by default."
-    )
-    until: Until | None = Field(default=None, description="Of suspend_usage: what ends it; resumed by default.")
+    max_overage: Amount | None = _of("allow_with_overage: the most beyond the limit.")
+    grace_amount: PositiveQuantity | None = _of("allow_with_grace: the most beyond the threshold.")
+    grace_for: Duration | None = _of("allow_with_grace: the time from the first crossing in a period.")
+    then: Then | None = _of("allow_with_grace: the policy after it; deny by default.")
+    limit: PositiveQuantity | None = _of("rate_limit: the units granted in each `per`.")
+    per: Per | None = _of("rate_limit: the time unit.")
+    burst: PositiveQuantity | None = _of("rate_limit: the most at once; the limit by default.")
+    until: Until | None = _of("suspend_usage: what ends it; resumed by default.")
 
     @property
     def tier(self) -> Tier:
