@@ -65,6 +65,7 @@ def _route(
     return Route(key, scope, summary, contract, respond=respond, customer_in=customer_in)
 
 
+# Customer, limit, endpoint.
 _C = "/v1/customers/{customer}"
 _L = f"{_C}/limits/{{name}}"
 _E = "/v1/webhook-endpoints/{endpoint}"

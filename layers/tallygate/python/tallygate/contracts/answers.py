@@ -21,7 +21,7 @@ def quantity(value: Decimal | None) -> Wire | None:
 
 
 def fields_of(value: object, names: str) -> JSON:
-    """The members of a value that an answer states under their own names. Instants are not among them."""
+    """The members of a value that an answer states under their own names; not for instants, nor on the hot path."""
     return {name: _stated(getattr(value, name)) for name in names.split()}
 
 

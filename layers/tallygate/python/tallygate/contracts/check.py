@@ -120,7 +120,12 @@ def _breakdown(quota: Node | None, limit: Decimal | None) -> JSON:
     followed = ZERO if quota is None else quota.followed
     if quota is None or limit is None:
         return {"base": quantity(limit), "carried": 0, "adjusted": 0, "followed": format_quantity(followed)}
-    return fields_of(quota, "base carried adjusted followed")
+    return {
+        "base": quantity(quota.base),
+        "carried": format_quantity(quota.carried),
+        "adjusted": format_quantity(quota.adjusted),
+        "followed": format_quantity(followed),
+    }
 
 
 def feature_type(decision: Decision) -> str | None:

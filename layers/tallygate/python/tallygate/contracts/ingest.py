@@ -166,7 +166,7 @@ def warning_answer(warning: EventWarning) -> JSON:
 
 
 def _result_answer(result: Result) -> JSON:
-    answer = fields_of(result, "id status")
+    answer: JSON = {"id": result.id, "status": result.status.value}
     if result.code is not None:
         answer |= {"code": result.code, "detail": result.detail}
     if result.errors:
