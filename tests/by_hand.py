@@ -7,10 +7,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from tallygate.storage.past_usage import CellVersions
-from tallygate.contracts.adjustments import adjustment_answer, parts_answer
+from tallygate.contracts.corrections import adjustment_answer, parts_answer, reset_answer
 from tallygate.contracts.suspensions import judge, suspension_answer
-from tallygate.contracts.usage_resets import reset_answer
 from tallygate.domain.instants import Instant
 from tallygate.domain.usage_resets import Asked
 from tallygate.operations import adjustments, suspensions, usage_resets
@@ -22,6 +20,7 @@ from tallygate.storage.cell_controls import CellControls
 from tallygate.storage.cell_resets import CellResets
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
+from tallygate.storage.past_usage import CellVersions
 from tallygate.storage.receipts import Receipts
 from tests.given import FEATURE
 

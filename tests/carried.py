@@ -6,7 +6,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from tallygate.contracts.usage_resets import reset_answer
+from tallygate.contracts.corrections import reset_answer
 from tallygate.domain.counters import CellName
 from tallygate.domain.entries.total import Total
 from tallygate.domain.instants import Instant

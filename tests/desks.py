@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Literal
 
-from tallygate.contracts.usage_resets import reset_answer
+from tallygate.contracts.corrections import reset_answer
 from tallygate.domain.customers import CustomerRecord, SubscriptionChange
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import ParkedEntry

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
@@ -18,6 +17,7 @@ from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
 from tallygate.storage.engine import Engine
+from tallygate.storage.past_usage import CellVersions
 from tests.given import FEATURE, wanted
 
 OPENED = parse_instant("2026-01-01T00:00:00Z")

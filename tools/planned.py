@@ -7,7 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from tallygate.contracts.planned import OTHERS, missing
+from tools.planned_surface import OTHERS, missing
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

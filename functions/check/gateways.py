@@ -13,12 +13,12 @@ from itertools import count
 from typing import Any
 
 from tallygate.contracts.explanations import reason_page
-from tallygate.contracts.queries import switched_on
+from tallygate.contracts.requests import switched_on
 from tallygate.domain.decision import Decision, Node, Reason
 from tallygate.domain.instants import SECOND, Instant
 from tallygate.domain.sentences import sentence
 from tallygate.domain.tiers import Enforcement
-from tallygate.http import Answer, Request
+from tallygate.http import PROBLEM, Answer, Request, problem_answer
 
 SPREAD_SECONDS = 30
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -62,24 +62,21 @@ def status_of(reason: Reason) -> int:
 def denial_answer(decision: Decision, body: dict[str, Any], request: Request) -> Answer:
     """A denial as a problem document, with the decision in the extension `decision`."""
     status = status_of(decision.reason)
-    code = decision.reason.value
-    problem = {
-        "type": QUOTA_EXCEEDED if status == 429 else f"urn:tallygate:problem:{code}",
-        "title": code.replace("_", " ").capitalize(),
-        "status": status,
-        "detail": sentence(decision),
-        "code": code,
-        "errors": [],
-        "trace_id": request.trace_id,
-        "retryable": decision.retry_at is not None,
-        "docs": reason_page(decision.reason),
-        "decision": body,
-    }
+    problem = problem_answer(
+        decision.reason.value,
+        status,
+        sentence(decision),
+        trace_id=request.trace_id,
+        retryable=decision.retry_at is not None,
+        docs=reason_page(decision.reason),
+    )
+    problem["decision"] = body
     if status == 429:
+        problem["type"] = QUOTA_EXCEEDED
         limited = _limited(decision)
         names = zip(policy_names(limited), limited, strict=True)
         problem["violated-policies"] = [name for name, node in names if not node.granted]
-    headers = {"content-type": "application/problem+json", "preference-applied": "http-status"}
+    headers = {"content-type": PROBLEM, "preference-applied": "http-status"}
     return Answer(status=status, body=problem, headers={**decision_headers(decision), **headers})
 
 
@@ -97,7 +94,7 @@ def policy_names(nodes: list[Node]) -> list[str]:
 
 
 def _limited(decision: Decision) -> list[Node]:
-    """The windows that deny: a polite client slows down for what it is told, and must not for one that observes."""
+    """The windows that deny: a polite client slows down for the limits it reads, and must not for one that observes."""
     return [n for n in decision.nodes if n.limit is not None and n.enforcement is Enforcement.HARD]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from gateways import decision_headers, denial_answer, wants_status
 
 from tallygate.clock import Clock
-from tallygate.contracts.check import ASKS_MAX, Ask, decision_answer
-from tallygate.contracts.decisions import SettleBody, settlement_answer
+from tallygate.contracts.check import ASKS_MAX, CHECK, CONSUME, Ask, decision_answer
+from tallygate.contracts.corrections import SETTLE, SettleBody, settlement_answer
 from tallygate.contracts.explanations import explanation_answer
 from tallygate.contracts.reading import read
 from tallygate.decision_store import DecisionStore
@@ -20,7 +20,7 @@ from tallygate.domain.explanation import explanation
 from tallygate.domain.instants import Instant
 from tallygate.domain.units import Unit
 from tallygate.errors import invalid
-from tallygate.http import Answer, CustomerIn, Request, Route, permit
+from tallygate.http import Answer, CustomerIn, Request, answered, permit
 from tallygate.operations.admission import Memory
 from tallygate.operations.attempts import Consume
 from tallygate.operations.check import check
@@ -35,7 +35,7 @@ SCOPE = "check"
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container decides with. `decided` is told of every decision, for metrics and the log."""
+    """What one container decides with. `decided` receives every decision, for metrics and the log."""
 
     store: AdmissionStore
     decisions: DecisionStore
@@ -120,16 +120,16 @@ def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[
 
 
 def _settle(app: App, request: Request) -> Answer:
-    body = read(SettleBody, request.json())
+    asked = read(SettleBody, request.json())
     named, now = request.path["decision_id"], app.clock.now()
     decision = decision_named(named, lambda: app.memory.decision_secret(app.store, os.urandom), now=now)
     permit(request.principal, SCOPE, decision.customer)
-    wanted = Settle(decision_id=named, decision=decision, amount=body.amount, traceparent=_given_trace(request))
+    wanted = Settle(decision_id=named, decision=decision, amount=asked.amount, traceparent=_given_trace(request))
     settled = settle(app.decisions, wanted, now=now)
-    answered = settlement_answer(
+    body = settlement_answer(
         settled.settlement, customer=decision.customer, feature=decision.feature, replayed=settled.replayed
     )
-    return Answer(body=answered, headers={"idempotent-replayed": "true"} if settled.replayed else {})
+    return Answer(body=body, headers={"idempotent-replayed": "true"} if settled.replayed else {})
 
 
 def _given_trace(request: Request) -> str | None:
@@ -152,34 +152,6 @@ def _body(asked: Asked, decision: Decision, unit: Unit | None) -> dict[str, Any]
 
 
 ROUTES = {
-    route.key: route
-    for route in (
-        Route(
-            method="POST",
-            path="/v1/check",
-            scope=SCOPE,
-            customer_in=CustomerIn.FOUND,
-            respond=_check,
-            contract=Ask,
-            summary="Ask whether an amount would be granted; changes nothing",
-        ),
-        Route(
-            method="POST",
-            path="/v1/consume",
-            scope=SCOPE,
-            customer_in=CustomerIn.FOUND,
-            respond=_consume,
-            contract=Ask,
-            summary="Check and count in one step",
-        ),
-        Route(
-            method="POST",
-            path="/v1/consume/{decision_id}/settle",
-            scope=SCOPE,
-            customer_in=CustomerIn.FOUND,
-            respond=_settle,
-            contract=SettleBody,
-            summary="Correct what a granted consume counts, once: from an estimate to what it came to",
-        ),
-    )
+    row.key: answered(row, respond, CustomerIn.FOUND)
+    for row, respond in ((CHECK, _check), (CONSUME, _consume), (SETTLE, _settle))
 }

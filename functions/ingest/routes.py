@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tallygate.clock import Clock
-from tallygate.contracts.ingest import EventIn, events_answer, read_events
+from tallygate.contracts.ingest import EVENTS, events_answer, read_events
 from tallygate.domain.decision_ids import Secret, granted_by
 from tallygate.domain.events import Draft, EventStatus, Result
 from tallygate.domain.instants import Instant
-from tallygate.http import Answer, CustomerIn, Request, Route, permit
+from tallygate.http import Answer, CustomerIn, Request, answered, permit
 from tallygate.operations.each import Each
 from tallygate.operations.ingest import Posted, ingest
 from tallygate.store import EventStore
@@ -20,7 +20,7 @@ SCOPE = "ingest"
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container ingests with. `ingested` is told of every batch, and how late each new event was.
+    """What one container ingests with. `ingested` receives every batch, and the delay of each new event.
 
     `decision_secret` proves which decisions that events name were granted (`domain.decision_ids`).
     """
@@ -53,17 +53,4 @@ def _lags(submitted: Sequence[Draft | Result], results: Sequence[Result], now: I
     ]
 
 
-ROUTES = {
-    route.key: route
-    for route in (
-        Route(
-            method="POST",
-            path="/v1/events",
-            scope=SCOPE,
-            customer_in=CustomerIn.FOUND,
-            respond=_events,
-            contract=EventIn,
-            summary="Post usage events, up to 500; each has its own result and sending them again is always safe",
-        ),
-    )
-}
+ROUTES = {EVENTS.key: answered(EVENTS, _events, CustomerIn.FOUND)}

@@ -9,9 +9,8 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from replies import App
+from replies import App, settings_of
 from routes import OTHERS, ROUTES
-from settings import settings_of
 
 from tallygate.clock import clock_of, real_time
 from tallygate.defects import told_to

@@ -1,44 +1,68 @@
-"""What the routes of manage have in common: their parts, paths, queries, lists, and POSTs with a receipt."""
+"""What the routes of manage have in common: their parts, the author of a change, lists, and POSTs with a receipt."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from settings import Settings
-
 from tallygate.clock import Clock
-from tallygate.contracts.endpoints import page_answer, page_asked
-from tallygate.contracts.reading import Contract, read
+from tallygate.contracts.answers import etag, page_answer
+from tallygate.contracts.requests import page_asked
 from tallygate.domain.audits import Author
 from tallygate.http import Answer, Request
 from tallygate.operations.customers import Audited, Stores
 from tallygate.operations.endpoints import SecretKeeper
-from tallygate.operations.endpoints import Stores as EndpointStores
 from tallygate.operations.receipts import Body, Planned, once
 from tallygate.storage.api_keys import ApiKeys
 from tallygate.storage.audits import Audits
 from tallygate.storage.catalog import Catalogs
+from tallygate.storage.cell_controls import CellControls
 from tallygate.storage.cells import Cells
 from tallygate.storage.clock import ClockItem
-from tallygate.storage.closings import Closings
 from tallygate.storage.customers import Customers
 from tallygate.storage.decision_secrets import DecisionSecrets
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.endpoints import Endpoints
 from tallygate.storage.engine import Engine
-from tallygate.storage.impacts import Impacts
+from tallygate.storage.past_usage import CellVersions
 from tallygate.storage.probes import Probes
 from tallygate.storage.receipts import Receipts
 from tallygate.storage.usage import Usage
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Parameters of the deployment.
+
+    test_clock: whether the stack's time may be moved
+    allow_private: whether webhooks may go to private addresses
+    key_lifetime_days: of a key that is made without `expires_at`; 0: it never expires
+    authorizer_cache_s: how long the gateway may honour a revoked key, seconds
+    """
+
+    test_clock: bool
+    allow_private: bool
+    key_lifetime_days: int
+    authorizer_cache_s: int
+
+
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """The settings that the environment variables of the function state."""
+    return Settings(
+        test_clock=environment.get("TEST_CLOCK") == "enabled",
+        allow_private=environment.get("ALLOW_PRIVATE_WEBHOOKS") == "true",
+        key_lifetime_days=int(environment.get("KEY_LIFETIME_DAYS", "0")),
+        authorizer_cache_s=int(environment.get("AUTHORIZER_CACHE_SECONDS", "60")),
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container works with. `run` runs another function by its verb; `entropy(n)` gives n random bytes."""
+    """What one container works with. `run` runs another function by its verb; `entropy(n)` gives n random bytes.
+
+    Stores that several handlers use are made here, all others by their handler.
+    """
 
     engine: Engine
     clock: Clock
@@ -49,92 +73,41 @@ class App:
     run: Callable[[str], Any]
     secrets: SecretKeeper
     settings: Settings
+    audits: Audits = field(init=False)
+    catalog: Catalogs = field(init=False)
+    cells: Cells = field(init=False)
+    clock_item: ClockItem = field(init=False)
+    controls: CellControls = field(init=False)
+    customers: Customers = field(init=False)
     decision_secrets: DecisionSecrets = field(init=False)
+    keys: ApiKeys = field(init=False)
+    probes: Probes = field(init=False)
+    usage: Usage = field(init=False)
 
     def __post_init__(self) -> None:
+        self.audits = Audits(self.engine)
+        self.catalog = Catalogs(self.engine)
+        self.cells = Cells(self.engine)
+        self.clock_item = ClockItem(self.engine)
+        self.controls = CellControls(self.engine)
+        self.customers = Customers(self.engine)
         self.decision_secrets = DecisionSecrets(self.engine)
-
-    @property
-    def catalog(self) -> Catalogs:
-        return Catalogs(self.engine)
-
-    @property
-    def customers(self) -> Customers:
-        return Customers(self.engine)
-
-    @property
-    def cells(self) -> Cells:
-        return Cells(self.engine)
-
-    @property
-    def decisions(self) -> Decisions:
-        return Decisions(self.engine)
-
-    @property
-    def keys(self) -> ApiKeys:
-        return ApiKeys(self.engine)
-
-    @property
-    def endpoints(self) -> Endpoints:
-        return Endpoints(self.engine)
-
-    @property
-    def closings(self) -> Closings:
-        return Closings(self.engine)
-
-    @property
-    def usage(self) -> Usage:
-        return Usage(self.engine)
-
-    @property
-    def impacts(self) -> Impacts:
-        return Impacts(self.engine)
-
-    @property
-    def audits(self) -> Audits:
-        return Audits(self.engine)
-
-    @property
-    def clock_item(self) -> ClockItem:
-        return ClockItem(self.engine)
-
-    @property
-    def probes(self) -> Probes:
-        return Probes(self.engine)
+        self.keys = ApiKeys(self.engine)
+        self.probes = Probes(self.engine)
+        self.usage = Usage(self.engine)
 
     @property
     def stores(self) -> Stores:
-        return Stores(catalog=self.catalog, customers=self.customers, cells=self.cells, wait=self.wait)
-
-    @property
-    def endpoint_stores(self) -> EndpointStores:
-        return EndpointStores(endpoints=self.endpoints, secrets=self.secrets, audits=self.audits)
+        return Stores(catalog=self.catalog, customers=self.customers, cells=CellVersions(self.engine), wait=self.wait)
 
     def new_id(self, kind: str) -> str:
         """A random id that says what it is of."""
         return f"{kind}_{self.entropy(12).hex()}"
 
 
-class InPath(Contract):
-    """The ids that paths hold."""
-
-    customer: str | None = None
-    feature: str | None = None
-    key: str | None = None
-    endpoint: str | None = None
-    name: str | None = None
-
-
-def in_path(request: Request) -> InPath:
-    """The path's ids, which were found to be some before the route was asked."""
-    return read(InPath, dict(request.path))
-
-
 def customer_of(request: Request) -> str:
-    """The path's customer, which the dispatcher let the key reach. Raises InvalidRequest."""
-    customer = in_path(request).customer
-    assert customer is not None, "only routes with a customer ask"
-    return customer
+    """The path's customer, which the dispatcher let the key reach."""
+    return request.path["customer"]
 
 
 def key_id(request: Request) -> str:
@@ -150,8 +123,7 @@ def author(app: App, request: Request) -> Author:
 
 def audited(app: App, request: Request) -> Audited:
     """The same for a change of a customer, which may have several entries."""
-    by = author(app, request)
-    return Audited(audits=app.audits, id=by.id, actor=by.key_id)
+    return Audited(audits=app.audits, id=app.new_id("audit"), actor=key_id(request))
 
 
 def asked_page(request: Request, *, size: str = "limit") -> tuple[int, str | None]:
@@ -161,6 +133,11 @@ def asked_page(request: Request, *, size: str = "limit") -> tuple[int, str | Non
 
 def paged(data: list[dict[str, Any]], next_after: str | None) -> Answer:
     return Answer(body=page_answer(data, next_after))
+
+
+def versioned(body: Any, version: int, status: int = 200) -> Answer:
+    """An answer with the version that If-Match takes."""
+    return Answer(status=status, body=body, headers={"etag": etag(version)})
 
 
 def posted(

@@ -1,4 +1,4 @@
-"""reset: closes the periods that are over. The schedule calls it every minute, the test clock whenever it is moved."""
+"""reset: closes the periods that have ended. The schedule calls it every minute, the test clock at every move."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.adjustments import AdjustmentBody, adjustment_answer
+from tallygate.contracts.corrections import AdjustmentBody, adjustment_answer
 from tallygate.contracts.reading import read
 from tallygate.domain.adjustments import Adjustment, Parts
 from tallygate.domain.boundaries import NEVER_ENDS

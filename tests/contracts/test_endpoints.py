@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tallygate.contracts.endpoints import (
-    ALLOW_PRIVATE,
-    PAGE_DEFAULT,
-    EndpointRequest,
-    delivery_answer,
-    endpoint_answer,
-    page_answer,
-    page_asked,
-)
+from tallygate.contracts.answers import page_answer
+from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
 from tallygate.contracts.reading import read
+from tallygate.contracts.requests import PAGE_DEFAULT, page_asked
 from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, SigningSecret
 from tallygate.domain.instants import parse_instant
 from tallygate.errors import InvalidRequest

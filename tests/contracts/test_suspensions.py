@@ -8,7 +8,8 @@ import pytest
 
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.reading import read
-from tallygate.contracts.suspensions import SuspensionBody, audit_answer, judge, suspension_answer
+from tallygate.contracts.suspensions import SuspensionBody, judge, suspension_answer
+from tallygate.contracts.usage import audit_answer
 from tallygate.domain.audits import SUSPENDED, Audit
 from tallygate.domain.suspensions import Suspension
 from tallygate.errors import InvalidRequest

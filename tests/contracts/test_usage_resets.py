@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from tallygate.contracts.corrections import ResetBody, reset_answer
 from tallygate.contracts.reading import read
-from tallygate.contracts.usage_resets import ResetBody, reset_answer
 from tallygate.domain.counters import CountedWindow
 from tallygate.domain.instants import parse_instant
 from tallygate.domain.reset_marks import NO_RESET, ResetMark, mark_of, mark_text

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tallygate.contracts import planned
-from tallygate.contracts.planned import FIELDS, OTHERS, PARAMETERS, VALUES, missing, offered
-from tallygate.contracts.planned_routes import planned_routes
-from tallygate.contracts.queries import QUERIES
 from tallygate.contracts.reading import Contract
+from tallygate.contracts.requests import QUERIES
+from tallygate.contracts.routes import planned_routes
 from tallygate.domain.deliveries import FACT_TYPES, FACT_TYPES_LATER
+from tools import planned_surface as planned
 from tools.planned import BEGIN, END, README, answered, section
+from tools.planned_surface import FIELDS, OTHERS, PARAMETERS, VALUES, missing, offered
 
 LAYER = Path("layers/tallygate/python/tallygate")
 

@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.headers import CONDITIONAL
-from tallygate.contracts.identifiers import PATH
-from tallygate.contracts.queries import OFF, ON, QUERIES, SWITCH
+from tallygate.contracts.requests import CONDITIONAL, OFF, ON, PATH, QUERIES, SWITCH
 from tallygate.http import BODY_BYTES_MAX, allowed_methods
 from tests.functions.conftest import LoadApp, sample
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tallygate.contracts.adjustments import adjustment_answer, parts_answer
+from tallygate.contracts.corrections import adjustment_answer, parts_answer
 from tallygate.domain.instants import Instant
 from tallygate.operations.adjustments import Asked, Forms, Stores, adjust, list_adjustments
 from tallygate.operations.receipts import Outcome, Planned, once

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain import catalog_forms as forms
 from tallygate.domain.counters import CellName
@@ -37,6 +36,7 @@ from tallygate.storage.engine import Put
 from tallygate.storage.events import Events
 from tallygate.storage.facts import Facts
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 from tallygate.store import Published
 from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import (

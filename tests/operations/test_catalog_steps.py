@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.storage.past_usage import CellVersions
 from tallygate.domain.audits import Author
 from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, PlanLimit, QuotaTerms, changes
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
@@ -26,11 +25,11 @@ from tallygate.operations.catalog import Declared, declare_catalog
 from tallygate.operations.customers import Stores, end_subscription, put_customer, put_subscription
 from tallygate.storage.audits import Audits
 from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Cancelled, Committed, Engine, Require, Write
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 from tests.given import NOW
 
 
@@ -106,7 +105,7 @@ def test_the_trail_names_exactly_what_each_transaction_changed_also_of_a_declara
 
     def declared(audit_id: str) -> None:
         by = Author(id=audit_id, key_id="key_1", at=NOW)
-        declare_catalog(Catalogs(engine), wanted, expected=None, dry_run=False, now=NOW, by=by)
+        declare_catalog(Catalogs(engine), wanted, expected=None, dry_run=False, now=NOW, by=by, audits=Audits(engine))
 
     with nullcontext() if dies_at is None else pytest.raises(StoreUnavailable):
         declared("first")

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord, ProfileChange, SubscriptionChange
@@ -20,6 +19,7 @@ from tallygate.domain.periods import window_at
 from tallygate.domain.versions import Expected
 from tallygate.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed
 from tallygate.operations import customers as operations
+from tallygate.operations import known_customers
 from tallygate.operations.admission import Memory
 from tallygate.operations.attempts import Consume
 from tallygate.operations.catalog import declare_catalog
@@ -34,6 +34,7 @@ from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
 from tallygate.storage.limits_versions import effective_of
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 
 NOW = of_datetime(datetime(2026, 3, 10, tzinfo=UTC))
 
@@ -103,12 +104,12 @@ def test_a_customer_is_read_back_as_it_was_put(store: Engine) -> None:
     )
     assert record.version == 1
     assert record.customer.subject_keys == {"u1", "u#2"}
-    assert operations.customer(Customers(store), "acme") == record
+    assert known_customers.customer(Customers(store), "acme") == record
 
 
 def test_an_unknown_customer_is_not_found(store: Engine) -> None:
     calls: list[Callable[[], object]] = [
-        lambda: operations.customer(Customers(store), "nobody"),
+        lambda: known_customers.customer(Customers(store), "nobody"),
         lambda: operations.end_subscription(stores(store), "nobody", expected=None, now=NOW),
         lambda: subscribe(store, "free"),
     ]
@@ -343,7 +344,7 @@ def test_many_who_change_one_customer_at_once_lose_nothing(dynamo_engine: Dynamo
         thread.start()
     for thread in threads:
         thread.join()
-    record = operations.customer(Customers(dynamo_engine), "acme")
+    record = known_customers.customer(Customers(dynamo_engine), "acme")
     assert not [outcome for outcome in outcomes if not isinstance(outcome, CustomerRecord)]
     assert record.version == 5
     assert (record.customer.name, record.customer.timezone, record.customer.metadata) == ("A", "Asia/Tokyo", {"a": "b"})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.event_list import read_event_list
+from tallygate.contracts.usage import read_event_list
 from tallygate.domain.contributions import Add
 from tallygate.domain.entries.entry import Entry
 from tallygate.domain.entries.notices import BumpEntry

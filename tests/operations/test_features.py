@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
 from tallygate.contracts.entitlements import entitlement_answer
@@ -26,6 +25,7 @@ from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
+from tallygate.storage.past_usage import CellVersions
 from tests.given import NOW, wanted
 
 CATALOG: dict[str, Any] = {

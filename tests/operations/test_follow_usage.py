@@ -28,6 +28,7 @@ from tallygate.storage.decisions import Decisions
 from tallygate.storage.engine import Engine
 from tallygate.storage.events import Events
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 from tests.desks import Desk
 from tests.given import known_to, wanted
 from tests.shops import Shop, month
@@ -545,7 +546,7 @@ def test_the_stream_completes_it_too() -> None:
     assert shown(shop.consume(1)) == (11, 10, 4989)
 
 
-class Untold(Cells):
+class Untold(CellVersions):
     """Cells that a change never gets to: its process has died."""
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:

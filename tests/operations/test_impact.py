@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from tallygate.storage.past_usage import CellVersions
-from tallygate.operations import known_customers
 from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.impact import impact_answer, read_impact
 from tallygate.contracts.own_limits import OwnLimitBody, judge
 from tallygate.contracts.reading import read
+from tallygate.contracts.usage import impact_answer, read_impact
 from tallygate.domain.contributions import Add
 from tallygate.domain.counters import CountedWindow, Shown
 from tallygate.domain.customers import ProfileChange
@@ -29,7 +27,7 @@ from tallygate.domain.overrides import OwnLimit
 from tallygate.domain.tier_forms import tier_of
 from tallygate.domain.tiers import Enforcement
 from tallygate.errors import InvalidRequest, NotFound
-from tallygate.operations import customers, own_limits
+from tallygate.operations import customers, known_customers, own_limits
 from tallygate.operations.admission import Memory
 from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.consume import consume
@@ -44,6 +42,7 @@ from tallygate.storage.engine import Engine
 from tallygate.storage.events import Events
 from tallygate.storage.impacts import Impacts
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 from tallygate.storage.totals import Totals
 from tests.given import NOW, wanted
 from tests.truth import container, draft, drain, exists, fold, wanted_by_the_filter

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from tallygate.storage.past_usage import CellVersions
-from tallygate.operations import known_customers
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
 from tallygate.contracts.reading import read
@@ -27,7 +25,7 @@ from tallygate.domain.tier_forms import tier_of
 from tallygate.domain.tiers import NotifyOnly, SuspendUsage
 from tallygate.domain.versions import Expected
 from tallygate.errors import Contended, InvalidRequest, NotFound, PreconditionFailed
-from tallygate.operations import customers, own_limits
+from tallygate.operations import customers, known_customers, own_limits
 from tallygate.operations.admission import Memory
 from tallygate.operations.catalog import declare_catalog
 from tallygate.operations.check import check
@@ -39,6 +37,7 @@ from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 from tests.given import NOW, wanted
 
 MONTH, DAY = {"every": "month"}, {"every": "day"}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
 from tallygate.domain.customers import ProfileChange, SubscriptionChange
@@ -24,6 +23,7 @@ from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine
+from tallygate.storage.past_usage import CellVersions
 from tests.given import wanted
 
 STARTED = parse_instant("2026-01-31T09:30:00.5Z")

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tallygate.operations import known_customers
 from tallygate.control_store import CatalogStore
 from tallygate.domain.audits import announced
 from tallygate.domain.customers import SubscriptionChange, taken
@@ -45,7 +44,7 @@ def errors(shop: Shop, plan: str, **how: Any) -> list[tuple[str, str]]:
 
 def pending(shop: Shop) -> tuple[str, str] | None:
     """The plan that follows, and when, as a reader is told now."""
-    record = shop.stores.known_customers.customer(shop.customer)
+    record = shop.stores.customers.customer(shop.customer)
     assert record is not None
     subscription = taken(record, shop.now).subscription
     assert subscription is not None
@@ -105,9 +104,9 @@ def test_another_plan_that_follows_replaces_the_first_and_asking_again_changes_n
     shop.now = month(4, 10)
     shop.put(plan="basic", plan_when="next_period")
     shop.subscribe("huge", when="next_period")
-    first = shop.stores.known_customers.customer("acme")
+    first = shop.stores.customers.customer("acme")
     shop.subscribe("huge", when="next_period")
-    assert shop.stores.known_customers.customer("acme") == first
+    assert shop.stores.customers.customer("acme") == first
     shop.now = month(5)
     assert shop.consume(300)["granted"]
 
@@ -123,7 +122,7 @@ def test_every_other_change_keeps_what_follows_and_compiles_it_anew(engine: Engi
     shop.now = month(5)
     assert numbers(shop.consume(120)) == (120, 120, 120), "an override stays through the change"
     shop.put(name="Acme")
-    record = shop.stores.known_customers.customer("acme")
+    record = shop.stores.customers.customer("acme")
     assert record is not None and record.active_plan == ("basic", 1), "what was due is stored with the next change"
     assert numbers(shop.state()) == (120, 120, 120)
 
@@ -361,7 +360,7 @@ def test_no_sequence_of_changes_grants_more_than_the_time_that_has_passed(
 
 
 def _change(shop: Shop, what: str, zone: str, base: str) -> None:
-    record = shop.stores.known_customers.customer(shop.customer)
+    record = shop.stores.customers.customer(shop.customer)
     assert record is not None
     match what:
         case "cancel":

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from tallygate.storage.past_usage import CellVersions
-from tallygate.operations import known_customers
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.entitlements import entitlement_answer
 from tallygate.contracts.suspensions import judge, suspension_answer
@@ -22,7 +20,7 @@ from tallygate.domain.entries.notices import ResumeEntry
 from tallygate.domain.instants import format_instant
 from tallygate.domain.suspensions import SUSPENSIONS_MAX, Suspension
 from tallygate.errors import InvalidRequest, NotFound
-from tallygate.operations import customers, suspensions
+from tallygate.operations import customers, known_customers, suspensions
 from tallygate.operations.admission import Memory
 from tallygate.operations.audits import list_audits
 from tallygate.operations.catalog import declare_catalog
@@ -42,6 +40,7 @@ from tallygate.storage.entries import entry_of
 from tallygate.storage.expressions import Set
 from tallygate.storage.memory import MemoryEngine
 from tallygate.storage.outbox import fact_of
+from tallygate.storage.past_usage import CellVersions
 from tallygate.storage.receipts import Receipts
 from tests.given import ENTRY, NOW, wanted
 from tests.truth import container, drain

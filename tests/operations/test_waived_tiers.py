@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from tallygate.storage.past_usage import CellVersions
-from tallygate.operations import known_customers
 from tallygate.contracts.catalog import read_catalog
 from tallygate.contracts.check import decision_answer
 from tallygate.contracts.customers import customer_answer
@@ -27,7 +25,7 @@ from tallygate.domain.instants import DAY, format_instant
 from tallygate.domain.notes import Note, announcement
 from tallygate.domain.tier_forms import tier_of
 from tallygate.domain.tiers import SuspendUsage
-from tallygate.operations import customers
+from tallygate.operations import customers, known_customers
 from tallygate.operations.admission import Memory
 from tallygate.operations.audits import list_audits
 from tallygate.operations.catalog import declare_catalog
@@ -45,6 +43,7 @@ from tallygate.storage.customers import Customers
 from tallygate.storage.engine import Engine
 from tallygate.storage.entries import entry_of
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 from tests.by_hand import resume, suspend
 from tests.given import FEATURE, NOW, wanted
 from tests.shops import MONTH
@@ -60,7 +59,9 @@ class Desk:
     def __init__(self, engine: Engine, form: dict[str, Any], *further: dict[str, Any]) -> None:
         self.engine, self.now, self.memory = engine, NOW, Memory()
         self.numbers, self.plans = itertools.count(1), list[dict[str, Any]]()
-        self.stores = customers.Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
+        self.stores = customers.Stores(
+            catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine)
+        )
         self.declare(form, *further, version=1)
         customers.put_customer(self.stores, "acme", ProfileChange(plan="pro"), expected=None, now=NOW)
 
@@ -380,7 +381,9 @@ def test_what_another_limit_denies_by_the_time_of_the_second_write_suspends_noth
         nonlocal raced
         if not raced:
             raced = True
-            ordinal = known_customers.customer(Customers(memory_engine), "acme").effective.entitlements[FEATURE].limits[1]
+            ordinal = (
+                known_customers.customer(Customers(memory_engine), "acme").effective.entitlements[FEATURE].limits[1]
+            )
             key = keys.cell(CellName("acme", FEATURE))
             name = items.used_name((ordinal.quotas[0].ordinal, 1_793_491_200_000))
             memory_engine.items[key] = {**memory_engine.items[key], name: Decimal(5)}

@@ -16,7 +16,6 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from tallygate.storage.past_usage import CellVersions
 from tallygate.contracts.catalog import read_catalog
 from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision import Decision
@@ -34,6 +33,7 @@ from tallygate.storage.customers import Customers
 from tallygate.storage.engine import Cancelled, Committed, Key, Page, Refused, Require, Write, Written
 from tallygate.storage.expressions import Item
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 from tests.given import FEATURE
 from tests.simulation.admission_steps import Operator
 from tests.simulation.scheduler import Actor, Killed, Scheduler

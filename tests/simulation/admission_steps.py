@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tallygate.storage.past_usage import CellVersions
 from tallygate.domain.counters import CellName
 from tallygate.domain.customers import CustomerRecord, ProfileChange
 from tallygate.domain.instants import Instant
@@ -19,8 +18,8 @@ from tallygate.operations.customers import Stores, end_subscription, put_custome
 from tallygate.operations.own_limits import delete_limit, put_limit
 from tallygate.storage import items, keys
 from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
 from tallygate.storage.customers import Customers
+from tallygate.storage.past_usage import CellVersions
 from tests.by_hand import adjust, resume, suspend
 from tests.given import FEATURE
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.contracts.identifiers import broken_identifier, broken_name
+from tallygate.contracts.fields import broken_identifier, broken_name
 from tallygate.domain.counters import CellName
 from tallygate.storage import keys
 from tallygate.storage.dynamo import DynamoEngine

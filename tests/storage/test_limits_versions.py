@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.storage.past_usage import CellVersions
 from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.limits import Effective
 from tallygate.domain.limits_at_end import KEPT
@@ -18,13 +17,13 @@ from tallygate.operations.customers import Stores
 from tallygate.operations.reset import reset
 from tallygate.storage import keys
 from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.customers import Customers
 from tallygate.storage.dynamo import DynamoEngine
 from tallygate.storage.engine import Engine, Put
 from tallygate.storage.limits_versions import READ_AT_ONCE, effective_of, former_limits
 from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.past_usage import CellVersions
 from tests.closings import add_usage, governed
 from tests.crashes import Crash, Fuse, FusedEngine
 from tests.given import FEATURE

@@ -12,7 +12,7 @@
     │   └── BodyTooLarge       413
     ├── StoreUnavailable       503  transient; nothing happened, or the retry is harmless
     │   ├── Contended          503  contended: another writer won every try
-    │   ├── ClockBehind        503  clock_behind: this container's clock lags behind the cell
+    │   ├── ClockBehind        503  clock_behind: this container's clock lags behind the counter item
     │   └── OutcomeUnknown     503  outcome_unknown: the write may or may not have happened
     └── InvariantBroken        500  a promise is broken; alarms
 

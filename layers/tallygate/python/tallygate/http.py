@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
-from tallygate.contracts.headers import acceptable, broken_conditions
-from tallygate.contracts.identifiers import broken_path
-from tallygate.contracts.planned_routes import planned_routes
-from tallygate.contracts.queries import broken_query
+from tallygate.contracts.answers import fields_of
+from tallygate.contracts.requests import TRACEPARENT, acceptable, broken_conditions, broken_path, broken_query
+from tallygate.contracts.routes import Row, planned_routes
 from tallygate.domain.api_keys import MANAGE, READ
 from tallygate.domain.exact_json import read_json, write_json
 from tallygate.errors import (
@@ -37,15 +35,16 @@ from tallygate.errors import (
     NotFound,
     TallygateError,
     Unauthenticated,
+    invalid,
 )
 
+PROBLEM = "application/problem+json"
 DOCS = "docs/problems.md"
 """Where a problem's code is explained, in the project itself."""
 BODY_BYTES_MAX = 1_000_000
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
 App = TypeVar("App")
 """What a function's routes work with: its store, clock and sources of ids, put together in its app.py."""
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,6 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
-    method: str = ""
     url_path: str = ""
     repeated: frozenset[str] = frozenset()
     principal: Principal | None
@@ -90,7 +88,7 @@ class Request:
         key = raw[1:-1] if len(raw) >= 2 and raw[0] == raw[-1] == '"' else raw
         if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
             detail = f"Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters"
-            raise InvalidRequest(detail, errors=(FieldError(pointer="!idempotency-key", code="length", detail=detail),))
+            raise invalid("!idempotency-key", "length", detail)
         return key
 
     def json(self) -> Any:
@@ -122,21 +120,14 @@ class CustomerIn(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Generic[App]):
+class Route(Row, Generic[App]):
     """One row of a function's table: what is asked, who may ask it, and the operation that answers.
 
-    `scope` None is public. `contract` is the body's contract, for the OpenAPI document; `respond` reads it itself. Its
-    query parameters are declared in `contracts.queries`, the rules of its path in `contracts.identifiers`, the
-    conditions that it honours in `contracts.headers`. `customer_in` says where a request names its customer, which
-    decides what a key of one customer may reach.
+    `contracts.requests` declares its path, query and headers. `respond` reads the body. `customer_in` says where a
+    request names its customer, which decides what a key of one customer may reach.
     """
 
-    method: str
-    path: str
-    scope: str | None
     respond: Callable[[App, Request], Answer]
-    contract: type | None = None
-    summary: str = ""
     customer_in: CustomerIn | None = None
 
     @property
@@ -146,10 +137,10 @@ class Route(Generic[App]):
             return self.customer_in
         return CustomerIn.PATH if "{customer}" in self.path else CustomerIn.NOWHERE
 
-    @property
-    def key(self) -> str:
-        """The HTTP API's name of the route."""
-        return f"{self.method} {self.path}"
+
+def answered(row: Row, respond: Callable[[App, Request], Answer], customer_in: CustomerIn) -> Route[App]:
+    """The route of a declared row."""
+    return Route(row.key, row.scope, row.summary, row.contract, respond=respond, customer_in=customer_in)
 
 
 def read(event: Mapping[str, Any]) -> Request:
@@ -162,7 +153,6 @@ def read(event: Mapping[str, Any]) -> Request:
     given = headers.get("traceparent", "")
     return Request(
         route=event.get("routeKey", "$default"),
-        method=context.get("http", {}).get("method", ""),
         url_path=event.get("rawPath", ""),
         repeated=_repeated(event.get("rawQueryString") or ""),
         path=event.get("pathParameters") or {},
@@ -170,7 +160,7 @@ def read(event: Mapping[str, Any]) -> Request:
         headers=headers,
         body=body,
         principal=_principal(context.get("authorizer")),
-        traceparent=given if _TRACEPARENT.fullmatch(given) else _new_traceparent(request_id),
+        traceparent=given if TRACEPARENT.fullmatch(given) else _new_traceparent(request_id),
         request_id=request_id,
     )
 
@@ -216,7 +206,7 @@ def answer(
 ) -> dict[str, Any]:
     """Read the event, respond, and render what came of it; an error becomes its problem document.
 
-    `defect` is told of what should never happen (from within the except clause, so that a logger finds the trace).
+    `defect` receives what should never happen, from within the except clause, so that a logger finds the trace.
     """
     try:
         request = read(event)
@@ -271,12 +261,9 @@ def _require_sound(route: Route[App], request: Request) -> None:
         raise NotAcceptable(detail, errors=(FieldError(pointer="!accept", code="not_available", detail=detail),))
     if len(request.body) > BODY_BYTES_MAX:
         raise BodyTooLarge(f"the body has more than {BODY_BYTES_MAX} bytes")
-    paths = (
-        FieldError(pointer=f"{{{name}}}", code=code, detail=detail)
-        for name, (code, detail) in broken_path(request.path).items()
-    )
     queries = broken_query(request.route, request.query, request.repeated)
-    errors = (*paths, *queries, *broken_conditions(request.route, request.headers), *_unread_body(route, request))
+    conditions = broken_conditions(request.route, request.headers)
+    errors = (*broken_path(request.path), *queries, *conditions, *_unread_body(route, request))
     if errors:
         raise InvalidRequest(f"{errors[0].pointer or 'the body'}: {errors[0].detail}", errors=errors)
 
@@ -312,21 +299,43 @@ def _is_path(pattern: str, steps: list[str]) -> bool:
     return all(step == want or (want.startswith("{") and step != "") for want, step in zip(wanted, steps, strict=True))
 
 
-def problem(error: TallygateError, trace_id: str) -> Answer:
-    """An error as RFC 9457 application/problem+json. A defect of ours tells the caller nothing but the trace."""
-    ours = error.status == 500
-    body = {
-        "type": f"urn:tallygate:problem:{error.code}",
-        "title": error.code.replace("_", " ").capitalize(),
-        "status": error.status,
-        "detail": "Something broke on our side; the trace_id leads to it." if ours else error.detail,
-        "code": error.code,
-        "errors": [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors],
+def problem_answer(
+    code: str,
+    status: int,
+    detail: str,
+    *,
+    trace_id: str,
+    retryable: bool,
+    docs: str,
+    errors: Sequence[FieldError] = (),
+) -> dict[str, Any]:
+    """A problem document (RFC 9457)."""
+    return {
+        "type": f"urn:tallygate:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [fields_of(error, "pointer code detail") for error in errors],
         "trace_id": trace_id,
-        "retryable": error.retryable,
-        "docs": f"{DOCS}#{error.code}",
+        "retryable": retryable,
+        "docs": docs,
     }
-    headers = {"content-type": "application/problem+json"}
+
+
+def problem(error: TallygateError, trace_id: str) -> Answer:
+    """An error as a problem document. A defect of ours shows the caller nothing but the trace."""
+    ours = error.status == 500
+    body = problem_answer(
+        error.code,
+        error.status,
+        "Something broke on our side; the trace_id leads to it." if ours else error.detail,
+        errors=error.errors,
+        trace_id=trace_id,
+        retryable=error.retryable,
+        docs=f"{DOCS}#{error.code}",
+    )
+    headers = {"content-type": PROBLEM}
     if error.retryable:
         headers["retry-after"] = "1"
     if isinstance(error, MethodNotAllowed):

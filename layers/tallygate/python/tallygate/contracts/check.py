@@ -1,4 +1,4 @@
-"""check and consume on the wire: the request, and the decision as a caller reads it."""
+"""check and consume on the wire: the request, the decision as a caller reads it, and the decision as recorded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
+from tallygate.contracts.answers import JSON, fields_of, period_answer, quantity, recurrence_answer, time, window_answer
 from tallygate.contracts.fields import (
     DIMENSIONS_MAX,
     Amount,
@@ -19,12 +20,13 @@ from tallygate.contracts.fields import (
     sent_amount,
 )
 from tallygate.contracts.reading import Contract
-from tallygate.domain.boundaries import NEVER_ENDS
+from tallygate.contracts.routes import Row
 from tallygate.domain.decision import Decision, Node
 from tallygate.domain.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
 from tallygate.domain.instants import Instant, format_instant
-from tallygate.domain.quantities import ONE, ZERO, Wire, format_quantity
+from tallygate.domain.quantities import ONE, ZERO, format_quantity
 from tallygate.domain.sentences import sentence
+from tallygate.domain.settlements import Charge, MadeDecision
 from tallygate.domain.unit_forms import presented
 from tallygate.domain.units import Unit
 
@@ -62,7 +64,11 @@ class Ask(Contract):
         return self._amount_sent
 
 
-def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> dict[str, Any]:
+CHECK = Row("POST /v1/check", "check", "Dry run of consume: ask whether an amount would be granted", Ask)
+CONSUME = Row("POST /v1/consume", "check", "Check and count in one step", Ask)
+
+
+def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> JSON:
     """A decision as JSON; the numbers at the top are those of the feature's entitlement quota, as raw quantities.
 
     `unit` is the feature's, in which they are presented beside.
@@ -71,7 +77,7 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
     used = quota.used if quota else ZERO
     # Without a quota, what is granted has no limit, and what is denied has nothing left.
     limit = quota.limit if quota else None if decision.granted else ZERO
-    answer = {
+    return {
         "granted": decision.granted,
         "granted_amount": format_quantity(decision.granted_amount),
         "reason": decision.reason.value,
@@ -83,18 +89,18 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
         "type": feature_type(decision),
         "value": value_form(decision.fixed.value) if isinstance(decision.fixed, Setting) else None,
         "unlimited": limit is None,
-        "limit": _quantity(limit),
+        "limit": quantity(limit),
         "used": format_quantity(used),
         "held": 0,
-        "remaining": _quantity(quota.remaining if quota else limit),
+        "remaining": quantity(quota.remaining if quota else limit),
         "overage": format_quantity(decision.overage),
         "over_limit": decision.overage > 0,
-        "max_grantable": _quantity(decision.max_grantable),
-        "period": None,
-        "resets_at": None,
-        "retry_at": _time(decision.retry_at),
+        "max_grantable": quantity(decision.max_grantable),
+        "period": _period(quota) if quota else None,
+        "resets_at": time(quota.resets_at) if quota else None,
+        "retry_at": time(decision.retry_at),
         "breakdown": _breakdown(quota, limit),
-        "presented": _presented(quota, unit) if quota and unit else None,
+        "presented": presented(unit, _shown(quota)) if quota and unit else None,
         "nodes": [node_answer(node, as_of) for node in decision.nodes] if detail else [],
         "binding": node_answer(decision.binding, as_of) if decision.binding else None,
         "credits": None,
@@ -105,31 +111,22 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
         "replayed": decision.replayed,
         "degraded": False,
     }
-    if quota is not None:
-        answer["period"] = _period(quota)
-        answer["resets_at"] = _time(quota.resets_at)
-    return answer
 
 
-def _presented(quota: Node, unit: Unit | None) -> dict[str, Any] | None:
-    return presented(unit, {"used": quota.used, "limit": quota.limit, "remaining": quota.remaining})
-
-
-def _breakdown(quota: Node | None, limit: Decimal | None) -> dict[str, Any]:
+def _breakdown(quota: Node | None, limit: Decimal | None) -> JSON:
     """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it.
 
-    `followed` is the usage since the period's start that was counted in another plan's windows.
-
-    The sum of the first three may be below the limit that is shown, which is never below zero.
+    `followed` is the usage since the period's start that was counted in another plan's windows. The sum of the first
+    three may be below the limit that is shown, which is never below zero.
     """
+    followed = ZERO if quota is None else quota.followed
     if quota is None or limit is None:
-        followed = ZERO if quota is None else quota.followed
-        return {"base": _quantity(limit), "carried": 0, "adjusted": 0, "followed": _quantity(followed)}
+        return {"base": quantity(limit), "carried": 0, "adjusted": 0, "followed": format_quantity(followed)}
     return {
-        "base": _quantity(quota.base),
-        "carried": _quantity(quota.carried),
-        "adjusted": _quantity(quota.adjusted),
-        "followed": _quantity(quota.followed),
+        "base": quantity(quota.base),
+        "carried": format_quantity(quota.carried),
+        "adjusted": format_quantity(quota.adjusted),
+        "followed": format_quantity(followed),
     }
 
 
@@ -144,44 +141,66 @@ def feature_type(decision: Decision) -> str | None:
             return METERED if decision.quota is not None else None
 
 
-def _period(node: Node) -> dict[str, Any]:
+def _shown(quota: Node) -> dict[str, Decimal | None]:
+    return {"used": quota.used, "limit": quota.limit, "remaining": quota.remaining}
+
+
+def _period(node: Node) -> JSON:
     """The window of a quota and the recurrence that it is an instance of."""
     assert node.period is not None, "a quota has a period"
-    return {
-        "start": format_instant(node.start),
-        "end": _end(node),
-        "every": node.period.every,
-        "anchor": node.period.anchor_named,
-        "timezone": node.period.zone,
-    }
+    return {**period_answer(node.start, node.end), **recurrence_answer(node.period)}
 
 
-def _end(node: Node) -> str | None:
-    """The end of a window; None where it never ends."""
-    return None if node.end >= NEVER_ENDS else format_instant(node.end)
-
-
-def node_answer(node: Node, as_of: Instant) -> dict[str, Any]:
+def node_answer(node: Node, as_of: Instant) -> JSON:
     """One window of one limit as JSON."""
     return {
         "name": node.name,
         "scope": dict(node.scope),
-        "window": {"kind": node.kind, "start": format_instant(node.start), "end": _end(node)},
-        "limit": _quantity(node.limit),
+        "window": window_answer(node.kind, node.start, node.end),
+        "limit": quantity(node.limit),
         "unlimited": node.limit is None,
         "used": format_quantity(node.used),
-        "remaining": _quantity(node.remaining),
+        "remaining": quantity(node.remaining),
         "granted": node.granted,
         "enforcement": node.enforcement,
         "level": node.level,
-        "resets_at": _time(node.resets_at),
+        "resets_at": time(node.resets_at),
         "as_of": format_instant(as_of),
     }
 
 
-def _quantity(quantity: Decimal | None) -> Wire | None:
-    return None if quantity is None else format_quantity(quantity)
+def decision_record_answer(made: MadeDecision) -> JSON:
+    """A decision as recorded, as JSON."""
+    use, settlement = made.use, made.settlement
+    amount = use.amount if settlement is None else settlement.amount
+    plans = [(limit.plan, limit.plan_version) for limit in made.limits.values() if limit.plan is not None]
+    plan, version = plans[0] if plans else (None, None)
+    return {
+        **fields_of(made, "decision_id reason customer folded"),
+        **fields_of(use, "feature meter dimensions traceparent"),
+        "granted": True,
+        "granted_amount": format_quantity(use.amount),
+        "amount": format_quantity(amount),
+        "settled": None
+        if settlement is None
+        else {"amount": format_quantity(settlement.amount), "at": format_instant(settlement.settled_at)},
+        "decided_at": format_instant(use.time),
+        "plan": plan,
+        "plan_version": version,
+        "nodes": [_charged(charge) for charge in made.charges],
+        "tightest": None if made.tightest is None else _charged(made.tightest),
+        "trace_id": None if use.traceparent is None else use.traceparent[3:35],
+    }
 
 
-def _time(instant: Instant | None) -> str | None:
-    return None if instant is None else format_instant(instant)
+def _charged(charge: Charge) -> JSON:
+    """A window that the decision counts in, under its limit as recorded, with the numbers before and after it."""
+    window, governed = charge.window, charge.governed
+    return {
+        "name": None if governed is None else governed.name,
+        "scope": {} if governed is None else dict(governed.scope),
+        "window": window_answer("quota", window.start, window.end),
+        "limit": quantity(None if charge.limit is None else max(ZERO, charge.limit)),
+        "enforcement": None if governed is None else governed.enforcement,
+        **fields_of(charge, "used_before used_after remaining_after level"),
+    }

@@ -1,33 +1,27 @@
-"""Webhook endpoints and closed periods on the wire: what is registered, and what lists answer.
+"""Webhook endpoints on the wire: what is registered, and what lists answer.
 
 A secret is answered once, by the POST that made it; nothing else ever shows it.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 
+from tallygate.contracts.answers import JSON, fields_of, time
 from tallygate.contracts.fields import NotAvailable, one_of
 from tallygate.contracts.reading import Contract, broken
 from tallygate.domain.addresses import permitted_host
 from tallygate.domain.deliveries import FACT_TYPES, FACT_TYPES_LATER, SCHEMES, STANDARD, Delivery, Endpoint, matches
-from tallygate.domain.instants import Instant, format_instant
-from tallygate.errors import invalid
+from tallygate.domain.instants import format_instant
 
 URL_LENGTH_MAX = 2_048
 PATTERNS_MAX = 50
 PATTERN_LENGTH_MAX = 100
 OVERLAP_SECONDS_DEFAULT = 86_400
 OVERLAP_SECONDS_MAX = 604_800
-PAGE_DEFAULT = 20
-PAGE_MAX = 100
-CURSOR_BYTES_MAX = 1_024
-"""The longest sort key there is."""
 ALLOW_PRIVATE = "allow_private"
 """The reader's context says whether private receivers are allowed."""
 
@@ -64,19 +58,19 @@ def _pattern(pattern: str) -> str:
 
 
 class EndpointRequest(Contract):
-    """The body of POST /v1/webhook-endpoints. Reading it needs the context {ALLOW_PRIVATE: bool}."""
+    """A webhook endpoint to register: where webhooks go, and which events it receives."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=URL_LENGTH_MAX), AfterValidator(_url)]
     events: Annotated[
         list[Annotated[str, StringConstraints(min_length=1, max_length=PATTERN_LENGTH_MAX), AfterValidator(_pattern)]],
         Field(min_length=1, max_length=PATTERNS_MAX),
     ]
-    scheme: Annotated[str, one_of(SCHEMES), WithJsonSchema({"enum": list(SCHEMES)})] = STANDARD
+    scheme: Annotated[str, one_of(SCHEMES)] = STANDARD
     filter: NotAvailable = None
 
 
 class EndpointRotationBody(Contract):
-    """The body of POST /v1/webhook-endpoints/{endpoint}/rotate; an empty one is that of the defaults.
+    """The rotation of an endpoint's secret; an empty body has the defaults.
 
     overlap_seconds: how long webhooks are signed with the former secret too; 0 ends it at once
     """
@@ -84,21 +78,16 @@ class EndpointRotationBody(Contract):
     overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS_DEFAULT
 
 
-def endpoint_answer(endpoint: Endpoint) -> dict[str, Any]:
+def endpoint_answer(endpoint: Endpoint) -> JSON:
     """An endpoint as lists and reads show it: without its secret."""
     return {
-        "id": endpoint.id,
-        "url": endpoint.url,
-        "events": list(endpoint.events),
-        "scheme": endpoint.scheme,
-        "status": endpoint.status.value,
-        "disabled_reason": endpoint.disabled_reason,
-        "former_secret_until": _time(next((s.until for s in endpoint.secrets if s.until is not None), None)),
+        **fields_of(endpoint, "id url events scheme status disabled_reason"),
+        "former_secret_until": time(next((s.until for s in endpoint.secrets if s.until is not None), None)),
         "created_at": format_instant(endpoint.created_at),
     }
 
 
-def delivery_answer(fact_type: str, delivery: Delivery) -> dict[str, Any]:
+def delivery_answer(fact_type: str, delivery: Delivery) -> JSON:
     """A delivery with its attempts, oldest first. `next_attempt_at` is about when the next one is due."""
     return {
         "id": delivery.fact_id,
@@ -106,7 +95,7 @@ def delivery_answer(fact_type: str, delivery: Delivery) -> dict[str, Any]:
         "status": delivery.status.value,
         "attempt_count": delivery.attempts,
         "created_at": format_instant(delivery.created_at),
-        "next_attempt_at": _time(delivery.due_at),
+        "next_attempt_at": time(delivery.due_at),
         "attempts": [
             {
                 "number": attempt.number or None,
@@ -119,32 +108,3 @@ def delivery_answer(fact_type: str, delivery: Delivery) -> dict[str, Any]:
             for attempt in delivery.history
         ],
     }
-
-
-def page_answer(data: list[dict[str, Any]], next_after: str | None) -> dict[str, Any]:
-    """A page of a list."""
-    cursor = None if next_after is None else base64.urlsafe_b64encode(next_after.encode()).decode().rstrip("=")
-    return {"data": data, "next_cursor": cursor}
-
-
-def page_asked(limit: str | None, cursor: str | None, *, named: str = "limit") -> tuple[int, str | None]:
-    """How many entries a list is asked for (1..PAGE_MAX), by the parameter of this name, and after which. Raises
-    InvalidRequest."""
-    count = PAGE_DEFAULT
-    if limit is not None:
-        if not (limit.isascii() and limit.isdigit() and len(limit) <= 9 and 1 <= int(limit) <= PAGE_MAX):
-            raise invalid(f"?{named}", "out_of_range", f"must be a whole number from 1 to {PAGE_MAX}")
-        count = int(limit)
-    if cursor is None:
-        return count, None
-    try:
-        after = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        after = ""
-    if not 1 <= len(after.encode()) <= CURSOR_BYTES_MAX:
-        raise invalid("?cursor", "invalid", "must be the next_cursor of an earlier answer")
-    return count, after
-
-
-def _time(instant: Instant | None) -> str | None:
-    return None if instant is None else format_instant(instant)

@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tallygate.contracts.answers import JSON
 from tallygate.contracts.check import decision_answer
-from tallygate.contracts.suspensions import suspended_answer, waived_answer
+from tallygate.contracts.suspensions import suspension_answer, tier_suspension_answer
 from tallygate.domain.decision import Decision
 from tallygate.domain.features import Switch
+from tallygate.domain.suspensions import waiver_form
+from tallygate.domain.tier_suspensions import waivers_in
 from tallygate.domain.units import Unit
 
 _STATE = (
-    "customer",
-    "feature",
-    "type",
-    "value",
-    "limit",
-    "unlimited",
-    "used",
-    "held",
-    "remaining",
-    "overage",
-    "over_limit",
-    "level",
-    "period",
-    "resets_at",
-    "breakdown",
-    "presented",
-    "credits",
-    "nodes",
-    "as_of",
+    "customer feature type value limit unlimited used held remaining overage over_limit level period resets_at "
+    "breakdown presented credits nodes as_of"
 )
 
 
-def entitlement_answer(decision: Decision, unit: Unit | None = None) -> dict[str, Any]:
+def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
     """A feature's state. `stale` false: the numbers were read from the counters themselves.
 
-    `enabled` is false only for a boolean feature that the plan names and switches off; `suspended` says what denies all
-    of the feature, while suspensions of some of its scopes stand with the customer. `waived` are the levels whose tiers
-    suspend no more in the running period, since somebody has resumed.
+    `enabled` is false only for a boolean feature that the plan names and switches off. `suspended` says what denies the
+    whole feature; suspensions of its scopes are listed with the customer. `waived` are the levels whose tiers do not
+    suspend again in the running period, since somebody has resumed.
     """
     stated = decision_answer(decision, detail=True, unit=unit)
-    state = {name: stated[name] for name in _STATE}
-    enabled = decision.fixed.enabled if isinstance(decision.fixed, Switch) else True
-    stopped = {"suspended": suspended_answer(decision), "waived": waived_answer(decision)}
-    return {**state, "enabled": enabled, **stopped, "stale": False}
+    return {
+        **{name: stated[name] for name in _STATE.split()},
+        "enabled": decision.fixed.enabled if isinstance(decision.fixed, Switch) else True,
+        "suspended": _suspended(decision),
+        "waived": _waived(decision),
+        "stale": False,
+    }
+
+
+def _suspended(decision: Decision) -> JSON | None:
+    """What suspends the decision's feature; null: nothing."""
+    if decision.suspension is not None:
+        return suspension_answer(decision.suspension)
+    return None if decision.stopped is None else tier_suspension_answer(decision.stopped)
+
+
+def _waived(decision: Decision) -> list[JSON]:
+    """What a resume has waived of the decision's feature, in the running periods."""
+    grounds = decision.grounds
+    if grounds is None or grounds.cell is None:
+        return []
+    waivers = waivers_in(grounds.cell, grounds.effective, decision.feature, decision.as_of)
+    return [waiver_form(waiver) for waiver in waivers]

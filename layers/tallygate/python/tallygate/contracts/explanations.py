@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
+from tallygate.contracts.answers import JSON, fields_of, quantity, recurrence_answer, time, window_answer
 from tallygate.contracts.check import node_answer
-from tallygate.domain.boundaries import NEVER_ENDS
 from tallygate.domain.carryover_forms import carryover_form
 from tallygate.domain.decision import Node, Reason
 from tallygate.domain.explanation import (
@@ -19,12 +18,12 @@ from tallygate.domain.explanation import (
     Stopped,
     Waits,
 )
-from tallygate.domain.instants import SECOND, Instant, format_instant
-from tallygate.domain.quantities import Wire, format_quantity
+from tallygate.domain.instants import SECOND
+from tallygate.domain.quantities import format_quantity
 from tallygate.domain.rates import PER
 from tallygate.domain.rungs import UNTIL_TOP_UP, Rung
 from tallygate.domain.sentences import sentence
-from tallygate.domain.tier_forms import RATE_ORDINAL, Form, policy_form, threshold_form
+from tallygate.domain.tier_forms import RATE_ORDINAL, policy_form, threshold_form
 from tallygate.domain.tiers import Policy
 
 REASONS = "docs/reasons"
@@ -47,7 +46,7 @@ def reason_page(reason: Reason) -> str:
     return f"{REASONS}/{reason.value}.md"
 
 
-def explanation_answer(explained: Explanation) -> dict[str, Any]:
+def explanation_answer(explained: Explanation) -> JSON:
     """An explanation as JSON. Like the decision's, its numbers are raw quantities."""
     decision = explained.decision
     effective = None if decision.grounds is None else decision.grounds.effective
@@ -63,7 +62,7 @@ def explanation_answer(explained: Explanation) -> dict[str, Any]:
         "reason_order": [{"reason": reason.value, "held": held} for reason, held in explained.held],
         "message": sentence(decision),
         "retry": {
-            "at": _time(decision.retry_at),
+            "at": time(decision.retry_at),
             "waits_for": explained.waits.value,
             "limit": None if explained.waits_for is None else explained.waits_for.name,
             "window": None if explained.waits_for is None else _bounds(explained.waits_for),
@@ -74,52 +73,42 @@ def explanation_answer(explained: Explanation) -> dict[str, Any]:
     }
 
 
-def _limit(explained: ExplainedLimit) -> dict[str, Any]:
+def _limit(explained: ExplainedLimit) -> JSON:
     limit = explained.limit
     return {
-        "name": limit.name,
-        "scope": dict(limit.scope),
+        **fields_of(limit, "name scope enforcement"),
         "governs": explained.governs,
-        "unmatched": [
-            {"dimension": each.dimension, "wanted": each.wanted, "given": each.given} for each in explained.unmatched
-        ],
-        "enforcement": limit.enforcement.value,
+        "unmatched": [fields_of(each, "dimension wanted given") for each in explained.unmatched],
         "carryover": None if limit.carryover is None else carryover_form(limit.carryover),
         "windows": [_window(window, governs=explained.governs) for window in explained.windows],
     }
 
 
-def _window(window: ExplainedQuota | ExplainedRate, *, governs: bool) -> dict[str, Any]:
+def _window(window: ExplainedQuota | ExplainedRate, *, governs: bool) -> JSON:
     node = window.node
     return {
         "window": _bounds(node),
         "decides": node.decides and governs,
         "granted": node.granted if governs else None,
-        "limit": _quantity(node.limit),
+        "limit": quantity(node.limit),
         "unlimited": node.limit is None,
-        "used_before": _quantity(window.counted.before),
+        "used_before": quantity(window.counted.before),
         "used_after": format_quantity(window.counted.after),
-        "remaining_after": _quantity(window.remaining_after),
-        "room": _quantity(node.room),
-        "resets_at": _time(node.resets_at),
-        "retry_at": None if node.granted or not governs else _time(node.retry_at),
+        "remaining_after": quantity(window.remaining_after),
+        "room": quantity(node.room),
+        "resets_at": time(node.resets_at),
+        "retry_at": None if node.granted or not governs else time(node.retry_at),
         **(_of_quota(window) if isinstance(window, ExplainedQuota) else _of_rate(window)),
     }
 
 
-def _of_quota(quota: ExplainedQuota) -> dict[str, Any]:
+def _of_quota(quota: ExplainedQuota) -> JSON:
     node, period = quota.node, quota.node.period
     assert period is not None, "a quota has a period"
     return {
-        "period": {"every": period.every, "anchor": period.anchor_named, "timezone": period.zone},
-        "breakdown": {
-            "base": _quantity(node.base),
-            "carried": format_quantity(node.carried),
-            "adjusted": format_quantity(node.adjusted),
-            "followed": format_quantity(node.followed),
-        },
-        "level_before": quota.level_before,
-        "level_after": quota.level_after,
+        "period": recurrence_answer(period),
+        "breakdown": fields_of(node, "base carried adjusted followed"),
+        **fields_of(quota, "level_before level_after"),
         "tiers": [
             {
                 "level": each.tier.level,
@@ -132,27 +121,25 @@ def _of_quota(quota: ExplainedQuota) -> dict[str, Any]:
             for each in quota.tiers
         ],
         "rung": None if quota.rung is None else _rung(quota.rung),
-        "grace": {"began": _time(quota.grace_began), "ends": _time(quota.grace_ends)} if quota.graced else None,
+        "grace": {"began": time(quota.grace_began), "ends": time(quota.grace_ends)} if quota.graced else None,
     }
 
 
-def _waived(each: ExplainedTier, node: Node) -> dict[str, Any]:
+def _waived(each: ExplainedTier, node: Node) -> JSON:
     """Of a tier that is waived, until when; null: its window never ends."""
     return {"waived_until": _bounds(node)["end"]} if each.waived else {}
 
 
-def _rung(rung: Rung) -> dict[str, Any]:
+def _rung(rung: Rung) -> JSON:
     """The stretch of usage (above, upto] that the request lands on; `level` is that of the tier which decides there."""
     return {
-        "above": _quantity(rung.above),
-        "upto": _quantity(rung.upto),
+        **fields_of(rung, "above upto grants"),
         "level": None if rung.tier is None else rung.tier.level,
-        "grants": rung.grants,
         **_policy(rung.policy),
     }
 
 
-def _policy(policy: Policy) -> Form:
+def _policy(policy: Policy) -> JSON:
     """A policy as a catalog states it: the ordinals of rates in force are nobody's to see."""
     form = policy_form(policy)
     form.pop(RATE_ORDINAL, None)
@@ -164,50 +151,26 @@ def _policy(policy: Policy) -> Form:
     return form
 
 
-def _of_rate(window: ExplainedRate) -> dict[str, Any]:
+def _of_rate(window: ExplainedRate) -> JSON:
     rate, at = window.rate, window.at
-    most = window.current_max
     return {
-        "rate": {
-            "limit": format_quantity(rate.limit),
-            "per": _PER_NAMES[rate.per],
-            "burst": format_quantity(rate.burst),
-        },
+        "rate": {**fields_of(rate, "limit burst"), "per": _PER_NAMES[rate.per]},
         "asked_by": "tier" if window.throttles else "limit",
-        "current": format_quantity(window.current),
-        "previous": format_quantity(window.previous),
-        "width_seconds": _seconds(at.width),
-        "left_seconds": _seconds(at.left),
-        "current_max": _quantity(most),
+        **fields_of(window, "current previous current_max"),
+        "width_seconds": format_quantity(Decimal(at.width) / SECOND),
+        "left_seconds": format_quantity(Decimal(at.left) / SECOND),
         "rule": "current + amount + previous * left_seconds / width_seconds <= burst",
     }
 
 
-def _suspension(stopped: Stopped) -> dict[str, Any]:
-    ends = stopped.until is not None and stopped.until < UNTIL_TOP_UP
+def _suspension(stopped: Stopped) -> JSON:
+    until = stopped.until
     return {
-        "by": stopped.by,
-        "feature": stopped.feature,
-        "scope": dict(stopped.scope),
-        "limit": stopped.limit,
-        "level": stopped.level,
-        "since": _time(stopped.since),
-        "until": _time(stopped.until) if ends else None,
+        **fields_of(stopped, "by feature scope limit level"),
+        "since": time(stopped.since),
+        "until": time(until if until is not None and until < UNTIL_TOP_UP else None),
     }
 
 
-def _bounds(node: Node) -> dict[str, Any]:
-    end = None if node.end >= NEVER_ENDS else format_instant(node.end)
-    return {"kind": node.kind, "start": format_instant(node.start), "end": end}
-
-
-def _seconds(time: Instant) -> Wire:
-    return format_quantity(Decimal(time) / SECOND)
-
-
-def _quantity(quantity: Decimal | None) -> Wire | None:
-    return None if quantity is None else format_quantity(quantity)
-
-
-def _time(instant: Instant | None) -> str | None:
-    return None if instant is None else format_instant(instant)
+def _bounds(node: Node) -> JSON:
+    return window_answer(node.kind, node.start, node.end)

@@ -14,12 +14,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
+from tallygate.contracts.answers import JSON, fields_of
 from tallygate.contracts.fields import Id, Text, Time
-from tallygate.contracts.reading import Contract, broken_rules
+from tallygate.contracts.reading import Contract, broken_rules, rule
+from tallygate.contracts.requests import TRACEPARENT
+from tallygate.contracts.routes import Row
 from tallygate.domain.event_judgement import EventWarning
 from tallygate.domain.events import DATA_BYTES_MAX, Draft, EventStatus, Result, canonical, rejected
 from tallygate.domain.instants import format_instant
@@ -32,12 +35,11 @@ CLOUDEVENTS = "application/cloudevents+json"
 CLOUDEVENTS_BATCH = "application/cloudevents-batch+json"
 DEFAULT_SOURCE = "api"
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACE = ("traceparent", "tracestate")
 
 
 class EventIn(Contract):
-    """One event as our own JSON."""
+    """One event in Tallygate's own JSON form."""
 
     id: Id
     source: Id = DEFAULT_SOURCE
@@ -56,10 +58,18 @@ class CloudEventIn(Contract):
     type: Id
     subject: Id
     time: Time | None = None
-    data: Annotated[dict[str, Any] | None, Field(default=None)]
+    data: dict[str, Any] | None = None
     specversion: Literal["1.0"]
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Text | None = None
+
+
+EVENTS = Row(
+    "POST /v1/events",
+    "ingest",
+    "Post usage events, up to 500; each has its own result and sending them again is always safe",
+    EventIn,
+)
 
 
 def read_events(body: Any, content_type: str, traceparent: str | None) -> tuple[Draft | Result, ...]:
@@ -78,8 +88,7 @@ def read_events(body: Any, content_type: str, traceparent: str | None) -> tuple[
     events = [body] if single else body
     if len(events) > EVENTS_MAX:
         detail = f"must have at most {EVENTS_MAX} events"
-        error = FieldError(pointer="", code="length", detail=detail)
-        raise InvalidRequest(detail, code="too_many_events", errors=(error,))
+        raise InvalidRequest(detail, code="too_many_events", errors=(rule("length", detail),))
     return tuple(
         _read_one(event, "" if single else f"/{index}", cloud=cloud, traceparent=traceparent)
         for index, event in enumerate(events)
@@ -99,15 +108,15 @@ def _read_one(given: Any, at: str, *, cloud: bool, traceparent: str | None) -> D
     except ValidationError as failed:
         return _invalid(event_id, broken_rules(failed, at))
     if len(extensions) > EXTENSIONS_MAX:
-        return _invalid(event_id, (_error(at, "length", f"must have at most {EXTENSIONS_MAX} extension attributes"),))
+        return _invalid(event_id, _at(at, "length", f"must have at most {EXTENSIONS_MAX} extension attributes"))
     try:
         data = canonical(event.data or {})
         content = {name: value for name, value in extensions.items() if name not in _TRACE}
         canonical(content)
     except ValueError as error:
-        return _invalid(event_id, (_error(f"{at}/data", "invalid", str(error)),))
+        return _invalid(event_id, _at(f"{at}/data", "invalid", str(error)))
     if len(data.encode()) > DATA_BYTES_MAX:
-        return _invalid(event_id, (_error(f"{at}/data", "length", f"must have at most {DATA_BYTES_MAX} bytes"),))
+        return _invalid(event_id, _at(f"{at}/data", "length", f"must have at most {DATA_BYTES_MAX} bytes"))
     own = extensions.get("traceparent")
     return Draft(
         source=event.source,
@@ -117,7 +126,7 @@ def _read_one(given: Any, at: str, *, cloud: bool, traceparent: str | None) -> D
         time=event.time,
         data=data,
         extensions=content,
-        traceparent=own if isinstance(own, str) and _TRACEPARENT.fullmatch(own) else traceparent,
+        traceparent=own if isinstance(own, str) and TRACEPARENT.fullmatch(own) else traceparent,
     )
 
 
@@ -134,11 +143,11 @@ def _invalid(event_id: str | None, errors: tuple[FieldError, ...]) -> Result:
     return rejected(event_id, "invalid_event", f"{first.pointer or 'the event'}: {first.detail}", errors)
 
 
-def _error(pointer: str, code: str, detail: str) -> FieldError:
-    return FieldError(pointer=pointer, code=code, detail=detail)
+def _at(pointer: str, code: str, detail: str) -> tuple[FieldError]:
+    return (FieldError(pointer=pointer, code=code, detail=detail),)
 
 
-def events_answer(results: Sequence[Result]) -> dict[str, Any]:
+def events_answer(results: Sequence[Result]) -> JSON:
     """The results as JSON, with their sums; conflicts count as rejected, `warnings` counts every warning."""
     statuses = [result.status for result in results]
     return {
@@ -151,18 +160,17 @@ def events_answer(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def warning_answer(warning: EventWarning) -> dict[str, Any]:
+def warning_answer(warning: EventWarning) -> JSON:
     """One warning; a meter of null concerns the event as a whole."""
-    return {"meter": warning.meter, "code": warning.code, "detail": warning.detail}
+    return fields_of(warning, "meter code detail")
 
 
-def _result_answer(result: Result) -> dict[str, Any]:
-    answer: dict[str, Any] = {"id": result.id, "status": result.status.value}
+def _result_answer(result: Result) -> JSON:
+    answer: JSON = {"id": result.id, "status": result.status.value}
     if result.code is not None:
-        answer["code"] = result.code
-        answer["detail"] = result.detail
+        answer |= {"code": result.code, "detail": result.detail}
     if result.errors:
-        answer["errors"] = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in result.errors]
+        answer["errors"] = [fields_of(error, "pointer code detail") for error in result.errors]
     if result.judged is not None:
         answer["counted_by"] = list(result.judged.counted_by)
         if result.judged.warnings:

@@ -1,43 +1,42 @@
-"""API keys on the wire. The key itself is in one answer only: that of the POST that made it."""
+"""API keys and the test clock on the wire. A key's text is in one answer only: that of the POST that made it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field
 
-from tallygate.contracts.fields import CustomerId, Text, Time, one_of
-from tallygate.contracts.reading import Contract, broken
+from tallygate.contracts.answers import JSON, fields_of, time
+from tallygate.contracts.fields import CustomerId, Rule, Text, Time, kept, one_of
+from tallygate.contracts.reading import Contract, Judged, rule
 from tallygate.domain.api_keys import OVERLAP_MAX_S, SCOPES, KeyTexts, broken_scopes
 from tallygate.domain.instants import Instant, format_instant
+from tallygate.errors import FieldError
 
 
-def _different(scopes: list[str]) -> list[str]:
-    if len(set(scopes)) < len(scopes):
-        raise broken("repeated", "must name each scope once")
-    return scopes
+def _repeated(scopes: list[str]) -> Rule | None:
+    return ("repeated", "must name each scope once") if len(set(scopes)) < len(scopes) else None
 
 
-Scope = Annotated[str, one_of(SCOPES, ("read",)), WithJsonSchema({"enum": list(SCOPES)})]
+Scope = Annotated[str, one_of(SCOPES, ("read",))]
 
 
-class KeyBody(Contract):
-    """A key to be made.
+class KeyBody(Judged):
+    """A new API key.
 
     customer: the one customer that the key is for; such a key cannot have the scope manage
-    expires_at: until when it is valid; null: for ever; absent: the stack's default
+    expires_at: the end of its validity; null: it never expires; absent: the stack's default
     """
 
     name: Text
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_different)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), kept(_repeated)]
     customer: CustomerId | None = None
     expires_at: Time | None = None
 
-    @model_validator(mode="after")
-    def _allowed(self) -> Self:
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if why := broken_scopes(self.scopes, self.customer):
-            raise broken("not_allowed", why, at="scopes")
-        return self
+            yield rule("not_allowed", why, "scopes")
 
     def expiry(self, *, now: Instant, lifetime_ms: int | None) -> Instant | None:
         """When the key expires; `lifetime_ms` is the stack's default, None: never."""
@@ -47,12 +46,19 @@ class KeyBody(Contract):
 
 
 class RotationBody(Contract):
-    """Another text for a key. The text before stays valid for so many seconds; 0: it ends at once."""
+    """A new text for a key. The former text stays valid for so many seconds; with 0 it ends at once."""
 
     overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=OVERLAP_MAX_S)]
 
 
-def key_answer(texts: KeyTexts, now: Instant) -> dict[str, Any]:
+class TestClockBody(Contract):
+    """The time to set the stack's clock to; null returns to real time."""
+
+    __test__ = False
+    now: Time | None
+
+
+def key_answer(texts: KeyTexts, now: Instant) -> JSON:
     """What a key stands for, as JSON; never one of its texts.
 
     last_used: the last UTC day on which any of its texts was used; null: on none
@@ -60,11 +66,8 @@ def key_answer(texts: KeyTexts, now: Instant) -> dict[str, Any]:
     """
     key = texts.key
     return {
-        "id": key.id,
-        "name": key.name,
-        "scopes": list(key.scopes),
-        "customer": key.customer,
-        "expires_at": format_instant(key.expires_at) if key.expires_at is not None else None,
+        **fields_of(key, "id name scopes customer"),
+        "expires_at": time(key.expires_at),
         "created_at": format_instant(key.created_at),
         "last_used": _day(texts.used_on),
         "previous": [

@@ -1,32 +1,31 @@
 """The OpenAPI 3.1 document, generated from the route tables and the contracts that the functions read with.
 
-Route tables live with their functions. Whoever serves the document has its own at hand, and the rows of the other
-functions stand here (a test holds them against theirs).
+Route tables live with their functions. The function that serves the document has its own table. The rows of the others
+come from their contracts.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from tallygate.contracts.check import Ask
-from tallygate.contracts.decisions import SettleBody
-from tallygate.contracts.headers import CONDITIONAL
-from tallygate.contracts.identifiers import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
-from tallygate.contracts.ingest import EventIn
-from tallygate.contracts.queries import QUERIES
+from tallygate.contracts.check import CHECK, CONSUME
+from tallygate.contracts.corrections import SETTLE
+from tallygate.contracts.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
+from tallygate.contracts.ingest import EVENTS
+from tallygate.contracts.requests import CONDITIONAL, QUERIES
+from tallygate.contracts.routes import Row
 from tallygate.domain import decision_ids
 
+ELSEWHERE = (CHECK, CONSUME, SETTLE, EVENTS)
+"""The rows of other functions' tables."""
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_WITH_RECEIPT = "POST"
-_SETTLE = "/v1/consume/{decision_id}/settle"
-_REPEATABLE = ("/v1/check", "/v1/events", _SETTLE)
+_REPEATABLE = (CHECK.key, EVENTS.key, SETTLE.key)
 """POSTs that are safe to repeat by themselves, and so know no Idempotency-Key."""
 _LENGTHS = {
     "decision_id": decision_ids.LENGTH_MAX,
@@ -34,85 +33,29 @@ _LENGTHS = {
     "endpoint": IDENTIFIER_LENGTH_MAX,
 }
 
+_TEXT = {"type": "string"}
+_RULE: Mapping[str, Any] = {
+    "pointer": {"type": "string", "description": "JSON pointer; ?name for a query parameter."},
+    "code": _TEXT,
+    "detail": _TEXT,
+}
+_PROBLEM: Mapping[str, Any] = {
+    "type": {"type": "string", "format": "uri"},
+    "title": _TEXT,
+    "status": {"type": "integer"},
+    "detail": _TEXT,
+    "code": _TEXT,
+    "errors": {"type": "array", "items": {"type": "object", "required": list(_RULE), "properties": _RULE}},
+    "trace_id": _TEXT,
+    "retryable": {"type": "boolean"},
+    "docs": {"type": "string", "format": "uri"},
+}
 PROBLEM_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "description": "RFC 9457 problem details. `code` is stable; `errors` names every field that broke a rule.",
-    "required": ["type", "title", "status", "detail", "code", "errors", "trace_id", "retryable", "docs"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "code", "detail"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "JSON pointer; ?name for a query parameter."},
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-        "trace_id": {"type": "string"},
-        "retryable": {"type": "boolean"},
-        "docs": {"type": "string", "format": "uri"},
-    },
+    "required": list(_PROBLEM),
+    "properties": _PROBLEM,
 }
-
-
-class Row(Protocol):
-    """What the document says of a route; `http.Route` is one."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def scope(self) -> str | None: ...
-    @property
-    def contract(self) -> type | None: ...
-    @property
-    def summary(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Elsewhere:
-    """A row of another function's table."""
-
-    method: str
-    path: str
-    scope: str | None
-    contract: type | None
-    summary: str
-
-
-ELSEWHERE = (
-    Elsewhere(
-        method="POST",
-        path="/v1/check",
-        scope="check",
-        contract=Ask,
-        summary="Ask whether an amount would be granted; changes nothing",
-    ),
-    Elsewhere(method="POST", path="/v1/consume", scope="check", contract=Ask, summary="Check and count in one step"),
-    Elsewhere(
-        method="POST",
-        path=_SETTLE,
-        scope="check",
-        contract=SettleBody,
-        summary="Correct what a granted consume counts, once: from an estimate to what it came to",
-    ),
-    Elsewhere(
-        method="POST",
-        path="/v1/events",
-        scope="ingest",
-        contract=EventIn,
-        summary="Post usage events, up to 500; each has its own result and sending them again is always safe",
-    ),
-)
 
 
 def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> dict[str, Any]:
@@ -152,11 +95,10 @@ def _schemas(contracts: set[type[BaseModel]]) -> dict[str, Any]:
 
 
 def _operation(row: Row, revocation_s: int) -> dict[str, Any]:
-    key = f"{row.method} {row.path}"
     operation: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", key.lower().replace("/v1", "")).strip("_"),
+        "operationId": re.sub(r"\W+", "_", row.key.lower().replace("/v1", "")).strip("_"),
         "summary": row.summary.replace("{revocation_s}", str(revocation_s)),
-        "parameters": [*_path_parameters(row.path), *_query_parameters(key), *_header_parameters(row)],
+        "parameters": [*_path_parameters(row.path), *_query_parameters(row.key), *_header_parameters(row)],
         "responses": {
             "2XX": {"description": "Done.", "content": {"application/json": {"schema": {}}}},
             "default": {"$ref": "#/components/responses/Problem"},
@@ -172,14 +114,10 @@ def _operation(row: Row, revocation_s: int) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
+    lengths = {name: _LENGTHS.get(name, NAME_LENGTH_MAX) for name in _PARAMETER.findall(path)}
     return [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string", "minLength": 1, "maxLength": _LENGTHS.get(name, NAME_LENGTH_MAX)},
-        }
-        for name in _PARAMETER.findall(path)
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": most}}
+        for name, most in lengths.items()
     ]
 
 
@@ -192,9 +130,9 @@ def _query_parameters(key: str) -> list[dict[str, Any]]:
 
 def _header_parameters(row: Row) -> list[dict[str, Any]]:
     found = []
-    if row.method == _WITH_RECEIPT and row.path not in _REPEATABLE:
+    if row.method == "POST" and row.key not in _REPEATABLE:
         text = "The same key again within 24 hours replays the answer. Secrets in it are null then."
         found.append(("Idempotency-Key", text, {"type": "string", "minLength": 1, "maxLength": 255}))
-    if f"{row.method} {row.path}" in CONDITIONAL:
+    if row.key in CONDITIONAL:
         found.append(("If-Match", "The ETag that was read; another one now is refused with 412.", {"type": "string"}))
     return [{"name": name, "in": "header", "description": text, "schema": schema} for name, text, schema in found]

@@ -11,12 +11,10 @@ from typing import Any
 
 from pydantic import Field
 
-from tallygate.contracts.catalog import EntitlementEntry, LimitEntry, SettingValue
-from tallygate.contracts.catalog_whole import known_of
+from tallygate.contracts.catalog import EntitlementEntry, LimitEntry, SettingValue, known_of
 from tallygate.contracts.fields import FeatureKey
 from tallygate.contracts.limits import Scope, Windowed
-from tallygate.contracts.rates import rate_form
-from tallygate.contracts.reading import Broken, invalid_fields, read
+from tallygate.contracts.reading import read, refused, rule
 from tallygate.contracts.tiers import repeated_levels
 from tallygate.domain.catalog import Catalog, Plan
 from tallygate.domain.catalog_forms import Form, as_json, limit_form
@@ -29,10 +27,10 @@ _ONCE_GIVEN = ("period", "rate", "windows")
 
 
 class OwnLimitBody(Windowed):
-    """A limit of the customer's own, named by the path. Whatever is left out is as in the plan's limit of that name.
+    """A limit of the customer's own, named by the path. A field that is left out keeps the value of the plan's limit.
 
-    A tier replaces the whole one of its level; a carryover replaces the plan's, and null ends it. Of a boolean or
-    config feature: `enabled` or `value`.
+    A tier replaces the plan's tier of the same level. A carryover replaces the plan's; null ends it. A boolean feature
+    takes `enabled`, a config feature takes `value`.
     """
 
     feature: FeatureKey | None = None
@@ -40,19 +38,16 @@ class OwnLimitBody(Windowed):
     enabled: bool = False
     value: SettingValue = None
 
-    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[Broken]:
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         given = self.model_fields_set
         if not given - {"feature"}:
-            yield ((), "required", "gives nothing: name at least one field of the limit")
+            yield rule("required", "gives nothing: name at least one field of the limit")
         for name in _ONCE_GIVEN:
             if name in given and getattr(self, name) is None:
-                yield ((name,), "type", "must not be null: leave it out to keep the plan's")
+                yield rule("type", "must not be null: leave it out to keep the plan's", name)
         if self.windows is not None:
-            for name in ("limit", "period", "rate"):
-                if name in given:
-                    yield ((name,), "not_allowed", "is the short form: give it, or windows")
-        for steps, code, detail in repeated_levels(self.tiers):
-            yield (("tiers", *steps), code, detail)
+            yield from self.short_form_too()
+        yield from repeated_levels(self.tiers)
 
     def form(self) -> Form:
         """The fields that are given, in the catalog's form."""
@@ -66,7 +61,7 @@ class OwnLimitBody(Windowed):
         if self.period is not None:
             form["period"] = self.period.form()
         if self.rate is not None:
-            form["rate"] = rate_form(self.rate.terms)
+            form["rate"] = self.rate.form()
         found: Form = as_json(form)
         return found
 
@@ -78,9 +73,8 @@ def judge(plan: Plan | None, catalog: Catalog, own: OwnLimit) -> None:
         base = _base(plan, own)
         form = merged(base, own.form)
         if "name" not in base:
-            extra = [name for name in ("scope",) if own.form.get(name)]
-            if extra:
-                raise _refused("/scope", "not_allowed", "the limit that is named by its feature has no scope")
+            if own.form.get("scope"):
+                raise refused("not_allowed", "the limit that is named by its feature has no scope", "scope")
             form.pop("scope", None)
             read(EntitlementEntry, _as_read(form), context=known)
         else:
@@ -88,9 +82,9 @@ def judge(plan: Plan | None, catalog: Catalog, own: OwnLimit) -> None:
         return
     if own.feature is None:
         detail = f"is required: the customer's plan has no limit {own.name} that this could override"
-        raise _refused("/feature", "required", detail)
+        raise refused("required", detail, "feature")
     if own.feature in known["feature"] and known["type"].get(own.feature, METERED) != METERED:
-        raise _refused("/feature", "not_entitled", f"the customer's plan says nothing of {own.feature}")
+        raise refused("not_entitled", f"the customer's plan says nothing of {own.feature}", "feature")
     if {"enabled", "value"} & own.form.keys():
         read(EntitlementEntry, _as_read(dict(own.form)), context=known)
     read(LimitEntry, standing_alone(own) if own.stands_alone else {"name": own.name, **own.form}, context=known)
@@ -118,13 +112,7 @@ def _base(plan: Plan, own: OwnLimit) -> Form:
 
 def _as_read(form: Form) -> Form:
     """A form as a request states it: numbers of a setting are exact there."""
-    return {**form, "value": _exact(form["value"])} if "value" in form else form
-
-
-def _exact(value: Any) -> Any:
-    found = value_of(value)
-    return list(found) if isinstance(found, tuple) else found
-
-
-def _refused(pointer: str, code: str, detail: str) -> Exception:
-    return invalid_fields((FieldError(pointer=pointer, code=code, detail=detail),))
+    if "value" not in form:
+        return form
+    value = value_of(form["value"])
+    return {**form, "value": list(value) if isinstance(value, tuple) else value}

@@ -1,55 +1,47 @@
 """From a JSON value to a contract, or to every rule that it breaks, each at its JSON pointer.
 
 Every contract is a `Contract`: unknown fields are refused, nothing is converted silently, and a value that was read is
-never changed. This module alone knows pydantic's errors; a caller sees `InvalidRequest` with codes of this closed list:
+never changed. This module alone knows pydantic's errors. A caller sees `InvalidRequest` with codes of this closed list:
 
     required  unknown_field  type  length  not_allowed  not_available  out_of_range  invalid
     and what a contract's own rules raise through `broken`
+
+A broken rule is a `FieldError`. Inside a validator its pointer begins at the value that is validated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from tallygate.errors import FieldError, InvalidRequest
 
 ERRORS_MAX = 100
-"""So many broken rules are named in one answer; a body that breaks more is wrong as a whole."""
+"""One answer names at most this many broken rules. A body that breaks more is wrong as a whole."""
 _KEY = "[key]"
-_CUSTOM_AT = "at"
-_SEVERAL = "several"
-
-_CODES = {
-    "missing": "required",
-    "extra_forbidden": "unknown_field",
-    "string_too_short": "length",
-    "string_too_long": "length",
-    "too_short": "length",
-    "too_long": "length",
-    "literal_error": "not_allowed",
-    "string_pattern_mismatch": "invalid",
-    "string_unicode": "invalid",
-    "greater_than": "out_of_range",
-    "greater_than_equal": "out_of_range",
-    "less_than": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "recursion_loop": "invalid",
+_RULES_OF = "rules"
+_OBJECT = ("type", "must be an object")
+_WHOLE = ("type", "must be a whole number")
+_RULES: Mapping[str, tuple[str, str]] = {
+    "missing": ("required", "is required"),
+    "extra_forbidden": ("unknown_field", "is not a field of this request"),
+    "literal_error": ("not_allowed", "must be {expected}"),
+    "value_error": ("invalid", "{error}"),
+    "string_unicode": ("invalid", "must be valid Unicode, without lone surrogates"),
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "list_type": ("type", "must be a list"),
+    "string_type": ("type", "must be a string"),
+    "bool_type": ("type", "must be true or false"),
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "none_required": ("type", "must be null"),
 }
-_TYPES = {
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-    "dict_type": "an object",
-    "list_type": "a list",
-    "string_type": "a string",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "none_required": "null",
-}
+"""What pydantic's errors are called on the wire. Those that are not here keep pydantic's words."""
 
 
 class Contract(BaseModel):
@@ -58,13 +50,27 @@ class Contract(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class Judged(Contract):
+    """A contract whose members have rules together. Every rule that they break is named."""
+
+    def rules_broken(self, known: Mapping[str, Any]) -> Iterator[FieldError]:
+        """The broken rules. `known` is the reader's context: what the catalog declares."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _sound(self, info: ValidationInfo) -> Self:
+        if rules := tuple(self.rules_broken(info.context or {})):
+            raise broken_several(rules)
+        return self
+
+
 C = TypeVar("C", bound=Contract)
 
 
 def read(model: type[C], data: object, *, at: str = "", context: dict[str, Any] | None = None) -> C:
     """The contract that the data states. `at` is the pointer of the data itself, where it is part of a body.
 
-    Raises InvalidRequest with one FieldError for every rule that is broken (at most ERRORS_MAX).
+    Raises InvalidRequest with one FieldError for every broken rule (at most ERRORS_MAX).
     """
     try:
         return model.model_validate(data, context=context)
@@ -72,19 +78,20 @@ def read(model: type[C], data: object, *, at: str = "", context: dict[str, Any] 
         raise invalid_fields(broken_rules(failed, at)) from None
 
 
-def broken(code: str, detail: str, *, at: str | int | None = None) -> PydanticCustomError:
-    """What a contract's own validator raises: a broken rule, at the validated value or at a member of it."""
-    context = {"detail": detail} if at is None else {"detail": detail, _CUSTOM_AT: at}
-    return PydanticCustomError(code, "{detail}", context)
+def rule(code: str, detail: str, *steps: str | int) -> FieldError:
+    """A broken rule at a member of a value, or at the value itself."""
+    return FieldError(pointer=pointer(*steps), code=code, detail=detail)
 
 
-Broken = tuple[tuple[str | int, ...], str, str]
-"""One broken rule of a larger value: the steps to the member, code, detail."""
+def broken(code: str, detail: str, *steps: str | int) -> PydanticCustomError:
+    """What a validator raises for one broken rule."""
+    return broken_several((rule(code, detail, *steps),))
 
 
-def broken_several(rules: Sequence[Broken]) -> PydanticCustomError:
-    """What a validator of a whole object raises: every rule that its members break together."""
-    return PydanticCustomError(_SEVERAL, "{several}", {_SEVERAL: tuple(rules)})
+def broken_several(rules: Iterable[FieldError]) -> PydanticCustomError:
+    """What a validator raises for several broken rules of one value."""
+    found = tuple(rules)
+    return PydanticCustomError(found[0].code, "{rules}", {_RULES_OF: found})
 
 
 def broken_rules(failed: ValidationError, at: str = "") -> tuple[FieldError, ...]:
@@ -93,71 +100,40 @@ def broken_rules(failed: ValidationError, at: str = "") -> tuple[FieldError, ...
     return tuple(error for detail in details[:ERRORS_MAX] for error in _field_errors(detail, at))[:ERRORS_MAX]
 
 
-def member_rules(failed: ValidationError) -> tuple[Broken, ...]:
-    """The same as what a validator raises by `broken_several`, where it has read a part of its object itself."""
-    return tuple((_steps(error.pointer), error.code, error.detail) for error in broken_rules(failed))
+def invalid_fields(errors: Iterable[FieldError]) -> InvalidRequest:
+    """One InvalidRequest about all of them. Its detail names the first."""
+    first, *more = errors = tuple(errors)
+    also = f" (and {len(more)} more)" if more else ""
+    return InvalidRequest(f"{first.pointer or 'the body'}: {first.detail}{also}", errors=errors)
 
 
-def invalid_fields(errors: tuple[FieldError, ...]) -> InvalidRequest:
-    """One InvalidRequest about all of them; its detail names the first."""
-    first = errors[0]
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return InvalidRequest(f"{first.pointer or 'the body'}: {first.detail}{more}", errors=errors)
+def refused(code: str, detail: str, *steps: str | int) -> InvalidRequest:
+    """An InvalidRequest about one broken rule of a body."""
+    return invalid_fields((rule(code, detail, *steps),))
 
 
 def pointer(*steps: str | int) -> str:
-    """A JSON pointer (RFC 6901) of unescaped steps; a lone surrogate, which no answer could carry, is written out."""
+    """A JSON pointer (RFC 6901) of unescaped steps. A lone surrogate, which no answer could carry, is written out."""
     text = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _steps(text: str) -> tuple[str, ...]:
-    """The steps of a pointer."""
-    return tuple(step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:])
+def _field_errors(detail: ErrorDetails, at: str) -> Iterator[FieldError]:
+    here = at + pointer(*(step for step in detail["loc"] if step != _KEY))
+    subject = "this name " if _KEY in detail["loc"] else ""
+    rules = detail.get("ctx", {}).get(_RULES_OF) or (_of_pydantic(detail),)
+    for each in rules:
+        yield FieldError(pointer=here + each.pointer, code=each.code, detail=subject + each.detail)
 
 
-def _field_errors(detail: ErrorDetails, at: str) -> tuple[FieldError, ...]:
-    if detail["type"] == _SEVERAL:
-        rules: tuple[Broken, ...] = detail["ctx"][_SEVERAL]
-        here = at + pointer(*detail["loc"])
-        return tuple(FieldError(pointer=here + pointer(*steps), code=code, detail=rule) for steps, code, rule in rules)
-    return (_field_error(detail, at),)
-
-
-def _field_error(detail: ErrorDetails, at: str) -> FieldError:
-    kind = detail["type"]
-    context: dict[str, Any] = detail.get("ctx") or {}
-    steps = [step for step in detail["loc"] if step != _KEY]
-    if _CUSTOM_AT in context:
-        steps.append(context[_CUSTOM_AT])
-    code, rule = _rule(kind, detail["msg"], context)
-    if _KEY in detail["loc"]:
-        rule = f"this name {rule}"
-    return FieldError(pointer=at + pointer(*steps), code=code, detail=rule)
-
-
-def _rule(kind: str, message: str, context: dict[str, Any]) -> tuple[str, str]:
-    if kind in _TYPES:
-        return "type", f"must be {_TYPES[kind]}"
-    if kind == "missing":
-        return "required", "is required"
-    if kind == "extra_forbidden":
-        return "unknown_field", "is not a field of this request"
-    if kind == "literal_error":
-        return "not_allowed", f"must be {context['expected']}"
-    if kind in ("string_too_short", "too_short"):
-        return "length", f"must have at least {context['min_length']} {_unit(kind, context['min_length'])}"
-    if kind in ("string_too_long", "too_long"):
-        return "length", f"must have at most {context['max_length']} {_unit(kind, context['max_length'])}"
-    if kind == "value_error":
-        return "invalid", str(context.get("error", message))
-    if kind == "string_unicode":
-        return "invalid", "must be valid Unicode, without lone surrogates"
-    if "detail" in context:
-        return kind, context["detail"]
-    return _CODES.get(kind, "invalid"), message[:1].lower() + message[1:]
-
-
-def _unit(kind: str, count: int) -> str:
-    unit = "character" if kind.startswith("string") else "element"
-    return unit if count == 1 else f"{unit}s"
+def _of_pydantic(detail: ErrorDetails) -> FieldError:
+    kind, context, message = detail["type"], detail.get("ctx") or {}, detail["msg"]
+    if kind in _RULES:
+        code, text = _RULES[kind]
+        return rule(code, text.format(**context))
+    for bound, words in (("min_length", "at least"), ("max_length", "at most")):
+        if bound in context:
+            count, unit = context[bound], "character" if kind.startswith("string") else "element"
+            return rule("length", f"must have {words} {count} {unit}{'' if count == 1 else 's'}")
+    code = "out_of_range" if kind.startswith(("greater_than", "less_than")) else "invalid"
+    return rule(code, message[:1].lower() + message[1:])

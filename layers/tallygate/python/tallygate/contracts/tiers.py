@@ -1,19 +1,19 @@
-"""Tiers on the wire. A policy's parameters stand beside its name, or in an object under it; the first is given back.
+"""Tiers on the wire. A policy's parameters are beside its name, or in an object under it; answers have the first form.
 
     {"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 500}
     {"at": "100%", "level": "over", "policy": {"allow_with_overage": {"max_overage": 500}}}
 
-One set of contracts reads the parameters in either place, so the same rule is broken at the pointer where it was given.
-What the tiers of a limit must not say together is judged against its quotas, as far as it can be told: the limit of a
-customer's own may be another, and what was carried over is not known here.
+The same contracts read the parameters in either place, so the same rule is broken at the pointer where it was given.
+The rules that concern several tiers are judged against the limit's quotas, as far as they are known. A customer's own
+limit may differ, and what was carried over is unknown here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import (
     BeforeValidator,
@@ -21,18 +21,18 @@ from pydantic import (
     Field,
     PlainValidator,
     StringConstraints,
+    ValidationError,
     WithJsonSchema,
-    model_validator,
 )
-from pydantic import ValidationError as Unread
 
-from tallygate.contracts.fields import POSITIVE_SCHEMA, Amount, PositiveQuantity, positive_of
-from tallygate.contracts.rates import Per, RateWindow
-from tallygate.contracts.reading import Broken, Contract, broken, broken_several, member_rules
+from tallygate.contracts.fields import POSITIVE_SCHEMA, Amount, PositiveQuantity, positive_of, wrong_word
+from tallygate.contracts.reading import Contract, Judged, broken, broken_rules, rule
+from tallygate.contracts.windows import Per, RateWindow
 from tallygate.domain.catalog_forms import Form, as_json
 from tallygate.domain.quantities import parse_quantity
-from tallygate.domain.tier_forms import POLICY_FIELDS, duration_of, tier_form, tier_of
+from tallygate.domain.tier_forms import POLICY_FIELDS, duration_of, threshold_form, tier_form, tier_of
 from tallygate.domain.tiers import NEXT_PERIOD, RESUMED, TOP_UP, Threshold, Tier
+from tallygate.errors import FieldError
 
 TIERS_MAX = 16
 PERCENT_MAX = 1_000
@@ -41,6 +41,7 @@ THEN = ("deny", "suspend_usage", "rate_limit", "allow_with_overage")
 """What a grace may end in."""
 UNTIL = (RESUMED, NEXT_PERIOD, TOP_UP)
 _PERCENT = "%"
+_NEVER_LEFT = "must be less than the threshold: else the level is never left"
 
 
 def percent_of(value: str, most: int) -> Decimal:
@@ -75,8 +76,7 @@ def _until(value: object) -> str:
         return str(value)
     if isinstance(value, str) and value.startswith("P"):
         return _duration(value)
-    rule = f"must be {', '.join(UNTIL)} or an ISO 8601 duration like P3D"
-    raise broken("not_allowed" if isinstance(value, str) else "type", rule)
+    raise wrong_word(value, f"must be {', '.join(UNTIL)} or an ISO 8601 duration like P3D")
 
 
 _DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^P", "examples": ["P3D", "PT12H"]}
@@ -94,13 +94,13 @@ class NoParameters(Contract):
 
 
 class OverageParameters(Contract):
-    """Usage is granted up to `max_overage` beyond the limit, or without end."""
+    """Usage is granted up to `max_overage` beyond the limit, or without a bound."""
 
     max_overage: Amount | None = None
 
 
 class SuspendParameters(Contract):
-    """What ends the suspension: somebody resumes it, the next period begins, a top-up, or so much time."""
+    """What ends the suspension: a resume, the next period, a top-up, or so much time."""
 
     until: Until = RESUMED
 
@@ -113,17 +113,14 @@ def _without_default(schema: dict[str, Any]) -> None:
 _LEFT_OUT: Any = Field(default=None, json_schema_extra=_without_default)
 
 
-class _ByName(Contract):
+class _ByName(Judged):
     """A policy as an object: one name, its parameters under it."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
-    @model_validator(mode="after")
-    def _one_policy(self) -> Self:
-        names = sorted(self.model_fields_set)
-        if len(names) != 1:
-            raise broken("invalid", "is one policy: give one name with its parameters under it")
-        return self
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
+        if len(self.model_fields_set) != 1:
+            yield rule("invalid", "is one policy: give one name with its parameters under it")
 
     @property
     def name(self) -> str:
@@ -134,13 +131,9 @@ class _ByName(Contract):
         found: Contract = getattr(self, self.name)
         return found
 
-    def form(self) -> Form:
-        """The policy in the stored form, still as an object."""
-        return {self.name: _given(self.parameters)}
-
 
 class ThenByName(_ByName):
-    """What a grace ends in, with its parameters."""
+    """The policy after a grace, with its parameters."""
 
     deny: NoParameters = _LEFT_OUT
     suspend_usage: SuspendParameters = _LEFT_OUT
@@ -155,7 +148,7 @@ def _then(value: object) -> object:
         return value
     if value == "rate_limit":
         raise broken("required", "needs parameters: {rate_limit: {limit, per, burst}}")
-    raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {' or '.join(THEN)}")
+    raise wrong_word(value, f"must be {' or '.join(THEN)}")
 
 
 Then = Annotated[
@@ -164,18 +157,16 @@ Then = Annotated[
 ]
 
 
-class GraceParameters(Contract):
+class GraceParameters(Judged):
     """Usage is granted up to `grace_amount` beyond the threshold, and for `grace_for` from the first crossing."""
 
     grace_amount: PositiveQuantity | None = None
     grace_for: Duration | None = None
     then: Then = "deny"
 
-    @model_validator(mode="after")
-    def _that_ends(self) -> Self:
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if self.grace_amount is None and self.grace_for is None:
-            raise broken("required", "is required, or grace_for: a grace ends", at="grace_amount")
-        return self
+            yield rule("required", "is required, or grace_for: a grace ends", "grace_amount")
 
 
 class PolicyByName(_ByName):
@@ -189,32 +180,28 @@ class PolicyByName(_ByName):
     suspend_usage: SuspendParameters = _LEFT_OUT
 
 
-PARAMETERS: dict[str, type[Contract]] = {
-    "notify_only": NoParameters,
-    "allow_with_overage": OverageParameters,
-    "allow_with_grace": GraceParameters,
-    "rate_limit": RateWindow,
-    "deny": NoParameters,
-    "suspend_usage": SuspendParameters,
-}
-
-
 def _policy(value: object) -> object:
     if isinstance(value, dict):
         return PolicyByName.model_validate(value)
     if value in POLICIES:
         return value
-    raise broken("not_allowed" if isinstance(value, str) else "type", f"must be {' or '.join(POLICIES)}")
+    raise wrong_word(value, f"must be {' or '.join(POLICIES)}")
 
 
 PolicyName = Annotated[str, WithJsonSchema({"enum": list(POLICIES)})]
+_PARAMETER_NAMES = frozenset(name for names in POLICY_FIELDS.values() for name in names)
 
 
-class TierEntry(Contract):
-    """A threshold of a limit's quotas: the level that begins where usage reaches it, and the policy for what is beyond.
+def _of(parameter: str) -> Any:
+    """A policy's parameter beside its name."""
+    return Field(default=None, description=f"Of {parameter}")
+
+
+class TierEntry(Judged):
+    """A threshold of a limit's quotas. Usage that reaches it has this level, and usage beyond it this policy.
 
     `at` is a share of the limit (with what was carried over and adjusted) or an amount. The level is left once usage is
-    below the threshold by more than the `hysteresis`. The parameters of the policy stand beside its name, or under it:
+    below the threshold by more than the `hysteresis`. A policy's parameters are beside its name, or under it:
     allow_with_overage {max_overage}, allow_with_grace {grace_amount, grace_for, then}, rate_limit {limit, per, burst},
     suspend_usage {until}; notify_only and deny take none.
     """
@@ -223,87 +210,70 @@ class TierEntry(Contract):
     level: Level
     policy: Annotated[PolicyName | PolicyByName, BeforeValidator(_policy)] = "notify_only"
     hysteresis: Place | None = None
-    max_overage: Amount | None = Field(default=None, description="Of allow_with_overage: the most beyond the limit.")
-    grace_amount: PositiveQuantity | None = Field(
-        default=None, description="Of allow_with_grace: the most beyond the threshold."
-    )
-    grace_for: Duration | None = Field(
-        default=None, description="Of allow_with_grace: the time from the first crossing in a period."
-    )
-    then: Then | None = Field(default=None, description="Of allow_with_grace: the policy after it; deny by default.")
-    limit: PositiveQuantity | None = Field(default=None, description="Of rate_limit: so many units")
-    per: Per | None = Field(default=None, description="Of rate_limit: in so much time")
-    burst: PositiveQuantity | None = Field(default=None, description="Of rate_limit: as of a rate.")
-    until: Until | None = Field(default=None, description="Of suspend_usage: what ends it; resumed by default.")
-
-    @property
-    def policy_name(self) -> str:
-        return self.policy if isinstance(self.policy, str) else self.policy.name
+    max_overage: Amount | None = _of("allow_with_overage: the most beyond the limit.")
+    grace_amount: PositiveQuantity | None = _of("allow_with_grace: the most beyond the threshold.")
+    grace_for: Duration | None = _of("allow_with_grace: the time from the first crossing in a period.")
+    then: Then | None = _of("allow_with_grace: the policy after it; deny by default.")
+    limit: PositiveQuantity | None = _of("rate_limit: the units granted in each `per`.")
+    per: Per | None = _of("rate_limit: the time unit.")
+    burst: PositiveQuantity | None = _of("rate_limit: the most at once; the limit by default.")
+    until: Until | None = _of("suspend_usage: what ends it; resumed by default.")
 
     @property
     def tier(self) -> Tier:
-        """What it states. The rate of a policy has no ordinal yet."""
-        form: Form = {"level": self.level, "policy": self.policy_name, **_given(self._parameters)}
-        stated = tier_of({**form, "at": str(self.at)})
-        return Tier(level=stated.level, at=self.at, policy=stated.policy, hysteresis=self.hysteresis)
+        """The tier that it states. The rate of a policy has no ordinal yet."""
+        policy = self._by_name
+        form: Form = as_json(policy.parameters.model_dump(exclude_unset=True, exclude_none=True))
+        form |= {"level": self.level, "at": threshold_form(self.at), "policy": policy.name}
+        if self.hysteresis is not None:
+            form["hysteresis"] = threshold_form(self.hysteresis)
+        return tier_of(form)
 
     def form(self) -> Form:
         """The stored form."""
         return tier_form(self.tier)
 
-    def place_of(self, parameter: str, *, of_then: bool = False) -> tuple[str, ...]:
+    def place_of(self, parameter: str, *, of_then: bool) -> tuple[str, ...]:
         """Where a parameter of its policy, or of what a grace ends in, was given or would be."""
         steps = () if isinstance(self.policy, str) else ("policy", self.policy.name)
         if not of_then:
             return (*steps, parameter)
-        then = getattr(self._parameters, "then", None)
+        then = getattr(self._by_name.parameters, "then", None)
         return (*steps, "then", then.name, parameter) if isinstance(then, ThenByName) else (*steps, "then")
 
     @property
     def _flat(self) -> Form:
         """The parameters that are given beside the name."""
-        names = self.model_fields_set & _PARAMETER_NAMES
-        return {name: getattr(self, name) for name in sorted(names)}
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set & _PARAMETER_NAMES)}
 
     @property
-    def _parameters(self) -> Contract:
+    def _by_name(self) -> PolicyByName:
         if isinstance(self.policy, str):
-            return PARAMETERS[self.policy].model_validate(self._flat)
-        return self.policy.parameters
+            return PolicyByName.model_validate({self.policy: self._flat})
+        return self.policy
 
-    @model_validator(mode="after")
-    def _parameters_of_the_policy(self) -> Self:
-        if rules := [*self._misplaced(), *self._unread(), *self._never_left()]:
-            raise broken_several(rules)
-        return self
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
+        yield from self._misplaced()
+        if (margin := self.hysteresis) is not None:
+            pairs = ((margin.percent, self.at.percent), (margin.amount, self.at.amount))
+            if any(one is not None and other is not None and one >= other for one, other in pairs):
+                yield rule("out_of_range", _NEVER_LEFT, "hysteresis")
 
-    def _misplaced(self) -> Iterator[Broken]:
-        for name in self._flat:
-            if not isinstance(self.policy, str):
-                yield ((name,), "not_allowed", "belongs under the policy's name, where its parameters are given")
-            elif name not in POLICY_FIELDS[self.policy]:
-                yield ((name,), "not_allowed", f"is no parameter of {self.policy}")
-
-    def _unread(self) -> Iterator[Broken]:
+    def _misplaced(self) -> Iterator[FieldError]:
+        """The parameters beside the name that its policy does not take, or not so."""
         if not isinstance(self.policy, str):
+            for name in self._flat:
+                yield rule("not_allowed", "belongs under the policy's name, where its parameters are given", name)
             return
-        given = {name: value for name, value in self._flat.items() if name in POLICY_FIELDS[self.policy]}
+        own = {name: value for name, value in self._flat.items() if name in POLICY_FIELDS[self.policy]}
+        for name in self._flat:
+            if name not in own:
+                yield rule("not_allowed", f"is no parameter of {self.policy}", name)
         try:
-            PARAMETERS[self.policy].model_validate(given)
-        except Unread as failed:
-            yield from member_rules(failed)
-
-    def _never_left(self) -> Iterator[Broken]:
-        margin = self.hysteresis
-        if margin is None:
-            return
-        shares = margin.percent is not None and self.at.percent is not None and margin.percent >= self.at.percent
-        amounts = margin.amount is not None and self.at.amount is not None and margin.amount >= self.at.amount
-        if shares or amounts:
-            yield (("hysteresis",), "out_of_range", "must be less than the threshold: else the level is never left")
-
-
-_PARAMETER_NAMES = frozenset(name for names in POLICY_FIELDS.values() for name in names)
+            PolicyByName.model_validate({self.policy: own})
+        except ValidationError as failed:
+            for each in broken_rules(failed):
+                yield replace(each, pointer=each.pointer.removeprefix(f"/{self.policy}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,27 +284,26 @@ class Tiered:
     ends: bool
 
 
-def broken_tiers(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> Iterator[Broken]:
-    """What the tiers of these quotas break together; the steps begin at their list."""
+def broken_tiers(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> Iterator[FieldError]:
+    """What the tiers of these quotas break together."""
     yield from repeated_levels(entries)
     tiers = [entry.tier for entry in entries]
     limit = quotas[0].limit if len(quotas) == 1 else None
-    for index, tier in enumerate(tiers):
+    for index, (entry, tier) in enumerate(zip(entries, tiers, strict=True)):
         if tier.at.amount is not None and limit is None:
             detail = "must be a share like 80%: a limit with several quotas has no one amount"
-            yield ((index, "at"), "not_allowed", detail)
+            yield rule("not_allowed", detail, "tiers", index, "at")
         if any(_same_place(tier.at, other.at, limit) for other in tiers[:index]):
-            yield ((index, "at"), "repeated", "another tier begins here")
-        for steps, code, detail in _broken_policy(entries[index], quotas):
-            yield ((index, *steps), code, detail)
+            yield rule("repeated", "another tier begins here", "tiers", index, "at")
+        yield from _broken_policy(entry, tier, quotas, ("tiers", index))
 
 
-def repeated_levels(entries: Sequence[TierEntry]) -> Iterator[Broken]:
+def repeated_levels(entries: Sequence[TierEntry]) -> Iterator[FieldError]:
     """A level is one tier's: who overrides a tier names it by the level."""
     levels = [entry.level for entry in entries]
     for index, level in enumerate(levels):
         if level in levels[:index]:
-            yield ((index, "level"), "repeated", "another tier of this limit has this level")
+            yield rule("repeated", "another tier of this limit has this level", "tiers", index, "level")
 
 
 def in_order(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> list[TierEntry]:
@@ -354,29 +323,17 @@ def _same_place(one: Threshold, other: Threshold, limit: Decimal | None) -> bool
     return one == other or (limit is not None and limit > 0 and one.of(limit) == other.of(limit))
 
 
-def _broken_policy(entry: TierEntry, quotas: Sequence[Tiered]) -> Iterator[Broken]:
-    """A limit of nothing is passed over: its shares are nothing too, whatever they are."""
+def _broken_policy(entry: TierEntry, tier: Tier, quotas: Sequence[Tiered], at: tuple[str, int]) -> Iterator[FieldError]:
+    """A limit of 0 is left out: each of its shares is 0 too."""
     limits = [quota.limit for quota in quotas if quota.limit > 0]
-    margin = entry.hysteresis
-    if margin is not None and any(margin.of(limit) >= entry.at.of(limit) for limit in limits):
-        yield (("hysteresis",), "out_of_range", "must be less than the threshold: else the level is never left")
-    policy = entry.tier.policy
-    for each, of_then in ((policy, False), (getattr(policy, "then", None), True)):
+    margin = tier.hysteresis
+    if margin is not None and any(margin.of(limit) >= tier.at.of(limit) for limit in limits):
+        yield rule("out_of_range", _NEVER_LEFT, *at, "hysteresis")
+    for each, of_then in ((tier.policy, False), (getattr(tier.policy, "then", None), True)):
         most: Decimal | None = getattr(each, "max_overage", None)
-        if most is not None and any(limit + most <= entry.at.of(limit) for limit in limits):
+        if most is not None and any(limit + most <= tier.at.of(limit) for limit in limits):
             detail = "must reach beyond the tier: the limit with it is not more than the threshold"
-            yield (entry.place_of("max_overage", of_then=of_then), "out_of_range", detail)
+            yield rule("out_of_range", detail, *at, *entry.place_of("max_overage", of_then=of_then))
         if getattr(each, "until", None) == NEXT_PERIOD and not all(quota.ends for quota in quotas):
             detail = "must not be next_period: a period that never ends has none"
-            yield (entry.place_of("until", of_then=of_then), "not_allowed", detail)
-
-
-def _given(parameters: Contract) -> Form:
-    """Parameters in the stored form: those that are given."""
-    form: Form = {}
-    for name in parameters.model_fields_set:
-        value = getattr(parameters, name)
-        if value is not None:
-            form[name] = value.form() if isinstance(value, ThenByName) else value
-    read: Form = as_json(form)
-    return read
+            yield rule("not_allowed", detail, *at, *entry.place_of("until", of_then=of_then))

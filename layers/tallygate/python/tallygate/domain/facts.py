@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.entries.total import Total
 from tallygate.domain.boundaries import NEVER_ENDS
+from tallygate.domain.entries.total import Total
 from tallygate.domain.exact import EXACT
 from tallygate.domain.governing import Governed
 from tallygate.domain.instants import Instant, format_instant

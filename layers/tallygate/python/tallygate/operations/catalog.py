@@ -16,13 +16,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tallygate.control_store import Applying, BesideStep, CatalogMoved, CatalogStore, PlansTaken, StoredCatalog
-from tallygate.domain.audits import CATALOG_CHANGED, Audit, Author
+from tallygate.control_store import (
+    Applying,
+    AuditStore,
+    BesideStep,
+    CatalogMoved,
+    CatalogStore,
+    PlansTaken,
+    StoredCatalog,
+)
+from tallygate.domain.audits import CATALOG_CHANGED, Author
 from tallygate.domain.catalog import Catalog, Change, PlanId, changes, forbidden, in_use_error, name_of, touched
 from tallygate.domain.catalog_forms import as_json, catalog_form
 from tallygate.domain.instants import Instant
 from tallygate.domain.versions import Expected, require
 from tallygate.errors import Conflict, Contended, FieldError
+from tallygate.store import Moves
 
 TRIES_MAX = 3
 
@@ -55,8 +64,9 @@ def declare_catalog(
     dry_run: bool,
     now: Instant,
     by: Author | None = None,
+    audits: AuditStore | None = None,
 ) -> Declared:
-    """Make the stored catalog the wanted one; a dry run only says what that would change. `by` is in the audit trail.
+    """Make the stored catalog the wanted one; a dry run only says what that would change. `by` is in the audit trail, where it is given with `audits`.
 
     Raises PreconditionFailed where the caller expected another version, Conflict naming everything that is in use or
     immutable, Contended where others declare at the same time. Whatever is raised in the middle of many changes leaves

@@ -1,12 +1,18 @@
-"""The routes that give a webhook endpoint a secret: its registration, and a rotation. Each shows it once."""
+"""Handlers of webhook endpoints. A registration and a rotation make a secret, and show it once."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from replies import App, author, in_path, posted
+from replies import App, asked_page, author, paged, posted
 
-from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, EndpointRotationBody, endpoint_answer
+from tallygate.contracts.endpoints import (
+    ALLOW_PRIVATE,
+    EndpointRequest,
+    EndpointRotationBody,
+    delivery_answer,
+    endpoint_answer,
+)
 from tallygate.contracts.reading import read
 from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
 from tallygate.domain.deliveries import Endpoint, EndpointStatus
@@ -15,6 +21,7 @@ from tallygate.errors import NotFound, StoreUnavailable
 from tallygate.http import Answer, Request
 from tallygate.operations import endpoints
 from tallygate.operations.receipts import Planned
+from tallygate.storage.endpoints import Endpoints
 
 
 def post_endpoint(app: App, request: Request) -> Answer:
@@ -33,7 +40,7 @@ def post_endpoint(app: App, request: Request) -> Answer:
             created_at=by.at,
         )
         kept.append(endpoint.id)
-        return endpoints.register_endpoint(app.endpoint_stores, endpoint, _secret(app), endpoint_answer, by=by)
+        return endpoints.register_endpoint(_stores(app), endpoint, _secret(app), endpoint_answer, by=by)
 
     answer = posted(app, request, plan)
     # A plan that lost to another call with the same key has kept a secret for an endpoint that will never be.
@@ -42,14 +49,14 @@ def post_endpoint(app: App, request: Request) -> Answer:
 
 
 def post_rotation(app: App, request: Request) -> Answer:
-    endpoint = in_path(request).endpoint or ""
+    endpoint = request.path["endpoint"]
     body = read(EndpointRotationBody, request.json() if request.body.strip() else {})
     overlap, by = body.overlap_seconds * SECOND, author(app, request)
     kept: list[str] = []
 
     def plan() -> Planned:
         planned = endpoints.rotate_endpoint(
-            app.endpoint_stores, endpoint, _secret(app), endpoint_answer, overlap=overlap, by=by
+            _stores(app), endpoint, _secret(app), endpoint_answer, overlap=overlap, by=by
         )
         kept.append(endpoint)
         return planned
@@ -60,6 +67,31 @@ def post_rotation(app: App, request: Request) -> Answer:
         # Deleted meanwhile: the secret of the plan before was kept after those of the endpoint were removed.
         _forget(app, kept)
         raise
+
+
+def list_endpoints(app: App, request: Request) -> Answer:
+    limit, after = asked_page(request)
+    found, more = endpoints.list_endpoints(Endpoints(app.engine), after=after, limit=limit)
+    return paged([endpoint_answer(endpoint) for endpoint in found], more)
+
+
+def get_endpoint(app: App, request: Request) -> Answer:
+    return Answer(body=endpoint_answer(endpoints.read_endpoint(Endpoints(app.engine), request.path["endpoint"])))
+
+
+def delete_endpoint(app: App, request: Request) -> Answer:
+    endpoints.delete_endpoint(_stores(app), request.path["endpoint"], by=author(app, request))
+    return Answer(status=204)
+
+
+def list_deliveries(app: App, request: Request) -> Answer:
+    (limit, after), endpoint = asked_page(request), request.path["endpoint"]
+    found, more = endpoints.list_deliveries(Endpoints(app.engine), endpoint, after=after, limit=limit)
+    return paged([delivery_answer(fact_type, delivery) for fact_type, delivery in found], more)
+
+
+def _stores(app: App) -> endpoints.Stores:
+    return endpoints.Stores(endpoints=Endpoints(app.engine), secrets=app.secrets, audits=app.audits)
 
 
 def _secret(app: App) -> str:

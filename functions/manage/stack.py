@@ -1,27 +1,33 @@
-"""The route of health: public where it says that the service answers; for a key's holder where it sends a probe."""
+"""Handlers of the stack itself: its health and its test clock."""
 
 from __future__ import annotations
 
-from replies import App
+from replies import App, author, posted
 
 from tallygate import __version__
-from tallygate.contracts.queries import switched_on
+from tallygate.contracts.keys import TestClockBody
+from tallygate.contracts.reading import read
+from tallygate.contracts.requests import switched_on
 from tallygate.domain.instants import format_instant
 from tallygate.errors import Forbidden, Unauthenticated
 from tallygate.http import Answer, Request
+from tallygate.operations import test_clock
 from tallygate.operations.authorize import authorize
 from tallygate.operations.health import Waiting, fold_lag
+from tallygate.operations.receipts import Body, Planned
 
 DEEP_SCOPES = frozenset(("read", "manage"))
 """Either will do."""
 
 
 def get_health(app: App, request: Request) -> Answer:
+    """Public where it says that the service answers; for a key's holder where it sends a probe."""
     body = {"status": "ok", "version": __version__, "time": format_instant(app.clock.now())}
     if not switched_on(request.query, "deep"):
         return Answer(body=body)
     _may_look_deep(app, request)
-    found = fold_lag(app.probes, app.new_id("probe"), wall=app.real(), waiting=Waiting(wait=app.wait, ticks=app.ticks))
+    waiting = Waiting(wait=app.wait, ticks=app.ticks)
+    found = fold_lag(app.probes, app.new_id("probe"), wall=app.real(), waiting=waiting)
     fold = {"lag_ms": found.lag_ms, "as_of": format_instant(found.as_of)}
     if found.lag_ms is None:
         return Answer(status=503, body={**body, "status": "degraded", "fold": fold})
@@ -37,3 +43,18 @@ def _may_look_deep(app: App, request: Request) -> None:
         raise Forbidden("this key is bound to one customer; deep=1 concerns all", code="other_customer")
     if not DEEP_SCOPES & set(key.scopes):
         raise Forbidden(f"deep=1 needs a key with the scope {' or '.join(sorted(DEEP_SCOPES))}", code="scope_missing")
+
+
+def post_test_clock(app: App, request: Request) -> Answer:
+    test_clock.require_enabled(enabled=app.settings.test_clock)
+    body, by = read(TestClockBody, request.json()), author(app, request)
+
+    def plan() -> Planned:
+        return test_clock.move_clock(app.clock_item, app.audits, body.now, real=app.real(), by=by)
+
+    def finish(answer: Body) -> Body:
+        return test_clock.settle_clock(
+            answer, wait=app.wait, reset=lambda: app.run("reset"), deliver=lambda: app.run("deliver")
+        )
+
+    return posted(app, request, plan, finish)

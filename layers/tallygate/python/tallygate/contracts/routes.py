@@ -1,8 +1,33 @@
-"""Every route of the planned API, implemented or not. A planned route that no route table has is missing."""
+"""Routes: what a route table says of one, and every path of the planned API, implemented or not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a function's table, as the OpenAPI document shows it.
+
+    key: method and path, as the HTTP API names the route
+    scope: what the API key needs; None: the route is public
+    contract: the body's contract; the route's own function reads it
+    """
+
+    key: str
+    scope: str | None
+    summary: str
+    contract: type | None = None
+
+    @property
+    def method(self) -> str:
+        return self.key.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        return self.key.partition(" ")[2]
+
 
 _CUSTOMER = "/v1/customers/{customer}"
 _POOL = f"{_CUSTOMER}/pools/{{pool}}"
@@ -76,7 +101,7 @@ ROUTES: Mapping[str, str] = {
     f"{_ENDPOINT}/test": "POST",
     "/v1/webhooks/schemas": "GET",
 }
-"""Every path with its methods."""
+"""Every path with its methods. A route that no route table has is missing."""
 
 
 def planned_routes() -> frozenset[str]:

@@ -17,7 +17,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tallygate.contracts.adjustments import AdjustmentBody
 from tallygate.contracts.catalog import (
     CatalogBody,
     EntitlementEntry,
@@ -28,17 +27,15 @@ from tallygate.contracts.catalog import (
     SettingsEntry,
 )
 from tallygate.contracts.check import Ask
+from tallygate.contracts.corrections import AdjustmentBody, ResetBody, SettleBody
 from tallygate.contracts.customers import CustomerBody, SubscriptionBody
-from tallygate.contracts.decisions import SettleBody
 from tallygate.contracts.endpoints import EndpointRequest
 from tallygate.contracts.ingest import EventIn
-from tallygate.contracts.keys import KeyBody
-from tallygate.contracts.planned_routes import ROUTES
-from tallygate.contracts.queries import QUERIES
+from tallygate.contracts.keys import KeyBody, TestClockBody
 from tallygate.contracts.reading import Contract
+from tallygate.contracts.requests import QUERIES
+from tallygate.contracts.routes import ROUTES
 from tallygate.contracts.suspensions import SuspensionBody
-from tallygate.contracts.test_clock import TestClockBody
-from tallygate.contracts.usage_resets import ResetBody
 from tallygate.domain.deliveries import FACT_TYPES
 
 _LIMIT = "limit period rate spend windows enforcement tiers carryover"

@@ -1,0 +1,39 @@
+"""Handlers of the catalog."""
+
+from __future__ import annotations
+
+from replies import App, author, versioned
+
+from tallygate.contracts.catalog import changes_answer, read_catalog
+from tallygate.contracts.requests import expected, switched_on
+from tallygate.domain.catalog_forms import catalog_form
+from tallygate.http import Answer, Request
+from tallygate.operations.catalog import declare_catalog
+
+
+def put_catalog(app: App, request: Request) -> Answer:
+    dry_run, demanded = switched_on(request.query, "dry_run"), expected(request.headers)
+    wanted = read_catalog(request.json())
+    declared = declare_catalog(
+        app.catalog,
+        wanted,
+        expected=demanded,
+        dry_run=dry_run,
+        now=app.clock.now(),
+        by=author(app, request),
+        audits=app.audits,
+    )
+    body = changes_answer(
+        declared.changes,
+        declared.concerned,
+        version=declared.version,
+        dry_run=dry_run,
+        customers=declared.customers,
+        resumed=declared.resumed,
+    )
+    return versioned(body, declared.version)
+
+
+def get_catalog(app: App, _request: Request) -> Answer:
+    stored = app.catalog.read()
+    return versioned(catalog_form(stored.catalog), stored.version)

@@ -1,0 +1,78 @@
+"""Handlers of adjustments and resets by hand."""
+
+from __future__ import annotations
+
+from replies import App, asked_page, customer_of, key_id, paged, posted
+
+from tallygate.contracts.corrections import (
+    CARRY,
+    AdjustmentBody,
+    ResetBody,
+    adjustment_answer,
+    parts_answer,
+    reset_answer,
+)
+from tallygate.contracts.reading import read
+from tallygate.domain.usage_resets import Asked
+from tallygate.http import Answer, Request
+from tallygate.operations import adjustments, usage_resets
+from tallygate.operations.known_features import require_known
+from tallygate.operations.receipts import Planned
+from tallygate.storage.adjustments import Adjustments
+from tallygate.storage.cell_resets import CellResets
+
+FORMS = adjustments.Forms(adjustment=adjustment_answer, parts=parts_answer)
+
+
+def post_adjustment(app: App, request: Request) -> Answer:
+    customer, now = customer_of(request), app.clock.now()
+    body = read(AdjustmentBody, request.json())
+    stores = adjustments.Stores(
+        limits=app.cells, controls=app.controls, adjustments=Adjustments(app.engine), audits=app.audits
+    )
+
+    def plan() -> Planned:
+        asked = adjustments.Asked(
+            id=app.new_id("adj"),
+            customer=customer,
+            feature=body.feature,
+            amount=body.amount,
+            reason=body.reason,
+            actor=body.actor,
+            key_id=key_id(request),
+            category=body.category,
+            traceparent=request.traceparent,
+        )
+        return adjustments.adjust(stores, asked, FORMS, now=now)
+
+    return posted(app, request, plan)
+
+
+def list_adjustments(app: App, request: Request) -> Answer:
+    customer, (limit, after), feature = customer_of(request), asked_page(request), request.query.get("feature")
+    found, more = adjustments.list_adjustments(
+        Adjustments(app.engine), app.customers, customer, feature, after=after, limit=limit
+    )
+    require_known(app.usage, feature, (found, more), after=after)
+    return paged([adjustment_answer(adjustment) for adjustment in found], more)
+
+
+def post_reset(app: App, request: Request) -> Answer:
+    customer, now = customer_of(request), app.clock.now()
+    body = read(ResetBody, request.json())
+    stores = usage_resets.Stores(limits=app.cells, cells=CellResets(app.engine), audits=app.audits)
+
+    def plan() -> Planned:
+        asked = Asked(
+            id=app.new_id("reset"),
+            customer=customer,
+            feature=body.feature,
+            effective_at=body.effective_at,
+            carry_overage=body.overage == CARRY,
+            reason=body.reason,
+            actor=body.actor,
+            key_id=key_id(request),
+        )
+        return usage_resets.reset_usage(stores, asked, reset_answer, now=now)
+
+    return posted(app, request, plan)
