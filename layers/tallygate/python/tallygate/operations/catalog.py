@@ -66,7 +66,9 @@ def declare_catalog(
     by: Author | None = None,
     audits: AuditStore | None = None,
 ) -> Declared:
-    """Make the stored catalog the wanted one; a dry run only says what that would change. `by` is in the audit trail, where it is given with `audits`.
+    """Make the stored catalog the wanted one; a dry run only says what that would change.
+
+    The audit trail names `by`, where both are given.
 
     Raises PreconditionFailed where the caller expected another version, Conflict naming everything that is in use or
     immutable, Contended where others declare at the same time. Whatever is raised in the middle of many changes leaves

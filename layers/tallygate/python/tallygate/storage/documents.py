@@ -220,12 +220,14 @@ class Codec:
 
 
 def defaults_of(kind: type) -> dict[str, Callable[[], Any] | None]:
-    """The fields of a class and how to make the default of each."""
+    """The fields that a class is made with, and how to make the default of each (None: it has none)."""
     if not is_dataclass(kind):
         given = kind._field_defaults  # type: ignore[attr-defined]  # a NamedTuple
         return {name: _constant(given[name]) if name in given else None for name in kind._fields}  # type: ignore[attr-defined]
     found: dict[str, Callable[[], Any] | None] = {}
     for each in fields(kind):
+        if not each.init:
+            continue
         if each.default is not MISSING:
             found[each.name] = _constant(each.default)
         else:
