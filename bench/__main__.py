@@ -25,17 +25,17 @@ from bench import engine as bench_engine
 from bench.cost import Cost, counting
 from bench.functions import environment, loaded
 from bench.streams import reader
-from tallygate.domain.catalog import Feature
-from tallygate.domain.catalog_forms import feature_form, meter_form
-from tallygate.domain.limits import Effective, Entitlement, Limit, Quota
-from tallygate.domain.meters import Meter
-from tallygate.domain.periods import calendar
-from tallygate.domain.rates import Rate
-from tallygate.storage import keys
-from tallygate.storage.documents import compact
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine, Key, Put
-from tallygate.storage.limits_versions import effective_document
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.forms import feature_form, meter_form
+from tallygate.domain.catalog.rates import Rate
+from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Quota
+from tallygate.domain.metering.meters import Meter
+from tallygate.domain.periods.recurrence import calendar
+from tallygate.storage.base import keys
+from tallygate.storage.base.documents import compact
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine, Key, Put
+from tallygate.storage.limits.versions import effective_document
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, WARM_UP = 2_000, 200

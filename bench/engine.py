@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import yaml
 
-from tallygate.storage.dynamo import client_config
+from tallygate.storage.base.dynamo import client_config
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS_MAX = 20

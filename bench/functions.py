@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from tallygate.domain.deliveries import Endpoint
-from tallygate.domain.instants import Instant
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.delivery.deliveries import Endpoint
 
 FUNCTIONS = Path(__file__).resolve().parent.parent / "functions"
 

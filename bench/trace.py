@@ -25,12 +25,12 @@ from botocore.exceptions import ClientError
 from bench.__main__ import customer, event, feature
 from bench.functions import environment, loaded
 from tallygate.clock import Clock
-from tallygate.storage.cells import Cells
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.dynamo import DynamoEngine, to_wire
-from tallygate.storage.engine import Key, Refused, Write, Written
-from tallygate.storage.expressions import Item
-from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine, to_wire
+from tallygate.storage.base.engine import Key, Refused, Write, Written
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.journal.decisions import Decisions
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = (str(ROOT / "layers"), str(ROOT / "functions"))

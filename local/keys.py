@@ -20,10 +20,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.emulator import Clients, write_whole
 from local.layout import Layout
-from tallygate.domain import api_keys
-from tallygate.domain.api_keys import ApiKey, digest_of
-from tallygate.storage.api_keys import ApiKeys
-from tallygate.storage.dynamo import DynamoEngine, client_config
+from tallygate.domain.customers import api_keys
+from tallygate.domain.customers.api_keys import ApiKey, digest_of
+from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.customers.api_keys import ApiKeys
 
 # What each key of a local stack may do, by the name that the handle has for it.
 SCOPES = {

@@ -20,7 +20,7 @@ from local import deploy, drain, emulator, keys
 from local.emulator import Clients, write_whole
 from local.inbox import Arrival, Inbox
 from local.layout import Layout, StackError, free_port, port_is_free
-from tallygate.storage.documents import STORED_FORM
+from tallygate.storage.base.documents import STORED_FORM
 
 OWNER_TIMEOUT_S = 2
 POLL_INTERVAL_S = 0.02

@@ -7,21 +7,23 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from tallygate.contracts.corrections import adjustment_answer, parts_answer, reset_answer
-from tallygate.contracts.suspensions import judge, suspension_answer
-from tallygate.domain.instants import Instant
-from tallygate.domain.usage_resets import Asked
-from tallygate.operations import adjustments, suspensions, usage_resets
-from tallygate.operations.receipts import Body, Planned, once
-from tallygate.storage.adjustments import Adjustments
-from tallygate.storage.audits import Audits
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cell_controls import CellControls
-from tallygate.storage.cell_resets import CellResets
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.past_usage import CellVersions
-from tallygate.storage.receipts import Receipts
+from tallygate.contracts.corrections.corrections import adjustment_answer, parts_answer, reset_answer
+from tallygate.contracts.limits.suspensions import judge, suspension_answer
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.corrections.resets import Asked
+from tallygate.operations.base.receipts import Body, Planned, once
+from tallygate.operations.corrections import adjustments
+from tallygate.operations.corrections import resets as usage_resets
+from tallygate.operations.customers import suspensions
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.corrections.controls import CellControls
+from tallygate.storage.corrections.resets import CellResets
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.facts.adjustments import Adjustments
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.given import FEATURE
 
 

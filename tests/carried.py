@@ -6,31 +6,31 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from tallygate.contracts.corrections import reset_answer
-from tallygate.domain.counters import CellName
+from tallygate.contracts.corrections.corrections import reset_answer
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.corrections.resets import Asked
 from tallygate.domain.entries.total import Total
-from tallygate.domain.instants import Instant
-from tallygate.domain.rolls import Layer
-from tallygate.domain.usage_resets import Asked
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.rollover import Layer
 from tallygate.errors import Conflict, InvalidRequest
-from tallygate.operations import usage_resets
-from tallygate.operations.each import in_turn
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.receipts import once
-from tallygate.operations.reset import reset
-from tallygate.operations.settle import Settle, settle
-from tallygate.operations.usage_resets import reset_usage
-from tallygate.storage import items, keys
-from tallygate.storage.audits import Audits
-from tallygate.storage.cell_resets import CellResets
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.events import Events
-from tallygate.storage.memory import Change, MemoryEngine
-from tallygate.storage.receipts import Receipts
-from tallygate.storage.total_items import total_of
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.base.receipts import once
+from tallygate.operations.corrections import resets as usage_resets
+from tallygate.operations.corrections.resets import reset_usage
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.memory import Change, MemoryEngine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.corrections.resets import CellResets
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.metering.events import Events
 from tests.by_hand import adjust
 from tests.given import FEATURE, known_to
 from tests.shops import Shop

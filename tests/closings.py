@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tallygate.domain.closing import PERIOD_CLOSED, closing_id
-from tallygate.domain.contributions import Add
-from tallygate.domain.counters import CountedWindow
+from tallygate.domain.base.instants import DAY, parse_instant
 from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts import Fact
-from tallygate.domain.fold import TotalChange
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import DAY, parse_instant
-from tallygate.domain.statements import period_of, statement
-from tallygate.storage import items, keys
-from tallygate.storage.engine import Engine
-from tallygate.storage.expressions import Item
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.totals import Totals
+from tallygate.domain.facts.closing import PERIOD_CLOSED, closing_id
+from tallygate.domain.facts.facts import Fact
+from tallygate.domain.facts.statements import period_of, statement
+from tallygate.domain.journal.fold import TotalChange
+from tallygate.domain.limits.counters import CountedWindow
+from tallygate.domain.limits.governing import Governed
+from tallygate.domain.metering.contributions import Add
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.journal.totals import Totals
 from tallygate.store import TotalName
 
 START = parse_instant("2026-11-01T00:00:00Z")

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import settings
 
 from bench import engine as bench_engine
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
 
 # As in the functions, where PYTHONTZPATH is empty: only the pinned tzdata package may answer.
 zoneinfo.reset_tzpath(to=())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tallygate.domain.decision import Decision
-from tallygate.domain.instants import Instant
-from tallygate.operations.admission import Memory
-from tallygate.operations.attempts import Consume
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.storage.cells import Cells
-from tallygate.storage.engine import Engine
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.instants import Instant
+from tallygate.operations.admission.attempts import Consume
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine
 from tests.given import NOW
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tallygate.storage.engine import Cancelled, Committed, Engine, Key, Page, Refused, Require, Write, Written
-from tallygate.storage.expressions import Item
+from tallygate.storage.base.engine import Cancelled, Committed, Engine, Key, Page, Refused, Require, Write, Written
+from tallygate.storage.base.expressions import Item
 
 T = TypeVar("T")
 

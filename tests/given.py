@@ -6,28 +6,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from tallygate.domain.catalog import Feature
-from tallygate.domain.catalog_forms import feature_form, meter_form
-from tallygate.domain.decision_ids import SECRET_BYTES, Secret
+from tallygate.domain.admission.decision_ids import SECRET_BYTES, Secret
+from tallygate.domain.base.instants import MINUTE, Instant, parse_instant
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.forms import feature_form, meter_form
+from tallygate.domain.catalog.rates import Rate
+from tallygate.domain.catalog.tiers import Enforcement, Tier, percent
 from tallygate.domain.entries.notices import TidyEntry
-from tallygate.domain.instants import MINUTE, Instant, parse_instant
-from tallygate.domain.limits import (
+from tallygate.domain.limits.limits import (
     Effective,
     Entitlement,
     Limit,
     Quota,
 )
-from tallygate.domain.meters import Meter
-from tallygate.domain.periods import calendar
-from tallygate.domain.rates import Rate
-from tallygate.domain.tiers import Enforcement, Tier, percent
-from tallygate.operations.attempts import Consume
-from tallygate.storage import keys
-from tallygate.storage.decision_secrets import make_secret, read_secret
-from tallygate.storage.documents import compact
-from tallygate.storage.engine import Engine, Put
-from tallygate.storage.expressions import Item
-from tallygate.storage.limits_versions import effective_document
+from tallygate.domain.metering.meters import Meter
+from tallygate.domain.periods.recurrence import calendar
+from tallygate.operations.admission.attempts import Consume
+from tallygate.storage.admission.secrets import make_secret, read_secret
+from tallygate.storage.base import keys
+from tallygate.storage.base.documents import compact
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.limits.versions import effective_document
 
 NOW = parse_instant("2026-11-20T10:00:00Z")
 FEATURE = "ai-tokens"

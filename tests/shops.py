@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.check import decision_answer
-from tallygate.domain.customers import ProfileChange, SubscriptionChange
-from tallygate.domain.instants import Instant, parse_instant
-from tallygate.operations.admission import Memory
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.customers import Stores, end_subscription, put_customer, put_subscription
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.engine import Engine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.base.instants import Instant, parse_instant
+from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers.customers import Stores, end_subscription, put_customer, put_subscription
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.given import FEATURE, wanted
 
 OPENED = parse_instant("2026-01-01T00:00:00Z")

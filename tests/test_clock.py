@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tallygate.clock import Clock, clock_of
-from tallygate.storage import keys
-from tallygate.storage.clock import ClockItem
-from tallygate.storage.engine import Cancelled, Committed
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.receipts import writes_of
+from tallygate.storage.base import keys
+from tallygate.storage.base.clock import ClockItem
+from tallygate.storage.base.engine import Cancelled, Committed
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.base.receipts import writes_of
 
 
 def test_without_a_test_clock_time_is_real_and_nothing_is_read() -> None:

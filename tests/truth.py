@@ -10,31 +10,32 @@ from decimal import Decimal
 from typing import Any
 
 from bench.streams import json_typed
-from tallygate.domain import catalog_forms as forms
-from tallygate.domain.catalog import Feature
-from tallygate.domain.counters import CellName
-from tallygate.domain.deliveries import Message
-from tallygate.domain.events import Draft, canonical
-from tallygate.domain.instants import Instant
-from tallygate.domain.meters import Meter
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog import forms
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.delivery.deliveries import Message
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.metering.events import Draft, canonical
+from tallygate.domain.metering.meters import Meter
 from tallygate.operations.aggregate import Parts, Summary, aggregate
-from tallygate.operations.append import JournalParts
-from tallygate.operations.each import Each, in_turn
-from tallygate.storage import catalog, items, keys
-from tallygate.storage.cell_carryover import CellCarryover
-from tallygate.storage.cell_events import CellEvents
-from tallygate.storage.cell_first_use import CellFirstUse
-from tallygate.storage.documents import compact, read_document
-from tallygate.storage.dynamo import to_wire
-from tallygate.storage.engine import Engine, Put
-from tallygate.storage.expressions import Item
-from tallygate.storage.facts import Facts
-from tallygate.storage.journal import Journal
-from tallygate.storage.memory import Change, MemoryEngine
-from tallygate.storage.rejections import Rejections
-from tallygate.storage.rules import Rules
+from tallygate.operations.base.each import Each, in_turn
+from tallygate.operations.journal.append import JournalParts
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.documents import compact, read_document
+from tallygate.storage.base.dynamo import to_wire
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.base.memory import Change, MemoryEngine
+from tallygate.storage.catalog import catalog
+from tallygate.storage.delivery.facts import Facts
+from tallygate.storage.journal.bring_in import CellEvents
+from tallygate.storage.journal.carryover import CellCarryover
+from tallygate.storage.journal.first_use import CellFirstUse
+from tallygate.storage.journal.records import Journal
+from tallygate.storage.journal.rules import Rules
+from tallygate.storage.journal.totals import Totals
+from tallygate.storage.metering.rejections import Rejections
 from tallygate.storage.stream import batch_of
-from tallygate.storage.totals import Totals
 from tests.given import FEATURE, METER, NOW
 
 TOKENS = Meter(

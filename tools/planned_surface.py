@@ -17,7 +17,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tallygate.contracts.catalog import (
+from tallygate.contracts.admission.check import Ask
+from tallygate.contracts.base.reading import Contract
+from tallygate.contracts.base.requests import QUERIES
+from tallygate.contracts.base.routes import ROUTES
+from tallygate.contracts.catalog.catalog import (
     CatalogBody,
     EntitlementEntry,
     FeatureEntry,
@@ -26,17 +30,13 @@ from tallygate.contracts.catalog import (
     PlanEntry,
     SettingsEntry,
 )
-from tallygate.contracts.check import Ask
-from tallygate.contracts.corrections import AdjustmentBody, ResetBody, SettleBody
-from tallygate.contracts.customers import CustomerBody, SubscriptionBody
-from tallygate.contracts.endpoints import EndpointRequest
-from tallygate.contracts.ingest import EventIn
-from tallygate.contracts.keys import KeyBody, TestClockBody
-from tallygate.contracts.reading import Contract
-from tallygate.contracts.requests import QUERIES
-from tallygate.contracts.routes import ROUTES
-from tallygate.contracts.suspensions import SuspensionBody
-from tallygate.domain.deliveries import FACT_TYPES
+from tallygate.contracts.corrections.corrections import AdjustmentBody, ResetBody, SettleBody
+from tallygate.contracts.customers.customers import CustomerBody, SubscriptionBody
+from tallygate.contracts.customers.keys import KeyBody, TestClockBody
+from tallygate.contracts.delivery.endpoints import EndpointRequest
+from tallygate.contracts.limits.suspensions import SuspensionBody
+from tallygate.contracts.metering.ingest import EventIn
+from tallygate.domain.delivery.deliveries import FACT_TYPES
 
 _LIMIT = "limit period rate spend windows enforcement tiers carryover"
 _SHOWN = "name description metadata"

@@ -14,11 +14,11 @@ from reports import tell
 from tallygate.clock import clock_of, real_time
 from tallygate.delivery import queue
 from tallygate.operations.aggregate import Parts, aggregate
-from tallygate.operations.each import threaded
-from tallygate.storage.cell_carryover import CellCarryover
-from tallygate.storage.cell_events import CellEvents
-from tallygate.storage.dynamo import DynamoEngine, client_config
-from tallygate.storage.facts import Facts
+from tallygate.operations.base.each import threaded
+from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.delivery.facts import Facts
+from tallygate.storage.journal.bring_in import CellEvents
+from tallygate.storage.journal.carryover import CellCarryover
 from tallygate.storage.stream import batch_of
 
 THREADS = 8

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tallygate.operations.append import JournalParts
-from tallygate.storage.cell_first_use import CellFirstUse
-from tallygate.storage.engine import Engine
-from tallygate.storage.journal import Journal
-from tallygate.storage.rejections import Rejections
-from tallygate.storage.rules import Rules
-from tallygate.storage.totals import Totals
+from tallygate.operations.journal.append import JournalParts
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.journal.first_use import CellFirstUse
+from tallygate.storage.journal.records import Journal
+from tallygate.storage.journal.rules import Rules
+from tallygate.storage.journal.totals import Totals
+from tallygate.storage.metering.rejections import Rejections
 
 
 def journal_parts(engine: Engine) -> JournalParts:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aws_lambda_powertools import Logger, Metrics
 
-from tallygate.domain.instants import Instant
-from tallygate.domain.observed import Batch
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.journal.observed import Batch
 from tallygate.metrics import Metric
 from tallygate.metrics import tell as tell_metrics
 from tallygate.operations.aggregate import Summary

@@ -13,10 +13,10 @@ from typing import Any
 import boto3
 
 from tallygate.clock import clock_of
-from tallygate.domain.api_keys import ApiKey, bearer
-from tallygate.operations.authorize import authorize
-from tallygate.storage.api_keys import ApiKeys
-from tallygate.storage.dynamo import DynamoEngine, client_config
+from tallygate.domain.customers.api_keys import ApiKey, bearer
+from tallygate.operations.customers.authorize import authorize
+from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.customers.api_keys import ApiKeys
 
 engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
 keys = ApiKeys(engine)

@@ -15,10 +15,10 @@ from tallygate.clock import clock_of
 from tallygate.defects import told_to
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.metrics import Metric, tell
-from tallygate.operations.admission import Memory
-from tallygate.storage.cells import Cells
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.dynamo import DynamoEngine, client_config
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.journal.decisions import Decisions
 
 logger = Logger()
 metrics = Metrics()

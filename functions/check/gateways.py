@@ -12,12 +12,12 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from tallygate.contracts.explanations import reason_page
-from tallygate.contracts.requests import switched_on
-from tallygate.domain.decision import Decision, Node, Reason
-from tallygate.domain.instants import SECOND, Instant
-from tallygate.domain.sentences import sentence
-from tallygate.domain.tiers import Enforcement
+from tallygate.contracts.admission.explanations import reason_page
+from tallygate.contracts.base.requests import switched_on
+from tallygate.domain.admission.decision import Decision, Node, Reason
+from tallygate.domain.admission.sentences import sentence
+from tallygate.domain.base.instants import SECOND, Instant
+from tallygate.domain.catalog.tiers import Enforcement
 from tallygate.http import PROBLEM, Answer, Request, problem_answer
 
 SPREAD_SECONDS = 30

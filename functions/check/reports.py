@@ -13,7 +13,7 @@ import sys
 import zlib
 from enum import StrEnum
 
-from tallygate.domain.decision import Decision
+from tallygate.domain.admission.decision import Decision
 from tallygate.http import Request
 
 SAMPLED_ONE_IN = 100

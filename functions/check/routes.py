@@ -10,24 +10,24 @@ from typing import Any
 from gateways import decision_headers, denial_answer, wants_status
 
 from tallygate.clock import Clock
-from tallygate.contracts.check import ASKS_MAX, CHECK, CONSUME, Ask, decision_answer
-from tallygate.contracts.corrections import SETTLE, SettleBody, settlement_answer
-from tallygate.contracts.explanations import explanation_answer
-from tallygate.contracts.reading import read
+from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, Ask, decision_answer
+from tallygate.contracts.admission.explanations import explanation_answer
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.corrections.corrections import SETTLE, SettleBody, settlement_answer
 from tallygate.decision_store import DecisionStore
-from tallygate.domain.decision import Decision
-from tallygate.domain.explanation import explanation
-from tallygate.domain.instants import Instant
-from tallygate.domain.units import Unit
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.admission.explanation import explanation
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog.units import Unit
 from tallygate.errors import invalid
 from tallygate.http import Answer, CustomerIn, Request, answered, permit
-from tallygate.operations.admission import Memory
-from tallygate.operations.attempts import Consume
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.dimensions import GivenDimensions, require_declared
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.settle import Settle, settle
+from tallygate.operations.admission.attempts import Consume
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.dimensions import GivenDimensions, require_declared
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.journal.find_decision import decision_named
 from tallygate.store import AdmissionStore
 
 SCOPE = "check"

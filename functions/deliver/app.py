@@ -13,9 +13,9 @@ from tallygate.clock import clock_of, real_time
 from tallygate.delivery import bus, queue, secrets
 from tallygate.delivery.courier import Courier
 from tallygate.delivery.webhook import Sender
-from tallygate.operations.deliver import SWEPT_MAX, Sending, deliver, sweep
-from tallygate.storage.deliveries import Deliveries
-from tallygate.storage.dynamo import DynamoEngine, client_config
+from tallygate.operations.delivery.deliver import SWEPT_MAX, Sending, deliver, sweep
+from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.delivery.deliveries import Deliveries
 
 MILLISECONDS_KEPT = 5_000
 

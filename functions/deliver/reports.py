@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aws_lambda_powertools import Logger, Metrics
 
-from tallygate.domain.deliveries import Verdict
+from tallygate.domain.delivery.deliveries import Verdict
 from tallygate.metrics import Metric, tell
-from tallygate.operations.deliver import Report, Swept
+from tallygate.operations.delivery.deliver import Report, Swept
 
 
 def tell_attempt(logger: Logger, metrics: Metrics, report: Report) -> None:

@@ -19,9 +19,9 @@ from tallygate.defects import told_to
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.metrics import Metric
 from tallygate.metrics import tell as tell_metrics
-from tallygate.storage.decision_secrets import DecisionSecrets
-from tallygate.storage.dynamo import DynamoEngine, client_config
-from tallygate.storage.events import Events
+from tallygate.storage.admission.secrets import DecisionSecrets
+from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.metering.events import Events
 
 THREADS = 16
 

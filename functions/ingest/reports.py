@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from aws_lambda_powertools import Logger, Metrics
 
-from tallygate.domain.events import EventStatus, Result
-from tallygate.domain.instants import Instant
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.metering.events import EventStatus, Result
 from tallygate.http import Request
 from tallygate.metrics import Metric
 from tallygate.metrics import tell as tell_metrics

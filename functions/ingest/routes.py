@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tallygate.clock import Clock
-from tallygate.contracts.ingest import EVENTS, events_answer, read_events
-from tallygate.domain.decision_ids import Secret, granted_by
-from tallygate.domain.events import Draft, EventStatus, Result
-from tallygate.domain.instants import Instant
+from tallygate.contracts.metering.ingest import EVENTS, events_answer, read_events
+from tallygate.domain.admission.decision_ids import Secret, granted_by
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.metering.events import Draft, EventStatus, Result
 from tallygate.http import Answer, CustomerIn, Request, answered, permit
-from tallygate.operations.each import Each
-from tallygate.operations.ingest import Posted, ingest
+from tallygate.operations.base.each import Each
+from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.store import EventStore
 
 SCOPE = "ingest"
@@ -22,7 +22,7 @@ SCOPE = "ingest"
 class App:
     """What one container ingests with. `ingested` receives every batch, and the delay of each new event.
 
-    `decision_secret` proves which decisions that events name were granted (`domain.decision_ids`).
+    `decision_secret` proves which decisions that events name were granted (`domain.admission.decision_ids`).
     """
 
     store: EventStore

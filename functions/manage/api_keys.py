@@ -6,13 +6,13 @@ import base64
 
 from replies import App, asked_page, author, paged, posted
 
-from tallygate.contracts.keys import KeyBody, RotationBody, key_answer
-from tallygate.contracts.reading import read
-from tallygate.domain.api_keys import PREFIX, ApiKey
-from tallygate.domain.instants import DAY, SECOND
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.customers.keys import KeyBody, RotationBody, key_answer
+from tallygate.domain.base.instants import DAY, SECOND
+from tallygate.domain.customers.api_keys import PREFIX, ApiKey
 from tallygate.http import Answer, Request
-from tallygate.operations import keys
-from tallygate.operations.receipts import Planned
+from tallygate.operations.base.receipts import Planned
+from tallygate.operations.customers import keys
 
 KEY_BYTES = 32
 

@@ -17,7 +17,7 @@ from tallygate.defects import told_to
 from tallygate.delivery import invoke, secrets
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.metrics import Metric, tell
-from tallygate.storage.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.dynamo import DynamoEngine, client_config
 
 logger = Logger()
 metrics = Metrics()

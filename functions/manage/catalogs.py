@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from replies import App, author, versioned
 
-from tallygate.contracts.catalog import changes_answer, read_catalog
-from tallygate.contracts.requests import expected, switched_on
-from tallygate.domain.catalog_forms import catalog_form
+from tallygate.contracts.base.requests import expected, switched_on
+from tallygate.contracts.catalog.catalog import changes_answer, read_catalog
+from tallygate.domain.catalog.forms import catalog_form
 from tallygate.http import Answer, Request
-from tallygate.operations.catalog import declare_catalog
+from tallygate.operations.catalog.catalog import declare_catalog
 
 
 def put_catalog(app: App, request: Request) -> Answer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from replies import App, asked_page, customer_of, key_id, paged, posted
 
-from tallygate.contracts.corrections import (
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.corrections.corrections import (
     CARRY,
     AdjustmentBody,
     ResetBody,
@@ -12,14 +13,14 @@ from tallygate.contracts.corrections import (
     parts_answer,
     reset_answer,
 )
-from tallygate.contracts.reading import read
-from tallygate.domain.usage_resets import Asked
+from tallygate.domain.corrections.resets import Asked
 from tallygate.http import Answer, Request
-from tallygate.operations import adjustments, usage_resets
-from tallygate.operations.known_features import require_known
-from tallygate.operations.receipts import Planned
-from tallygate.storage.adjustments import Adjustments
-from tallygate.storage.cell_resets import CellResets
+from tallygate.operations.base.receipts import Planned
+from tallygate.operations.corrections import adjustments
+from tallygate.operations.corrections import resets as usage_resets
+from tallygate.operations.usage.known_features import require_known
+from tallygate.storage.corrections.resets import CellResets
+from tallygate.storage.facts.adjustments import Adjustments
 
 FORMS = adjustments.Forms(adjustment=adjustment_answer, parts=parts_answer)
 

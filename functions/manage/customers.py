@@ -7,27 +7,30 @@ from typing import Any
 
 from replies import App, asked_page, audited, customer_of, key_id, paged, posted, versioned
 
-from tallygate.contracts.customers import (
+from tallygate.contracts.admission.entitlements import entitlement_answer
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.base.requests import expected
+from tallygate.contracts.customers.customers import (
     CustomerBody,
     SubscriptionBody,
     customer_answer,
     period_changes_answer,
     subscription_answer,
 )
-from tallygate.contracts.entitlements import entitlement_answer
-from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
-from tallygate.contracts.reading import read
-from tallygate.contracts.requests import expected
-from tallygate.contracts.suspensions import SuspensionBody, suspension_answer
-from tallygate.contracts.suspensions import judge as judge_suspension
-from tallygate.domain.catalog import Plan
-from tallygate.domain.customers import CustomerRecord, taken
-from tallygate.domain.decision import Decision
-from tallygate.domain.overrides import OwnLimit
+from tallygate.contracts.limits.own_limits import OwnLimitBody, judge, own_limit_answer
+from tallygate.contracts.limits.suspensions import SuspensionBody, suspension_answer
+from tallygate.contracts.limits.suspensions import judge as judge_suspension
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.catalog.catalog import Plan
+from tallygate.domain.customers.customers import CustomerRecord, taken
+from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.http import Answer, Request
-from tallygate.operations import customers, entitlements, known_customers, own_limits, suspensions, usage_resets
-from tallygate.operations.receipts import Body, Planned
-from tallygate.storage.cell_resets import CellResets
+from tallygate.operations.admission import entitlements
+from tallygate.operations.base import known_customers
+from tallygate.operations.base.receipts import Body, Planned
+from tallygate.operations.corrections import resets as usage_resets
+from tallygate.operations.customers import customers, own_limits, suspensions
+from tallygate.storage.corrections.resets import CellResets
 
 
 def put_customer(app: App, request: Request) -> Answer:

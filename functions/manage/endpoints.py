@@ -6,22 +6,22 @@ from contextlib import suppress
 
 from replies import App, asked_page, author, paged, posted
 
-from tallygate.contracts.endpoints import (
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.delivery.endpoints import (
     ALLOW_PRIVATE,
     EndpointRequest,
     EndpointRotationBody,
     delivery_answer,
     endpoint_answer,
 )
-from tallygate.contracts.reading import read
 from tallygate.delivery.signatures import SECRET_BYTES_MIN, secret_of
-from tallygate.domain.deliveries import Endpoint, EndpointStatus
-from tallygate.domain.instants import SECOND
+from tallygate.domain.base.instants import SECOND
+from tallygate.domain.delivery.deliveries import Endpoint, EndpointStatus
 from tallygate.errors import NotFound, StoreUnavailable
 from tallygate.http import Answer, Request
-from tallygate.operations import endpoints
-from tallygate.operations.receipts import Planned
-from tallygate.storage.endpoints import Endpoints
+from tallygate.operations.base.receipts import Planned
+from tallygate.operations.delivery import endpoints
+from tallygate.storage.delivery.endpoints import Endpoints
 
 
 def post_endpoint(app: App, request: Request) -> Answer:

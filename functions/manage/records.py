@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from replies import App, asked_page, customer_of, paged
 
-from tallygate.contracts.check import decision_record_answer
-from tallygate.contracts.requests import page_asked
-from tallygate.contracts.usage import (
+from tallygate.contracts.admission.check import decision_record_answer
+from tallygate.contracts.base.requests import page_asked
+from tallygate.contracts.usage.usage import (
     audit_answer,
     event_row_answer,
     impact_answer,
@@ -15,20 +15,20 @@ from tallygate.contracts.usage import (
     read_usage,
     usage_answer,
 )
-from tallygate.domain.api_keys import READ
+from tallygate.domain.customers.api_keys import READ
 from tallygate.http import Answer, Request, permit
-from tallygate.operations.audits import list_audits
-from tallygate.operations.event_list import events_after, list_events
-from tallygate.operations.explain import explain
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.impact import impact
-from tallygate.operations.known_features import require_known
-from tallygate.operations.periods import list_periods as closed_periods
-from tallygate.operations.usage import usage
-from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.event_log import EventLog
-from tallygate.storage.impacts import Impacts
+from tallygate.operations.customers.audits import list_audits
+from tallygate.operations.facts.impact import impact
+from tallygate.operations.facts.periods import list_periods as closed_periods
+from tallygate.operations.journal.explain import explain
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.operations.usage.events import events_after, list_events
+from tallygate.operations.usage.known_features import require_known
+from tallygate.operations.usage.queries import usage
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.facts.impacts import Impacts
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.usage.events import EventLog
 
 
 def get_usage(app: App, request: Request) -> Answer:

@@ -9,26 +9,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tallygate.clock import Clock
-from tallygate.contracts.answers import etag, page_answer
-from tallygate.contracts.requests import page_asked
-from tallygate.domain.audits import Author
+from tallygate.contracts.base.answers import etag, page_answer
+from tallygate.contracts.base.requests import page_asked
+from tallygate.domain.facts.audits import Author
 from tallygate.http import Answer, Request
-from tallygate.operations.customers import Audited, Stores
-from tallygate.operations.endpoints import SecretKeeper
-from tallygate.operations.receipts import Body, Planned, once
-from tallygate.storage.api_keys import ApiKeys
-from tallygate.storage.audits import Audits
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cell_controls import CellControls
-from tallygate.storage.cells import Cells
-from tallygate.storage.clock import ClockItem
-from tallygate.storage.customers import Customers
-from tallygate.storage.decision_secrets import DecisionSecrets
-from tallygate.storage.engine import Engine
-from tallygate.storage.past_usage import CellVersions
-from tallygate.storage.probes import Probes
-from tallygate.storage.receipts import Receipts
-from tallygate.storage.usage import Usage
+from tallygate.operations.base.receipts import Body, Planned, once
+from tallygate.operations.customers.customers import Audited, Stores
+from tallygate.operations.delivery.endpoints import SecretKeeper
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.admission.secrets import DecisionSecrets
+from tallygate.storage.base.clock import ClockItem
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.corrections.controls import CellControls
+from tallygate.storage.customers.api_keys import ApiKeys
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.journal.past_usage import CellVersions
+from tallygate.storage.journal.probes import Probes
+from tallygate.storage.usage.queries import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,15 +29,15 @@ from replies import App
 from stack import get_health, post_test_clock
 
 from tallygate import __version__
-from tallygate.contracts.catalog import CatalogBody
-from tallygate.contracts.corrections import AdjustmentBody, ResetBody
-from tallygate.contracts.customers import CustomerBody, SubscriptionBody
-from tallygate.contracts.endpoints import EndpointRequest, EndpointRotationBody
-from tallygate.contracts.keys import KeyBody, RotationBody, TestClockBody
+from tallygate.contracts.catalog.catalog import CatalogBody
+from tallygate.contracts.corrections.corrections import AdjustmentBody, ResetBody
+from tallygate.contracts.customers.customers import CustomerBody, SubscriptionBody
+from tallygate.contracts.customers.keys import KeyBody, RotationBody, TestClockBody
+from tallygate.contracts.delivery.endpoints import EndpointRequest, EndpointRotationBody
+from tallygate.contracts.limits.own_limits import OwnLimitBody
+from tallygate.contracts.limits.suspensions import SuspensionBody
 from tallygate.contracts.openapi import ELSEWHERE, document
-from tallygate.contracts.own_limits import OwnLimitBody
-from tallygate.contracts.suspensions import SuspensionBody
-from tallygate.domain.api_keys import MANAGE, READ
+from tallygate.domain.customers.api_keys import MANAGE, READ
 from tallygate.http import Answer, CustomerIn, Request, Route
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from replies import App, author, posted
 
 from tallygate import __version__
-from tallygate.contracts.keys import TestClockBody
-from tallygate.contracts.reading import read
-from tallygate.contracts.requests import switched_on
-from tallygate.domain.instants import format_instant
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.base.requests import switched_on
+from tallygate.contracts.customers.keys import TestClockBody
+from tallygate.domain.base.instants import format_instant
 from tallygate.errors import Forbidden, Unauthenticated
 from tallygate.http import Answer, Request
-from tallygate.operations import test_clock
-from tallygate.operations.authorize import authorize
-from tallygate.operations.health import Waiting, fold_lag
-from tallygate.operations.receipts import Body, Planned
+from tallygate.operations.base import test_clock
+from tallygate.operations.base.receipts import Body, Planned
+from tallygate.operations.customers.authorize import authorize
+from tallygate.operations.journal.health import Waiting, fold_lag
 
 DEEP_SCOPES = frozenset(("read", "manage"))
 """Either will do."""

@@ -9,11 +9,11 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 
 from tallygate.clock import clock_of
-from tallygate.domain.instants import SECOND
+from tallygate.domain.base.instants import SECOND
 from tallygate.metrics import Metric, tell
-from tallygate.operations.reset import CLOSED_MAX, reset
-from tallygate.storage.closings import Closings
-from tallygate.storage.dynamo import DynamoEngine, client_config
+from tallygate.operations.facts.closing import CLOSED_MAX, reset
+from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.facts.closings import Closings
 
 MILLISECONDS_KEPT = 5_000
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.corrections import AdjustmentBody, adjustment_answer
-from tallygate.contracts.reading import read
-from tallygate.domain.adjustments import Adjustment, Parts
-from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.periods import Window
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.corrections.corrections import AdjustmentBody, adjustment_answer
+from tallygate.domain.facts.adjustments import Adjustment, Parts
+from tallygate.domain.periods.boundaries import NEVER_ENDS
+from tallygate.domain.periods.recurrence import Window
 from tallygate.errors import InvalidRequest
 
 GIVEN: dict[str, Any] = {"feature": "images", "amount": 200, "reason": "outage", "actor": "ops"}

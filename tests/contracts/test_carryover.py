@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import CatalogBody, read_catalog
-from tallygate.domain.carryover import Cap, Carryover
-from tallygate.domain.catalog_forms import catalog_form
-from tallygate.domain.exact_json import write_json
+from tallygate.contracts.catalog.catalog import CatalogBody, read_catalog
+from tallygate.domain.base.json import write_json
+from tallygate.domain.catalog.carryover import Cap, Carryover
+from tallygate.domain.catalog.forms import catalog_form
 from tallygate.errors import InvalidRequest
 
 MONTH, NEVER, ROLLING = {"every": "month"}, {"every": "never"}, {"every": "P30D", "anchor": "rolling"}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.domain.catalog_forms import catalog_form
-from tallygate.domain.exact_json import write_json
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.base.json import write_json
+from tallygate.domain.catalog.forms import catalog_form
 from tallygate.errors import InvalidRequest
 
 SAMPLE = json.loads(Path("events/catalog.json").read_text(), parse_float=Decimal)

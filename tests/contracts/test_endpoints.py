@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tallygate.contracts.answers import page_answer
-from tallygate.contracts.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
-from tallygate.contracts.reading import read
-from tallygate.contracts.requests import PAGE_DEFAULT, page_asked
-from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, SigningSecret
-from tallygate.domain.instants import parse_instant
+from tallygate.contracts.base.answers import page_answer
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.base.requests import PAGE_DEFAULT, page_asked
+from tallygate.contracts.delivery.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
+from tallygate.domain.base.instants import parse_instant
+from tallygate.domain.delivery.deliveries import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+    SigningSecret,
+)
 from tallygate.errors import InvalidRequest
 
 NOW = parse_instant("2026-11-20T10:00:00Z")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from tallygate.contracts.fields import Amount, PositiveQuantity, Quantity
+from tallygate.contracts.base.fields import Amount, PositiveQuantity, Quantity
 
 KINDS: dict[str, TypeAdapter[Decimal]] = {
     "any": TypeAdapter(Quantity),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tallygate.contracts.requests import broken_query
+from tallygate.contracts.base.requests import broken_query
 
 USAGE = "GET /v1/usage"
 

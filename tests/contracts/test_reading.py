@@ -8,8 +8,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field, WithJsonSchema
 
-from tallygate.contracts.fields import Amount, Id, NotAvailable, PositiveQuantity, Quantity, Time, Zone, one_of
-from tallygate.contracts.reading import ERRORS_MAX, Contract, pointer, read
+from tallygate.contracts.base.fields import Amount, Id, NotAvailable, PositiveQuantity, Quantity, Time, Zone, one_of
+from tallygate.contracts.base.reading import ERRORS_MAX, Contract, pointer, read
 from tallygate.errors import InvalidRequest
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.reading import read
-from tallygate.contracts.suspensions import SuspensionBody, judge, suspension_answer
-from tallygate.contracts.usage import audit_answer
-from tallygate.domain.audits import SUSPENDED, Audit
-from tallygate.domain.suspensions import Suspension
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.contracts.limits.suspensions import SuspensionBody, judge, suspension_answer
+from tallygate.contracts.usage.usage import audit_answer
+from tallygate.domain.facts.audits import SUSPENDED, Audit
+from tallygate.domain.limits.suspensions import Suspension
 from tallygate.errors import InvalidRequest
 
 GIVEN: dict[str, Any] = {"reason": "abuse", "actor": "ops"}

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.contracts.catalog import CatalogBody, read_catalog
-from tallygate.domain.catalog_forms import catalog_form
-from tallygate.domain.exact_json import write_json
-from tallygate.domain.instants import DAY, HOUR, MINUTE
-from tallygate.domain.rates import Rate
-from tallygate.domain.tiers import (
+from tallygate.contracts.catalog.catalog import CatalogBody, read_catalog
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE
+from tallygate.domain.base.json import write_json
+from tallygate.domain.catalog.forms import catalog_form
+from tallygate.domain.catalog.rates import Rate
+from tallygate.domain.catalog.tiers import (
     AllowWithGrace,
     AllowWithOverage,
     Deny,

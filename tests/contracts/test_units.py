@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.domain.catalog import changes, forbidden
-from tallygate.domain.catalog_forms import catalog_form
-from tallygate.domain.exact_json import read_json, write_json
-from tallygate.domain.unit_forms import presented, unit_of
-from tallygate.domain.units import Billing, Rounding, Unit
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.base.json import read_json, write_json
+from tallygate.domain.catalog.catalog import changes, forbidden
+from tallygate.domain.catalog.forms import catalog_form
+from tallygate.domain.catalog.unit_forms import presented, unit_of
+from tallygate.domain.catalog.units import Billing, Rounding, Unit
 from tallygate.errors import InvalidRequest
 
 GB: dict[str, Any] = {

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from tallygate.contracts.corrections import ResetBody, reset_answer
-from tallygate.contracts.reading import read
-from tallygate.domain.counters import CountedWindow
-from tallygate.domain.instants import parse_instant
-from tallygate.domain.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
-from tallygate.domain.usage_resets import Asked, Made, Running, WindowReset
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.corrections.corrections import ResetBody, reset_answer
+from tallygate.domain.base.instants import parse_instant
+from tallygate.domain.corrections.resets import Asked, Made, Running, WindowReset
+from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
+from tallygate.domain.limits.counters import CountedWindow
 from tallygate.errors import InvalidRequest
 
 BODY = {"feature": "f", "reason": "r", "actor": "a"}

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tallygate.delivery.cloudevents import BODY_BYTES_MAX, body_of, headers_of
-from tallygate.domain.facts import Fact, fact_id
-from tallygate.domain.instants import parse_instant
+from tallygate.domain.base.instants import parse_instant
+from tallygate.domain.facts.facts import Fact, fact_id
 from tallygate.errors import InvariantBroken
 
 FACT = Fact(

@@ -14,9 +14,9 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from tallygate.delivery import bus, queue
-from tallygate.domain.deliveries import Message, Verdict
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import parse_instant
+from tallygate.domain.base.instants import parse_instant
+from tallygate.domain.delivery.deliveries import Message, Verdict
+from tallygate.domain.facts.facts import Fact
 from tallygate.errors import StoreUnavailable
 
 MESSAGE = Message(fact="fact_1", endpoint="we_1", attempt=2)

@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from tallygate.delivery import secrets
 from tallygate.delivery.secrets import SsmKeeper, SsmReader
-from tallygate.domain.deliveries import Endpoint, EndpointStatus, SigningSecret
+from tallygate.domain.delivery.deliveries import Endpoint, EndpointStatus, SigningSecret
 from tallygate.errors import StoreUnavailable
 
 PATH = "/tallygate/test/webhook-secrets"

@@ -10,7 +10,7 @@ import standardwebhooks
 import stripe
 
 from tallygate.delivery.signatures import secret_of, signed_headers
-from tallygate.domain.deliveries import STANDARD, STRIPE
+from tallygate.domain.delivery.deliveries import STANDARD, STRIPE
 
 BODY = '{"id":"f1","type":"usage.period_closed","data":{"feature":"ai-tökens","raw":12}}'.encode()
 SECRET = secret_of(bytes(range(32)))

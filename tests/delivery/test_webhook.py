@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tallygate.delivery.webhook import Sender, retry_after_of, verdict_of
-from tallygate.domain.deliveries import Outcome, Verdict
+from tallygate.domain.delivery.deliveries import Outcome, Verdict
 from tests.delivery.receiver import answering, hanging, receiving, sending, trickling
 
 BODY = b'{"id":"f1"}'

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tallygate.contracts.reading import Contract
-from tallygate.contracts.requests import QUERIES
-from tallygate.contracts.routes import planned_routes
-from tallygate.domain.deliveries import FACT_TYPES, FACT_TYPES_LATER
+from tallygate.contracts.base.reading import Contract
+from tallygate.contracts.base.requests import QUERIES
+from tallygate.contracts.base.routes import planned_routes
+from tallygate.domain.delivery.deliveries import FACT_TYPES, FACT_TYPES_LATER
 from tools import planned_surface as planned
 from tools.planned import BEGIN, END, README, answered, section
 from tools.planned_surface import FIELDS, OTHERS, PARAMETERS, VALUES, missing, offered

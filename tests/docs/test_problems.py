@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tallygate.domain import dimensions
-from tallygate.domain.decision import Reason
-from tallygate.domain.event_judgement import EventCode
-from tallygate.operations import append, entitlements
+from tallygate.domain.admission.decision import Reason
+from tallygate.domain.metering import dimensions
+from tallygate.domain.metering.judgement import EventCode
+from tallygate.operations.admission import entitlements
+from tallygate.operations.journal import append
 
 CODE_AT = {"broken": 0, "invalid": 1, "_error": 1, "rejected": 1, "parameter_error": 1}
 """Functions that are given a code, and where in their arguments it stands."""

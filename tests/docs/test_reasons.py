@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.check import decision_answer
-from tallygate.contracts.explanations import reason_page
-from tallygate.domain.decision import GRANTING, NOT_YET, Reason
-from tallygate.operations.consume import consume
-from tallygate.storage.cells import Cells
-from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.admission.explanations import reason_page
+from tallygate.domain.admission.decision import GRANTING, NOT_YET, Reason
+from tallygate.operations.admission.consume import consume
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
 from tests.given import FEATURE, wanted
 from tests.shops import Shop
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
-from tallygate.domain.effective import Dates, compile_effective
-from tallygate.domain.instants import of_datetime
-from tallygate.domain.limits import Effective
+from tallygate.domain.base.instants import of_datetime
+from tallygate.domain.catalog.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.limits.compiled import Dates, compile_effective
+from tallygate.domain.limits.limits import Effective
 
 NOW = of_datetime(datetime(2026, 1, 31, 12, tzinfo=UTC))
 FEATURES = ("f", "g")

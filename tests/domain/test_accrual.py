@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from tallygate.domain.accrual import with_suspensions
-from tallygate.domain.carryover import Carryover
-from tallygate.domain.instants import DAY
-from tallygate.domain.limits import Effective, Next, Quota
-from tallygate.domain.rolls import Stretch
-from tallygate.domain.suspensions import Suspension
+from tallygate.domain.base.instants import DAY
+from tallygate.domain.catalog.carryover import Carryover
+from tallygate.domain.limits.accrual import with_suspensions
+from tallygate.domain.limits.limits import Effective, Next, Quota
+from tallygate.domain.limits.rollover import Stretch
+from tallygate.domain.limits.suspensions import Suspension
 from tests.given import FEATURE, NOW, effective, quota
 
 TEN, TWENTY = Decimal(10), Decimal(20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tallygate.domain.addresses import permitted, permitted_host
+from tallygate.domain.delivery.addresses import permitted, permitted_host
 
 PUBLIC = ("1.1.1.1", "93.184.216.34", "172.15.255.255", "172.32.0.1", "2606:4700::1111", "2a00:1450:4001::1")
 PRIVATE = (

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.bases import Rebase, bases, earned_of, worth
-from tallygate.domain.effective import followed_by
-from tallygate.domain.instants import DAY, HOUR, Instant, parse_instant
-from tallygate.domain.limits import Quota
-from tallygate.domain.periods import Schedule, Segment, calendar, changed, window_at
-from tallygate.domain.rolls import Stretch
-from tallygate.storage.expressions import Item
-from tallygate.storage.limits_versions import effective_document, effective_of
+from tallygate.domain.base.instants import DAY, HOUR, Instant, parse_instant
+from tallygate.domain.limits.bases import Rebase, bases, earned_of, worth
+from tallygate.domain.limits.compiled import followed_by
+from tallygate.domain.limits.limits import Quota
+from tallygate.domain.limits.rollover import Stretch
+from tallygate.domain.periods.recurrence import Schedule, Segment, calendar, changed, window_at
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.limits.versions import effective_document, effective_of
 from tests.domain.compiled_plans import BASIC, CATALOG, NOW, PRO, compiled
 
 APRIL = parse_instant("2026-04-01T00:00:00Z")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.decision_ids import (
+from tallygate.domain.admission.decision_ids import (
     LENGTH_MAX,
     PREFIX,
     DecisionId,

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tallygate.domain import closing, facts
-from tallygate.domain.deliveries import (
+from tallygate.domain.delivery.deliveries import (
     FACT_TYPES,
     HISTORY_MAX,
     Attempt,
@@ -17,6 +16,7 @@ from tallygate.domain.deliveries import (
     extended,
     matches,
 )
+from tallygate.domain.facts import closing, facts
 
 ENDPOINT = Endpoint(
     id="we_1",

@@ -9,23 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.carryover import Cap, Carryover
-from tallygate.domain.catalog import Plan, PlanLimit, QuotaTerms, RateTerms, upgrades
-from tallygate.domain.effective import SEGMENTS_KEPT, features_ever_entitled
-from tallygate.domain.instants import DAY, MINUTE, to_datetime
-from tallygate.domain.limits import Effective, Quota
-from tallygate.domain.periods import (
-    SUBSCRIPTION_START,
-    TIMESTAMP,
-    Schedule,
-    Segment,
-    is_partial,
-    recent,
-    window_at,
-)
-from tallygate.domain.rates import Rate
-from tallygate.domain.rolls import Rule
-from tallygate.domain.tiers import (
+from tallygate.domain.base.instants import DAY, MINUTE, to_datetime
+from tallygate.domain.catalog.carryover import Cap, Carryover
+from tallygate.domain.catalog.catalog import Plan, PlanLimit, QuotaTerms, RateTerms, upgrades
+from tallygate.domain.catalog.rates import Rate
+from tallygate.domain.catalog.tiers import (
     AllowWithGrace,
     AllowWithOverage,
     Deny,
@@ -36,8 +24,20 @@ from tallygate.domain.tiers import (
     Tier,
     percent,
 )
-from tallygate.storage.expressions import Item
-from tallygate.storage.limits_versions import effective_document, effective_of
+from tallygate.domain.limits.compiled import SEGMENTS_KEPT, features_ever_entitled
+from tallygate.domain.limits.limits import Effective, Quota
+from tallygate.domain.limits.rollover import Rule
+from tallygate.domain.periods.recurrence import (
+    SUBSCRIPTION_START,
+    TIMESTAMP,
+    Schedule,
+    Segment,
+    is_partial,
+    recent,
+    window_at,
+)
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.limits.versions import effective_document, effective_of
 from tests.domain.compiled_plans import BASIC, CATALOG, FEATURES, NOW, PRO, compiled, limit, month, rate
 
 ZONES = ("UTC", "Asia/Tokyo", "America/St_Johns", "Pacific/Kiritimati")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.cells import MARK_BYTES
-from tallygate.domain.decision_ids import DecisionId, format_decision_id, granted_by
-from tallygate.domain.event_judgement import EventJudgement, judge, nothing_granted
-from tallygate.domain.meters import Filter, Meter, Meters, meters_of, rounds_to_zero
-from tallygate.domain.settings import Settings
+from tallygate.domain.admission.cells import MARK_BYTES
+from tallygate.domain.admission.decision_ids import DecisionId, format_decision_id, granted_by
+from tallygate.domain.metering.judgement import EventJudgement, judge, nothing_granted
+from tallygate.domain.metering.meters import Filter, Meter, Meters, meters_of, rounds_to_zero
+from tallygate.domain.metering.settings import Settings
 
 TOKENS = Meter(
     key="tokens", event_type="llm", aggregation="sum", value=("tokens",), dimensions={"model": ("m",), "team": ("t",)}

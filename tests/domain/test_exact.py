@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.exact import EXACT
+from tallygate.domain.base.exact import EXACT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAYER = REPOSITORY / "layers" / "tallygate" / "python"
@@ -75,7 +75,9 @@ def test_the_context_is_exact_in_every_thread() -> None:
     assert set(found) == {EXACT.prec}
 
 
-@pytest.mark.parametrize("module", ["tallygate.domain.quantities", "tallygate.storage.dynamo", "tallygate.http"])
+@pytest.mark.parametrize(
+    "module", ["tallygate.domain.base.quantities", "tallygate.storage.base.dynamo", "tallygate.http"]
+)
 def test_whatever_of_the_layer_is_imported_first_computes_exactly(module: str) -> None:
     """Also on the thread that computed before, and on one that begins after."""
     program = (

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.domain.catalog.tiers import Threshold, Tier, level_at, percent
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts import (
+from tallygate.domain.facts.facts import (
     Announcement,
     Levels,
     concerns_levels,
     told,
 )
-from tallygate.domain.governing import Governed
-from tallygate.domain.tiers import Threshold, Tier, level_at, percent
+from tallygate.domain.limits.governing import Governed
 
 TIERS = tuple(Tier(level=level, at=percent(at)) for level, at in (("warning", 80), ("critical", 100)))
 GOVERNED = Governed(feature="f", meter="m", name="f", limit=Decimal(100), tiers=TIERS, upgrade_to="big")

@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.first_use import opened_at, window_holding
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
-from tallygate.domain.periods import FIRST_USE, Schedule, Segment, changed, earliest_reaching, recent, window_at
+from tallygate.domain.admission.first_use import opened_at, window_holding
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.periods.recurrence import (
+    FIRST_USE,
+    Schedule,
+    Segment,
+    changed,
+    earliest_reaching,
+    recent,
+    window_at,
+)
 
 NEW_YORK, LORD_HOWE = "America/New_York", "Australia/Lord_Howe"
 EVERY = ["minute", "hour", "PT5H", "day", "week", "month", "quarter", "year", "P2W", "P1Y6M"]

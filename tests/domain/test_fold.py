@@ -11,29 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.contributions import Add, added
-from tallygate.domain.counters import CarriedIn, CountedWindow
+from tallygate.domain.base.instants import DAY, parse_instant
+from tallygate.domain.catalog.tiers import Enforcement
 from tallygate.domain.entries.entry import Entry
 from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.entries.usage import EventEntry, UseEntry
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry
-from tallygate.domain.event_judgement import EventWarning
-from tallygate.domain.events import Event, accepted_as
-from tallygate.domain.fold import (
+from tallygate.domain.journal.fold import (
     changes_of,
     day_and_quarter,
     dimensions_text,
     limits_named,
     resolve_event,
 )
-from tallygate.domain.governing import Governed, governed_of, limit_names
-from tallygate.domain.instants import DAY, parse_instant
-from tallygate.domain.journal import Record
-from tallygate.domain.limits import Effective, Limit
-from tallygate.domain.meters import Measured, Meters, meters_of
-from tallygate.domain.rolls import Layer
-from tallygate.domain.settings import Settings
-from tallygate.domain.tiers import Enforcement
+from tallygate.domain.journal.records import Record
+from tallygate.domain.limits.counters import CarriedIn, CountedWindow
+from tallygate.domain.limits.governing import Governed, governed_of, limit_names
+from tallygate.domain.limits.limits import Effective, Limit
+from tallygate.domain.limits.rollover import Layer
+from tallygate.domain.metering.contributions import Add, added
+from tallygate.domain.metering.events import Event, accepted_as
+from tallygate.domain.metering.judgement import EventWarning
+from tallygate.domain.metering.meters import Measured, Meters, meters_of
+from tallygate.domain.metering.settings import Settings
 from tests.given import FEATURE, METER, NOW, effective, quota, scoped
 from tests.truth import CALLS, TOKENS, draft
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.cells import Cell
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.base.instants import HOUR
 from tallygate.domain.entries.moves import CellMoves
-from tallygate.domain.instants import HOUR
-from tallygate.domain.journal import MARK_KEPT, Mark, Position, advanced, is_new
-from tallygate.domain.proof import disproved
+from tallygate.domain.journal.proof import disproved
+from tallygate.domain.journal.records import MARK_KEPT, Mark, Position, advanced, is_new
 
 POSITIONS = st.builds(Position, st.sampled_from(["a", "b", "c"]), st.integers(0, 10**40), st.just(5))
 

@@ -9,13 +9,13 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.counters import CountedWindow
-from tallygate.domain.events import LATENESS_MAX
-from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant
-from tallygate.domain.limits import Effective, Next
-from tallygate.domain.limits_at_end import CLOSE_GRACE_MAX, KEPT, governed_in, kept_until, last_in_force
-from tallygate.domain.periods import Window, window_at
-from tallygate.domain.rolls import Stretch
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant
+from tallygate.domain.limits.at_end import CLOSE_GRACE_MAX, KEPT, governed_in, kept_until, last_in_force
+from tallygate.domain.limits.counters import CountedWindow
+from tallygate.domain.limits.limits import Effective, Next
+from tallygate.domain.limits.rollover import Stretch
+from tallygate.domain.metering.events import LATENESS_MAX
+from tallygate.domain.periods.recurrence import Window, window_at
 from tests.given import effective, quota
 
 END = 20

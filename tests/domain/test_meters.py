@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.contributions import Add
-from tallygate.domain.meters import (
+from tallygate.domain.metering.contributions import Add
+from tallygate.domain.metering.meters import (
     DIMENSION_LENGTH_MAX,
     Filter,
     Measured,

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.own_limits import OwnLimitBody, judge
-from tallygate.contracts.reading import read
-from tallygate.domain.carryover import nothing_carried
-from tallygate.domain.catalog import Plan
-from tallygate.domain.effective import Dates, compile_effective
-from tallygate.domain.limits import Effective, Quota
-from tallygate.domain.overrides import OwnLimit, Role, merged, role, too_crowded, with_own
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.contracts.limits.own_limits import OwnLimitBody, judge
+from tallygate.domain.catalog.carryover import nothing_carried
+from tallygate.domain.catalog.catalog import Plan
+from tallygate.domain.limits.compiled import Dates, compile_effective
+from tallygate.domain.limits.limits import Effective, Quota
+from tallygate.domain.limits.overrides import OwnLimit, Role, merged, role, too_crowded, with_own
 from tallygate.errors import InvalidRequest
 from tests.given import NOW
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.domain.cells import Cell, RequestMark
-from tallygate.domain.decide import granted
-from tallygate.domain.decision import Node
-from tallygate.domain.effective import Dates, compile_effective, period_changes
-from tallygate.domain.instants import DAY, HOUR, format_instant, parse_instant
-from tallygate.domain.limits import Effective
-from tallygate.domain.terms import terms
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.admission.cells import Cell, RequestMark
+from tallygate.domain.admission.decide import granted
+from tallygate.domain.admission.decision import Node
+from tallygate.domain.admission.terms import terms
+from tallygate.domain.base.instants import DAY, HOUR, format_instant, parse_instant
+from tallygate.domain.limits.compiled import Dates, compile_effective, period_changes
+from tallygate.domain.limits.limits import Effective
 from tallygate.errors import InvalidRequest
 
 SUBSCRIBED = parse_instant("2026-01-31T10:30:00+01:00")

@@ -6,8 +6,8 @@ import json
 from importlib.metadata import version
 from typing import Any
 
-from tallygate.domain.instants import Instant, parse_instant
-from tallygate.domain.periods import CALENDAR, TIMESTAMP, Schedule, Segment, window_at
+from tallygate.domain.base.instants import Instant, parse_instant
+from tallygate.domain.periods.recurrence import CALENDAR, TIMESTAMP, Schedule, Segment, window_at
 from tests.vectors import generate, independent
 
 DOCUMENT = json.loads(generate.FILE.read_text())

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain.boundaries import EVERY, NEVER_ENDS, WEEKDAYS, Grid, Unit, is_zone, length_of, step_of
-from tallygate.domain.instants import DAY, HOUR, format_instant, of_datetime, parse_instant, to_datetime
-from tallygate.domain.periods import (
+from tallygate.domain.base.instants import DAY, HOUR, format_instant, of_datetime, parse_instant, to_datetime
+from tallygate.domain.periods.boundaries import EVERY, NEVER_ENDS, WEEKDAYS, Grid, Unit, is_zone, length_of, step_of
+from tallygate.domain.periods.recurrence import (
     CALENDAR,
     ROLLING_PARTS,
     SUBSCRIPTION_START,

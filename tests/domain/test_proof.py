@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tallygate.domain.cells import Cell
+from tallygate.domain.admission.cells import Cell
 from tallygate.domain.entries.moves import CellMoves
-from tallygate.domain.proof import disproved
+from tallygate.domain.journal.proof import disproved
 
 COUNTER = (1, 0)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.exact_json import read_json, write_json
-from tallygate.domain.quantities import (
+from tallygate.domain.base.json import read_json, write_json
+from tallygate.domain.base.quantities import (
     NUMBER_DIGITS_MAX,
     Read,
     Refused,

@@ -9,10 +9,10 @@ from fractions import Fraction
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain import rates
-from tallygate.domain.instants import MINUTE, SECOND
-from tallygate.domain.quantities import ZERO
-from tallygate.domain.rates import Rate, rate_width
+from tallygate.domain.base.instants import MINUTE, SECOND
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog import rates
+from tallygate.domain.catalog.rates import Rate, rate_width
 from tests.given import NOW, rate
 
 RATES = st.builds(

@@ -9,15 +9,15 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain import decide
-from tallygate.domain.cells import Cell
-from tallygate.domain.decision import Decision, Reason
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.limits import Effective, Entitlement, Limit
-from tallygate.domain.periods import window_at
-from tallygate.domain.rungs import UNTIL_RESUMED
-from tallygate.domain.terms import look
-from tallygate.domain.tier_forms import tier_of
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.decision import Decision, Reason
+from tallygate.domain.admission.terms import look
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.limits.limits import Effective, Entitlement, Limit
+from tallygate.domain.limits.rungs import UNTIL_RESUMED
+from tallygate.domain.periods.recurrence import window_at
 from tests.given import FEATURE, NOW, effective, quota, rate
 
 Form = dict[str, Any]

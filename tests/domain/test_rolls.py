@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.carryover import Cap, Carryover
-from tallygate.domain.instants import DAY, parse_instant
-from tallygate.domain.periods import calendar, window_at
-from tallygate.domain.rolls import (
+from tallygate.domain.base.instants import DAY, parse_instant
+from tallygate.domain.catalog.carryover import Cap, Carryover
+from tallygate.domain.limits.rollover import (
     Layer,
     Standing,
     Stretch,
@@ -24,6 +23,7 @@ from tallygate.domain.rolls import (
     rolled,
     total,
 )
+from tallygate.domain.periods.recurrence import calendar, window_at
 
 MONTHS = calendar("month", "UTC")
 START = parse_instant("2026-01-01T00:00:00Z")

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.instants import DAY, HOUR
-from tallygate.domain.rungs import (
+from tallygate.domain.base.instants import DAY, HOUR
+from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.catalog.tiers import POLICY_NAMES, STRICTNESS, SuspendUsage, Tier
+from tallygate.domain.limits.rungs import (
     UNTIL_RESUMED,
     UNTIL_TOP_UP,
     Bounds,
@@ -24,8 +26,6 @@ from tallygate.domain.rungs import (
     landing,
     suspended_until,
 )
-from tallygate.domain.tier_forms import tier_of
-from tallygate.domain.tiers import POLICY_NAMES, STRICTNESS, SuspendUsage, Tier
 from tests.given import NOW
 
 Form = dict[str, Any]

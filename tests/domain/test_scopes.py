@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.capacity import (
+from tallygate.domain.base.instants import HOUR, MINUTE
+from tallygate.domain.catalog.rates import Rate
+from tallygate.domain.catalog.scopes import governs
+from tallygate.domain.catalog.tiers import AllowWithGrace, RateLimit, Tier, percent
+from tallygate.domain.limits.capacity import (
     ALWAYS,
     QUOTAS_PER_WRITE_MAX,
     RATES_PER_WRITE_MAX,
@@ -17,10 +21,6 @@ from tallygate.domain.capacity import (
     Sized,
     crowded,
 )
-from tallygate.domain.instants import HOUR, MINUTE
-from tallygate.domain.rates import Rate
-from tallygate.domain.scopes import governs
-from tallygate.domain.tiers import AllowWithGrace, RateLimit, Tier, percent
 
 
 @pytest.mark.parametrize(

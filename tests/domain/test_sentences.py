@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.domain import decide
-from tallygate.domain.decision import Decision, Reason
-from tallygate.domain.effective import Dates, compile_effective
-from tallygate.domain.features import Switch
-from tallygate.domain.instants import HOUR, Instant, parse_instant
-from tallygate.domain.limits import Effective
-from tallygate.domain.sentences import sentence
-from tallygate.domain.suspensions import Suspension
-from tallygate.operations.admission import Memory
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.storage.cells import Cells
-from tallygate.storage.memory import MemoryEngine
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.decision import Decision, Reason
+from tallygate.domain.admission.sentences import sentence
+from tallygate.domain.base.instants import HOUR, Instant, parse_instant
+from tallygate.domain.catalog.features import Switch
+from tallygate.domain.limits.compiled import Dates, compile_effective
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.suspensions import Suspension
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.memory import MemoryEngine
 from tests.given import FEATURE, METER, effective, in_force, quota, wanted
 
 Form = dict[str, Any]

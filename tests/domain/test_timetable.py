@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain import timetable
-from tallygate.domain.instants import HOUR, MINUTE, SECOND
+from tallygate.domain.base.instants import HOUR, MINUTE, SECOND
+from tallygate.domain.delivery import timetable
 
 NAMES = st.text(min_size=1, max_size=40)
 LATER_ATTEMPTS = st.integers(2, timetable.ATTEMPTS_MAX)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.quantities import ONE, ZERO
-from tallygate.domain.unit_forms import unit_form, unit_of
-from tallygate.domain.units import Billing, Line, Rounding, Unit, line_of
+from tallygate.domain.base.quantities import ONE, ZERO
+from tallygate.domain.catalog.unit_forms import unit_form, unit_of
+from tallygate.domain.catalog.units import Billing, Line, Rounding, Unit, line_of
 
 GB: dict[str, Any] = {
     "name": "byte",

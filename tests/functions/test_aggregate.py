@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.counters import CellName
-from tallygate.domain.deliveries import Message
+from tallygate.domain.delivery.deliveries import Message
 from tallygate.domain.entries.usage import ParkedEntry
+from tallygate.domain.limits.counters import CellName
 from tallygate.errors import StoreUnavailable
-from tallygate.storage import keys
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Put
-from tallygate.storage.journal import Journal
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Put
+from tallygate.storage.journal.records import Journal
 from tests.functions.conftest import LoadApp, sample
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota
 from tests.truth import TOKENS, Requested, declare

@@ -6,12 +6,12 @@ from types import ModuleType
 
 import pytest
 
-from tallygate.domain.api_keys import ApiKey, digest_of
-from tallygate.domain.instants import DAY
+from tallygate.domain.base.instants import DAY
+from tallygate.domain.customers.api_keys import ApiKey, digest_of
 from tallygate.errors import TallygateError
-from tallygate.storage.api_keys import ApiKeys
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.receipts import Receipts
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.customers.api_keys import ApiKeys
 from tests.functions.conftest import LoadApp, sample
 
 PAST, FUTURE = 1_000_000_000_000, 32_000_000_000_000

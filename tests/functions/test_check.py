@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.catalog import Feature
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import HOUR
-from tallygate.domain.periods import window_at
-from tallygate.domain.units import Unit
-from tallygate.storage import keys
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Put
-from tallygate.storage.expressions import Item
+from tallygate.domain.base.instants import HOUR
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.periods.recurrence import window_at
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Put
+from tallygate.storage.base.expressions import Item
 from tests.functions.conftest import LoadApp, sample
 from tests.given import FEATURE, METER, effective, in_force, quota, rate, sold
 

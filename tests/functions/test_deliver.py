@@ -19,14 +19,14 @@ from moto import mock_aws
 from tallygate.delivery.queue import message_text
 from tallygate.delivery.secrets import SsmKeeper
 from tallygate.delivery.signatures import secret_of
-from tallygate.domain.deliveries import BUS, DeliveryStatus, Endpoint, EndpointStatus, Message, SigningSecret
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import MINUTE
-from tallygate.storage.deliveries import Deliveries, begun
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.endpoints import Endpoints
-from tallygate.storage.outbox import put_fact
-from tallygate.storage.receipts import writes_of
+from tallygate.domain.base.instants import MINUTE
+from tallygate.domain.delivery.deliveries import BUS, DeliveryStatus, Endpoint, EndpointStatus, Message, SigningSecret
+from tallygate.domain.facts.facts import Fact
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.deliveries import Deliveries, begun
+from tallygate.storage.delivery.endpoints import Endpoints
+from tallygate.storage.facts.outbox import put_fact
 from tests.delivery.receiver import answering, receiving
 from tests.functions.conftest import LoadApp, sample
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.events import Events
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.metering.events import Events
 from tests.functions.managing import Client
 from tests.truth import draft
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.requests import CONDITIONAL, OFF, ON, PATH, QUERIES, SWITCH
+from tallygate.contracts.base.requests import CONDITIONAL, OFF, ON, PATH, QUERIES, SWITCH
 from tallygate.http import BODY_BYTES_MAX, allowed_methods
 from tests.functions.conftest import LoadApp, sample
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.api_keys import ApiKey, digest_of
-from tallygate.storage import keys
-from tallygate.storage.api_keys import ApiKeys
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Put
-from tallygate.storage.receipts import Receipts
+from tallygate.domain.customers.api_keys import ApiKey, digest_of
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Put
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.customers.api_keys import ApiKeys
 from tests.functions.managing import Client, problem
 
 WALL = 1_800_000_000_000
@@ -81,7 +81,7 @@ def test_one_probe_in_ten_seconds_answers_everybody_in_every_container(
         sends.append(probe)
         dynamo_engine.write(Put(key=keys.probe(probe), item={"sent_at": 1}))
 
-    monkeypatch.setattr("tallygate.storage.probes.Probes.send", send)
+    monkeypatch.setattr("tallygate.storage.journal.probes.Probes.send", send)
     first = look_deep(call)["json"]["fold"]
     for later in (1, 9_999):
         monkeypatch.setattr(app.app, "real", lambda later=later: WALL + later)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.exact_json import read_json
-from tallygate.domain.instants import MINUTE, format_instant
-from tallygate.storage import items, keys
-from tallygate.storage.dynamo import DynamoEngine
+from tallygate.domain.base.instants import MINUTE, format_instant
+from tallygate.domain.base.json import read_json
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
 from tests.functions.conftest import LoadApp, sample
 from tests.given import NOW
 from tests.truth import CALLS, TOKENS, declare, exists

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.instants import format_instant, parse_instant
+from tallygate.domain.base.instants import format_instant, parse_instant
 from tallygate.errors import StoreUnavailable
-from tallygate.storage import keys
-from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
 from tests.functions.conftest import LoadApp, sample
 from tests.functions.managing import CATALOG, Client, problem
 

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from tallygate.domain.instants import DAY, HOUR
+from tallygate.domain.base.instants import DAY, HOUR
 from tallygate.errors import InvariantBroken
-from tallygate.storage import keys
-from tallygate.storage.clock import NOW as CLOCK_NOW
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Put, Update
-from tallygate.storage.expressions import Set
+from tallygate.storage.base import keys
+from tallygate.storage.base.clock import NOW as CLOCK_NOW
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Put, Update
+from tallygate.storage.base.expressions import Set
 from tests.closings import END, START, add_usage
 from tests.functions.conftest import LoadApp, sample
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.base.dynamo import DynamoEngine
 from tests.functions.conftest import LoadApp, sample
 from tests.given import FEATURE, effective, in_force, quota
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.check import decision_answer
-from tallygate.operations.admission import Memory
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.storage.cells import Cells
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
 from tests.functions.managing import Client, problem
 from tests.given import wanted
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tallygate.contracts.corrections import adjustment_answer, parts_answer
-from tallygate.domain.instants import Instant
-from tallygate.operations.adjustments import Asked, Forms, Stores, adjust, list_adjustments
-from tallygate.operations.receipts import Outcome, Planned, once
-from tallygate.storage.adjustments import Adjustments
-from tallygate.storage.audits import Audits
-from tallygate.storage.cell_controls import CellControls
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.engine import Engine
-from tallygate.storage.receipts import Receipts
+from tallygate.contracts.corrections.corrections import adjustment_answer, parts_answer
+from tallygate.domain.base.instants import Instant
+from tallygate.operations.base.receipts import Outcome, Planned, once
+from tallygate.operations.corrections.adjustments import Asked, Forms, Stores, adjust, list_adjustments
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.corrections.controls import CellControls
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.facts.adjustments import Adjustments
+from tallygate.storage.facts.audits import Audits
 from tests.given import FEATURE
 from tests.shops import Shop
 

@@ -9,30 +9,30 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, HOUR
-from tallygate.domain.rungs import UNTIL_RESUMED, UNTIL_TOP_UP
+from tallygate.domain.base.instants import DAY, HOUR
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.rungs import UNTIL_RESUMED, UNTIL_TOP_UP
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
-from tallygate.operations.adjustments import Asked, adjust, list_adjustments
-from tallygate.operations.admission import Memory
-from tallygate.operations.audits import list_audits
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.periods import list_periods
-from tallygate.operations.reset import ADJUSTMENTS_STATED_MAX, reset
-from tallygate.storage import items, keys
-from tallygate.storage.adjustments import Adjustments
-from tallygate.storage.audits import Audits
-from tallygate.storage.cell_writes import CellWrite
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.customers import Customers
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.events import Events
-from tallygate.storage.expressions import Set
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.receipts import Receipts
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.adjustments import Asked, adjust, list_adjustments
+from tallygate.operations.customers.audits import list_audits
+from tallygate.operations.facts.closing import ADJUSTMENTS_STATED_MAX, reset
+from tallygate.operations.facts.periods import list_periods
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.expressions import Set
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.entries.writes import CellWrite
+from tallygate.storage.facts.adjustments import Adjustments
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.metering.events import Events
 from tests.crashes import Crash, Fuse, FusedEngine
 from tests.given import ENTRY, FEATURE
 from tests.operations.adjusting import FORMS, listed, numbers, post, stores

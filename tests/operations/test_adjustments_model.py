@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.errors import InvalidRequest
-from tallygate.operations.admission import Memory
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.base.memory import MemoryEngine
 from tests.operations.adjusting import listed, numbers, post
 from tests.shops import Shop, month
 from tests.truth import container, drain, facts

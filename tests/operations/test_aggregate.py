@@ -10,33 +10,34 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.domain import catalog_forms as forms
-from tallygate.domain.counters import CellName
-from tallygate.domain.customers import ProfileChange
-from tallygate.domain.decision_ids import DecisionId, format_decision_id
-from tallygate.domain.events import Draft
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import DAY, MINUTE, Instant, parse_instant
-from tallygate.domain.observed import FactMade
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.admission.decision_ids import DecisionId, format_decision_id
+from tallygate.domain.base.instants import DAY, MINUTE, Instant, parse_instant
+from tallygate.domain.catalog import forms
+from tallygate.domain.customers.customers import ProfileChange
+from tallygate.domain.facts.facts import Fact
+from tallygate.domain.journal.observed import FactMade
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.metering.events import Draft
 from tallygate.errors import StoreUnavailable
-from tallygate.operations.admission import Memory
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.consume import consume
-from tallygate.operations.customers import Stores, put_customer
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.storage import journal, keys
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.customers import Customers
-from tallygate.storage.engine import Put
-from tallygate.storage.events import Events
-from tallygate.storage.facts import Facts
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers.customers import Stores, put_customer
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Put
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.delivery.facts import Facts
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal import records as journal
+from tallygate.storage.journal.past_usage import CellVersions
+from tallygate.storage.metering.events import Events
 from tallygate.store import Published
 from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import (

@@ -9,21 +9,21 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain.counters import CellName
+from tallygate.domain.base.instants import DAY, Instant
 from tallygate.domain.entries.total import Total
-from tallygate.domain.instants import DAY, Instant
+from tallygate.domain.limits.counters import CellName
 from tallygate.errors import Conflict, InvalidRequest, NotFound
-from tallygate.operations.each import in_turn
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage import items, keys
-from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.events import Events
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.total_items import total_of
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.metering.events import Events
 from tests.by_hand import adjust
 from tests.given import FEATURE, known_to
 from tests.shops import Shop, month

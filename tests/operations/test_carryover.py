@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import MINUTE
+from tallygate.domain.admission.cells import DEAD_AFTER
+from tallygate.domain.base.instants import MINUTE
+from tallygate.domain.limits.counters import CellName
 from tallygate.errors import ClockBehind
-from tallygate.operations.admission import Memory
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
 from tests.by_hand import resume, suspend
 from tests.given import FEATURE
 from tests.shops import Shop, month

@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
-from tallygate.domain.rolls import Layer
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant, parse_instant
+from tallygate.domain.limits.rollover import Layer
 from tallygate.errors import Conflict, NotFound, StoreUnavailable
 from tests.carried import SHARDS, CarriedShop
 from tests.carried_model import Dated, Model, Rule

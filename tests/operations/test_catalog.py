@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from tallygate.domain.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, name_of
-from tallygate.domain.meters import Meter
-from tallygate.domain.settings import Settings
-from tallygate.domain.units import Unit
-from tallygate.domain.versions import Expected
+from tallygate.domain.catalog.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, name_of
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.metering.meters import Meter
+from tallygate.domain.metering.settings import Settings
 from tallygate.errors import Conflict, Contended, InvalidRequest, PreconditionFailed
-from tallygate.operations.catalog import Declared, declare_catalog
-from tallygate.storage.catalog import Catalogs, mark_in_use
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Cancelled, Committed, Engine, Require, Write
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.catalog.catalog import Declared, declare_catalog
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Cancelled, Committed, Engine, Require, Write
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs, mark_in_use
 
 NOW = 1_700_000_000_000
 METER = Meter(key="tokens", event_type="llm", aggregation="sum", value=("tokens",), dimensions={"model": ("m",)})

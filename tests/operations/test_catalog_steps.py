@@ -12,24 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.audits import Author
-from tallygate.domain.catalog import Catalog, Change, Entry, Feature, Plan, PlanLimit, QuotaTerms, changes
-from tallygate.domain.customers import ProfileChange, SubscriptionChange
-from tallygate.domain.features import Switch
-from tallygate.domain.meters import Meter
-from tallygate.domain.settings import Settings
-from tallygate.domain.units import Unit
-from tallygate.domain.versions import Expected
+from tallygate.domain.catalog.catalog import Catalog, Change, Entry, Feature, Plan, PlanLimit, QuotaTerms, changes
+from tallygate.domain.catalog.features import Switch
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
+from tallygate.domain.facts.audits import Author
+from tallygate.domain.metering.meters import Meter
+from tallygate.domain.metering.settings import Settings
 from tallygate.errors import Contended, PreconditionFailed, StoreUnavailable
-from tallygate.operations.catalog import Declared, declare_catalog
-from tallygate.operations.customers import Stores, end_subscription, put_customer, put_subscription
-from tallygate.storage.audits import Audits
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.customers import Customers
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Cancelled, Committed, Engine, Require, Write
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.operations.catalog.catalog import Declared, declare_catalog
+from tallygate.operations.customers.customers import Stores, end_subscription, put_customer, put_subscription
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Cancelled, Committed, Engine, Require, Write
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.given import NOW
 
 

@@ -9,32 +9,32 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.counters import CarriedIn, CellName, CountedWindow
+from tallygate.domain.base.instants import DAY, Instant, parse_instant
+from tallygate.domain.catalog.tiers import AllowWithGrace, Deny, SuspendUsage, Threshold, Tier, percent
 from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.notices import BumpEntry, ResumeEntry, SuspendEntry
 from tallygate.domain.entries.usage import ParkedEntry, UseEntry
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry
-from tallygate.domain.instants import DAY, Instant, parse_instant
-from tallygate.domain.limits import Effective, Limit
-from tallygate.domain.rolls import Layer
-from tallygate.domain.tiers import AllowWithGrace, Deny, SuspendUsage, Threshold, Tier, percent
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.storage import items, keys
-from tallygate.storage.audits import Audits
-from tallygate.storage.cell_writes import LAST, CellWrite
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.documents import in_order
-from tallygate.storage.engine import Key, Update
-from tallygate.storage.entries import ENTRIES
-from tallygate.storage.events import Events
-from tallygate.storage.expressions import Change, Increase, Remove, Set
-from tallygate.storage.journal import Journal
-from tallygate.storage.memory import MemoryEngine
+from tallygate.domain.limits.counters import CarriedIn, CellName, CountedWindow
+from tallygate.domain.limits.limits import Effective, Limit
+from tallygate.domain.limits.rollover import Layer
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.documents import in_order
+from tallygate.storage.base.engine import Key, Update
+from tallygate.storage.base.expressions import Change, Increase, Remove, Set
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.entries.entries import ENTRIES
+from tallygate.storage.entries.writes import LAST, CellWrite
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal.records import Journal
+from tallygate.storage.metering.events import Events
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, scoped, wanted
 from tests.truth import TOKENS, container, declare, draft, drain, exists, facts, totals
 

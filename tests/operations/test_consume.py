@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.counters import CellName
-from tallygate.domain.decision import Reason
-from tallygate.domain.instants import DAY, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.admission.decision import Reason
+from tallygate.domain.base.instants import DAY, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.limits.counters import CellName
 from tallygate.errors import ClockBehind, Contended, InvalidRequest, OutcomeUnknown
-from tallygate.operations.attempts import Consume
-from tallygate.storage import items, keys
-from tallygate.storage.cells import Cells
-from tallygate.storage.engine import Cancelled, Committed, Engine, Put, Refused, Require, Update, Write, Written
-from tallygate.storage.expressions import Increase
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.attempts import Consume
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Cancelled, Committed, Engine, Put, Refused, Require, Update, Write, Written
+from tallygate.storage.base.expressions import Increase
+from tallygate.storage.base.memory import MemoryEngine
 from tests.containers import Clocked
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
 

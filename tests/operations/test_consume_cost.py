@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from bench.cost import Cost, counting
-from tallygate.domain.decision import Decision
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
-from tallygate.domain.limits import Effective
-from tallygate.domain.tier_forms import tier_of
-from tallygate.operations.admission import Memory
-from tallygate.operations.attempts import Consume
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.storage import keys
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Delete
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.limits.limits import Effective
+from tallygate.operations.admission.attempts import Consume
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Delete
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
 
 

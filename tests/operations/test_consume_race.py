@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from bench import engine as bench_engine
-from tallygate.domain.instants import MINUTE
+from tallygate.domain.base.instants import MINUTE
 from tallygate.errors import Contended
-from tallygate.operations.admission import Memory
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
 from tests.given import NOW, effective, in_force, quota, rate, wanted
 
 LIMIT = 500

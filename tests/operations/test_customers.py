@@ -11,30 +11,30 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.domain.counters import CellName
-from tallygate.domain.customers import CustomerRecord, ProfileChange, SubscriptionChange
-from tallygate.domain.instants import DAY, HOUR, of_datetime
-from tallygate.domain.periods import window_at
-from tallygate.domain.versions import Expected
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.base.instants import DAY, HOUR, of_datetime
+from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.customers.customers import CustomerRecord, ProfileChange, SubscriptionChange
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.periods.recurrence import window_at
 from tallygate.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed
-from tallygate.operations import customers as operations
-from tallygate.operations import known_customers
-from tallygate.operations.admission import Memory
-from tallygate.operations.attempts import Consume
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.consume import consume
-from tallygate.operations.customers import Stores
-from tallygate.operations.limits_in_force import announce_limits
-from tallygate.storage import keys
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.limits_versions import effective_of
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.operations.admission.attempts import Consume
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base import known_customers
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers import customers as operations
+from tallygate.operations.customers.customers import Stores
+from tallygate.operations.limits.in_force import announce_limits
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.journal.past_usage import CellVersions
+from tallygate.storage.limits.versions import effective_of
 
 NOW = of_datetime(datetime(2026, 3, 10, tzinfo=UTC))
 

@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.check import decision_answer
-from tallygate.domain.counters import CellName
-from tallygate.domain.effective import Dates, compile_effective
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.admission.tier_suspensions import lifting
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from tallygate.domain.entries.notices import ResumeEntry
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
-from tallygate.domain.limits import Effective
-from tallygate.domain.tier_suspensions import lifting
-from tallygate.operations.attempts import Consume
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage.cell_controls import CellControls
-from tallygate.storage.cells import Cells
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.engine import Engine, Update
+from tallygate.domain.limits.compiled import Dates, compile_effective
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Effective
+from tallygate.operations.admission.attempts import Consume
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine, Update
+from tallygate.storage.corrections.controls import CellControls
+from tallygate.storage.journal.decisions import Decisions
 from tests.containers import Clocked
 from tests.given import FEATURE, METER, NOW, in_force, known_to, wanted
 from tests.operations.decision_contract import SCENARIOS, Form, Scenario

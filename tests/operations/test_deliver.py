@@ -12,8 +12,9 @@ import pytest
 from tallygate.delivery.bus import Bus
 from tallygate.delivery.courier import Courier
 from tallygate.delivery.webhook import Sender
-from tallygate.domain import timetable
-from tallygate.domain.deliveries import (
+from tallygate.domain.base.instants import HOUR, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.delivery import timetable
+from tallygate.domain.delivery.deliveries import (
     BUS,
     Delivery,
     DeliveryStatus,
@@ -24,18 +25,17 @@ from tallygate.domain.deliveries import (
     SigningSecret,
     Verdict,
 )
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.facts.facts import Fact
 from tallygate.errors import StoreUnavailable
-from tallygate.operations.deliver import Report, Sending, deliver, sweep
-from tallygate.storage import keys
-from tallygate.storage.deliveries import Deliveries, begun
-from tallygate.storage.endpoints import Endpoints
-from tallygate.storage.engine import Committed, Engine, Update
-from tallygate.storage.expressions import Set
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.outbox import put_fact
-from tallygate.storage.receipts import writes_of
+from tallygate.operations.delivery.deliver import Report, Sending, deliver, sweep
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Committed, Engine, Update
+from tallygate.storage.base.expressions import Set
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.deliveries import Deliveries, begun
+from tallygate.storage.delivery.endpoints import Endpoints
+from tallygate.storage.facts.outbox import put_fact
 from tests.crashes import Crash, Fuse, FusedEngine
 from tests.delivery.receiver import answering, hanging, receiving
 

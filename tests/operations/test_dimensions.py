@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.catalog import read_catalog
-from tallygate.domain.catalog import Feature
-from tallygate.domain.catalog_forms import catalog_form
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.forms import catalog_form
 from tallygate.errors import FieldError, InvalidRequest, StoreUnavailable
-from tallygate.operations.admission import FEATURE_KEPT_SECONDS, FEATURE_READ_AGAIN_SECONDS, Memory
-from tallygate.operations.dimensions import GivenDimensions, require_declared
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Delete, Engine
-from tallygate.storage.keys import catalog_meter
+from tallygate.operations.admission.dimensions import GivenDimensions, require_declared
+from tallygate.operations.admission.memory import FEATURE_KEPT_SECONDS, FEATURE_READ_AGAIN_SECONDS, Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Delete, Engine
+from tallygate.storage.base.keys import catalog_meter
 from tallygate.store import SoldFeature
 from tests.given import COUNTED, FEATURE, METER, effective, in_force, metered, quota, sold
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from bench.functions import HeldSecrets
-from tallygate.contracts.endpoints import endpoint_answer
-from tallygate.domain.audits import Author
-from tallygate.domain.deliveries import Endpoint, EndpointStatus, SigningSecret
+from tallygate.contracts.delivery.endpoints import endpoint_answer
+from tallygate.domain.delivery.deliveries import Endpoint, EndpointStatus, SigningSecret
+from tallygate.domain.facts.audits import Author
 from tallygate.errors import NotFound, StoreUnavailable
-from tallygate.operations.endpoints import (
+from tallygate.operations.base.receipts import Outcome, Planned, once
+from tallygate.operations.delivery.endpoints import (
     Stores,
     delete_endpoint,
     list_deliveries,
@@ -20,12 +21,11 @@ from tallygate.operations.endpoints import (
     register_endpoint,
     rotate_endpoint,
 )
-from tallygate.operations.receipts import Outcome, Planned, once
-from tallygate.storage import keys
-from tallygate.storage.audits import Audits
-from tallygate.storage.endpoints import Endpoints
-from tallygate.storage.engine import Engine
-from tallygate.storage.receipts import Receipts
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.delivery.endpoints import Endpoints
+from tallygate.storage.facts.audits import Audits
 from tests.given import NOW
 
 

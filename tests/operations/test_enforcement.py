@@ -7,14 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from tallygate.domain import decide
-from tallygate.domain.cells import MARK_BYTES, WHOLE_FEATURE, Cell, RequestMark
-from tallygate.domain.decision import Decision, Reason
-from tallygate.domain.instants import MINUTE
-from tallygate.domain.rungs import UNTIL_RESUMED
-from tallygate.domain.terms import terms
-from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.cells import MARK_BYTES, WHOLE_FEATURE, Cell, RequestMark
+from tallygate.domain.admission.decision import Decision, Reason
+from tallygate.domain.admission.terms import terms
+from tallygate.domain.base.instants import MINUTE
+from tallygate.domain.limits.rungs import UNTIL_RESUMED
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
 from tests.containers import Clocked
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, wanted
 

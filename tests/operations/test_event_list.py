@@ -10,28 +10,28 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.usage import read_event_list
-from tallygate.domain.contributions import Add
+from tallygate.contracts.usage.usage import read_event_list
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant
 from tallygate.domain.entries.entry import Entry
 from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.entries.usage import EventEntry
-from tallygate.domain.event_log import EventRow, EventsAsked
-from tallygate.domain.events import LATENESS_MAX
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant
-from tallygate.domain.journal import Record
-from tallygate.domain.meters import Measured
+from tallygate.domain.journal.records import Record
+from tallygate.domain.metering.contributions import Add
+from tallygate.domain.metering.events import LATENESS_MAX
+from tallygate.domain.metering.meters import Measured
+from tallygate.domain.usage.events import EventRow, EventsAsked
 from tallygate.errors import InvalidRequest, NotFound
-from tallygate.operations import event_list
-from tallygate.operations.each import in_turn
-from tallygate.operations.event_list import EventsAfter, events_after, list_events
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage import keys
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Delete, Engine
-from tallygate.storage.event_log import EventLog
-from tallygate.storage.events import Events
-from tallygate.storage.journal import Journal
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.operations.usage import events as event_list
+from tallygate.operations.usage.events import EventsAfter, events_after, list_events
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Delete, Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.journal.records import Journal
+from tallygate.storage.metering.events import Events
+from tallygate.storage.usage.events import EventLog
 from tests.given import METER, NOW
 from tests.truth import CALLS, TOKENS, container, declare, draft, drain, exists
 

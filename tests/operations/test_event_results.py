@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.domain.catalog import Feature
-from tallygate.domain.events import LATENESS_MAX, Draft, Result, rejected
-from tallygate.domain.instants import DAY, MINUTE
-from tallygate.domain.meters import Filter
-from tallygate.domain.settings import Settings, settings_form
+from tallygate.domain.base.instants import DAY, MINUTE
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.metering.events import LATENESS_MAX, Draft, Result, rejected
+from tallygate.domain.metering.meters import Filter
+from tallygate.domain.metering.settings import Settings, settings_form
 from tallygate.errors import StoreUnavailable
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage import items, keys
-from tallygate.storage.documents import compact
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Delete, Engine, Put, Refused, Write, Written
-from tallygate.storage.event_rules import KEPT_SECONDS, READ_AGAIN_SECONDS
-from tallygate.storage.events import Events
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.documents import compact
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Delete, Engine, Put, Refused, Write, Written
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.metering.events import Events
+from tallygate.storage.metering.rules import KEPT_SECONDS, READ_AGAIN_SECONDS
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, container, declare, draft, drain, exists
 

@@ -11,27 +11,27 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.check import decision_answer
-from tallygate.contracts.usage import read_usage, usage_answer
-from tallygate.domain.catalog import Feature
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, format_instant, parse_instant
-from tallygate.domain.unit_forms import unit_of
-from tallygate.operations.admission import Memory
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.operations.usage import usage
-from tallygate.storage import items, keys
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.engine import Engine, Update
-from tallygate.storage.events import Events
-from tallygate.storage.expressions import Set
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.usage import Usage
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.usage.usage import read_usage, usage_answer
+from tallygate.domain.base.instants import DAY, format_instant, parse_instant
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.unit_forms import unit_of
+from tallygate.domain.limits.counters import CellName
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.operations.usage.queries import usage
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine, Update
+from tallygate.storage.base.expressions import Set
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.metering.events import Events
+from tallygate.storage.usage.queries import Usage
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, sold, wanted
 from tests.truth import TOKENS, container, declare, draft, drain, exists, facts
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.explanations import explanation_answer
-from tallygate.domain.decision import NOT_YET, Decision, Reason
-from tallygate.domain.explanation import explanation
-from tallygate.domain.instants import DAY, MINUTE, Instant
-from tallygate.domain.limits import Effective, Limit
-from tallygate.domain.suspensions import Suspension
-from tallygate.domain.tiers import Enforcement
-from tallygate.operations.admission import Memory
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.storage.cells import Cells
-from tallygate.storage.engine import Engine
+from tallygate.contracts.admission.explanations import explanation_answer
+from tallygate.domain.admission.decision import NOT_YET, Decision, Reason
+from tallygate.domain.admission.explanation import explanation
+from tallygate.domain.base.instants import DAY, MINUTE, Instant
+from tallygate.domain.catalog.tiers import Enforcement
+from tallygate.domain.limits.limits import Effective, Limit
+from tallygate.domain.limits.suspensions import Suspension
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine
 from tests.given import FEATURE, NOW, effective, in_force, quota, rate, scoped, wanted
 from tests.shops import OPENED, Shop, month
 

@@ -8,24 +8,24 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.check import decision_answer
-from tallygate.contracts.entitlements import entitlement_answer
-from tallygate.domain.customers import ProfileChange
-from tallygate.domain.decision import Decision
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.admission.entitlements import entitlement_answer
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.customers.customers import ProfileChange
 from tallygate.errors import InvalidRequest, NotFound
-from tallygate.operations.admission import Memory
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.customers import Stores, put_customer
-from tallygate.operations.entitlements import entitlement, entitlements
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.entitlements import entitlement, entitlements
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers.customers import Stores, put_customer
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.given import NOW, wanted
 
 CATALOG: dict[str, Any] = {

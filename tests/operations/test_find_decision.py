@@ -9,25 +9,25 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.domain.counters import CellName, CountedWindow
-from tallygate.domain.decision_ids import DecisionId
+from tallygate.domain.admission.decision_ids import DecisionId
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.entries.entry import Entry
 from tallygate.domain.entries.usage import PARKED_LENGTH_MAX, ParkedEntry, UseEntry
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.journal import Record
+from tallygate.domain.journal.records import Record
+from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.errors import NotFound, StoreUnavailable
-from tallygate.operations import find_decision as finding
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.operations.explain import explain
-from tallygate.operations.find_decision import decision_named, find_decision
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage.cells import Cells
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.journal import Journal
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.journal import find_decision as finding
+from tallygate.operations.journal.explain import explain
+from tallygate.operations.journal.find_decision import decision_named, find_decision
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.journal.records import Journal
 from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import TOKENS, container, declare, drain
 

@@ -14,21 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cost import counting
-from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.counters import CellName
-from tallygate.domain.decision import Decision
-from tallygate.domain.effective import period_changes
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
-from tallygate.domain.limits import Limit, Quota
-from tallygate.domain.periods import FIRST_USE, Schedule, Segment
+from tallygate.domain.admission.cells import DEAD_AFTER
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
+from tallygate.domain.limits.compiled import period_changes
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Limit, Quota
+from tallygate.domain.periods.recurrence import FIRST_USE, Schedule, Segment
 from tallygate.errors import ClockBehind, Contended, InvalidRequest
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.storage import items, keys
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
 from tests.given import FEATURE, NOW, in_force, scoped, wanted
 from tests.shops import OPENED, Shop
 

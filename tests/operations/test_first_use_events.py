@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cost import counting
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
-from tallygate.domain.meters import Meter
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.storage import items, keys
-from tallygate.storage.closings import Closings
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.events import Events
-from tallygate.storage.memory import Change, MemoryEngine
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.metering.meters import Meter
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.memory import Change, MemoryEngine
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.metering.events import Events
 from tests.crashes import Crash, Fuse, FusedEngine
 from tests.given import FEATURE, metered
 from tests.shops import Shop

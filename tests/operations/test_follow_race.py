@@ -10,10 +10,10 @@ from typing import Any
 
 from bench import engine as bench_engine
 from tallygate.errors import Contended
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
 from tests.given import wanted
 from tests.shops import OPENED, Shop
 

@@ -8,27 +8,27 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.check import decision_answer
-from tallygate.domain.cells import Cell
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
-from tallygate.domain.limits import Effective
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant, parse_instant
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Conflict, StoreUnavailable
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.operations.each import in_turn
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage import past_usage
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.engine import Engine
-from tallygate.storage.events import Events
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal import past_usage
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.journal.past_usage import CellVersions
+from tallygate.storage.metering.events import Events
 from tests.desks import Desk
 from tests.given import known_to, wanted
 from tests.shops import Shop, month

@@ -10,40 +10,41 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.own_limits import OwnLimitBody, judge
-from tallygate.contracts.reading import read
-from tallygate.contracts.usage import impact_answer, read_impact
-from tallygate.domain.contributions import Add
-from tallygate.domain.counters import CountedWindow, Shown
-from tallygate.domain.customers import ProfileChange
-from tallygate.domain.decision import Decision
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.contracts.limits.own_limits import OwnLimitBody, judge
+from tallygate.contracts.usage.usage import impact_answer, read_impact
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.instants import DAY, HOUR, Instant, format_instant, parse_instant
+from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.catalog.tiers import Enforcement
+from tallygate.domain.customers.customers import ProfileChange
 from tallygate.domain.entries.moves import TotalMove
-from tallygate.domain.fold import TotalChange
-from tallygate.domain.governing import Governed
-from tallygate.domain.impact import ROWS_MAX, would_deny
-from tallygate.domain.instants import DAY, HOUR, Instant, format_instant, parse_instant
-from tallygate.domain.overrides import OwnLimit
-from tallygate.domain.tier_forms import tier_of
-from tallygate.domain.tiers import Enforcement
+from tallygate.domain.facts.impact import ROWS_MAX, would_deny
+from tallygate.domain.journal.fold import TotalChange
+from tallygate.domain.limits.counters import CountedWindow, Shown
+from tallygate.domain.limits.governing import Governed
+from tallygate.domain.limits.overrides import OwnLimit
+from tallygate.domain.metering.contributions import Add
 from tallygate.errors import InvalidRequest, NotFound
-from tallygate.operations import customers, known_customers, own_limits
-from tallygate.operations.admission import Memory
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.consume import consume
-from tallygate.operations.customers import Stores
-from tallygate.operations.each import in_turn
-from tallygate.operations.impact import impact
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.engine import Engine
-from tallygate.storage.events import Events
-from tallygate.storage.impacts import Impacts
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
-from tallygate.storage.totals import Totals
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base import known_customers
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers import customers, own_limits
+from tallygate.operations.customers.customers import Stores
+from tallygate.operations.facts.impact import impact
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.facts.impacts import Impacts
+from tallygate.storage.journal.past_usage import CellVersions
+from tallygate.storage.journal.totals import Totals
+from tallygate.storage.metering.events import Events
 from tests.given import NOW, wanted
 from tests.truth import container, draft, drain, exists, fold, wanted_by_the_filter
 

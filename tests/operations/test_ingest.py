@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from tallygate.domain.events import FUTURE_MAX, LATENESS_MAX, Draft, Result, rejected
-from tallygate.domain.instants import Instant
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.metering.events import FUTURE_MAX, LATENESS_MAX, Draft, Result, rejected
 from tallygate.errors import OutcomeUnknown
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage import items, keys
-from tallygate.storage.engine import Delete, Engine, Put, Refused, Write, Written
-from tallygate.storage.events import SUBJECTS_KEPT_SECONDS, Events
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Delete, Engine, Put, Refused, Write, Written
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.metering.events import SUBJECTS_KEPT_SECONDS, Events
 from tests.given import NOW
 from tests.truth import TOKENS, declare, draft, exists
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.instants import DAY, HOUR, format_instant
-from tallygate.operations.carry import REMOVED_AT_ONCE_MAX
+from tallygate.domain.base.instants import DAY, HOUR, format_instant
+from tallygate.operations.journal.carry import REMOVED_AT_ONCE_MAX
 from tests.carried import CELLS, SHARDS, TOTALS, CarriedShop
 from tests.shops import OPENED
 

@@ -11,33 +11,34 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.own_limits import OwnLimitBody, judge, own_limit_answer
-from tallygate.contracts.reading import read
-from tallygate.domain.carryover import Cap, Carryover
-from tallygate.domain.counters import CellName
-from tallygate.domain.customers import CustomerRecord, ProfileChange
-from tallygate.domain.decision import Decision
-from tallygate.domain.exact_json import write_json
-from tallygate.domain.limits import Limit
-from tallygate.domain.overrides import OwnLimit
-from tallygate.domain.tier_forms import tier_of
-from tallygate.domain.tiers import NotifyOnly, SuspendUsage
-from tallygate.domain.versions import Expected
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.contracts.limits.own_limits import OwnLimitBody, judge, own_limit_answer
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.json import write_json
+from tallygate.domain.catalog.carryover import Cap, Carryover
+from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.catalog.tiers import NotifyOnly, SuspendUsage
+from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.customers.customers import CustomerRecord, ProfileChange
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Limit
+from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import Contended, InvalidRequest, NotFound, PreconditionFailed
-from tallygate.operations import customers, known_customers, own_limits
-from tallygate.operations.admission import Memory
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.customers import Stores
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base import known_customers
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers import customers, own_limits
+from tallygate.operations.customers.customers import Stores
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.given import NOW, wanted
 
 MONTH, DAY = {"every": "month"}, {"every": "day"}

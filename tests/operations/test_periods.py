@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.check import decision_answer
-from tallygate.domain.customers import ProfileChange, SubscriptionChange
-from tallygate.domain.effective import period_changes
-from tallygate.domain.instants import DAY, HOUR, Instant, format_instant, of_datetime, parse_instant, to_datetime
-from tallygate.operations.admission import Memory
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.customers import Stores, end_subscription, put_customer, put_subscription
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.base.instants import DAY, HOUR, Instant, format_instant, of_datetime, parse_instant, to_datetime
+from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
+from tallygate.domain.limits.compiled import period_changes
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers.customers import Stores, end_subscription, put_customer, put_subscription
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.given import wanted
 
 STARTED = parse_instant("2026-01-31T09:30:00.5Z")

@@ -10,18 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallygate.control_store import CatalogStore
-from tallygate.domain.audits import announced
-from tallygate.domain.customers import SubscriptionChange, taken
-from tallygate.domain.instants import DAY, HOUR, MINUTE, format_instant, parse_instant
-from tallygate.domain.overrides import OwnLimit
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, format_instant, parse_instant
+from tallygate.domain.customers.customers import SubscriptionChange, taken
+from tallygate.domain.facts.audits import announced
+from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import InvalidRequest
-from tallygate.operations.admission import Memory
-from tallygate.operations.customers import Audited, put_subscription
-from tallygate.operations.own_limits import put_limit
-from tallygate.storage.audits import Audits
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.customers.customers import Audited, put_subscription
+from tallygate.operations.customers.own_limits import put_limit
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.facts.audits import Audits
 from tests.given import FEATURE
 from tests.shops import Shop, month
 from tests.truth import container, drain

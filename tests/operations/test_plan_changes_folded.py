@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.base.instants import MINUTE, Instant, parse_instant
 from tallygate.domain.entries.total import Total
-from tallygate.domain.instants import MINUTE, Instant, parse_instant
-from tallygate.operations.each import in_turn
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.events import Events
-from tallygate.storage.keys import total
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.total_items import total_of
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base.keys import total
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.metering.events import Events
 from tests.given import FEATURE, known_to
 from tests.shops import Shop, month
 from tests.truth import container, drain, facts

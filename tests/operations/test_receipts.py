@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.instants import DAY
+from tallygate.domain.base.instants import DAY
 from tallygate.errors import Contended, InvalidRequest, OutcomeUnknown
-from tallygate.operations.receipts import Body, Outcome, Planned, once
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Cancelled, Committed, Engine, Key, Put
-from tallygate.storage.expressions import Absent
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.receipts import Receipts
+from tallygate.operations.base.receipts import Body, Outcome, Planned, once
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Cancelled, Committed, Engine, Key, Put
+from tallygate.storage.base.expressions import Absent
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.base.receipts import Receipts
 
 NOW = 1_700_000_000_000
 OPERATION = "POST /v1/things"

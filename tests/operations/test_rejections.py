@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from tallygate.delivery.cloudevents import event_of
-from tallygate.domain.deliveries import FACT_TYPES, matches
+from tallygate.domain.base.instants import MINUTE, format_instant
+from tallygate.domain.delivery.deliveries import FACT_TYPES, matches
 from tallygate.domain.entries.usage import EventEntry
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import MINUTE, format_instant
-from tallygate.domain.rejections import Rejection, one_a_minute
+from tallygate.domain.facts.facts import Fact
+from tallygate.domain.metering.rejections import Rejection, one_a_minute
 from tallygate.errors import StoreUnavailable
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage import items, keys
-from tallygate.storage.engine import Delete, Refused, Write, Written
-from tallygate.storage.events import Events
-from tallygate.storage.journal import Journal
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.outbox import fact_of
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Delete, Refused, Write, Written
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.facts.outbox import fact_of
+from tallygate.storage.journal.records import Journal
+from tallygate.storage.metering.events import Events
 from tests.given import METER, NOW
 from tests.truth import CALLS, TOKENS, Requested, container, declare, draft, drain, exists, fold
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.check import decision_answer
-from tallygate.domain.counters import CellName
-from tallygate.domain.decision import Decision
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
-from tallygate.domain.limits import Quota
-from tallygate.domain.periods import FIRST_USE, Schedule, Segment
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Quota
+from tallygate.domain.periods.recurrence import FIRST_USE, Schedule, Segment
 from tallygate.errors import InvalidRequest
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.storage import keys
-from tallygate.storage.cells import Cells
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import keys
+from tallygate.storage.base.memory import MemoryEngine
 from tests.given import FEATURE, effective, in_force, quota, rate, wanted
 from tests.truth import TOKENS, container, declare, drain
 

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.boundaries import NEVER_ENDS
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import DAY, HOUR, MINUTE, parse_instant
-from tallygate.domain.limits import Effective
-from tallygate.domain.periods import Schedule, Segment
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, parse_instant
+from tallygate.domain.facts.facts import Fact
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.periods.boundaries import NEVER_ENDS
+from tallygate.domain.periods.recurrence import Schedule, Segment
 from tallygate.errors import NotFound, StoreUnavailable
-from tallygate.operations.periods import list_periods
-from tallygate.operations.reset import CLOSED_PER_SHARD_MAX, Run, reset
-from tallygate.storage import keys
-from tallygate.storage.closings import Closings
-from tallygate.storage.engine import Cancelled, Committed, Engine, Put, Require, Update, Write
-from tallygate.storage.expressions import Set
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.outbox import fact_of
+from tallygate.operations.facts.closing import CLOSED_PER_SHARD_MAX, Run, reset
+from tallygate.operations.facts.periods import list_periods
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Cancelled, Committed, Engine, Put, Require, Update, Write
+from tallygate.storage.base.expressions import Set
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.facts.outbox import fact_of
 from tests import given
 from tests.closings import END, START, add_usage, governed, name_of
 from tests.crashes import Crash, Fuse, FusedEngine

@@ -11,23 +11,23 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.check import decision_answer
-from tallygate.domain.counters import CellName
-from tallygate.domain.decision import Decision
-from tallygate.domain.instants import MINUTE
-from tallygate.domain.limits import Limit
-from tallygate.domain.tiers import Enforcement
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.instants import MINUTE
+from tallygate.domain.catalog.tiers import Enforcement
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Limit
 from tallygate.errors import Contended
-from tallygate.operations.admission import Memory
-from tallygate.operations.attempts import Consume
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.entitlements import entitlement
-from tallygate.storage import keys
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.attempts import Consume
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.entitlements import entitlement
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
 from tests.containers import Clocked
 from tests.given import FEATURE, NOW, in_force, quota, rate, scoped, wanted
 

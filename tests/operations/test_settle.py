@@ -11,35 +11,43 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.counters import CellName, CountedWindow, Shown
-from tallygate.domain.decision_ids import DecisionId, format_decision_id, granted_decision
+from tallygate.domain.admission.decision_ids import DecisionId, format_decision_id, granted_decision
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant, parse_instant
+from tallygate.domain.catalog.tiers import (
+    AllowWithGrace,
+    AllowWithOverage,
+    Enforcement,
+    NotifyOnly,
+    Policy,
+    Tier,
+    percent,
+)
+from tallygate.domain.corrections.settlements import SETTLED_WITHIN, Charge, MadeDecision
 from tallygate.domain.entries.usage import ParkedEntry, UseEntry
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, parse_instant
-from tallygate.domain.limits import Quota
-from tallygate.domain.periods import Schedule, rolling
-from tallygate.domain.settlements import SETTLED_WITHIN, Charge, MadeDecision
-from tallygate.domain.tiers import AllowWithGrace, AllowWithOverage, Enforcement, NotifyOnly, Policy, Tier, percent
+from tallygate.domain.limits.counters import CellName, CountedWindow, Shown
+from tallygate.domain.limits.governing import Governed
+from tallygate.domain.limits.limits import Quota
+from tallygate.domain.periods.recurrence import Schedule, rolling
 from tallygate.errors import Conflict, Contended, NotFound, OutcomeUnknown, StoreUnavailable
-from tallygate.operations import find_decision
-from tallygate.operations.admission import Memory
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.each import in_turn
-from tallygate.operations.explain import explain
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.operations.settle import Settle, Settled, settle
-from tallygate.storage import items, keys
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.documents import in_order
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Cancelled, Committed, Engine, Require, Write
-from tallygate.storage.events import Events
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.settle import Settle, Settled, settle
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.journal import find_decision
+from tallygate.operations.journal.explain import explain
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.documents import in_order
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Cancelled, Committed, Engine, Require, Write
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.metering.events import Events
 from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, rate, wanted
 from tests.truth import TOKENS, container, declare, draft, drain, exists, facts, totals, used
 

@@ -9,16 +9,16 @@ from typing import Any
 from bench import engine as bench_engine
 from bench.cost import counting
 from bench.streams import reader
-from tallygate.domain.decision_ids import Secret
-from tallygate.operations.admission import Memory
+from tallygate.domain.admission.decision_ids import Secret
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
 from tallygate.operations.aggregate import aggregate
-from tallygate.operations.consume import consume
-from tallygate.operations.explain import explain
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage.cells import Cells
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.dynamo import DynamoEngine
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.journal.explain import explain
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.journal.decisions import Decisions
 from tallygate.storage.stream import batch_of
 from tests.given import NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import TOKENS, container, declare

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.own_limits import OwnLimitBody, judge
-from tallygate.contracts.reading import read
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.overrides import OwnLimit
+from tallygate.contracts.base.reading import read
+from tallygate.contracts.limits.own_limits import OwnLimitBody, judge
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import NotFound
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.own_limits import put_limit
-from tallygate.operations.periods import list_periods
-from tallygate.operations.reset import reset
-from tallygate.storage import items
-from tallygate.storage.closings import Closings
-from tallygate.storage.events import Events
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.customers.own_limits import put_limit
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.facts.periods import list_periods
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base import items
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.metering.events import Events
 from tests.given import FEATURE
 from tests.shops import Shop, month
 from tests.truth import container, draft, drain, facts, fold

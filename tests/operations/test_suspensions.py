@@ -9,39 +9,40 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.entitlements import entitlement_answer
-from tallygate.contracts.suspensions import judge, suspension_answer
-from tallygate.domain.audits import EVERY_FEATURE, announced
-from tallygate.domain.counters import CellName
-from tallygate.domain.customers import CustomerRecord, ProfileChange
-from tallygate.domain.decision import Decision, Reason
+from tallygate.contracts.admission.entitlements import entitlement_answer
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.contracts.limits.suspensions import judge, suspension_answer
+from tallygate.domain.admission.decision import Decision, Reason
+from tallygate.domain.base.instants import format_instant
+from tallygate.domain.customers.customers import CustomerRecord, ProfileChange
 from tallygate.domain.entries.notices import ResumeEntry
-from tallygate.domain.instants import format_instant
-from tallygate.domain.suspensions import SUSPENSIONS_MAX, Suspension
+from tallygate.domain.facts.audits import EVERY_FEATURE, announced
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.suspensions import SUSPENSIONS_MAX, Suspension
 from tallygate.errors import InvalidRequest, NotFound
-from tallygate.operations import customers, known_customers, suspensions
-from tallygate.operations.admission import Memory
-from tallygate.operations.audits import list_audits
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.check import check
-from tallygate.operations.consume import consume
-from tallygate.operations.entitlements import entitlement, entitlements
-from tallygate.operations.receipts import Body, Outcome, Planned, once
-from tallygate.storage import items, keys
-from tallygate.storage.audits import Audits
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cell_controls import CellControls
-from tallygate.storage.cell_writes import LAST, CellWrite
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.engine import Engine
-from tallygate.storage.entries import entry_of
-from tallygate.storage.expressions import Set
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.outbox import fact_of
-from tallygate.storage.past_usage import CellVersions
-from tallygate.storage.receipts import Receipts
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.entitlements import entitlement, entitlements
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base import known_customers
+from tallygate.operations.base.receipts import Body, Outcome, Planned, once
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers import customers, suspensions
+from tallygate.operations.customers.audits import list_audits
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.expressions import Set
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.corrections.controls import CellControls
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.entries.entries import entry_of
+from tallygate.storage.entries.writes import LAST, CellWrite
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.facts.outbox import fact_of
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.given import ENTRY, NOW, wanted
 from tests.truth import container, drain
 

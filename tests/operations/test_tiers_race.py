@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 
 from bench import engine as bench_engine
-from tallygate.domain.counters import CellName
-from tallygate.domain.decision import Decision
-from tallygate.domain.instants import HOUR
-from tallygate.domain.limits import Effective
-from tallygate.domain.tier_forms import tier_of
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.instants import HOUR
+from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Contended
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.storage import items, keys
-from tallygate.storage.cell_writes import LAST
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.entries.writes import LAST
 from tests.given import FEATURE, NOW, effective, in_force, quota, wanted
 
 PROCESSES = 8

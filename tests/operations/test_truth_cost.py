@@ -11,15 +11,15 @@ import pytest
 from bench import engine as bench_engine
 from bench.cost import Cost, counting
 from bench.streams import StreamReader, reader
-from tallygate.domain.events import Draft
-from tallygate.operations.admission import Memory
+from tallygate.domain.metering.events import Draft
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
 from tallygate.operations.aggregate import Parts, aggregate
-from tallygate.operations.consume import consume
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.events import Events
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.metering.events import Events
 from tallygate.storage.stream import batch_of
 from tests.given import NOW, effective, in_force, quota, wanted
 from tests.shops import Shop

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.check import decision_answer
-from tallygate.domain.catalog import Feature
-from tallygate.domain.unit_forms import unit_of
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.unit_forms import unit_of
 from tallygate.errors import StoreUnavailable
-from tallygate.operations.admission import FEATURE_KEPT_SECONDS, Memory
-from tallygate.operations.consume import consume
-from tallygate.operations.entitlements import entitlement
-from tallygate.operations.periods import list_periods
-from tallygate.operations.reset import reset
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.entitlements import entitlement
+from tallygate.operations.admission.memory import FEATURE_KEPT_SECONDS, Memory
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.facts.periods import list_periods
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.facts.closings import Closings
 from tallygate.store import SoldFeature
 from tests.closings import END, add_usage, governed
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, sold, wanted

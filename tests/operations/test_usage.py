@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.usage import read_usage, usage_answer
-from tallygate.domain.catalog import Feature
-from tallygate.domain.contributions import Add
-from tallygate.domain.features import BOOLEAN
-from tallygate.domain.fold import QUARTER, UsageChange, day_and_quarter, dimensions_text
-from tallygate.domain.instants import DAY, HOUR, MINUTE, Instant, format_instant, parse_instant
+from tallygate.contracts.usage.usage import read_usage, usage_answer
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant, format_instant, parse_instant
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.features import BOOLEAN
+from tallygate.domain.journal.fold import QUARTER, UsageChange, day_and_quarter, dimensions_text
+from tallygate.domain.metering.contributions import Add
 from tallygate.errors import InvalidRequest, NotFound
-from tallygate.operations.usage import usage
-from tallygate.storage.engine import Engine
-from tallygate.storage.totals import Totals
-from tallygate.storage.usage import Usage
+from tallygate.operations.usage.queries import usage
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.journal.totals import Totals
+from tallygate.storage.usage.queries import Usage
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare, exists
 

@@ -10,23 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.contracts.usage import read_usage, usage_answer
-from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.limits import Quota
-from tallygate.domain.periods import Schedule, rolling
+from tallygate.contracts.usage.usage import read_usage, usage_answer
+from tallygate.domain.admission.cells import DEAD_AFTER
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Quota
+from tallygate.domain.periods.recurrence import Schedule, rolling
 from tallygate.errors import InvalidRequest, NotFound, StoreUnavailable
-from tallygate.operations.admission import Memory
-from tallygate.operations.reset import reset
-from tallygate.operations.usage import usage
-from tallygate.storage.audits import Audits
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.engine import Engine
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.receipts import Receipts
-from tallygate.storage.usage import Usage
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.usage.queries import usage
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.usage.queries import Usage
 from tests.desks import Desk
 from tests.given import FEATURE, effective, in_force, quota, rate
 from tests.shops import month

@@ -10,40 +10,41 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.contracts.check import decision_answer
-from tallygate.contracts.customers import customer_answer
-from tallygate.contracts.entitlements import entitlement_answer
-from tallygate.contracts.explanations import explanation_answer
-from tallygate.domain.consequences import Suspending
-from tallygate.domain.counters import CellName
-from tallygate.domain.customers import ProfileChange, SubscriptionChange
+from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.admission.entitlements import entitlement_answer
+from tallygate.contracts.admission.explanations import explanation_answer
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.contracts.customers.customers import customer_answer
+from tallygate.domain.admission.explanation import explanation
+from tallygate.domain.base.instants import DAY, format_instant
+from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.catalog.tiers import SuspendUsage
+from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
 from tallygate.domain.entries.total import Total
-from tallygate.domain.explanation import explanation
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import DAY, format_instant
-from tallygate.domain.notes import Note, announcement
-from tallygate.domain.tier_forms import tier_of
-from tallygate.domain.tiers import SuspendUsage
-from tallygate.operations import customers, known_customers
-from tallygate.operations.admission import Memory
-from tallygate.operations.audits import list_audits
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.consume import consume
-from tallygate.operations.entitlements import entitlement
-from tallygate.operations.suspensions import standing
-from tallygate.storage import items, keys
-from tallygate.storage.audits import Audits
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cell_controls import CellControls
-from tallygate.storage.cell_events import CellEvents
-from tallygate.storage.cell_writes import LAST
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.engine import Engine
-from tallygate.storage.entries import entry_of
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.domain.facts.cell_facts import Note, announcement
+from tallygate.domain.facts.consequences import Suspending
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.governing import Governed
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.entitlements import entitlement
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base import known_customers
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers import customers
+from tallygate.operations.customers.audits import list_audits
+from tallygate.operations.customers.suspensions import standing
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.corrections.controls import CellControls
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.entries.entries import entry_of
+from tallygate.storage.entries.writes import LAST
+from tallygate.storage.facts.audits import Audits
+from tallygate.storage.journal.bring_in import CellEvents
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.by_hand import resume, suspend
 from tests.given import FEATURE, NOW, wanted
 from tests.shops import MONTH

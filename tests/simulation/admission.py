@@ -16,24 +16,24 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from tallygate.contracts.catalog import read_catalog
-from tallygate.domain.customers import ProfileChange
-from tallygate.domain.decision import Decision
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
-from tallygate.domain.limits import Effective
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.customers.customers import ProfileChange
+from tallygate.domain.limits.limits import Effective
 from tallygate.errors import TallygateError
-from tallygate.operations.admission import Memory
-from tallygate.operations.attempts import Consume
-from tallygate.operations.catalog import declare_catalog
-from tallygate.operations.consume import consume
-from tallygate.operations.customers import Stores, put_customer
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.cells import Cells
-from tallygate.storage.customers import Customers
-from tallygate.storage.engine import Cancelled, Committed, Key, Page, Refused, Require, Write, Written
-from tallygate.storage.expressions import Item
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.operations.admission.attempts import Consume
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.catalog.catalog import declare_catalog
+from tallygate.operations.customers.customers import Stores, put_customer
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.engine import Cancelled, Committed, Key, Page, Refused, Require, Write, Written
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.given import FEATURE
 from tests.simulation.admission_steps import Operator
 from tests.simulation.scheduler import Actor, Killed, Scheduler

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tallygate.domain.counters import CellName
-from tallygate.domain.customers import CustomerRecord, ProfileChange
-from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective
-from tallygate.domain.overrides import OwnLimit
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.customers.customers import CustomerRecord, ProfileChange
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
-from tallygate.operations.customers import Stores, end_subscription, put_customer
-from tallygate.operations.own_limits import delete_limit, put_limit
-from tallygate.storage import items, keys
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.customers import Customers
-from tallygate.storage.past_usage import CellVersions
+from tallygate.operations.customers.customers import Stores, end_subscription, put_customer
+from tallygate.operations.customers.own_limits import delete_limit, put_limit
+from tallygate.storage.base import items, keys
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.journal.past_usage import CellVersions
 from tests.by_hand import adjust, resume, suspend
 from tests.given import FEATURE
 

@@ -12,19 +12,19 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from tallygate.domain.instants import DAY, HOUR, Instant, parse_instant
-from tallygate.domain.overrides import OwnLimit
+from tallygate.domain.base.instants import DAY, HOUR, Instant, parse_instant
+from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
-from tallygate.operations.each import in_turn
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.own_limits import put_limit
-from tallygate.operations.reset import reset
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.events import Events
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.customers.own_limits import put_limit
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.metering.events import Events
 from tests.by_hand import adjust, reset_by_hand
 from tests.given import FEATURE, known_to
 from tests.shops import OPENED, Shop

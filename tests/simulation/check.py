@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.decision_ids import granted_decision
+from tallygate.domain.admission.cells import DEAD_AFTER
+from tallygate.domain.admission.decision_ids import granted_decision
+from tallygate.domain.base.instants import DAY, MINUTE, Instant, format_instant, parse_instant
 from tallygate.domain.entries.usage import EventEntry, ParkedEntry, UseEntry
-from tallygate.domain.instants import DAY, MINUTE, Instant, format_instant, parse_instant
-from tallygate.storage import items
-from tallygate.storage.journal import Journal
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.total_items import total_of
+from tallygate.storage.base import items
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.journal.records import Journal
 from tests.given import FEATURE, METER, NOW, known_to
 from tests.simulation.world import CUSTOMERS, DAILY, HYSTERESIS, MONTHLY, TIERS, World
 from tests.truth import facts, totals, used

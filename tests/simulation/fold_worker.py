@@ -13,7 +13,7 @@ import threading
 from bench import engine as bench_engine
 from bench.streams import reader
 from tallygate.operations.aggregate import aggregate
-from tallygate.storage.dynamo import DynamoEngine
+from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.stream import batch_of
 from tests.given import NOW
 from tests.truth import container

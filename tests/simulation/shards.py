@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, field
 from random import Random
 
-from tallygate.storage.memory import Change, MemoryEngine
+from tallygate.storage.base.memory import Change, MemoryEngine
 from tests.truth import wanted_by_the_filter
 
 HASHES = 1 << 16

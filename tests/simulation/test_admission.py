@@ -19,17 +19,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain import decide, terms, tier_suspensions
-from tallygate.domain.cells import Cell
-from tallygate.domain.counters import CounterName
-from tallygate.domain.limits import Effective, Limit, Quota
-from tallygate.domain.rolls import rolled, total
-from tallygate.domain.rungs import Ladder, ladder
-from tallygate.domain.tier_suspensions import TierSuspension
-from tallygate.domain.tiers import AllowWithOverage, SuspendUsage
-from tallygate.storage import cell_refusals, cells, items
-from tallygate.storage.expressions import Absent, All
-from tallygate.storage.limits_versions import effective_of
+from tallygate.domain.admission import decide, terms, tier_suspensions
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.tier_suspensions import TierSuspension
+from tallygate.domain.catalog.tiers import AllowWithOverage, SuspendUsage
+from tallygate.domain.limits.counters import CounterName
+from tallygate.domain.limits.limits import Effective, Limit, Quota
+from tallygate.domain.limits.rollover import rolled, total
+from tallygate.domain.limits.rungs import Ladder, ladder
+from tallygate.storage.admission import cells
+from tallygate.storage.admission import refusals as cell_refusals
+from tallygate.storage.base import items
+from tallygate.storage.base.expressions import Absent, All
+from tallygate.storage.limits.versions import effective_of
 from tests.given import FEATURE
 from tests.simulation.admission import World
 

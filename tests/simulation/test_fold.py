@@ -12,18 +12,19 @@ from dataclasses import replace
 
 import pytest
 
-from tallygate.domain.contributions import added
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts import Levels, Told, told
-from tallygate.domain.fold import UsageChange
-from tallygate.domain.journal import Head, Mark, Marks, Position, Record
-from tallygate.operations import announce, append
-from tallygate.operations.append import JournalParts
-from tallygate.operations.each import Each
-from tallygate.storage import keys
-from tallygate.storage.engine import Update
-from tallygate.storage.expressions import Increase, Set
-from tallygate.storage.totals import Totals
+from tallygate.domain.facts.facts import Levels, Told, told
+from tallygate.domain.journal.fold import UsageChange
+from tallygate.domain.journal.records import Head, Mark, Marks, Position, Record
+from tallygate.domain.metering.contributions import added
+from tallygate.operations.base.each import Each
+from tallygate.operations.facts import announce
+from tallygate.operations.journal import append
+from tallygate.operations.journal.append import JournalParts
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Update
+from tallygate.storage.base.expressions import Increase, Set
+from tallygate.storage.journal.totals import Totals
 from tests.simulation.check import check
 from tests.simulation.world import World
 

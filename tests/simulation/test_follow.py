@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.instants import DAY, HOUR, Instant, parse_instant
+from tallygate.domain.base.instants import DAY, HOUR, Instant, parse_instant
 from tallygate.errors import Conflict, Contended, StoreUnavailable
-from tallygate.operations.admission import Memory
-from tallygate.operations.find_decision import decision_named
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.engine import Refused, Write, Written
-from tallygate.storage.memory import MemoryEngine
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.journal.find_decision import decision_named
+from tallygate.storage.base.engine import Refused, Write, Written
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.journal.decisions import Decisions
 from tests.desks import Desk
 from tests.given import known_to
 from tests.shops import month

@@ -19,21 +19,21 @@ import pytest
 
 from bench import engine as bench_engine
 from bench.streams import reader
-from tallygate.domain.counters import CellName
-from tallygate.domain.decision import Decision
+from tallygate.domain.admission.decision import Decision
 from tallygate.domain.entries.kind import Kind
 from tallygate.domain.entries.usage import EventEntry, ParkedEntry
+from tallygate.domain.limits.counters import CellName
 from tallygate.errors import StoreUnavailable
-from tallygate.operations.admission import Memory
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
 from tallygate.operations.aggregate import aggregate
-from tallygate.operations.consume import consume
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.storage import items, keys
-from tallygate.storage.cells import Cells
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.events import Events
-from tallygate.storage.journal import Journal
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.journal.records import Journal
+from tallygate.storage.metering.events import Events
 from tallygate.storage.stream import batch_of
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, wanted
 from tests.truth import CALLS, TOKENS, container, declare, draft, exists

@@ -20,24 +20,24 @@ from tallygate.delivery.bus import Bus
 from tallygate.delivery.courier import Courier
 from tallygate.delivery.signatures import secret_of
 from tallygate.delivery.webhook import Sender
-from tallygate.domain.deliveries import Endpoint, EndpointStatus, Message, Outcome, SigningSecret, Verdict
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import DAY, Instant, parse_instant
-from tallygate.domain.periods import Window
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.operations.deliver import Sending, deliver, sweep
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.periods import list_periods
-from tallygate.operations.reset import reset
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.deliveries import Deliveries
-from tallygate.storage.endpoints import Endpoints
-from tallygate.storage.events import Events
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.receipts import writes_of
+from tallygate.domain.base.instants import DAY, Instant, parse_instant
+from tallygate.domain.delivery.deliveries import Endpoint, EndpointStatus, Message, Outcome, SigningSecret, Verdict
+from tallygate.domain.facts.facts import Fact
+from tallygate.domain.periods.recurrence import Window
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.delivery.deliver import Sending, deliver, sweep
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.facts.periods import list_periods
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.deliveries import Deliveries
+from tallygate.storage.delivery.endpoints import Endpoints
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.metering.events import Events
 from tests import given
 from tests.delivery.receiver import Receiver, answering, receiving
 from tests.truth import TOKENS, Requested, container, declare, draft, drain, exists

@@ -18,25 +18,25 @@ from functools import partial
 from random import Random
 from typing import TypeVar
 
-from tallygate.domain.decision_ids import DecisionId, format_decision_id
-from tallygate.domain.events import Draft
-from tallygate.domain.instants import DAY, MINUTE, Instant, parse_instant
+from tallygate.domain.admission.decision_ids import DecisionId, format_decision_id
+from tallygate.domain.base.instants import DAY, MINUTE, Instant, parse_instant
+from tallygate.domain.metering.events import Draft
 from tallygate.errors import Conflict, OutcomeUnknown, StoreUnavailable
-from tallygate.operations.admission import Memory
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
 from tallygate.operations.aggregate import Parts, aggregate
-from tallygate.operations.consume import consume
-from tallygate.operations.each import in_turn
-from tallygate.operations.ingest import Posted, ingest
-from tallygate.operations.reset import reset
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage import items
-from tallygate.storage.cells import Cells
-from tallygate.storage.closings import Closings
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.engine import Cancelled, Committed, Key, Page, Refused, Require, Write, Written
-from tallygate.storage.events import Events
-from tallygate.storage.expressions import Item
-from tallygate.storage.memory import Change, MemoryEngine
+from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.facts.closing import reset
+from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import items
+from tallygate.storage.base.engine import Cancelled, Committed, Key, Page, Refused, Require, Write, Written
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.base.memory import Change, MemoryEngine
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.metering.events import Events
 from tallygate.storage.stream import batch_of
 from tests.given import NOW, effective, in_force, known_to, quota, wanted
 from tests.simulation.scheduler import Actor, Killed, Scheduler

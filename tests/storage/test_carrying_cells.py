@@ -9,20 +9,20 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain import decide
-from tallygate.domain.carryover import Cap, Carryover
-from tallygate.domain.cells import UNSEEN, Cell, RequestMark
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import MINUTE, Instant, parse_instant
-from tallygate.domain.limits import Entitlement
-from tallygate.domain.rolls import Stretch
-from tallygate.domain.terms import Terms, terms
-from tallygate.domain.tiers import AllowWithOverage, Enforcement, RateLimit, Tier, percent
-from tallygate.storage import items, keys
-from tallygate.storage.cells import Cells, admission_condition
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Put
-from tallygate.storage.expressions import Item, holds
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.cells import UNSEEN, Cell, RequestMark
+from tallygate.domain.admission.terms import Terms, terms
+from tallygate.domain.base.instants import MINUTE, Instant, parse_instant
+from tallygate.domain.catalog.carryover import Cap, Carryover
+from tallygate.domain.catalog.tiers import AllowWithOverage, Enforcement, RateLimit, Tier, percent
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Entitlement
+from tallygate.domain.limits.rollover import Stretch
+from tallygate.storage.admission.cells import Cells, admission_condition
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Put
+from tallygate.storage.base.expressions import Item, holds
 from tallygate.store import Admitted
 from tests.given import ENTRY, FEATURE, NOW, entitlement, quota, rate
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tallygate.control_store import Applying, CatalogMoved, PlansTaken, Replaced
-from tallygate.domain.catalog import Catalog, Change, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, changes
-from tallygate.domain.meters import Filter, Meter
-from tallygate.domain.tiers import Tier, percent
-from tallygate.storage import keys
-from tallygate.storage.catalog import Catalogs, mark_in_use
-from tallygate.storage.engine import Engine, Refused
+from tallygate.domain.catalog.catalog import Catalog, Change, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, changes
+from tallygate.domain.catalog.tiers import Tier, percent
+from tallygate.domain.metering.meters import Filter, Meter
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine, Refused
+from tallygate.storage.catalog.catalog import Catalogs, mark_in_use
 
 NOW = 1_700_000_000_000
 METER = Meter(

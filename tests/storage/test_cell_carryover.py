@@ -6,22 +6,23 @@ from decimal import Decimal
 
 import pytest
 
-from tallygate.domain.contributions import Add
-from tallygate.domain.counters import CarriedIn, CellName, CountedWindow
+from tallygate.domain.base.instants import DAY
 from tallygate.domain.entries.moves import CellMoves, TotalMove
 from tallygate.domain.entries.windows import CarryEntry
-from tallygate.domain.fold import TotalChange
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import DAY
-from tallygate.domain.revisions import Revision
-from tallygate.domain.rolls import Layer
-from tallygate.storage import cell_carryover, items, keys
-from tallygate.storage.cell_carryover import CellCarryover
-from tallygate.storage.cell_writes import LAST
-from tallygate.storage.engine import Engine, Put
-from tallygate.storage.entries import entry_of
-from tallygate.storage.expressions import Item
-from tallygate.storage.totals import Totals
+from tallygate.domain.journal.fold import TotalChange
+from tallygate.domain.journal.revisions import Revision
+from tallygate.domain.limits.counters import CarriedIn, CellName, CountedWindow
+from tallygate.domain.limits.governing import Governed
+from tallygate.domain.limits.rollover import Layer
+from tallygate.domain.metering.contributions import Add
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.entries.entries import entry_of
+from tallygate.storage.entries.writes import LAST
+from tallygate.storage.journal import carryover as cell_carryover
+from tallygate.storage.journal.carryover import CellCarryover
+from tallygate.storage.journal.totals import Totals
 from tests.given import FEATURE, METER, NOW
 
 CELL = CellName("acme", FEATURE)

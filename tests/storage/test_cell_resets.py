@@ -7,24 +7,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 
-from tallygate.domain.capacity import WINDOWS_PER_CELL_MAX
-from tallygate.domain.counters import CellName, CountedWindow
-from tallygate.domain.decision_ids import granted_decision
+from tallygate.domain.admission.decision_ids import granted_decision
+from tallygate.domain.corrections.resets import Running, WindowReset, resets, running
+from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.entries.windows import ResetEntry, Taken
-from tallygate.domain.reset_marks import ResetMark
-from tallygate.domain.usage_resets import Running, WindowReset, resets, running
+from tallygate.domain.limits.capacity import WINDOWS_PER_CELL_MAX
+from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.errors import StoreUnavailable
-from tallygate.operations.admission import Memory
-from tallygate.operations.consume import consume
-from tallygate.operations.settle import Settle, settle
-from tallygate.storage.cell_resets import CellResets
-from tallygate.storage.cells import Cells
-from tallygate.storage.decisions import Decisions
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Update
-from tallygate.storage.expressions import Placeholders, render, render_changes
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.receipts import Receipts
+from tallygate.operations.admission.consume import consume
+from tallygate.operations.admission.memory import Memory
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Update
+from tallygate.storage.base.expressions import Placeholders, render, render_changes
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.corrections.resets import CellResets
+from tallygate.storage.journal.decisions import Decisions
 from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, wanted
 
 CELL = CellName("acme", FEATURE)

@@ -9,14 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain import decide
-from tallygate.domain.cells import Cell, RequestMark
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, HOUR, MINUTE
-from tallygate.domain.limits import Entitlement
-from tallygate.domain.rungs import UNTIL_RESUMED
-from tallygate.domain.terms import Terms, terms
-from tallygate.domain.tiers import (
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.cells import Cell, RequestMark
+from tallygate.domain.admission.terms import Terms, terms
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE
+from tallygate.domain.catalog.tiers import (
     AllowWithGrace,
     AllowWithOverage,
     Deny,
@@ -27,12 +24,15 @@ from tallygate.domain.tiers import (
     Threshold,
     Tier,
 )
-from tallygate.storage import items, keys
-from tallygate.storage.cells import Cells, admission_condition
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine, Put
-from tallygate.storage.expressions import Item, holds
-from tallygate.storage.limits_versions import effective_document
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Entitlement
+from tallygate.domain.limits.rungs import UNTIL_RESUMED
+from tallygate.storage.admission.cells import Cells, admission_condition
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Item, holds
+from tallygate.storage.limits.versions import effective_document
 from tallygate.store import Admitted, NotAdmitted
 from tests.given import ENTRY, FEATURE, NOW, effective, entitlement, quota, rate
 

@@ -7,18 +7,18 @@ from decimal import Decimal
 
 import pytest
 
-from tallygate.domain.counters import CountedWindow
+from tallygate.domain.base.instants import DAY, parse_instant
 from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts import Fact
-from tallygate.domain.fold import TotalChange
-from tallygate.domain.instants import DAY, parse_instant
-from tallygate.storage import keys
-from tallygate.storage.closings import Closings
-from tallygate.storage.engine import Engine, Put, Update
-from tallygate.storage.expressions import Increase
-from tallygate.storage.outbox import fact_of
-from tallygate.storage.totals import Totals
+from tallygate.domain.facts.facts import Fact
+from tallygate.domain.journal.fold import TotalChange
+from tallygate.domain.limits.counters import CountedWindow
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine, Put, Update
+from tallygate.storage.base.expressions import Increase
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.facts.outbox import fact_of
+from tallygate.storage.journal.totals import Totals
 from tallygate.store import TotalName
 from tests.closings import END, START, add_usage, closing_fact, name_of, total_item
 

@@ -13,25 +13,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain.capacity import (
-    ALWAYS,
-    OPERATORS_MAX,
-    SIZE_MAX,
-    Sized,
-    Weight,
-    crowded,
-)
-from tallygate.domain.carryover import Carryover
-from tallygate.domain.cells import REMOVED_MAX, Cell, RequestMark
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND
-from tallygate.domain.limits import Entitlement, Limit, Quota
-from tallygate.domain.periods import FIRST_USE, Schedule, Segment, rolling, window_at
-from tallygate.domain.rates import Rate
-from tallygate.domain.rolls import Stretch
-from tallygate.domain.scopes import governs
-from tallygate.domain.terms import Terms, terms
-from tallygate.domain.tiers import (
+from tallygate.domain.admission.cells import REMOVED_MAX, Cell, RequestMark
+from tallygate.domain.admission.terms import Terms, terms
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND
+from tallygate.domain.catalog.carryover import Carryover
+from tallygate.domain.catalog.rates import Rate
+from tallygate.domain.catalog.scopes import governs
+from tallygate.domain.catalog.tiers import (
     AllowWithGrace,
     AllowWithOverage,
     Deny,
@@ -41,10 +29,22 @@ from tallygate.domain.tiers import (
     Tier,
     percent,
 )
-from tallygate.storage.cell_writes import CellWrite
-from tallygate.storage.cells import Cells, admission_changes, admission_condition
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.expressions import Placeholders, render, render_changes
+from tallygate.domain.limits.capacity import (
+    ALWAYS,
+    OPERATORS_MAX,
+    SIZE_MAX,
+    Sized,
+    Weight,
+    crowded,
+)
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Entitlement, Limit, Quota
+from tallygate.domain.limits.rollover import Stretch
+from tallygate.domain.periods.recurrence import FIRST_USE, Schedule, Segment, rolling, window_at
+from tallygate.storage.admission.cells import Cells, admission_changes, admission_condition
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.expressions import Placeholders, render, render_changes
+from tallygate.storage.entries.writes import CellWrite
 from tests.given import ENTRY, FEATURE, METER, NOW, quota, rate
 
 LONG = Decimal("123456789012345678.123456789")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from tallygate.control_store import FoldLag
-from tallygate.domain.api_keys import ApiKey, KeyText, KeyTexts, digest_of
-from tallygate.operations.admission import Memory
-from tallygate.storage import keys
-from tallygate.storage.api_keys import ApiKeys
-from tallygate.storage.cells import Cells
-from tallygate.storage.clock import ClockItem
-from tallygate.storage.decision_secrets import DecisionSecrets, make_secret, read_secret
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine, Update
-from tallygate.storage.expressions import SetOnce
-from tallygate.storage.probes import Probes
-from tallygate.storage.receipts import Receipts
+from tallygate.domain.customers.api_keys import ApiKey, KeyText, KeyTexts, digest_of
+from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.admission.secrets import DecisionSecrets, make_secret, read_secret
+from tallygate.storage.base import keys
+from tallygate.storage.base.clock import ClockItem
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine, Update
+from tallygate.storage.base.expressions import SetOnce
+from tallygate.storage.base.receipts import Receipts
+from tallygate.storage.customers.api_keys import ApiKeys
+from tallygate.storage.journal.probes import Probes
 
 NOW = 1_700_000_000_000
 

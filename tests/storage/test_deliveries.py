@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tallygate.domain.deliveries import (
+from tallygate.domain.base.instants import DAY, MINUTE, SECOND, parse_instant
+from tallygate.domain.delivery.deliveries import (
     Attempt,
     Delivery,
     DeliveryStatus,
@@ -12,14 +13,13 @@ from tallygate.domain.deliveries import (
     EndpointStatus,
     SigningSecret,
 )
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import DAY, MINUTE, SECOND, parse_instant
-from tallygate.storage import keys
-from tallygate.storage.deliveries import Deliveries, begun
-from tallygate.storage.endpoints import Endpoints
-from tallygate.storage.engine import Engine, Written
-from tallygate.storage.outbox import put_fact
-from tallygate.storage.receipts import writes_of
+from tallygate.domain.facts.facts import Fact
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine, Written
+from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.deliveries import Deliveries, begun
+from tallygate.storage.delivery.endpoints import Endpoints
+from tallygate.storage.facts.outbox import put_fact
 
 NOW = parse_instant("2026-11-20T10:00:00Z")
 WALL = parse_instant("2026-03-01T00:00:00Z")

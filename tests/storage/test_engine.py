@@ -7,8 +7,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import (
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import (
     Cancelled,
     Committed,
     Delete,
@@ -21,7 +21,7 @@ from tallygate.storage.engine import (
     Update,
     Written,
 )
-from tallygate.storage.expressions import (
+from tallygate.storage.base.expressions import (
     Absent,
     All,
     Any,

@@ -9,21 +9,29 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain import decide
-from tallygate.domain.cells import UNSEEN, Cell, RequestMark
-from tallygate.domain.counters import CellName, CountedWindow
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.cells import UNSEEN, Cell, RequestMark
+from tallygate.domain.admission.terms import Terms, placed, terms
+from tallygate.domain.base.instants import HOUR, MINUTE, Instant
+from tallygate.domain.catalog.tiers import (
+    AllowWithGrace,
+    AllowWithOverage,
+    Deny,
+    Enforcement,
+    SuspendUsage,
+    Tier,
+    percent,
+)
 from tallygate.domain.entries.notices import OpenEntry
-from tallygate.domain.instants import HOUR, MINUTE, Instant
-from tallygate.domain.limits import Entitlement, Quota
-from tallygate.domain.periods import FIRST_USE, Schedule, Segment
-from tallygate.domain.terms import Terms, placed, terms
-from tallygate.domain.tiers import AllowWithGrace, AllowWithOverage, Deny, Enforcement, SuspendUsage, Tier, percent
-from tallygate.storage import items, keys
-from tallygate.storage.cell_first_use import OPENED_KEPT, CellFirstUse
-from tallygate.storage.cells import Cells, admission_condition
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine, Put
-from tallygate.storage.expressions import Item, holds
+from tallygate.domain.limits.counters import CellName, CountedWindow
+from tallygate.domain.limits.limits import Entitlement, Quota
+from tallygate.domain.periods.recurrence import FIRST_USE, Schedule, Segment
+from tallygate.storage.admission.cells import Cells, admission_condition
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Item, holds
+from tallygate.storage.journal.first_use import OPENED_KEPT, CellFirstUse
 from tallygate.store import Admitted
 from tests.given import ENTRY, FEATURE, NOW, entitlement, quota
 

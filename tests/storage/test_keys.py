@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.contracts.fields import broken_identifier, broken_name
-from tallygate.domain.counters import CellName
-from tallygate.storage import keys
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Key, Put
+from tallygate.contracts.base.fields import broken_identifier, broken_name
+from tallygate.domain.limits.counters import CellName
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Key, Put
 
 PARTITION_KEY_BYTES_MAX = 2_048
 OWN = {

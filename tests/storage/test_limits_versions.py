@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.domain.instants import HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.limits import Effective
-from tallygate.domain.limits_at_end import KEPT
-from tallygate.operations.customers import Stores
-from tallygate.operations.reset import reset
-from tallygate.storage import keys
-from tallygate.storage.catalog import Catalogs
-from tallygate.storage.closings import Closings
-from tallygate.storage.customers import Customers
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine, Put
-from tallygate.storage.limits_versions import READ_AT_ONCE, effective_of, former_limits
-from tallygate.storage.memory import MemoryEngine
-from tallygate.storage.past_usage import CellVersions
+from tallygate.domain.base.instants import HOUR, MINUTE, SECOND, Instant
+from tallygate.domain.limits.at_end import KEPT
+from tallygate.domain.limits.limits import Effective
+from tallygate.operations.customers.customers import Stores
+from tallygate.operations.facts.closing import reset
+from tallygate.storage.base import keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.catalog.catalog import Catalogs
+from tallygate.storage.customers.customers import Customers
+from tallygate.storage.facts.closings import Closings
+from tallygate.storage.journal.past_usage import CellVersions
+from tallygate.storage.limits.versions import READ_AT_ONCE, effective_of, former_limits
 from tests.closings import add_usage, governed
 from tests.crashes import Crash, Fuse, FusedEngine
 from tests.given import FEATURE

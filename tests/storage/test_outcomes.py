@@ -15,8 +15,8 @@ from botocore.exceptions import (
 )
 
 from tallygate.errors import Contended, InvariantBroken, OutcomeUnknown, StoreUnavailable, TallygateError
-from tallygate.storage.dynamo import TRIES_MAX, DynamoEngine
-from tallygate.storage.engine import Cancelled, Key, Put
+from tallygate.storage.base.dynamo import TRIES_MAX, DynamoEngine
+from tallygate.storage.base.engine import Cancelled, Key, Put
 
 PUT = Put(key=Key("P", "a"), item={})
 

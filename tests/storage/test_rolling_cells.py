@@ -10,24 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cost import counting
-from tallygate.domain import decide
-from tallygate.domain.cells import Cell, RequestMark
-from tallygate.domain.closing import may_close
-from tallygate.domain.counters import CellName
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.cells import Cell, RequestMark
+from tallygate.domain.admission.terms import Terms, terms
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.tiers import Deny, Tier, percent
 from tallygate.domain.entries.total import Total
-from tallygate.domain.governing import governed_of
-from tallygate.domain.instants import DAY, HOUR, MINUTE
-from tallygate.domain.limits import Entitlement, Quota
-from tallygate.domain.periods import ROLLING_PARTS, Schedule, rolling, window_at
-from tallygate.domain.quantities import ZERO
-from tallygate.domain.terms import Terms, terms
-from tallygate.domain.tiers import Deny, Tier, percent
-from tallygate.storage import items
-from tallygate.storage.cell_events import CellEvents
-from tallygate.storage.cells import Cells, admission_condition
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.expressions import Item, holds
-from tallygate.storage.memory import MemoryEngine
+from tallygate.domain.facts.closing import may_close
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.governing import governed_of
+from tallygate.domain.limits.limits import Entitlement, Quota
+from tallygate.domain.periods.recurrence import ROLLING_PARTS, Schedule, rolling, window_at
+from tallygate.storage.admission.cells import Cells, admission_condition
+from tallygate.storage.base import items
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.expressions import Item, holds
+from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.journal.bring_in import CellEvents
 from tallygate.store import Admitted, NotAdmitted
 from tests.given import ENTRY, FEATURE, NOW, effective, entitlement, quota, rate
 

@@ -7,18 +7,18 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain import decide
-from tallygate.domain.cells import Cell, RequestMark
-from tallygate.domain.counters import CellName
-from tallygate.domain.instants import DAY, MINUTE
-from tallygate.domain.limits import Limit
-from tallygate.domain.scopes import governs
-from tallygate.domain.terms import Terms, terms
-from tallygate.storage import items, keys
-from tallygate.storage.cells import Cells, admission_condition
-from tallygate.storage.dynamo import DynamoEngine
-from tallygate.storage.engine import Engine, Put
-from tallygate.storage.expressions import Item, holds
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.cells import Cell, RequestMark
+from tallygate.domain.admission.terms import Terms, terms
+from tallygate.domain.base.instants import DAY, MINUTE
+from tallygate.domain.catalog.scopes import governs
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Limit
+from tallygate.storage.admission.cells import Cells, admission_condition
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Item, holds
 from tallygate.store import Admitted, NotAdmitted
 from tests.given import ENTRY, FEATURE, NOW, quota, rate, scoped
 

@@ -9,21 +9,21 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallygate.domain import decide
-from tallygate.domain.cells import Cell, RequestMark
-from tallygate.domain.counters import CounterName
-from tallygate.domain.decision import evaluate
-from tallygate.domain.instants import DAY, HOUR, MINUTE
-from tallygate.domain.limits import Entitlement
-from tallygate.domain.periods import window_at
-from tallygate.domain.quantities import ZERO
-from tallygate.domain.rungs import landing
-from tallygate.domain.terms import Terms, terms
-from tallygate.domain.tier_forms import tier_of
-from tallygate.domain.tiers import Enforcement
-from tallygate.storage import items
-from tallygate.storage.cells import admission_changes, admission_condition
-from tallygate.storage.expressions import Item, changed, holds
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.cells import Cell, RequestMark
+from tallygate.domain.admission.decision import evaluate
+from tallygate.domain.admission.terms import Terms, terms
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.catalog.tiers import Enforcement
+from tallygate.domain.limits.counters import CounterName
+from tallygate.domain.limits.limits import Entitlement
+from tallygate.domain.limits.rungs import landing
+from tallygate.domain.periods.recurrence import window_at
+from tallygate.storage.admission.cells import admission_changes, admission_condition
+from tallygate.storage.base import items
+from tallygate.storage.base.expressions import Item, changed, holds
 from tests.given import NOW, entitlement, quota
 
 Form = dict[str, Any]

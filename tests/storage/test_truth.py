@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.catalog import Feature
-from tallygate.domain.cells import DEAD_AFTER
-from tallygate.domain.consequences import Suspending
-from tallygate.domain.contributions import Add
-from tallygate.domain.counters import CarriedIn, CellName, CountedWindow, Shown
+from tallygate.domain.admission.cells import DEAD_AFTER
+from tallygate.domain.base.instants import DAY, HOUR
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.tiers import Enforcement, SuspendUsage, Tier, percent
 from tallygate.domain.entries.moves import SettledLate, TotalMove
 from tallygate.domain.entries.notices import BumpEntry
+from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import (
     EventEntry,
@@ -23,29 +23,29 @@ from tallygate.domain.entries.usage import (
     UseEntry,
 )
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, ResetEntry, Taken
-from tallygate.domain.event_judgement import EventWarning
-from tallygate.domain.facts import Fact, Levels
-from tallygate.domain.fold import TotalChange, UsageChange
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import DAY, HOUR
-from tallygate.domain.journal import Mark, Record
-from tallygate.domain.meters import Measured
-from tallygate.domain.reset_marks import ResetMark
-from tallygate.domain.rolls import Layer
-from tallygate.domain.rungs import UNTIL_RESUMED
-from tallygate.domain.tiers import Enforcement, SuspendUsage, Tier, percent
+from tallygate.domain.facts.consequences import Suspending
+from tallygate.domain.facts.facts import Fact, Levels
+from tallygate.domain.journal.fold import TotalChange, UsageChange
+from tallygate.domain.journal.records import Mark, Record
+from tallygate.domain.limits.counters import CarriedIn, CellName, CountedWindow, Shown
+from tallygate.domain.limits.governing import Governed
+from tallygate.domain.limits.rollover import Layer
+from tallygate.domain.limits.rungs import UNTIL_RESUMED
+from tallygate.domain.metering.contributions import Add
+from tallygate.domain.metering.judgement import EventWarning
+from tallygate.domain.metering.meters import Measured
 from tallygate.errors import InvariantBroken
 from tallygate.fold_store import Appended
-from tallygate.storage import items, keys
-from tallygate.storage import journal as journal_family
-from tallygate.storage.cell_events import CellEvents
-from tallygate.storage.engine import Engine, Put, Update
-from tallygate.storage.expressions import Item, Remove, Set
-from tallygate.storage.facts import Facts
-from tallygate.storage.journal import Journal, body_of, record_of
-from tallygate.storage.rules import Rules
-from tallygate.storage.total_items import total_of
-from tallygate.storage.totals import Totals
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine, Put, Update
+from tallygate.storage.base.expressions import Item, Remove, Set
+from tallygate.storage.delivery.facts import Facts
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.journal import records as journal_family
+from tallygate.storage.journal.bring_in import CellEvents
+from tallygate.storage.journal.records import Journal, body_of, record_of
+from tallygate.storage.journal.rules import Rules
+from tallygate.storage.journal.totals import Totals
 from tallygate.store import LastStated, LevelMove, Published
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare

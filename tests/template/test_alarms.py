@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.decision import Reason
+from tallygate.domain.admission.decision import Reason
 from tallygate.metrics import Metric
 
 Resources = dict[str, dict[str, Any]]

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from tallygate.storage.keys import DECISION_SECRET
+from tallygate.storage.base.keys import DECISION_SECRET
 from tests.template.conftest import policies_of
 from tests.template.privileges import PRIVILEGES, SECRET
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tallygate.storage import keys
-from tallygate.storage.engine import Key
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Key
 from tests.template.conftest import policies_of
 from tests.template.privileges import PRIVILEGES
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tallygate.domain.boundaries import Grid
-from tallygate.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
+from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
+from tallygate.domain.periods.boundaries import Grid
 from tests.vectors import independent
 
 FILE = Path(__file__).with_name("periods.json")

@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from tallygate.domain.instants import Instant
-from tallygate.storage.clock import ClockItem
-from tallygate.storage.engine import Engine
+from tallygate.domain.base.instants import Instant
+from tallygate.storage.base.clock import ClockItem
+from tallygate.storage.base.engine import Engine
 
 CACHE_SECONDS = 1.0
 

@@ -9,22 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tallygate.domain.adjustments import Adjustment
-from tallygate.domain.api_keys import ApiKey, KeyTexts
-from tallygate.domain.audits import Audit
-from tallygate.domain.catalog import Catalog, Change, PlanId
-from tallygate.domain.cell_adjustments import CellAdjustment
-from tallygate.domain.cells import Cell
-from tallygate.domain.counters import CellName
-from tallygate.domain.customers import CustomerRecord
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.tier_suspensions import Lifting
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog.catalog import Catalog, Change, PlanId
+from tallygate.domain.corrections.adjusting import CellAdjustment
+from tallygate.domain.customers.api_keys import ApiKey, KeyTexts
+from tallygate.domain.customers.customers import CustomerRecord
 from tallygate.domain.entries.notices import ResumeEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import AdjustEntry
-from tallygate.domain.instants import Instant
-from tallygate.domain.journal import Record
-from tallygate.domain.limits import Effective
-from tallygate.domain.tier_suspensions import Lifting
-from tallygate.domain.usage import UsageItem
+from tallygate.domain.facts.adjustments import Adjustment
+from tallygate.domain.facts.audits import Audit
+from tallygate.domain.journal.records import Record
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.usage.queries import UsageItem
 from tallygate.store import Moves
 
 

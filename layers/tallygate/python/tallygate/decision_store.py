@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from tallygate.domain.cells import Cell
-from tallygate.domain.counters import CellName, CountedWindow, CounterName
-from tallygate.domain.decision_ids import DecisionId
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.decision_ids import DecisionId
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.corrections.resets import WindowReset
+from tallygate.domain.corrections.settlements import Settlement
+from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.entries.windows import ResetEntry
-from tallygate.domain.instants import Instant
-from tallygate.domain.journal import Record
-from tallygate.domain.limits import Effective
-from tallygate.domain.rejections import Rejection
-from tallygate.domain.reset_marks import ResetMark
-from tallygate.domain.settlements import Settlement
-from tallygate.domain.usage_resets import WindowReset
+from tallygate.domain.journal.records import Record
+from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.metering.rejections import Rejection
 from tallygate.store import Moves
 
 

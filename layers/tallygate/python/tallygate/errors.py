@@ -16,7 +16,7 @@
     │   └── OutcomeUnknown     503  outcome_unknown: the write may or may not have happened
     └── InvariantBroken        500  a promise is broken; alarms
 
-A denial is not in this tree: it is a value (`domain.decision.Decision`), because the system worked.
+A denial is not in this tree: it is a value (`domain.admission.decision.Decision`), because the system worked.
 """
 
 from __future__ import annotations

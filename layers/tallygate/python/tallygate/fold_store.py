@@ -7,20 +7,20 @@ from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 
-from tallygate.domain.cells import Cell
-from tallygate.domain.consequences import Suspending
-from tallygate.domain.counters import CellName, CounterName
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.openings import Opening
+from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.notices import OpenEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import CarryEntry
-from tallygate.domain.fold import TotalChange, UsageChange
-from tallygate.domain.instants import Instant
-from tallygate.domain.journal import Head, Record
-from tallygate.domain.limits import Effective
-from tallygate.domain.meters import Meters
-from tallygate.domain.openings import Opening
-from tallygate.domain.rejections import Rejection
-from tallygate.domain.revisions import Revision
+from tallygate.domain.facts.consequences import Suspending
+from tallygate.domain.journal.fold import TotalChange, UsageChange
+from tallygate.domain.journal.records import Head, Record
+from tallygate.domain.journal.revisions import Revision
+from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.metering.meters import Meters
+from tallygate.domain.metering.rejections import Rejection
 
 
 class Appended(Enum):

@@ -18,11 +18,11 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
-from tallygate.contracts.answers import fields_of
-from tallygate.contracts.requests import TRACEPARENT, acceptable, broken_conditions, broken_path, broken_query
-from tallygate.contracts.routes import Row, planned_routes
-from tallygate.domain.api_keys import MANAGE, READ
-from tallygate.domain.exact_json import read_json, write_json
+from tallygate.contracts.base.answers import fields_of
+from tallygate.contracts.base.requests import TRACEPARENT, acceptable, broken_conditions, broken_path, broken_query
+from tallygate.contracts.base.routes import Row, planned_routes
+from tallygate.domain.base.json import read_json, write_json
+from tallygate.domain.customers.api_keys import MANAGE, READ
 from tallygate.errors import (
     BodyTooLarge,
     FieldError,
@@ -123,7 +123,7 @@ class CustomerIn(Enum):
 class Route(Row, Generic[App]):
     """One row of a function's table: what is asked, who may ask it, and the operation that answers.
 
-    `contracts.requests` declares its path, query and headers. `respond` reads the body. `customer_in` says where a
+    `contracts.base.requests` declares its path, query and headers. `respond` reads the body. `customer_in` says where a
     request names its customer, which decides what a key of one customer may reach.
     """
 

@@ -12,26 +12,26 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
-from tallygate.domain.adjustments import Adjustment
-from tallygate.domain.audits import Audit
-from tallygate.domain.catalog import Feature
-from tallygate.domain.cells import Cell
-from tallygate.domain.counters import CellName, CounterName
-from tallygate.domain.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message, SigningSecret
-from tallygate.domain.dimensions import DeclaredDimensions
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.terms import Terms
+from tallygate.domain.admission.tier_suspensions import TierSuspension
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.delivery.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message, SigningSecret
 from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.total import Total
-from tallygate.domain.events import Event
-from tallygate.domain.facts import Fact, Levels
-from tallygate.domain.instants import Instant
-from tallygate.domain.limits import Effective
-from tallygate.domain.meters import Meters
-from tallygate.domain.rejections import Rejection
-from tallygate.domain.replays import KeptWindow
-from tallygate.domain.terms import Terms
-from tallygate.domain.tier_suspensions import TierSuspension
-from tallygate.domain.units import Unit
-from tallygate.domain.usage import UsageItem
+from tallygate.domain.facts.adjustments import Adjustment
+from tallygate.domain.facts.audits import Audit
+from tallygate.domain.facts.facts import Fact, Levels
+from tallygate.domain.journal.replays import KeptWindow
+from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.metering.dimensions import DeclaredDimensions
+from tallygate.domain.metering.events import Event
+from tallygate.domain.metering.meters import Meters
+from tallygate.domain.metering.rejections import Rejection
+from tallygate.domain.usage.queries import UsageItem
 
 
 @dataclass(frozen=True, slots=True)

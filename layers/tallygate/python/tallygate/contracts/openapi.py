@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from tallygate.contracts.check import CHECK, CONSUME
-from tallygate.contracts.corrections import SETTLE
-from tallygate.contracts.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
-from tallygate.contracts.ingest import EVENTS
-from tallygate.contracts.requests import CONDITIONAL, QUERIES
-from tallygate.contracts.routes import Row
-from tallygate.domain import decision_ids
+from tallygate.contracts.admission.check import CHECK, CONSUME
+from tallygate.contracts.base.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
+from tallygate.contracts.base.requests import CONDITIONAL, QUERIES
+from tallygate.contracts.base.routes import Row
+from tallygate.contracts.corrections.corrections import SETTLE
+from tallygate.contracts.metering.ingest import EVENTS
+from tallygate.domain.admission import decision_ids
 
 ELSEWHERE = (CHECK, CONSUME, SETTLE, EVENTS)
 """The rows of other functions' tables."""

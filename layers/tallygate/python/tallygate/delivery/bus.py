@@ -16,9 +16,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tallygate.delivery.cloudevents import SOURCE, body_of
-from tallygate.domain.deliveries import DETAIL_LENGTH_MAX, Outcome, Verdict
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import SECOND
+from tallygate.domain.base.instants import SECOND
+from tallygate.domain.delivery.deliveries import DETAIL_LENGTH_MAX, Outcome, Verdict
+from tallygate.domain.facts.facts import Fact
 
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tallygate.domain.exact_json import write_json
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import format_instant
+from tallygate.domain.base.instants import format_instant
+from tallygate.domain.base.json import write_json
+from tallygate.domain.facts.facts import Fact
 from tallygate.errors import InvariantBroken
 
 SOURCE = "tallygate"

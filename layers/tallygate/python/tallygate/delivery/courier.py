@@ -13,9 +13,9 @@ from tallygate.delivery.bus import Bus
 from tallygate.delivery.cloudevents import body_of, headers_of
 from tallygate.delivery.signatures import signed_headers
 from tallygate.delivery.webhook import Sender
-from tallygate.domain.deliveries import Endpoint, Outcome, Verdict
-from tallygate.domain.facts import Fact
-from tallygate.domain.instants import SECOND, Instant
+from tallygate.domain.base.instants import SECOND, Instant
+from tallygate.domain.delivery.deliveries import Endpoint, Outcome, Verdict
+from tallygate.domain.facts.facts import Fact
 
 UNSIGNED = "secret: the endpoint's secret is kept no longer; rotate it"
 

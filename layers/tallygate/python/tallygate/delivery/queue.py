@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tallygate.domain.deliveries import Message
+from tallygate.domain.delivery.deliveries import Message
 from tallygate.errors import StoreUnavailable
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tallygate.domain.deliveries import SLOTS, Endpoint, SigningSecret
-from tallygate.domain.instants import Instant
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.delivery.deliveries import SLOTS, Endpoint, SigningSecret
 from tallygate.errors import StoreUnavailable
 
 TIMEOUT_SECONDS = 3

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from tallygate.domain.deliveries import STANDARD, STRIPE
+from tallygate.domain.delivery.deliveries import STANDARD, STRIPE
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the published prefix of such secrets, not one
 SECRET_BYTES_MIN = 24

@@ -5,7 +5,8 @@
 
 Invariants:
 - The attempt ends by its deadline, however slowly the receiver answers. Every wait is bounded by the time that is left.
-- The connection goes to an address that `domain.addresses` permitted. A second look-up could give another address.
+- The connection goes to an address that `domain.delivery.addresses` permitted. A second look-up could give another
+address.
 - Redirects are not followed. Only https is used, unless private receivers are allowed.
 - The status line decides. At most a few KB of the answer's body are read, and none are kept.
 """
@@ -26,9 +27,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from tallygate.domain.addresses import permitted
-from tallygate.domain.deliveries import DETAIL_LENGTH_MAX, Outcome, Verdict
-from tallygate.domain.instants import SECOND, Instant, of_datetime
+from tallygate.domain.base.instants import SECOND, Instant, of_datetime
+from tallygate.domain.delivery.addresses import permitted
+from tallygate.domain.delivery.deliveries import DETAIL_LENGTH_MAX, Outcome, Verdict
 
 DEADLINE_SECONDS = 15.0
 CONNECT_SECONDS_MAX = 5.0

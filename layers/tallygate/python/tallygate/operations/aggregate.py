@@ -19,12 +19,11 @@ from decimal import Decimal
 from types import UnionType
 from typing import Any, assert_never
 
-from tallygate.domain.consequences import begins_grace, suspensions
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.total import Total
-from tallygate.domain.events import Event
-from tallygate.domain.instants import Instant
-from tallygate.domain.meters import Meters
-from tallygate.domain.observed import (
+from tallygate.domain.facts.consequences import begins_grace, suspensions
+from tallygate.domain.journal.observed import (
     Audited,
     Batch,
     CellNoted,
@@ -35,15 +34,16 @@ from tallygate.domain.observed import (
     ProbePassed,
     TotalChanged,
 )
-from tallygate.domain.quantities import ZERO
+from tallygate.domain.metering.events import Event
+from tallygate.domain.metering.meters import Meters
 from tallygate.errors import TallygateError
 from tallygate.fold_store import CarriedCells, FoldedCells
-from tallygate.operations.announce import announce
-from tallygate.operations.append import Folded, JournalParts, append
-from tallygate.operations.carry import moved, open_window, revise
-from tallygate.operations.dispatch import dispatch
-from tallygate.operations.each import Each, attempt, in_turn
-from tallygate.operations.limits_in_force import announce_to
+from tallygate.operations.base.each import Each, attempt, in_turn
+from tallygate.operations.delivery.dispatch import dispatch
+from tallygate.operations.facts.announce import announce
+from tallygate.operations.journal.append import Folded, JournalParts, append
+from tallygate.operations.journal.carry import moved, open_window, revise
+from tallygate.operations.limits.in_force import announce_to
 from tallygate.store import AttemptQueue, OutboxStore
 
 

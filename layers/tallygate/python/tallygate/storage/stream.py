@@ -1,6 +1,7 @@
 """Stream records, as Lambda hands them over, into what they show. Pure.
 
-A record of a cell proves itself (`domain.proof`): new image − old image = what its journal entry says. One that does
+A record of a cell proves itself (`domain.journal.proof`): new image − old image = what its journal entry says. One
+that does
 not, or that cannot be read at all, is parked in the customer's journal: never dropped, never in anybody's way.
 """
 
@@ -13,12 +14,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.audits import announced, rejection_announced
+from tallygate.domain.base.instants import SECOND, Instant
 from tallygate.domain.entries.usage import PARKED_LENGTH_MAX, ParkedEntry
-from tallygate.domain.instants import SECOND, Instant
-from tallygate.domain.journal import Position
-from tallygate.domain.notes import Note
-from tallygate.domain.observed import (
+from tallygate.domain.facts.audits import announced, rejection_announced
+from tallygate.domain.facts.cell_facts import Note
+from tallygate.domain.journal.observed import (
     Audited,
     Batch,
     CellNoted,
@@ -30,18 +30,19 @@ from tallygate.domain.observed import (
     ProbePassed,
     TotalChanged,
 )
-from tallygate.domain.proof import disproved
+from tallygate.domain.journal.proof import disproved
+from tallygate.domain.journal.records import Position
 from tallygate.errors import InvariantBroken
-from tallygate.storage import items, keys
-from tallygate.storage.audits import audit_of
-from tallygate.storage.cell_writes import LAST
-from tallygate.storage.entries import entry_of
-from tallygate.storage.events import event_of
-from tallygate.storage.expressions import Item, Value
-from tallygate.storage.limits_versions import effective_of
-from tallygate.storage.outbox import fact_of
-from tallygate.storage.rejections import rejection_of
-from tallygate.storage.total_items import total_of
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.expressions import Item, Value
+from tallygate.storage.entries.entries import entry_of
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.entries.writes import LAST
+from tallygate.storage.facts.audits import audit_of
+from tallygate.storage.facts.outbox import fact_of
+from tallygate.storage.limits.versions import effective_of
+from tallygate.storage.metering.events import event_of
+from tallygate.storage.metering.rejections import rejection_of
 
 ONLY_SHARD = "0"
 """Local emulators have one shard and do not name it."""

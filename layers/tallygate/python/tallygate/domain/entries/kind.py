@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from tallygate.domain.counters import CountedWindow
+from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.moves import CellFact, CellImage, CellMoves, TotalMove, Usage
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import Instant
+from tallygate.domain.limits.counters import CountedWindow
+from tallygate.domain.limits.governing import Governed
 
 
 class Journaled:

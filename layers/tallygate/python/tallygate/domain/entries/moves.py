@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
-from tallygate.domain.contributions import NOTHING, Contribution, combined
-from tallygate.domain.counters import CarriedIn, CountedWindow, CounterName, Shown
-from tallygate.domain.exact import EXACT
-from tallygate.domain.instants import Instant
-from tallygate.domain.quantities import ZERO
-from tallygate.domain.reset_marks import ResetMark
-from tallygate.domain.rolls import Standing
-from tallygate.domain.scopes import Scope
+from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.scopes import Scope
+from tallygate.domain.entries.reset_marks import ResetMark
+from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName, Shown
+from tallygate.domain.limits.rollover import Standing
+from tallygate.domain.metering.contributions import NOTHING, Contribution, combined
 
 UNCHANGED = ""
 """The level of a fact that says nothing of the feature's level."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.counters import CountedWindow, CounterName
+from tallygate.domain.base.instants import Instant, format_instant
+from tallygate.domain.base.quantities import format_quantity
+from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.entries.kind import Kind, LimitKind
 from tallygate.domain.entries.moves import CellFact
-from tallygate.domain.instants import Instant, format_instant
-from tallygate.domain.quantities import format_quantity
-from tallygate.domain.scopes import Scope
-from tallygate.domain.suspensions import OPERATOR, TIER, Waiver, waived_form
+from tallygate.domain.limits.counters import CountedWindow, CounterName
+from tallygate.domain.limits.suspensions import OPERATOR, TIER, Waiver, waived_form
 
 DENIED, SUSPENDED, RESUMED = "usage.denied", "entitlement.suspended", "entitlement.resumed"
 RESUME, TOP_UP = "resume", "top_up"

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.counters import CellName
-from tallygate.domain.exact import EXACT
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import Instant
-from tallygate.domain.quantities import ZERO
-from tallygate.domain.rolls import Layer
-from tallygate.domain.tiers import level_at
-from tallygate.domain.units import Unit
+from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.tiers import level_at
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.governing import Governed
+from tallygate.domain.limits.rollover import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,8 @@ class Total:
     `excluded` the part of the value that resets by hand have taken out of what the limit is held against, `followed`
     what was used in other windows and is held against this limit: it is billed there. `unopened`:
     what is carried into it is not known yet.
-    `would_…` are the uses in it that the limit only observed and would have denied, and their sum (`domain.impact`).
+    `would_…` are the uses in it that the limit only observed and would have denied, and their sum
+    (`domain.facts.impact`).
     """
 
     customer: str
@@ -56,7 +57,7 @@ class Total:
     carried_out: Decimal | None = None
     """Of a closed window that carries over: what it left, as it was last stated."""
     adjustments: tuple[Mapping[str, Any], ...] = ()
-    """Of a closed window: those made by hand in it, as they are stated (`domain.adjustments`)."""
+    """Of a closed window: those made by hand in it, as they are stated (`domain.facts.adjustments`)."""
     traceparent: str | None = None
 
     @property

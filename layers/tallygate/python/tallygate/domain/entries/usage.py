@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from tallygate.domain.contributions import Add, added
-from tallygate.domain.counters import CarriedIn, CountedWindow, CounterName, Shown
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.kind import Journaled, Kind, MeteredKind
 from tallygate.domain.entries.moves import CellImage, CellMoves, SettledLate, TotalMove, Usage, opened_in
-from tallygate.domain.event_judgement import EventWarning
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import Instant
-from tallygate.domain.meters import Measured
-from tallygate.domain.quantities import ZERO
-from tallygate.domain.rolls import total
+from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName, Shown
+from tallygate.domain.limits.governing import Governed
+from tallygate.domain.limits.rollover import total
+from tallygate.domain.metering.contributions import Add, added
+from tallygate.domain.metering.judgement import EventWarning
+from tallygate.domain.metering.meters import Measured
 
 PARKED_LENGTH_MAX = 8_000
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from tallygate.domain.counters import CarriedIn, CountedWindow, CounterName
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO, format_quantity
+from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.entries.kind import LimitKind, MeteredKind
 from tallygate.domain.entries.moves import CellFact, CellImage, CellMoves, TotalMove, opened, opened_in
 from tallygate.domain.entries.notices import TOP_UP, resumed
-from tallygate.domain.governing import Governed
-from tallygate.domain.instants import Instant
-from tallygate.domain.quantities import ZERO, format_quantity
-from tallygate.domain.reset_marks import NO_RESET, ResetMark
-from tallygate.domain.rolls import total
-from tallygate.domain.scopes import Scope
+from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark
+from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName
+from tallygate.domain.limits.governing import Governed
+from tallygate.domain.limits.rollover import total
 
 ADJUSTED = "quota.adjusted"
 

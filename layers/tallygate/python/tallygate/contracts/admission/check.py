@@ -1,0 +1,214 @@
+"""check and consume on the wire: the request, the decision as a caller reads it, and the decision as recorded."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
+
+from tallygate.contracts.base.answers import (
+    JSON,
+    fields_of,
+    period_answer,
+    quantity,
+    recurrence_answer,
+    time,
+    window_answer,
+)
+from tallygate.contracts.base.fields import (
+    DIMENSIONS_MAX,
+    Amount,
+    CustomerId,
+    DimensionKey,
+    DimensionValue,
+    FeatureKey,
+    Id,
+    NotAvailable,
+    sent_amount,
+)
+from tallygate.contracts.base.reading import Contract
+from tallygate.contracts.base.routes import Row
+from tallygate.domain.admission.decision import Decision, Node
+from tallygate.domain.admission.sentences import sentence
+from tallygate.domain.base.instants import Instant, format_instant
+from tallygate.domain.base.quantities import ONE, ZERO, format_quantity
+from tallygate.domain.catalog.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
+from tallygate.domain.catalog.unit_forms import presented
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.corrections.settlements import Charge, MadeDecision
+
+ASKS_MAX = 20
+"""So many questions one check answers; a consume is always one."""
+
+
+class Ask(Contract):
+    """The body of check and consume. An amount of 0 asks for the state and changes nothing."""
+
+    customer: CustomerId
+    feature: FeatureKey
+    amount: Amount = ONE
+    dimensions: Annotated[dict[DimensionKey, DimensionValue], Field(max_length=DIMENSIONS_MAX, default_factory=dict)]
+    request_id: Id | None = None
+    detail: bool = True
+    value: NotAvailable = None
+    allow_partial: bool = False
+    explain: bool = False
+    _amount_sent: Decimal = PrivateAttr(default=ONE)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_was_sent(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        ask = read(data)
+        if isinstance(data, dict) and "amount" in data:
+            sent = data["amount"]
+            exact = ask.amount if isinstance(sent, int) else sent_amount(sent).exact
+            ask._amount_sent = exact  # noqa: SLF001  # its own, where it is made
+        return ask
+
+    @property
+    def amount_sent(self) -> Decimal:
+        """The amount before it was rounded."""
+        return self._amount_sent
+
+
+CHECK = Row("POST /v1/check", "check", "Dry run of consume: ask whether an amount would be granted", Ask)
+CONSUME = Row("POST /v1/consume", "check", "Check and count in one step", Ask)
+
+
+def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> JSON:
+    """A decision as JSON; the numbers at the top are those of the feature's entitlement quota, as raw quantities.
+
+    `unit` is the feature's, in which they are presented beside.
+    """
+    quota, as_of, would_reason = decision.quota, decision.numbers_as_of, decision.would_reason
+    used = quota.used if quota else ZERO
+    # Without a quota, what is granted has no limit, and what is denied has nothing left.
+    limit = quota.limit if quota else None if decision.granted else ZERO
+    return {
+        "granted": decision.granted,
+        "granted_amount": format_quantity(decision.granted_amount),
+        "reason": decision.reason.value,
+        "message": sentence(decision),
+        "customer": decision.customer,
+        "feature": decision.feature,
+        "requested": format_quantity(decision.requested),
+        "level": decision.level,
+        "type": feature_type(decision),
+        "value": value_form(decision.fixed.value) if isinstance(decision.fixed, Setting) else None,
+        "unlimited": limit is None,
+        "limit": quantity(limit),
+        "used": format_quantity(used),
+        "held": 0,
+        "remaining": quantity(quota.remaining if quota else limit),
+        "overage": format_quantity(decision.overage),
+        "over_limit": decision.overage > 0,
+        "max_grantable": quantity(decision.max_grantable),
+        "period": _period(quota) if quota else None,
+        "resets_at": time(quota.resets_at) if quota else None,
+        "retry_at": time(decision.retry_at),
+        "breakdown": _breakdown(quota, limit),
+        "presented": presented(unit, _shown(quota)) if quota and unit else None,
+        "nodes": [node_answer(node, as_of) for node in decision.nodes] if detail else [],
+        "binding": node_answer(decision.binding, as_of) if decision.binding else None,
+        "credits": None,
+        "would_deny": would_reason is not None,
+        "would_reason": would_reason,
+        "decision_id": decision.decision_id,
+        "as_of": format_instant(decision.as_of),
+        "replayed": decision.replayed,
+        "degraded": False,
+    }
+
+
+def _breakdown(quota: Node | None, limit: Decimal | None) -> JSON:
+    """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it.
+
+    `followed` is the usage since the period's start that was counted in another plan's windows. The sum of the first
+    three may be below the limit that is shown, which is never below zero.
+    """
+    followed = ZERO if quota is None else quota.followed
+    if quota is None or limit is None:
+        return {"base": quantity(limit), "carried": 0, "adjusted": 0, "followed": format_quantity(followed)}
+    return {
+        "base": quantity(quota.base),
+        "carried": format_quantity(quota.carried),
+        "adjusted": format_quantity(quota.adjusted),
+        "followed": format_quantity(followed),
+    }
+
+
+def feature_type(decision: Decision) -> str | None:
+    """The type of the decision's feature; None where there is no right to it that would say."""
+    match decision.fixed:
+        case Switch():
+            return BOOLEAN
+        case Setting():
+            return CONFIG
+        case None:
+            return METERED if decision.quota is not None else None
+
+
+def _shown(quota: Node) -> dict[str, Decimal | None]:
+    return {"used": quota.used, "limit": quota.limit, "remaining": quota.remaining}
+
+
+def _period(node: Node) -> JSON:
+    """The window of a quota and the recurrence that it is an instance of."""
+    assert node.period is not None, "a quota has a period"
+    return {**period_answer(node.start, node.end), **recurrence_answer(node.period)}
+
+
+def node_answer(node: Node, as_of: Instant) -> JSON:
+    """One window of one limit as JSON."""
+    return {
+        "name": node.name,
+        "scope": dict(node.scope),
+        "window": window_answer(node.kind, node.start, node.end),
+        "limit": quantity(node.limit),
+        "unlimited": node.limit is None,
+        "used": format_quantity(node.used),
+        "remaining": quantity(node.remaining),
+        "granted": node.granted,
+        "enforcement": node.enforcement,
+        "level": node.level,
+        "resets_at": time(node.resets_at),
+        "as_of": format_instant(as_of),
+    }
+
+
+def decision_record_answer(made: MadeDecision) -> JSON:
+    """A decision as recorded, as JSON."""
+    use, settlement = made.use, made.settlement
+    amount = use.amount if settlement is None else settlement.amount
+    plans = [(limit.plan, limit.plan_version) for limit in made.limits.values() if limit.plan is not None]
+    plan, version = plans[0] if plans else (None, None)
+    return {
+        **fields_of(made, "decision_id reason customer folded"),
+        **fields_of(use, "feature meter dimensions traceparent"),
+        "granted": True,
+        "granted_amount": format_quantity(use.amount),
+        "amount": format_quantity(amount),
+        "settled": None
+        if settlement is None
+        else {"amount": format_quantity(settlement.amount), "at": format_instant(settlement.settled_at)},
+        "decided_at": format_instant(use.time),
+        "plan": plan,
+        "plan_version": version,
+        "nodes": [_charged(charge) for charge in made.charges],
+        "tightest": None if made.tightest is None else _charged(made.tightest),
+        "trace_id": None if use.traceparent is None else use.traceparent[3:35],
+    }
+
+
+def _charged(charge: Charge) -> JSON:
+    """A window that the decision counts in, under its limit as recorded, with the numbers before and after it."""
+    window, governed = charge.window, charge.governed
+    return {
+        "name": None if governed is None else governed.name,
+        "scope": {} if governed is None else dict(governed.scope),
+        "window": window_answer("quota", window.start, window.end),
+        "limit": quantity(None if charge.limit is None else max(ZERO, charge.limit)),
+        "enforcement": None if governed is None else governed.enforcement,
+        **fields_of(charge, "used_before used_after remaining_after level"),
+    }

@@ -1,0 +1,315 @@
+"""What a request says besides its body: path, query and headers. A route refuses what it would ignore.
+
+    path       names and identifiers, by the same rules as in a body
+    query      one declaration for each route; every other parameter is refused, and one that is given twice
+                   text     read by the route's own contract, which knows its form
+                   switch   1, true, yes or 0, false, no; a misspelt switch must not act
+                   name, identifier     by the same rules as in a body or a path
+    headers    Accept       an answer is JSON (a problem: problem+json); what excludes that is refused
+               If-Match     honoured by the routes of CONDITIONAL; elsewhere a write would ignore its condition
+               If-None-Match, If-Modified-Since, If-Unmodified-Since      on a write: no route honours them
+
+On a read the conditions may be ignored: the whole answer is always right. `Prefer` only ever asks. These rules are
+asked before the route is, so that nothing is done for a request with a broken one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from tallygate.contracts.base.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX, Rule, broken_identifier, broken_name
+from tallygate.domain.base.instants import DAY, Instant, parse_instant
+from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.periods.boundaries import midnight
+from tallygate.errors import FieldError, InvalidRequest, invalid
+
+EARLIEST = parse_instant("1971-01-01T00:00:00Z")
+LATEST = parse_instant("9999-01-01T00:00:00Z")
+PAGE_DEFAULT = 20
+PAGE_MAX = 100
+CURSOR_BYTES_MAX = 1_024
+"""The longest sort key there is."""
+ON, OFF = ("1", "true", "yes"), ("0", "false", "no")
+TEXT, SWITCH, NAME, IDENTIFIER = "text", "switch", "name", "identifier"
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_BEFORE_ALL = date(1970, 1, 1)
+"""Before EARLIEST in every zone; an older date would lie before the calendar in some."""
+_FAMILY = re.compile(r"(\w+)\[([^\]]{1,64})\]")
+_TAG = re.compile(r'\s*(W/)?"([^"]*)"\s*')
+_RANGES = ("*/*", "application/*", "application/json", "application/problem+json")
+_WRITES = ("PUT", "POST", "PATCH", "DELETE")
+_CONDITIONS = ("if-none-match", "if-modified-since", "if-unmodified-since")
+
+
+def _misspelt(value: str) -> Rule | None:
+    return None if value in (*ON, *OFF) else ("not_allowed", f"must be one of {', '.join((*ON, *OFF))}")
+
+
+_KINDS: Mapping[str, tuple[dict[str, Any], Callable[[str], Rule | None]]] = {
+    TEXT: ({}, lambda _: None),
+    SWITCH: ({"enum": [*ON, *OFF]}, _misspelt),
+    NAME: ({"minLength": 1, "maxLength": NAME_LENGTH_MAX}, broken_name),
+    IDENTIFIER: ({"minLength": 1, "maxLength": IDENTIFIER_LENGTH_MAX}, broken_identifier),
+}
+"""The schema of each kind of parameter, and its rule."""
+PATH: Mapping[str, Callable[[str], Rule | None]] = {
+    **dict.fromkeys(("customer", "feature", "name"), broken_name),
+    **dict.fromkeys(("key", "endpoint"), broken_identifier),
+}
+"""The rule of each parameter of a path. A decision id has a form of its own, which its operation reads."""
+CONDITIONAL = frozenset(
+    (
+        "PUT /v1/catalog",
+        "PUT /v1/customers/{customer}",
+        "PUT /v1/customers/{customer}/subscription",
+        "DELETE /v1/customers/{customer}/subscription",
+        "PUT /v1/customers/{customer}/limits/{name}",
+        "DELETE /v1/customers/{customer}/limits/{name}",
+    )
+)
+"""The routes that honour If-Match."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a parameter means, and its kind. One that is declared as `filter[dimension]` takes any dimension."""
+
+    text: str
+    kind: str = TEXT
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of its values."""
+        return {"type": "string", **_KINDS[self.kind][0]}
+
+    def broken(self, value: str) -> Rule | None:
+        """The rule that the value breaks, its code first."""
+        return _KINDS[self.kind][1](value)
+
+
+Query = Mapping[str, Parameter]
+PAGE: Query = {
+    "limit": Parameter("How many entries to answer, 1 to 100; 20 by default."),
+    "cursor": Parameter("The next_cursor of the page before."),
+}
+_AS_STATUS: Query = {"http_status": Parameter("Answer a denial with 429, 402 or 403 instead of 200.", SWITCH)}
+
+QUERIES: Mapping[str, Query] = {
+    "POST /v1/check": _AS_STATUS,
+    "POST /v1/consume": _AS_STATUS,
+    "PUT /v1/catalog": {"dry_run": Parameter("List the changes and write nothing.", SWITCH)},
+    "GET /v1/customers/{customer}/adjustments": {
+        "feature": Parameter("Only adjustments of this feature.", NAME),
+        **PAGE,
+    },
+    "GET /v1/customers/{customer}/entitlements": PAGE,
+    "GET /v1/customers/{customer}/limits": PAGE,
+    "GET /v1/customers/{customer}/limits/{name}/impact": {
+        "from": Parameter("Windows that reach beyond this time (RFC 3339 or a date); by default 30 days before `to`."),
+        "to": Parameter("Windows that begin before this time (RFC 3339 or a date); by default now."),
+    },
+    "GET /v1/customers/{customer}/periods": {
+        "feature": Parameter("Only periods of this feature.", NAME),
+        "limit": Parameter(
+            "Only periods of this limit; by default those of the entitlements' own quotas, which are billed. A number "
+            "that is no name of the customer's limits is read as page_size.",
+            NAME,
+        ),
+        "page_size": PAGE["limit"],
+        "cursor": PAGE["cursor"],
+    },
+    "GET /v1/events": {
+        "customer": Parameter(
+            "The customer of the events. Without it: rejected events without a known customer.", NAME
+        ),
+        "from": Parameter("Received from this time on (RFC 3339 or a date); by default 35 days ago."),
+        "to": Parameter(
+            "Received before this time (RFC 3339 or a date); by default now. Without it the list includes events that "
+            "were counted more than 15 minutes after their receipt."
+        ),
+        "status": Parameter("Only events with this status: accepted, rejected or conflict."),
+        "type": Parameter("Only events of this type.", IDENTIFIER),
+        "id": Parameter("Only events of this id.", IDENTIFIER),
+        **PAGE,
+    },
+    "GET /v1/keys": PAGE,
+    "GET /v1/audit": {
+        "customer": Parameter("The customer whose entries are listed; without it those of the stack itself.", NAME),
+        **PAGE,
+    },
+    "GET /v1/webhook-endpoints": PAGE,
+    "GET /v1/webhook-endpoints/{endpoint}/deliveries": PAGE,
+    "GET /v1/health": {"deep": Parameter("Send a probe through the stream, and measure its time.", SWITCH)},
+    "GET /v1/usage": {
+        "customer": Parameter("The customer.", NAME),
+        "feature": Parameter("The feature; or give a meter.", NAME),
+        "meter": Parameter("The meter.", NAME),
+        "from": Parameter("Start (RFC 3339, or a date in `tz`); by default the start of the current month."),
+        "to": Parameter("End, exclusive (RFC 3339, or a date in `tz`); by default now."),
+        "window": Parameter("hour, day, week, month or none (one sum); none by default."),
+        "tz": Parameter("The time zone of the windows; by default UTC."),
+        "group_by": Parameter("Dimensions, separated by commas."),
+        "filter[dimension]": Parameter("Only usage with this value of the dimension.", IDENTIFIER),
+    },
+}
+"""By the route's key. A route that is not here takes no parameters."""
+
+
+def broken_path(parameters: Mapping[str, str]) -> Iterator[FieldError]:
+    """Every rule that the parameters of a path break."""
+    for name, value in parameters.items():
+        if name in PATH and (found := PATH[name](value)):
+            yield FieldError(pointer=f"{{{name}}}", code=found[0], detail=found[1])
+
+
+def broken_query(route: str, query: Mapping[str, str], repeated: Collection[str]) -> tuple[FieldError, ...]:
+    """Every rule that a route's query breaks: parameters it does not have, given twice, or of the wrong kind."""
+    return tuple(_broken(QUERIES.get(route, {}), query, repeated))
+
+
+def _broken(declared: Query, query: Mapping[str, str], repeated: Collection[str]) -> Iterator[FieldError]:
+    for name, value in query.items():
+        parameter = declared.get(name) or _of_family(declared, name)
+        if parameter is None:
+            yield parameter_error(name, "unknown_field", "is not a parameter of this request")
+        elif name in repeated:
+            yield parameter_error(name, "repeated", "must be given once")
+        elif found := parameter.broken(value):
+            yield parameter_error(name, *found)
+
+
+def _of_family(declared: Query, name: str) -> Parameter | None:
+    """The declaration of `filter[model]`, which is that of `filter[dimension]`; its own name is declared by nobody."""
+    family = _FAMILY.fullmatch(name)
+    return next((p for known, p in declared.items() if family and known.startswith(f"{family[1]}[")), None)
+
+
+def parameter_error(name: str, code: str, detail: str) -> FieldError:
+    """A broken rule of a query parameter."""
+    return FieldError(pointer=f"?{name}".encode("utf-8", "backslashreplace").decode(), code=code, detail=detail)
+
+
+def switched_on(query: Mapping[str, str], name: str) -> bool:
+    """Whether a switch that was found to be one is on."""
+    return query.get(name) in ON
+
+
+@dataclass(slots=True)
+class Parameters:
+    """The parameters of a query as its route reads them. It collects every broken rule until `require_sound`."""
+
+    given: Mapping[str, str]
+    errors: list[FieldError] = field(default_factory=list)
+
+    def refuse(self, name: str, code: str, detail: str) -> None:
+        self.errors.append(parameter_error(name, code, detail))
+
+    def stretch(
+        self,
+        end_default: Instant,
+        start_default: Callable[[Instant], Instant],
+        *,
+        zone: str = "UTC",
+        longest: Instant | None = None,
+    ) -> tuple[Instant, Instant]:
+        """[from, to); the default of `from` depends on `to`. A plain date is its midnight in the zone."""
+        before = len(self.errors)
+        end = self._instant("to", end_default, zone)
+        start = self._instant("from", start_default(end), zone)
+        if len(self.errors) == before and start >= end:
+            self.refuse("to", "out_of_range", "must be later than from")
+        elif longest is not None and end - start > longest:
+            self.refuse("from", "out_of_range", f"must be at most {longest // DAY} days before to")
+        return start, end
+
+    def require_sound(self) -> None:
+        """Raises InvalidRequest with every rule that was found to be broken."""
+        if self.errors:
+            first = self.errors[0]
+            raise InvalidRequest(f"{first.pointer}: {first.detail}", errors=tuple(self.errors))
+
+    def _instant(self, name: str, default: Instant, zone: str) -> Instant:
+        given = self.given.get(name)
+        if given is None:
+            return default
+        try:
+            instant = _instant_of(given, zone)
+        except ValueError:
+            detail = "must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z, or a date, like 2026-01-31"
+            self.refuse(name, "invalid", detail)
+            return default
+        if EARLIEST <= instant < LATEST:
+            return instant
+        self.refuse(name, "out_of_range", "must be between the years 1971 and 9998")
+        return default
+
+
+def _instant_of(given: str, zone: str) -> Instant:
+    """The instant of a time or a date. Raises ValueError."""
+    if _DATE.fullmatch(given):
+        return midnight(max(date.fromisoformat(given), _BEFORE_ALL), zone)
+    # An unescaped plus sign of an offset arrives as a space.
+    return parse_instant(re.sub(r" (?=\d\d:\d\d$)", "+", given))
+
+
+def page_asked(limit: str | None, cursor: str | None, *, named: str = "limit") -> tuple[int, str | None]:
+    """How many entries a list is asked for (1..PAGE_MAX), by the parameter of this name, and after which. Raises
+    InvalidRequest."""
+    count = PAGE_DEFAULT
+    if limit is not None:
+        if not (limit.isascii() and limit.isdigit() and len(limit) <= 9 and 1 <= int(limit) <= PAGE_MAX):
+            raise invalid(f"?{named}", "out_of_range", f"must be a whole number from 1 to {PAGE_MAX}")
+        count = int(limit)
+    if cursor is None:
+        return count, None
+    try:
+        after = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        after = ""
+    if not 1 <= len(after.encode()) <= CURSOR_BYTES_MAX:
+        raise invalid("?cursor", "invalid", "must be the next_cursor of an earlier answer")
+    return count, after
+
+
+def acceptable(accept: str | None) -> bool:
+    """Whether the Accept header lets an answer be JSON (RFC 9110: no header accepts anything)."""
+    if accept is None or not accept.strip():
+        return True
+    return any(_takes_json(part) for part in accept.split(","))
+
+
+def _takes_json(part: str) -> bool:
+    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    weights = [piece[2:].strip() for piece in parameters if piece.startswith("q=")]
+    refused = any(weight.strip("0.") == "" for weight in weights)
+    return media in _RANGES and not refused
+
+
+def broken_conditions(route: str, headers: Mapping[str, str]) -> tuple[FieldError, ...]:
+    """The conditions that the route would ignore; header names are lower case."""
+    if not route.startswith(_WRITES):
+        return ()
+    detail = "is not available on this route, which would act without it"
+    ignored = _CONDITIONS if route in CONDITIONAL else ("if-match", *_CONDITIONS)
+    return tuple(
+        FieldError(pointer=f"!{name}", code="not_available", detail=detail) for name in ignored if name in headers
+    )
+
+
+def expected(headers: Mapping[str, str]) -> Expected | None:
+    """What If-Match (RFC 9110) demands; None without one. A weak or foreign tag matches nothing, as the RFC has it."""
+    given = headers.get("if-match")
+    if given is None:
+        return None
+    if given.strip() == "*":
+        return Expected(None)
+    tags = [_TAG.fullmatch(part) for part in given.split(",")]
+    strong = {tag[2] for tag in tags if tag is not None and tag[1] is None}
+    return Expected(frozenset(int(text) for text in strong if text.isascii() and text.isdigit() and len(text) < 16))

@@ -1,0 +1,183 @@
+"""Windows of limits on the wire: quotas by period, and rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from tallygate.contracts.base.fields import Amount, NotAvailable, PositiveQuantity, Zone, instant_of, one_of, wrong_word
+from tallygate.contracts.base.reading import Contract, Judged, broken, rule
+from tallygate.domain.base.instants import DAY, HOUR, SECOND, format_instant
+from tallygate.domain.catalog.catalog import RateTerms
+from tallygate.domain.catalog.forms import Form
+from tallygate.domain.catalog.rates import PER
+from tallygate.domain.periods.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, plainest, step_of
+from tallygate.domain.periods.recurrence import CALENDAR, FIRST_USE, ROLLING, SUBSCRIPTION_START, TIMESTAMP
+from tallygate.errors import FieldError
+
+COUNTED_EVERY = "month"
+"""What is unlimited is still counted: by this period, unless another is given."""
+ROLLING_MIN = HOUR
+"""What rolls faster is a rate."""
+RATE_WIDTH_MAX = 366 * DAY
+"""A rate that takes longer than this to refill its burst is a quota."""
+ANCHOR_WORDS = (CALENDAR, SUBSCRIPTION_START, ROLLING, FIRST_USE)
+"""An instant is the other form."""
+
+
+def _every(value: object) -> str:
+    if not isinstance(value, str):
+        raise broken("type", "must be a string: a word like month, or an ISO 8601 duration like P30D")
+    try:
+        step_of(value)
+    except ValueError as error:
+        raise broken("not_allowed", str(error)) from None
+    return value
+
+
+def _anchor(value: object) -> str:
+    if value in ANCHOR_WORDS:
+        return str(value)
+    if isinstance(value, str) and value[:1].isdigit():
+        return format_instant(instant_of(value))
+    raise wrong_word(value, f"must be {', '.join(ANCHOR_WORDS)} or an RFC 3339 time")
+
+
+Every = Annotated[
+    str,
+    PlainValidator(_every),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(EVERY)}, {"type": "string", "pattern": "^P", "examples": ["P30D", "PT5H"]}]}
+    ),
+]
+Anchor = Annotated[
+    str,
+    PlainValidator(_anchor),
+    WithJsonSchema({"anyOf": [{"enum": list(ANCHOR_WORDS)}, {"type": "string", "format": "date-time"}]}),
+]
+Weekday = Annotated[str, one_of(WEEKDAYS)]
+Per = Annotated[str, one_of(tuple(PER))]
+
+
+class RateWindow(Judged):
+    """At most burst + limit × T ÷ per units in any interval T; burst defaults to the limit."""
+
+    limit: PositiveQuantity
+    per: Per
+    burst: PositiveQuantity | None = None
+
+    @property
+    def terms(self) -> RateTerms:
+        return RateTerms(limit=self.limit, per=self.per, burst=self.limit if self.burst is None else self.burst)
+
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
+        if self.terms.width < SECOND:
+            yield rule("out_of_range", "must be at least what the rate allows in one second", "burst")
+        if self.terms.width > RATE_WIDTH_MAX:
+            yield rule("out_of_range", "must be at most what the rate allows in 366 days", "burst")
+
+    def form(self) -> Form:
+        """The stored form."""
+        terms = self.terms
+        return {"limit": terms.limit, "per": terms.per, "burst": terms.burst}
+
+
+class Period(Judged):
+    """A recurring period. Without a timezone it is in the customer's.
+
+    Boundaries are those of the calendar, or are counted from the start of the subscription, or from a time. A rolling
+    period counts the last so many days or hours at any time. Usage leaves it a twelfth of its length late at most. With
+    first_use, a period begins with the first usage outside one, and the next begins with the first usage after its end.
+    A billing_period is a month from the start of the subscription. A period that never ends counts for ever.
+    """
+
+    every: Every
+    anchor: Anchor | None = None
+    timezone: Zone | None = None
+    week_starts: Weekday = WEEKDAYS[0]
+
+    @property
+    def counted_from(self) -> str:
+        """The anchor, given or by default."""
+        if self.anchor is not None:
+            return self.anchor
+        return SUBSCRIPTION_START if self.every == BILLING_PERIOD else CALENDAR
+
+    @property
+    def ends(self) -> bool:
+        return step_of(self.every).unit is not Unit.NEVER
+
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
+        step = step_of(self.every)
+        if self.every == BILLING_PERIOD and self.counted_from != SUBSCRIPTION_START:
+            yield rule("not_allowed", "must be subscription_start: a billing period is driven by it", "anchor")
+        if not self.ends and self.counted_from not in (CALENDAR, SUBSCRIPTION_START):
+            yield rule("not_allowed", "has no boundaries to be counted from", "anchor")
+        if self.counted_from == ROLLING and (length_of(step) or 0) < ROLLING_MIN:
+            yield rule("not_allowed", "must be days, weeks or hours to roll: P30D, not a month", "every")
+        if "week_starts" in self.model_fields_set and not (step.weekly and self.counted_from == CALENDAR):
+            yield rule("not_allowed", "is for weeks of the calendar", "week_starts")
+
+    def form(self) -> Form:
+        """The stored form."""
+        form: Form = {"every": self.every, "anchor": self.counted_from}
+        if self.timezone is not None:
+            form["timezone"] = self.timezone
+        if self.week_starts != WEEKDAYS[0]:
+            form["week_starts"] = self.week_starts
+        return form
+
+
+class WindowEntry(Judged):
+    """One window of a limit: `limit` (null: unlimited) with `period`, or `rate`."""
+
+    limit: Amount | None = None
+    period: Period | None = None
+    rate: RateWindow | None = None
+    spend: NotAvailable = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is a quota, be it unlimited."""
+        return "limit" in self.model_fields_set
+
+    @property
+    def rolls(self) -> bool:
+        return self.period is not None and self.period.counted_from == ROLLING
+
+    @property
+    def counted(self) -> tuple[str, str]:
+        """What tells the counters of a limit's windows apart: the period and the kind of its anchor."""
+        if self.period is None:
+            return COUNTED_EVERY, CALENDAR
+        every, anchor = plainest(self.period.every), self.period.counted_from
+        if not self.period.ends:
+            return every, CALENDAR
+        return every, anchor if anchor in ANCHOR_WORDS else TIMESTAMP
+
+    def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
+        if rules := list(broken_pair(self)):
+            yield from rules
+        elif self.limited and self.rate is not None:
+            yield rule("invalid", "is one window: give limit with period, or rate")
+
+    def form(self) -> Form:
+        """The stored form."""
+        if self.rate is not None:
+            return {"rate": self.rate.form()}
+        period = Period(every=COUNTED_EVERY) if self.period is None else self.period
+        return {"limit": self.limit, "period": period.form()}
+
+
+def broken_pair(entry: Contract) -> Iterator[FieldError]:
+    """Of a window, or a limit in the short form: limit and period go together. Only what is unlimited has no period."""
+    given = entry.model_fields_set
+    limit, period, rate = (getattr(entry, name) for name in ("limit", "period", "rate"))
+    if "limit" in given and limit is not None and period is None:
+        yield rule("required", "is required beside limit", "period")
+    if "limit" not in given and period is not None:
+        yield rule("required", "is required beside period; null is unlimited", "limit")
+    if "limit" not in given and period is None and rate is None:
+        yield rule("required", "is required (null is unlimited), unless there is a rate", "limit")

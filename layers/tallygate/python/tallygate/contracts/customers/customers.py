@@ -1,0 +1,158 @@
+"""Customers and subscriptions on the wire. A field that is left out stays as it is; null clears it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from tallygate.contracts.base.answers import JSON, fields_of, period_answer, recurrence_answer, time
+from tallygate.contracts.base.fields import Id, Name, NotAvailable, Text, Time, Zone, one_of
+from tallygate.contracts.base.reading import Contract, refused
+from tallygate.contracts.limits.suspensions import suspension_answer, tier_suspension_answer
+from tallygate.domain.admission.tier_suspensions import TierStop
+from tallygate.domain.base.instants import Instant, format_instant
+from tallygate.domain.customers.customers import (
+    CustomerRecord,
+    ProfileChange,
+    Subscription,
+    SubscriptionChange,
+    When,
+    taken,
+)
+from tallygate.domain.customers.subscriptions import pending_form
+from tallygate.domain.limits.compiled import PeriodChange, period_changes
+from tallygate.domain.limits.suspensions import Waiver, waiver_form
+
+SUBJECT_KEYS_MAX = 40
+"""Claiming this many and giving up as many others still fits one transaction."""
+METADATA_MAX = 50
+PLAN_VERSION_MAX = 999_999
+
+_ONLY_NOW = (
+    ("usage", "reset", "the next period begins with nothing used"),
+    ("base", "prorated", "from the next period on its limits are whole"),
+)
+MetadataValue = Annotated[str, StringConstraints(max_length=500)]
+NextPeriodOrNow = Annotated[When, one_of(("next_period", "now"))]
+
+
+class CustomerBody(Contract):
+    """Fields of a customer.
+
+    `plan` subscribes the customer to the newest version of that plan, unless it has a version of that plan already. A
+    change of the timezone takes effect at the end of each running period (`effective`: next_period). With now, it takes
+    effect at the new zone's next boundary if that is sooner. The answer states the resulting periods, and no quota is
+    refilled. `effective` applies to the plan as well; without it the plan changes now.
+    """
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    plan: Name | None = None
+    timezone: Zone | None = None
+    subject_keys: list[Id] | None = Field(default=None, max_length=SUBJECT_KEYS_MAX)
+    stripe_customer_id: Text | None = None
+    metadata: dict[Text, MetadataValue] | None = Field(default=None, max_length=METADATA_MAX)
+    effective: NextPeriodOrNow = "next_period"
+
+    def change(self) -> ProfileChange:
+        """What the request changes. Raises InvalidRequest where plan is null: a subscription is ended by DELETE."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"effective"}}
+        if "plan" in given and self.plan is None:
+            raise refused("type", "must be a plan's key; DELETE the customer's subscription to end it", "plan")
+        if self.subject_keys is not None:
+            given["subject_keys"] = frozenset(self.subject_keys)
+        return ProfileChange(
+            plan_when=self.effective if "effective" in self.model_fields_set else None,
+            at_once=self.effective == "now",
+            **given,
+        )
+
+
+class SubscriptionBody(Contract):
+    """A plan from now on, or from the end of the longest running period. Without a version: the customer's current or
+    pending version of this plan, else the newest.
+
+    `started_at` moves the boundaries that are counted from it. They move after the running periods, or at the first new
+    boundary with `effective` now. Usage so far still counts. With `usage` reset it counts against no limit of the new
+    plan, and stays billed. `base` sets the limits of the running periods under a plan from now on: the new plan's whole
+    limits (full), or the old share for the time before and the new share for the time after (prorated).
+    """
+
+    plan: Name
+    version: Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)] | None = None
+    started_at: Time | None = None
+    effective: NextPeriodOrNow = "now"
+    usage: Annotated[Literal["keep", "reset"], one_of(("keep", "reset"))] = "keep"
+    base: Annotated[Literal["full", "prorated"], one_of(("full", "prorated"))] = "full"
+    billing_anchor: NotAvailable = None
+
+    def change(self) -> SubscriptionChange:
+        """The change that is asked for. Raises InvalidRequest for what only a plan from now on can say."""
+        for field, word, why in _ONLY_NOW if self.effective == "next_period" else ():
+            if getattr(self, field) == word:
+                raise refused("not_allowed", f"is for a plan from now on: {why}", field)
+        return SubscriptionChange(
+            plan=self.plan,
+            version=self.version,
+            started_at=self.started_at,
+            when=self.effective,
+            base=self.base,
+            usage=self.usage,
+            at_once="effective" in self.model_fields_set and self.effective == "now",
+        )
+
+
+def customer_answer(
+    record: CustomerRecord, *, now: Instant, stops: Sequence[TierStop] = (), waivers: Sequence[Waiver] = ()
+) -> JSON:
+    """A customer as JSON, with subscription, suspensions and the periods that a change of zone or anchor results in:
+    as of now, whatever plan was in force when it was last changed.
+
+    `stops` are its suspensions by tiers, `waivers` what somebody has waived of tiers since.
+    """
+    record = taken(record, now)
+    customer, subscription = record.customer, record.subscription
+    plan, version = record.active_plan or (None, None)
+    return {
+        **fields_of(customer, "id name timezone stripe_customer_id metadata"),
+        "plan": plan,
+        "plan_version": version,
+        "subject_keys": sorted(customer.subject_keys),
+        "subscription": subscription_answer(subscription) if subscription is not None else None,
+        "suspensions": [
+            *(suspension_answer(suspension) for suspension in record.effective.suspensions),
+            *(tier_suspension_answer(stop) for stop in stops),
+        ],
+        "waived": [waiver_form(waiver) for waiver in waivers],
+        "period_changes": period_changes_answer(record, now=now),
+        "created_at": format_instant(customer.created_at),
+        "changed_at": format_instant(customer.changed_at),
+    }
+
+
+def period_changes_answer(record: CustomerRecord, *, now: Instant) -> list[JSON]:
+    """The periods that a change of zone or anchor results in: those to come, and those that it has begun."""
+    return [_period_change(change) for change in period_changes(record.effective.in_force(now), now)]
+
+
+def _period_change(change: PeriodChange) -> JSON:
+    return {
+        "feature": change.feature,
+        "limit_name": change.limit,
+        "effective_at": format_instant(change.window.start),
+        "partial": change.partial,
+        "period": {**period_answer(change.window.start, change.window.end), **recurrence_answer(change.segment)},
+    }
+
+
+def subscription_answer(subscription: Subscription) -> JSON:
+    """A subscription as JSON."""
+    return {
+        "plan": subscription.plan[0],
+        "version": subscription.plan[1],
+        "status": "active" if subscription.active else "ended",
+        "started_at": format_instant(subscription.started_at),
+        "ended_at": time(subscription.ended_at),
+        "pending": pending_form(subscription.pending) if subscription.pending is not None else None,
+    }

@@ -1,0 +1,118 @@
+"""Webhook endpoints on the wire: what is registered, and what lists answer.
+
+A secret is answered once, by the POST that made it; nothing else ever shows it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
+
+from tallygate.contracts.base.answers import JSON, fields_of, time
+from tallygate.contracts.base.fields import NotAvailable, one_of
+from tallygate.contracts.base.reading import Contract, broken
+from tallygate.domain.base.instants import format_instant
+from tallygate.domain.delivery.addresses import permitted_host
+from tallygate.domain.delivery.deliveries import (
+    FACT_TYPES,
+    FACT_TYPES_LATER,
+    SCHEMES,
+    STANDARD,
+    Delivery,
+    Endpoint,
+    matches,
+)
+
+URL_LENGTH_MAX = 2_048
+PATTERNS_MAX = 50
+PATTERN_LENGTH_MAX = 100
+OVERLAP_SECONDS_DEFAULT = 86_400
+OVERLAP_SECONDS_MAX = 604_800
+ALLOW_PRIVATE = "allow_private"
+"""The reader's context says whether private receivers are allowed."""
+
+
+def _url(url: str, info: ValidationInfo) -> str:
+    allow_private = bool(info.context and info.context[ALLOW_PRIVATE])
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise broken("invalid", "must be an absolute URL") from None
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise broken("invalid", "must have only printable ASCII characters; encode others")
+    schemes = ("https", "http") if allow_private else ("https",)
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
+        raise broken("invalid", f"must be an absolute URL with {' or '.join(schemes)}")
+    if parts.username is not None or parts.password is not None:
+        raise broken("invalid", "must not have a user name or password in it")
+    if parts.fragment:
+        raise broken("invalid", "must not have a fragment")
+    if not permitted_host(parts.hostname, allow_private=allow_private):
+        raise broken("private_address", "must not name a private, local or reserved address")
+    return url
+
+
+def _pattern(pattern: str) -> str:
+    well_formed = pattern == "*" or "*" not in pattern.removesuffix(".*")
+    if well_formed and any(matches(pattern, known) for known in FACT_TYPES):
+        return pattern
+    types = ", ".join(FACT_TYPES)
+    if well_formed and any(matches(pattern, later) for later in FACT_TYPES_LATER):
+        raise broken("not_available", f"is not available in this version; the types are {types}")
+    raise broken("not_allowed", f"must be a type of event, prefix.* or *; the types are {types}")
+
+
+class EndpointRequest(Contract):
+    """A webhook endpoint to register: where webhooks go, and which events it receives."""
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=URL_LENGTH_MAX), AfterValidator(_url)]
+    events: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=PATTERN_LENGTH_MAX), AfterValidator(_pattern)]],
+        Field(min_length=1, max_length=PATTERNS_MAX),
+    ]
+    scheme: Annotated[str, one_of(SCHEMES)] = STANDARD
+    filter: NotAvailable = None
+
+
+class EndpointRotationBody(Contract):
+    """The rotation of an endpoint's secret; an empty body has the defaults.
+
+    overlap_seconds: how long webhooks are signed with the former secret too; 0 ends it at once
+    """
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS_DEFAULT
+
+
+def endpoint_answer(endpoint: Endpoint) -> JSON:
+    """An endpoint as lists and reads show it: without its secret."""
+    return {
+        **fields_of(endpoint, "id url events scheme status disabled_reason"),
+        "former_secret_until": time(next((s.until for s in endpoint.secrets if s.until is not None), None)),
+        "created_at": format_instant(endpoint.created_at),
+    }
+
+
+def delivery_answer(fact_type: str, delivery: Delivery) -> JSON:
+    """A delivery with its attempts, oldest first. `next_attempt_at` is about when the next one is due."""
+    return {
+        "id": delivery.fact_id,
+        "type": fact_type,
+        "status": delivery.status.value,
+        "attempt_count": delivery.attempts,
+        "created_at": format_instant(delivery.created_at),
+        "next_attempt_at": time(delivery.due_at),
+        "attempts": [
+            {
+                "number": attempt.number or None,
+                "at": format_instant(attempt.at),
+                "result": attempt.result,
+                "status": attempt.status,
+                "detail": attempt.detail or None,
+                "took_ms": attempt.took,
+            }
+            for attempt in delivery.history
+        ],
+    }

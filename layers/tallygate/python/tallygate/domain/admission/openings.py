@@ -1,0 +1,65 @@
+"""Openings: the first write to a window of what carries over, which brings into it what the one before has left.
+
+    u.<ordinal>.<March>   400 (base 1000)          the newest window that the cell shows
+    u.<ordinal>.<April>   -600 + amount            the window that is opened: it begins at minus what is carried
+
+The write holds only while the window is not open and what it was computed from has not moved. It raises the floor to
+the window's start, so that nobody whose clock lags behind counts in an earlier one any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog.carryover import Carryover
+from tallygate.domain.limits.counters import CounterName
+from tallygate.domain.limits.limits import Quota
+from tallygate.domain.limits.rollover import Layer, rolled, total
+from tallygate.domain.periods.recurrence import Window, window_at
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a window begins with. `after` is the counter of the newest window before it and what that showed; None: none
+    was ever open. Where that one does not adjoin it, no other may have been opened in between: `last` is where the
+    window begins that was opened last, None: none was."""
+
+    layers: tuple[Layer, ...]
+    after: tuple[CounterName, Decimal] | None
+    adjoins: bool
+    last: Instant | None
+
+    @property
+    def carried(self) -> Decimal:
+        return total(self.layers)
+
+
+def opening(quota: Quota, carryover: Carryover, window: Window, cell: Cell) -> Opening | None:
+    """What opens a window of the quota in the cell; None: it is open."""
+    counter = (quota.ordinal, window.start)
+    if counter in cell.used:
+        return None
+    earlier = max((c for c in cell.used if c[0] == quota.ordinal and c[1] < window.start), default=None)
+    last = None if earlier is None else cell.standing(earlier)
+    layers = rolled(carryover, quota.schedule, quota.stretches, last, window.start, quota.rules)
+    adjoins = earlier is not None and window_at(quota.schedule, earlier[1]).end >= window.start
+    return Opening(
+        layers=layers,
+        after=(earlier, cell.used[earlier]) if earlier is not None else None,
+        adjoins=adjoins,
+        last=cell.newest.get(quota.ordinal),
+    )
+
+
+def opened(cell: Cell, openings: Iterable[tuple[CounterName, Opening]]) -> Cell:
+    """The cell as it would be with these windows open, and nothing used of them yet."""
+    used, carried, layers = dict(cell.used), dict(cell.carried), dict(cell.layers)
+    for counter, found in openings:
+        used[counter] = -found.carried
+        if found.layers:
+            carried[counter], layers[counter] = found.carried, found.layers
+    return replace(cell, used=used, carried=carried, layers=layers)

@@ -1,0 +1,101 @@
+"""JSON with exact numbers: read without floats, written without exponents.
+
+    1 -> int      0.1, 1e3 -> Decimal      a whole number of more than 40 digits -> Decimal
+    NaN, Infinity, and what has an exponent that no Decimal can have -> a Decimal that is no quantity
+
+What is no quantity is left for whoever reads the field to refuse: so one bad number spoils its field, or its event, and
+not all of the body. Reading is linear in the length of the text. `write_json` is for answers
+and for events that leave: quantities are in their wire form there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from json.encoder import encode_basestring  # the C function that json itself uses
+from typing import Any
+
+from tallygate.domain.base.quantities import format_quantity, plain
+
+_INT_LENGTH_MAX = 40
+"""A longer whole number becomes a Decimal, which is read in linear time; Python's int refuses 4,300 digits."""
+_TINY = Decimal("1E-999999")
+
+
+def read_json(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError (and RecursionError where it is nested too deeply)."""
+    return _DECODER.decode(text)
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        pass
+    mantissa, _, exponent = text.lower().partition("e")
+    if not Decimal(mantissa):
+        return Decimal(0)
+    size = _TINY if exponent.startswith("-") else Decimal("Infinity")
+    return size.copy_sign(Decimal(mantissa))
+
+
+def _whole(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _INT_LENGTH_MAX else Decimal(text)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. A name that is there twice would mean what its reader happens to take."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_int=_whole, parse_constant=Decimal)
+
+
+def write_json(value: Any) -> str:
+    """Compact JSON text of strings, numbers, lists and objects; decimals as quantities are written."""
+    parts: list[str] = []
+    _write(value, parts)
+    return "".join(parts)
+
+
+def _write(value: Any, parts: list[str]) -> None:
+    if isinstance(value, Mapping):
+        opening = "{"
+        for name, member in value.items():
+            parts.append(f"{opening}{encode_basestring(name)}:")
+            leaf = _LEAVES.get(type(member))
+            _write(member, parts) if leaf is None else parts.append(leaf(member))
+            opening = ","
+        parts.append("}" if value else "{}")
+    elif isinstance(value, list | tuple):
+        opening = "["
+        for element in value:
+            parts.append(opening)
+            leaf = _LEAVES.get(type(element))
+            _write(element, parts) if leaf is None else parts.append(leaf(element))
+            opening = ","
+        parts.append("]" if value else "[]")
+    else:
+        leaf = next((write for kind, write in _LEAVES.items() if isinstance(value, kind)), None)
+        if leaf is None:
+            raise TypeError(f"{type(value).__name__} is not JSON")
+        parts.append(leaf(value))
+
+
+def _quantity(value: Decimal) -> str:
+    written = format_quantity(value)
+    return f'"{written}"' if isinstance(written, str) else plain(value)
+
+
+_LEAVES: Mapping[type, Callable[[Any], str]] = {
+    str: encode_basestring,
+    bool: {True: "true", False: "false"}.__getitem__,
+    int: int.__repr__,
+    type(None): {None: "null"}.__getitem__,
+    Decimal: _quantity,
+}
+"""What has no members, by its type: most of an answer, so that it is written without a call of ours."""

@@ -1,0 +1,104 @@
+"""Cell facts: the facts that writes to cells make, and what goes with them.
+
+    denied    the first denial of a limit in a window       usage.denied
+    suspend   usage was suspended                           entitlement.suspended
+    resume    a suspension ended                            entitlement.resumed
+    adjust    a window's limit was adjusted by hand         quota.adjusted
+
+The stream record of the write is the only place where they are. A fact's id is made from the cell's revision, so a
+record that is seen again makes the same fact, and finds it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tallygate.domain.admission.tier_suspensions import suspended_because
+from tallygate.domain.base.instants import Instant, format_instant
+from tallygate.domain.entries.moves import CellFact
+from tallygate.domain.entries.notices import SUSPENDED
+from tallygate.domain.facts.audits import SUSPENDED_BY_TIER, Audit
+from tallygate.domain.facts.facts import Announcement, fact_id, period, upgrade
+from tallygate.domain.limits.governing import Governed, governed_of
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.suspensions import TIER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A fact that one write to the cell of a customer's feature makes, as of the cell's revision."""
+
+    customer: str
+    feature: str
+    revision: int
+    time: Instant
+    fact: CellFact
+    traceparent: str | None = None
+
+
+def audited(note: Note, fact_id: str) -> Audit | None:
+    """The entry of the audit trail that goes with the note's fact; None: nobody asks later who did it."""
+    fact = note.fact
+    if fact.type != SUSPENDED:
+        return None
+    assert fact.limit_name is not None, "a suspension by a tier is one of a limit"
+    return Audit(
+        id=fact_id,
+        customer=note.customer,
+        at=note.time,
+        action=SUSPENDED_BY_TIER,
+        actor=TIER,
+        key_id=None,
+        reason=suspended_because(fact.level, fact.limit_name),
+        feature=note.feature,
+        about={"scope": dict(fact.scope or {}), "limit_name": fact.limit_name, "level": fact.level},
+        after={"since": format_instant(note.time), "until": fact.data["until"]},
+    )
+
+
+def announcement(note: Note, effective: Effective | None, upgrades: Mapping[str, Decimal | None]) -> Announcement:
+    """The fact to be. What the limits in force say of plan and upgrade is as of now; all else is the note's."""
+    fact, governed = note.fact, _governed(note, effective, upgrades)
+    offered = upgrade(governed) if fact.offers_upgrade else {}
+    return Announcement(
+        id=fact_id(note.customer, note.feature, fact.type, note.revision),
+        type=fact.type,
+        customer=note.customer,
+        feature=note.feature,
+        level=fact.level,
+        data={**_about(note, governed), **fact.data, **offered},
+    )
+
+
+def _governed(note: Note, effective: Effective | None, upgrades: Mapping[str, Decimal | None]) -> Governed:
+    """The limit that the note names, as it is in force; else the feature's own, else nothing but names."""
+    limits, window = governed_of(effective, upgrades), note.fact.window
+    if window is not None and window.ordinal in limits:
+        return limits[window.ordinal]
+    entitlement = effective.entitlements.get(note.feature) if effective is not None else None
+    if entitlement is not None:
+        return limits[entitlement.quota.ordinal]
+    return Governed(feature=note.feature, meter="", name=note.feature)
+
+
+def _about(note: Note, governed: Governed) -> dict[str, Any]:
+    """What every fact of a note says of it."""
+    fact, about = note.fact, dict[str, Any](customer=note.customer)
+    if governed.stripe_customer_id is not None:
+        about["stripe_customer_id"] = governed.stripe_customer_id
+    about |= {
+        "feature": note.feature,
+        "meter": governed.meter or None,
+        "plan": governed.plan,
+        "plan_version": governed.plan_version,
+    }
+    if fact.window is None:
+        return about
+    scope = fact.scope
+    if scope is None:
+        scope = governed.scope if governed.name == fact.limit_name else {}
+    about |= {"limit_name": fact.limit_name, "scope": dict(scope)}
+    return {**about, "period": period(fact.window.start, fact.window.end)}

@@ -1,0 +1,101 @@
+"""Consequences: what a total's change brings about in its cell, beside the usage itself. Pure.
+
+    used   ──────────── 100 % ────────── + grace_amount ──────────
+                          │ the first unit beyond: the grace's time begins, or usage is suspended
+                                               │ usage is suspended, where the grace ends in that
+
+A consume that reaches so far has seen to it in its own write, or was denied; usage by event and upward settlements have
+happened without asking, so the fold does the same for them. A limit that is lowered below usage brings about nothing:
+the next request does. Nor does usage by events while it is not known what is carried into their window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.domain.admission.entries import suspend_entry
+from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.tiers import NEXT_PERIOD, AllowWithGrace, SuspendUsage, Tier
+from tallygate.domain.entries.notices import SuspendEntry
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts.facts import opened, used_before
+from tallygate.domain.limits.counters import CountedWindow
+from tallygate.domain.limits.rungs import suspended_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspending:
+    """A tier by which usage is suspended that goes beyond its threshold by more than its grace."""
+
+    tier: Tier
+    policy: SuspendUsage
+    grace: Decimal = ZERO
+
+    def above(self, limit: Decimal) -> Decimal:
+        """The most usage that suspends nothing yet, under a limit with all that it was raised by."""
+        return EXACT.add(self.tier.at.of(limit), self.grace)
+
+    def until(self, total: Total, now: Instant) -> Instant | None:
+        """When a suspension that begins now ends; None: with a period that is over, so that there is none."""
+        if self.policy.until == NEXT_PERIOD and total.end <= now:
+            return None
+        return suspended_until(self.policy, window_end=total.end, now=now)
+
+
+def suspensions(old: Total | None, new: Total) -> tuple[Suspending, ...]:
+    """The tiers that suspend usage by what this change of the total adds."""
+    if not _decides(new):
+        return ()
+    found = (_suspending(tier) for tier in new.governed.tiers)
+    return tuple(each for each in found if each is not None and _passes(old, new, each.above(_limit(new))))
+
+
+def begins_grace(old: Total | None, new: Total) -> bool:
+    """Whether a grace in time begins with this change of the total."""
+    if not _decides(new):
+        return False
+    lasting = (t for t in new.governed.tiers if isinstance(t.policy, AllowWithGrace) and t.policy.lasts is not None)
+    return any(_passes(old, new, tier.at.of(_limit(new))) for tier in lasting)
+
+
+def _suspending(tier: Tier) -> Suspending | None:
+    policy = tier.policy
+    if isinstance(policy, SuspendUsage):
+        return Suspending(tier=tier, policy=policy)
+    if isinstance(policy, AllowWithGrace) and isinstance(policy.then, SuspendUsage) and policy.amount is not None:
+        return Suspending(tier=tier, policy=policy.then, grace=policy.amount)
+    return None
+
+
+def _decides(total: Total) -> bool:
+    return total.limit is not None and total.governed.enforced and not (total.closed or total.unopened)
+
+
+def _limit(total: Total) -> Decimal:
+    assert total.limit is not None
+    return total.limit
+
+
+def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
+    known = opened(old)
+    return used_before(known, new) <= above < new.used
+
+
+def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> SuspendEntry:
+    """The entry of a write by which aggregation suspended usage: as a request's that reaches so far."""
+    governed = total.governed
+    return suspend_entry(
+        feature=governed.feature,
+        meter=governed.meter,
+        window=CountedWindow(total.ordinal, total.start, total.end),
+        name=governed.name,
+        scope=governed.scope,
+        level=tier.level,
+        used=total.used,
+        limit=max(ZERO, _limit(total)),
+        until=until,
+        now=now,
+    )

@@ -1,0 +1,250 @@
+"""Revisions: what is carried into later windows, computed anew because an earlier window has changed since.
+
+    window          Mon     Tue     Wed     Thu     Fri           a late event of Tue
+    counter item                            Thu     Fri           u and k together
+    total           Mon     Tue     Wed     Thu     Fri           carried, layers
+
+    Mon ──> Tue ──> Wed ──> Thu ──> Fri       each from the window before it: its layers, what was used, adjustments
+
+The walk is the one that opens windows (`domain.limits.rollover`), so it gives what they would have begun with, had
+everything been known in time. While the cell shows a window, the cell is newer than the total. Once the cell has
+removed it, the total is complete. A revision may carry less than was already spent. Then nothing remains, and usage
+stays as it is.
+
+A window that was opened, and whose usage is not folded yet, must not pass for an idle one. So every window names
+the window opened before it. The walk stops at one whose total is missing, and goes on when that total arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.domain.admission.cells import WINDOWS_KEPT_TO_CARRY, Cell
+from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.carryover import Carryover
+from tallygate.domain.entries.total import Total
+from tallygate.domain.limits.counters import CounterName
+from tallygate.domain.limits.limits import Effective, Limit, Quota
+from tallygate.domain.limits.rollover import Layer, Standing, base_of, carried_out, rolled, rule_at, total
+from tallygate.domain.periods.recurrence import window_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """What is carried into a window, as it was and as it should be.
+
+    removed: whether the cell has removed the window, so that the total alone is revised
+    after: window before it in the cell, and what its counter must show for this to hold; None: the cell shows none
+    """
+
+    counter: CounterName
+    end: Instant
+    was: Decimal
+    layers: tuple[Layer, ...]
+    removed: bool
+    after: tuple[CounterName, Decimal] | None = None
+
+    @property
+    def carried(self) -> Decimal:
+        return total(self.layers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A window of which something is known.
+
+    layers: what is carried into it as it says itself; None: it does not
+    shown: whether the cell shows it
+    told: whether its opening is in the journal; `opened_after` what that says
+    """
+
+    start: Instant
+    used: Decimal
+    adjusted: Decimal
+    carried: Decimal
+    layers: tuple[Layer, ...] | None
+    shown: bool
+    told: bool
+    opened_after: Instant | None
+
+    def standing(self, layers: tuple[Layer, ...]) -> Standing:
+        """How it stands with these layers carried into it."""
+        raised = EXACT.add(total(layers), self.adjusted)
+        return Standing(
+            start=self.start, counter=EXACT.subtract(self.used, raised), layers=layers, adjusted=self.adjusted
+        )
+
+
+def carrying(effective: Effective | None, ordinal: int) -> tuple[Quota, Carryover] | None:
+    """The quota of this ordinal as it carries over, or did and is frozen; None: it does not.
+
+    A frozen quota has no base from when it left on. Where its rules are known no more, all that it has is kept.
+    """
+    if effective is None:
+        return None
+    found = _quota(effective, ordinal)
+    if found is not None:
+        limit, quota = found
+        return None if limit.carryover is None or not quota.stretches else (quota, limit.carryover)
+    if ordinal not in effective.frozen:
+        return None
+    frozen = Quota(
+        ordinal=ordinal,
+        limit=None,
+        schedule=effective.retired[ordinal],
+        stretches=effective.frozen[ordinal],
+        rules=effective.frozen_rules.get(ordinal, ()),
+    )
+    return frozen, Carryover()
+
+
+def _quota(effective: Effective, ordinal: int) -> tuple[Limit, Quota] | None:
+    for entitlement in effective.entitlements.values():
+        for limit in entitlement.limits:
+            for quota in limit.quotas:
+                if quota.ordinal == ordinal:
+                    return limit, quota
+    return None
+
+
+def revisions(
+    quota: Quota, carryover: Carryover, changed: Instant, cell: Cell, totals: Mapping[Instant, Total]
+) -> tuple[Revision, ...]:
+    """What is to be revised from the window that began at `changed` on, oldest first.
+
+    `totals` are all from the newest back to one before `changed` whose layers are known (`begins_there`). Windows after
+    the newest one that the cell shows have not been opened, and those before anything carried over are left alone.
+    """
+    first = window_at(quota.schedule, quota.stretches[0].since).start
+    newest = max((start for ordinal, start in cell.used if ordinal == quota.ordinal), default=None)
+    if newest is None or changed < first:
+        return ()
+    windows = [each for each in _known_windows(quota, cell, totals) if first <= each.start <= newest]
+    shown = [each.start for each in windows if each.shown]
+    earlier = [index for index, each in enumerate(windows) if each.start < changed and each.layers is not None]
+    at = earlier[-1] if earlier else 0
+    found: list[Revision] = []
+    before: _Known | None = None
+    last: Standing | None = None
+    for each in windows[at:]:
+        name = (quota.ordinal, each.start)
+        if before is None and (earlier or each.start == first):
+            layers = each.layers or ()
+        elif _may_lack(before, each, shown, first):
+            break
+        else:
+            layers = rolled(carryover, quota.schedule, quota.stretches, last, each.start, quota.rules)
+        if each.layers != layers:
+            beside = last if before is not None and before.shown else None
+            after = None if beside is None else ((quota.ordinal, beside.start), beside.counter)
+            end = window_at(quota.schedule, each.start).end
+            found.append(
+                Revision(counter=name, end=end, was=each.carried, layers=layers, removed=not each.shown, after=after)
+            )
+        before, last = each, each.standing(layers)
+    return tuple(found)
+
+
+def begins_there(ordinal: int, changed: Instant, cell: Cell, known: Total) -> bool:
+    """Whether the walk may begin with this total, or with a window that the cell shows, so that no older is needed."""
+    if known.start >= changed:
+        return False
+    shown = any(o == ordinal and known.start <= start < changed for o, start in cell.used)
+    return shown or layers_into(known) is not None
+
+
+def layers_into(known: Total) -> tuple[Layer, ...] | None:
+    """What was carried into a total's window, in layers; None: it is not known."""
+    if known.unopened:
+        return None
+    if known.carried == 0:
+        return ()
+    return known.layers if known.layers is not None and total(known.layers) == known.carried else None
+
+
+def _known_windows(quota: Quota, cell: Cell, totals: Mapping[Instant, Total]) -> list[_Known]:
+    shown = {start for ordinal, start in cell.used if ordinal == quota.ordinal}
+    return [
+        _shown(cell, (quota.ordinal, start), totals.get(start)) if start in shown else _removed(totals[start])
+        for start in sorted(shown | totals.keys())
+    ]
+
+
+def _shown(cell: Cell, counter: CounterName, known: Total | None) -> _Known:
+    standing = cell.standing(counter)
+    return _Known(
+        start=standing.start,
+        used=EXACT.add(standing.counter, cell.raised(counter)),
+        adjusted=standing.adjusted,
+        carried=cell.carried.get(counter, ZERO),
+        layers=standing.layers,
+        shown=True,
+        told=known is not None and not known.unopened,
+        opened_after=None if known is None else known.opened_after,
+    )
+
+
+def _removed(known: Total) -> _Known:
+    return _Known(
+        start=known.start,
+        used=known.used,
+        adjusted=known.adjusted,
+        carried=known.carried,
+        layers=layers_into(known),
+        shown=False,
+        told=not known.unopened,
+        opened_after=known.opened_after,
+    )
+
+
+def _may_lack(before: _Known | None, each: _Known, shown: Sequence[Instant], first: Instant) -> bool:
+    """Whether a window may have been opened between the two of which no total is there yet.
+
+    The cell keeps its newest windows (`WINDOWS_KEPT_TO_CARRY`), so it has removed none between those that it shows, and
+    none at all while it shows fewer.
+    """
+    if each.shown and (each.start != shown[0] or len(shown) < WINDOWS_KEPT_TO_CARRY):
+        return False
+    if each.shown and not each.told:
+        return True
+    if each.opened_after is None or each.opened_after < first:
+        return False
+    return before is None or before.start < each.opened_after
+
+
+def may_carry_out(closed: Total, effective: Effective | None) -> bool:
+    """Whether something may be left to a later window: by the rule that the total was counted under, or kept since."""
+    return closed.governed.carries or (effective is not None and closed.ordinal in effective.frozen)
+
+
+def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:
+    """What a window leaves to the next, by its total; `layers` are those carried into it, None: they are not known.
+
+    By the rule in force at its end, which the next window is opened by; of a quota that the plan that follows has not,
+    by its own.
+    """
+    found = None if effective is None else carrying(effective.in_force(closed.end), closed.ordinal)
+    if found is None:
+        return ZERO
+    quota, carryover = found
+    standing, window = _as_standing(closed, layers), window_at(quota.schedule, closed.start)
+    base = base_of(quota.stretches, window)
+    if base is None:
+        return total(standing.layers)
+    rule = rule_at(quota.rules, window.end, carryover)
+    return total(carried_out(rule, base, standing.counter, standing.layers, standing.adjusted))
+
+
+def _as_standing(known: Total, layers: tuple[Layer, ...] | None) -> Standing:
+    """A window as its total alone shows it. Without known layers the whole opening balance is one layer."""
+    carried = (Layer(known.carried, 1),) if known.carried else ()
+    return Standing(
+        start=known.start,
+        counter=known.used - known.carried - known.adjusted,
+        layers=carried if layers is None else layers,
+        adjusted=known.adjusted,
+    )

@@ -1,0 +1,146 @@
+"""Capacity: how many windows one cell can hold, and what each part of a limit takes of the condition of the one write.
+
+    DynamoDB's bound      4,096 bytes        300 operators: comparisons, functions, AND, OR and NOT, each of them
+    every request           306               27
+    a quota                  49                4      (attribute_not_exists(#100) OR #100 <= :100) AND
+    a rate                  283               22      three alternatives of two counters each
+
+A weight is never less than what storage renders, whatever the numbers are, for they stand beside the text; which the
+suite of the condition's bounds proves of everything that is admitted. All of a feature's limits share a cell, and those
+that govern a request share the condition of its one write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tallygate.domain.catalog.scopes import Scope, scope_text
+from tallygate.domain.catalog.tiers import WHOLE, AllowWithGrace, Tier, may_suspend, tier_rates
+from tallygate.domain.limits.rungs import deciding
+from tallygate.domain.periods.recurrence import ROLLING_PARTS
+
+QUOTAS_PER_WRITE_MAX = 8
+RATES_PER_WRITE_MAX = 8
+"""So many plain ones fit one expression together."""
+ROLLING_PER_FEATURE_MAX = 2
+"""Of its quotas: what rolls keeps fourteen counters in the cell."""
+WINDOWS_PER_CELL_MAX = 32
+"""The counters of so many windows still fit the write unit that a cell of up to 1 KB costs, or a second one."""
+SIZE_MAX = 4_096
+OPERATORS_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Bytes of text, placeholders of four characters counted, and operators; the AND to the next part in both."""
+
+    size: int
+    operators: int
+
+    def __add__(self, other: Weight) -> Weight:
+        return Weight(self.size + other.size, self.operators + other.operators)
+
+    def __mul__(self, times: int) -> Weight:
+        return Weight(self.size * times, self.operators * times)
+
+    def most(self, other: Weight) -> Weight:
+        """The larger of each."""
+        return Weight(max(self.size, other.size), max(self.operators, other.operators))
+
+    @property
+    def fits(self) -> bool:
+        return self.size <= SIZE_MAX and self.operators <= OPERATORS_MAX
+
+
+NOTHING = Weight(0, 0)
+COMPARED = Weight(49, 4)
+"""(attribute_not_exists(#100) OR #100 <= :100) AND"""
+AS_SEEN = Weight(32, 2)
+"""attribute_not_exists(#100) AND, or #100 = :100 AND"""
+RATE = Weight(283, 22)
+OPENED = Weight(112, 9)
+"""A window that carries over and is not open yet; where nothing fits, with a part that never holds."""
+ALWAYS = Weight(306, 27)
+"""The request's marks in three minutes, the version, what has followed, the floor twice, the suspension of the
+feature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sized:
+    """What there is to count of a limit: quotas, those of them that roll, or begin with their first use; its own rates;
+    what its tiers ask for."""
+
+    scope: Scope = field(default_factory=dict)
+    quotas: int = 0
+    rolling: int = 0
+    from_first_use: int = 0
+    rates: int = 0
+    tiers: tuple[Tier, ...] = ()
+    carries: bool = False
+
+    @property
+    def all_rates(self) -> int:
+        """Its rates, and those of its tiers: a counter each."""
+        return self.rates + len(tier_rates(self.tiers))
+
+    @property
+    def weight(self) -> Weight:
+        """What it takes of a write's condition: each quota has all the tiers. What rolls states all its counters, what
+        begins with its first use its newest window; tiers that suspend state what is waived, and of a scope its
+        suspension."""
+        each, decided = COMPARED, deciding(self.tiers)
+        if decided:
+            each = _tiered(decided)
+        if self.carries:
+            each = each.most(OPENED)
+        if may_suspend(decided):
+            each = each + AS_SEEN + (COMPARED if self.scope else NOTHING)
+        rolled = (AS_SEEN * (ROLLING_PARTS + 1) + Weight(2, 0)) * self.rolling
+        throttles = min(self.quotas, len(tier_rates(decided)))
+        return each * self.quotas + rolled + AS_SEEN * self.from_first_use + RATE * (self.rates + throttles)
+
+
+def _tiered(tiers: Sequence[Tier]) -> Weight:
+    """Two bounds of a rung; what they were computed from; the time of a grace."""
+    pinned = any(tier.at.percent != WHOLE for tier in tiers)
+    timed = any(isinstance(tier.policy, AllowWithGrace) and tier.policy.lasts is not None for tier in tiers)
+    return COMPARED * 2 + (AS_SEEN * 2 if pinned else NOTHING) + (COMPARED if timed else NOTHING)
+
+
+def crowded(limits: Iterable[Sized]) -> str | None:
+    """Why the limits of one feature are more than a cell can hold or a write can state; None: they are not.
+
+    Counted for the request that meets the most of them: of each set of dimensions the value with the most windows, and
+    the heaviest.
+    """
+    listed = list(limits)
+    of_quotas = [(limit.scope, limit.quotas) for limit in listed]
+    of_rates = [(limit.scope, limit.all_rates) for limit in listed]
+    for kind, sized, most in (("quotas", of_quotas, QUOTAS_PER_WRITE_MAX), ("rates", of_rates, RATES_PER_WRITE_MAX)):
+        together = _together(sized)
+        if together > most:
+            return f"{together} {kind} for one request; at most {most} can be held together"
+    windows = sum(limit.quotas + limit.all_rates for limit in listed)
+    if windows > WINDOWS_PER_CELL_MAX:
+        return f"{windows} windows over all scopes; at most {WINDOWS_PER_CELL_MAX} are counted for one feature"
+    rolling = sum(limit.rolling for limit in listed)
+    if rolling > ROLLING_PER_FEATURE_MAX:
+        return f"{rolling} rolling periods; at most {ROLLING_PER_FEATURE_MAX} can be held"
+    size = ALWAYS.size + _together([(limit.scope, limit.weight.size) for limit in listed])
+    operators = ALWAYS.operators + _together([(limit.scope, limit.weight.operators) for limit in listed])
+    if Weight(size, operators).fits:
+        return None
+    return (
+        f"a condition of {operators} operators and {size} bytes for one request; at most {OPERATORS_MAX} and {SIZE_MAX}"
+        " can be stated: give it fewer windows, rates or tiers that do more than notify"
+    )
+
+
+def _together(sized: Sequence[tuple[Scope, int]]) -> int:
+    by_value: dict[tuple[str, ...], dict[str, int]] = {}
+    for scope, size in sized:
+        values = by_value.setdefault(tuple(sorted(scope)), {})
+        text = scope_text(scope)
+        values[text] = values.get(text, 0) + size
+    return sum(max(values.values()) for values in by_value.values())

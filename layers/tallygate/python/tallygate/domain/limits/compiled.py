@@ -1,0 +1,392 @@
+"""Compiling the limits in force: a plan's version, the customer's zone and what was in force before, into one value.
+
+    previous ──ordinals, schedules──┐
+    plan, catalog ──limits──────────┼──> Effective
+    zone, subscription, now ────────┘
+
+A window keeps its ordinal, and with it what was used, for as long as feature, limit name and window stay the same,
+whatever plan they come from: a change of plan refills nothing. The window of a quota is its period and, beside the
+calendar, the kind of its anchor (`quota/month`, `quota/month/subscription_start`), that of a rate the length of its
+sub-windows (`rate/60000`, and `tier/slow/rate/60000` where it is a tier's), each with the scope that it counts, because
+a counter of other windows would be misread. An ordinal is never given to another window. A change of zone, anchor or
+first day of the week acts from the end of the window that holds `now`, so that a counter keeps its name until then, or
+at once where that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tallygate.domain.base.instants import DAY, Instant
+from tallygate.domain.catalog.carryover import nothing_carried
+from tallygate.domain.catalog.catalog import Catalog, Plan, PlanLimit, QuotaTerms, RateTerms
+from tallygate.domain.catalog.rates import PER, Rate
+from tallygate.domain.catalog.scopes import scope_text
+from tallygate.domain.catalog.tiers import AllowWithGrace, RateLimit, Tier
+from tallygate.domain.limits.bases import Bases, Rebase, bases, earned_of, has_length, stated
+from tallygate.domain.limits.follows import Follows
+from tallygate.domain.limits.limits import Earned, Effective, Entitlement, Limit, Next, Quota, rules_of
+from tallygate.domain.limits.reigns import counted_by, line_of, reigns_after
+from tallygate.domain.limits.rollover import Rule, Stretch, continued, ruled
+from tallygate.domain.limits.suspensions import Suspension
+from tallygate.domain.periods.boundaries import Unit, plainest, step_of
+from tallygate.domain.periods.recurrence import (
+    CALENDAR,
+    ROLLING,
+    SUBSCRIPTION_START,
+    Schedule,
+    Segment,
+    Window,
+    begun,
+    changed,
+    is_partial,
+    recent,
+    rolling,
+    window_at,
+)
+
+UNLIMITED = QuotaTerms(limit=None, every="month")
+"""An entitlement with rates only is counted all the same, by the calendar month."""
+SEGMENTS_KEPT = 400 * DAY
+"""A zone that was left so long ago decides no window that anybody asks for."""
+_SEPARATOR = "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dates:
+    """What periods depend on: the customer's zone, when its subscription started, and how a change of these acts.
+
+    `lapsed_at` is when the subscription before this one ended: what has been idle since then need not go on.
+    `afresh`: what comes into force begins with no usage. `boundary`: it begins there at nothing, since it is compiled
+    ahead for the instant `now`.
+    """
+
+    zone: str
+    now: Instant
+    started_at: Instant | None = None
+    lapsed_at: Instant | None = None
+    at_once: bool = False
+    afresh: bool = False
+    boundary: bool = False
+
+
+def compile_effective(
+    *,
+    customer: str,
+    previous: Effective | None,
+    dates: Dates,
+    plan: Plan | None,
+    catalog: Catalog,
+    stripe_customer_id: str | None = None,
+    how: Rebase = Rebase.KEEP,
+) -> Effective:
+    """The limits in force under a plan (None: no active subscription); the previous value itself where nothing changes.
+
+    The plan comes from the catalog, and so do the meters of its features. `how` says what becomes of the bases of
+    windows that go on. What was to follow is not in it (`followed_by`).
+    """
+    previous = None if previous is None else replace(previous, next=None)
+    allotted = _Allotted.of(previous, how)
+    entitlements: dict[str, Entitlement] = {}
+    for entitled in plan.entitlements if plan is not None else ():
+        assert plan is not None
+        entitlements[entitled.feature] = _entitlement(plan, entitled.feature, catalog, allotted, dates)
+    in_force = {quota.ordinal for e in entitlements.values() for limit in e.limits for quota in limit.quotas}
+    frozen = {
+        ordinal: continued(stretches, None, dates.now)
+        for ordinal, stretches in allotted.stretches.items()
+        if ordinal not in in_force
+    }
+    compiled = Effective(
+        customer=customer,
+        version=previous.version if previous is not None else 1,
+        timezone=dates.zone,
+        plan=plan.key if plan is not None else None,
+        plan_version=plan.version if plan is not None else None,
+        subscribed=plan is not None,
+        stripe_customer_id=stripe_customer_id,
+        entitlements=entitlements,
+        fixed={fixed.feature: fixed for fixed in plan.fixed} if plan is not None else {},
+        ordinals=allotted.ordinals,
+        retired={ordinal: held for ordinal, held in allotted.schedules.items() if ordinal not in in_force},
+        frozen=frozen,
+        frozen_rules={ordinal: rules for ordinal, rules in allotted.rules.items() if ordinal in frozen},
+        earned=_earned(allotted, in_force, dates.now),
+        reigns=reigns_after(previous, entitlements, dates.now),
+        followings=allotted.followed_by(entitlements),
+        suspensions=previous.suspensions if previous is not None else (),
+    )
+    if previous is None or compiled == previous:
+        return compiled
+    return replace(compiled, version=previous.version + 1)
+
+
+def followed_by(present: Effective, to_follow: Effective, at: Instant) -> Effective:
+    """The present limits with those that follow at an instant, which were compiled from them."""
+    assert set(present.ordinals.items()) <= set(to_follow.ordinals.items())
+    following = replace(to_follow, version=present.version, suspensions=())
+    return replace(present, ordinals=to_follow.ordinals, next=Next(at=at, effective=following))
+
+
+def versioned(effective: Effective, held: Effective) -> Effective:
+    """The limits with the version of those held before where nothing differs, else with the next one."""
+    same = _with_version(effective, held.version)
+    return same if same == held else _with_version(effective, held.version + 1)
+
+
+def _with_version(effective: Effective, version: int) -> Effective:
+    to_come = effective.next
+    if to_come is not None:
+        to_come = replace(to_come, effective=replace(to_come.effective, version=version))
+    return replace(effective, version=version, next=to_come)
+
+
+def next_period(effective: Effective, now: Instant) -> Instant | None:
+    """When the next period begins: at the end of the window that runs, of the longest of the entitlements' own.
+
+    Of windows as long as each other the last to end. None: there is none that ends.
+    """
+    running = [
+        window_at(entitlement.quota.schedule, now)
+        for entitlement in effective.entitlements.values()
+        if has_length(entitlement.quota.schedule)
+    ]
+    longest = max(running, key=lambda window: (window.end - window.start, window.end), default=None)
+    return None if longest is None else longest.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodChange:
+    """The first window under another zone, anchor or week: one that begins, or has begun and not yet ended."""
+
+    feature: str
+    limit: str
+    segment: Segment
+    window: Window
+    partial: bool
+
+
+def period_changes(effective: Effective, now: Instant) -> tuple[PeriodChange, ...]:
+    """What changes of zone and anchor result in, for each quota in force where one is to come or has just come.
+
+    Of what begins with its first use nobody knows when a window will open next.
+    """
+    found: list[PeriodChange] = []
+    for entitlement in effective.entitlements.values():
+        for name, quota in [(limit.name, quota) for limit in entitlement.limits for quota in limit.quotas]:
+            segment = quota.schedule.current
+            if segment.since is None or quota.schedule.from_first_use:
+                continue
+            first = window_at(quota.schedule, segment.since)
+            if first.end <= now:
+                continue
+            found.append(
+                PeriodChange(
+                    feature=entitlement.feature,
+                    limit=name,
+                    segment=segment,
+                    window=first,
+                    partial=is_partial(quota.schedule, first),
+                )
+            )
+    return tuple(found)
+
+
+def features_ever_entitled(effective: Effective) -> tuple[str, ...]:
+    """Every feature whose limits the customer has or had: whose cells a change of the limits may concern."""
+    return tuple(sorted({name.split(_SEPARATOR)[0] for name in effective.ordinals}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Allotted:
+    """Ordinals by window name and schedules by ordinal, growing while a value is compiled. `before` are the quotas in
+    force until now."""
+
+    ordinals: dict[str, int]
+    schedules: dict[int, Schedule]
+    stretches: dict[int, tuple[Stretch, ...]]
+    rules: dict[int, tuple[Rule, ...]]
+    suspended: tuple[Suspension, ...] = ()
+    before: Mapping[int, Quota] = field(default_factory=dict)
+    earned: Mapping[int, Earned] = field(default_factory=dict)
+    how: Rebase = Rebase.KEEP
+    lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    followings: int = 0
+
+    def followed_by(self, entitlements: Mapping[str, Entitlement]) -> int:
+        """How many followings there are with these entitlements."""
+        return max(self.followings, *(entitled.followings for entitled in entitlements.values()), 0)
+
+    @staticmethod
+    def of(previous: Effective | None, how: Rebase) -> _Allotted:
+        if previous is None:
+            return _Allotted({}, {}, {}, {}, how=how)
+        schedules, stretches, rules = dict(previous.retired), dict(previous.frozen), dict(previous.frozen_rules)
+        before: dict[int, Quota] = {}
+        for entitlement in previous.entitlements.values():
+            for limit in entitlement.limits:
+                schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+                stretches |= {quota.ordinal: quota.stretches for quota in limit.quotas if quota.stretches}
+                rules |= {quota.ordinal: rules_of(quota, limit) for quota in limit.quotas if quota.stretches}
+                before |= {quota.ordinal: quota for quota in limit.quotas}
+        ordinals = dict(previous.ordinals)
+        return _Allotted(
+            ordinals,
+            schedules,
+            stretches,
+            rules,
+            previous.suspensions,
+            before,
+            previous.earned,
+            how,
+            counted_by(previous),
+            previous.followings,
+        )
+
+    def ordinal(self, limit: PlanLimit, window: str) -> int:
+        parts = (limit.feature, limit.name, f"{window}@{scope_text(limit.scope)}" if limit.scope else window)
+        assert not any(_SEPARATOR in part for part in parts), "no name has control characters"
+        return self.ordinals.setdefault(_SEPARATOR.join(parts), max(self.ordinals.values(), default=0) + 1)
+
+
+def _entitlement(plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted, dates: Dates) -> Entitlement:
+    declared = catalog.feature(feature)
+    assert declared is not None and declared.meter is not None, "a catalog is whole"
+    own, *further = plan.limits_of(feature)
+    if not own.quotas:
+        own = replace(own, quotas=(UNLIMITED,))
+    return Entitlement(
+        feature=feature,
+        meter=declared.meter,
+        limits=tuple(_limit(limit, allotted, dates) for limit in (own, *further)),
+        upgrade_to=plan.upgrade_to,
+    )
+
+
+def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:
+    return Limit(
+        name=declared.name,
+        scope=declared.scope,
+        enforcement=declared.enforcement,
+        quotas=tuple(_quota(declared, quota, allotted, dates) for quota in declared.quotas),
+        rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
+        tiers=tuple(_tier(declared, tier, allotted) for tier in declared.tiers),
+        carryover=None if _leaves_nothing(declared) else declared.carryover,
+    )
+
+
+def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: Dates) -> Quota:
+    wanted, now = _segment(quota, dates), dates.now
+    window = f"quota/{wanted.every}" if wanted.anchor == CALENDAR else f"quota/{wanted.every}/{wanted.anchor}"
+    ordinal = allotted.ordinal(declared, window)
+    held, before = allotted.schedules.get(ordinal), allotted.before.get(ordinal)
+    if held is None:
+        schedule = Schedule((wanted,))
+    else:
+        after = changed(held, wanted, now, at_once=dates.at_once, idle_since=dates.lapsed_at)
+        schedule = recent(after, now - SEGMENTS_KEPT, now)
+    if dates.boundary and before is None:
+        schedule = begun(schedule, now)
+    allotted.schedules[ordinal] = schedule
+    found = bases(
+        quota.limit, schedule, now, allotted.how, before=before, earned=None if before else allotted.earned.get(ordinal)
+    )
+    start = window_at(schedule, now).start
+    return Quota(
+        ordinal=ordinal,
+        limit=quota.limit,
+        schedule=schedule,
+        stretches=_stretches(declared, found, allotted, ordinal, now),
+        rules=_rules(declared, allotted, ordinal, now),
+        bases=stated(before.bases if before is not None else (), quota.limit, found, start, now),
+        follows=before.follows if before is not None else _follows(declared, ordinal, schedule, allotted, dates),
+    )
+
+
+def _follows(
+    declared: PlanLimit, ordinal: int, schedule: Schedule, allotted: _Allotted, dates: Dates
+) -> Follows | None:
+    """That usage may follow into the window in which the quota comes into force; what does, is found out later.
+
+    A window that begins now begins at nothing, but where its usage is that of a stretch of time before now.
+    """
+    counted = allotted.lines.get(line_of(declared.feature, declared.scope), frozenset())
+    others = counted - {ordinal} if counted else allotted.lines.get(line_of(declared.feature, {}), frozenset())
+    begins = window_at(schedule, dates.now).start == dates.now and not (schedule.from_first_use or schedule.reach)
+    if not others or begins or dates.afresh or dates.boundary:
+        return None
+    return Follows(number=allotted.followings + 1)
+
+
+def _stretches(
+    declared: PlanLimit, found: Bases, allotted: _Allotted, ordinal: int, now: Instant
+) -> tuple[Stretch, ...]:
+    """What the quota's base was and is, where something carries over. While usage is suspended no base accrues.
+
+    Under a plan that has the quota and carries nothing, or no limit, what it had to carry is forgotten: used or lost.
+    """
+    if declared.carryover is None or _leaves_nothing(declared) or found.now is None:
+        allotted.stretches.pop(ordinal, None)
+        return ()
+    accrues = not any(s.feature in (None, declared.feature) and not s.scope for s in allotted.suspended)
+    stretches = continued(allotted.stretches.get(ordinal, ()), found.now if accrues else None, now)
+    stretches = (*stretches, *found.to_come) if accrues else stretches
+    allotted.stretches[ordinal] = stretches
+    return stretches
+
+
+def _rules(declared: PlanLimit, allotted: _Allotted, ordinal: int, now: Instant) -> tuple[Rule, ...]:
+    """How the quota carried over and does; nothing where that was never different. Forgotten with its stretches."""
+    if declared.carryover is None or ordinal not in allotted.stretches:
+        allotted.rules.pop(ordinal, None)
+        return ()
+    rules = ruled(allotted.rules.get(ordinal, ()), declared.carryover, now)
+    allotted.rules[ordinal] = rules
+    return rules if len(rules) > 1 else ()
+
+
+def _earned(allotted: _Allotted, in_force: set[int], now: Instant) -> Mapping[int, Earned]:
+    """What quotas had earned of their windows when they left: those that leave now, and those that have left before."""
+    found = {ordinal: earned for ordinal, earned in allotted.earned.items() if ordinal not in in_force}
+    for ordinal, quota in allotted.before.items():
+        if ordinal not in in_force and (earned := earned_of(quota, now)) is not None:
+            found[ordinal] = earned
+    return found
+
+
+def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
+    """The recurrence that a quota states for this customer. One that never ends needs no anchor."""
+    zone, every = dates.zone if quota.zone is None else quota.zone, plainest(quota.every)
+    if step_of(every).unit is Unit.NEVER:
+        return Segment(every, zone)
+    if quota.anchor == ROLLING:
+        return rolling(every, zone)
+    origin = dates.started_at if quota.anchor == SUBSCRIPTION_START else quota.origin
+    return Segment(every, zone, None, quota.anchor, origin, quota.week_starts)
+
+
+def _leaves_nothing(declared: PlanLimit) -> bool:
+    """Whether the limit has periods that nothing carries over from: no plan states both, but an override may."""
+    limited = [quota for quota in declared.quotas if quota.limit is not None]
+    return not limited or any(nothing_carried(quota.every, quota.anchor) is not None for quota in limited)
+
+
+def _tier(declared: PlanLimit, tier: Tier, allotted: _Allotted) -> Tier:
+    """The tier with a counter of its own for the rate of its policy, if that has one."""
+    match tier.policy:
+        case RateLimit(rate=rate):
+            return replace(tier, policy=RateLimit(rate=_tier_rate(declared, tier.level, rate, allotted)))
+        case AllowWithGrace(then=RateLimit(rate=rate)):
+            then = RateLimit(rate=_tier_rate(declared, tier.level, rate, allotted))
+            return replace(tier, policy=replace(tier.policy, then=then))
+    return tier
+
+
+def _tier_rate(declared: PlanLimit, level: str, rate: Rate, allotted: _Allotted) -> Rate:
+    return replace(rate, ordinal=allotted.ordinal(declared, f"tier/{level}/rate/{rate.width}"))
+
+
+def _rate(declared: PlanLimit, rate: RateTerms, allotted: _Allotted) -> Rate:
+    ordinal = allotted.ordinal(declared, f"rate/{rate.width}")
+    return Rate(ordinal=ordinal, limit=rate.limit, per=PER[rate.per], burst=rate.burst)

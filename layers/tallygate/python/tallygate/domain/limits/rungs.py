@@ -1,0 +1,252 @@
+"""Rungs: the stretches of a quota's usage between its thresholds, each with the one policy that holds there.
+
+    limit 100, tiers 80 % rate_limit, 100 % allow_with_grace {grace_amount: 20, then: deny}
+
+    used   ···───────────────┬────────────────────┬────────────────────┬──────────────···
+           notify_only      80     rate_limit     100  rate_limit      120     deny
+
+On a rung stands the strictest policy of all tiers that lie below it, so that going up it only ever becomes stricter,
+but for a grace, which ends in what its tier says. A request lands on the rung that its last unit lies on, and takes the
+policy there whole. The limit's enforcement is a tier at 100 % that others replace: any that says what happens beyond
+the limit, which a rate below the limit does not. A plain limit has two rungs: it grants up to the limit, then denies.
+
+Everything that says what fits, what is left or where a counter would land asks this module. A write's condition is
+rendered from the `Bounds` that it states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.rates import Rate
+from tallygate.domain.catalog.tiers import (
+    AFTER,
+    NEXT_PERIOD,
+    STRICTNESS,
+    TOP_UP,
+    WHOLE,
+    AllowWithGrace,
+    AllowWithOverage,
+    Deny,
+    NotifyOnly,
+    Policy,
+    RateLimit,
+    SuspendUsage,
+    Tier,
+    may_suspend,
+)
+
+UNTIL_RESUMED: Instant = 9_999_999_999_999
+UNTIL_TOP_UP: Instant = UNTIL_RESUMED - 1
+"""Instants that stand for suspensions which no time ends."""
+_RANK = {policy: rank for rank, policy in enumerate(STRICTNESS)}
+_OPEN, _OVERAGE, _DENY = NotifyOnly(), AllowWithOverage(), Deny()
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Usage in (above, upto] takes the policy; None: from nothing, without end. `tier` None: the enforcement's own.
+
+    `grace` is the one whose time a grant here begins, or finds running, also where a stricter policy stands before it.
+    `throttle` is the rate that a request landing here must keep.
+    """
+
+    above: Decimal | None
+    upto: Decimal | None
+    policy: Policy
+    tier: Tier | None = None
+    grace: AllowWithGrace | None = None
+    grants: bool = field(init=False)
+    throttle: Rate | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        policy = self.policy
+        object.__setattr__(self, "grants", not isinstance(policy, Deny | SuspendUsage))
+        object.__setattr__(self, "throttle", policy.rate if isinstance(policy, RateLimit) else None)
+
+
+Ladder = tuple[Rung, ...]
+UNLIMITED: Ladder = (Rung(None, None, _OPEN),)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a counter must show before a write, so that it lands where it was expected to: above < counter ≤ upto."""
+
+    above: Decimal | None
+    upto: Decimal | None
+
+    def hold(self, counter: Decimal) -> bool:
+        return (self.above is None or counter > self.above) and (self.upto is None or counter <= self.upto)
+
+
+def deciding(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
+    """The tiers whose policies do more than notify."""
+    return tuple(tier for tier in tiers if not isinstance(tier.policy, NotifyOnly))
+
+
+def ladder(
+    tiers: Sequence[Tier],
+    total: Decimal | None,
+    *,
+    soft: bool,
+    began: Instant | None,
+    now: Instant,
+    base: Decimal | None = None,
+    waived: Collection[str] = (),
+) -> Ladder:
+    """The rungs of a quota of `total` units (None: unlimited), from the lowest. `began`: when its grace did, if it did.
+
+    `base` is the limit of a whole window, without all that this one was raised by (None: the total). By it is judged
+    what a tier was meant to be, below the limit or beyond: neither an adjustment nor a prorated base, which move the
+    limit, makes another tier of any. Tiers that suspend have no policy in a window in which their level is `waived`:
+    the tiers below them decide there, else the enforcement.
+    """
+    if total is None:
+        return UNLIMITED
+    if not tiers:
+        return (Rung(None, total, _OPEN), Rung(total, None, _OVERAGE if soft else _DENY))
+    tiers = [tier for tier in tiers if tier.level not in waived or not may_suspend((tier,))]
+    steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
+    if not any(_says_what_is_beyond(tier, total if base is None else base) for tier in tiers):
+        steps.append(_Step(total, None, _OVERAGE if soft else _DENY, None))
+    edges = sorted({edge for step in steps for edge in (step.above, step.upto) if edge is not None})
+    found: list[Rung] = []
+    for above, upto in zip([None, *edges], [*edges, None], strict=True):
+        rung = _rung(steps, above, upto)
+        if found and (found[-1].policy, found[-1].grace) == (rung.policy, rung.grace):
+            found[-1] = replace(found[-1], upto=upto)
+        else:
+            found.append(rung)
+    return tuple(found)
+
+
+def landing(rungs: Ladder, used: Decimal) -> Rung:
+    """The rung that so much usage lies on."""
+    return next(rung for rung in rungs if rung.upto is None or used <= rung.upto)
+
+
+def following(rungs: Ladder, used: Decimal) -> Rung:
+    """The rung of the next unit, however small, when so much is used."""
+    return next(rung for rung in rungs if rung.upto is None or used < rung.upto)
+
+
+def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Decimal) -> tuple[Rung, Bounds]:
+    """The rung that a write of the amount is expected to land on, and the bounds within which it does the same.
+
+    Where the usage that was seen leaves no room, less may be used by now: then it is the highest rung that grants.
+    `elsewhere` is the part of the usage that the counter does not show.
+    """
+    landed = landing(rungs, used + amount)
+    if not landed.grants:
+        landed = [rung for rung in rungs if rung.grants][-1]
+    low = high = rungs.index(landed)
+    while low > 0 and _same_effect(rungs[low - 1], landed):
+        low -= 1
+    while high + 1 < len(rungs) and _same_effect(rungs[high + 1], landed):
+        high += 1
+    above, upto, more = rungs[low].above, rungs[high].upto, elsewhere + amount
+    return landed, Bounds(None if above is None else above - more, None if upto is None else upto - more)
+
+
+def left(total: Decimal, used: Decimal) -> Decimal:
+    """What is left of a limit; never below zero."""
+    return max(ZERO, total - used)
+
+
+def overage(total: Decimal | None, used: Decimal) -> Decimal:
+    """What lies beyond a limit; zero without one. Below nothing, a limit allows nothing."""
+    return ZERO if total is None else left(used, max(ZERO, total))
+
+
+def room(rungs: Ladder, used: Decimal, free: Callable[[Rate], Decimal]) -> Decimal | None:
+    """The largest amount that the rungs would grant now, where `free` says what a rate would; None: any."""
+    best = ZERO
+    for rung in rungs:
+        if not rung.grants:
+            break
+        most = None if rung.upto is None else rung.upto - used
+        if rung.throttle is not None:
+            at_once = free(rung.throttle)
+            most = at_once if most is None else min(most, at_once)
+            if rung.above is not None and used + most <= rung.above:
+                continue
+        if most is None:
+            return None
+        best = max(best, most)
+    return best
+
+
+def ceiling(rungs: Ladder) -> Decimal | None:
+    """The most that is ever granted at the present; None: there is no most."""
+    return next((rung.above for rung in rungs if not rung.grants), None)
+
+
+def suspended_until(policy: SuspendUsage, *, window_end: Instant, now: Instant) -> Instant:
+    """When a suspension that begins now ends by itself; UNTIL_RESUMED and UNTIL_TOP_UP where it does not."""
+    if policy.until == NEXT_PERIOD:
+        return window_end
+    if policy.until == AFTER:
+        return now + (policy.lasts or 0)
+    return UNTIL_TOP_UP if policy.until == TOP_UP else UNTIL_RESUMED
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A policy that one tier asks for of usage in (above, upto]."""
+
+    above: Decimal
+    upto: Decimal | None
+    policy: Policy
+    tier: Tier | None
+
+    def covers(self, above: Decimal) -> bool:
+        """Whether it asks for its policy just above an edge."""
+        return self.above <= above and (self.upto is None or above < self.upto)
+
+
+def _steps(tier: Tier, total: Decimal, began: Instant | None, now: Instant) -> Iterator[_Step]:
+    above, policy = tier.at.of(total), tier.policy
+    if isinstance(policy, AllowWithGrace):
+        over = policy.lasts is not None and began is not None and now >= began + policy.lasts
+        until = above if over else None if policy.amount is None else above + policy.amount
+        if until != above:
+            yield _Step(above, until, policy, tier)
+        if until is None:
+            return
+        above, policy = until, policy.then
+    yield _Step(above, None, policy, tier)
+    if isinstance(policy, AllowWithOverage) and policy.max_overage is not None:
+        yield _Step(max(above, total + policy.max_overage), None, Deny(), tier)
+
+
+def _says_what_is_beyond(tier: Tier, base: Decimal) -> bool:
+    if not isinstance(tier.policy, RateLimit):
+        return True
+    # By the shares themselves: of a limit of nothing, all of them are nothing.
+    return tier.at.percent >= WHOLE if tier.at.percent is not None else tier.at.of(base) >= base
+
+
+def _rung(steps: Sequence[_Step], above: Decimal | None, upto: Decimal | None) -> Rung:
+    """The strictest policy just above an edge; of equally strict ones that of the highest threshold."""
+    here = [step for step in steps if above is not None and step.covers(above)]
+    if not here:
+        return Rung(above, upto, _OPEN)
+    found = max(here, key=lambda step: (_RANK[type(step.policy)], step.above))
+    rung = Rung(above, upto, found.policy, found.tier)
+    return replace(rung, grace=_soonest_over(here)) if rung.grants else rung
+
+
+def _soonest_over(steps: Sequence[_Step]) -> AllowWithGrace | None:
+    """All graces of a window begin together; of those that have a time, the one that ends first."""
+    graces = [step.policy for step in steps if isinstance(step.policy, AllowWithGrace)]
+    return min((grace for grace in graces if grace.lasts is not None), key=lambda grace: grace.lasts or 0, default=None)
+
+
+def _same_effect(one: Rung, other: Rung) -> bool:
+    """Whether a grant on either writes the same: the same rate counted, the same grace begun."""
+    return one.grants and other.grants and one.throttle == other.throttle and one.grace == other.grace

@@ -1,0 +1,149 @@
+"""Usage over a stretch of time: quarter hours of the rollup, summed into windows and groups. Pure.
+
+quarter hours   |q|q|q|q|q|q|q|q|q|q|q|q|          from and to are aligned outward to whole ones; the answer
+days in a zone  |  day 1  |  day 2  |  …           says which stretch it covers; hours, weeks and months likewise
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.instants import DAY, Instant, parse_instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.journal.fold import QUARTER, day_and_quarter
+from tallygate.domain.periods.recurrence import Window, calendar, window_at
+
+WINDOWS = ("none", "hour", "day", "week", "month")
+RANGE_MAX = 400 * DAY
+ROWS_MAX = 10_000
+
+_DAY_TEXT_END = "T00:00:00Z"
+
+MANUAL, PLAN_CHANGE = "MANUAL", "PLAN_CHANGE"
+"""What set back to nothing what limits are held against: a reset by hand, or a plan that began so."""
+
+Group = tuple[str | None, ...]
+"""The values of the dimensions that usage is grouped by; None where it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageQuery:
+    """What is asked. Exactly one of feature and meter is given; `start` and `end` lie on quarter hours."""
+
+    customer: str
+    start: Instant
+    end: Instant
+    feature: str | None = None
+    meter: str | None = None
+    window: str = "none"
+    zone: str = "UTC"
+    group_by: tuple[str, ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert (self.feature is None) != (self.meter is None)
+        assert self.window in WINDOWS
+        assert self.start % QUARTER == 0 == self.end % QUARTER
+        assert self.start < self.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageItem:
+    """Usage of one meter on one UTC day under one combination of dimension values, by quarter hour."""
+
+    day: str
+    dimensions: Mapping[str, str]
+    quarters: Mapping[int, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """Usage of one group in one window, clipped to the stretch that was asked for. `marker` says by what the newest
+    reset in it came about; None: there was none."""
+
+    start: Instant
+    end: Instant
+    group: Mapping[str, str | None]
+    value: Decimal
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageAnswer:
+    """Rows in order of time and group. A window without usage has no row, but a single sum always has one.
+
+    `unit` is that of the feature that was asked for.
+    """
+
+    meter: str
+    start: Instant
+    end: Instant
+    rows: tuple[UsageRow, ...]
+    total: Decimal
+    as_of: Instant
+    unit: Unit | None = None
+
+
+class TooManyRows(ValueError):
+    """The answer would have more than ROWS_MAX rows."""
+
+
+def aligned(start: Instant, end: Instant) -> tuple[Instant, Instant]:
+    """The smallest stretch of whole quarter hours that holds [start, end)."""
+    return start - start % QUARTER, end + -end % QUARTER
+
+
+def days_of(query: UsageQuery) -> tuple[str, str]:
+    """The first and the last UTC day that the stretch touches."""
+    return day_and_quarter(query.start)[0], day_and_quarter(query.end - 1)[0]
+
+
+def rows_of(query: UsageQuery, found: Iterable[UsageItem]) -> tuple[UsageRow, ...]:
+    """The sums. Raises TooManyRows."""
+    sums: dict[tuple[Instant, Instant, Group], Decimal] = {}
+    if query.window == "none" and not query.group_by:
+        sums[(query.start, query.end, ())] = ZERO
+    for item in found:
+        if any(item.dimensions.get(name) != value for name, value in query.filters.items()):
+            continue
+        group = tuple(item.dimensions.get(name) for name in query.group_by)
+        midnight = parse_instant(item.day + _DAY_TEXT_END)
+        for quarter, amount in item.quarters.items():
+            at = midnight + quarter * QUARTER
+            if query.start <= at < query.end:
+                window = _window(query, at)
+                name = (window.start, window.end, group)
+                sums[name] = EXACT.add(sums.get(name, ZERO), amount)
+                if len(sums) > ROWS_MAX:
+                    raise TooManyRows
+    ordered = sorted(sums.items(), key=lambda entry: (entry[0][0], [(v is not None, v or "") for v in entry[0][2]]))
+    return tuple(
+        UsageRow(start=start, end=end, group=dict(zip(query.group_by, group, strict=True)), value=value)
+        for (start, end, group), value in ordered
+    )
+
+
+def marked(rows: Iterable[UsageRow], resets: Mapping[Instant, str]) -> tuple[UsageRow, ...]:
+    """The rows with the resets in them, of which each is given by when it was effective."""
+    found = sorted(resets.items(), reverse=True)
+    return tuple(
+        replace(row, marker=next((marker for at, marker in found if row.start <= at < row.end), None)) for row in rows
+    )
+
+
+def total_of(rows: Iterable[UsageRow]) -> Decimal:
+    total = ZERO
+    for row in rows:
+        total = EXACT.add(total, row.value)
+    return total
+
+
+def _window(query: UsageQuery, at: Instant) -> Window:
+    if query.window == "none":
+        return Window(query.start, query.end)
+    window = window_at(calendar(query.window, query.zone), at)
+    return Window(max(window.start, query.start), min(window.end, query.end))

@@ -1,0 +1,87 @@
+"""entitlements: what a customer may consume of its features, as a decision about nothing would state it."""
+
+from __future__ import annotations
+
+from tallygate.control_store import LimitsStore
+from tallygate.domain.admission import decide
+from tallygate.domain.admission.decision import Decision, Reason
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.limits.limits import Effective, Entitlement
+from tallygate.errors import NotFound, invalid
+from tallygate.operations.admission.attempts import Consume, denied_by_hand
+from tallygate.operations.admission.check import check
+from tallygate.operations.admission.memory import Memory
+from tallygate.store import AdmissionStore
+
+ABSENT = {
+    Reason.CUSTOMER_NOT_FOUND: "there is no customer {customer}",
+    Reason.FEATURE_NOT_FOUND: "there is no feature {feature}",
+    Reason.NO_ACTIVE_SUBSCRIPTION: "customer {customer} has no active subscription",
+    Reason.NOT_ENTITLED: "the plan of customer {customer} does not include {feature}",
+}
+
+
+def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Instant) -> Decision:
+    """The state of one feature. Raises NotFound with the reason as its code. Nothing is remembered between calls."""
+    memory = Memory()
+    decision = _state(store, memory, customer, feature, now)
+    reason = decision.reason
+    if decision.suspension is not None and decision.fixed is None:
+        # There may be no right to the feature that is suspended.
+        effective = memory.limits(store, customer, now=now)
+        right = None if effective is None else decide.entitled(effective, feature)
+        reason = right if isinstance(right, Reason) else reason
+    if reason in ABSENT and decision.fixed is None:
+        raise NotFound(ABSENT[reason].format(customer=customer, feature=feature), code=reason.value)
+    return decision
+
+
+def metered(store: LimitsStore, customer: str, feature: str, *, now: Instant) -> tuple[Effective, Entitlement]:
+    """The limits in force, and in them the right to a feature, which must be one that is counted.
+
+    Raises NotFound, and InvalidRequest at /feature. One request, two where it is refused.
+    """
+    effective = store.effective(customer)
+    if effective is None:
+        raise NotFound(f"there is no customer {customer}", code="customer_not_found")
+    effective = effective.in_force(now)
+    right = decide.entitled(effective, feature)
+    if not isinstance(right, Reason):
+        return effective, right
+    if feature in effective.fixed:
+        raise invalid("/feature", "feature_type_mismatch", "is not metered: nothing is counted of it")
+    if not store.knows_feature(feature):
+        raise invalid("/feature", "feature_not_found", f"there is no feature {feature}")
+    raise NotFound(ABSENT[right].format(customer=customer, feature=feature), code=right.value)
+
+
+def entitlements(
+    store: AdmissionStore, customer: str, *, after: str | None, limit: int, now: Instant
+) -> tuple[tuple[Decision, ...], str | None]:
+    """A page of the customer's features in order of their keys, and where to go on. Raises NotFound.
+
+    One read for the page and one for each metered feature on it; not one moment for all of them.
+    """
+    memory = Memory()
+    effective = memory.limits(store, customer, now=now)
+    if effective is None:
+        raise NotFound(f"there is no customer {customer}", code=Reason.CUSTOMER_NOT_FOUND.value)
+    known = {*effective.entitlements, *effective.fixed}
+    features = sorted(feature for feature in known if after is None or feature > after)
+    page = features[:limit]
+    states = tuple(
+        denied_by_hand(store, effective, feature, {}, requested=ZERO, now=now)
+        or decide.unmetered(effective, effective.fixed[feature], requested=ZERO, now=now)
+        if feature in effective.fixed
+        else _state(store, memory, customer, feature, now)
+        for feature in page
+    )
+    return states, page[-1] if len(features) > limit else None
+
+
+def _state(store: AdmissionStore, memory: Memory, customer: str, feature: str, now: Instant) -> Decision:
+    question = Consume(
+        customer=customer, feature=feature, amount=ZERO, dimensions={}, request_id=None, idempotency_key=None
+    )
+    return check(store, memory, question, now=now, whole=True)

@@ -1,0 +1,144 @@
+"""catalog: replace what the vendor declares, as a whole, and give it back.
+
+    read ──> changes (pure, in order) ──> transaction ──> transaction ──> … HEAD without a mark: applied
+                                            └── died: the same PUT again goes on from what is stored
+
+Only what differs is written, and the catalog's version with every transaction. One is enough for 99 writes; where more
+are needed, HEAD keeps a mark of the declaration until the last. In between the catalog is neither the old nor the new
+one, but whole: whatever is referred to is there. Nothing that usage was already counted by can change: see
+`domain.catalog.catalog`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tallygate.control_store import (
+    Applying,
+    AuditStore,
+    BesideStep,
+    CatalogMoved,
+    CatalogStore,
+    PlansTaken,
+    StoredCatalog,
+)
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog.catalog import Catalog, Change, PlanId, changes, forbidden, in_use_error, name_of, touched
+from tallygate.domain.catalog.forms import as_json, catalog_form
+from tallygate.domain.catalog.versions import Expected, require
+from tallygate.domain.facts.audits import CATALOG_CHANGED, Author
+from tallygate.errors import Conflict, Contended, FieldError
+from tallygate.store import Moves
+
+TRIES_MAX = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """The catalog's version now, and what became different.
+
+    `concerned` says of each change how many customers it touches, `customers` of all of them together. `resumed`: an
+    earlier call with the same catalog had begun.
+    """
+
+    version: int
+    changes: tuple[Change, ...] = ()
+    concerned: tuple[int, ...] = ()
+    customers: int = 0
+    resumed: bool = False
+
+
+def read_catalog(store: CatalogStore) -> StoredCatalog:
+    """The catalog as it stands."""
+    return store.read()
+
+
+def declare_catalog(
+    store: CatalogStore,
+    wanted: Catalog,
+    *,
+    expected: Expected | None,
+    dry_run: bool,
+    now: Instant,
+    by: Author | None = None,
+    audits: AuditStore | None = None,
+) -> Declared:
+    """Make the stored catalog the wanted one; a dry run only says what that would change.
+
+    The audit trail names `by`, where both are given.
+
+    Raises PreconditionFailed where the caller expected another version, Conflict naming everything that is in use or
+    immutable, Contended where others declare at the same time. Whatever is raised in the middle of many changes leaves
+    a whole catalog, from which the same call goes on: also with the version that was expected when it began.
+    """
+    digest = _digest(wanted)
+    attempted: Declared | None = None
+    for _ in range(TRIES_MAX):
+        stored = store.read()
+        if attempted is not None and attempted.version == stored.version and not changes(stored.catalog, wanted):
+            # Its answer was lost and it was sent again: the second was refused by what the first had written.
+            return attempted
+        going_on = stored.applying is not None and stored.applying.digest == digest
+        began = stored.applying.since if stored.applying is not None and going_on else stored.version
+        require(expected, began if expected is not None and began in (expected.versions or ()) else stored.version)
+        if errors := forbidden(stored.catalog, stored.former, wanted, stored.in_use):
+            raise _conflict(errors)
+        found = changes(stored.catalog, wanted)
+        planned = _concerning(store, stored, wanted, found, resumed=going_on)
+        if dry_run or not found:
+            return planned
+        version, left = stored.version, found
+        while left:
+            outcome = store.replace(left, version, Applying(digest, began), now, beside=_beside(by, audits))
+            if isinstance(outcome, PlansTaken):
+                taken = outcome.plans
+                raise _conflict(tuple(in_use_error("/plans", plan, "cannot change or be removed") for plan in taken))
+            if isinstance(outcome, CatalogMoved):
+                attempted = replace(planned, version=version + 1)
+                break
+            version, left = outcome.version, left[outcome.done :]
+        else:
+            return replace(planned, version=version)
+    raise Contended("the catalog was changed by others at every try")
+
+
+def _beside(by: Author | None, audits: AuditStore | None) -> BesideStep | None:
+    """Each transaction of a declaration has an entry of its own: one that dies half-way has told what it made."""
+    if by is None or audits is None:
+        return None
+
+    def audit(made: Sequence[Change], version: int) -> Moves:
+        named = [{"action": change.action, **name_of(change.entry)} for change in made]
+        step = replace(by, id=f"{by.id}.{version}")
+        return audits.record(step.entry(CATALOG_CHANGED, {"version": version, "changes": named}, after=None))
+
+    return audit
+
+
+def _concerning(
+    store: CatalogStore, stored: StoredCatalog, wanted: Catalog, found: tuple[Change, ...], *, resumed: bool
+) -> Declared:
+    """The changes, with the customers that each of them touches. A customer has one plan, so none is counted twice."""
+    plans = [touched(stored.catalog, wanted, change) for change in found]
+    having = store.customers() if any(plans) else {}
+    return Declared(
+        version=stored.version,
+        changes=found,
+        concerned=tuple(sum(having.get(plan, 0) for plan in each) for each in plans),
+        customers=sum(having.get(plan, 0) for plan in frozenset[PlanId]().union(*plans)),
+        resumed=resumed,
+    )
+
+
+def _digest(catalog: Catalog) -> str:
+    """What tells a declaration from another; their order is no difference to what is stored, but it is one here."""
+    text = json.dumps(as_json(catalog_form(catalog)), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _conflict(errors: tuple[FieldError, ...]) -> Conflict:
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Conflict(errors[0].detail + more, code=errors[0].code, errors=errors)

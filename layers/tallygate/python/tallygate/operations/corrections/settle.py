@@ -1,0 +1,117 @@
+"""settle: correct the amount of a granted consume, once, in its own windows.
+
+the cell's newest write? ─no─> settled before? ─no─> the journal ─> one transaction ─┬─ written
+         └────────yes──────────────────────────────────^            (cell, receipt)  ├─ settled before: same or conflict
+                                                       └──── look at the cell anew ──┴─ a window went, or was reset
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.decision_store import DecisionStore, SeenCell
+from tallygate.domain.admission.decision_ids import DecisionId
+from tallygate.domain.admission.entries import settle_entry
+from tallygate.domain.admission.origins import followers
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.corrections.settlements import Settlement
+from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark
+from tallygate.domain.entries.usage import UseEntry
+from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
+from tallygate.errors import Conflict, Contended
+from tallygate.operations.journal.find_decision import find_decision, said_by
+
+TRIES_MAX = 3
+"""A window leaves a cell at most once, some minutes after its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """One request: the decision by its id and that id's parts, and what it came to, in raw units."""
+
+    decision_id: str
+    decision: DecisionId
+    amount: Decimal
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The settlement that stands; `replayed`: it had been made before."""
+
+    settlement: Settlement
+    replayed: bool
+
+
+def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
+    """Let the decision count the amount instead of what it was granted; up, down or not at all.
+
+    Safe to repeat: the same amount answers what is stored. Raises Conflict for another one, NotFound, StoreUnavailable
+    where the decision is not folded yet, and Contended.
+    """
+    customer, feature = request.decision.customer, request.decision.feature
+    seen = store.look(CellName(customer, feature))
+    use = said_by(seen, request.decision)
+    if use is None:
+        stored = store.settlement(customer, request.decision_id)
+        if stored is not None:
+            return _repeated(stored, request)
+        use = find_decision(store, request.decision, seen, now=now).use
+    wanted = Settlement(decision_id=request.decision_id, granted=use.amount, amount=request.amount, settled_at=now)
+    for _ in range(TRIES_MAX):
+        held, excluded = _held(use, seen)
+        followed = _followed(use, seen)
+        entry = settle_entry(
+            use,
+            to=request.amount,
+            held=held,
+            excluded=excluded,
+            followed=followed,
+            now=now,
+            traceparent=request.traceparent,
+        )
+        marks = {window: _mark(window, seen) for window in (*held, *followed)}
+        stands = store.settle(customer, use, wanted, marks, entry, followed=followed, followings=seen.cell.followings)
+        if stands is not None:
+            return Settled(stands, replayed=False) if stands is wanted else _repeated(stands, request)
+        seen = store.look(CellName(customer, feature))
+    raise Contended("the decision's windows left the cell at every try, or were reset")
+
+
+def _held(use: UseEntry, seen: SeenCell) -> tuple[tuple[CountedWindow, ...], tuple[CountedWindow, ...]]:
+    """The decision's windows whose counters it is in, and those from which a reset has taken it out.
+
+    One that the cell has removed is below its floor for ever.
+    """
+    counted = [window for window in use.windows if (window.ordinal, window.start) in seen.cell.used]
+    excluded = [w for w in counted if seen.cell.excludes((w.ordinal, w.start), use.revision, use.time)]
+    return tuple(window for window in counted if window not in excluded), tuple(excluded)
+
+
+def _followed(use: UseEntry, seen: SeenCell) -> tuple[CountedWindow, ...]:
+    """The windows that the cell still has into which the decision has followed, and no reset has taken it out."""
+    cell, counted = seen.cell, [(window.ordinal, window.start) for window in use.windows]
+    return tuple(
+        CountedWindow(*into, cell.origins[into].end)
+        for into in followers(cell.origins, counted, revision=use.revision, time=use.time)
+        if into in cell.used and not _taken_out(use, into, seen)
+    )
+
+
+def _taken_out(use: UseEntry, into: CounterName, seen: SeenCell) -> bool:
+    """Whether a reset has taken the decision out of a window after it had followed there; before that, it would not
+    have followed."""
+    mark, cell = seen.cell.resets.get(into, NO_RESET), seen.cell
+    after = max(mark.upto, mark.partly) > cell.origins[into].revision
+    return after and mark.covers(use.revision, use.time)
+
+
+def _mark(window: CountedWindow, seen: SeenCell) -> ResetMark | None:
+    return seen.cell.resets.get((window.ordinal, window.start))
+
+
+def _repeated(stored: Settlement, request: Settle) -> Settled:
+    if stored.amount != request.amount:
+        raise Conflict("the decision was settled to another amount before", code="already_settled")
+    return Settled(stored, replayed=True)

@@ -1,0 +1,18 @@
+"""audits: what was changed in the control plane, by whom, the newest first."""
+
+from __future__ import annotations
+
+from tallygate.control_store import AuditStore, CustomerStore
+from tallygate.domain.facts.audits import Audit
+from tallygate.operations.base.known_customers import customer
+
+
+def list_audits(
+    store: AuditStore, customers: CustomerStore, customer_id: str | None, *, after: str | None, limit: int
+) -> tuple[tuple[Audit, ...], str | None]:
+    """Some entries, and where to go on; without a customer those of the stack itself.
+
+    Raises NotFound for an unknown customer, which has no trail.
+    """
+    trail = None if customer_id is None else customer(customers, customer_id).customer.id
+    return store.page(trail, after=after, limit=limit)

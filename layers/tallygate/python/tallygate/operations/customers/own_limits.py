@@ -1,0 +1,129 @@
+"""own_limits: limits of a customer's own, which override those of its plan or stand beside them.
+
+As every change of a customer: one transaction with the limits in force, then the cells are told, then the answer. So an
+override acts at the very next decision, and it stays through every change of plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog.catalog import Catalog, Plan
+from tallygate.domain.catalog.forms import as_json
+from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.customers.customers import CustomerRecord
+from tallygate.domain.facts.audits import LIMIT_REMOVED, LIMIT_SET
+from tallygate.domain.limits.overrides import OWN_LIMITS_MAX, OwnLimit
+from tallygate.errors import NotFound, invalid
+from tallygate.operations.corrections.resets import Told
+from tallygate.operations.customers.customers import (
+    Audited,
+    Stores,
+    change_customer,
+    known,
+    plan_in_force,
+    record_of,
+)
+from tallygate.operations.limits.in_force import announce_limits
+from tallygate.store import Moves
+
+Judge = Callable[[Plan | None, Catalog, OwnLimit], None]
+"""Raises InvalidRequest where a limit is not sound under a plan, or (None) without one."""
+
+
+def put_limit(
+    stores: Stores,
+    customer_id: str,
+    own: OwnLimit,
+    judge: Judge,
+    *,
+    expected: Expected | None,
+    now: Instant,
+    by: Audited | None = None,
+) -> tuple[CustomerRecord, bool]:
+    """Give the customer this limit, or replace the one of its name; whether it is new. Repeating changes nothing.
+
+    Raises NotFound, InvalidRequest, PreconditionFailed, Contended.
+    """
+    new = True
+
+    def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
+        nonlocal new
+        held = known(seen, customer_id)
+        others = tuple(limit for limit in held.limits if limit.name != own.name)
+        new = len(others) == len(held.limits)
+        judge(plan_in_force(held.subscription, catalog), catalog, own)
+        if len(others) >= OWN_LIMITS_MAX:
+            raise invalid("", "too_many", f"a customer has at most {OWN_LIMITS_MAX} limits of its own")
+        return record_of(held, held.customer, held.subscription, catalog, now, limits=_sorted((*others, own)))
+
+    told = _told(by, own.name, now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0], new
+
+
+def delete_limit(
+    stores: Stores,
+    customer_id: str,
+    name: str,
+    *,
+    expected: Expected | None,
+    now: Instant,
+    by: Audited | None = None,
+) -> CustomerRecord:
+    """Take the limit away: what the plan says is in force again. Raises NotFound, PreconditionFailed, Contended."""
+
+    def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
+        held = known(seen, customer_id)
+        others = tuple(limit for limit in held.limits if limit.name != name)
+        if len(others) == len(held.limits):
+            # An earlier call may have removed it and died before it could tell the cells.
+            announce_limits(stores.cells, held.effective, now)
+            raise _not_found(customer_id, name)
+        return record_of(held, held.customer, held.subscription, catalog, now, limits=others)
+
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=_told(by, name, now))[0]
+
+
+def _told(by: Audited | None, name: str, now: Instant) -> Told:
+    """What tells of the limit of this name, before and after."""
+
+    def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+        was, new = _form(before, name), _form(after, name)
+        if by is None or was == new:
+            return ()
+        action = LIMIT_REMOVED if new is None else LIMIT_SET
+        about = {"limit": name}
+        entry = by.author(now).entry(action, about, customer=after.customer.id, before=was, after=new)
+        return by.audits.record(entry)
+
+    return told
+
+
+def _form(record: CustomerRecord | None, name: str) -> Mapping[str, Any] | None:
+    limits = record.limits if record is not None else ()
+    return next((as_json(own.form) for own in limits if own.name == name), None)
+
+
+def own_limit(record: CustomerRecord, name: str) -> OwnLimit:
+    """The customer's limit of this name. Raises NotFound."""
+    for limit in record.limits:
+        if limit.name == name:
+            return limit
+    raise _not_found(record.customer.id, name)
+
+
+def list_limits(record: CustomerRecord, *, after: str | None, limit: int) -> tuple[tuple[OwnLimit, ...], str | None]:
+    """Some of the customer's limits in order of their names, and where to go on."""
+    rest = [own for own in record.limits if after is None or own.name > after]
+    page = tuple(rest[:limit])
+    return page, page[-1].name if len(rest) > limit else None
+
+
+def _sorted(limits: Sequence[OwnLimit]) -> tuple[OwnLimit, ...]:
+    return tuple(sorted(limits, key=lambda own: own.name))
+
+
+def _not_found(customer_id: str, name: str) -> NotFound:
+    return NotFound(f"customer {customer_id} has no limit {name} of its own", code="limit_not_found")

@@ -1,0 +1,161 @@
+"""announce: what a total's change, a note of a cell or an audit entry makes known becomes facts, each in its sequence.
+
+    change ─> which levels were told (read, only where it matters) ─> facts ─one transaction─> OUTBOX, FEED, levels
+                                  ^                                                    │
+                                  └────────────── others came between ─────────────────┘
+
+A fact's id is derived from what it is about, so a change that is seen again makes the same facts and finds them there,
+or finds that the levels have moved by it, or since, and makes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts import cell_facts as notes
+from tallygate.domain.facts.audits import Audit
+from tallygate.domain.facts.facts import (
+    Announcement,
+    Fact,
+    Levels,
+    concerns_levels,
+    restates_figures,
+    told,
+)
+from tallygate.domain.facts.statements import before, billed_to, period_of, statement
+from tallygate.domain.journal.observed import Audited, CellNoted, EventRejected, TotalChanged
+from tallygate.domain.journal.revisions import carried_out_of, layers_into, may_carry_out
+from tallygate.domain.limits.limits import Effective
+from tallygate.errors import Contended
+from tallygate.fold_store import RulesStore
+from tallygate.store import LevelMove, OutboxStore, Published
+
+TRIES_MAX = 20
+"""Facts of one feature come from its totals, of which there are at most a few."""
+
+
+def announce(
+    outbox: OutboxStore,
+    rules: RulesStore,
+    seen: TotalChanged | CellNoted | Audited | EventRejected,
+    *,
+    now: Instant,
+) -> tuple[str, ...]:
+    """Publish what was seen makes known; the ids of the facts that are new. Most often no request, else two or three.
+
+    Raises Contended where other facts take the place every time.
+    """
+    if isinstance(seen, CellNoted):
+        return _announce_note(outbox, rules, seen.note, now=now)
+    if isinstance(seen, Audited | EventRejected):
+        return _announce_one(outbox, seen.announcement, traceparent=None, now=now)
+    return _announce_change(outbox, rules, seen, now=now)
+
+
+def _announce_change(outbox: OutboxStore, rules: RulesStore, changed: TotalChanged, *, now: Instant) -> tuple[str, ...]:
+    old, new = changed.old, changed.new
+    for _ in range(TRIES_MAX):
+        levels = outbox.levels(new) if concerns_levels(old, new) else Levels()
+        makes = told(old, new, levels)
+        if not makes.announcements:
+            return ()
+        restates = makes.announcements[0].restates
+        if restates and old is not None and not restates_figures(old, new) and _leaves_as_stated(outbox, rules, new):
+            return ()
+        facts = numbered(outbox, makes.announcements, traceparent=new.traceparent, now=now)
+        if restates:
+            assert old is not None, "what is closed has been there before"
+            published = _restate(outbox, rules, facts[0], old, new)
+        else:
+            moves = None if makes.levels is None else LevelMove(total=new, seen=levels, now=makes.levels)
+            published = outbox.publish(facts, level=makes.announcements[-1].level, moves=moves)
+        if published is not Published.RACED:
+            return tuple(fact.id for fact in facts) if published is Published.DONE else ()
+    raise Contended("other facts of the feature won every try")
+
+
+def _announce_note(outbox: OutboxStore, rules: RulesStore, note: notes.Note, *, now: Instant) -> tuple[str, ...]:
+    known = rules.effective(note.customer)
+    effective = None if known is None else known.in_force(note.time)
+    announcement = notes.announcement(note, effective, upgrades_of(rules, effective))
+    audit = notes.audited(note, announcement.id)
+    return _announce_one(outbox, announcement, traceparent=note.traceparent, now=now, audit=audit)
+
+
+def _announce_one(
+    outbox: OutboxStore,
+    announcement: Announcement,
+    *,
+    traceparent: str | None,
+    now: Instant,
+    audit: Audit | None = None,
+) -> tuple[str, ...]:
+    for _ in range(TRIES_MAX):
+        facts = numbered(outbox, (announcement,), traceparent=traceparent, now=now)
+        published = outbox.publish(facts, level=announcement.level, audit=audit)
+        if published is not Published.RACED:
+            return (announcement.id,) if published is Published.DONE else ()
+    raise Contended("other facts of the feature won every try")
+
+
+def upgrades_of(rules: RulesStore, effective: Effective | None) -> Mapping[str, Decimal | None]:
+    """What the next plan would allow of each feature, by the catalog as it is now; nothing where there is none."""
+    if effective is None or all(e.upgrade_to is None for e in effective.entitlements.values()):
+        return {}
+    return rules.meters().upgrades.get((effective.plan or "", effective.plan_version or 0), {})
+
+
+def numbered(
+    outbox: OutboxStore, announcements: Sequence[Announcement], *, traceparent: str | None, now: Instant
+) -> tuple[Fact, ...]:
+    """The facts to be, of one feature, in the places after its newest. One request."""
+    about = announcements[0]
+    newest = outbox.sequence(about.customer, about.feature)
+    return tuple(
+        Fact(
+            id=announcement.id,
+            type=announcement.type,
+            customer=announcement.customer,
+            feature=announcement.feature,
+            time=now,
+            sequence=sequence,
+            data=announcement.data,
+            traceparent=traceparent,
+        )
+        for sequence, announcement in enumerate(announcements, newest + 1)
+    )
+
+
+def _leaves_as_stated(outbox: OutboxStore, rules: RulesStore, total: Total) -> bool:
+    """Whether a closed window carries out what was last stated of it. Two requests."""
+    effective = rules.effective(total.customer)
+    if not may_carry_out(total, effective):
+        return True
+    return carried_out_of(total, effective, layers_into(total)) == (outbox.last_stated(total).carried_out or ZERO)
+
+
+def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, old: Total, total: Total) -> Published:
+    """State the closed window again as its next revision, in the form of its closing.
+
+    A restatement of the entitlement's own quota has the previous figures too. They come from the record's old image,
+    because the changes of a total are processed in order.
+    """
+    effective = rules.effective(total.customer)
+    last = outbox.last_stated(total)
+    revision = last.revision + 1
+    if may_carry_out(total, effective):
+        total = replace(total, carried_out=carried_out_of(total, effective, layers_into(total)))
+
+    def stated(of: Total) -> dict[str, Any]:
+        period, billed = period_of(of, effective), billed_to(of, effective)
+        return statement(of, period=period, stripe_customer_id=billed, revision=revision)
+
+    known = before(stated(replace(old, carried_out=last.carried_out))) if total.governed.own else {}
+    fact = replace(fact, data={**stated(total), **known})
+    return outbox.publish((fact,), level=total.level, restates=total, revision=revision)

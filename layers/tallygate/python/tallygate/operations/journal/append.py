@@ -1,0 +1,393 @@
+"""append: what happened enters the customer's journal, once, and the journal is applied up to its head.
+
+    head ─> keep what is new ─> resolve ─> put as the next number ─┬─ done ─> apply cursor … head ─> move the cursor
+      ^                                                            └─ lost
+      └────────── read the head again, keep what is still new ─────────┘
+
+Two rules carry everything. The *marks* of all shards in the head decide what is new, so a record that is delivered
+again, by whomever, adds nothing. And whoever is called applies up to the *head*, strictly in order from the cursor,
+also when nothing was appended: a call that died after its append is completed by the next, or by its own repetition.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tallygate.domain.admission.decision_ids import granted_by
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.usage import (
+    PARKED_LENGTH_MAX,
+    EventEntry,
+    ParkedEntry,
+    SettleEntry,
+    UseEntry,
+)
+from tallygate.domain.journal.fold import (
+    TotalChange,
+    UsageChange,
+    WindowOf,
+    changes_of,
+    limits_named,
+    resolve_event,
+)
+from tallygate.domain.journal.observed import Journaled
+from tallygate.domain.journal.records import (
+    Head,
+    Mark,
+    Record,
+    advanced,
+    is_new,
+)
+from tallygate.domain.limits.at_end import counting_at, governed_in, last_in_force
+from tallygate.domain.limits.counters import CountedWindow
+from tallygate.domain.limits.governing import Governed, agree, governed_of, in_windows, limit_names
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.metering.events import Event
+from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE
+from tallygate.domain.metering.meters import Meters
+from tallygate.domain.metering.rejections import Rejection, one_a_minute
+from tallygate.errors import Contended, InvariantBroken
+from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RejectionStore, RulesStore, TotalStore
+from tallygate.operations.base.each import Each
+from tallygate.operations.facts.announce import upgrades_of
+from tallygate.operations.journal.first_uses import FirstUses
+from tallygate.operations.limits.at_end import Versions
+
+TRIES_MAX = 30
+"""Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""
+UNRESOLVABLE, TOO_LARGE = "unresolvable", "too_large"
+"""Why a stream record of an event is parked; the codes of its rejection too."""
+_COUNTING = EventEntry | UseEntry | SettleEntry
+_UNRESOLVABLE = (ValueError, LookupError, TypeError, ArithmeticError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """What one journal's part of a batch came to. `repeated` had been journaled before."""
+
+    counted: int = 0
+    noted: int = 0
+    parked: int = 0
+    unmeasured: int = 0
+    rejected: int = 0
+    repeated: int = 0
+    traces: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalParts:
+    """The stores that a journal is kept and applied with."""
+
+    journal: JournalStore
+    totals: TotalStore
+    rules: RulesStore
+    first_uses: FirstUseCells
+    rejections: RejectionStore
+
+
+def append(
+    parts: JournalParts, owner: str, seen: Sequence[Journaled], meters: Meters, *, now: Instant, each: Each
+) -> Folded:
+    """Journal what is new among these records of one customer, and apply the journal up to its head.
+
+    `meters` are the catalog's, read after the records were written. Raises Contended where other appenders win every
+    try; everything else is as before, and the batch comes again.
+    """
+    resolved = _Resolver(parts, meters, now)
+    known: dict[int, Record] = {}
+    kept: list[Entry] = []
+    head = parts.journal.head(owner, fresh=False)
+    for _ in range(TRIES_MAX):
+        fresh = new_among(head, seen)
+        if not fresh and head.remembered:
+            head = parts.journal.head(owner, fresh=True)
+            fresh = new_among(head, seen)
+        if head.newest is not None:
+            known[head.newest.number] = head.newest
+        if not fresh:
+            break
+        entries = resolved.entries(fresh)
+        tell_rejections(parts.rejections, entries)
+        appended, head = _put(parts, owner, head, entries, resolved, now)
+        for record in appended:
+            known[record.number] = record
+            kept += record.entries
+        if sum(len(record.entries) for record in appended) == len(fresh):
+            break
+        head = parts.journal.head(owner, fresh=True)
+    else:
+        raise Contended(f"the journal of {owner} is being appended to by others all the time")
+    apply(parts, owner, head, known, each=each)
+    return _folded(kept, len(seen))
+
+
+def new_among(head: Head, seen: Sequence[Journaled]) -> list[Journaled]:
+    """The records beyond the marks, in order of their shard."""
+    marks: Mapping[str, Mark] = head.marks
+    fresh = []
+    for journaled in sorted(seen, key=lambda journaled: journaled.position.sequence):
+        if is_new(marks, journaled.position):
+            marks = {**marks, journaled.position.shard: Mark(journaled.position.sequence, 0)}
+            fresh.append(journaled)
+    return fresh
+
+
+class _Resolver:
+    """Resolves entries by limits that are read once for each customer, when the first of its records needs them."""
+
+    def __init__(self, parts: JournalParts, meters: Meters, now: Instant) -> None:
+        self._rules = parts.rules
+        self._first_uses, self._now = parts.first_uses, now
+        self._granted = granted_by(parts.rules.decision_secret)
+        self._opened: FirstUses | None = None
+        self._meters = meters
+        self._effective: Effective | None = None
+        self._asked = False
+        self._entries: dict[int, Entry] = {}
+        self._governed: dict[object, Mapping[int, Governed]] = {}
+        self._upgrades: dict[object, Mapping[str, Decimal | None]] = {}
+        self._versions: Versions | None = None
+        self._at_end: dict[CountedWindow, Governed | None] = {}
+
+    def entries(self, fresh: Sequence[Journaled]) -> list[tuple[Journaled, Entry]]:
+        """The records with their entries, in order; an entry is the same each time it is asked for.
+
+        Events are resolved in the order of their times: the first of them opens the window that holds the others.
+        """
+        for journaled in sorted(fresh, key=_time_of):
+            sequence = journaled.position.sequence
+            if sequence not in self._entries:
+                self._entries[sequence] = self._resolve(journaled)
+        return [(journaled, self._entries[journaled.position.sequence]) for journaled in fresh]
+
+    def effective(self, customer: str | None) -> Effective | None:
+        if not self._asked and customer is not None:
+            self._effective, self._asked = self._rules.effective(customer), True
+        return self._effective
+
+    def limits(self, customer: str | None, entry: Entry) -> Mapping[int, Governed]:
+        """The limits that an entry names, as they were in force at its time, with what the next plan allows by the
+        catalog as it is now. Of a window that has ended, and of a quota that has left, as they last were in force."""
+        windows = entry.windows_moved
+        if not windows:
+            return {}
+        at = entry.time
+        effective = self._in_force(customer, at)
+        key = None if effective is None else (effective.plan, effective.plan_version)
+        if key not in self._governed:
+            self._governed[key] = governed_of(effective, self._upgrades_of(effective))
+        governed = in_windows(self._governed[key], effective, windows)
+        found = {window.ordinal: self._last_in_force(customer, window, governed) for window in windows}
+        governed = {**governed, **{ordinal: last for ordinal, last in found.items() if last is not None}}
+        return limits_named((entry,), governed, limit_names(self.effective(customer)))
+
+    def _last_in_force(
+        self, customer: str | None, window: CountedWindow, governed: Mapping[int, Governed]
+    ) -> Governed | None:
+        """What is said of the window if it has ended, or if its quota is not in force any more; None: neither, or the
+        quota never was in it. Mostly the present limits know, and nothing is read."""
+        present = self.effective(customer)
+        ended = window.end <= self._now or (present is not None and window.end <= present.since)
+        if present is None or (window.ordinal in governed and not ended):
+            return None
+        if window not in self._at_end:
+            until = window.end if ended else max(self._now, present.since) + 1
+            limits = last_in_force(self._versions_of(present), window.ordinal, window.start, until)
+            self._at_end[window] = None if limits is None else governed_in(limits, window, self._upgrades_of(limits))
+        return self._at_end[window]
+
+    def _upgrades_of(self, limits: Effective | None) -> Mapping[str, Decimal | None]:
+        plan = None if limits is None else (limits.plan, limits.plan_version)
+        if plan not in self._upgrades:
+            self._upgrades[plan] = upgrades_of(self._rules, limits)
+        return self._upgrades[plan]
+
+    def _in_force(self, customer: str | None, at: Instant) -> Effective | None:
+        effective = self.effective(customer)
+        return None if effective is None else effective.in_force(at)
+
+    def _counting_at(self, customer: str, at: Instant) -> Effective | None:
+        """The limits that an event counts under. It may be folded after its customer lost the feature."""
+        present = self.effective(customer)
+        return None if present is None else counting_at(self._versions_of(present), at)
+
+    def _versions_of(self, present: Effective) -> Versions:
+        self._versions = self._versions or Versions(self._rules, present)
+        return self._versions
+
+    def _opened_for(self, customer: str) -> WindowOf:
+        if self._opened is None:
+            self._opened = FirstUses(self._first_uses, customer, self._now)
+        return self._opened.window_of
+
+    def _resolve(self, journaled: Journaled) -> Entry:
+        what = journaled.what
+        if not isinstance(what, Event):
+            return what
+        opened = self._opened_for(what.customer)
+        try:
+            limits = self._counting_at(what.customer, what.time)
+            return resolve_event(what, self._meters, limits, opened, self._granted)
+        except _UNRESOLVABLE as error:
+            raw = f"{what.source}#{what.id}: {error}"[:PARKED_LENGTH_MAX]
+            return ParkedEntry(reason=f"{UNRESOLVABLE}: {type(error).__name__}", raw=raw)
+
+
+def _time_of(journaled: Journaled) -> Instant:
+    return journaled.what.time if isinstance(journaled.what, Event) else 0
+
+
+def tell_rejections(store: RejectionStore, entries: Sequence[tuple[Journaled, Entry]]) -> None:
+    """Keep a rejection of every event that was accepted and counts nothing after all, one a minute and code.
+
+    This comes before they are journaled: a call that dies in between is repeated, and finds the rejections there.
+    """
+    for rejection in one_a_minute(
+        rejection
+        for journaled, entry in entries
+        if isinstance(journaled.what, Event) and (rejection := _rejection(journaled.what, entry)) is not None
+    ):
+        store.keep(rejection)
+
+
+def _rejection(event: Event, entry: Entry) -> Rejection | None:
+    if isinstance(entry, ParkedEntry):
+        code = entry.reason.partition(":")[0]
+        return _rejected(event, code, "the event was stored, and could not be counted", journaled=False)
+    if not isinstance(entry, EventEntry) or entry.rejected is None:
+        return None
+    detail = "; ".join(warning.detail for warning in entry.warnings if warning.detail)
+    return _rejected(event, entry.rejected, detail[:DETAIL_LENGTH_MAX], journaled=True)
+
+
+def _rejected(event: Event, code: str, detail: str, *, journaled: bool) -> Rejection:
+    return Rejection(
+        customer=event.customer,
+        code=code,
+        detail=detail,
+        at=event.received_at,
+        id=event.id,
+        source=event.source,
+        type=event.type,
+        subject=event.subject,
+        time=event.time,
+        accepted=True,
+        journaled=journaled,
+    )
+
+
+def _put(
+    stores: JournalParts,
+    owner: str,
+    head: Head,
+    entries: Sequence[tuple[Journaled, Entry]],
+    resolver: _Resolver,
+    now: Instant,
+) -> tuple[list[Record], Head]:
+    """Append as few records as hold the entries; the records that were appended, and the head after them.
+
+    Fewer than all of the entries were appended where another appender came between.
+    """
+    appended: list[Record] = []
+    parts = deque(_agreeing(entries, resolver))
+    while parts:
+        part = parts.popleft()
+        record = _record(head, part, resolver, now)
+        outcome = stores.journal.append(owner, record, applied=head.applied, now=now)
+        if outcome is Appended.LOST:
+            break
+        if outcome is Appended.DONE:
+            appended.append(record)
+            head = replace(head, number=record.number, marks=record.marks, newest=None)
+        elif len(part) > 1:
+            parts.extendleft((part[len(part) // 2 :], part[: len(part) // 2]))
+        else:
+            ((journaled, _),) = part
+            parked = ParkedEntry(reason=TOO_LARGE, raw=f"{journaled.position}")
+            tell_rejections(stores.rejections, [(journaled, parked)])
+            parts.appendleft([(journaled, parked)])
+    return appended, head
+
+
+def _agreeing(entries: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -> list[list[tuple[Journaled, Entry]]]:
+    """The entries in order, in as few parts as agree on the limits: mostly one, two around a change of plan."""
+    parts: list[list[tuple[Journaled, Entry]]] = []
+    known: dict[int, Governed] = {}
+    for journaled, entry in entries:
+        limits = resolver.limits(journaled.customer, entry)
+        if not parts or not agree(limits, known):
+            parts.append([])
+            known = {}
+        parts[-1].append((journaled, entry))
+        known |= limits
+    return parts
+
+
+def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Resolver, now: Instant) -> Record:
+    entries = tuple(entry for _, entry in part)
+    customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
+    limits: dict[int, Governed] = {}
+    for journaled, entry in part:
+        limits |= resolver.limits(journaled.customer, entry)
+    return Record(
+        number=head.number + 1,
+        customer=customer,
+        marks=advanced(head.marks, (journaled.position for journaled, _ in part)),
+        entries=entries,
+        limits=limits,
+        at=now,
+    )
+
+
+def apply(parts: JournalParts, owner: str, head: Head, known: Mapping[int, Record], *, each: Each) -> None:
+    """Apply every record from the cursor to the head, in order, and move the cursor. Repeating changes nothing.
+
+    The targets of one record are independent of each other; the next record waits until all have been written.
+    """
+    if head.applied >= head.number:
+        return
+    wanted = range(head.applied + 1, head.number + 1)
+    held = dict(known)
+    missing = [number for number in wanted if number not in held]
+    if missing:
+        for record in parts.journal.records(owner, missing[0] - 1, missing[-1]):
+            held.setdefault(record.number, record)
+    for number in wanted:
+        _apply_record(parts.totals, held[number], each)
+    parts.journal.applied(owner, head.number)
+
+
+def _apply_record(totals: TotalStore, record: Record, each: Each) -> None:
+    changes = changes_of(record)
+    if not changes.totals and not changes.usage:
+        return
+    if record.customer is None:
+        raise InvariantBroken(f"number {record.number} of a journal counts for nobody")
+    customer, number = record.customer, record.number
+
+    def write(change: TotalChange | UsageChange) -> None:
+        if isinstance(change, TotalChange):
+            totals.add_to_total(customer, change, number)
+        else:
+            totals.add_to_usage(customer, change, number)
+
+    each(write, (*changes.totals, *changes.usage))
+
+
+def _folded(kept: Sequence[Entry], seen: int) -> Folded:
+    counting = [entry for entry in kept if isinstance(entry, _COUNTING)]
+    events = [entry for entry in counting if isinstance(entry, EventEntry)]
+    parked = sum(isinstance(entry, ParkedEntry) for entry in kept)
+    return Folded(
+        counted=len(counting),
+        parked=parked,
+        noted=len(kept) - len(counting) - parked,
+        unmeasured=sum(warning.code in UNREADABLE for entry in events for warning in entry.warnings),
+        rejected=sum(entry.rejected is not None for entry in events),
+        repeated=seen - len(kept),
+        traces=frozenset(entry.traceparent[3:35] for entry in counting if entry.traceparent),
+    )

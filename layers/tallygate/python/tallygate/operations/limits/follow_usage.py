@@ -1,0 +1,506 @@
+"""follow_usage: what was used before a change of plan and follows into the windows that come into force with it.
+
+    who counted when (reigns) ──> windows of theirs since the new window's start
+         still in the cell ──────────────> taken from the cell, in the write that raises its version
+         removed from it ────────────────> their totals
+         begun before the new window ────> less what the rollup says of the time before, in whole quarter hours
+
+It is found out before the change is stored, and stored with it; so whoever lets it follow, and whenever, needs the cell
+alone (`domain.admission.following`). What is read of the past must be folded: the change waits for that, or is refused
+for now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from tallygate.control_store import PastUsageStore
+from tallygate.domain.admission.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell
+from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.instants import DAY, MINUTE, SECOND, Instant, parse_instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.catalog.scopes import Scope, governs
+from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.total import Total
+from tallygate.domain.entries.usage import EventEntry, UseEntry
+from tallygate.domain.journal.fold import QUARTER
+from tallygate.domain.journal.records import Record
+from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.domain.limits.follows import NOBODY, FollowedWindow, Follows, Reign, Source
+from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Next, Quota
+from tallygate.domain.limits.reigns import line_of, reigns_of
+from tallygate.domain.metering.contributions import added
+from tallygate.domain.periods.recurrence import Schedule, Window, earliest_reaching, window_at
+from tallygate.errors import Conflict, StoreUnavailable
+from tallygate.operations.limits.followed_parts import Counted, Span, spans
+
+CLOCKS_APART = 10 * SECOND
+EARLY = 6 * MINUTE
+"""Events may be journaled so long before their own time."""
+WINDOWS_MAX = 2_000
+"""Windows of one quota that are added up for one that follows them."""
+WAIT_S = 0.25
+WAITS_MAX = 12
+"""The fold is waited for, for three seconds: it lags by about one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How a change waits for the fold; nobody waits by default."""
+
+    wait: Callable[[float], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Feature:
+    """What is known of one feature while it is looked at."""
+
+    customer: str
+    entitlement: Entitlement
+    cell: Cell
+    before: Effective
+    created_at: Instant
+    now: Instant
+    shared: bool
+    schedules: Mapping[int, Schedule]
+
+    @property
+    def name(self) -> CellName:
+        """The feature's cell."""
+        return CellName(self.customer, self.entitlement.feature)
+
+
+def with_followed(
+    past: PastUsageStore,
+    before: Effective | None,
+    after: Effective,
+    *,
+    created_at: Instant,
+    now: Instant,
+    shared: Callable[[str], bool],
+    wait: Callable[[float], None] | None = None,
+) -> Effective:
+    """The limits with all that follows into windows that come into force with them.
+
+    `shared`: whether several features feed a meter. Reads only where something may follow. Raises Conflict
+    `usage_not_followed` beyond the bounds, StoreUnavailable `usage_not_folded` where the fold lags.
+    """
+    if before is None or after.followings <= before.followings:
+        return after
+    entitlements = {}
+    for feature, entitlement in after.entitlements.items():
+        entitlements[feature] = entitlement
+        if entitlement.followings > before.followings:
+            look = _Feature(
+                customer=after.customer,
+                entitlement=entitlement,
+                cell=past.cell(CellName(after.customer, feature)),
+                before=before,
+                created_at=created_at,
+                now=now,
+                shared=shared(entitlement.meter),
+                schedules=_schedules(before, after),
+            )
+            entitlements[feature] = _Followed(past, look, wait).entitlement()
+    found = replace(after, entitlements=entitlements)
+    return found if found.next is None else replace(found, next=_also(found.next, found))
+
+
+def _also(to_come: Next, present: Effective) -> Next:
+    """The limits to come, in which quotas that go on keep what follows into them now."""
+    known = {
+        quota.ordinal: quota.follows
+        for entitlement in present.entitlements.values()
+        for limit in entitlement.limits
+        for quota in limit.quotas
+    }
+    entitlements = {
+        feature: replace(
+            entitlement,
+            limits=tuple(
+                replace(
+                    limit,
+                    quotas=tuple(replace(q, follows=known.get(q.ordinal)) for q in limit.quotas),
+                )
+                for limit in entitlement.limits
+            ),
+        )
+        for feature, entitlement in to_come.effective.entitlements.items()
+    }
+    return replace(to_come, effective=replace(to_come.effective, entitlements=entitlements))
+
+
+def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
+    found = {**before.retired, **after.retired}
+    for effective in (after, before):
+        for entitlement in effective.entitlements.values():
+            for limit in entitlement.limits:
+                found |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+    return found
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What follows into the quotas of one feature. Totals and usage are read once."""
+
+    past: PastUsageStore
+    look: _Feature
+    wait: Callable[[float], None] | None
+    _folded_until: Instant | None = None
+    _records_since: tuple[Instant, Sequence[Record] | None] | None = None
+    _resets: dict[Instant, Instant | None] = field(default_factory=dict)
+
+    def entitlement(self) -> Entitlement:
+        limits = tuple(
+            replace(limit, quotas=tuple(self._quota(limit, quota) for quota in limit.quotas))
+            for limit in self.look.entitlement.limits
+        )
+        return replace(self.look.entitlement, limits=limits)
+
+    def _quota(self, limit: Limit, quota: Quota) -> Quota:
+        follows = quota.follows
+        if follows is None or follows.number <= self.look.before.followings:
+            return quota
+        return replace(quota, follows=self._follows(limit, quota, follows.number))
+
+    def _follows(self, limit: Limit, quota: Quota, number: int) -> Follows | None:
+        reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, limit.scope))
+        counted = {reign.ordinal for reign in reigns} - {NOBODY}
+        if not counted and limit.scope:
+            return self._of_new_scope(limit.scope, quota, number)
+        gaps = bool(limit.scope) and any(reign.ordinal == NOBODY for reign in reigns)
+        if not counted or (counted == {quota.ordinal} and not gaps):
+            return None
+        live = reigns[-1].ordinal
+        if live == NOBODY and limit.scope:
+            live = self._live_of_all()
+        windows = [self._window(limit.scope, quota, reigns, *each) for each in self._windows(quota)]
+        found = tuple(each for each in windows if each.sources or each.past)
+        if not found:
+            return None
+        ordinals = tuple(sorted(counted))
+        return Follows(number=number, live=live, at=self.look.now, ordinals=ordinals, windows=found)
+
+    def _of_new_scope(self, scope: Scope, quota: Quota, number: int) -> Follows | None:
+        """What follows into a window over a scope that no limit has counted before.
+
+        By the rollup, and all that the feature has counted and is not folded yet, whatever it was used for: so a little
+        too much at most.
+        """
+        live = self._live_of_all()
+        if live == NOBODY:
+            return None
+        windows: list[FollowedWindow] = []
+        for window, since, absolute in self._windows(quota):
+            counted = Counted(since=max(since, self._reset_since(since) or 0))
+            if absolute:
+                counted.past = self._used(scope, counted.since, window.end, at_most=True)
+            else:
+                self._unfolded(counted, scope, counted.since, live)
+            windows.append(counted.window(window, absolute=absolute))
+        return Follows(number=number, live=live, at=self.look.now, windows=tuple(windows))
+
+    def _live_of_all(self) -> int:
+        """The quota that counts all of the feature's usage; NOBODY: none does."""
+        reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
+        return reigns[-1].ordinal if reigns else NOBODY
+
+    def _unfolded(self, counted: Counted, scope: Scope, since: Instant, live: int) -> None:
+        """Add the usage of a scope that no limit counts: the rollup, and the feature's usage not in the rollup yet."""
+        # The total is read first, so that nothing is missing.
+        running = window_at(self.look.schedules[live], self.look.now)
+        totals = self.past.totals(self.look.name, live, running.start, running.start + 1)
+        folded = sum((EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
+        used = self._used(scope, since, self.look.now + 1, at_most=True, lagging=True)
+        counted.past = EXACT.add(counted.past, EXACT.subtract(used, folded))
+        counter = (live, running.start)
+        counted.sources[counter] = Source(*counter, self.look.cell.own(counter))
+
+    def _windows(self, quota: Quota) -> list[tuple[Window, Instant, bool]]:
+        """The windows that usage follows into, each with since when, and whether all of it comes from the rollup."""
+        now, schedule = self.look.now, quota.schedule
+        running = window_at(schedule, now)
+        if schedule.from_first_use:
+            newest = self.look.cell.newest.get(quota.ordinal)
+            if newest is not None and now < (opened := window_at(schedule, newest)).end:
+                return [(opened, opened.start, False)]
+            return [(running, now - (running.end - running.start), False)]
+        if not schedule.reach:
+            return [(running, running.start, False)]
+        width = running.end - running.start
+        starts = range(running.start - schedule.reach, running.start, width)
+        return [*((Window(start, start + width), start, True) for start in starts), (running, running.start, False)]
+
+    def _window(
+        self, scope: Scope, quota: Quota, reigns: Sequence[Reign], window: Window, since: Instant, absolute: bool
+    ) -> FollowedWindow:
+        if absolute:
+            counted = Counted(since=max(window.start, self._reset_since(window.start) or 0))
+            counted.past = self._used(scope, counted.since, window.end, at_most=True)
+            return counted.window(window, absolute=True)
+        reset = self._reset_since(since)
+        counted = Counted(since=max(since, reset or 0))
+        for index, (begins, ordinal) in enumerate(reigns):
+            until = reigns[index + 1].since if index + 1 < len(reigns) else self.look.now + 1
+            if ordinal != NOBODY and until > counted.since:
+                reign = Span(begins, until)
+                self._of_reign(counted, scope, quota, ordinal, reign, reigns, live=index + 1 == len(reigns))
+            elif ordinal == NOBODY and scope and until > counted.since:
+                self._of_gap(counted, scope, max(begins, counted.since), until, last=index + 1 == len(reigns))
+        if reigns[0].since > counted.since and reigns[0].since > self.look.created_at and reigns[0].since > 0:
+            raise self._not_followed("was counted by more kinds of period than are remembered")
+        held = (quota.ordinal, window.start) in self.look.cell.used
+        in_reign = [until for ordinal, _, until in spans(reigns, self.look.now) if ordinal == quota.ordinal]
+        excludes = held and reset is not None and all(until <= reset for until in in_reign)
+        # Where two quotas counted side by side, the sum of one of them holds the usage of both.
+        beside = quota.ordinal not in {reign.ordinal for reign in reigns}
+        return counted.window(window, absolute=beside, excludes=excludes)
+
+    def _of_gap(self, counted: Counted, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
+        """Add what was used over a scope while no limit counted it."""
+        if not last:
+            counted.past = EXACT.add(counted.past, self._used(scope, since, until, at_most=True))
+        elif (live := self._live_of_all()) != NOBODY:
+            self._unfolded(counted, scope, since, live)
+
+    def _of_reign(
+        self,
+        counted: Counted,
+        scope: Scope,
+        quota: Quota,
+        ordinal: int,
+        reign: Span,
+        reigns: Sequence[Reign],
+        *,
+        live: bool,
+    ) -> None:
+        """Add what the windows of one reign counted since."""
+        schedule, cell, now = self.look.schedules[ordinal], self.look.cell, self.look.now
+        known = {start: window_at(schedule, start) for o, start in cell.used if o == ordinal}
+        if live and not schedule.from_first_use:
+            running = window_at(schedule, now)
+            known[running.start] = running
+        totals = {total.start: total for total in self._removed(ordinal, schedule, counted.since, reign)}
+        for start in sorted(known.keys() | totals.keys()):
+            total = totals.get(start)
+            window = known[start] if total is None else Window(start, total.end)
+            outside = min(window.end, reign.end) <= counted.since or start > reign.end
+            # From before the reign there may be late events; what it counted in an earlier one is seen there.
+            outside = outside or (window.end < reign.start and start < counted.since)
+            if outside or (ordinal == quota.ordinal and self._is_own(quota, start)):
+                continue
+            self._count(counted, (ordinal, start), window, total)
+            if start < counted.since and (ordinal, start) not in counted.straddling:
+                counted.straddling.add((ordinal, start))
+                earlier = self._earlier(scope, ordinal, start, reigns, counted.since)
+                counted.past = EXACT.subtract(counted.past, earlier)
+
+    def _earlier(self, scope: Scope, ordinal: int, start: Instant, reigns: Sequence[Reign], since: Instant) -> Decimal:
+        """What a window shows that was used in it before an instant, since the last reset. Never more than that.
+
+        Whole quarter hours in which its quota counted, and no change of plan is near, come from the rollup. Of all
+        others the journal knows what the window counted; where that is too long, nothing is said of them.
+        """
+        reigned = min(reign.since for reign in reigns if reign.ordinal == ordinal)
+        counts = max(start, self._reset_since(start) or 0)
+        begins = max(counts, reigned - CLOCKS_APART)
+        late = bool(self.look.cell.brought.get((ordinal, start), ZERO))
+        if counts >= since or (begins >= since and not late) or self._unused_before(since):
+            return ZERO
+        self._must_be_folded(since)
+        rolled_up: list[Span] = []
+        for ruler, begin, end in spans(reigns, self.look.now):
+            first = begins if begin <= begins else begin + CLOCKS_APART
+            last = since if end >= since else end - CLOCKS_APART
+            whole = Span(first + -first % QUARTER, last - last % QUARTER)
+            if ruler == ordinal and whole.start < whole.end and not self.look.shared:
+                rolled_up.append(whole)
+        # Late events are of any time; all that it counted was journaled since it counted.
+        used = self._journaled(scope, counts, since, journaled=begins, counter=(ordinal, start), but=rolled_up)
+        if used is None and self.look.shared:
+            raise self._not_followed("shares its meter with another feature, and its journal is too long")
+        used = used or ZERO
+        for whole in rolled_up:
+            used = EXACT.add(used, self._rolled_up(scope, *whole))
+        return EXACT.subtract(used, self._late_elsewhere(scope, (ordinal, start), rolled_up))
+
+    def _is_own(self, quota: Quota, start: Instant) -> bool:
+        return any(window.start == start for window, _, _ in self._windows(quota))
+
+    def _count(self, counted: Counted, counter: CounterName, window: Window, total: Total | None) -> None:
+        """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
+        cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
+        # Usage by event in a window that the cell has passed by is in its total alone, however lately it was over.
+        over = over or (counter not in cell.used and cell.floor is not None and window.end <= cell.floor)
+        retired = counter[0] in self.look.before.retired
+        shown = cell.own(counter)
+        if not over or (retired and counter in cell.used):
+            if counter not in counted.sources:
+                counted.past = EXACT.add(counted.past, self._not_brought_in(counter, total))
+            counted.sources.setdefault(counter, Source(*counter, shown))
+        elif counter not in counted.removed:
+            counted.removed.add(counter)
+            told = ZERO if total is None else EXACT.subtract(total.value, total.excluded)
+            counted.past = EXACT.add(counted.past, max(shown, told))
+
+    def _not_brought_in(self, counter: CounterName, total: Total | None) -> Decimal:
+        """Usage by event that the total has and the cell will never show: it came when the window was over for long."""
+        if total is None or total.governed.carries or total.over > self.look.now - DEAD_AFTER:
+            return ZERO
+        return EXACT.subtract(total.by_event, self.look.cell.brought.get(counter, ZERO))
+
+    def _removed(self, ordinal: int, schedule: Schedule, since: Instant, reign: Span) -> tuple[Total, ...]:
+        """The totals of windows that may have left the cell: those that end by its floor, or a while ago."""
+        cell, now, until = self.look.cell, self.look.now, reign.end
+        gone = min(until, max(cell.floor or 0, now - DEAD_AFTER))
+        if gone <= since or until <= self.look.created_at or not self._counts_before(gone):
+            return ()
+        first = max(0, earliest_reaching(schedule, since) - schedule.reach)
+        if cell.floor is not None and cell.floor > max(since, reign.start):
+            self._must_be_folded(min(gone, cell.floor))
+        found = self.past.totals(self.look.name, ordinal, first, gone)
+        if found is None or len(found) > WINDOWS_MAX:
+            raise self._not_followed("has too many periods since then")
+        return tuple(total for total in found if total.end > since)
+
+    def _counts_before(self, instant: Instant) -> bool:
+        """Whether the customer can have used anything by then: events may be older than it."""
+        return instant > self.look.created_at - 35 * DAY
+
+    def _used(self, scope: Scope, since: Instant, before: Instant, *, at_most: bool, lagging: bool = False) -> Decimal:
+        """What was used over the scope in a stretch of the past.
+
+        Whole quarter hours come from the rollup, their parts from the journal. Where that is too long they are left
+        out, or (`at_most`) taken whole: so no window begins with less than was used in it.
+        """
+        if before <= since or self._unused_before(before):
+            return ZERO
+        if not lagging:
+            self._must_be_folded(before)
+        if self.look.shared:
+            # The rollup is of a meter, and so of all features that move it.
+            used = self._journaled(scope, since, before)
+            if used is None:
+                raise self._not_followed("shares its meter with another feature, and its journal is too long")
+            return used
+        first, last = since + -since % QUARTER, before - before % QUARTER
+        if first > last:
+            parts = [(since, before, last, first)]
+            whole = ZERO
+        else:
+            parts = [(since, first, first - QUARTER, first), (last, before, last, last + QUARTER)]
+            whole = self._rolled_up(scope, first, last)
+        for begin, end, quarter, after in parts:
+            if begin < end:
+                part = self._journaled(scope, begin, end)
+                if part is None:
+                    part = self._rolled_up(scope, quarter, after) if at_most else ZERO
+                whole = EXACT.add(whole, part)
+        return whole
+
+    def _journaled(
+        self,
+        scope: Scope,
+        since: Instant,
+        before: Instant,
+        *,
+        journaled: Instant | None = None,
+        counter: CounterName | None = None,
+        but: Sequence[Span] = (),
+    ) -> Decimal | None:
+        """What the journal says was used in a stretch `but` parts of it, or of that what a counter counted and no reset
+        took out; None: it is too long since then. `journaled`: only what was journaled since then, if not all of it."""
+        first = since if journaled is None else journaled
+        if self._records_since is None or self._records_since[0] > first:
+            self._records_since = (first, self.past.records(self.look.customer, first - EARLY))
+        records = self._records_since[1]
+        if records is None:
+            return None
+        used = ZERO
+        for entry in (entry for record in records for entry in record.entries):
+            if not entry.usage or not since <= entry.time < before:
+                continue
+            if any(part.start <= entry.time < part.end for part in but):
+                continue
+            if counter is None or self._counted_in(entry, counter):
+                used = EXACT.add(used, self._of_entry(entry, scope))
+        return used
+
+    def _late_elsewhere(self, scope: Scope, counter: CounterName, parts: Sequence[Span]) -> Decimal:
+        """What late events that another quota counted added to the rollup of these parts, by the journal as read."""
+        records = () if self._records_since is None else self._records_since[1] or ()
+        used = ZERO
+        for entry in (entry for record in records for entry in record.entries):
+            if isinstance(entry, EventEntry) and any(part.start <= entry.time < part.end for part in parts):
+                used = EXACT.add(used, ZERO if self._counted_in(entry, counter) else self._of_entry(entry, scope))
+        return used
+
+    def _counted_in(self, entry: Entry, counter: CounterName) -> bool:
+        if isinstance(entry, UseEntry) and self.look.cell.excludes(counter, entry.revision, entry.time):
+            return False
+        return any(window.counter == counter for window in entry.windows_counted)
+
+    def _of_entry(self, entry: Entry, scope: Scope) -> Decimal:
+        entitlement = self.look.entitlement
+        if isinstance(entry, Kind):
+            found = [each for each in entry.usage if entry.feature == entitlement.feature]
+        else:
+            found = [each for each in entry.usage if each.meter == entitlement.meter]
+        return sum((added(each.contribution) for each in found if governs(scope, each.dimensions)), ZERO)
+
+    def _rolled_up(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
+        """What the rollup says was used in whole quarter hours."""
+        if before <= since:
+            return ZERO
+        found = self.past.usage(self.look.customer, self.look.entitlement.meter, since, before)
+        if found is None:
+            raise self._not_followed("has too much usage to add up since then")
+        used = ZERO
+        for item in found:
+            if governs(scope, item.dimensions):
+                midnight = parse_instant(f"{item.day}T00:00:00Z")
+                for quarter, amount in item.quarters.items():
+                    if since <= midnight + quarter * QUARTER < before:
+                        used = EXACT.add(used, amount)
+        return used
+
+    def _unused_before(self, until: Instant) -> bool:
+        """Whether the cell shows that nothing was counted before, and has removed nothing."""
+        cell = self.look.cell
+        return cell.floor is None and not any(start < until and cell.own((o, start)) for o, start in cell.used)
+
+    def _must_be_folded(self, until: Instant) -> None:
+        """Wait until all that the cell counted before an instant is in totals and rollups."""
+        known = self._folded_until is not None and until <= self._folded_until
+        if known or until <= self.look.created_at or self._unused_before(until):
+            return
+        for waited in range(WAITS_MAX + 1):
+            folded = self.past.folded(self.look.name)
+            late = folded.time is None or folded.time < until + CLOCKS_APART
+            if folded.revision >= self.look.cell.revision or not late:
+                self._folded_until = until
+                return
+            if self.wait is None or waited == WAITS_MAX:
+                break
+            self.wait(WAIT_S)
+        raise StoreUnavailable(
+            f"usage of {self.look.entitlement.feature} before the change is not folded yet; ask again in a second",
+            code="usage_not_folded",
+        )
+
+    def _reset_since(self, since: Instant) -> Instant | None:
+        """When the last manual reset since an instant was effective."""
+        if since not in self._resets:
+            found = self.past.resets(self.look.name, since - 1, self.look.now)
+            self._resets[since] = max((at for at in found if at >= since), default=None)
+        return self._resets[since]
+
+    def _not_followed(self, why: str) -> Conflict:
+        feature = self.look.entitlement.feature
+        return Conflict(
+            f"{feature} {why}: its usage cannot follow; change the plan with usage: reset, or for the next period",
+            code="usage_not_followed",
+        )

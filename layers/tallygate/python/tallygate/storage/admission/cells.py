@@ -1,0 +1,340 @@
+"""The cell family: the one write that decides, with every clause of its condition named.
+
+    consume    one UpdateItem; its condition is all the limits at once, its image (new or old) is the answer
+    consume    with a receipt: the same update and the receipt in one transaction, then one read for `used`
+    suspend    what a tier asks for when a request reaches for it; mark_denied, the first denial of a window
+    raise      a newer version of the limits, before which stale writers are refused
+
+The condition says what `domain.admission.decide.refusal` says of an image; the contract suite holds the two against
+each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from decimal import Decimal
+
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.terms import Expected, QuotaTerm, RateTerm, Terms
+from tallygate.domain.admission.tier_suspensions import TierSuspension
+from tallygate.domain.base.instants import DAY, SECOND, Instant
+from tallygate.domain.base.quantities import plain
+from tallygate.domain.catalog.tiers import may_suspend
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.notices import BumpEntry
+from tallygate.domain.entries.total import Total
+from tallygate.domain.journal.replays import KeptWindow
+from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.domain.limits.limits import Effective
+from tallygate.errors import InvariantBroken
+from tallygate.storage.admission.following import follow
+from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
+from tallygate.storage.admission.refusals import marking, suspending
+from tallygate.storage.admission.secrets import make_secret, read_secret
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.documents import compact
+from tallygate.storage.base.engine import Cancelled, Engine, Key, Put, Refused, Update
+from tallygate.storage.base.expressions import (
+    Absent,
+    All,
+    Any,
+    Change,
+    Compare,
+    Condition,
+    Contains,
+    Include,
+    Increase,
+    Item,
+    Not,
+    Present,
+    Remove,
+    Set,
+    SetOnce,
+    absent_or,
+)
+from tallygate.storage.catalog.features import sold_feature_at
+from tallygate.storage.catalog.units import unit_at
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.entries.writes import CellWrite
+from tallygate.storage.limits.versions import effective_of
+from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated, SoldFeature
+
+RECEIPT_KEPT = DAY
+"""How long an Idempotency-Key replays its answer (API.md)."""
+
+
+class Cells:
+    """What check and consume ask of storage. Every method is one request, unless it says otherwise."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+        item = self._engine.get(keys.effective(customer))
+        return None if item is None else effective_of(item)
+
+    def knows_feature(self, feature: str) -> bool:
+        """Whether the catalog has the feature; asked only to explain a denial."""
+        return self._engine.get(keys.catalog_feature(feature), consistent=False) is not None
+
+    def unit(self, feature: str) -> Unit | None:
+        """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
+        return unit_at(self._engine, feature)
+
+    def decision_secret(self) -> bytes | None:
+        """The secret under which decision ids are signed, consistent; None: none was made yet."""
+        return read_secret(self._engine)
+
+    def make_decision_secret(self, secret: bytes) -> bytes:
+        """Keep the secret unless there is one; the one that stands. Repeatable."""
+        return make_secret(self._engine, secret)
+
+    def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
+        """The feature as the catalog has it, consistent if `fresh`; None: no such feature."""
+        return sold_feature_at(self._engine, feature, fresh=fresh)
+
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
+        return items.cell_of(self._engine.get(keys.cell(cell)))
+
+    def admit(self, cell: CellName, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
+        """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat."""
+        written = self._engine.write(_admission(cell, terms, entry), repeatable=terms.remembered)
+        if isinstance(written, Refused):
+            return NotAdmitted(items.cell_of(written.image))
+        return Admitted(items.cell_of(written.image))
+
+    def admit_once(
+        self, cell: CellName, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
+    ) -> Admitted | NotAdmitted | Repeated:
+        """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
+        key = keys.receipt(cell.customer, "consume", idempotency_key)
+        outcome = self._engine.transact((_admission(cell, terms, entry), _receipt_put(key, receipt)), repeatable=True)
+        if isinstance(outcome, Cancelled):
+            cell_image, receipt_image = outcome.images
+            if outcome.refused[1] and receipt_image is not None:
+                return Repeated(_receipt_of(receipt_image), self.read(cell))
+            return NotAdmitted(items.cell_of(cell_image))
+        return Admitted(self.read(cell))
+
+    def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
+        """What the key keeps, consistent; None where nothing is kept, or no longer."""
+        item = self._engine.get(keys.receipt(customer, "consume", idempotency_key))
+        if item is None or items.integer(item, "expires_at") <= now // SECOND:
+            return None
+        return _receipt_of(item)
+
+    def total(self, cell: CellName, counter: CounterName) -> Total | None:
+        """The total of a window, consistent; None: nothing of it is folded."""
+        item = self._engine.get(keys.total(cell.customer, cell.feature, *counter))
+        return None if item is None else total_of(item)
+
+    def suspend(self, cell: CellName, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
+        """Suspend usage while it still reaches the tier and no other limit denies: the cell after it, or None."""
+        others_grant = _others_grant(suspension.terms, suspension.reached)
+        write = suspending(cell, suspension, entry, others_grant)
+        written = self._engine.write(write.update, repeatable=True)
+        return None if isinstance(written, Refused) else items.cell_of(written.image)
+
+    def mark_denied(self, cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> Cell | None:
+        """Mark a window's first denial: the cell after it; None: it is marked already, or removed."""
+        write = marking(cell, counter, over, entry)
+        written = self._engine.write(write.update, repeatable=True)
+        return None if isinstance(written, Refused) else items.cell_of(written.image)
+
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Two requests,
+        one where there is nothing to do. Raises Contended."""
+        return follow(self._engine, effective, feature, now)
+
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
+        """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
+        older = absent_or(Compare(items.VERSION, "<", version))
+        entry = BumpEntry(feature=cell.feature, time=now, version=version)
+        self._engine.write(CellWrite(cell, (Set(items.VERSION, version),), entry, older).update, repeatable=True)
+
+
+def _admission(cell: CellName, terms: Terms, entry: CellEntry) -> Update:
+    return CellWrite(cell, admission_changes(terms), entry, admission_condition(terms)).update
+
+
+def admission_changes(terms: Terms) -> list[Change]:
+    """Count, remember, and tidy what the last seen image showed as over."""
+    changes: list[Change] = [change for term in terms.quotas for change in _counts(term, terms.amount)]
+    changes += [Set(items.newest_name(term.quota.ordinal), term.window.start) for term in terms.quotas if term.begins]
+    changes += [
+        SetOnce(items.window_name(items.GRACE, term.counter), terms.now) for term in terms.quotas if term.graced
+    ]
+    changes += [Increase(items.rated_name(term.current), terms.amount) for term in terms.rates]
+    changes.append(Set(items.VERSION, terms.version))
+    if terms.remembered:
+        changes.append(Include(items.marks_name(terms.mark.minute), frozenset((terms.mark.digest,))))
+    if terms.gone is not None:
+        changes.append(Set(items.FLOOR, terms.gone))
+    for counter in terms.dead_used:
+        names = (items.used_name(counter), items.brought_name(counter), items.brought_from_name(counter))
+        changes += [Remove(name) for name in names]
+    changes += [Remove(items.window_name(kind, counter)) for counter in terms.dead_beside for kind in items.BESIDE]
+    changes += [
+        Remove(items.window_name(kind, counter)) for counter in terms.dead_followed for kind in items.OF_FOLLOWED
+    ]
+    changes += [Remove(items.rated_name(counter)) for counter in terms.dead_rated]
+    changes += [Remove(items.marks_name(minute)) for minute in terms.dead_minutes]
+    return changes
+
+
+def _counts(term: QuotaTerm, amount: Decimal) -> list[Change]:
+    """Count the amount in the window, and open it with what is carried where this is its first write."""
+    used, opens = items.used_name(term.counter), term.opens
+    if opens is None:
+        return [Increase(used, amount)]
+    return [Set(used, amount - opens.carried), *opening_changes(term.counter, opens)]
+
+
+def admission_condition(terms: Terms) -> Condition:
+    """Everything that must hold of the cell, in the order in which a refusal is explained."""
+    clauses: list[Condition] = []
+    if terms.remembered:
+        clauses += _not_seen_before(terms)
+    clauses.append(_limits_not_newer(terms.version))
+    if terms.followings:
+        clauses.append(Compare(items.FOLLOWINGS, ">=", terms.followings))
+    clauses += _clock_not_behind(terms)
+    clauses += [absent_or(Compare(items.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
+    clauses += [clause for term in terms.quotas for clause in _quota_grants(term)]
+    clauses += [_room_in_rate(term) for term in terms.rates if term.decides]
+    return All(tuple(clauses))
+
+
+def _others_grant(terms: Terms, but: Collection[CounterName]) -> Condition:
+    """Every limit that decides grants the amount, but for the quotas of these counters and the rates of their tiers."""
+    quotas = [term for term in terms.quotas if term.decides and term.counter not in but]
+    clauses = [clause for term in quotas for clause in _quota_grants(term)]
+    clauses += [_room_in_rate(term) for term in terms.rates if term.decides and term.throttles not in but]
+    return All(tuple(clauses))
+
+
+def _quota_grants(term: QuotaTerm) -> list[Condition]:
+    """The window is the one that was seen, and takes the amount as it was expected to."""
+    clauses: list[Condition] = []
+    expected = term.expected
+    if term.quota.schedule.from_first_use:
+        clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
+    if term.opens is not None:
+        # The counter begins below zero, by what is carried into the window.
+        clauses.append(not_open_yet(term.counter, term.opens))
+        if expected is not None and not expected.bounds.hold(-term.opens.carried):
+            clauses.append(Any(()))
+    elif expected is not None:
+        clauses += _as_expected(term, expected)
+    elif term.carries:
+        clauses.append(Present(items.used_name(term.counter)))
+    if expected is not None and term.tiers and may_suspend(term.tiers):
+        waived = items.waived_text(expected.waived) or None
+        clauses.append(as_seen(items.window_name(items.WAIVED, term.counter), waived))
+    return clauses
+
+
+def _not_seen_before(terms: Terms) -> list[Condition]:
+    return [Not(Contains(items.marks_name(minute), terms.mark.digest)) for minute in terms.mark.minutes]
+
+
+def _limits_not_newer(version: int) -> Condition:
+    return absent_or(Compare(items.VERSION, "<=", version))
+
+
+def _clock_not_behind(terms: Terms) -> list[Condition]:
+    """No window written here is below the floor, else a slow clock would revive it at zero; the floor only rises."""
+    clauses: list[Condition] = []
+    if (soonest_end := terms.soonest_end) is not None:
+        clauses.append(absent_or(Compare(items.FLOOR, "<", soonest_end)))
+    if terms.gone is not None:
+        clauses.append(absent_or(Compare(items.FLOOR, "<=", terms.gone)))
+    return clauses
+
+
+def _as_expected(term: QuotaTerm, expected: Expected) -> list[Condition]:
+    """The counter is within the bounds, and what these were computed from has not moved.
+
+    A counter that is not there yet stands at zero, but of what carries over: that window is not open. Of a rolling
+    period none of the other sub-windows may have grown since it was seen.
+    """
+    used, bounds = items.used_name(term.counter), expected.bounds
+    clauses: list[Condition] = []
+    for op, bound, holds_at_zero in (
+        (">", bounds.above, bounds.above is not None and bounds.above < 0),
+        ("<=", bounds.upto, bounds.upto is not None and bounds.upto >= 0),
+    ):
+        if bound is not None:
+            comparison = Compare(used, op, bound)
+            clauses.append(absent_or(comparison) if holds_at_zero and not term.carries else comparison)
+    if term.carries and not clauses:
+        clauses.append(Present(used))
+    clauses += [_not_grown(items.used_name(counter), seen) for counter, seen in term.beside]
+    if not term.tiers:
+        return clauses
+    if clauses and term.moves_with_the_limit:
+        raised = ((items.CARRIED, expected.carried), (items.ADJUSTED, expected.adjusted))
+        clauses += [as_seen(items.window_name(kind, term.counter), by) for kind, by in raised]
+    grace = items.window_name(items.GRACE, term.counter)
+    if term.graced:
+        assert expected.grace_since is not None
+        clauses.append(absent_or(Compare(grace, ">", expected.grace_since)))
+    elif expected.grace_over and expected.grace_since is not None:
+        clauses.append(Compare(grace, "<=", expected.grace_since))
+    return clauses
+
+
+def _not_grown(name: str, seen: Decimal | None) -> Condition:
+    return Absent(name) if seen is None else Compare(name, "<=", seen)
+
+
+def _room_in_rate(term: RateTerm) -> Condition:
+    previous, current = items.rated_name(term.previous), items.rated_name(term.current)
+    alternatives: list[Condition] = []
+    for alternative in term.alternatives:
+        earlier = absent_or(Compare(previous, "<=", alternative.previous_max))
+        if alternative.current_max is None:
+            alternatives.append(All((Absent(current), earlier)))
+        else:
+            alternatives.append(All((earlier, absent_or(Compare(current, "<=", alternative.current_max)))))
+    return Any(tuple(alternatives))
+
+
+def _receipt_put(key: Key, receipt: Receipt) -> Put:
+    """First wins; a receipt that is over by the clock counts as absent, whenever TTL deletes it."""
+    return Put(
+        key=key,
+        item={
+            "fingerprint": receipt.fingerprint,
+            "decision_id": receipt.decision_id,
+            "amount": receipt.amount,
+            "decided_at": receipt.decided_at,
+            "windows": compact([[*window[:3], _plain_or_none(window.limit)] for window in receipt.windows]),
+            "expires_at": (receipt.decided_at + RECEIPT_KEPT) // SECOND,
+        },
+        condition=absent_or(Compare("expires_at", "<=", receipt.decided_at // SECOND)),
+    )
+
+
+def _receipt_of(item: Item) -> Receipt:
+    amount = item.get("amount")
+    if not isinstance(amount, Decimal):
+        raise InvariantBroken("a consume receipt has an amount")
+    return Receipt(
+        fingerprint=items.text(item, "fingerprint"),
+        decision_id=items.text(item, "decision_id"),
+        amount=amount,
+        decided_at=items.integer(item, "decided_at"),
+        windows=tuple(
+            KeptWindow(ordinal, start, end, None if limit is None else Decimal(limit))
+            for ordinal, start, end, limit in json.loads(items.text(item, "windows"))
+        ),
+    )
+
+
+def _plain_or_none(quantity: Decimal | None) -> str | None:
+    return None if quantity is None else plain(quantity)

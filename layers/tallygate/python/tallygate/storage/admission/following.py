@@ -1,0 +1,210 @@
+"""How a cell lets usage follow into other windows, in the write that raises its version; see
+`domain.admission.following`.
+
+    u.<new>   := u.<live> + …      w.<new>  := u.<live> + …     ws, wn, wb   where it came from
+    (`domain.admission.origins`) fw        the number of the following        cv   the version of the limits
+
+The counters that were seen must not have moved, but for the live one: uses may come between, and are in the sum. What
+came by events into that one is pinned too, so that it is known how much of it has followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.following import Following, followings
+from tallygate.domain.admission.origins import Origin, origin_text
+from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.entries.reset_marks import ResetMark, mark_text
+from tallygate.domain.entries.total import Total
+from tallygate.domain.entries.windows import Followed, FollowEntry, PassOnEntry
+from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
+from tallygate.domain.limits.limits import Effective, Entitlement
+from tallygate.errors import Contended
+from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine, Refused, Update
+from tallygate.storage.base.expressions import (
+    All,
+    Change,
+    Compare,
+    Condition,
+    Copy,
+    Increase,
+    Item,
+    Present,
+    Set,
+    SetSum,
+    absent_or,
+)
+from tallygate.storage.entries.writes import CellWrite
+from tallygate.storage.limits.versions import effective_of
+
+TRIES_MAX = 10
+
+
+def follow(engine: Engine, effective: Effective, feature: str, now: Instant) -> Cell:
+    """Let the feature's cell know the limits, and let usage follow that they say follows; the cell after it.
+
+    One read and one write, and none where the cell knows them, or newer ones. Repeating changes nothing. Raises
+    Contended where others change what was seen at every try.
+    """
+    entitlement = effective.entitlements[feature]
+    key = keys.cell(CellName(effective.customer, feature))
+    image = engine.get(key)
+    for _ in range(TRIES_MAX):
+        cell = items.cell_of(image)
+        if cell.version > effective.version or cell.followings >= entitlement.followings:
+            return cell
+        outcome = engine.write(_update(effective, entitlement, cell, image, now), repeatable=True)
+        if not isinstance(outcome, Refused):
+            return items.cell_of(outcome.image)
+        image = outcome.image
+    raise Contended("others changed the counters at every try to let usage follow")
+
+
+def _update(effective: Effective, entitlement: Entitlement, cell: Cell, image: Item | None, now: Instant) -> Update:
+    found = followings(entitlement, cell, now)
+    entry = FollowEntry(
+        feature=entitlement.feature,
+        meter=entitlement.meter,
+        time=now,
+        version=effective.version,
+        moved=tuple(
+            Followed(
+                CountedWindow(*each.counter, each.origin.end),
+                each.followed,
+                each.live,
+                None if each.opens is None else each.opens.carried,
+                each.excluded,
+            )
+            for each in found
+        ),
+    )
+    changes = (
+        *(change for each in found for change in _changes(each, image)),
+        Set(items.VERSION, effective.version),
+        Set(items.FOLLOWINGS, entitlement.followings),
+    )
+    clauses = (
+        absent_or(Compare(items.VERSION, "<=", effective.version)),
+        absent_or(Compare(items.FOLLOWINGS, "<", entitlement.followings)),
+        *_as_they_were(found, cell, image or {}),
+    )
+    return CellWrite(CellName(effective.customer, entitlement.feature), changes, entry, All(clauses)).update
+
+
+def _changes(following: Following, image: Item | None) -> list[Change]:
+    counter, origin = following.counter, following.origin
+    used, followed = items.used_name(counter), items.window_name(items.FOLLOWED, counter)
+    changes: list[Change]
+    if following.live is None:
+        changes = [Set(used, following.used), Set(followed, following.followed)]
+    else:
+        live = items.used_name(following.live)
+        changes = [SetSum(used, live, following.used), SetSum(followed, live, following.followed)]
+        changes.append(Set(items.window_name(items.FOLLOWED_BROUGHT, counter), origin.brought))
+    changes.append(Set(items.window_name(items.FOLLOWED_FROM, counter), origin_text(origin)))
+    revision = items.window_name(items.FOLLOWED_AT, counter)
+    changes.append(Copy(revision, items.REVISION) if items.REVISION in (image or {}) else Set(revision, 0))
+    if following.excluded:
+        mark = ResetMark(upto=following.revision)
+        changes.append(Set(items.window_name(items.RESET, counter), mark_text(mark)))
+    if following.opens is not None:
+        changes += opening_changes(counter, following.opens)
+    elif following.begins:
+        changes.append(Set(items.newest_name(counter[0]), counter[1]))
+    return changes
+
+
+def _as_they_were(found: Sequence[Following], cell: Cell, image: Item) -> list[Condition]:
+    """What was seen of the counters, each once; of the live one all but the counter itself."""
+    live = {each.live for each in found if each.live is not None}
+    watched = {counter for each in found for counter in each.watched} | live
+    names: list[str] = []
+    for counter in sorted(watched):
+        names += [items.window_name(kind, counter) for kind in (items.CARRIED, items.ADJUSTED, items.FOLLOWED)]
+        names.append(items.brought_name(counter) if counter in live else items.used_name(counter))
+    clauses: list[Condition] = [as_seen(name, _number(image, name)) for name in names]
+    for each in found:
+        if each.begins:
+            clauses.append(as_seen(items.newest_name(each.counter[0]), cell.newest.get(each.counter[0])))
+        if each.opens is not None:
+            clauses.append(not_open_yet(each.counter, each.opens))
+    if any(items.REVISION not in image for _ in found[:1]):
+        clauses.append(as_seen(items.REVISION, None))
+    return clauses
+
+
+def _number(image: Item, name: str) -> Decimal | None:
+    value = image.get(name)
+    return value if isinstance(value, Decimal) else None
+
+
+def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
+    """Let usage by event follow that was brought into the total's counter after that had been taken.
+
+    By state: the window comes to have what the cell's counter has. No request where it has, else one for each window,
+    and one for the limits: where the counter's quota counts, again or beside the new one, what is brought into it came
+    after the change. From then on none of it follows. Raises Contended where others come between every time.
+    """
+    counter = (total.ordinal, total.start)
+    counts: bool | None = None
+    for _ in range(TRIES_MAX):
+        found = next(
+            (
+                (into, origin)
+                for into, origin in sorted(cell.origins.items())
+                if origin.live == counter and origin.brought != cell.brought.get(counter, ZERO) and into in cell.used
+            ),
+            None,
+        )
+        if found is None:
+            return
+        if counts is None:
+            counts = _counts(engine, total, now)
+        write = _ended(total, *found, now) if counts else _passed_on(total, cell, *found, now)
+        outcome = engine.write(write, repeatable=True)
+        cell = items.cell_of(outcome.image)
+    raise Contended("others changed the counters at every try to let usage by event follow")
+
+
+def _counts(engine: Engine, total: Total, now: Instant) -> bool:
+    """Whether the total's quota is in force."""
+    image = engine.get(keys.effective(total.customer))
+    known = None if image is None else effective_of(image).in_force(now)
+    entitlement = None if known is None else known.entitlements.get(total.feature)
+    return entitlement is not None and total.ordinal in {
+        q.ordinal for limit in entitlement.limits for q in limit.quotas
+    }
+
+
+def _ended(total: Total, into: CounterName, origin: Origin, now: Instant) -> Update:
+    """The write after which nothing that is brought in follows into the window."""
+    name = items.window_name(items.FOLLOWED_FROM, into)
+    same = as_seen(items.window_name(items.FOLLOWED_AT, into), origin.revision)
+    changes = (Set(name, origin_text(replace(origin, live=None))),)
+    condition = All((Compare(name, "=", origin_text(origin)), same))
+    return CellWrite(total.cell, changes, _pass_on_entry(total, (), now), condition).update
+
+
+def _passed_on(total: Total, cell: Cell, into: CounterName, origin: Origin, now: Instant) -> Update:
+    brought = cell.brought.get((total.ordinal, total.start), ZERO)
+    by, name = EXACT.subtract(brought, origin.brought), items.window_name(items.FOLLOWED_BROUGHT, into)
+    changes = (
+        Increase(items.used_name(into), by),
+        Increase(items.window_name(items.FOLLOWED, into), by),
+        Set(name, brought),
+    )
+    entry = _pass_on_entry(total, ((CountedWindow(*into, origin.end), by),), now)
+    condition = All((as_seen(name, origin.brought), Present(items.used_name(into))))
+    return CellWrite(total.cell, changes, entry, condition).update
+
+
+def _pass_on_entry(total: Total, passed: tuple[tuple[CountedWindow, Decimal], ...], now: Instant) -> PassOnEntry:
+    return PassOnEntry(feature=total.feature, meter=total.governed.meter, time=now, passed=passed)

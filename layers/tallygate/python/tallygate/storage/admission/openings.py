@@ -1,0 +1,48 @@
+"""How a window of what carries over is opened in its cell; see `domain.admission.openings`.
+
+u.<ordinal>.<start>   begins at minus what is carried     k.…   what is carried     y.…   its layers (`kept_layers`)
+f.<ordinal>           the window that was opened last
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from tallygate.domain.admission.openings import Opening
+from tallygate.domain.limits.counters import CounterName
+from tallygate.domain.limits.rollover import Layer, layers_text
+from tallygate.storage.base import items
+from tallygate.storage.base.expressions import Absent, All, Change, Compare, Condition, Set
+
+
+def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
+    """Nobody has opened the window, and what it begins with is still so."""
+    clauses: list[Condition] = [Absent(items.used_name(counter))]
+    if opens.after is not None:
+        earlier, seen = opens.after
+        clauses.append(Compare(items.used_name(earlier), "=", seen))
+    if not opens.adjoins:
+        clauses.append(as_seen(items.newest_name(counter[0]), opens.last))
+    return All(tuple(clauses))
+
+
+def opening_changes(counter: CounterName, opens: Opening) -> list[Change]:
+    """What the window keeps of what is carried into it, beside the counter that begins below zero."""
+    changes: list[Change] = [Set(items.newest_name(counter[0]), counter[1])]
+    if not opens.layers:
+        return changes
+    changes.append(Set(items.window_name(items.CARRIED, counter), opens.carried))
+    if (text := kept_layers(opens.layers)) is not None:
+        changes.append(Set(items.window_name(items.LAYERS, counter), text))
+    return changes
+
+
+def kept_layers(layers: Sequence[Layer]) -> str | None:
+    """The layers as a cell keeps them; None: that they are one layer, granted a window ago, goes without saying."""
+    return None if len(layers) == 0 or (len(layers) == 1 and layers[0].age == 1) else layers_text(layers)
+
+
+def as_seen(name: str, seen: Decimal | int | str | None) -> Condition:
+    """The attribute is what it was seen to be, or still absent."""
+    return Absent(name) if seen is None else Compare(name, "=", seen)

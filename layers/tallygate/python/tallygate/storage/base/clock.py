@@ -1,0 +1,33 @@
+"""The test clock's item: `now` in milliseconds while it is frozen, without the attribute while time is real."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tallygate.domain.base.instants import Instant
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Absent, Compare, Condition
+
+if TYPE_CHECKING:
+    from tallygate.store import Moves
+
+NOW = "now"
+
+
+class ClockItem:
+    """Reads and moves the one clock of a stack."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def frozen_at(self) -> Instant | None:
+        """The instant at which time stands still; None: it does not. One consistent read."""
+        held = (self._engine.get(keys.CLOCK) or {}).get(NOW)
+        return int(held) if isinstance(held, Decimal) else None
+
+    def move(self, seen: Instant | None, to: Instant | None) -> Moves:
+        """The write that moves the clock (None: back to real time), refused unless it stands where it was seen."""
+        condition: Condition = Absent(NOW) if seen is None else Compare(NOW, "=", seen)
+        return (Put(key=keys.CLOCK, item={} if to is None else {NOW: to}, condition=condition),)

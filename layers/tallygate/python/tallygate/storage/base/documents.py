@@ -1,0 +1,296 @@
+"""Documents: values of the domain as JSON, and back, by what their types say of themselves.
+
+    dataclass     an object of its fields; a field at its default is left out
+    NamedTuple    a list of its fields; defaults at the end are left out
+    union         of dataclasses: the object and its kind, under `k`
+    Decimal       plain text: exact          Enum    its value      bytes   hexadecimal      tuple   a list
+    frozenset     a sorted list
+    Mapping       an object; whole numbers as keys become text
+
+A `Codec` has the stored names: a kind or a field that it gives no name cannot be stored. So a field that is renamed in
+the domain keeps its stored name, or its first use fails. What a class needs is worked out once, when it is first used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import MISSING, fields, is_dataclass
+from decimal import Decimal
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from tallygate.domain.base.quantities import format_quantity, plain
+from tallygate.errors import InvariantBroken
+
+KIND = "k"
+STORED_FORM = 2
+"""Raised whenever items that were stored before can no longer be read. A local stack keeps it beside its state."""
+
+Convert = Callable[[Any], Any]
+
+
+class Form(NamedTuple):
+    """How values of a type are written and read; None: as they are."""
+
+    write: Convert | None = None
+    read: Convert | None = None
+
+
+AS_IT_IS = Form()
+
+
+class _Field(NamedTuple):
+    """A field of a class: its name, its stored name, its form, and how to make its default (None: it has none)."""
+
+    name: str
+    stored: str
+    form: Form
+    default: Callable[[], Any] | None
+
+
+class Codec:
+    """Writes and reads values whose classes have stored names.
+
+    kinds: stored name of each class that is a member of a union
+    names: stored name of each field, by its name; None: all fields keep their names
+    forms: forms of types that are stored in another way
+    """
+
+    def __init__(
+        self,
+        kinds: Mapping[str, type] | None = None,
+        names: Mapping[str, str] | None = None,
+        forms: Mapping[Any, Form] | None = None,
+    ) -> None:
+        self._kinds = dict(kinds or {})
+        self._kind_of = {kind: name for name, kind in self._kinds.items()}
+        self._names = names
+        self._forms: dict[Any, Form] = dict(forms or {})
+        self._readers: dict[type, Convert] = {}
+        self._writers: dict[type, Convert] = {}
+        assert names is None or len({*names.values(), KIND}) == len(names) + 1, "a stored name has one meaning"
+
+    def write(self, value: Any, kind: Any = None) -> Any:
+        """The document of a value; of a member of a union where no `kind` is given."""
+        if kind is None:
+            return self._write_member(value)
+        form = self.form(kind)
+        return value if form.write is None else form.write(value)
+
+    def read(self, document: Any, kind: Any = None) -> Any:
+        """The value of a document; of a member of a union where no `kind` is given. Raises LookupError and ValueError
+        where it is none."""
+        if kind is None:
+            return self._read_member(document)
+        form = self.form(kind)
+        return document if form.read is None else form.read(document)
+
+    def form(self, kind: Any) -> Form:
+        """The form of a type, by its annotation."""
+        found = self._forms.get(kind)
+        if found is None:
+            found = self._forms[kind] = self._form(kind)
+        return found
+
+    def _form(self, kind: Any) -> Form:
+        origin, parts = get_origin(kind), get_args(kind)
+        if kind in (str, int, bool, NoneType, Any):
+            return AS_IT_IS
+        if kind is Decimal:
+            return Form(plain, Decimal)
+        if kind is bytes:
+            return Form(bytes.hex, bytes.fromhex)
+        if origin in (Union, UnionType):
+            return self._union([part for part in parts if part is not NoneType], NoneType in parts)
+        if origin is tuple and parts[1:] != (...,):
+            return _pair([self.form(part) for part in parts])
+        if origin is tuple or (isinstance(origin, type) and issubclass(origin, Sequence | AbstractSet)):
+            return _several(self.form(parts[0]), origin)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return _mapping(int if parts[0] is int else None, self.form(parts[1]))
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return Form(lambda value: value.value, kind)
+        if isinstance(kind, type) and issubclass(kind, tuple):
+            return self._list(kind)
+        if is_dataclass(kind) and isinstance(kind, type):
+            return self._object(kind)
+        raise InvariantBroken(f"no form is known of {kind}")
+
+    def _union(self, parts: Sequence[Any], or_none: bool) -> Form:
+        if len(parts) == 1:
+            form = self.form(parts[0])
+        elif all(part in self._kind_of for part in parts):
+            form = Form(self._write_member, self._read_member)
+        else:
+            raise InvariantBroken(f"the members of {parts} need stored kinds")
+        if not or_none or form is AS_IT_IS:
+            return form
+        write, read = form.write, form.read
+        return Form(
+            write and (lambda value: None if value is None else write(value)),
+            read and (lambda document: None if document is None else read(document)),
+        )
+
+    def _write_member(self, value: Any) -> dict[str, Any]:
+        return {KIND: self._kind_of[type(value)], **self._writer(type(value))(value)}
+
+    def _read_member(self, document: Mapping[str, Any]) -> Any:
+        return self._reader(self._kinds[document[KIND]])(document)
+
+    def _list(self, kind: type) -> Form:
+        listed = self._fields(kind)
+        forms = [each.form for each in listed]
+
+        def write(value: tuple[Any, ...]) -> list[Any]:
+            parts = [part if f.write is None else f.write(part) for f, part in zip(forms, value, strict=True)]
+            for each in reversed(listed):
+                if each.default is None or value[len(parts) - 1] != each.default():
+                    return parts
+                parts.pop()
+            return parts
+
+        def read(document: Sequence[Any]) -> Any:
+            return kind(*(part if f.read is None else f.read(part) for f, part in zip(forms, document, strict=False)))
+
+        return Form(write, read)
+
+    def _object(self, kind: type) -> Form:
+        def write(value: Any) -> Any:
+            return self._writer(kind)(value)
+
+        def read(document: Any) -> Any:
+            return self._reader(kind)(document)
+
+        # Its fields are looked at when the first value comes: a class may contain itself.
+        return Form(write, read)
+
+    def _writer(self, kind: type) -> Convert:
+        found = self._writers.get(kind)
+        if found is not None:
+            return found
+        plan = [(f.name, f.stored, f.form.write, f.default) for f in self._fields(kind)]
+
+        def write(value: Any) -> dict[str, Any]:
+            document: dict[str, Any] = {}
+            for name, stored, form, default in plan:
+                held = getattr(value, name)
+                if default is None or held != default():
+                    document[stored] = held if form is None else form(held)
+            return document
+
+        self._writers[kind] = write
+        return write
+
+    def _reader(self, kind: type) -> Convert:
+        found = self._readers.get(kind)
+        if found is not None:
+            return found
+        plan = [(f.name, f.stored, f.form.read) for f in self._fields(kind)]
+
+        def read(document: Mapping[str, Any]) -> Any:
+            held = {
+                name: document[stored] if form is None else form(document[stored])
+                for name, stored, form in plan
+                if stored in document
+            }
+            try:
+                return kind(**held)
+            except TypeError as error:
+                raise LookupError(f"a stored {kind.__name__} lacks a field") from error
+
+        self._readers[kind] = read
+        return read
+
+    def _fields(self, kind: type) -> list[_Field]:
+        hints = get_type_hints(kind)
+        return [
+            _Field(name, self._stored(kind, name), self.form(hints[name]), default)
+            for name, default in defaults_of(kind).items()
+        ]
+
+    def _stored(self, kind: type, name: str) -> str:
+        if self._names is None or issubclass(kind, tuple):
+            return name
+        if name not in self._names:
+            raise InvariantBroken(f"the field {name} of {kind.__name__} has no stored name")
+        return self._names[name]
+
+
+def defaults_of(kind: type) -> dict[str, Callable[[], Any] | None]:
+    """The fields that a class is made with, and how to make the default of each (None: it has none)."""
+    if not is_dataclass(kind):
+        given = kind._field_defaults  # type: ignore[attr-defined]  # a NamedTuple
+        return {name: _constant(given[name]) if name in given else None for name in kind._fields}  # type: ignore[attr-defined]
+    found: dict[str, Callable[[], Any] | None] = {}
+    for each in fields(kind):
+        if not each.init:
+            continue
+        if each.default is not MISSING:
+            found[each.name] = _constant(each.default)
+        else:
+            found[each.name] = None if each.default_factory is MISSING else each.default_factory
+    return found
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _pair(forms: Sequence[Form]) -> Form:
+    def write(value: Sequence[Any]) -> list[Any]:
+        return [part if f.write is None else f.write(part) for f, part in zip(forms, value, strict=True)]
+
+    def read(document: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(part if f.read is None else f.read(part) for f, part in zip(forms, document, strict=True))
+
+    return Form(write, read)
+
+
+def _several(part: Form, origin: type) -> Form:
+    made = frozenset if issubclass(origin, AbstractSet) else tuple
+    write, read = part.write, part.read
+    ordered: Convert = sorted if made is frozenset else list
+    return Form(
+        ordered if write is None else (lambda value: [write(each) for each in ordered(value)]),
+        made if read is None else (lambda document: made(read(each) for each in document)),
+    )
+
+
+def _mapping(key: type | None, part: Form) -> Form:
+    write, read = part.write, part.read
+    if key is None and write is None and read is None:
+        return Form(dict, dict)
+    written: Convert = str if key is not None else lambda name: name
+    named: Convert = key if key is not None else lambda name: name
+    return Form(
+        lambda value: {written(name): each if write is None else write(each) for name, each in value.items()},
+        lambda document: {named(name): each if read is None else read(each) for name, each in document.items()},
+    )
+
+
+def compact(value: Any) -> str:
+    """Compact JSON with sorted keys, the stored form of documents; `read_document` reads it."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=_number)
+
+
+def in_order(value: Any) -> str:
+    """Compact JSON with the members as they come, so that equal values made alike are equal texts."""
+    return _IN_ORDER.encode(value)
+
+
+def read_document(text: str | bytes) -> Any:
+    """The value of a stored document, its decimals exact."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def _number(value: object) -> float:
+    """A decimal in a stored document: a number of at most 15 digits, which a double keeps exactly. For `json`."""
+    if not isinstance(value, Decimal) or isinstance(format_quantity(value), str):
+        raise TypeError(f"{type(value).__name__} is not stored as a number")
+    return float(value)
+
+
+_IN_ORDER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_number)

@@ -1,0 +1,312 @@
+"""The engine over DynamoDB: the only module that speaks it.
+
+It decides three things. How a value is written on the wire (numbers as exact decimals). What a client error means:
+one function maps error codes to outcomes. And what may be sent again: botocore's own retries are off, because a write
+whose outcome is unknown (time-out, reset, 5xx) would be counted twice; reads and writes whose condition refuses a
+second application are repeated once, everything else becomes `OutcomeUnknown`. A throttled request was certainly not
+applied, so it is always safe to repeat; nor was one for which no connection could be made.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
+
+from tallygate.errors import Contended, InvariantBroken, OutcomeUnknown, StoreUnavailable, TallygateError
+from tallygate.storage.base.engine import (
+    TRANSACTION_WRITES_MAX,
+    Cancelled,
+    Committed,
+    Delete,
+    Key,
+    Page,
+    Put,
+    Refused,
+    Require,
+    Update,
+    Write,
+    Written,
+)
+from tallygate.storage.base.expressions import Item, Placeholders, Value, render, render_changes
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+DUE_INDEX = "due"
+TRIES_MAX = 3
+BACKOFF_SECONDS = 0.02
+CONNECT_TIMEOUT_SECONDS = 1
+READ_TIMEOUT_SECONDS = 3
+
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+}
+_CONFLICT = {"TransactionConflictException", "TransactionInProgressException", "TransactionConflict"}
+_UNKNOWN = {"InternalServerError", "ServiceUnavailable", "InternalFailure", "500", "502", "503", "504"}
+_CONDITION_FAILED = "ConditionalCheckFailedException"
+_CANCELLED = "TransactionCanceledException"
+
+Wire = dict[str, Any]
+
+
+def client_config() -> Config:
+    """The botocore configuration that this engine relies on: no hidden retries, short time-outs, kept connections."""
+    return Config(
+        retries={"total_max_attempts": 1},
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        max_pool_connections=32,
+        parameter_validation=False,
+        tcp_keepalive=True,
+    )
+
+
+def to_wire(value: Value) -> Wire:
+    """One attribute value as DynamoDB's JSON."""
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case bytes():
+            return {"B": value}
+        case frozenset():
+            return {"BS": sorted(value)}
+        case None:
+            return {"NULL": True}
+    raise InvariantBroken(f"no attribute value is a {type(value).__name__}")
+
+
+def from_wire(image: Wire) -> Item:
+    """An item from DynamoDB's JSON; numbers as decimals. Unknown types are refused, never guessed."""
+    item: Item = {}
+    for name, typed in image.items():
+        ((kind, value),) = typed.items()
+        if kind == "N":
+            item[name] = Decimal(value)
+        elif kind in ("S", "BOOL"):
+            item[name] = value
+        elif kind == "B":
+            item[name] = bytes(value)
+        elif kind == "BS":
+            item[name] = frozenset(bytes(element) for element in value)
+        elif kind == "NULL":
+            item[name] = None
+        else:
+            raise InvariantBroken(f"attribute {name} has the type {kind}, which Tallygate never writes")
+    return item
+
+
+def _wire_item(item: Item) -> Wire:
+    return {name: to_wire(value) for name, value in item.items()}
+
+
+def _wire_key(key: Key) -> Wire:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+class DynamoEngine:
+    """The table, through one low-level client made with `client_config()`."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client: Any = client
+        self._table = table
+
+    def get(self, key: Key, *, consistent: bool = True) -> Item | None:
+        answer = self._call(
+            self._client.get_item,
+            {"TableName": self._table, "Key": _wire_key(key), "ConsistentRead": consistent},
+        )
+        return from_wire(answer["Item"]) if "Item" in answer else None
+
+    def query(
+        self,
+        pk: str,
+        *,
+        prefix: str = "",
+        after: str | None = None,
+        until: str | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        assert not (prefix and until), "a prefix and an upper bound exclude each other"
+        request: Wire = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ScanIndexForward": not newest_first,
+            "ConsistentRead": consistent,
+        }
+        if limit is not None:
+            request["Limit"] = limit
+        if after is not None:
+            request["ExclusiveStartKey"] = _wire_key(Key(pk, after))
+        if prefix:
+            request["KeyConditionExpression"] += " AND begins_with(sk, :sk)"
+            request["ExpressionAttributeValues"][":sk"] = {"S": prefix}
+        elif until is not None:
+            if after is not None and after >= until and not newest_first:
+                return Page((), None)
+            request["KeyConditionExpression"] += " AND sk <= :sk"
+            request["ExpressionAttributeValues"][":sk"] = {"S": until}
+        answer = self._call(self._client.query, request)
+        last = answer.get("LastEvaluatedKey")
+        return Page(tuple(from_wire(item) for item in answer["Items"]), last["sk"]["S"] if last else None)
+
+    def due(self, shard: str, until: int, limit: int) -> tuple[Key, ...]:
+        answer = self._call(
+            self._client.query,
+            {
+                "TableName": self._table,
+                "IndexName": DUE_INDEX,
+                "KeyConditionExpression": "due_shard = :shard AND due_at <= :until",
+                "ExpressionAttributeValues": {":shard": {"S": shard}, ":until": {"N": str(until)}},
+                "Limit": limit,
+            },
+        )
+        return tuple(Key(item["pk"]["S"], item["sk"]["S"]) for item in answer["Items"])
+
+    def write(self, write: Write, *, repeatable: bool = False) -> Written | Refused:
+        call, request = self._single(write)
+        try:
+            answer = self._call(call, request, repeatable=repeatable)
+        except _ConditionFailed as failed:
+            return Refused(failed.image)
+        return Written(from_wire(answer["Attributes"]) if isinstance(write, Update) else None)
+
+    def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
+        assert 0 < len(writes) <= TRANSACTION_WRITES_MAX
+        request = {"TransactItems": [self._transact_item(write) for write in writes]}
+        try:
+            self._call(self._client.transact_write_items, request, repeatable=repeatable)
+        except _TransactionCancelled as cancelled:
+            return cancelled.outcome
+        return Committed()
+
+    def _single(self, write: Write) -> tuple[Callable[..., Wire], Wire]:
+        request = self._request(write)
+        match write:
+            case Put():
+                return self._client.put_item, request
+            case Update():
+                request["ReturnValues"] = "ALL_NEW"
+                return self._client.update_item, request
+            case Delete():
+                return self._client.delete_item, request
+
+    def _transact_item(self, write: Write | Require) -> Wire:
+        names = {Put: "Put", Update: "Update", Delete: "Delete", Require: "ConditionCheck"}
+        return {names[type(write)]: self._request(write)}
+
+    def _request(self, write: Write | Require) -> Wire:
+        using = Placeholders()
+        request: Wire = {"TableName": self._table}
+        if isinstance(write, Put):
+            request["Item"] = _wire_item({**write.item, **write.key.attributes})
+        else:
+            request["Key"] = _wire_key(write.key)
+        if isinstance(write, Update):
+            request["UpdateExpression"] = render_changes(write.changes, using)
+        if write.condition is not None:
+            request["ConditionExpression"] = render(write.condition, using)
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if using.names:
+            request["ExpressionAttributeNames"] = using.names
+        if using.values:
+            request["ExpressionAttributeValues"] = _wire_item(using.values)
+        return request
+
+    def _call(self, call: Callable[..., Wire], request: Wire, *, repeatable: bool = True) -> Wire:
+        """One request with bounded retries, each only where repeating cannot count twice."""
+        unknown = 0
+        outcome: TallygateError = StoreUnavailable("the database was not asked")
+        for attempt in range(TRIES_MAX):
+            try:
+                return call(**request)
+            except (ClientError, BotoCoreError) as error:
+                outcome = outcome_of(error)
+            if isinstance(outcome, OutcomeUnknown):
+                unknown += 1
+                if not repeatable or unknown > 1:
+                    raise outcome
+            elif not isinstance(outcome, StoreUnavailable):
+                raise outcome
+            if attempt + 1 < TRIES_MAX:
+                time.sleep(BACKOFF_SECONDS * 2**attempt * (0.5 + random.random()))  # noqa: S311  # jitter, not a secret
+        raise outcome
+
+
+class _ConditionFailed(TallygateError):
+    """The condition of a single write failed; carries the image that it failed on."""
+
+    def __init__(self, image: Item | None) -> None:
+        super().__init__("condition failed")
+        self.image = image
+
+
+class _TransactionCancelled(TallygateError):
+    def __init__(self, outcome: Cancelled) -> None:
+        super().__init__("transaction cancelled")
+        self.outcome = outcome
+
+
+def outcome_of(error: ClientError | BotoCoreError) -> TallygateError:
+    """What a client error means. Total: an unforeseen code is a defect of ours and alarms."""
+    if not isinstance(error, ClientError):
+        if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+            return StoreUnavailable("the database could not be reached")
+        if isinstance(error, HTTPClientError):
+            return OutcomeUnknown("the database did not answer in time")
+        return InvariantBroken(f"the database client failed: {type(error).__name__}")
+    response: Any = error.response
+    code = response.get("Error", {}).get("Code", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == _CONDITION_FAILED:
+        image = response.get("Item")
+        return _ConditionFailed(from_wire(image) if image else None)
+    if code == _CANCELLED:
+        return _cancellation(response.get("CancellationReasons", []))
+    if code in _THROTTLED:
+        return StoreUnavailable("the database is throttling", code="throttled")
+    if code in _CONFLICT:
+        return Contended("another transaction holds the item")
+    if code in _UNKNOWN or status >= 500:
+        return OutcomeUnknown("the database failed while it was asked")
+    return InvariantBroken(f"the database refused the request: {code}: {response.get('Error', {}).get('Message', '')}")
+
+
+def _cancellation(reasons: list[Wire]) -> TallygateError:
+    """A cancelled transaction: refused conditions are an outcome, conflicts and throttles pass, the rest is ours.
+
+    Beside a conflict a refused condition is no outcome yet: the item in conflict was not judged, and might have said
+    that all of it has happened before.
+    """
+    codes = [reason.get("Code", "None") for reason in reasons]
+    if "TransactionConflict" in codes:
+        return Contended("another transaction holds an item")
+    if any(code in ("ThrottlingError", "ProvisionedThroughputExceeded") for code in codes):
+        return StoreUnavailable("the database is throttling", code="throttled")
+    if "ConditionalCheckFailed" in codes:
+        images = [from_wire(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+        return _TransactionCancelled(
+            Cancelled(tuple(code == "ConditionalCheckFailed" for code in codes), tuple(images))
+        )
+    return InvariantBroken(f"the database cancelled the transaction: {codes}")

@@ -1,0 +1,301 @@
+"""Conditions and changes as values: rendered to DynamoDB's text for the engine, or evaluated against an image.
+
+The two readings of a condition must agree on every image; the contract suite holds the memory engine, which evaluates,
+against a real engine, which is sent the text. Names are flat attributes and always go through placeholders.
+
+Facts of the engine that shape this vocabulary: a condition knows no arithmetic, SET takes one + or −, a comparison with
+an absent attribute is false, contains() of an absent set is false.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import assert_never
+
+from tallygate.domain.base.exact import EXACT
+
+Value = str | int | Decimal | bytes | bool | frozenset[bytes] | None
+Item = dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`name op value`; false where the attribute is absent."""
+
+    name: str
+    op: str
+    value: str | int | Decimal | bytes | bool
+
+    def __post_init__(self) -> None:
+        assert self.op in ("=", "<", "<=", ">", ">=")
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """The set attribute holds the element."""
+
+    name: str
+    element: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part holds; without parts it holds always."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """At least one part holds; without parts it never does."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentOr:
+    """The attribute does not exist, or compares so."""
+
+    comparison: Compare
+
+
+Condition = Absent | Present | Compare | AbsentOr | Contains | Not | All | Any
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    name: str
+    value: str | int | Decimal | bytes | bool | frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SetOnce:
+    """Set where the attribute is absent; otherwise it keeps its value."""
+
+    name: str
+    value: str | int | Decimal | bytes | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Increase:
+    """Add to a number that starts at zero."""
+
+    name: str
+    by: int | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """Add elements to a set that may not exist yet."""
+
+    name: str
+    elements: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Set to what another attribute was before the write; the item must have that one."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetSum:
+    """Set to what another attribute was before the write, or to zero where it is absent, and so much more."""
+
+    name: str
+    source: str
+    by: int | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    name: str
+
+
+Change = Set | SetOnce | Increase | Include | Copy | SetSum | Remove
+
+
+absent_or = AbsentOr
+"""Reads as the clause that it makes."""
+
+
+class _Names(dict[str, str]):
+    """Attribute name -> placeholder, allotted where a name is asked for first."""
+
+    def __missing__(self, name: str) -> str:
+        found = self[name] = f"#{len(self)}"
+        return found
+
+
+class _Values(dict[tuple[type, Value], str]):
+    """Value -> placeholder. Its type is part of the name: True is no 1."""
+
+    def __missing__(self, key: tuple[type, Value]) -> str:
+        found = self[key] = f":{len(self)}"
+        return found
+
+
+class Placeholders:
+    """Allots `#0` and `:0` placeholders; one instance per request to the engine."""
+
+    __slots__ = ("allotted_names", "allotted_values")
+
+    def __init__(self) -> None:
+        self.allotted_names = _Names()
+        self.allotted_values = _Values()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Placeholder -> attribute name, as the engine wants it."""
+        return {placeholder: name for name, placeholder in self.allotted_names.items()}
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Placeholder -> value."""
+        return {placeholder: value for (_, value), placeholder in self.allotted_values.items()}
+
+
+def render(condition: Condition, using: Placeholders) -> str:
+    """The ConditionExpression. An `Any` without parts, which never holds, asks for an impossible attribute.
+
+    The kinds are asked in the order of how often they occur: this runs several times per decision.
+    """
+    kind, names, values = type(condition), using.allotted_names, using.allotted_values
+    if isinstance(condition, Compare):
+        return f"{names[condition.name]} {condition.op} {values[(type(condition.value), condition.value)]}"
+    if isinstance(condition, AbsentOr):
+        name, compared = names[condition.comparison.name], condition.comparison
+        return (
+            f"(attribute_not_exists({name}) OR {name} {compared.op} {values[(type(compared.value), compared.value)]})"
+        )
+    if isinstance(condition, Absent):
+        return f"attribute_not_exists({names[condition.name]})"
+    if isinstance(condition, All | Any):
+        if not condition.parts:
+            never = f"attribute_exists({names['never']})"
+            return never if kind is Any else f"NOT {never}"
+        if len(condition.parts) == 1:
+            return render(condition.parts[0], using)
+        word = " AND " if kind is All else " OR "
+        return f"({word.join([render(part, using) for part in condition.parts])})"
+    if isinstance(condition, Not):
+        return f"NOT {render(condition.part, using)}"
+    if isinstance(condition, Contains):
+        return f"contains({names[condition.name]}, {values[(type(condition.element), condition.element)]})"
+    return f"attribute_exists({names[condition.name]})"
+
+
+def render_changes(changes: tuple[Change, ...], using: Placeholders) -> str:
+    """The UpdateExpression."""
+    sets, adds, removes = [], [], []
+    names, values = using.allotted_names, using.allotted_values
+    for change in changes:
+        name = names[change.name]
+        match change:
+            case Set(_, value):
+                sets.append(f"{name} = {values[(type(value), value)]}")
+            case SetOnce(_, value):
+                sets.append(f"{name} = if_not_exists({name}, {values[(type(value), value)]})")
+            case Increase(_, by):
+                sets.append(f"{name} = if_not_exists({name}, {values[(int, 0)]}) + {values[(type(by), by)]}")
+            case Include(_, elements):
+                adds.append(f"{name} {values[(type(elements), elements)]}")
+            case Copy(_, source):
+                sets.append(f"{name} = {names[source]}")
+            case SetSum(_, source, by):
+                sets.append(f"{name} = if_not_exists({names[source]}, {values[(int, 0)]}) + {values[(type(by), by)]}")
+            case Remove():
+                removes.append(name)
+            case _:
+                assert_never(change)
+    clauses = (("SET", sets), ("ADD", adds), ("REMOVE", removes))
+    return " ".join(f"{word} {', '.join(parts)}" for word, parts in clauses if parts)
+
+
+def holds(condition: Condition, image: Item | None) -> bool:
+    """Whether the condition holds of an image; None is an item that does not exist."""
+    match condition:
+        case Absent(name):
+            return image is None or name not in image
+        case Present(name):
+            return image is not None and name in image
+        case Compare(name, op, value):
+            return image is not None and name in image and _compares(image[name], op, value)
+        case AbsentOr(comparison):
+            return image is None or comparison.name not in image or holds(comparison, image)
+        case Contains(name, element):
+            held = image.get(name) if image is not None else None
+            return isinstance(held, frozenset) and element in held
+        case Not(part):
+            return not holds(part, image)
+        case All(parts):
+            return all(holds(part, image) for part in parts)
+        case Any(parts):
+            return any(holds(part, image) for part in parts)
+    assert_never(condition)
+
+
+def _compares(left: Value, op: str, right: Value) -> bool:
+    if op == "=":
+        return _same_kind(left, right) and left == right
+    if not _same_kind(left, right) or isinstance(left, bool | frozenset | None):
+        return False
+    order = (left > right) - (left < right)  # type: ignore[operator]  # both are of one ordered kind
+    return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[op]
+
+
+def _same_kind(left: Value, right: Value) -> bool:
+    return _kind(left) is _kind(right)
+
+
+def _kind(value: Value) -> type:
+    return Decimal if isinstance(value, int) and not isinstance(value, bool) else type(value)
+
+
+def changed(image: Item | None, key: Item, changes: tuple[Change, ...]) -> Item:
+    """The image after the changes; every right side reads the image before them, as in the engine."""
+    before = image or {}
+    after: Item = dict(before) if image is not None else dict(key)
+    for change in changes:
+        match change:
+            case Set(name, value):
+                after[name] = value
+            case SetOnce(name, value):
+                after.setdefault(name, value)
+            case Increase(name, by):
+                held = before.get(name, 0)
+                assert isinstance(held, int | Decimal)
+                after[name] = EXACT.add(Decimal(held), Decimal(by))
+            case Include(name, elements):
+                held = before.get(name, frozenset())
+                assert isinstance(held, frozenset)
+                after[name] = held | elements
+            case Copy(name, source):
+                after[name] = before[source]
+            case SetSum(name, source, by):
+                held = before.get(source, 0)
+                assert isinstance(held, int | Decimal)
+                after[name] = EXACT.add(Decimal(held), Decimal(by))
+            case Remove(name):
+                after.pop(name, None)
+            case _:
+                assert_never(change)
+    return after

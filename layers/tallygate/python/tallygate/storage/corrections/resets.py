@@ -1,0 +1,87 @@
+"""Manual resets of a cell: what is taken out of its windows, and what must still be so.
+
+    u.<ordinal>.<start>   less by what is taken out, not below what was seen to be used
+    z.…                   which decisions are excluded (`domain.entries.reset_marks`)      d.…   gone: the next denial
+    is told
+
+    st                    the revision before this one: that of the newest settlement or reset
+
+What is counted between the look and the write stays counted. A settlement in between, or another reset, could take back
+what this one takes out already, so by `st` there must be none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.decision_store import KeptRecord, ResettableCell
+from tallygate.domain.corrections.resets import WindowReset
+from tallygate.domain.entries.reset_marks import mark_text
+from tallygate.domain.entries.total import Total
+from tallygate.domain.entries.windows import ResetEntry
+from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Copy,
+    Increase,
+    Remove,
+    Set,
+    absent_or,
+)
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.entries.writes import CellWrite
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.store import Moves
+
+
+@dataclass(slots=True)
+class CellResets:
+    """Every method is one request at most."""
+
+    engine: Engine
+
+    def look(self, cell: CellName) -> ResettableCell:
+        """The cell, consistent, with what it shows of usage by event."""
+        item = self.engine.get(keys.cell(cell))
+        seen, corrected = items.cell_of(item), items.integer(item or {}, items.CORRECTED, -1) + 1
+        return ResettableCell(cell=seen, brought=seen.brought, corrected=corrected)
+
+    def total(self, cell: CellName, counter: CounterName) -> Total | None:
+        """The total of a window, consistent; None: nothing of it is folded."""
+        item = self.engine.get(keys.total(cell.customer, cell.feature, *counter))
+        return None if item is None else total_of(item)
+
+    def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records (numbered less than `before`), the newest first."""
+        return Decisions(self.engine).newest(customer, before=before, limit=limit)
+
+    def exclude(self, cell: CellName, found: Sequence[WindowReset], *, upto: int, entry: ResetEntry) -> Moves:
+        """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
+        changes: list[Change] = []
+        conditions: list[Condition] = [absent_or(Compare(items.CORRECTED, "<", upto))]
+        for each in found:
+            used, mark = items.used_name(each.running.counter), items.window_name(items.RESET, each.running.counter)
+            changes += [Increase(used, -each.amount), Set(mark, mark_text(each.mark))]
+            changes.append(Remove(items.window_name(items.DENIED, each.running.counter)))
+            followed = items.window_name(items.FOLLOWED, each.running.counter)
+            if each.followed_taken:
+                changes.append(Increase(followed, -each.followed_taken))
+            conditions.append(_still(followed, each.followed))
+            conditions.append(Compare(used, ">=", each.counter_at_least))
+            conditions.append(Absent(mark) if each.seen is None else Compare(mark, "=", mark_text(each.seen)))
+        changes.append(Copy(items.CORRECTED, items.REVISION))
+        return (CellWrite(cell, changes, entry, All(tuple(conditions))).update,)
+
+
+def _still(name: str, seen: Decimal) -> Condition:
+    """The number is what it was seen to be; one that was never set is nothing."""
+    same = Compare(name, "=", seen)
+    return absent_or(same) if seen == 0 else same

@@ -1,0 +1,86 @@
+"""The endpoint family: who receives webhooks. One small partition: a stack has few of them."""
+
+from __future__ import annotations
+
+from tallygate.domain.delivery.deliveries import Delivery, Endpoint, SigningSecret
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Committed, Delete, Engine, Put, Update
+from tallygate.storage.base.expressions import Absent, Compare, Present, Set
+from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.items import (
+    SECRETS,
+    delivery_of,
+    disabling,
+    endpoint_item,
+    endpoint_of,
+    secrets_text,
+)
+from tallygate.store import Moves
+
+
+class Endpoints:
+    """What the control plane and the fold ask of storage about endpoints."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, endpoint: Endpoint) -> Moves:
+        """The write that adds an endpoint; refused where its id is taken."""
+        return (Put(key=keys.endpoint(endpoint.id), item=endpoint_item(endpoint), condition=Absent("pk")),)
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """One endpoint, consistent."""
+        item = self._engine.get(keys.endpoint(endpoint_id))
+        return None if item is None else endpoint_of(item)
+
+    def all(self) -> tuple[Endpoint, ...]:
+        """Every endpoint, consistent, in order of their ids. One request for each MB of them."""
+        found: list[Endpoint] = []
+        after: str | None = None
+        while True:
+            page = self._engine.query(keys.ENDPOINT_PARTITION, after=after, consistent=True)
+            found += [endpoint_of(item) for item in page.items]
+            after = page.next_after
+            if after is None:
+                return tuple(found)
+
+    def page(self, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
+        """Some endpoints in order of their ids, and where to go on. One request."""
+        page = self._engine.query(keys.ENDPOINT_PARTITION, after=after, limit=limit)
+        return tuple(endpoint_of(item) for item in page.items), page.next_after
+
+    def replace_secrets(self, seen: Endpoint, secrets: tuple[SigningSecret, ...]) -> Moves:
+        """The write that gives an endpoint other secrets; refused where it is gone, or has others than were seen."""
+        unmoved = Compare(SECRETS, "=", secrets_text(seen.secrets))
+        replaced = Set(SECRETS, secrets_text(secrets))
+        return (Update(key=keys.endpoint(seen.id), changes=(replaced,), condition=unmoved),)
+
+    def disable(self, endpoint_id: str, reason: str) -> None:
+        """Send nothing more to the endpoint, if it still exists. Repeating it changes nothing."""
+        self._engine.write(disabling(endpoint_id, reason), repeatable=True)
+
+    def delete(self, endpoint_id: str, *, beside: Moves = ()) -> bool:
+        """Remove an endpoint and make the moves `beside`; its pending deliveries end at their next attempt.
+
+        False: there is none.
+        """
+        removal = Delete(key=keys.endpoint(endpoint_id), condition=Present("pk"))
+        outcome = self._engine.transact((removal, *writes_of(beside)), repeatable=True)
+        return isinstance(outcome, Committed)
+
+    def deliveries(
+        self, endpoint_id: str, *, after: str | None, limit: int
+    ) -> tuple[tuple[tuple[str, Delivery], ...], str | None]:
+        """The endpoint's newest deliveries with the types of their facts, and where to go on.
+
+        One request for the list and one for each delivery on it, so that each stands as it stands now.
+        """
+        partition = keys.endpoint_deliveries_partition(endpoint_id)
+        page = self._engine.query(partition, after=after, newest_first=True, limit=limit)
+        found: list[tuple[str, Delivery]] = []
+        for entry in page.items:
+            fact_id = items.text(entry, "sk").partition("#")[2]
+            item = self._engine.get(keys.delivery(fact_id, endpoint_id), consistent=False)
+            if item is not None:
+                found.append((items.text(entry, "type"), delivery_of(item)))
+        return tuple(found), page.next_after

@@ -1,0 +1,99 @@
+"""What the fold makes known: a fact with its place in its feed, and the deliveries that follow from it.
+
+The facts of one change, their feed and (where it moves them) the total's levels or revision move in one transaction. A
+fact's id says what it is about, so a fact that is made again meets itself and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.delivery.deliveries import DeliveryStatus, Endpoint
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts.audits import Audit
+from tallygate.domain.facts.facts import Fact, Levels
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Committed, Engine, Key, Refused, Update, Write
+from tallygate.storage.base.expressions import Compare, Present, Set, SetOnce
+from tallygate.storage.delivery.deliveries import begun
+from tallygate.storage.delivery.endpoints import Endpoints
+from tallygate.storage.entries.totals import CARRIED_OUT, REVISION
+from tallygate.storage.facts.audits import put_audit
+from tallygate.storage.facts.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact
+from tallygate.store import LastStated, LevelMove, Published
+
+
+@dataclass(slots=True)
+class Facts:
+    """Every method is one request, unless it says otherwise."""
+
+    engine: Engine
+
+    def sequence(self, customer: str, feature: str) -> int:
+        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
+        return items.integer(self.engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
+
+    def last_stated(self, total: Total) -> LastStated:
+        """What was last stated about a closed total, consistent."""
+        item = self.engine.get(_key(total)) or {}
+        carried_out = item.get(CARRIED_OUT)
+        return LastStated(
+            revision=items.integer(item, REVISION, 0),
+            carried_out=carried_out if isinstance(carried_out, Decimal) else None,
+        )
+
+    def levels(self, total: Total) -> Levels:
+        """The levels of a total that were told and not left, consistent."""
+        return levels_of(self.engine.get(levels_key(total)))
+
+    def publish(
+        self,
+        facts: Sequence[Fact],
+        *,
+        level: str = "",
+        moves: LevelMove | None = None,
+        restates: Total | None = None,
+        revision: int = 0,
+        audit: Audit | None = None,
+    ) -> Published:
+        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's revision,
+        move its levels or keep the audit entry, in one transaction. Safe to repeat."""
+        writes: list[Write] = [*(put_fact(fact) for fact in facts), next_in_feed(facts, level)]
+        if audit is not None:
+            writes.append(put_audit(audit))
+        if moves is not None:
+            writes.append(move_levels(moves.total, moves.seen, moves.now))
+        if restates is not None:
+            counted = Compare(REVISION, "=", revision - 1)
+            changes = [Set(REVISION, revision)]
+            if restates.carried_out is not None:
+                changes.append(Set(CARRIED_OUT, restates.carried_out))
+            writes.append(Update(key=_key(restates), changes=tuple(changes), condition=counted))
+        outcome = self.engine.transact(writes, repeatable=True)
+        if isinstance(outcome, Committed):
+            return Published.DONE
+        return Published.KNOWN if any(outcome.refused[: len(facts)]) else Published.RACED
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every endpoint, consistent. One request for each MB of them."""
+        return Endpoints(self.engine).all()
+
+    def begin_delivery(self, fact_id: str, endpoint: str, now: Instant) -> bool:
+        """Begin a delivery, once. Whether its first attempt is still to be asked for: a crash may have come between."""
+        outcome = self.engine.write(begun(fact_id, endpoint, now=now), repeatable=True)
+        if not isinstance(outcome, Refused):
+            return True
+        image = outcome.image or {}
+        return image.get("status") == DeliveryStatus.PENDING.value and items.integer(image, "attempts") == 0
+
+    def passed(self, probe: str, now: Instant) -> None:
+        """Let the probe say when the fold came past it, if somebody still waits for it."""
+        changes = (SetOnce("seen_at", now),)
+        self.engine.write(Update(key=keys.probe(probe), changes=changes, condition=Present("pk")), repeatable=True)
+
+
+def _key(total: Total) -> Key:
+    return keys.total(total.customer, total.feature, total.ordinal, total.start)

@@ -1,0 +1,153 @@
+"""Entries as they are stored: in a cell, as `last`, and in the records of the journal. One codec serves both.
+
+last   compact JSON: `k` the kind, `c` the customer, and the entry's fields under the names below
+
+The names are short: `last` lives in the cell, and a cell should stay below the 1 KB that one write unit pays for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tallygate.domain.catalog.tier_forms import tier_form, tier_of
+from tallygate.domain.catalog.tiers import Tier
+from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.notices import (
+    BumpEntry,
+    DeniedEntry,
+    GraceEntry,
+    OpenEntry,
+    ResumeEntry,
+    SuspendEntry,
+    TidyEntry,
+)
+from tallygate.domain.entries.reset_marks import ResetMark, mark_of, mark_text
+from tallygate.domain.entries.usage import BringInEntry, EventEntry, ParkedEntry, SettleEntry, UseEntry
+from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, FollowEntry, PassOnEntry, ResetEntry
+from tallygate.domain.metering import contributions
+from tallygate.storage.base.documents import Codec, Form, in_order, read_document
+
+CELL_KINDS: dict[str, type] = {
+    "use": UseEntry,
+    "settle": SettleEntry,
+    "bring_in": BringInEntry,
+    "adjust": AdjustEntry,
+    "reset": ResetEntry,
+    "carry": CarryEntry,
+    "follow": FollowEntry,
+    "pass_on": PassOnEntry,
+    "denied": DeniedEntry,
+    "suspend": SuspendEntry,
+    "resume": ResumeEntry,
+    "grace": GraceEntry,
+    "open": OpenEntry,
+    "bump": BumpEntry,
+    "tidy": TidyEntry,
+}
+CONTRIBUTIONS: dict[str, type] = {
+    "add": contributions.Add,
+    "raise": contributions.Raise,
+    "set": contributions.Set,
+    "member": contributions.Member,
+}
+CUSTOMER = "c"
+NAMES = {
+    "actor": "ac",
+    "added": "an",
+    "adjusted": "ad",
+    "after": "z",
+    "amount": "a",
+    "at": "at",
+    "base": "ba",
+    "brought": "e",
+    "by": "b",
+    "carried": "cy",
+    "carries": "ca",
+    "category": "cg",
+    "code": "co",
+    "contribution": "cn",
+    "counter": "ct",
+    "customer": CUSTOMER,
+    "decided_at_revision": "dr",
+    "detail": "de",
+    "dimensions": "d",
+    "effective_at": "ea",
+    "enforcement": "en",
+    "entries": "es",
+    "every": "ev",
+    "excluded": "x",
+    "feature": "f",
+    "floor": "fl",
+    "followed": "fw",
+    "further": "fu",
+    "id": "i",
+    "into": "in",
+    "layers": "y",
+    "level": "lv",
+    "levels": "ls",
+    "lifted": "li",
+    "limit": "l",
+    "limit_kind": "lk",
+    "limits": "lm",
+    "marks": "mk",
+    "measured": "me",
+    "meter": "m",
+    "moved": "mv",
+    "name": "nm",
+    "number": "no",
+    "opened": "o",
+    "passed": "pa",
+    "plan": "p",
+    "plan_version": "pv",
+    "raw": "rw",
+    "reach": "re",
+    "reason": "rs",
+    "received_at": "ra",
+    "rejected": "rj",
+    "removed": "g",
+    "requested": "rq",
+    "revision": "n",
+    "scope": "sc",
+    "settled_at": "sa",
+    "source": "s",
+    "stripe_customer_id": "st",
+    "taken": "tk",
+    "tiers": "ti",
+    "to": "to",
+    "values": "vs",
+    "time": "t",
+    "traceparent": "tp",
+    "type": "ty",
+    "until": "un",
+    "upgrade_limit": "ul",
+    "upgrade_to": "ut",
+    "upgrade_unlimited": "uu",
+    "used": "u",
+    "version": "v",
+    "waivers": "wv",
+    "warnings": "wa",
+    "window": "wi",
+    "windows": "w",
+}
+"""One meaning each; a field that is renamed in the domain keeps its stored name."""
+
+ENTRIES = Codec(
+    {**CELL_KINDS, **CONTRIBUTIONS, "event": EventEntry, "parked": ParkedEntry},
+    NAMES,
+    {Tier: Form(tier_form, tier_of), ResetMark: Form(mark_text, mark_of)},
+)
+
+
+def entry_text(customer: str, entry: CellEntry) -> str:
+    """An entry as its cell keeps it. The order of its fields is kept, so that equal entries are equal texts."""
+    return in_order({**ENTRIES.write(entry), CUSTOMER: customer})
+
+
+def entry_of(text: str) -> tuple[str, CellEntry]:
+    """The customer, and the entry that its cell keeps; the revision is the cell's. Raises LookupError, ValueError and
+    TypeError where it cannot be read."""
+    document: Any = read_document(text)
+    if document["k"] not in CELL_KINDS:
+        raise LookupError(f"no write to a cell has the kind {document['k']}")
+    entry: CellEntry = ENTRIES.read(document)
+    return document[CUSTOMER], entry

@@ -1,0 +1,62 @@
+"""The adjustments family: entries that are put twice, once to be listed by customer and once by feature, and kept.
+
+    ADJUSTMENT#<customer>             <at, ms>#<id>   customer, feature, amount, reason, actor, category, name,
+    ADJUSTMENT#<customer>#<feature>   <at, ms>#<id>   ordinal, window, after, resumed
+
+Both are in the transaction of the write that they tell of. The cell decides and the journal counts; here is only what
+is listed, and what the closing of a window states.
+"""
+
+from __future__ import annotations
+
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.facts.adjustments import Adjustment
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.attributes import Attributes
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Absent, Item
+from tallygate.store import Moves
+
+_ADJUSTMENTS = Attributes(Adjustment, apart=("id", "at"))
+
+
+class Adjustments:
+    """What the control plane asks of storage about adjustments."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(self, adjustment: Adjustment) -> Moves:
+        """The writes that keep an adjustment; refused where its id is taken."""
+        item = _ADJUSTMENTS.item(adjustment)
+        return tuple(
+            Put(
+                key=keys.adjustment(adjustment.customer, feature, adjustment.at, adjustment.id),
+                item=item,
+                condition=Absent("pk"),
+            )
+            for feature in (None, adjustment.feature)
+        )
+
+    def page(
+        self, customer: str, feature: str | None, *, after: str | None, limit: int
+    ) -> tuple[tuple[Adjustment, ...], str | None]:
+        """Some adjustments of a customer (and feature), the newest first, and where to go on. One request."""
+        partition = keys.adjustment_partition(customer, feature)
+        page = self._engine.query(partition, after=after, newest_first=True, limit=limit, consistent=True)
+        return tuple(adjustment_of(item) for item in page.items), page.next_after
+
+
+def newest_adjustments(
+    engine: Engine, customer: str, feature: str, before: Instant, limit: int
+) -> tuple[Adjustment, ...]:
+    """The newest adjustments of a feature that were made before an instant, newest first. One request."""
+    partition, until = keys.adjustment_partition(customer, feature), keys.adjustments_before(before)
+    page = engine.query(partition, after=until, newest_first=True, limit=limit, consistent=True)
+    return tuple(adjustment_of(item) for item in page.items)
+
+
+def adjustment_of(item: Item) -> Adjustment:
+    """The adjustment that an item states."""
+    at, _, adjustment_id = items.text(item, "sk").partition("#")
+    return _ADJUSTMENTS.value(item, id=adjustment_id, at=int(at))

@@ -1,0 +1,178 @@
+"""The closings family: totals whose windows are over, closed in one transaction with the fact that says so.
+
+    TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, closed_under, revision, unit,
+                       carried_out, layers, adjustments; due_shard, due_at go
+
+The transaction holds only over the total that the fact states, by the journal number that it came from: nothing is
+counted, carried into the window or adjusted in it between the look and the closing without being stated. What is
+applied later meets a closed total, and the reader of the stream restates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog.units import Unit
+from tallygate.domain.entries.total import Total
+from tallygate.domain.facts.adjustments import Adjustment
+from tallygate.domain.facts.closing import FIRST_REVISION
+from tallygate.domain.facts.facts import Fact
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.rollover import layers_text
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.documents import compact
+from tallygate.storage.base.engine import Cancelled, Engine, Key, Update
+from tallygate.storage.base.expressions import Absent, All, Compare, Item, Present, Remove, Set
+from tallygate.storage.catalog.units import unit_at, unit_text
+from tallygate.storage.entries.totals import (
+    ADJUSTMENTS,
+    CARRIED_OUT,
+    CLOSED,
+    CLOSED_UNDER,
+    DUE_AT,
+    DUE_SHARD,
+    LAYERS,
+    REVISION,
+    UNIT,
+    UPTO,
+    governed_text,
+    total_of,
+)
+from tallygate.storage.facts.adjustments import newest_adjustments
+from tallygate.storage.facts.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
+from tallygate.storage.limits.versions import effective_of, former_limits
+from tallygate.store import ClosedTotal, TotalName
+
+CLOSED_VALUE = "closed_value"
+_READ_AT_ONCE = 100
+
+
+class Closings:
+    """What reset, and the listing of closed periods, ask of storage. Every method is one request, unless it says so."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def due(self, shard: int, until: Instant, limit: int) -> tuple[TotalName, ...]:
+        """Totals in a shard whose windows ended by `until`, oldest first; not consistent: look at each again."""
+        return tuple(TotalName(key.pk, key.sk) for key in self._engine.due(str(shard), until, limit))
+
+    def total(self, name: TotalName) -> Total | None:
+        """The total as it stands, consistent."""
+        item = self._engine.get(_key(name))
+        return None if item is None else total_of(item)
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+        item = self._engine.get(keys.effective(customer))
+        return None if item is None else effective_of(item)
+
+    def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
+        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
+        asked for; a request for every few."""
+        return former_limits(self._engine, customer, before)
+
+    def unit(self, feature: str) -> Unit | None:
+        """The unit that the feature has now; None: it has none, or there is no such feature."""
+        return unit_at(self._engine, feature)
+
+    def cell(self, name: CellName) -> Cell:
+        """The cell, consistent."""
+        return items.cell_of(self._engine.get(keys.cell(name)))
+
+    def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
+        """The newest adjustments of a customer's feature that were made before an instant, newest first, consistent."""
+        return newest_adjustments(self._engine, customer, feature, before, limit)
+
+    def sequence(self, customer: str, feature: str) -> int:
+        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
+        return items.integer(self._engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
+
+    def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
+        """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
+
+        The unit and the limit that the total states stay with it. False: nothing was written, because the total has
+        changed or been closed, or another fact took the place.
+        """
+        unit = () if total.unit is None else (Set(UNIT, unit_text(total.unit)),)
+        carried: tuple[Set, ...] = ()
+        if total.carried_out is not None:
+            carried = (Set(CARRIED_OUT, total.carried_out),)
+            carried += (Set(LAYERS, layers_text(total.layers)),) if total.layers else ()
+        stated = [dict(each) for each in total.adjustments]
+        adjusted = (Set(ADJUSTMENTS, compact(stated)),) if stated else ()
+        closing = Update(
+            key=_key(name),
+            changes=(
+                Set(CLOSED, fact.time),
+                Set(CLOSED_VALUE, total.value),
+                Set(REVISION, FIRST_REVISION),
+                *unit,
+                Set(CLOSED_UNDER, governed_text(total.governed)),
+                *carried,
+                *adjusted,
+                Remove(DUE_SHARD),
+                Remove(DUE_AT),
+            ),
+            condition=All((Absent(CLOSED), Compare(UPTO, "=", total.upto))),
+        )
+        outcome = self._engine.transact((closing, put_fact(fact), next_in_feed((fact,))), repeatable=True)
+        if not isinstance(outcome, Cancelled):
+            return True
+        # Repeated after an unknown outcome, the transaction is refused by what it did itself the first time.
+        kept = outcome.images[1]
+        return kept is not None and fact_of(fact.id, kept) == fact
+
+    def look_again(self, name: TotalName, *, at: Instant | None) -> None:
+        """Move when the total is due, or (None) take it out of the index. Repeating it changes nothing."""
+        changes = (Remove(DUE_SHARD), Remove(DUE_AT)) if at is None else (Set(DUE_AT, at),)
+        self._engine.write(Update(key=_key(name), changes=changes, condition=Present(DUE_SHARD)), repeatable=True)
+
+    def closed(
+        self,
+        customer: str,
+        feature: str | None,
+        *,
+        after: str | None,
+        limit: int,
+        wanted: Callable[[Total], bool] = lambda _: True,
+    ) -> tuple[tuple[ClosedTotal, ...], str | None]:
+        """Closed totals of a customer (and feature) that are wanted, in order of feature, limit and time, and where to
+        go on. As many requests as it takes to pass over the others."""
+        prefix = "" if feature is None else f"{keys.escaped(feature)}#"
+        if after is not None and not after.startswith(prefix):
+            return (), None
+        found: list[ClosedTotal] = []
+        while True:
+            page = self._engine.query(
+                keys.total_partition(customer), prefix=prefix, after=after, limit=_READ_AT_ONCE, consistent=True
+            )
+            for item in page.items:
+                closed = _closed_total(item) if CLOSED in item else None
+                if closed is None or not wanted(closed.total):
+                    continue
+                if len(found) == limit:
+                    return tuple(found), found[-1].position
+                found.append(closed)
+            after = page.next_after
+            if after is None:
+                return tuple(found), None
+
+
+def _key(name: TotalName) -> Key:
+    return Key(name.customer_part, name.window_part)
+
+
+def _closed_total(item: Item) -> ClosedTotal:
+    value = item.get(CLOSED_VALUE)
+    assert isinstance(value, Decimal), "the closing states a value"
+    return ClosedTotal(
+        position=items.text(item, "sk"),
+        total=total_of(item),
+        closed_at=items.integer(item, CLOSED),
+        closed_value=value,
+    )

@@ -1,0 +1,235 @@
+"""Usage by event on its way into the cells: what the newest total says, brought in once.
+
+    u.<ordinal>.<start>    what admission counts, events included
+    e.<ordinal>.<start>    the part of it that came by events: the total's `by_event` as it was last brought in
+    ev.<ordinal>.<start>   the total's `upto` that it came from
+    sf.<ordinal>.0         the `upto` of the total by which usage was last suspended here
+    lv.<ordinal>.<start>   levels that suspend no more in the window, since somebody has resumed
+
+The move is by state, not by change: `u += new − e, e = new`, where the cell shows e as it was seen and a smaller ev. So
+totals that arrive twice, late or out of order leave what the newest of them says. It asks for no room: it has happened.
+
+Where such usage begins a grace or reaches a tier that suspends, the cell is told after it. A suspension holds only
+while the cell too shows so much usage, and only by a later change of the totals than the one before, so that what
+somebody has resumed is not suspended again by a record that is seen twice. A level that is waived in the window
+suspends nothing, however often usage by event passes its tier.
+
+A cell that nobody consumes from is tidied here: the first events of a window remove the limit's earlier ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from tallygate.domain.admission.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
+from tallygate.domain.admission.tier_causes import TierCause, cause_text
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.entries.notices import GraceEntry, TidyEntry
+from tallygate.domain.entries.total import Total
+from tallygate.domain.entries.usage import BringInEntry
+from tallygate.domain.facts.consequences import Suspending, suspension_entry
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Effective
+from tallygate.errors import Contended
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.admission.following import pass_on
+from tallygate.storage.admission.openings import as_seen
+from tallygate.storage.base import items
+from tallygate.storage.base.engine import Engine, Update, Written
+from tallygate.storage.base.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Increase,
+    Item,
+    Present,
+    Remove,
+    Set,
+    absent_or,
+)
+from tallygate.storage.entries.writes import CellWrite
+
+TRIES_MAX = 10
+_COUNTED = (items.USED, items.BROUGHT, items.BROUGHT_FROM, *(f"{k}." for k in (*items.BESIDE, *items.OF_FOLLOWED)))
+_SUSPENDED_FROM = "sf"
+
+
+@dataclass(slots=True)
+class CellEvents:
+    """What the fold tells the root cells."""
+
+    engine: Engine
+
+    def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> bool:
+        """Let the cell count what the total says came by events. One request where the cell shows what was `seen`.
+
+        A window that is over for long, or that the cell has removed, is left alone: nothing is admitted there any more.
+        Where quota carries over, any window counts that the cell still has. False: this one it has not, or no more.
+        """
+        if total.over <= now - DEAD_AFTER and not total.governed.carries:
+            return False
+        counter = (total.ordinal, total.start)
+        brought, brought_from = items.brought_name(counter), items.brought_from_name(counter)
+        for _ in range(TRIES_MAX):
+            outcome = self.engine.write(_move(total, seen, now), repeatable=True)
+            if isinstance(outcome, Written):
+                self._tidy(total, outcome.image or {}, now)
+                pass_on(self.engine, total, items.cell_of(outcome.image), now)
+                return True
+            image = outcome.image or {}
+            if not _kept(total, image):
+                return False
+            if _number(image, brought_from) >= total.upto:
+                pass_on(self.engine, total, items.cell_of(image), now)
+                return True
+            seen = _number(image, brought)
+        raise Contended("other totals' events won every try")
+
+    def begin_grace(self, total: Total, now: Instant) -> None:
+        """Let the window's grace have begun, unless it has, or the window is over. One request."""
+        if total.end <= now:
+            return
+        name = items.window_name(items.GRACE, (total.ordinal, total.start))
+        entry = GraceEntry(feature=total.feature, time=now, counter=(total.ordinal, total.start))
+        unless_begun = All((Absent(name), absent_or(Compare(items.FLOOR, "<", total.over))))
+        self.engine.write(CellWrite(total.cell, (Set(name, now),), entry, unless_begun).update, repeatable=True)
+
+    def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
+        """Suspend usage where the cell too shows more than the tier allows, once for each change of the total.
+
+        One request where the cell shows the limit raised as the total does, and nothing waived. A window that is over
+        for long, or that the cell has removed, suspends nothing, nor does a waived level.
+        """
+        until = by.until(total, now)
+        if until is None or total.over <= now - DEAD_AFTER:
+            return
+        counter = (total.ordinal, total.start)
+        carried, adjusted, waived = (
+            items.window_name(kind, counter) for kind in (items.CARRIED, items.ADJUSTED, items.WAIVED)
+        )
+        seen = _Window(total.carried, total.adjusted, None)
+        for _ in range(TRIES_MAX):
+            outcome = self.engine.write(_suspension(total, by, until, seen, now), repeatable=True)
+            if isinstance(outcome, Written):
+                return
+            image = outcome.image or {}
+            levels = items.text(image, waived) if waived in image else None
+            shown = _Window(_number(image, carried), _number(image, adjusted), levels)
+            if shown == seen or by.tier.level in (levels or "").split(","):
+                return
+            seen = shown
+        raise Contended("the limit of the window was raised anew every time")
+
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
+        """Let the cell refuse writers with older limits. One request; repeating changes nothing."""
+        Cells(self.engine).raise_version(cell, version, now)
+
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        """Let usage follow that the limits say follows, unless it has; the cell after it. Two requests."""
+        return Cells(self.engine).follow(effective, feature, now)
+
+    def _tidy(self, total: Total, image: Item, now: Instant) -> None:
+        """Remove the limit's earlier windows where they have been over for long; the floor then guards their names.
+
+        Windows of one limit do not overlap, so all that began before this one ended by its start; of what rolls, those
+        that no longer count by then.
+        """
+        if total.start > now - DEAD_AFTER or total.governed.carries:
+            return
+        earlier = [
+            name
+            for name in image
+            if name.startswith(_COUNTED)
+            and _ordinal(name) == total.ordinal
+            and _start(name) < total.start - total.governed.reach
+        ]
+        if not earlier:
+            return
+        changes: tuple[Change, ...] = (*(Remove(name) for name in earlier), Set(items.FLOOR, total.start))
+        entry = TidyEntry(feature=total.feature, time=now, floor=total.start)
+        unless_higher = absent_or(Compare(items.FLOOR, "<=", total.start))
+        # Refused, somebody else has tidied further; repeated, there is nothing left to remove but the floor stands.
+        self.engine.write(CellWrite(total.cell, changes, entry, unless_higher).update)
+
+
+def _kept(total: Total, image: Item) -> bool:
+    """Whether the cell may still count in the total's window."""
+    if total.governed.carries:
+        return items.used_name((total.ordinal, total.start)) in image
+    return _number(image, items.FLOOR) < total.over
+
+
+def _ordinal(name: str) -> int:
+    return int(name.split(".")[1])
+
+
+def _start(name: str) -> int:
+    return int(name.split(".")[2])
+
+
+def _move(total: Total, seen: Decimal, now: Instant) -> Update:
+    counter = (total.ordinal, total.start)
+    by = total.by_event - seen
+    changes = (
+        Increase(items.used_name(counter), by),
+        Set(items.brought_name(counter), total.by_event),
+        Set(items.brought_from_name(counter), total.upto),
+    )
+    as_seen: Condition = Compare(items.brought_name(counter), "=", seen)
+    kept: Condition = absent_or(Compare(items.FLOOR, "<", total.over))
+    if total.governed.carries:
+        kept = Present(items.used_name(counter))
+    clauses = (
+        absent_or(Compare(items.brought_name(counter), "=", ZERO)) if seen == 0 else as_seen,
+        absent_or(Compare(items.brought_from_name(counter), "<", total.upto)),
+        kept,
+    )
+    entry = BringInEntry(feature=total.feature, time=now, counter=counter, by=by, brought=total.by_event)
+    return CellWrite(total.cell, changes, entry, All(clauses)).update
+
+
+class _Window(NamedTuple):
+    """What a cell was seen to keep of a window that a suspension depends on."""
+
+    carried: Decimal
+    adjusted: Decimal
+    waived: str | None
+
+
+def _suspension(total: Total, by: Suspending, until: Instant, seen: _Window, now: Instant) -> Update:
+    """The write that suspends usage while the window is as it was seen."""
+    counter, base = (total.ordinal, total.start), total.governed.limit
+    assert base is not None, "what is unlimited suspends nothing"
+    raised = seen.carried + seen.adjusted
+    name = total.ordinal if total.governed.scope else WHOLE_FEATURE
+    suspended, cause = items.suspended_name(name), TierCause(total.ordinal, total.start, now, by.tier.level)
+    guard = items.window_name(_SUSPENDED_FROM, (total.ordinal, 0))
+    unmoved = [
+        absent_or(Compare(name, "=", ZERO)) if value == 0 else Compare(name, "=", value)
+        for kind, value in ((items.CARRIED, seen.carried), (items.ADJUSTED, seen.adjusted))
+        for name in (items.window_name(kind, counter),)
+    ]
+    changes = (
+        Set(suspended, until),
+        Set(items.cause_name(name), cause_text(cause)),
+        Set(guard, total.upto),
+    )
+    clauses = (
+        Compare(items.used_name(counter), ">", by.above(base + raised) - raised),
+        *unmoved,
+        as_seen(items.window_name(items.WAIVED, counter), seen.waived),
+        absent_or(Compare(suspended, "<", until if by.policy.lasts is None else now + 1)),
+        absent_or(Compare(guard, "<", total.upto)),
+        absent_or(Compare(items.FLOOR, "<", total.over)),
+    )
+    return CellWrite(total.cell, changes, suspension_entry(total, by.tier, until, now), All(clauses)).update
+
+
+def _number(image: Item, name: str) -> Decimal:
+    value = image.get(name)
+    return value if isinstance(value, Decimal) else ZERO

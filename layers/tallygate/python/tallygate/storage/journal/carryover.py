@@ -1,0 +1,115 @@
+"""What the fold does to the windows of what carries over: open them for events, and revise what was carried into them.
+
+    u.<ordinal>.<start>, k.…, y.…   see `domain.admission.openings`; u and k move together, so that what was used stays
+    what it is
+
+Every write says in its journal entry what is carried into the window now, and holds over what it was computed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.openings import Opening
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.entries.total import Total
+from tallygate.domain.entries.windows import CarryEntry
+from tallygate.domain.journal.revisions import Revision
+from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.storage.admission.openings import kept_layers, not_open_yet, opening_changes
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine, Written
+from tallygate.storage.base.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Increase,
+    Present,
+    Remove,
+    Set,
+    absent_or,
+)
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.entries.writes import CellWrite
+
+READ_FIRST, READ_AT_ONCE = 8, 200
+"""Most late changes are of one of the newest windows; totals have some 700 bytes."""
+
+
+@dataclass(slots=True)
+class CellCarryover:
+    """Every method is one request, unless it says otherwise."""
+
+    engine: Engine
+
+    def read(self, cell: CellName) -> Cell:
+        """The cell, consistent."""
+        return items.cell_of(self.engine.get(keys.cell(cell)))
+
+    def totals(self, cell: CellName, ordinal: int, *, until: Callable[[Total], bool]) -> dict[Instant, Total]:
+        """The newest totals of a quota by their windows' starts, back to the first that `until` says is enough.
+
+        The newest is read first: of a window whose opening a total shows, everything used before it is in the totals
+        that are read after it. One request for the first few, one more for each READ_AT_ONCE, each consistent.
+        """
+        found: dict[Instant, Total] = {}
+        position: str | None = None
+        while True:
+            page = self.engine.query(
+                keys.total_partition(cell.customer),
+                prefix=keys.total_prefix(cell.feature, ordinal),
+                after=position,
+                newest_first=True,
+                limit=READ_AT_ONCE if found else READ_FIRST,
+                consistent=True,
+            )
+            for item in page.items:
+                known = total_of(item)
+                found[known.start] = known
+                if until(known):
+                    return found
+            position = page.next_after
+            if position is None:
+                return found
+
+    def open_window(
+        self, cell: CellName, counter: CounterName, opens: Opening, entry: CarryEntry, *, floor: Instant | None
+    ) -> bool:
+        """Open a window of which nothing is used yet, unless it is open, or what it begins with has moved. Repeatable.
+
+        By `floor`, nobody counts in a window before it any more.
+        """
+        changes: list[Change] = [Set(items.used_name(counter), -opens.carried), *opening_changes(counter, opens)]
+        condition: Condition = not_open_yet(counter, opens)
+        if floor is not None:
+            changes.append(Set(items.FLOOR, floor))
+            condition = All((condition, absent_or(Compare(items.FLOOR, "<=", floor))))
+        return self._written(CellWrite(cell, changes, entry, condition))
+
+    def revise(self, cell: CellName, found: Revision, entry: CarryEntry) -> bool:
+        """Replace the opening balance of a window, if it and the window before are as they were seen. Repeatable.
+
+        Of a window that the cell has removed only the entry is written, which revises its total.
+        """
+        used, carried = items.used_name(found.counter), items.window_name(items.CARRIED, found.counter)
+        if found.removed:
+            return self._written(CellWrite(cell, (), entry, Absent(used)))
+        layers = items.window_name(items.LAYERS, found.counter)
+        changes = (
+            Increase(used, found.was - found.carried),
+            Set(carried, found.carried),
+            Remove(layers) if (text := kept_layers(found.layers)) is None else Set(layers, text),
+        )
+        as_it_was = Compare(carried, "=", found.was)
+        unmoved: list[Condition] = [Present(used), absent_or(as_it_was) if found.was == 0 else as_it_was]
+        if found.after is not None:
+            earlier, shown = found.after
+            unmoved.append(Compare(items.used_name(earlier), "=", shown))
+        return self._written(CellWrite(cell, changes, entry, All(tuple(unmoved))))
+
+    def _written(self, write: CellWrite) -> bool:
+        return isinstance(self.engine.write(write.update, repeatable=True), Written)

@@ -1,0 +1,178 @@
+"""The family of decisions that were made: found again in the cell or the journal, and settled once.
+
+    CELL#<customer>#<feature>   u.<ordinal>.<start> grows by the difference; st; last, n as with every write
+    RECEIPT#<customer>          settle#<decision id>   granted, amount, settled_at, expires_at
+                                search#<decision>      n: the journal up to it does not hold the decision; expires_at
+
+The receipt is put if absent in the transaction that corrects the cell: so the first settlement stands, and a repetition
+is answered by what refused it. The journal never changes, so what a search has read in vain stays so: its position is
+kept where every container finds it, for as long as somebody may come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from tallygate.decision_store import JournalPage, KeptRecord, SeenCell
+from tallygate.domain.admission.decision_ids import DecisionId
+from tallygate.domain.base.instants import DAY, SECOND, Instant
+from tallygate.domain.corrections.settlements import Settlement
+from tallygate.domain.entries.reset_marks import ResetMark, mark_text
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
+from tallygate.domain.limits.counters import CellName, CountedWindow
+from tallygate.domain.limits.limits import Effective
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.admission.openings import as_seen
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.attributes import Attributes
+from tallygate.storage.base.engine import Cancelled, Engine, Key, Put, Update
+from tallygate.storage.base.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Copy,
+    Increase,
+    Item,
+    Present,
+    Set,
+    absent_or,
+)
+from tallygate.storage.entries.entries import entry_of
+from tallygate.storage.entries.writes import LAST, CellWrite
+from tallygate.storage.journal.records import KEPT, record_of
+
+SEARCH_KEPT = DAY
+"""How long the position of an unfinished search is kept; a search that is taken up later begins anew."""
+_SETTLEMENTS = Attributes(Settlement, apart=("decision_id",))
+_CURSOR = 1
+"""The journal's newest item is its cursor."""
+
+
+class Decisions:
+    """What settle and explain ask of storage. Every method is one request."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def look(self, cell: CellName) -> SeenCell:
+        """The cell, consistent, and the decision that it was last written by."""
+        item = self._engine.get(keys.cell(cell))
+        seen = items.cell_of(item)
+        if item is None or LAST not in item:
+            return SeenCell(cell=seen, last=None)
+        _, last = entry_of(items.text(item, LAST))
+        found = replace(last, revision=seen.revision) if isinstance(last, UseEntry | SettleEntry) else None
+        return SeenCell(cell=seen, last=None if found is None else found.shown_by(seen, seen))
+
+    def settlement(self, customer: str, decision_id: str) -> Settlement | None:
+        """What the decision was settled to, consistent; None: it was not."""
+        item = self._engine.get(_receipt(customer, decision_id))
+        return None if item is None else _SETTLEMENTS.value(item, decision_id=decision_id)
+
+    def settle(
+        self,
+        customer: str,
+        use: UseEntry,
+        settlement: Settlement,
+        held: Mapping[CountedWindow, ResetMark | None],
+        entry: SettleEntry,
+        *,
+        followed: Collection[CountedWindow] = (),
+        followings: int = 0,
+    ) -> Settlement | None:
+        """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
+
+        Those `followed` the decision has followed into; they are among those held. The cell knew so many `followings`.
+
+        The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds one of the
+        windows, or its resets are not those that were seen, or more usage has followed.
+        """
+        receipt = Put(
+            key=_receipt(customer, settlement.decision_id),
+            item={**_SETTLEMENTS.item(settlement), "expires_at": (settlement.settled_at + KEPT) // SECOND},
+            condition=Absent("pk"),
+        )
+        correction = _correction(customer, use, settlement, held, entry, followed, followings)
+        outcome = self._engine.transact((correction, receipt), repeatable=True)
+        if not isinstance(outcome, Cancelled):
+            return settlement
+        _, kept = outcome.images
+        return None if kept is None else _SETTLEMENTS.value(kept, decision_id=settlement.decision_id)
+
+    def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records (numbered less than `before`), the newest first; at most so many, or a page."""
+        owner = keys.escaped(customer)
+        page = self._engine.query(
+            keys.journal_of(owner),
+            after=None if before is None else keys.journal_record(owner, before).sk,
+            newest_first=True,
+            limit=limit + (_CURSOR if before is None else 0),
+            consistent=True,
+        )
+        return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)[:limit]
+
+    def following(self, customer: str, after: int, *, limit: int | None) -> JournalPage:
+        """The journal records after a number, in order: at most so many, and at most a megabyte of them."""
+        owner = keys.escaped(customer)
+        page = self._engine.query(
+            keys.journal_of(owner), after=keys.journal_record(owner, after).sk, limit=limit, consistent=True
+        )
+        records = tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)
+        more = page.next_after is not None and page.next_after != keys.journal_cursor(owner).sk
+        return JournalPage(records, records[-1].record.number if more and records else None)
+
+    def searched(self, wanted: DecisionId) -> int | None:
+        """The journal number up to which a search for the decision has read in vain; None: none was left unfinished."""
+        item = self._engine.get(_search(wanted))
+        return None if item is None else items.integer(item, "n")
+
+    def keep_searched(self, wanted: DecisionId, number: int, *, now: Instant) -> None:
+        """Keep up to which journal number a search for the decision has read in vain. It only moves forward."""
+        changes = (Set("n", number), Set("expires_at", (now + SEARCH_KEPT) // SECOND))
+        moves = absent_or(Compare("n", "<", number))
+        self._engine.write(Update(key=_search(wanted), changes=changes, condition=moves), repeatable=True)
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+        return Cells(self._engine).effective(customer)
+
+
+def _correction(
+    customer: str,
+    use: UseEntry,
+    settlement: Settlement,
+    held: Mapping[CountedWindow, ResetMark | None],
+    entry: SettleEntry,
+    followed: Collection[CountedWindow],
+    followings: int,
+) -> Update:
+    """Unconditional but for the windows still being there, and not having been reset: a counter that was removed must
+    not come back, and one from which the decision was taken out must not fall below zero."""
+    by, changes, conditions = settlement.amount - settlement.granted, list[Change](), list[Condition]()
+    for window, mark in held.items():
+        used, reset = (window.ordinal, window.start), items.window_name(items.RESET, (window.ordinal, window.start))
+        changes.append(Increase(items.used_name(used), by))
+        conditions.append(Present(items.used_name(used)))
+        conditions.append(Absent(reset) if mark is None else Compare(reset, "=", mark_text(mark)))
+        if window in followed:
+            changes.append(Increase(items.window_name(items.FOLLOWED, used), by))
+    # Usage that follows is taken from the counters in one write: this one comes before it, or knows of it.
+    conditions.append(as_seen(items.FOLLOWINGS, followings or None))
+    if held:
+        changes.append(Copy(items.CORRECTED, items.REVISION))
+    return CellWrite(CellName(customer, use.feature), changes, entry, All(tuple(conditions))).update
+
+
+def _receipt(customer: str, decision_id: str) -> Key:
+    return keys.receipt(customer, "settle", decision_id)
+
+
+def _search(wanted: DecisionId) -> Key:
+    return keys.receipt(wanted.customer, "search", f"{wanted.feature}#{wanted.minute}.{wanted.digest.hex()}")
+
+
+def _kept_record(item: Item) -> KeptRecord:
+    return KeptRecord(record_of(item), items.integer(item, "at"))

@@ -1,0 +1,136 @@
+"""What was used before a change of plan, read from totals, rollups, the journal's newest records and the audit trail.
+
+Every read is consistent. Totals and rollups are read up to PAGES_MAX pages of 1 MB each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallygate.control_store import Folded
+from tallygate.domain.admission.cells import Cell
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.total import Total
+from tallygate.domain.journal.fold import day_and_quarter
+from tallygate.domain.journal.records import Record
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.usage.queries import UsageItem
+from tallygate.storage.admission.cells import Cells
+from tallygate.storage.admission.following import follow
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.entries.totals import total_of
+from tallygate.storage.journal.records import Journal, record_of
+from tallygate.storage.journal.rollup import resets_of, usage_item_of
+
+PAGES_MAX = 10
+"""Of one quota's totals, and of a meter's usage: ten MB are some 15,000 windows, or a year of 20 dimension values."""
+RECORDS_MAX = 100
+"""The newest records of the journal in which a write of the feature is looked for."""
+_AFTER_ALL = "~"
+
+
+@dataclass(slots=True)
+class PastUsage:
+    """See `control_store.PastUsageStore`."""
+
+    engine: Engine
+
+    def cell(self, name: CellName) -> Cell:
+        """The cell. One request."""
+        return items.cell_of(self.engine.get(keys.cell(name)))
+
+    def totals(self, cell: CellName, ordinal: int, since: Instant, before: Instant) -> tuple[Total, ...] | None:
+        """Totals of a quota's windows that begin in [since, before); None: too many."""
+        if before <= since:
+            return ()
+        position: str | None = keys.total(cell.customer, cell.feature, ordinal, max(0, since - 1)).sk
+        until = keys.total(cell.customer, cell.feature, ordinal, before - 1).sk
+        found: list[Total] = []
+        for _ in range(PAGES_MAX):
+            page = self.engine.query(keys.total_partition(cell.customer), after=position, until=until, consistent=True)
+            found += [total_of(item) for item in page.items]
+            position = page.next_after
+            if position is None:
+                return tuple(found)
+        return None
+
+    def usage(self, customer: str, meter: str, since: Instant, before: Instant) -> tuple[UsageItem, ...] | None:
+        """A meter's usage on the UTC days of [since, before); None: too many."""
+        partition = keys.usage_partition(customer, meter)
+        position: str | None = day_and_quarter(since)[0]
+        until = f"{day_and_quarter(before - 1)[0]}#{_AFTER_ALL}"
+        found: list[UsageItem] = []
+        for _ in range(PAGES_MAX):
+            page = self.engine.query(partition, after=position, until=until, consistent=True)
+            found += [usage_item_of(item) for item in page.items]
+            position = page.next_after
+            if position is None:
+                return tuple(found)
+        return None
+
+    def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
+        """The journal's records made since an instant, the newest first; None: too many."""
+        position: str | None = None
+        found: list[Record] = []
+        for _ in range(PAGES_MAX):
+            page = self.engine.query(
+                keys.journal_of(keys.escaped(customer)),
+                after=position,
+                newest_first=True,
+                consistent=True,
+            )
+            for item in page.items:
+                if item["sk"] == keys.journal_cursor("").sk:
+                    continue
+                if items.integer(item, "at") < since:
+                    return tuple(found)
+                found.append(record_of(item))
+            position = page.next_after
+            if position is None:
+                return tuple(found)
+        return None
+
+    def folded(self, cell: CellName) -> Folded:
+        """The newest write to the feature's cell that is journaled, if the journal is applied."""
+        owner = keys.escaped(cell.customer)
+        head = Journal(self.engine).head(owner, fresh=True)
+        if head.newest is None or head.applied < head.number:
+            return Folded(revision=0, time=None)
+        position: str | None = keys.journal_record(owner, head.number + 1).sk
+        read = 0
+        while position is not None and read < RECORDS_MAX:
+            page = self.engine.query(
+                keys.journal_of(owner), after=position, newest_first=True, limit=RECORDS_MAX, consistent=True
+            )
+            for item in page.items:
+                record, read = record_of(item), read + 1
+                found = [e for e in record.entries if isinstance(e, CellEntry) and e.feature == cell.feature]
+                if found:
+                    newest = max(found, key=lambda entry: entry.revision)
+                    return Folded(revision=newest.revision, time=newest.written_at)
+            position = page.next_after
+        return Folded(revision=0, time=None)
+
+    def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
+        """The feature's manual resets made in (since, until], by when they were effective."""
+        return resets_of(self.engine, cell, since, until)
+
+
+@dataclass(slots=True)
+class CellVersions:
+    """What a change of limits asks of cells: to learn of it, and what was used before it."""
+
+    engine: Engine
+
+    @property
+    def past(self) -> PastUsage:
+        return PastUsage(self.engine)
+
+    def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        return follow(self.engine, effective, feature, now)
+
+    def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
+        Cells(self.engine).raise_version(cell, version, now)

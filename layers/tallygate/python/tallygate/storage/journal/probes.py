@@ -1,0 +1,63 @@
+"""Probes: put by who asks how far the stream's reader is, marked by it with `seen_at`, dropped by who put them.
+
+PROBE    <id>   sent_at, seen_at?, expires_at
+HEALTH   fold   claimed_at: when the newest measurement began; as_of, lag_ms (-1: too long): what the newest found
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tallygate.control_store import FoldLag
+from tallygate.domain.base.instants import HOUR, SECOND, Instant
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Delete, Engine, Put, Update, Written
+from tallygate.storage.base.expressions import Absent, Any, Compare, Set
+
+SEEN_AT = "seen_at"
+CLAIMED_AT, AS_OF, LAG = "claimed_at", "as_of", "lag_ms"
+_TOO_LONG = -1
+KEPT = HOUR
+"""A probe whose sender died is removed by the table."""
+
+
+class Probes:
+    """Sends probes and looks after them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def send(self, probe: str, now: Instant) -> None:
+        """Put a probe into the stream. One request."""
+        item = {"sent_at": now, "expires_at": (now + KEPT) // SECOND}
+        self._engine.write(Put(key=keys.probe(probe), item=dict(item)), repeatable=True)
+
+    def seen(self, probe: str) -> bool:
+        """Whether the stream's reader has come past the probe, consistent. One request."""
+        return SEEN_AT in (self._engine.get(keys.probe(probe)) or {})
+
+    def drop(self, probe: str) -> None:
+        """Remove a probe. One request."""
+        self._engine.write(Delete(key=keys.probe(probe)), repeatable=True)
+
+    def result(self) -> FoldLag | None:
+        """What the newest probe found, consistent; None: there was none yet. One request."""
+        item = self._engine.get(keys.health()) or {}
+        lag, as_of = item.get(LAG), item.get(AS_OF)
+        if not (isinstance(lag, Decimal) and isinstance(as_of, Decimal)):
+            return None
+        return FoldLag(lag_ms=None if lag == _TOO_LONG else int(lag), as_of=int(as_of))
+
+    def claim_result(self, wall: Instant, *, over: Instant) -> bool:
+        """Whether the caller is the one who measures now: nobody has begun to after `over`. One request.
+
+        A claim that is repeated after an unknown outcome may refuse itself: then nobody measures until the next.
+        """
+        unclaimed = Any((Absent(CLAIMED_AT), Compare(CLAIMED_AT, "<=", over)))
+        claim = Update(key=keys.health(), changes=(Set(CLAIMED_AT, wall),), condition=unclaimed)
+        return isinstance(self._engine.write(claim, repeatable=True), Written)
+
+    def keep_result(self, found: FoldLag) -> None:
+        """Keep what was found, for whoever asks next. One request."""
+        lag = _TOO_LONG if found.lag_ms is None else found.lag_ms
+        self._engine.write(Update(key=keys.health(), changes=(Set(LAG, lag), Set(AS_OF, found.as_of))), repeatable=True)

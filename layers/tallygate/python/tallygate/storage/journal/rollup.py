@@ -1,0 +1,50 @@
+"""What is read back of a meter's rollup, and when resets were made of a feature's usage.
+
+USAGE#<customer>#<meter>  <day>#<dimensions>   day, dims (JSON), q00 … q95 (quarter hours), upto
+AUDIT#<customer>          <at, ms>#<id>        resets among what operators did
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+
+from tallygate.domain.base.instants import Instant, parse_instant
+from tallygate.domain.corrections.resets import RESET
+from tallygate.domain.facts.audits import SUBSCRIPTION_CHANGED
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.usage.queries import MANUAL, PLAN_CHANGE, UsageItem
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.facts.audits import audit_of
+
+_AFTER_ALL = "~"
+
+
+def resets_of(engine: Engine, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
+    """The feature's resets that were made in (since, until], by when they were effective, and what by."""
+    found: dict[Instant, str] = {}
+    position: str | None = keys.audit(cell.customer, since, "").sk
+    last = keys.audit(cell.customer, until, _AFTER_ALL).sk
+    while position is not None:
+        page = engine.query(keys.audit_partition(cell.customer), after=position, until=last)
+        for audit in map(audit_of, page.items):
+            if audit.action == RESET and audit.feature == cell.feature:
+                found[parse_instant(audit.about["effective_at"])] = MANUAL
+            elif audit.action == SUBSCRIPTION_CHANGED and audit.about.get("usage") == "reset":
+                found[parse_instant(audit.about["effective_at"])] = PLAN_CHANGE
+        position = page.next_after
+    return found
+
+
+def usage_item_of(item: Item) -> UsageItem:
+    """The usage that an item shows."""
+    quarters = {
+        int(name[1:]): value
+        for name, value in item.items()
+        if isinstance(value, Decimal) and name[0] == "q" and name[1:].isdigit()
+    }
+    dimensions: Mapping[str, str] = json.loads(items.text(item, "dims"))
+    return UsageItem(day=items.text(item, "day"), dimensions=dimensions, quarters=quarters)

@@ -1,0 +1,64 @@
+"""What the fold resolves by: the limits in force, and the catalog as far as it needs it, remembered by its version.
+
+Both are read consistently and after the event was stored. So whatever was in force when the event was accepted, the
+fold knows at least that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog import forms
+from tallygate.domain.catalog.catalog import Catalog, Feature, upgrades
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.metering.meters import Meters
+from tallygate.storage.admission.secrets import DecisionSecrets
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.limits.versions import effective_of, former_limits
+from tallygate.storage.metering.rules import catalog_entries, catalog_version, form_of, read_meters
+
+
+@dataclass(slots=True)
+class Rules:
+    """Remembers one catalog. Every method is one request while nothing has changed."""
+
+    engine: Engine
+    _secrets: DecisionSecrets = field(init=False)
+    _version: int | None = None
+    _meters: Meters = Meters()  # noqa: RUF009  # immutable
+
+    def __post_init__(self) -> None:
+        self._secrets = DecisionSecrets(self.engine)
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force, consistent; None: no such customer."""
+        item = self.engine.get(keys.effective(customer))
+        return None if item is None else effective_of(item)
+
+    def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
+        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
+        asked for; a request for every few."""
+        return former_limits(self.engine, customer, before)
+
+    def decision_secret(self) -> bytes | None:
+        """The secret under which decision ids are signed; None: none was made yet. One request until it is known."""
+        return self._secrets.known()
+
+    def meters(self) -> Meters:
+        """The catalog's meters, consistent. What is read after a version is at least that version's."""
+        version = catalog_version(self.engine)
+        if version != self._version:
+            plans = tuple(forms.plan_of(form) for form in catalog_entries(self.engine, "PLAN#"))
+            catalog = Catalog(plans=plans)
+            offered = {plan.id: upgrades(catalog, plan) for plan in plans}
+            self._meters = replace(read_meters(self.engine), upgrades=offered)
+            self._version = version
+        return self._meters
+
+    def feature(self, feature: str) -> Feature | None:
+        """The feature as the catalog has it; None: no such feature."""
+        item = self.engine.get(keys.catalog_feature(feature), consistent=False)
+        return None if item is None else forms.feature_of(form_of(item))

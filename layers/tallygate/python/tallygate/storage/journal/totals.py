@@ -1,0 +1,165 @@
+"""The totals family: what each journal record adds, written to each target once.
+
+    TOTAL#<customer>          see `storage.entries.totals`
+    USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
+
+`upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
+order from its cursor, so a target that has seen a number has seen all before it, and repeating changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.entries.moves import TotalMove
+from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
+from tallygate.domain.facts.closing import is_closed
+from tallygate.domain.journal.fold import TotalChange, UsageChange
+from tallygate.domain.limits.rollover import layers_text
+from tallygate.domain.metering import contributions
+from tallygate.domain.metering.contributions import Add, Contribution, Member, Raise
+from tallygate.errors import InvariantBroken
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.engine import Engine, Refused, Update
+from tallygate.storage.base.expressions import (
+    Absent,
+    All,
+    Change,
+    Compare,
+    Condition,
+    Increase,
+    Remove,
+    Set,
+    SetOnce,
+    absent_or,
+)
+from tallygate.storage.entries.totals import (
+    ADJUSTED,
+    BY_EVENT,
+    CARRIED,
+    DUE_AT,
+    DUE_SHARD,
+    EXCLUDED,
+    FOLLOWED,
+    LAYERS,
+    OPENED_AFTER,
+    RESET,
+    TRACE,
+    UNDER,
+    UPTO,
+    VALUE,
+    WOULD_AMOUNT,
+    WOULD_DECISIONS,
+    governed_text,
+)
+
+
+def quarter_name(quarter: int) -> str:
+    return f"q{quarter:02d}"
+
+
+@dataclass(slots=True)
+class Totals:
+    """Every method is one request, unless it says otherwise."""
+
+    engine: Engine
+
+    def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
+        """Add one record's part to a total, once. One request more where the window is new.
+
+        The window's closing falls due at its end, if it is ever closed. That is written with the first part only, for
+        the closing takes it away again, and a late part must not call for a second closing.
+
+        One request more too for a late settlement in a window that was reset: a reset may exclude the decision.
+        """
+        window, move = change.move.window, change.move
+        key = keys.total(customer, change.governed.feature, window.ordinal, window.start)
+        changes = _total_changes(customer, change, number, move.reset or NO_RESET)
+        below: Condition = Compare(UPTO, "<", number)
+        asks = bool(move.settled_late) and move.reset is None
+        unmarked = All((below, Absent(RESET))) if asks else below
+        outcome = self.engine.write(Update(key=key, changes=changes, condition=unmarked), repeatable=True)
+        if not isinstance(outcome, Refused):
+            return
+        if asks and outcome.image is not None and RESET in outcome.image:
+            # Marks come by the journal, like this change and in order: below its number the mark stays what it is.
+            marked = _total_changes(customer, change, number, mark_of(items.text(outcome.image, RESET)))
+            self.engine.write(Update(key=key, changes=marked, condition=below), repeatable=True)
+        elif outcome.image is None:
+            due: tuple[Change, ...] = ()
+            if is_closed(change.governed, window.start, window.end):
+                due = (Set(DUE_SHARD, keys.shard_of(f"{key.pk}#{key.sk}")), Set(DUE_AT, window.end))
+            # Should another applier create it first, it has applied this very record: nobody begins with a later one.
+            self.engine.write(Update(key=key, changes=(*changes, *due), condition=Absent(UPTO)), repeatable=True)
+
+    def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
+        """Add one record's part to a usage item, once."""
+        sums: list[Change] = [contributed(quarter_name(q), each) for q, each in sorted(change.quarters.items())]
+        self.engine.write(
+            Update(
+                key=keys.usage(customer, change.meter, change.day, change.dimensions),
+                changes=(*sums, Set("day", change.day), Set("dims", change.dimensions), Set(UPTO, number)),
+                condition=absent_or(Compare(UPTO, "<", number)),
+            ),
+            repeatable=True,
+        )
+
+
+def contributed(name: str, contribution: Contribution) -> Change:
+    """The change that a contribution makes to the quantity in an attribute."""
+    match contribution:
+        case Add(amount):
+            return Increase(name, amount)
+        case Raise() | contributions.Set() | Member():
+            raise InvariantBroken("no meter makes such contributions: its aggregation is sum or count")
+    assert_never(contribution)
+
+
+def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetMark) -> tuple[Change, ...]:
+    """What the change adds to a total with this mark, or which gets it by the change."""
+    governed, move, excluded = change.governed, change.move, change.move.excluded_by(mark)
+    about: dict[str, str | int] = {
+        "customer": customer,
+        "feature": governed.feature,
+        "meter": governed.meter,
+        **move.window._asdict(),
+        UPTO: number,
+    }
+    # Of a limit that was never in force in the window only names are known; then the total keeps what it has.
+    put = SetOnce if governed.named_only else Set
+    trace = Remove(TRACE) if move.traceparent is None else Set(TRACE, move.traceparent)
+    raised = _carried_in(move)
+    if move.carried is None and move.uses and governed.carries:
+        raised.append(SetOnce(CARRIED, ZERO))
+    raised += [Increase(ADJUSTED, move.adjusted)] if move.adjusted else []
+    raised += [Increase(EXCLUDED, excluded)] if excluded else []
+    raised += [] if move.reset is None else [Set(RESET, mark_text(move.reset))]
+    if move.follows is not None:
+        raised.append(Set(FOLLOWED, EXACT.add(move.follows, move.followed)))
+    elif move.followed:
+        raised.append(Increase(FOLLOWED, move.followed))
+    if change.would_decisions:
+        raised += [Increase(WOULD_DECISIONS, change.would_decisions), Increase(WOULD_AMOUNT, change.would_amount)]
+    return (
+        trace,
+        *raised,
+        contributed(VALUE, move.value),
+        Increase(BY_EVENT, move.by_event),
+        *(Set(name, value) for name, value in about.items()),
+        put("limit_name", governed.name),
+        put(UNDER, governed_text(governed)),
+    )
+
+
+def _carried_in(move: TotalMove) -> list[Change]:
+    """The opening balance, replaced together with its layers. Unknown layers are removed."""
+    if move.carried is None:
+        return []
+    carried: list[Change] = [Set(CARRIED, move.carried)]
+    if move.into is None:
+        return [*carried, Remove(LAYERS)]
+    carried.append(Set(LAYERS, layers_text(move.into.layers)))
+    return carried if move.into.after is None else [*carried, Set(OPENED_AFTER, move.into.after)]

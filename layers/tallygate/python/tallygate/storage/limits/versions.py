@@ -1,0 +1,85 @@
+"""Versions of limits that are in force no more, for what is stated of windows that ended under them.
+
+    CUSTOMER#c   EFFECTIVE          version, doc (JSON), since: the limits in force
+                 EFFECTIVE#<since>  the same of each version before, expires_at
+
+A version gets its item in the transaction that replaces it. So every version is in exactly one of the two places,
+whoever dies, and a change of limits costs one more write of its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tallygate.domain.base.instants import SECOND, Instant
+from tallygate.domain.catalog.carryover import Carryover
+from tallygate.domain.catalog.carryover_forms import carryover_form, carryover_of
+from tallygate.domain.catalog.features import Setting, Switch, Value, value_from, value_text
+from tallygate.domain.catalog.tier_forms import tier_form, tier_of
+from tallygate.domain.catalog.tiers import Tier
+from tallygate.domain.limits.at_end import kept_until
+from tallygate.domain.limits.limits import Effective
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.documents import Codec, Form, compact, read_document
+from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.expressions import Item
+
+SINCE = "since"
+_LIMITS = Codec(
+    {"switch": Switch, "setting": Setting},
+    forms={
+        Tier: Form(tier_form, tier_of),
+        Carryover: Form(carryover_form, carryover_of),
+        Value: Form(value_text, value_from),
+    },
+)
+READ_AT_ONCE = 4
+"""Mostly the first is the one; a version is some KB, and may be many."""
+
+
+def effective_item(limits: Effective, since: Instant) -> Item:
+    """The limits as an item, in force from an instant on. Raises InvalidRequest `too_large`."""
+    document = items.bounded(effective_document(limits), "what the plan grants this customer")
+    return {"version": limits.version, "doc": document, SINCE: since}
+
+
+def effective_document(limits: Effective) -> str:
+    """The stored form of the limits in force; `effective_of` reads it back to an equal value."""
+    return compact(_LIMITS.write(limits, Effective))
+
+
+def effective_of(item: Item) -> Effective:
+    """The limits in force that an EFFECTIVE item states."""
+    found: Effective = _LIMITS.read(read_document(items.text(item, "doc")), Effective)
+    return replace(found, version=items.integer(item, "version"), since=items.integer(item, SINCE, 0))
+
+
+def put_former(replaced: Effective, by: Effective, now: Instant) -> Put:
+    """The write that keeps a version which is replaced now, for as long as windows may have to be stated by it."""
+    return Put(
+        key=keys.effective_version(replaced.customer, replaced.since),
+        item={
+            **effective_item(replaced, replaced.since),
+            "expires_at": kept_until(replaced, by, now) // SECOND,
+        },
+    )
+
+
+def former_limits(engine: Engine, customer: str, before: Instant) -> Iterator[Effective]:
+    """Versions that came into force before an instant, the newest first, consistent.
+
+    Nothing is read until the first is asked for; one request for every READ_AT_ONCE.
+    """
+    after: str | None = keys.effective_version(customer, before).sk
+    while after is not None:
+        page = engine.query(
+            keys.customer_partition(customer),
+            prefix=keys.EFFECTIVE_VERSION,
+            after=after,
+            newest_first=True,
+            limit=READ_AT_ONCE,
+            consistent=True,
+        )
+        yield from (effective_of(item) for item in page.items)
+        after = page.next_after

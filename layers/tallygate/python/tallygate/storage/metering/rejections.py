@@ -1,0 +1,73 @@
+"""The family of rejections: one a minute, customer and code, put if absent and never changed.
+
+    REJECTED#<customer>   <minute, 10 digits>#<code>          status, detail, received_at, others, and as far as they
+                          <minute, 10 digits>#<code>#stored   are known id, source, type, subject, time; expires_at
+
+The second form is of an event that was accepted and could not be counted; `journaled` where its customer's journal has
+it. Without a customer the rejections stand under an empty name. A container remembers what it has put: a producer that
+is wrong all the time costs one write a minute, customer and code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tallygate.domain.base.instants import DAY, SECOND
+from tallygate.domain.metering.rejections import Rejection
+from tallygate.storage.base import items, keys
+from tallygate.storage.base.attributes import Attributes
+from tallygate.storage.base.engine import Engine, Key, Put
+from tallygate.storage.base.expressions import Absent, Item
+
+KEPT = 36 * DAY
+"""A day longer than they are listed."""
+REMEMBERED_MAX = 1_024
+_REJECTIONS = Attributes(Rejection, names={"at": "received_at"})
+_STORED = "stored"
+
+
+@dataclass(slots=True)
+class Rejections:
+    """Keeps and lists rejections."""
+
+    engine: Engine
+    _kept: dict[Key, None] = field(default_factory=dict)
+
+    def keep(self, rejection: Rejection) -> None:
+        """Keep the rejection, unless one of its customer, minute and code is kept. One request, none where this
+        container has kept one. Safe to repeat."""
+        key = _key(rejection)
+        if key in self._kept:
+            return
+        self.engine.write(
+            Put(
+                key=key,
+                item={**_REJECTIONS.item(rejection), "expires_at": (rejection.at + KEPT) // SECOND},
+                condition=Absent("pk"),
+            ),
+            repeatable=True,
+        )
+        while len(self._kept) >= REMEMBERED_MAX:
+            self._kept.pop(next(iter(self._kept)), None)
+        self._kept[key] = None
+
+    def newest(self, owner: str, *, before: str | None, limit: int) -> tuple[tuple[tuple[str, Rejection], ...], bool]:
+        """Some rejections, the newest first, each with its position, and whether there may be more. One request.
+
+        `before` is a position, or what `keys.rejections_after` writes.
+        """
+        page = self.engine.query(
+            keys.rejections_of(owner), after=before, newest_first=True, limit=limit, consistent=True
+        )
+        found = tuple((items.text(item, "sk"), rejection_of(item)) for item in page.items)
+        return found, page.next_after is not None
+
+
+def _key(rejection: Rejection) -> Key:
+    kind = (_STORED,) if rejection.accepted else ()
+    return keys.rejection(rejection.owner, rejection.minute, rejection.code, *kind)
+
+
+def rejection_of(item: Item) -> Rejection:
+    """The rejection that an item states."""
+    return _REJECTIONS.value(item)

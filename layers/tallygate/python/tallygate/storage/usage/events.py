@@ -1,0 +1,37 @@
+"""The list of events reads what others keep: the journal of a customer, and the rejections."""
+
+from __future__ import annotations
+
+from tallygate.decision_store import KeptRecord
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.metering.rejections import Rejection
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.metering.rejections import Rejections
+
+
+class EventLog:
+    """Every method is one request at most."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._decisions, self._rejections = Decisions(engine), Rejections(engine)
+
+    def knows_customer(self, customer: str) -> bool:
+        """Whether the customer exists."""
+        return self._engine.get(keys.profile(customer)) is not None
+
+    def records_before(self, customer: str, before: int, *, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records numbered less than `before`, the newest first; at most so many, or a page."""
+        return self._decisions.newest(customer, before=before, limit=limit)
+
+    def rejections_before(
+        self, owner: str, before: str, *, limit: int
+    ) -> tuple[tuple[tuple[str, Rejection], ...], bool]:
+        """The newest rejections before a position, the newest first, and whether there may be more."""
+        return self._rejections.newest(owner, before=before, limit=limit)
+
+    def rejections_upto(self, end: Instant) -> str:
+        """The position after every rejection of the minutes up to the one that holds the instant."""
+        return keys.rejections_after(end)

@@ -1,0 +1,56 @@
+"""The usage family, read: the rollup's items, and the names that a query may use.
+
+    USAGE#<customer>#<meter>  <day>#<dimensions>   day, dims (JSON), q00 … q95 (quarter hours), upto
+    AUDIT#<customer>          <at, ms>#<id>        resets among what operators did
+
+The fold writes them (`storage.journal.totals`). Reads are eventually consistent: the fold lags by more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.limits.counters import CellName
+from tallygate.domain.usage.queries import UsageItem
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine
+from tallygate.storage.catalog.features import declared_by
+from tallygate.storage.journal.rollup import resets_of, usage_item_of
+from tallygate.storage.journal.rules import Rules
+
+_AFTER_ALL_DIMENSIONS = "~"
+
+
+@dataclass(slots=True)
+class Usage:
+    """What GET /v1/usage reads."""
+
+    engine: Engine
+
+    def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterator[UsageItem]:
+        """A meter's usage on these UTC days, in order of the days. As many requests as there are pages of 1 MB."""
+        partition, until = keys.usage_partition(customer, meter), f"{last_day}#{_AFTER_ALL_DIMENSIONS}"
+        position: str | None = first_day
+        while position is not None:
+            page = self.engine.query(partition, after=position, until=until)
+            yield from (usage_item_of(item) for item in page.items)
+            position = page.next_after
+
+    def feature(self, feature: str) -> Feature | None:
+        """The feature as the catalog has it; None: no such feature. One request."""
+        return Rules(self.engine).feature(feature)
+
+    def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
+        """The feature's resets that were made in (since, until], by when they were effective, and what by."""
+        return resets_of(self.engine, cell, since, until)
+
+    def dimensions(self, meter: str) -> frozenset[str] | None:
+        """The dimensions that the meter declares; None: there is no such meter. One request."""
+        return declared_by(self.engine, meter)
+
+    def knows_customer(self, customer: str) -> bool:
+        """Whether the customer exists. One request."""
+        return self.engine.get(keys.profile(customer), consistent=False) is not None
