@@ -14,12 +14,12 @@ from tallygate.domain.journal.fold import TotalChange
 from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.metering.contributions import Add
+from tallygate.operations.facts.ports import TotalName
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.expressions import Item
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.journal.totals import Totals
-from tallygate.store import TotalName
 
 START = parse_instant("2026-11-01T00:00:00Z")
 END = parse_instant("2026-12-01T00:00:00Z")

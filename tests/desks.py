@@ -13,6 +13,7 @@ from tallygate.domain.customers.customers import CustomerRecord, SubscriptionCha
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import ParkedEntry
 from tallygate.operations.base.each import in_turn
+from tallygate.operations.base.ports import Moves
 from tallygate.operations.base.receipts import Outcome, Planned, once
 from tallygate.operations.corrections import resets as usage_resets
 from tallygate.operations.corrections.resets import reset_usage
@@ -29,7 +30,6 @@ from tallygate.storage.entries.totals import total_of
 from tallygate.storage.facts.audits import Audits
 from tallygate.storage.journal.decisions import Decisions
 from tallygate.storage.metering.events import Events
-from tallygate.store import Moves
 from tests.given import FEATURE, known_to
 from tests.shops import Shop
 from tests.truth import container, draft, drain, facts, totals

@@ -14,7 +14,6 @@ from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, Ask, d
 from tallygate.contracts.admission.explanations import explanation_answer
 from tallygate.contracts.base.reading import read
 from tallygate.contracts.corrections.corrections import SETTLE, SettleBody, settlement_answer
-from tallygate.decision_store import DecisionStore
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.admission.explanation import explanation
 from tallygate.domain.base.instants import Instant
@@ -26,9 +25,10 @@ from tallygate.operations.admission.check import check
 from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.dimensions import GivenDimensions, require_declared
 from tallygate.operations.admission.memory import Memory
+from tallygate.operations.admission.ports import AdmissionStore
 from tallygate.operations.corrections.settle import Settle, settle
 from tallygate.operations.journal.find_decision import decision_named
-from tallygate.store import AdmissionStore
+from tallygate.operations.journal.ports import DecisionStore
 
 SCOPE = "check"
 

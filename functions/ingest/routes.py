@@ -13,7 +13,7 @@ from tallygate.domain.metering.events import Draft, EventStatus, Result
 from tallygate.http import Answer, CustomerIn, Request, answered, permit
 from tallygate.operations.base.each import Each
 from tallygate.operations.metering.ingest import Posted, ingest
-from tallygate.store import EventStore
+from tallygate.operations.metering.ports import EventStore
 
 SCOPE = "ingest"
 

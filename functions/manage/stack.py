@@ -11,8 +11,8 @@ from tallygate.contracts.customers.keys import TestClockBody
 from tallygate.domain.base.instants import format_instant
 from tallygate.errors import Forbidden, Unauthenticated
 from tallygate.http import Answer, Request
-from tallygate.operations.base import test_clock
 from tallygate.operations.base.receipts import Body, Planned
+from tallygate.operations.customers import test_clock
 from tallygate.operations.customers.authorize import authorize
 from tallygate.operations.journal.health import Waiting, fold_lag
 

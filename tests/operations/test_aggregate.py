@@ -26,6 +26,7 @@ from tallygate.operations.base.each import in_turn
 from tallygate.operations.catalog.catalog import declare_catalog
 from tallygate.operations.customers.customers import Stores, put_customer
 from tallygate.operations.facts.closing import reset
+from tallygate.operations.facts.ports import Published
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import keys
@@ -38,7 +39,6 @@ from tallygate.storage.facts.closings import Closings
 from tallygate.storage.journal import records as journal
 from tallygate.storage.journal.past_usage import CellVersions
 from tallygate.storage.metering.events import Events
-from tallygate.store import Published
 from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import (
     CALLS,

@@ -14,11 +14,11 @@ from tallygate.domain.catalog.forms import catalog_form
 from tallygate.errors import FieldError, InvalidRequest, StoreUnavailable
 from tallygate.operations.admission.dimensions import GivenDimensions, require_declared
 from tallygate.operations.admission.memory import FEATURE_KEPT_SECONDS, FEATURE_READ_AGAIN_SECONDS, Memory
+from tallygate.operations.admission.ports import SoldFeature
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Delete, Engine
 from tallygate.storage.base.keys import catalog_meter
-from tallygate.store import SoldFeature
 from tests.given import COUNTED, FEATURE, METER, effective, in_force, metered, quota, sold
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tallygate.control_store import CatalogStore
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, format_instant, parse_instant
 from tallygate.domain.customers.customers import SubscriptionChange, taken
 from tallygate.domain.facts.audits import announced
 from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import InvalidRequest
 from tallygate.operations.admission.memory import Memory
+from tallygate.operations.catalog.ports import CatalogStore
 from tallygate.operations.customers.customers import Audited, put_subscription
 from tallygate.operations.customers.own_limits import put_limit
 from tallygate.storage.base.engine import Engine

@@ -15,13 +15,13 @@ from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.entitlements import entitlement
 from tallygate.operations.admission.memory import FEATURE_KEPT_SECONDS, Memory
+from tallygate.operations.admission.ports import SoldFeature
 from tallygate.operations.facts.closing import reset
 from tallygate.operations.facts.periods import list_periods
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.facts.closings import Closings
-from tallygate.store import SoldFeature
 from tests.closings import END, add_usage, governed
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, sold, wanted
 

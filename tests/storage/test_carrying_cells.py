@@ -18,12 +18,12 @@ from tallygate.domain.catalog.tiers import AllowWithOverage, Enforcement, RateLi
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.limits.rollover import Stretch
+from tallygate.operations.admission.ports import Admitted
 from tallygate.storage.admission.cells import Cells, admission_condition
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Put
 from tallygate.storage.base.expressions import Item, holds
-from tallygate.store import Admitted
 from tests.given import ENTRY, FEATURE, NOW, entitlement, quota, rate
 
 SEPTEMBER, OCTOBER, NOVEMBER, DECEMBER = (parse_instant(f"2026-{month:02d}-01T00:00:00Z") for month in (9, 10, 11, 12))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tallygate.control_store import Applying, CatalogMoved, PlansTaken, Replaced
 from tallygate.domain.catalog.catalog import Catalog, Change, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, changes
 from tallygate.domain.catalog.tiers import Tier, percent
 from tallygate.domain.metering.meters import Filter, Meter
+from tallygate.operations.catalog.ports import (
+    Applying,
+    CatalogMoved,
+    PlansTaken,
+    Replaced,
+)
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine, Refused
 from tallygate.storage.catalog.catalog import Catalogs, mark_in_use

@@ -9,8 +9,8 @@ import pytest
 from tallygate.domain.base.instants import DAY
 from tallygate.domain.entries.moves import CellMoves, TotalMove
 from tallygate.domain.entries.windows import CarryEntry
+from tallygate.domain.facts.revisions import Revision
 from tallygate.domain.journal.fold import TotalChange
-from tallygate.domain.journal.revisions import Revision
 from tallygate.domain.limits.counters import CarriedIn, CellName, CountedWindow
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import Layer

@@ -27,13 +27,13 @@ from tallygate.domain.catalog.tiers import (
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.limits.rungs import UNTIL_RESUMED
+from tallygate.operations.admission.ports import Admitted, NotAdmitted
 from tallygate.storage.admission.cells import Cells, admission_condition
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Item, holds
 from tallygate.storage.limits.versions import effective_document
-from tallygate.store import Admitted, NotAdmitted
 from tests.given import ENTRY, FEATURE, NOW, effective, entitlement, quota, rate
 
 MARK = RequestMark(NOW // MINUTE, b"abcdef")

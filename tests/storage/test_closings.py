@@ -13,13 +13,13 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.facts import Fact
 from tallygate.domain.journal.fold import TotalChange
 from tallygate.domain.limits.counters import CountedWindow
+from tallygate.operations.facts.ports import TotalName
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine, Put, Update
 from tallygate.storage.base.expressions import Increase
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.facts.outbox import fact_of
 from tallygate.storage.journal.totals import Totals
-from tallygate.store import TotalName
 from tests.closings import END, START, add_usage, closing_fact, name_of, total_item
 
 

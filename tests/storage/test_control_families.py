@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tallygate.control_store import FoldLag
 from tallygate.domain.customers.api_keys import ApiKey, KeyText, KeyTexts, digest_of
 from tallygate.operations.admission.memory import Memory
+from tallygate.operations.journal.ports import FoldLag
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.secrets import DecisionSecrets, make_secret, read_secret
 from tallygate.storage.base import keys

@@ -26,13 +26,13 @@ from tallygate.domain.entries.notices import OpenEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.domain.limits.limits import Entitlement, Quota
 from tallygate.domain.periods.recurrence import FIRST_USE, Schedule, Segment
+from tallygate.operations.admission.ports import Admitted
 from tallygate.storage.admission.cells import Cells, admission_condition
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Item, holds
 from tallygate.storage.journal.first_use import OPENED_KEPT, CellFirstUse
-from tallygate.store import Admitted
 from tests.given import ENTRY, FEATURE, NOW, entitlement, quota
 
 CELL = CellName("acme", FEATURE)

@@ -22,13 +22,13 @@ from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.governing import governed_of
 from tallygate.domain.limits.limits import Entitlement, Quota
 from tallygate.domain.periods.recurrence import ROLLING_PARTS, Schedule, rolling, window_at
+from tallygate.operations.admission.ports import Admitted, NotAdmitted
 from tallygate.storage.admission.cells import Cells, admission_condition
 from tallygate.storage.base import items
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.expressions import Item, holds
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.journal.bring_in import CellEvents
-from tallygate.store import Admitted, NotAdmitted
 from tests.given import ENTRY, FEATURE, NOW, effective, entitlement, quota, rate
 
 

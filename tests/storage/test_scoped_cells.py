@@ -14,12 +14,12 @@ from tallygate.domain.base.instants import DAY, MINUTE
 from tallygate.domain.catalog.scopes import governs
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Limit
+from tallygate.operations.admission.ports import Admitted, NotAdmitted
 from tallygate.storage.admission.cells import Cells, admission_condition
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Item, holds
-from tallygate.store import Admitted, NotAdmitted
 from tests.given import ENTRY, FEATURE, NOW, quota, rate, scoped
 
 LARGE = Limit(name="large", scope={"model": "large"}, quotas=(quota(4, ordinal=2),), rates=(rate(3, ordinal=10),))

@@ -35,7 +35,8 @@ from tallygate.domain.metering.contributions import Add
 from tallygate.domain.metering.judgement import EventWarning
 from tallygate.domain.metering.meters import Measured
 from tallygate.errors import InvariantBroken
-from tallygate.fold_store import Appended
+from tallygate.operations.facts.ports import LastStated, LevelMove, Published
+from tallygate.operations.journal.ports import Appended
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine, Put, Update
 from tallygate.storage.base.expressions import Item, Remove, Set
@@ -46,7 +47,6 @@ from tallygate.storage.journal.bring_in import CellEvents
 from tallygate.storage.journal.records import Journal, body_of, record_of
 from tallygate.storage.journal.rules import Rules
 from tallygate.storage.journal.totals import Totals
-from tallygate.store import LastStated, LevelMove, Published
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare
 

@@ -37,14 +37,15 @@ from tallygate.domain.journal.observed import (
 from tallygate.domain.metering.events import Event
 from tallygate.domain.metering.meters import Meters
 from tallygate.errors import TallygateError
-from tallygate.fold_store import CarriedCells, FoldedCells
 from tallygate.operations.base.each import Each, attempt, in_turn
 from tallygate.operations.delivery.dispatch import dispatch
+from tallygate.operations.delivery.ports import AttemptQueue
 from tallygate.operations.facts.announce import announce
+from tallygate.operations.facts.ports import OutboxStore
 from tallygate.operations.journal.append import Folded, JournalParts, append
 from tallygate.operations.journal.carry import moved, open_window, revise
+from tallygate.operations.journal.ports import CarriedCells, FoldedCells
 from tallygate.operations.limits.in_force import announce_to
-from tallygate.store import AttemptQueue, OutboxStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

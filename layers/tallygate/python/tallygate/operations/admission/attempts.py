@@ -24,7 +24,7 @@ from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective, Entitlement
 from tallygate.domain.limits.suspensions import suspending
 from tallygate.operations.admission.memory import Memory
-from tallygate.store import AdmissionStore
+from tallygate.operations.admission.ports import AdmissionStore
 
 API_KEY = "api_key"
 

@@ -13,7 +13,7 @@ from tallygate.domain.limits.counters import CellName
 from tallygate.errors import ClockBehind, Contended
 from tallygate.operations.admission.attempts import Consume, stated, without_cell
 from tallygate.operations.admission.memory import Memory
-from tallygate.store import AdmissionStore
+from tallygate.operations.admission.ports import AdmissionStore
 
 
 def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, whole: bool = False) -> Decision:

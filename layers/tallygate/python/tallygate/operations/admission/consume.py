@@ -16,17 +16,23 @@ from decimal import Decimal
 from tallygate.domain.admission import decide
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.admission.entries import use_entry
+from tallygate.domain.admission.replays import kept_windows
 from tallygate.domain.admission.terms import Terms
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.features import Switch
-from tallygate.domain.journal.replays import kept_windows
 from tallygate.domain.limits.counters import CellName
 from tallygate.errors import ClockBehind, Contended, InvalidRequest
 from tallygate.operations.admission.attempts import Attempt, Consume, mark_of, stated, without_cell
 from tallygate.operations.admission.denials import Denying, denial
 from tallygate.operations.admission.memory import Memory
+from tallygate.operations.admission.ports import (
+    AdmissionStore,
+    Admitted,
+    NotAdmitted,
+    Receipt,
+    Repeated,
+)
 from tallygate.operations.admission.replays import by_mark, by_receipt, of_lost_feature
-from tallygate.store import AdmissionStore, Admitted, NotAdmitted, Receipt, Repeated
 
 TRIES_MAX = 3
 """Writes that a request may send when other writers win; then it is contended, which is never a denial."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tallygate.errors import FieldError, InvalidRequest
 from tallygate.operations.admission.memory import Memory
-from tallygate.store import AdmissionStore
+from tallygate.operations.admission.ports import AdmissionStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

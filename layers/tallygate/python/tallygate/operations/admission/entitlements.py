@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tallygate.control_store import LimitsStore
 from tallygate.domain.admission import decide
 from tallygate.domain.admission.decision import Decision, Reason
 from tallygate.domain.base.instants import Instant
@@ -12,7 +11,8 @@ from tallygate.errors import NotFound, invalid
 from tallygate.operations.admission.attempts import Consume, denied_by_hand
 from tallygate.operations.admission.check import check
 from tallygate.operations.admission.memory import Memory
-from tallygate.store import AdmissionStore
+from tallygate.operations.admission.ports import AdmissionStore
+from tallygate.operations.limits.ports import LimitsStore
 
 ABSENT = {
     Reason.CUSTOMER_NOT_FOUND: "there is no customer {customer}",

@@ -21,7 +21,7 @@ from tallygate.domain.catalog.units import Unit
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import StoreUnavailable
-from tallygate.store import AdmissionStore, SoldFeature
+from tallygate.operations.admission.ports import AdmissionStore, SoldFeature
 
 LIMITS_KEPT_SECONDS = 60.0
 """A root cell proves the limits with every write, so they may be kept for long; they are dropped to meet deletions."""

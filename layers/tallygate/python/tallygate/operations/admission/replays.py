@@ -16,13 +16,20 @@ from decimal import Decimal
 from tallygate.domain.admission import decide
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.decision import Decision, Grounds, Reason
+from tallygate.domain.admission.replays import (
+    KeptWindow,
+    completed,
+    counted_under,
+    gone_from,
+    instant_in,
+    terms_in,
+)
 from tallygate.domain.admission.terms import Terms
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.journal.replays import KeptWindow, completed, counted_under, gone_from, instant_in, terms_in
 from tallygate.domain.limits.limits import Entitlement
 from tallygate.errors import InvalidRequest
 from tallygate.operations.admission.attempts import Attempt, Consume
-from tallygate.store import Receipt, Repeated
+from tallygate.operations.admission.ports import Receipt, Repeated
 
 
 def by_receipt(attempt: Attempt, wanted: Terms, outcome: Repeated) -> Decision:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tallygate.domain.base.instants import Instant
 from tallygate.errors import Contended, InvalidRequest
-from tallygate.store import Moves, ReceiptStore, StoredAnswer
+from tallygate.operations.base.ports import Moves, ReceiptStore, StoredAnswer
 
 TRIES_MAX = 3
 

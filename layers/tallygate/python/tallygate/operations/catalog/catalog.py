@@ -16,22 +16,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tallygate.control_store import (
-    Applying,
-    AuditStore,
-    BesideStep,
-    CatalogMoved,
-    CatalogStore,
-    PlansTaken,
-    StoredCatalog,
-)
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.catalog import Catalog, Change, PlanId, changes, forbidden, in_use_error, name_of, touched
 from tallygate.domain.catalog.forms import as_json, catalog_form
 from tallygate.domain.catalog.versions import Expected, require
 from tallygate.domain.facts.audits import CATALOG_CHANGED, Author
 from tallygate.errors import Conflict, Contended, FieldError
-from tallygate.store import Moves
+from tallygate.operations.base.ports import Moves
+from tallygate.operations.catalog.ports import (
+    Applying,
+    AuditTrail,
+    BesideStep,
+    CatalogMoved,
+    CatalogStore,
+    PlansTaken,
+    StoredCatalog,
+)
 
 TRIES_MAX = 3
 
@@ -64,7 +64,7 @@ def declare_catalog(
     dry_run: bool,
     now: Instant,
     by: Author | None = None,
-    audits: AuditStore | None = None,
+    audits: AuditTrail | None = None,
 ) -> Declared:
     """Make the stored catalog the wanted one; a dry run only says what that would change.
 
@@ -105,7 +105,7 @@ def declare_catalog(
     raise Contended("the catalog was changed by others at every try")
 
 
-def _beside(by: Author | None, audits: AuditStore | None) -> BesideStep | None:
+def _beside(by: Author | None, audits: AuditTrail | None) -> BesideStep | None:
     """Each transaction of a declaration has an entry of its own: one that dies half-way has told what it made."""
     if by is None or audits is None:
         return None

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tallygate.control_store import AdjustmentStore, AuditStore, CellControlStore, CustomerStore, LimitsStore
 from tallygate.domain.admission.terms import look
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO, plain
@@ -35,8 +34,11 @@ from tallygate.domain.facts.audits import ADJUSTED, Audit
 from tallygate.domain.limits.counters import CellName
 from tallygate.errors import ClockBehind, Conflict, invalid
 from tallygate.operations.admission.entitlements import metered
-from tallygate.operations.base.known_customers import customer
+from tallygate.operations.base.known_customers import KnownCustomers, customer
 from tallygate.operations.base.receipts import Planned
+from tallygate.operations.corrections.ports import AdjustmentStore, CellControlStore
+from tallygate.operations.facts.ports import AuditStore
+from tallygate.operations.limits.ports import LimitsStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,7 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
 
 def list_adjustments(
     store: AdjustmentStore,
-    customers: CustomerStore,
+    customers: KnownCustomers,
     customer_id: str,
     feature: str | None,
     *,

@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tallygate.control_store import AuditStore, LimitsStore
-from tallygate.decision_store import KeptRecord, ResettableCell, UsageResetStore
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.corrections.resets import (
@@ -43,9 +41,13 @@ from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.metering.events import FUTURE_MAX
 from tallygate.errors import Contended, InvalidRequest, StoreUnavailable, invalid
 from tallygate.operations.admission.entitlements import metered
+from tallygate.operations.base.ports import Moves
 from tallygate.operations.base.receipts import Planned
+from tallygate.operations.corrections.ports import ResettableCell, UsageResetStore
+from tallygate.operations.facts.ports import AuditStore
 from tallygate.operations.journal.find_decision import CLOCKS_APART
-from tallygate.store import Moves
+from tallygate.operations.journal.ports import KeptRecord
+from tallygate.operations.limits.ports import LimitsStore
 
 READ_MAX = 1_000
 """So many journal records are read back at most: of a customer who is never idle, a quarter of an hour's."""

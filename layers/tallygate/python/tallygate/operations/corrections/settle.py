@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tallygate.decision_store import DecisionStore, SeenCell
 from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.admission.entries import settle_entry
 from tallygate.domain.admission.origins import followers
@@ -21,6 +20,7 @@ from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
 from tallygate.errors import Conflict, Contended
 from tallygate.operations.journal.find_decision import find_decision, said_by
+from tallygate.operations.journal.ports import DecisionStore, SeenCell
 
 TRIES_MAX = 3
 """A window leaves a cell at most once, some minutes after its end."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tallygate.control_store import AuditStore, CustomerStore
 from tallygate.domain.facts.audits import Audit
 from tallygate.operations.base.known_customers import customer
+from tallygate.operations.customers.ports import CustomerStore
+from tallygate.operations.facts.ports import AuditStore
 
 
 def list_audits(

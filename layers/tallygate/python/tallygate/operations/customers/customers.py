@@ -13,15 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tallygate.control_store import (
-    AuditStore,
-    CatalogStore,
-    CustomerMoved,
-    CustomerStore,
-    Saved,
-    SubjectsTaken,
-    VersionStore,
-)
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.catalog import Catalog, Plan, PlanId
 from tallygate.domain.catalog.versions import Expected, require
@@ -44,10 +35,19 @@ from tallygate.domain.limits.limits import Effective
 from tallygate.domain.limits.overrides import OwnLimit, too_crowded, with_own
 from tallygate.domain.periods.recurrence import segment_at
 from tallygate.errors import Conflict, Contended, FieldError, NotFound, invalid
+from tallygate.operations.base.ports import Moves
+from tallygate.operations.catalog.ports import CatalogStore
 from tallygate.operations.corrections.resets import Told
+from tallygate.operations.customers.ports import (
+    CustomerMoved,
+    CustomerStore,
+    Saved,
+    SubjectsTaken,
+)
+from tallygate.operations.facts.ports import AuditStore
 from tallygate.operations.limits.follow_usage import with_followed
 from tallygate.operations.limits.in_force import announce_limits
-from tallygate.store import Moves
+from tallygate.operations.limits.ports import VersionStore
 
 TRIES_MAX = 4
 

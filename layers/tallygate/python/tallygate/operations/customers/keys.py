@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tallygate.control_store import AuditStore, KeyStore
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.customers.api_keys import (
     FORMER_TEXTS_MAX,
@@ -26,6 +25,8 @@ from tallygate.domain.customers.api_keys import (
 from tallygate.domain.facts.audits import KEY_CREATED, KEY_REVOKED, KEY_ROTATED, Author
 from tallygate.errors import Conflict, Contended, NotFound, invalid
 from tallygate.operations.base.receipts import Planned
+from tallygate.operations.customers.ports import KeyStore
+from tallygate.operations.facts.ports import AuditStore
 
 SHOWN_ONCE = "key"
 TRIES_MAX = 3

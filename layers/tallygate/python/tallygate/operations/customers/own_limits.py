@@ -17,6 +17,7 @@ from tallygate.domain.customers.customers import CustomerRecord
 from tallygate.domain.facts.audits import LIMIT_REMOVED, LIMIT_SET
 from tallygate.domain.limits.overrides import OWN_LIMITS_MAX, OwnLimit
 from tallygate.errors import NotFound, invalid
+from tallygate.operations.base.ports import Moves
 from tallygate.operations.corrections.resets import Told
 from tallygate.operations.customers.customers import (
     Audited,
@@ -27,7 +28,6 @@ from tallygate.operations.customers.customers import (
     record_of,
 )
 from tallygate.operations.limits.in_force import announce_limits
-from tallygate.store import Moves
 
 Judge = Callable[[Plan | None, Catalog, OwnLimit], None]
 """Raises InvalidRequest where a limit is not sound under a plan, or (None) without one."""

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tallygate.control_store import AuditStore, CatalogStore, CellControlStore, CustomerStore, VersionStore
 from tallygate.domain.admission.tier_suspensions import (
     TierStop,
     lifting,
@@ -43,9 +42,14 @@ from tallygate.domain.limits.suspensions import (
 )
 from tallygate.errors import invalid
 from tallygate.operations.base.known_customers import customer
+from tallygate.operations.base.ports import Moves
 from tallygate.operations.base.receipts import Body, Planned
+from tallygate.operations.catalog.ports import CatalogStore
+from tallygate.operations.corrections.ports import CellControlStore
+from tallygate.operations.customers.ports import CustomerStore
+from tallygate.operations.facts.ports import AuditStore
 from tallygate.operations.limits.in_force import announce_limits
-from tallygate.store import Moves
+from tallygate.operations.limits.ports import VersionStore
 
 LIFTED_MAX = 88
 """So many cells fit one transaction beside the customer, the audit entry and the receipt."""

@@ -33,7 +33,7 @@ from tallygate.domain.delivery.deliveries import (
 )
 from tallygate.domain.facts.facts import Fact
 from tallygate.errors import StoreUnavailable, TallygateError
-from tallygate.store import DeliveryStore
+from tallygate.operations.delivery.ports import DeliveryStore
 
 DUE_SHARDS = 16
 SWEPT_PER_SHARD_MAX = 50

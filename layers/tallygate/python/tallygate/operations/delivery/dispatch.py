@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.delivery.deliveries import BUS, Endpoint, Message
 from tallygate.domain.facts.facts import Fact
-from tallygate.store import AttemptQueue, OutboxStore
+from tallygate.operations.delivery.ports import AttemptQueue
+from tallygate.operations.facts.ports import OutboxStore
 
 
 def dispatch(

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from tallygate.control_store import AuditStore
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.delivery.deliveries import SLOTS, Delivery, Endpoint, SigningSecret
 from tallygate.domain.facts.audits import ENDPOINT_CREATED, ENDPOINT_DELETED, ENDPOINT_ROTATED, Audit, Author
 from tallygate.errors import NotFound
 from tallygate.operations.base.receipts import Planned
-from tallygate.store import EndpointStore
+from tallygate.operations.delivery.ports import EndpointStore
+from tallygate.operations.facts.ports import AuditStore
 
 SECRET = "secret"  # noqa: S105  # the name of the field
 DELETING = "it is being deleted"

@@ -28,13 +28,13 @@ from tallygate.domain.facts.facts import (
     restates_figures,
     told,
 )
+from tallygate.domain.facts.revisions import carried_out_of, layers_into, may_carry_out
 from tallygate.domain.facts.statements import before, billed_to, period_of, statement
 from tallygate.domain.journal.observed import Audited, CellNoted, EventRejected, TotalChanged
-from tallygate.domain.journal.revisions import carried_out_of, layers_into, may_carry_out
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Contended
-from tallygate.fold_store import RulesStore
-from tallygate.store import LevelMove, OutboxStore, Published
+from tallygate.operations.facts.ports import LevelMove, OutboxStore, Published
+from tallygate.operations.limits.ports import RulesStore
 
 TRIES_MAX = 20
 """Facts of one feature come from its totals, of which there are at most a few."""

@@ -5,12 +5,12 @@ The fold lags behind decisions by about a second; `as_of` is when the totals wer
 
 from __future__ import annotations
 
-from tallygate.decision_store import ImpactStore
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.impact import ROWS_MAX, Impact, ImpactQuery, counted_as
 from tallygate.domain.periods.recurrence import earliest_reaching
 from tallygate.errors import InvalidRequest, NotFound
+from tallygate.operations.facts.ports import ImpactStore
 
 EARLIER_MAX = 5
 """Windows from their first use that may be read and end before the stretch: of days, those of four."""

@@ -18,7 +18,7 @@ from tallygate.domain.facts.statements import billed_to, period_of, statement
 from tallygate.domain.limits.governing import limit_names
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import NotFound
-from tallygate.store import ClosedTotal, ClosingStore
+from tallygate.operations.facts.ports import ClosedTotal, ClosingStore
 
 
 def list_periods(

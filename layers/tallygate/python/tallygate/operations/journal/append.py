@@ -51,11 +51,18 @@ from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE
 from tallygate.domain.metering.meters import Meters
 from tallygate.domain.metering.rejections import Rejection, one_a_minute
 from tallygate.errors import Contended, InvariantBroken
-from tallygate.fold_store import Appended, FirstUseCells, JournalStore, RejectionStore, RulesStore, TotalStore
 from tallygate.operations.base.each import Each
 from tallygate.operations.facts.announce import upgrades_of
 from tallygate.operations.journal.first_uses import FirstUses
+from tallygate.operations.journal.ports import (
+    Appended,
+    FirstUseCells,
+    JournalStore,
+    TotalStore,
+)
 from tallygate.operations.limits.at_end import Versions
+from tallygate.operations.limits.ports import RulesStore
+from tallygate.operations.metering.ports import RejectionStore
 
 TRIES_MAX = 30
 """Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""

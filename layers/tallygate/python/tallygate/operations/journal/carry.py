@@ -21,14 +21,20 @@ from tallygate.domain.base.instants import MINUTE, Instant
 from tallygate.domain.catalog.carryover import Carryover
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import CarryEntry
+from tallygate.domain.facts.revisions import (
+    Revision,
+    begins_there,
+    carrying,
+    revisions,
+)
 from tallygate.domain.journal.observed import TotalChanged
-from tallygate.domain.journal.revisions import Revision, begins_there, carrying, revisions
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow
 from tallygate.domain.limits.limits import Effective, Quota
 from tallygate.domain.limits.rollover import Layer
 from tallygate.domain.periods.recurrence import Window
 from tallygate.errors import Contended
-from tallygate.fold_store import CarriedCells, RulesStore
+from tallygate.operations.journal.ports import CarriedCells
+from tallygate.operations.limits.ports import RulesStore
 
 TRIES_MAX = 10
 EARLY = 10 * MINUTE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tallygate.decision_store import DecisionStore
 from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.settlements import MadeDecision
@@ -10,6 +9,7 @@ from tallygate.domain.journal.fold import limits_named
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.governing import governed_of, in_windows, limit_names
 from tallygate.operations.journal.find_decision import FoundDecision, find_decision, search, told_by
+from tallygate.operations.journal.ports import DecisionStore
 
 
 def explain(store: DecisionStore, decision_id: str, wanted: DecisionId, *, now: Instant) -> MadeDecision:

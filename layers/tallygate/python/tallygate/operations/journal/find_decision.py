@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tallygate.decision_store import DecisionStore, KeptRecord, SeenCell
 from tallygate.domain.admission.decision_ids import DecisionId, Secret, granted_decision
 from tallygate.domain.base.instants import DAY, MINUTE, Instant
 from tallygate.domain.corrections.settlements import SETTLED_WITHIN
@@ -30,6 +29,7 @@ from tallygate.domain.entries.kind import Kind
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.journal.records import Record
 from tallygate.errors import NotFound, StoreUnavailable
+from tallygate.operations.journal.ports import DecisionStore, KeptRecord, SeenCell
 
 RECENT_MAX = 25
 """So many of the newest records are read before the search begins: most decisions are looked up soon."""

@@ -21,7 +21,7 @@ from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.domain.limits.limits import Quota
 from tallygate.domain.periods.recurrence import Window, window_at
 from tallygate.errors import Contended
-from tallygate.fold_store import FirstUseCells
+from tallygate.operations.journal.ports import FirstUseCells
 
 TRIES_MAX = 10
 

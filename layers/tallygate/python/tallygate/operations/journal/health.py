@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tallygate.control_store import FoldLag, ProbeStore
 from tallygate.domain.base.instants import SECOND, Instant
+from tallygate.operations.journal.ports import FoldLag, ProbeStore
 
 WAIT_SECONDS_MAX = 5.0
 POLL_SECONDS = 0.1

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from tallygate.control_store import PastUsageStore
 from tallygate.domain.admission.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import DAY, MINUTE, SECOND, Instant, parse_instant
@@ -36,6 +35,7 @@ from tallygate.domain.metering.contributions import added
 from tallygate.domain.periods.recurrence import Schedule, Window, earliest_reaching, window_at
 from tallygate.errors import Conflict, StoreUnavailable
 from tallygate.operations.limits.followed_parts import Counted, Span, spans
+from tallygate.operations.limits.ports import PastUsageStore
 
 CLOCKS_APART = 10 * SECOND
 EARLY = 6 * MINUTE

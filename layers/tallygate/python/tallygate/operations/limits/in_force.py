@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tallygate.control_store import VersionStore
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.limits.compiled import features_ever_entitled
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
+from tallygate.operations.limits.ports import VersionStore
 
 
 class FollowingStore(Protocol):

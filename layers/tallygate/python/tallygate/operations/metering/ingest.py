@@ -27,7 +27,7 @@ from tallygate.domain.metering.judgement import EventJudgement, Granted, judge, 
 from tallygate.domain.metering.meters import Meters
 from tallygate.domain.metering.rejections import Rejection, one_a_minute
 from tallygate.operations.base.each import Each, attempt
-from tallygate.store import EventStore
+from tallygate.operations.metering.ports import EventStore
 
 OTHER_CUSTOMER = "other_customer"
 

@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tallygate.decision_store import EventLogStore, KeptRecord
 from tallygate.domain.base.instants import MINUTE, Instant
 from tallygate.domain.entries.usage import EventEntry
 from tallygate.domain.metering.rejections import NO_CUSTOMER, Rejection
 from tallygate.domain.usage.events import EventRow, EventsAsked, row_of_entry, row_of_rejection
 from tallygate.errors import NotFound, invalid
+from tallygate.operations.journal.ports import KeptRecord
+from tallygate.operations.usage.ports import EventLogStore
 
 LAG = 15 * MINUTE
 """An event that was journaled later than this is found only where the end of what is asked for is as much later."""

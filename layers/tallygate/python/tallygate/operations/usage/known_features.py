@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sized
 
 from tallygate.errors import NotFound
-from tallygate.store import UsageStore
+from tallygate.operations.usage.ports import UsageStore
 
 
 def require_known(store: UsageStore, feature: str | None, page: tuple[Sized, str | None], *, after: str | None) -> None:

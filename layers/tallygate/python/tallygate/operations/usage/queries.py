@@ -21,7 +21,7 @@ from tallygate.domain.usage.queries import (
     total_of,
 )
 from tallygate.errors import FieldError, InvalidRequest, NotFound, invalid
-from tallygate.store import UsageStore
+from tallygate.operations.usage.ports import UsageStore
 
 
 def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:

@@ -16,6 +16,7 @@ from collections.abc import Collection
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.replays import KeptWindow
 from tallygate.domain.admission.terms import Expected, QuotaTerm, RateTerm, Terms
 from tallygate.domain.admission.tier_suspensions import TierSuspension
 from tallygate.domain.base.instants import DAY, SECOND, Instant
@@ -25,10 +26,16 @@ from tallygate.domain.catalog.units import Unit
 from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.entries.total import Total
-from tallygate.domain.journal.replays import KeptWindow
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import InvariantBroken
+from tallygate.operations.admission.ports import (
+    Admitted,
+    NotAdmitted,
+    Receipt,
+    Repeated,
+    SoldFeature,
+)
 from tallygate.storage.admission.following import follow
 from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.admission.refusals import marking, suspending
@@ -59,7 +66,6 @@ from tallygate.storage.catalog.units import unit_at
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.entries.writes import CellWrite
 from tallygate.storage.limits.versions import effective_of
-from tallygate.store import Admitted, NotAdmitted, Receipt, Repeated, SoldFeature
 
 RECEIPT_KEPT = DAY
 """How long an Idempotency-Key replays its answer (API.md)."""

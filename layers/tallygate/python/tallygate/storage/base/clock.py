@@ -11,7 +11,7 @@ from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Absent, Compare, Condition
 
 if TYPE_CHECKING:
-    from tallygate.store import Moves
+    from tallygate.operations.base.ports import Moves
 
 NOW = "now"
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.errors import InvariantBroken
+from tallygate.operations.base.ports import Moves, StoredAnswer
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact, read_document
 from tallygate.storage.base.engine import Committed, Delete, Engine, Put, Require, Update
 from tallygate.storage.base.expressions import Compare, absent_or
-from tallygate.store import Moves, StoredAnswer
 
 KEPT = DAY
 KEPT_UNTIL = "kept_until"

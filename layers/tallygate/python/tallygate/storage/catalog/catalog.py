@@ -22,13 +22,20 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from tallygate.control_store import Applying, BesideStep, CatalogMoved, PlansTaken, Replaced, StoredCatalog
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog import forms
 from tallygate.domain.catalog.catalog import Catalog, Change, Entry, Feature, Plan, PlanId
 from tallygate.domain.metering.meters import Meter
 from tallygate.domain.metering.settings import Settings, settings_form, settings_of
 from tallygate.errors import Contended
+from tallygate.operations.catalog.ports import (
+    Applying,
+    BesideStep,
+    CatalogMoved,
+    PlansTaken,
+    Replaced,
+    StoredCatalog,
+)
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact, read_document
 from tallygate.storage.base.engine import TRANSACTION_WRITES_MAX, Committed, Delete, Engine, Key, Put, Update, Write

@@ -13,9 +13,9 @@ from typing import Any
 
 from tallygate.domain.catalog.unit_forms import unit_of
 from tallygate.domain.metering.dimensions import DeclaredDimensions
+from tallygate.operations.admission.ports import SoldFeature
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine, Key
-from tallygate.store import SoldFeature
 
 
 def sold_feature_at(engine: Engine, feature: str, *, fresh: bool) -> SoldFeature | None:

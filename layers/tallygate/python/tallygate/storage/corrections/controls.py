@@ -16,6 +16,7 @@ from tallygate.domain.entries.notices import ResumeEntry
 from tallygate.domain.entries.windows import AdjustEntry
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.rungs import UNTIL_TOP_UP
+from tallygate.operations.base.ports import Moves
 from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine
@@ -32,7 +33,6 @@ from tallygate.storage.base.expressions import (
     absent_or,
 )
 from tallygate.storage.entries.writes import CellWrite
-from tallygate.store import Moves
 
 
 @dataclass(slots=True)

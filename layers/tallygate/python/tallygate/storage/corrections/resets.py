@@ -16,12 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tallygate.decision_store import KeptRecord, ResettableCell
 from tallygate.domain.corrections.resets import WindowReset
 from tallygate.domain.entries.reset_marks import mark_text
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import ResetEntry
 from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.operations.base.ports import Moves
+from tallygate.operations.corrections.ports import ResettableCell
+from tallygate.operations.journal.ports import KeptRecord
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.expressions import (
@@ -39,7 +41,6 @@ from tallygate.storage.base.expressions import (
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.entries.writes import CellWrite
 from tallygate.storage.journal.decisions import Decisions
-from tallygate.store import Moves
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from tallygate.storage.base.expressions import Absent, All, Compare, Item, Prese
 from tallygate.storage.base.receipts import writes_of
 
 if TYPE_CHECKING:
-    from tallygate.store import Moves
+    from tallygate.operations.base.ports import Moves
 
 DIGEST, FORMER, USED_ON = "digest", "former", "used_on_ms"
 _KEYS = Attributes(ApiKey, names={"id": "key_id", "expires_at": "expires_at_ms"})

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tallygate.control_store import CustomerMoved, Saved, SubjectsTaken
 from tallygate.domain.catalog.catalog import PlanId
 from tallygate.domain.customers.customers import Customer, CustomerRecord, Subscription
 from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import Contended
+from tallygate.operations.base.ports import Moves
+from tallygate.operations.customers.ports import CustomerMoved, Saved, SubjectsTaken
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.attributes import Attributes
 from tallygate.storage.base.documents import compact, read_document
@@ -29,7 +30,6 @@ from tallygate.storage.base.expressions import Absent, Compare, Condition, Item,
 from tallygate.storage.base.receipts import writes_of
 from tallygate.storage.catalog.catalog import count_customer, mark_in_use
 from tallygate.storage.limits.versions import effective_item, effective_of, put_former
-from tallygate.store import Moves
 
 VERSION, CUSTOMER = "version", "customer"
 READS_MAX = 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tallygate.domain.delivery.deliveries import Delivery, Endpoint, SigningSecret
+from tallygate.operations.base.ports import Moves
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Committed, Delete, Engine, Put, Update
 from tallygate.storage.base.expressions import Absent, Compare, Present, Set
@@ -15,7 +16,6 @@ from tallygate.storage.delivery.items import (
     endpoint_of,
     secrets_text,
 )
-from tallygate.store import Moves
 
 
 class Endpoints:

@@ -15,6 +15,7 @@ from tallygate.domain.delivery.deliveries import DeliveryStatus, Endpoint
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.audits import Audit
 from tallygate.domain.facts.facts import Fact, Levels
+from tallygate.operations.facts.ports import LastStated, LevelMove, Published
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Committed, Engine, Key, Refused, Update, Write
 from tallygate.storage.base.expressions import Compare, Present, Set, SetOnce
@@ -23,7 +24,6 @@ from tallygate.storage.delivery.endpoints import Endpoints
 from tallygate.storage.entries.totals import CARRIED_OUT, REVISION
 from tallygate.storage.facts.audits import put_audit
 from tallygate.storage.facts.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact
-from tallygate.store import LastStated, LevelMove, Published
 
 
 @dataclass(slots=True)

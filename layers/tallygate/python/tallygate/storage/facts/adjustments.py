@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.facts.adjustments import Adjustment
+from tallygate.operations.base.ports import Moves
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.attributes import Attributes
 from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Absent, Item
-from tallygate.store import Moves
 
 _ADJUSTMENTS = Attributes(Adjustment, apart=("id", "at"))
 

@@ -7,11 +7,11 @@ AUDIT#             <at, ms>#<id>   the same of changes that concern no customer
 from __future__ import annotations
 
 from tallygate.domain.facts.audits import Audit
+from tallygate.operations.base.ports import Moves
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.attributes import Attributes
 from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Absent, Item
-from tallygate.store import Moves
 
 _AUDITS = Attributes(Audit, apart=("id", "at"))
 

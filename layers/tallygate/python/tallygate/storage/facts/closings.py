@@ -23,6 +23,7 @@ from tallygate.domain.facts.facts import Fact
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.limits.rollover import layers_text
+from tallygate.operations.facts.ports import ClosedTotal, TotalName
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact
 from tallygate.storage.base.engine import Cancelled, Engine, Key, Update
@@ -45,7 +46,6 @@ from tallygate.storage.entries.totals import (
 from tallygate.storage.facts.adjustments import newest_adjustments
 from tallygate.storage.facts.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
 from tallygate.storage.limits.versions import effective_of, former_limits
-from tallygate.store import ClosedTotal, TotalName
 
 CLOSED_VALUE = "closed_value"
 _READ_AT_ONCE = 100

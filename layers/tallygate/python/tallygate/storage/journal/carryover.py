@@ -16,7 +16,7 @@ from tallygate.domain.admission.openings import Opening
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import CarryEntry
-from tallygate.domain.journal.revisions import Revision
+from tallygate.domain.facts.revisions import Revision
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.storage.admission.openings import kept_layers, not_open_yet, opening_changes
 from tallygate.storage.base import items, keys

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from tallygate.decision_store import JournalPage, KeptRecord, SeenCell
 from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.corrections.settlements import Settlement
@@ -22,6 +21,7 @@ from tallygate.domain.entries.reset_marks import ResetMark, mark_text
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.domain.limits.limits import Effective
+from tallygate.operations.journal.ports import JournalPage, KeptRecord, SeenCell
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.openings import as_seen
 from tallygate.storage.base import items, keys

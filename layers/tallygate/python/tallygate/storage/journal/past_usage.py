@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tallygate.control_store import Folded
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.entry import CellEntry
@@ -17,6 +16,7 @@ from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.usage.queries import UsageItem
+from tallygate.operations.limits.ports import Folded
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.following import follow
 from tallygate.storage.base import items, keys

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tallygate.control_store import FoldLag
 from tallygate.domain.base.instants import HOUR, SECOND, Instant
+from tallygate.operations.journal.ports import FoldLag
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Delete, Engine, Put, Update, Written
 from tallygate.storage.base.expressions import Absent, Any, Compare, Set

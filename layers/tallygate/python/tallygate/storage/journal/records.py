@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.journal.records import Head, Record
 from tallygate.errors import InvariantBroken
-from tallygate.fold_store import Appended
+from tallygate.operations.journal.ports import Appended
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact, read_document
 from tallygate.storage.base.engine import Engine, Put, Refused, Update

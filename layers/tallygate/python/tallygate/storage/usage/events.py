@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tallygate.decision_store import KeptRecord
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.metering.rejections import Rejection
+from tallygate.operations.journal.ports import KeptRecord
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.journal.decisions import Decisions

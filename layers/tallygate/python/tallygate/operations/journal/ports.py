@@ -1,26 +1,126 @@
-"""What the fold asks of storage: the journal, the totals that follow from it, and the cells that learn of both."""
+"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 
 from tallygate.domain.admission.cells import Cell
+from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.admission.openings import Opening
 from tallygate.domain.base.instants import Instant
+from tallygate.domain.corrections.settlements import Settlement
 from tallygate.domain.entries.notices import OpenEntry
+from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.entries.total import Total
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.entries.windows import CarryEntry
 from tallygate.domain.facts.consequences import Suspending
+from tallygate.domain.facts.revisions import Revision
 from tallygate.domain.journal.fold import TotalChange, UsageChange
 from tallygate.domain.journal.records import Head, Record
-from tallygate.domain.journal.revisions import Revision
-from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
 from tallygate.domain.limits.limits import Effective
-from tallygate.domain.metering.meters import Meters
-from tallygate.domain.metering.rejections import Rejection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldLag:
+    """What a probe found: milliseconds from a write to the stream's reader (None: too many), and when it was sent."""
+
+    lag_ms: int | None
+    as_of: Instant
+
+
+class ProbeStore(Protocol):
+    """Probes: items that the stream's reader marks when it comes past them; and the newest result of one."""
+
+    def send(self, probe: str, now: Instant) -> None:
+        """Put a probe into the stream. One request."""
+
+    def seen(self, probe: str) -> bool:
+        """Whether the stream's reader has come past the probe, consistent. One request."""
+
+    def drop(self, probe: str) -> None:
+        """Remove a probe. One request."""
+
+    def result(self) -> FoldLag | None:
+        """What the newest probe found, consistent; None: there was none yet. One request."""
+
+    def claim_result(self, wall: Instant, *, over: Instant) -> bool:
+        """Whether the caller is the one who measures now: nobody has begun to after `over`. One request."""
+
+    def keep_result(self, found: FoldLag) -> None:
+        """Keep what was found, for whoever asks next. One request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCell:
+    """A cell as it was read: its image, and the granted consume or settlement that it was last written by, if any."""
+
+    cell: Cell
+    last: UseEntry | SettleEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A journal record, and when it was appended."""
+
+    record: Record
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPage:
+    """Journal records in order; `next_after` is the number after which there may be more (None: there are none)."""
+
+    records: tuple[KeptRecord, ...]
+    next_after: int | None
+
+
+class DecisionStore(Protocol):
+    """Decisions that were made. Every method is one request; reads are consistent."""
+
+    def look(self, cell: CellName) -> SeenCell:
+        """The root cell."""
+
+    def settlement(self, customer: str, decision_id: str) -> Settlement | None:
+        """What the decision was settled to; None: it was not."""
+
+    def settle(
+        self,
+        customer: str,
+        use: UseEntry,
+        settlement: Settlement,
+        held: Mapping[CountedWindow, ResetMark | None],
+        entry: SettleEntry,
+        *,
+        followed: Collection[CountedWindow] = (),
+        followings: int = 0,
+    ) -> Settlement | None:
+        """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
+
+        The decision has followed into those `followed`, which are among those held, where the cell knew so many
+        `followings`. The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds
+        one of the windows, its resets are not those that were seen, or more usage has followed.
+        """
+
+    def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
+        """The newest journal records (numbered less than `before`), the newest first."""
+
+    def following(self, customer: str, after: int, *, limit: int | None) -> JournalPage:
+        """The journal records after a number, in order: at most so many, and at most a megabyte of them."""
+
+    def searched(self, wanted: DecisionId) -> int | None:
+        """The journal number up to which a search for the decision has read in vain; None: none was left unfinished."""
+
+    def keep_searched(self, wanted: DecisionId, number: int, *, now: Instant) -> None:
+        """Keep up to which journal number a search for the decision has read in vain. It only moves forward."""
+
+    def effective(self, customer: str) -> Effective | None:
+        """The customer's limits in force; None: no such customer."""
 
 
 class Appended(Enum):
@@ -55,30 +155,6 @@ class TotalStore(Protocol):
 
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
         """Add one record's part to a usage item, once. One request."""
-
-
-class RulesStore(Protocol):
-    """What the fold resolves events by, consistent."""
-
-    def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force; None: no such customer. One request."""
-
-    def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
-        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
-        asked for; a request for every few."""
-
-    def decision_secret(self) -> bytes | None:
-        """The secret under which decision ids are signed; None: none was made yet. One request until it is known."""
-
-    def meters(self) -> Meters:
-        """The catalog's meters. One request while its version has not changed."""
-
-
-class RejectionStore(Protocol):
-    """Rejections of events, one a minute, customer and code."""
-
-    def keep(self, rejection: Rejection) -> None:
-        """Keep the rejection, unless one of its customer, minute and code is kept. One request at most; repeatable."""
 
 
 class FirstUseCells(Protocol):

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tallygate.control_store import AuditStore, ClockStore
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.facts.audits import CLOCK_MOVED, Author
 from tallygate.errors import Conflict, NotFound
+from tallygate.operations.base.ports import ClockStore
 from tallygate.operations.base.receipts import Planned
+from tallygate.operations.facts.ports import AuditStore
 
 REMEMBERED_SECONDS = 1.0
 """A container reads the clock this often."""
