@@ -21,8 +21,9 @@ from tallygate.operations.corrections.settle import Settle, settle
 from tallygate.operations.facts.closing import reset
 from tallygate.operations.journal.find_decision import decision_named
 from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.memory import Change, MemoryEngine
 from tallygate.storage.base.receipts import Receipts
 from tallygate.storage.corrections.resets import CellResets
@@ -151,11 +152,11 @@ class CarriedShop(Shop):
         return self.state()["breakdown"]["carried"]
 
     def windows_of_the_cell(self) -> list[Instant]:
-        cell = items.cell_of(self.memory_engine.get(keys.cell(CellName(self.customer, FEATURE))))
+        cell = cell_image.cell_of(self.memory_engine.get(keys.cell(CellName(self.customer, FEATURE))))
         return sorted(start for ordinal, start in cell.used if ordinal == ORDINAL)
 
     def layers_of_the_cell(self) -> dict[Instant, tuple[Layer, ...]]:
-        cell = items.cell_of(self.memory_engine.get(keys.cell(CellName(self.customer, FEATURE))))
+        cell = cell_image.cell_of(self.memory_engine.get(keys.cell(CellName(self.customer, FEATURE))))
         return {start: cell.standing((o, start)).layers for o, start in cell.used if o == ORDINAL}
 
     def totals(self) -> dict[Instant, Total]:

@@ -20,6 +20,7 @@ from tallygate.domain.metering.meters import Meter
 from tallygate.operations.aggregate import Parts, Summary, aggregate
 from tallygate.operations.base.each import Each, in_turn
 from tallygate.operations.journal.append import JournalParts
+from tallygate.storage.admission import cell_image
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact, read_document
 from tallygate.storage.base.dynamo import to_wire
@@ -177,7 +178,7 @@ def totals(engine: MemoryEngine) -> dict[tuple[str, int, int], tuple[Decimal, De
 
 def used(engine: MemoryEngine, customer: str, ordinal: int, start: int) -> Decimal:
     """What the root cell counts in a window."""
-    cell = items.cell_of(engine.get(keys.cell(CellName(customer, FEATURE))))
+    cell = cell_image.cell_of(engine.get(keys.cell(CellName(customer, FEATURE))))
     return cell.used.get((ordinal, start), Decimal(0))
 
 

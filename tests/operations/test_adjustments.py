@@ -20,6 +20,7 @@ from tallygate.operations.customers.audits import list_audits
 from tallygate.operations.facts.closing import ADJUSTMENTS_STATED_MAX, reset
 from tallygate.operations.facts.periods import list_periods
 from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.dynamo import DynamoEngine
@@ -43,7 +44,7 @@ PLAIN: dict[str, Any] = {"limit": 100}
 CARRYING: dict[str, Any] = {"limit": 1000, "carryover": {}}
 
 
-def suspend_cell(shop: Shop, until: int, name: str = items.SUSPENDED) -> None:
+def suspend_cell(shop: Shop, until: int, name: str = cell_image.SUSPENDED) -> None:
     """As a tier's write leaves the cell."""
     shop.engine.write(CellWrite(CellName(shop.customer, FEATURE), (Set(name, until),), ENTRY).update)
 
@@ -486,7 +487,7 @@ def test_a_month_is_adjusted_although_days_were_opened_in_it_before(used: int) -
         assert post(shop, amount).status == 201
     state = shop.state()
     assert (state["breakdown"]["adjusted"], state["used"]) == (30, state["limit"] - state["remaining"])
-    floor = (shop.engine.get(keys.cell(CellName("acme", FEATURE))) or {})[items.FLOOR]
+    floor = (shop.engine.get(keys.cell(CellName("acme", FEATURE))) or {})[cell_image.FLOOR]
     assert floor == month(1, 11), "it never falls"
     shop.consume(5)
     assert shop.state()["used"] == state["used"] + 5

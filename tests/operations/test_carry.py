@@ -18,7 +18,8 @@ from tallygate.operations.corrections.settle import Settle, settle
 from tallygate.operations.facts.closing import reset
 from tallygate.operations.journal.find_decision import decision_named
 from tallygate.operations.metering.ingest import Posted, ingest
-from tallygate.storage.base import items, keys
+from tallygate.storage.admission import cell_image
+from tallygate.storage.base import keys
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.facts.closings import Closings
@@ -69,7 +70,7 @@ class Folded(Shop):
 
     def shown(self) -> dict[Instant, Decimal]:
         """What the cell shows as carried into its windows."""
-        cell = items.cell_of(self.memory_engine.get(keys.cell(CellName("acme", FEATURE))))
+        cell = cell_image.cell_of(self.memory_engine.get(keys.cell(CellName("acme", FEATURE))))
         return {start: cell.carried.get((o, start), Decimal(0)) for o, start in cell.used}
 
     def totals(self) -> dict[Instant, Total]:

@@ -23,6 +23,7 @@ from tallygate.operations.admission.memory import Memory
 from tallygate.operations.base.each import in_turn
 from tallygate.operations.facts.closing import reset
 from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import in_order
@@ -77,7 +78,7 @@ def told(engine: MemoryEngine, *types: str) -> list[dict[str, Any]]:
 
 
 def suspended(engine: MemoryEngine) -> dict[int, int]:
-    return dict(items.cell_of(engine.get(keys.cell(CELL))).suspended)
+    return dict(cell_image.cell_of(engine.get(keys.cell(CELL))).suspended)
 
 
 USED: Any = {"feature": FEATURE, "meter": METER, "time": NOW}
@@ -128,7 +129,7 @@ def test_an_adjustment_is_in_the_total_and_told_once() -> None:
         reason="goodwill",
         actor="ops@example.com",
     )
-    raised = (Increase(items.used_name(WINDOW), Decimal("-50.5")), Increase("a.1." + str(MONTH), Decimal("50.5")))
+    raised = (Increase(cell_image.used_name(WINDOW), Decimal("-50.5")), Increase("a.1." + str(MONTH), Decimal("50.5")))
     write(engine, adjust, *raised)
     parts = container(engine)
     position = drain(engine, parts)
@@ -161,7 +162,7 @@ def test_what_is_carried_into_a_window_is_in_its_total_and_its_statement() -> No
     windows = (CountedWindow(1, MONTH, DECEMBER),)
     use = UseEntry(**USED, id="1.ff", amount=Decimal(7), windows=windows, carried={1: Decimal(500)})
     carry = CarryEntry(**LIMITED, into=CarriedIn(layers=(Layer(Decimal(450), 1),)))
-    counter, carried = items.used_name(WINDOW), "k.1." + str(MONTH)
+    counter, carried = cell_image.used_name(WINDOW), "k.1." + str(MONTH)
     write(engine, use, Set(counter, Decimal(-493)), Set(carried, Decimal(500)))
     write(engine, carry, Set(counter, Decimal(-443)), Set(carried, Decimal(450)))
     parts = container(engine)
@@ -246,7 +247,7 @@ def test_usage_by_event_begins_a_grace_and_suspends_beyond_it() -> None:
     parts = container(engine)
     post(engine, "a", 110)
     position = drain(engine, parts)
-    cell = items.cell_of(engine.get(keys.cell(CELL)))
+    cell = cell_image.cell_of(engine.get(keys.cell(CELL)))
     assert (cell.grace, cell.suspended) == ({WINDOW: NOW}, {})
     post(engine, "b", 11)
     drain(engine, parts, after=position)

@@ -14,8 +14,9 @@ from tallygate.domain.base.instants import DAY, MINUTE, SECOND, Instant, parse_i
 from tallygate.domain.limits.counters import CellName
 from tallygate.errors import ClockBehind, Contended, InvalidRequest, OutcomeUnknown
 from tallygate.operations.admission.attempts import Consume
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Cancelled, Committed, Engine, Put, Refused, Require, Update, Write, Written
 from tallygate.storage.base.expressions import Increase
 from tallygate.storage.base.memory import MemoryEngine
@@ -220,7 +221,7 @@ def test_a_limit_that_comes_back_after_its_window_was_over_is_counted_again(cont
 
 def test_the_windows_of_a_long_use_are_removed_over_several_writes(container: Clocked) -> None:
     """Thousands of short sub-windows do not fit one expression."""
-    names = {items.rated_name((9, index)): Decimal(1) for index in range(1000)}
+    names = {cell_image.rated_name((9, index)): Decimal(1) for index in range(1000)}
     in_force(container.engine, effective(quota(100), rates=(rate(50, per=SECOND),)))
     container.engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item={**names, "n": 1000, "cv": 1}))
     for _ in range(20):
@@ -256,7 +257,7 @@ def test_a_rate_that_moved_under_a_writer_is_tried_again_with_what_was_seen() ->
     container = Clocked(engine)
     in_force(engine, effective(quota(100), rates=(rate(10),)))
     middle = NOW + MINUTE + MINUTE // 2
-    previous, current = (items.rated_name((9, NOW // MINUTE + index)) for index in (0, 1))
+    previous, current = (cell_image.rated_name((9, NOW // MINUTE + index)) for index in (0, 1))
     between = (Increase(previous, 4), Increase(current, 1), Increase("n", 1))
     engine.before = Update(key=keys.cell(CellName("acme", FEATURE)), changes=between)
     decision = container.consume(wanted(7), middle)

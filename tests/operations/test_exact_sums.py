@@ -24,8 +24,9 @@ from tallygate.operations.base.each import in_turn
 from tallygate.operations.facts.closing import reset
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.operations.usage.queries import usage
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine, Update
 from tallygate.storage.base.expressions import Set
 from tallygate.storage.base.memory import MemoryEngine
@@ -72,7 +73,7 @@ def test_what_is_consumed_on_top_is_told_to_the_last_digit(
 ) -> None:
     in_force(engine, effective(quota(LIMIT), enforcement="soft"))
     sold(engine, Feature(key=FEATURE, meter=METER, unit=unit_of(SMALL_UNIT)))
-    counter = items.used_name((1, MONTH))
+    counter = cell_image.used_name((1, MONTH))
     engine.write(Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Set(counter, Decimal(held)), Set("n", 1))))
     memory = Memory()
     decisions = [consume(Cells(engine), memory, wanted(LEAST), now=NOW, entropy=number.to_bytes) for number in range(3)]
@@ -104,8 +105,8 @@ def test_journal_totals_usage_and_statement_agree_to_the_last_digit(
     position = drain(engine, parts)
     before = Decimal(held) + 2 * Decimal(LEAST)
     by_event = before - Decimal(LEAST)
-    hold(engine, keys.cell(CellName("acme", FEATURE)), **{items.used_name((1, MONTH)): before})
-    hold(engine, keys.cell(CellName("acme", FEATURE)), **{items.brought_name((1, MONTH)): by_event})
+    hold(engine, keys.cell(CellName("acme", FEATURE)), **{cell_image.used_name((1, MONTH)): before})
+    hold(engine, keys.cell(CellName("acme", FEATURE)), **{cell_image.brought_name((1, MONTH)): by_event})
     hold(engine, keys.total("acme", FEATURE, 1, MONTH), value=before, by_event=by_event)
     hold(engine, keys.usage("acme", METER, "2026-11-20", "{}"), q40=by_event)
     position = len(engine.stream)

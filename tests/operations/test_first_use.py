@@ -24,8 +24,9 @@ from tallygate.domain.periods.recurrence import FIRST_USE, Schedule, Segment
 from tallygate.errors import ClockBehind, Contended, InvalidRequest
 from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.memory import Memory
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.memory import MemoryEngine
@@ -320,7 +321,7 @@ def test_no_window_grants_more_than_the_limit_and_none_overlap_whatever_clocks_s
         assert sum(amount for opened, amount in granted if opened == start) <= 10
     spent = now - OPENED - DAY + max(SKEWS) - min(SKEWS)
     assert len(starts) <= -(-spent // LENGTH) + 1
-    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
+    cell = cell_image.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     for (_, start), used in cell.used.items():
         assert used == sum(amount for opened, amount in granted if opened == start)
     assert not starts or cell.newest == {1: starts[-1]}

@@ -20,6 +20,7 @@ from tallygate.domain.metering.meters import Meter
 from tallygate.operations.base.each import in_turn
 from tallygate.operations.facts.closing import reset
 from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission import cell_image
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.memory import Change, MemoryEngine
@@ -68,7 +69,7 @@ class Folded(Shop):
 
     @property
     def counted(self) -> dict[Instant, Decimal]:
-        cell = items.cell_of(self.memory_engine.get(keys.cell(CellName("acme", FEATURE))))
+        cell = cell_image.cell_of(self.memory_engine.get(keys.cell(CellName("acme", FEATURE))))
         return {start: used for (_, start), used in cell.used.items()}
 
 

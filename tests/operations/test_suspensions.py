@@ -29,6 +29,7 @@ from tallygate.operations.base.receipts import Body, Outcome, Planned, once
 from tallygate.operations.catalog.catalog import declare_catalog
 from tallygate.operations.customers import customers, suspensions
 from tallygate.operations.customers.audits import list_audits
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine
@@ -266,14 +267,14 @@ def test_a_resume_lifts_what_a_tier_has_suspended_too_and_says_so_in_the_journal
 ) -> None:
     suspend_cell(store, "images")
     suspend_cell(store, "tokens")
-    before = items.cell_of(store.get(keys.cell(CellName("acme", "images"))))
+    before = cell_image.cell_of(store.get(keys.cell(CellName("acme", "images"))))
     assert ask(store, Memory()).reason is Reason.SUSPENDED
     lifted = resume(store, target).body
     assert (lifted["changed"], lifted["lifted"]) == (True, ["images", "tokens"] if target is None else ["images"])
     assert ask(store, Memory()).granted
     assert ask(store, Memory(), "tokens").granted is (target is None)
     image = store.get(keys.cell(CellName("acme", "images"))) or {}
-    assert "sus" not in image and items.cell_of(image).revision == before.revision + 2
+    assert "sus" not in image and cell_image.cell_of(image).revision == before.revision + 2
     assert resume(store, target).body["changed"] is False
 
 

@@ -33,6 +33,7 @@ from tallygate.operations.catalog.catalog import declare_catalog
 from tallygate.operations.customers import customers
 from tallygate.operations.customers.audits import list_audits
 from tallygate.operations.customers.suspensions import standing
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine
@@ -386,7 +387,7 @@ def test_what_another_limit_denies_by_the_time_of_the_second_write_suspends_noth
                 known_customers.customer(Customers(memory_engine), "acme").effective.entitlements[FEATURE].limits[1]
             )
             key = keys.cell(CellName("acme", FEATURE))
-            name = items.used_name((ordinal.quotas[0].ordinal, 1_793_491_200_000))
+            name = cell_image.used_name((ordinal.quotas[0].ordinal, 1_793_491_200_000))
             memory_engine.items[key] = {**memory_engine.items[key], name: Decimal(5)}
         return plain(*given)
 

@@ -16,7 +16,8 @@ from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
 from tallygate.operations.customers.customers import Stores, end_subscription, put_customer
 from tallygate.operations.customers.own_limits import delete_limit, put_limit
-from tallygate.storage.base import items, keys
+from tallygate.storage.admission import cell_image
+from tallygate.storage.base import keys
 from tallygate.storage.catalog.catalog import Catalogs
 from tallygate.storage.customers.customers import Customers
 from tallygate.storage.journal.past_usage import CellVersions
@@ -58,7 +59,7 @@ class Operator:
     def _stopped(self, engine: Any) -> bool:
         """Whether a tier has suspended usage; seen behind everybody's back."""
         image = engine.world.engine.get(keys.cell(CellName(CUSTOMER, FEATURE)))
-        return any(until > self.now for until in items.cell_of(image).suspended.values())
+        return any(until > self.now for until in cell_image.cell_of(image).suspended.values())
 
     def _by_hand(self, engine: Any, act: Callable[..., object], *amount: int) -> Effective | None:
         """Adjust, suspend or resume; what is refused has changed nothing."""

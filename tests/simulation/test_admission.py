@@ -27,7 +27,7 @@ from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Effective, Limit, Quota
 from tallygate.domain.limits.rollover import rolled, total
 from tallygate.domain.limits.rungs import Ladder, ladder
-from tallygate.storage.admission import cells
+from tallygate.storage.admission import cell_image, cells
 from tallygate.storage.admission import refusals as cell_refusals
 from tallygate.storage.base import items
 from tallygate.storage.base.expressions import Absent, All
@@ -68,8 +68,8 @@ def uses(world: World) -> list[Use]:
         elif change.key.pk.startswith("CELL#"):
             entry = json.loads(items.text(change.new, "last"))
             if entry["k"] == "use":
-                after = items.cell_of(change.new)
-                found.append(Use(commit, entry, items.cell_of(change.old), after, versions[after.version]))
+                after = cell_image.cell_of(change.new)
+                found.append(Use(commit, entry, cell_image.cell_of(change.old), after, versions[after.version]))
     return found
 
 
@@ -129,7 +129,7 @@ def _suspended_in_vain(world: World) -> Iterator[str]:
             versions[effective.version] = effective
         if change.new is None or not change.key.pk.startswith("CELL#"):
             continue
-        entry, before = json.loads(items.text(change.new, "last")), items.cell_of(change.old)
+        entry, before = json.loads(items.text(change.new, "last")), cell_image.cell_of(change.old)
         if entry["k"] == "resume":
             resumed |= {(o, start, level) for o, start, *_, levels in entry.get("wv", ()) for level in levels}
         if entry["k"] != "suspend":
@@ -161,7 +161,7 @@ def _carried_twice(world: World, granted: list[Use]) -> Iterator[str]:
     last: dict[CounterName, Cell] = {}
     for change in world.engine.stream:
         if change.new is not None and change.key.pk.startswith("CELL#"):
-            image = items.cell_of(change.new)
+            image = cell_image.cell_of(change.new)
             last |= dict.fromkeys(image.used, image)
     for use in granted:
         for limit, quota, counter in use.quotas():
@@ -275,5 +275,5 @@ def test_the_runs_notice_a_broken_rule(monkeypatch: pytest.MonkeyPatch, rule: st
     elif rule == "waived":
         monkeypatch.setattr(terms, "ladder", _without_waivers)
     else:
-        monkeypatch.setattr(cells, "not_open_yet", lambda counter, _: Absent(items.used_name(counter)))
+        monkeypatch.setattr(cells, "not_open_yet", lambda counter, _: Absent(cell_image.used_name(counter)))
     assert any(fails(seed) is not None for seed in range(400))

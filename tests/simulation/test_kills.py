@@ -29,8 +29,9 @@ from tallygate.operations.admission.memory import Memory
 from tallygate.operations.aggregate import aggregate
 from tallygate.operations.base.each import in_turn
 from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.journal.records import Journal
 from tallygate.storage.metering.events import Events
@@ -154,7 +155,7 @@ def check(stack: Stack) -> None:
     by_event = sum(stack.posted.values())
     (total,) = engine.query("TOTAL#acme", consistent=True).items
     assert (total["value"], total["by_event"]) == (by_event + stack.granted, by_event)
-    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
+    cell = cell_image.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     assert list(cell.used.values()) == [by_event + stack.granted]
     assert _rollup(engine, METER) == by_event + stack.granted
     assert _rollup(engine, "calls") == len(stack.posted)

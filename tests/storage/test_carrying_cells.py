@@ -19,8 +19,9 @@ from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.limits.rollover import Stretch
 from tallygate.operations.admission.ports import Admitted
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells, admission_condition
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Put
 from tallygate.storage.base.expressions import Item, holds
@@ -55,7 +56,7 @@ COUNTS = st.integers(-6, 9).map(Decimal)
 
 
 def _of(kind: str, values: st.SearchStrategy[Any], *starts: Instant) -> dict[str, st.SearchStrategy[Any]]:
-    return {items.window_name(kind, (1, start)): values for start in starts}
+    return {cell_image.window_name(kind, (1, start)): values for start in starts}
 
 
 def _written(item: Item) -> Item:
@@ -69,8 +70,8 @@ CELLS: st.SearchStrategy[Item] = st.fixed_dictionaries(
         **_of("u", COUNTS, SEPTEMBER, OCTOBER, NOVEMBER),
         **_of("k", st.integers(0, 6).map(Decimal), OCTOBER, NOVEMBER),
         **_of("y", st.sampled_from(["2@1", "1@1,2@2"]), OCTOBER, NOVEMBER),
-        items.rated_name((20, NOW // MINUTE)): st.integers(0, 3).map(Decimal),
-        items.newest_name(1): st.sampled_from([SEPTEMBER, OCTOBER, NOVEMBER]).map(Decimal),
+        cell_image.rated_name((20, NOW // MINUTE)): st.integers(0, 3).map(Decimal),
+        cell_image.newest_name(1): st.sampled_from([SEPTEMBER, OCTOBER, NOVEMBER]).map(Decimal),
         "fl": st.sampled_from([OCTOBER, NOVEMBER, DECEMBER]).map(Decimal),
     },
 ).map(_written)
@@ -87,19 +88,19 @@ def test_a_condition_never_admits_what_the_image_refuses(
     right: Entitlement, item: Item, stale: Item | None, amount: int
 ) -> None:
     """Whatever the writer saw last, also where it saw nothing: never over what was granted and carried."""
-    asked = ask(right, amount, seen=UNSEEN if stale is None else items.cell_of(stale))
+    asked = ask(right, amount, seen=UNSEEN if stale is None else cell_image.cell_of(stale))
     if holds(admission_condition(asked), item) and _consistent(asked, item, stale):
-        assert decide.refusal(items.cell_of(item), asked) is None
+        assert decide.refusal(cell_image.cell_of(item), asked) is None
 
 
 def _consistent(asked: Terms, item: Item, stale: Item | None) -> bool:
     """Every window is opened once, and says so: no other is open where the one that was opened last is the same."""
-    name = items.newest_name(1)
+    name = cell_image.newest_name(1)
     return stale is None or item.get(name) != stale.get(name) or _open_in(item) == _open_in(stale)
 
 
 def _open_in(item: Item) -> set[str]:
-    return {name for name in item if name.startswith(items.USED)}
+    return {name for name in item if name.startswith(cell_image.USED)}
 
 
 @settings(max_examples=1500, deadline=None)
@@ -107,7 +108,7 @@ def _open_in(item: Item) -> set[str]:
 def test_a_condition_admits_whatever_the_image_it_was_made_from_allows(
     right: Entitlement, item: Item, amount: int
 ) -> None:
-    cell = items.cell_of(item)
+    cell = cell_image.cell_of(item)
     asked = ask(right, amount, seen=cell)
     assert holds(admission_condition(asked), item) == (decide.refusal(cell, asked) is None)
 
@@ -119,7 +120,7 @@ def test_the_real_engine_admits_and_opens_exactly_what_the_explanation_says(dyna
     @given(_rights(), CELLS, st.integers(1, 9))
     def agree(right: Entitlement, item: Item, amount: int) -> None:
         dynamo_engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=item))
-        before = items.cell_of(item)
+        before = cell_image.cell_of(item)
         asked = ask(right, amount, seen=before)
         outcome = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)

@@ -28,8 +28,9 @@ from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.limits.rungs import UNTIL_RESUMED
 from tallygate.operations.admission.ports import Admitted, NotAdmitted
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells, admission_condition
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Item, holds
@@ -187,17 +188,19 @@ RAISED = st.integers(-2, 4).map(Decimal)
 CELLS = st.fixed_dictionaries(
     {},
     optional={
-        **{items.used_name(term.counter): COUNTS for term in FULL.quotas},
-        **{items.rated_name(term.current): COUNTS for term in FULL.rates},
-        **{items.rated_name(term.previous): COUNTS for term in FULL.rates},
-        items.rated_name((20, FULL.rates[0].at.index)): COUNTS,
-        items.window_name(items.CARRIED, OWN): RAISED,
-        items.window_name(items.ADJUSTED, OWN): RAISED,
-        items.window_name(items.GRACE, OWN): st.sampled_from([NOW - 2 * HOUR, NOW - HOUR, NOW - MINUTE]).map(Decimal),
+        **{cell_image.used_name(term.counter): COUNTS for term in FULL.quotas},
+        **{cell_image.rated_name(term.current): COUNTS for term in FULL.rates},
+        **{cell_image.rated_name(term.previous): COUNTS for term in FULL.rates},
+        cell_image.rated_name((20, FULL.rates[0].at.index)): COUNTS,
+        cell_image.window_name(cell_image.CARRIED, OWN): RAISED,
+        cell_image.window_name(cell_image.ADJUSTED, OWN): RAISED,
+        cell_image.window_name(cell_image.GRACE, OWN): st.sampled_from([NOW - 2 * HOUR, NOW - HOUR, NOW - MINUTE]).map(
+            Decimal
+        ),
         "cv": st.integers(0, 2).map(Decimal),
         "fl": st.sampled_from([NOW - DAY, NOW + HOUR, NOW + 40 * DAY]).map(Decimal),
         "sus": st.sampled_from([NOW - MINUTE, NOW + HOUR, UNTIL_RESUMED]).map(Decimal),
-        items.marks_name(MARK.minute - 1): st.sets(st.sampled_from([MARK.digest, b"other!"]), min_size=1).map(
+        cell_image.marks_name(MARK.minute - 1): st.sets(st.sampled_from([MARK.digest, b"other!"]), min_size=1).map(
             frozenset
         ),
     },
@@ -210,9 +213,9 @@ def test_a_condition_never_admits_what_the_image_refuses(
     right: Entitlement, item: Item, stale: Item, amount: int, offset: int
 ) -> None:
     """Whatever the writer saw last: if the write is made, the image allowed it. Never over a cap."""
-    asked = ask(right, amount, seen=items.cell_of(stale), now=NOW + offset)
+    asked = ask(right, amount, seen=cell_image.cell_of(stale), now=NOW + offset)
     if holds(admission_condition(asked), item):
-        assert decide.refusal(items.cell_of(item), asked) is None
+        assert decide.refusal(cell_image.cell_of(item), asked) is None
 
 
 @settings(max_examples=1500, deadline=None)
@@ -221,7 +224,7 @@ def test_a_condition_admits_whatever_the_image_it_was_made_from_allows(
     right: Entitlement, item: Item, amount: int, offset: int
 ) -> None:
     """No false denial: with the image in hand, the condition and the explanation agree in both directions."""
-    cell = items.cell_of(item)
+    cell = cell_image.cell_of(item)
     asked = ask(right, amount, seen=cell, now=NOW + offset)
     assert holds(admission_condition(asked), item) == (decide.refusal(cell, asked) is None)
 
@@ -233,9 +236,9 @@ def test_the_real_engine_admits_exactly_what_the_explanation_allows(dynamo_engin
     @given(RIGHTS, CELLS, st.integers(1, 9))
     def agree(right: Entitlement, item: Item, amount: int) -> None:
         write(dynamo_engine, item)
-        asked = ask(right, amount, seen=items.cell_of(item))
+        asked = ask(right, amount, seen=cell_image.cell_of(item))
         admitted = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
-        assert isinstance(admitted, Admitted) == (decide.refusal(items.cell_of(item), asked) is None)
+        assert isinstance(admitted, Admitted) == (decide.refusal(cell_image.cell_of(item), asked) is None)
 
     agree()
 

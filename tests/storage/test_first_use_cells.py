@@ -27,8 +27,9 @@ from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.domain.limits.limits import Entitlement, Quota
 from tallygate.domain.periods.recurrence import FIRST_USE, Schedule, Segment
 from tallygate.operations.admission.ports import Admitted
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells, admission_condition
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Item, holds
@@ -64,7 +65,7 @@ COUNTS = st.integers(0, 14).map(Decimal)
 
 def _possible(item: dict[str, Any]) -> Item:
     """An item as cells come to be: nothing is counted after the newest window, or where none ever was."""
-    newest = {o: item.get(items.newest_name(o)) for o in (1, 2)}
+    newest = {o: item.get(cell_image.newest_name(o)) for o in (1, 2)}
 
     def kept(name: str) -> bool:
         kind, _, rest = name.partition(".")
@@ -80,10 +81,12 @@ def _possible(item: dict[str, Any]) -> Item:
 CELLS: st.SearchStrategy[Item] = st.fixed_dictionaries(
     {},
     optional={
-        **{items.newest_name(ordinal): st.sampled_from(STARTS).map(Decimal) for ordinal in (1, 2)},
-        **{items.used_name((ordinal, start)): COUNTS for ordinal in (1, 2) for start in STARTS},
-        **{items.window_name("g", (1, start)): st.sampled_from([NOW - HOUR, NOW]).map(Decimal) for start in STARTS},
-        **{items.window_name("a", (1, start)): st.integers(-2, 2).map(Decimal) for start in STARTS},
+        **{cell_image.newest_name(ordinal): st.sampled_from(STARTS).map(Decimal) for ordinal in (1, 2)},
+        **{cell_image.used_name((ordinal, start)): COUNTS for ordinal in (1, 2) for start in STARTS},
+        **{
+            cell_image.window_name("g", (1, start)): st.sampled_from([NOW - HOUR, NOW]).map(Decimal) for start in STARTS
+        },
+        **{cell_image.window_name("a", (1, start)): st.integers(-2, 2).map(Decimal) for start in STARTS},
         "fl": st.sampled_from([NOW - LENGTH, NOW, NOW + HOUR]).map(Decimal),
         "fe.1": st.just(f"{NOW - LENGTH},{NOW - HOUR}"),
     },
@@ -101,8 +104,8 @@ def test_a_condition_never_admits_what_the_image_refuses(
     right: Entitlement, item: Item, stale: Item | None, amount: int
 ) -> None:
     """Whatever the writer saw last, also where it saw nothing: a window that others opened is never opened again."""
-    asked = ask(right, amount, seen=UNSEEN if stale is None else items.cell_of(stale))
-    cell = items.cell_of(item)
+    asked = ask(right, amount, seen=UNSEEN if stale is None else cell_image.cell_of(stale))
+    cell = cell_image.cell_of(item)
     if holds(admission_condition(asked), item):
         assert decide.refusal(cell, asked) is None
         assert placed(asked, cell) is asked, "the amount goes into the window that the image shows"
@@ -113,7 +116,7 @@ def test_a_condition_never_admits_what_the_image_refuses(
 def test_a_condition_admits_whatever_the_image_it_was_made_from_allows(
     right: Entitlement, item: Item, amount: int
 ) -> None:
-    cell = items.cell_of(item)
+    cell = cell_image.cell_of(item)
     asked = ask(right, amount, seen=cell)
     assert holds(admission_condition(asked), item) == (decide.refusal(cell, asked) is None)
 
@@ -124,8 +127,8 @@ def test_a_refusal_is_explained_by_the_windows_of_its_image(
     right: Entitlement, item: Item, stale: Item | None, amount: int
 ) -> None:
     """So a denial needs no second try, whatever was seen of an older window."""
-    cell = items.cell_of(item)
-    late = ask(right, amount, seen=UNSEEN if stale is None else items.cell_of(stale))
+    cell = cell_image.cell_of(item)
+    late = ask(right, amount, seen=UNSEEN if stale is None else cell_image.cell_of(stale))
     fresh = ask(right, amount, seen=cell)
     assert type(decide.refusal(cell, late)) is type(decide.refusal(cell, fresh))
 
@@ -137,7 +140,7 @@ def test_the_real_engine_admits_and_opens_exactly_what_the_explanation_says(dyna
     @given(_rights(), CELLS, st.integers(1, 9))
     def agree(right: Entitlement, item: Item, amount: int) -> None:
         dynamo_engine.write(Put(key=keys.cell(CELL), item=item))
-        before = items.cell_of(item)
+        before = cell_image.cell_of(item)
         asked = ask(right, amount, seen=before)
         outcome = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)

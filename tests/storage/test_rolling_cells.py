@@ -23,8 +23,8 @@ from tallygate.domain.limits.governing import governed_of
 from tallygate.domain.limits.limits import Entitlement, Quota
 from tallygate.domain.periods.recurrence import ROLLING_PARTS, Schedule, rolling, window_at
 from tallygate.operations.admission.ports import Admitted, NotAdmitted
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells, admission_condition
-from tallygate.storage.base import items
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.expressions import Item, holds
 from tallygate.storage.base.memory import MemoryEngine
@@ -52,7 +52,7 @@ COUNTS = st.integers(0, 4).map(Decimal)
 CELLS = st.fixed_dictionaries(
     {},
     optional={
-        **{items.used_name(counter): COUNTS for counter in (*COUNTERS, FULL.quotas[1].counter)},
+        **{cell_image.used_name(counter): COUNTS for counter in (*COUNTERS, FULL.quotas[1].counter)},
         "fl": st.sampled_from([NOW - DAY, NOW + 20 * DAY, NOW + 40 * DAY]).map(Decimal),
     },
 )
@@ -62,15 +62,15 @@ AT = st.integers(-WIDTH, WIDTH).map(lambda offset: NOW + offset)
 @settings(max_examples=600, deadline=None)
 @given(CELLS, CELLS, st.integers(1, 11), AT)
 def test_a_condition_never_admits_what_the_image_refuses(item: Item, stale: Item, amount: int, now: int) -> None:
-    asked = ask(RIGHT, amount, seen=items.cell_of(stale), now=now)
+    asked = ask(RIGHT, amount, seen=cell_image.cell_of(stale), now=now)
     if holds(admission_condition(asked), item):
-        assert decide.refusal(items.cell_of(item), asked) is None
+        assert decide.refusal(cell_image.cell_of(item), asked) is None
 
 
 @settings(max_examples=600, deadline=None)
 @given(CELLS, st.integers(1, 11), AT)
 def test_a_condition_admits_whatever_the_image_it_was_made_from_allows(item: Item, amount: int, now: int) -> None:
-    cell = items.cell_of(item)
+    cell = cell_image.cell_of(item)
     asked = ask(RIGHT, amount, seen=cell, now=now)
     assert holds(admission_condition(asked), item) == (decide.refusal(cell, asked) is None)
 
@@ -203,7 +203,7 @@ def test_tiers_that_an_override_leaves_over_a_rolling_period_let_nobody_beyond_i
     lenient = (Tier(level="over", at=percent(120), policy=Deny()), Tier(level="half", at=percent(50)))
     right = replace(right, limits=(replace(right.limits[0], tiers=lenient),))
     earlier = Cell(used={(1, FULL.quotas[0].window.start - WIDTH): Decimal(9)})
-    image: Item = {items.used_name(counter): value for counter, value in earlier.used.items()}
+    image: Item = {cell_image.used_name(counter): value for counter, value in earlier.used.items()}
     assert holds(admission_condition(ask(right, 1, seen=earlier)), image)
     assert not holds(admission_condition(ask(right, 2, seen=earlier)), image)
     assert isinstance(decide.refusal(earlier, ask(right, 2, seen=earlier)), decide.Exceeded)

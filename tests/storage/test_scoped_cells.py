@@ -15,8 +15,9 @@ from tallygate.domain.catalog.scopes import governs
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Limit
 from tallygate.operations.admission.ports import Admitted, NotAdmitted
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells, admission_condition
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine, Put
 from tallygate.storage.base.expressions import Item, holds
@@ -48,9 +49,9 @@ COUNTS = st.integers(0, 9).map(Decimal)
 CELLS = st.fixed_dictionaries(
     {},
     optional={
-        **{items.used_name(term.counter): COUNTS for term in EVERY.quotas},
-        **{items.rated_name(term.current): COUNTS for term in EVERY.rates},
-        **{items.rated_name(term.previous): COUNTS for term in EVERY.rates},
+        **{cell_image.used_name(term.counter): COUNTS for term in EVERY.quotas},
+        **{cell_image.rated_name(term.current): COUNTS for term in EVERY.rates},
+        **{cell_image.rated_name(term.previous): COUNTS for term in EVERY.rates},
         "cv": st.integers(0, 2).map(Decimal),
         "fl": st.sampled_from([NOW - DAY, NOW + 40 * DAY]).map(Decimal),
         "sus": st.sampled_from([NOW - 1, NOW + 1]).map(Decimal),
@@ -78,9 +79,9 @@ def test_the_terms_hold_the_limits_that_govern_the_request_and_no_other() -> Non
 def test_a_condition_never_admits_what_the_image_refuses(
     item: Item, stale: Item, dimensions: dict[str, str], amount: int
 ) -> None:
-    asked = ask(dimensions, amount, seen=items.cell_of(stale))
+    asked = ask(dimensions, amount, seen=cell_image.cell_of(stale))
     if holds(admission_condition(asked), item):
-        assert decide.refusal(items.cell_of(item), asked) is None
+        assert decide.refusal(cell_image.cell_of(item), asked) is None
 
 
 @settings(max_examples=1500, deadline=None)
@@ -88,7 +89,7 @@ def test_a_condition_never_admits_what_the_image_refuses(
 def test_a_condition_admits_whatever_the_image_it_was_made_from_allows(
     item: Item, dimensions: dict[str, str], amount: int
 ) -> None:
-    cell = items.cell_of(item)
+    cell = cell_image.cell_of(item)
     asked = ask(dimensions, amount, seen=cell)
     assert holds(admission_condition(asked), item) == (decide.refusal(cell, asked) is None)
 
@@ -102,14 +103,14 @@ def test_a_limit_over_other_values_neither_refuses_nor_is_counted(
     governing = {limit.name for limit in RIGHT.limits if governs(limit.scope, dimensions)}
     others = [term for term in EVERY.quotas if term.limit.name not in governing]
     rated = [term for term in EVERY.rates if term.limit.name not in governing]
-    names = {items.used_name(term.counter) for term in others}
-    names |= {items.rated_name(name) for term in rated for name in (term.current, term.previous)}
+    names = {cell_image.used_name(term.counter) for term in others}
+    names |= {cell_image.rated_name(name) for term in rated for name in (term.current, term.previous)}
     full = {**item, **dict.fromkeys(names, Decimal(99))}
     without = {name: value for name, value in item.items() if name not in names}
-    asked = ask(dimensions, amount, seen=items.cell_of(item))
+    asked = ask(dimensions, amount, seen=cell_image.cell_of(item))
     condition = admission_condition(asked)
     assert holds(condition, item) == holds(condition, full) == holds(condition, without)
-    assert not {items.used_name(term.counter) for term in asked.quotas} & names
+    assert not {cell_image.used_name(term.counter) for term in asked.quotas} & names
 
 
 def test_the_real_engine_admits_exactly_what_the_explanation_allows(dynamo_engine: DynamoEngine) -> None:
@@ -119,8 +120,8 @@ def test_the_real_engine_admits_exactly_what_the_explanation_allows(dynamo_engin
     @given(CELLS, DIMENSIONS, st.integers(1, 9))
     def agree(item: Item, dimensions: dict[str, str], amount: int) -> None:
         dynamo_engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=item))
-        asked = ask(dimensions, amount, seen=items.cell_of(item))
-        before = items.cell_of(item)
+        asked = ask(dimensions, amount, seen=cell_image.cell_of(item))
+        before = cell_image.cell_of(item)
         outcome = cells.admit(CellName("acme", FEATURE), asked, ENTRY)
         assert isinstance(outcome, Admitted) == (decide.refusal(before, asked) is None)
         if isinstance(outcome, Admitted):

@@ -21,8 +21,8 @@ from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.limits.rungs import landing
 from tallygate.domain.periods.recurrence import window_at
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import admission_changes, admission_condition
-from tallygate.storage.base import items
 from tallygate.storage.base.expressions import Item, changed, holds
 from tests.given import NOW, entitlement, quota
 
@@ -71,12 +71,17 @@ def cells(draw: st.DrawFn) -> Cell:
 
 
 def image(cell: Cell) -> Item:
-    found: Item = {items.used_name(counter): value for counter, value in cell.used.items()}
-    found |= {items.rated_name(counter): value for counter, value in cell.rated.items()}
-    found |= {items.window_name(items.CARRIED, counter): value for counter, value in cell.carried.items()}
-    found |= {items.window_name(items.ADJUSTED, counter): value for counter, value in cell.adjusted.items()}
-    found |= {items.window_name(items.GRACE, counter): Decimal(value) for counter, value in cell.grace.items()}
-    found |= {items.window_name(items.WAIVED, counter): items.waived_text(v) for counter, v in cell.waived.items()}
+    found: Item = {cell_image.used_name(counter): value for counter, value in cell.used.items()}
+    found |= {cell_image.rated_name(counter): value for counter, value in cell.rated.items()}
+    found |= {cell_image.window_name(cell_image.CARRIED, counter): value for counter, value in cell.carried.items()}
+    found |= {cell_image.window_name(cell_image.ADJUSTED, counter): value for counter, value in cell.adjusted.items()}
+    found |= {
+        cell_image.window_name(cell_image.GRACE, counter): Decimal(value) for counter, value in cell.grace.items()
+    }
+    found |= {
+        cell_image.window_name(cell_image.WAIVED, counter): cell_image.waived_text(v)
+        for counter, v in cell.waived.items()
+    }
     return found
 
 
@@ -97,7 +102,7 @@ def test_whatever_was_seen_the_write_grants_only_what_the_rules_grant_and_counts
     term = asked.quotas[0]
     landed = landing(term.ladder_in(cell), term.used_in(cell) + amount) if term.decides and term.tiers else None
     written = changed(image(cell), {}, tuple(admission_changes(asked)))
-    after = items.cell_of({name: Decimal(v) if isinstance(v, int) else v for name, v in written.items()})
+    after = cell_image.cell_of({name: Decimal(v) if isinstance(v, int) else v for name, v in written.items()})
     assert term.used_in(after) == term.used_in(cell) + amount
     if landed is None:
         return

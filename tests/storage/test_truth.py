@@ -37,7 +37,8 @@ from tallygate.domain.metering.meters import Measured
 from tallygate.errors import InvariantBroken
 from tallygate.operations.facts.ports import LastStated, LevelMove, Published
 from tallygate.operations.journal.ports import Appended
-from tallygate.storage.base import items, keys
+from tallygate.storage.admission import cell_image
+from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine, Put, Update
 from tallygate.storage.base.expressions import Item, Remove, Set
 from tallygate.storage.delivery.facts import Facts
@@ -319,7 +320,7 @@ def total(by_event: int, upto: int, **changes: object) -> Total:
 
 
 def counted(engine: Engine) -> tuple[Decimal, int]:
-    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
+    cell = cell_image.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     return cell.used.get((1, START), Decimal(0)), cell.revision
 
 
@@ -421,7 +422,7 @@ def over_limit(value: int, upto: int, **changes: object) -> Total:
 
 
 def suspended(engine: Engine) -> tuple[dict[int, int], int]:
-    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
+    cell = cell_image.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     return dict(cell.suspended), cell.revision
 
 
@@ -451,12 +452,16 @@ def test_the_fold_suspends_nothing_for_a_period_that_is_over(engine: Engine) -> 
 def test_the_fold_suspends_by_the_limit_as_the_cell_shows_it_raised(engine: Engine) -> None:
     cells = CellEvents(engine)
     window = (1, START)
-    raised = {items.used_name(window): Decimal(71), items.window_name(items.ADJUSTED, window): Decimal(30), "n": 1}
+    raised = {
+        cell_image.used_name(window): Decimal(71),
+        cell_image.window_name(cell_image.ADJUSTED, window): Decimal(30),
+        "n": 1,
+    }
     engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=raised))  # type: ignore[arg-type]
     cells.suspend(over_limit(101, 3), suspending(), NOW)
     assert suspended(engine) == ({}, 1), "101 of 130"
     engine.write(
-        Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Set(items.used_name(window), Decimal(101)),))
+        Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Set(cell_image.used_name(window), Decimal(101)),))
     )
     cells.suspend(over_limit(131, 4), suspending(), NOW)
     assert suspended(engine) == ({0: END}, 2)
@@ -475,7 +480,7 @@ def test_a_grace_begins_once(engine: Engine) -> None:
     cells = CellEvents(engine)
     cells.begin_grace(over_limit(101, 3), NOW)
     cells.begin_grace(over_limit(120, 4), NOW + 5)
-    cell = items.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
+    cell = cell_image.cell_of(engine.get(keys.cell(CellName("acme", FEATURE))))
     assert (cell.grace, cell.revision) == ({(1, START): NOW}, 1)
 
 
@@ -528,5 +533,5 @@ def test_meters_are_read_again_when_the_catalog_has_changed(engine: Engine) -> N
 def test_what_a_use_left_is_all_that_was_used_and_what_raised_the_limit() -> None:
     """A counter begins below zero by what its window was raised by."""
     item: Item = {f"{name}.3.{START}": Decimal(value) for name, value in (("u", "-40"), ("k", "50"), ("a", "-5"))}
-    use, cell = replace(USE, windows=(CountedWindow(3, START, END),)), items.cell_of(item)
+    use, cell = replace(USE, windows=(CountedWindow(3, START, END),)), cell_image.cell_of(item)
     assert use.shown_by(cell, cell).after == (Shown(Decimal(5), Decimal(45)),)

@@ -33,6 +33,7 @@ from tallygate.domain.journal.observed import (
 from tallygate.domain.journal.proof import disproved
 from tallygate.domain.journal.records import Position
 from tallygate.errors import InvariantBroken
+from tallygate.storage.admission import cell_image
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.expressions import Item, Value
 from tallygate.storage.entries.entries import entry_of
@@ -120,7 +121,7 @@ def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> t
     """The journal entry of one write to a cell, if the record proves it, and the facts that it makes. Raises Parked."""
     customer, said = entry_of(items.text(new, LAST))
     _must_own(rest, customer, said.feature)
-    before, after = items.cell_of(old), items.cell_of(new)
+    before, after = cell_image.cell_of(old), cell_image.cell_of(new)
     why = disproved(before, after, said.moves)
     if why is not None:
         raise Parked(f"disproved: {why}")

@@ -36,6 +36,7 @@ from tallygate.operations.admission.ports import (
     Repeated,
     SoldFeature,
 )
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.following import follow
 from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.admission.refusals import marking, suspending
@@ -104,14 +105,14 @@ class Cells:
 
     def read(self, cell: CellName) -> Cell:
         """The cell, consistent."""
-        return items.cell_of(self._engine.get(keys.cell(cell)))
+        return cell_image.cell_of(self._engine.get(keys.cell(cell)))
 
     def admit(self, cell: CellName, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
         """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat."""
         written = self._engine.write(_admission(cell, terms, entry), repeatable=terms.remembered)
         if isinstance(written, Refused):
-            return NotAdmitted(items.cell_of(written.image))
-        return Admitted(items.cell_of(written.image))
+            return NotAdmitted(cell_image.cell_of(written.image))
+        return Admitted(cell_image.cell_of(written.image))
 
     def admit_once(
         self, cell: CellName, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
@@ -120,10 +121,10 @@ class Cells:
         key = keys.receipt(cell.customer, "consume", idempotency_key)
         outcome = self._engine.transact((_admission(cell, terms, entry), _receipt_put(key, receipt)), repeatable=True)
         if isinstance(outcome, Cancelled):
-            cell_image, receipt_image = outcome.images
-            if outcome.refused[1] and receipt_image is not None:
-                return Repeated(_receipt_of(receipt_image), self.read(cell))
-            return NotAdmitted(items.cell_of(cell_image))
+            seen, kept = outcome.images
+            if outcome.refused[1] and kept is not None:
+                return Repeated(_receipt_of(kept), self.read(cell))
+            return NotAdmitted(cell_image.cell_of(seen))
         return Admitted(self.read(cell))
 
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
@@ -143,13 +144,13 @@ class Cells:
         others_grant = _others_grant(suspension.terms, suspension.reached)
         write = suspending(cell, suspension, entry, others_grant)
         written = self._engine.write(write.update, repeatable=True)
-        return None if isinstance(written, Refused) else items.cell_of(written.image)
+        return None if isinstance(written, Refused) else cell_image.cell_of(written.image)
 
     def mark_denied(self, cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> Cell | None:
         """Mark a window's first denial: the cell after it; None: it is marked already, or removed."""
         write = marking(cell, counter, over, entry)
         written = self._engine.write(write.update, repeatable=True)
-        return None if isinstance(written, Refused) else items.cell_of(written.image)
+        return None if isinstance(written, Refused) else cell_image.cell_of(written.image)
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
         """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Two requests,
@@ -158,9 +159,9 @@ class Cells:
 
     def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
-        older = absent_or(Compare(items.VERSION, "<", version))
+        older = absent_or(Compare(cell_image.VERSION, "<", version))
         entry = BumpEntry(feature=cell.feature, time=now, version=version)
-        self._engine.write(CellWrite(cell, (Set(items.VERSION, version),), entry, older).update, repeatable=True)
+        self._engine.write(CellWrite(cell, (Set(cell_image.VERSION, version),), entry, older).update, repeatable=True)
 
 
 def _admission(cell: CellName, terms: Terms, entry: CellEntry) -> Update:
@@ -170,31 +171,39 @@ def _admission(cell: CellName, terms: Terms, entry: CellEntry) -> Update:
 def admission_changes(terms: Terms) -> list[Change]:
     """Count, remember, and tidy what the last seen image showed as over."""
     changes: list[Change] = [change for term in terms.quotas for change in _counts(term, terms.amount)]
-    changes += [Set(items.newest_name(term.quota.ordinal), term.window.start) for term in terms.quotas if term.begins]
     changes += [
-        SetOnce(items.window_name(items.GRACE, term.counter), terms.now) for term in terms.quotas if term.graced
+        Set(cell_image.newest_name(term.quota.ordinal), term.window.start) for term in terms.quotas if term.begins
     ]
-    changes += [Increase(items.rated_name(term.current), terms.amount) for term in terms.rates]
-    changes.append(Set(items.VERSION, terms.version))
+    changes += [
+        SetOnce(cell_image.window_name(cell_image.GRACE, term.counter), terms.now)
+        for term in terms.quotas
+        if term.graced
+    ]
+    changes += [Increase(cell_image.rated_name(term.current), terms.amount) for term in terms.rates]
+    changes.append(Set(cell_image.VERSION, terms.version))
     if terms.remembered:
-        changes.append(Include(items.marks_name(terms.mark.minute), frozenset((terms.mark.digest,))))
+        changes.append(Include(cell_image.marks_name(terms.mark.minute), frozenset((terms.mark.digest,))))
     if terms.gone is not None:
-        changes.append(Set(items.FLOOR, terms.gone))
+        changes.append(Set(cell_image.FLOOR, terms.gone))
     for counter in terms.dead_used:
-        names = (items.used_name(counter), items.brought_name(counter), items.brought_from_name(counter))
+        names = (cell_image.used_name(counter), cell_image.brought_name(counter), cell_image.brought_from_name(counter))
         changes += [Remove(name) for name in names]
-    changes += [Remove(items.window_name(kind, counter)) for counter in terms.dead_beside for kind in items.BESIDE]
     changes += [
-        Remove(items.window_name(kind, counter)) for counter in terms.dead_followed for kind in items.OF_FOLLOWED
+        Remove(cell_image.window_name(kind, counter)) for counter in terms.dead_beside for kind in cell_image.BESIDE
     ]
-    changes += [Remove(items.rated_name(counter)) for counter in terms.dead_rated]
-    changes += [Remove(items.marks_name(minute)) for minute in terms.dead_minutes]
+    changes += [
+        Remove(cell_image.window_name(kind, counter))
+        for counter in terms.dead_followed
+        for kind in cell_image.OF_FOLLOWED
+    ]
+    changes += [Remove(cell_image.rated_name(counter)) for counter in terms.dead_rated]
+    changes += [Remove(cell_image.marks_name(minute)) for minute in terms.dead_minutes]
     return changes
 
 
 def _counts(term: QuotaTerm, amount: Decimal) -> list[Change]:
     """Count the amount in the window, and open it with what is carried where this is its first write."""
-    used, opens = items.used_name(term.counter), term.opens
+    used, opens = cell_image.used_name(term.counter), term.opens
     if opens is None:
         return [Increase(used, amount)]
     return [Set(used, amount - opens.carried), *opening_changes(term.counter, opens)]
@@ -207,9 +216,9 @@ def admission_condition(terms: Terms) -> Condition:
         clauses += _not_seen_before(terms)
     clauses.append(_limits_not_newer(terms.version))
     if terms.followings:
-        clauses.append(Compare(items.FOLLOWINGS, ">=", terms.followings))
+        clauses.append(Compare(cell_image.FOLLOWINGS, ">=", terms.followings))
     clauses += _clock_not_behind(terms)
-    clauses += [absent_or(Compare(items.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
+    clauses += [absent_or(Compare(cell_image.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
     clauses += [clause for term in terms.quotas for clause in _quota_grants(term)]
     clauses += [_room_in_rate(term) for term in terms.rates if term.decides]
     return All(tuple(clauses))
@@ -228,7 +237,7 @@ def _quota_grants(term: QuotaTerm) -> list[Condition]:
     clauses: list[Condition] = []
     expected = term.expected
     if term.quota.schedule.from_first_use:
-        clauses.append(as_seen(items.newest_name(term.quota.ordinal), term.newest))
+        clauses.append(as_seen(cell_image.newest_name(term.quota.ordinal), term.newest))
     if term.opens is not None:
         # The counter begins below zero, by what is carried into the window.
         clauses.append(not_open_yet(term.counter, term.opens))
@@ -237,28 +246,28 @@ def _quota_grants(term: QuotaTerm) -> list[Condition]:
     elif expected is not None:
         clauses += _as_expected(term, expected)
     elif term.carries:
-        clauses.append(Present(items.used_name(term.counter)))
+        clauses.append(Present(cell_image.used_name(term.counter)))
     if expected is not None and term.tiers and may_suspend(term.tiers):
-        waived = items.waived_text(expected.waived) or None
-        clauses.append(as_seen(items.window_name(items.WAIVED, term.counter), waived))
+        waived = cell_image.waived_text(expected.waived) or None
+        clauses.append(as_seen(cell_image.window_name(cell_image.WAIVED, term.counter), waived))
     return clauses
 
 
 def _not_seen_before(terms: Terms) -> list[Condition]:
-    return [Not(Contains(items.marks_name(minute), terms.mark.digest)) for minute in terms.mark.minutes]
+    return [Not(Contains(cell_image.marks_name(minute), terms.mark.digest)) for minute in terms.mark.minutes]
 
 
 def _limits_not_newer(version: int) -> Condition:
-    return absent_or(Compare(items.VERSION, "<=", version))
+    return absent_or(Compare(cell_image.VERSION, "<=", version))
 
 
 def _clock_not_behind(terms: Terms) -> list[Condition]:
     """No window written here is below the floor, else a slow clock would revive it at zero; the floor only rises."""
     clauses: list[Condition] = []
     if (soonest_end := terms.soonest_end) is not None:
-        clauses.append(absent_or(Compare(items.FLOOR, "<", soonest_end)))
+        clauses.append(absent_or(Compare(cell_image.FLOOR, "<", soonest_end)))
     if terms.gone is not None:
-        clauses.append(absent_or(Compare(items.FLOOR, "<=", terms.gone)))
+        clauses.append(absent_or(Compare(cell_image.FLOOR, "<=", terms.gone)))
     return clauses
 
 
@@ -268,7 +277,7 @@ def _as_expected(term: QuotaTerm, expected: Expected) -> list[Condition]:
     A counter that is not there yet stands at zero, but of what carries over: that window is not open. Of a rolling
     period none of the other sub-windows may have grown since it was seen.
     """
-    used, bounds = items.used_name(term.counter), expected.bounds
+    used, bounds = cell_image.used_name(term.counter), expected.bounds
     clauses: list[Condition] = []
     for op, bound, holds_at_zero in (
         (">", bounds.above, bounds.above is not None and bounds.above < 0),
@@ -279,13 +288,13 @@ def _as_expected(term: QuotaTerm, expected: Expected) -> list[Condition]:
             clauses.append(absent_or(comparison) if holds_at_zero and not term.carries else comparison)
     if term.carries and not clauses:
         clauses.append(Present(used))
-    clauses += [_not_grown(items.used_name(counter), seen) for counter, seen in term.beside]
+    clauses += [_not_grown(cell_image.used_name(counter), seen) for counter, seen in term.beside]
     if not term.tiers:
         return clauses
     if clauses and term.moves_with_the_limit:
-        raised = ((items.CARRIED, expected.carried), (items.ADJUSTED, expected.adjusted))
-        clauses += [as_seen(items.window_name(kind, term.counter), by) for kind, by in raised]
-    grace = items.window_name(items.GRACE, term.counter)
+        raised = ((cell_image.CARRIED, expected.carried), (cell_image.ADJUSTED, expected.adjusted))
+        clauses += [as_seen(cell_image.window_name(kind, term.counter), by) for kind, by in raised]
+    grace = cell_image.window_name(cell_image.GRACE, term.counter)
     if term.graced:
         assert expected.grace_since is not None
         clauses.append(absent_or(Compare(grace, ">", expected.grace_since)))
@@ -299,7 +308,7 @@ def _not_grown(name: str, seen: Decimal | None) -> Condition:
 
 
 def _room_in_rate(term: RateTerm) -> Condition:
-    previous, current = items.rated_name(term.previous), items.rated_name(term.current)
+    previous, current = cell_image.rated_name(term.previous), cell_image.rated_name(term.current)
     alternatives: list[Condition] = []
     for alternative in term.alternatives:
         earlier = absent_or(Compare(previous, "<=", alternative.previous_max))

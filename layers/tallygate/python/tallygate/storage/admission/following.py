@@ -26,6 +26,7 @@ from tallygate.domain.entries.windows import Followed, FollowEntry, PassOnEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
 from tallygate.domain.limits.limits import Effective, Entitlement
 from tallygate.errors import Contended
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine, Refused, Update
@@ -58,12 +59,12 @@ def follow(engine: Engine, effective: Effective, feature: str, now: Instant) -> 
     key = keys.cell(CellName(effective.customer, feature))
     image = engine.get(key)
     for _ in range(TRIES_MAX):
-        cell = items.cell_of(image)
+        cell = cell_image.cell_of(image)
         if cell.version > effective.version or cell.followings >= entitlement.followings:
             return cell
         outcome = engine.write(_update(effective, entitlement, cell, image, now), repeatable=True)
         if not isinstance(outcome, Refused):
-            return items.cell_of(outcome.image)
+            return cell_image.cell_of(outcome.image)
         image = outcome.image
     raise Contended("others changed the counters at every try to let usage follow")
 
@@ -88,12 +89,12 @@ def _update(effective: Effective, entitlement: Entitlement, cell: Cell, image: I
     )
     changes = (
         *(change for each in found for change in _changes(each, image)),
-        Set(items.VERSION, effective.version),
-        Set(items.FOLLOWINGS, entitlement.followings),
+        Set(cell_image.VERSION, effective.version),
+        Set(cell_image.FOLLOWINGS, entitlement.followings),
     )
     clauses = (
-        absent_or(Compare(items.VERSION, "<=", effective.version)),
-        absent_or(Compare(items.FOLLOWINGS, "<", entitlement.followings)),
+        absent_or(Compare(cell_image.VERSION, "<=", effective.version)),
+        absent_or(Compare(cell_image.FOLLOWINGS, "<", entitlement.followings)),
         *_as_they_were(found, cell, image or {}),
     )
     return CellWrite(CellName(effective.customer, entitlement.feature), changes, entry, All(clauses)).update
@@ -101,24 +102,24 @@ def _update(effective: Effective, entitlement: Entitlement, cell: Cell, image: I
 
 def _changes(following: Following, image: Item | None) -> list[Change]:
     counter, origin = following.counter, following.origin
-    used, followed = items.used_name(counter), items.window_name(items.FOLLOWED, counter)
+    used, followed = cell_image.used_name(counter), cell_image.window_name(cell_image.FOLLOWED, counter)
     changes: list[Change]
     if following.live is None:
         changes = [Set(used, following.used), Set(followed, following.followed)]
     else:
-        live = items.used_name(following.live)
+        live = cell_image.used_name(following.live)
         changes = [SetSum(used, live, following.used), SetSum(followed, live, following.followed)]
-        changes.append(Set(items.window_name(items.FOLLOWED_BROUGHT, counter), origin.brought))
-    changes.append(Set(items.window_name(items.FOLLOWED_FROM, counter), origin_text(origin)))
-    revision = items.window_name(items.FOLLOWED_AT, counter)
+        changes.append(Set(cell_image.window_name(cell_image.FOLLOWED_BROUGHT, counter), origin.brought))
+    changes.append(Set(cell_image.window_name(cell_image.FOLLOWED_FROM, counter), origin_text(origin)))
+    revision = cell_image.window_name(cell_image.FOLLOWED_AT, counter)
     changes.append(Copy(revision, items.REVISION) if items.REVISION in (image or {}) else Set(revision, 0))
     if following.excluded:
         mark = ResetMark(upto=following.revision)
-        changes.append(Set(items.window_name(items.RESET, counter), mark_text(mark)))
+        changes.append(Set(cell_image.window_name(cell_image.RESET, counter), mark_text(mark)))
     if following.opens is not None:
         changes += opening_changes(counter, following.opens)
     elif following.begins:
-        changes.append(Set(items.newest_name(counter[0]), counter[1]))
+        changes.append(Set(cell_image.newest_name(counter[0]), counter[1]))
     return changes
 
 
@@ -128,12 +129,15 @@ def _as_they_were(found: Sequence[Following], cell: Cell, image: Item) -> list[C
     watched = {counter for each in found for counter in each.watched} | live
     names: list[str] = []
     for counter in sorted(watched):
-        names += [items.window_name(kind, counter) for kind in (items.CARRIED, items.ADJUSTED, items.FOLLOWED)]
-        names.append(items.brought_name(counter) if counter in live else items.used_name(counter))
+        names += [
+            cell_image.window_name(kind, counter)
+            for kind in (cell_image.CARRIED, cell_image.ADJUSTED, cell_image.FOLLOWED)
+        ]
+        names.append(cell_image.brought_name(counter) if counter in live else cell_image.used_name(counter))
     clauses: list[Condition] = [as_seen(name, _number(image, name)) for name in names]
     for each in found:
         if each.begins:
-            clauses.append(as_seen(items.newest_name(each.counter[0]), cell.newest.get(each.counter[0])))
+            clauses.append(as_seen(cell_image.newest_name(each.counter[0]), cell.newest.get(each.counter[0])))
         if each.opens is not None:
             clauses.append(not_open_yet(each.counter, each.opens))
     if any(items.REVISION not in image for _ in found[:1]):
@@ -170,7 +174,7 @@ def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
             counts = _counts(engine, total, now)
         write = _ended(total, *found, now) if counts else _passed_on(total, cell, *found, now)
         outcome = engine.write(write, repeatable=True)
-        cell = items.cell_of(outcome.image)
+        cell = cell_image.cell_of(outcome.image)
     raise Contended("others changed the counters at every try to let usage by event follow")
 
 
@@ -186,8 +190,8 @@ def _counts(engine: Engine, total: Total, now: Instant) -> bool:
 
 def _ended(total: Total, into: CounterName, origin: Origin, now: Instant) -> Update:
     """The write after which nothing that is brought in follows into the window."""
-    name = items.window_name(items.FOLLOWED_FROM, into)
-    same = as_seen(items.window_name(items.FOLLOWED_AT, into), origin.revision)
+    name = cell_image.window_name(cell_image.FOLLOWED_FROM, into)
+    same = as_seen(cell_image.window_name(cell_image.FOLLOWED_AT, into), origin.revision)
     changes = (Set(name, origin_text(replace(origin, live=None))),)
     condition = All((Compare(name, "=", origin_text(origin)), same))
     return CellWrite(total.cell, changes, _pass_on_entry(total, (), now), condition).update
@@ -195,14 +199,14 @@ def _ended(total: Total, into: CounterName, origin: Origin, now: Instant) -> Upd
 
 def _passed_on(total: Total, cell: Cell, into: CounterName, origin: Origin, now: Instant) -> Update:
     brought = cell.brought.get((total.ordinal, total.start), ZERO)
-    by, name = EXACT.subtract(brought, origin.brought), items.window_name(items.FOLLOWED_BROUGHT, into)
+    by, name = EXACT.subtract(brought, origin.brought), cell_image.window_name(cell_image.FOLLOWED_BROUGHT, into)
     changes = (
-        Increase(items.used_name(into), by),
-        Increase(items.window_name(items.FOLLOWED, into), by),
+        Increase(cell_image.used_name(into), by),
+        Increase(cell_image.window_name(cell_image.FOLLOWED, into), by),
         Set(name, brought),
     )
     entry = _pass_on_entry(total, ((CountedWindow(*into, origin.end), by),), now)
-    condition = All((as_seen(name, origin.brought), Present(items.used_name(into))))
+    condition = All((as_seen(name, origin.brought), Present(cell_image.used_name(into))))
     return CellWrite(total.cell, changes, entry, condition).update
 
 

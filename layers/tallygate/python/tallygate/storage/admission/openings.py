@@ -12,29 +12,29 @@ from decimal import Decimal
 from tallygate.domain.admission.openings import Opening
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.rollover import Layer, layers_text
-from tallygate.storage.base import items
+from tallygate.storage.admission import cell_image
 from tallygate.storage.base.expressions import Absent, All, Change, Compare, Condition, Set
 
 
 def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
     """Nobody has opened the window, and what it begins with is still so."""
-    clauses: list[Condition] = [Absent(items.used_name(counter))]
+    clauses: list[Condition] = [Absent(cell_image.used_name(counter))]
     if opens.after is not None:
         earlier, seen = opens.after
-        clauses.append(Compare(items.used_name(earlier), "=", seen))
+        clauses.append(Compare(cell_image.used_name(earlier), "=", seen))
     if not opens.adjoins:
-        clauses.append(as_seen(items.newest_name(counter[0]), opens.last))
+        clauses.append(as_seen(cell_image.newest_name(counter[0]), opens.last))
     return All(tuple(clauses))
 
 
 def opening_changes(counter: CounterName, opens: Opening) -> list[Change]:
     """What the window keeps of what is carried into it, beside the counter that begins below zero."""
-    changes: list[Change] = [Set(items.newest_name(counter[0]), counter[1])]
+    changes: list[Change] = [Set(cell_image.newest_name(counter[0]), counter[1])]
     if not opens.layers:
         return changes
-    changes.append(Set(items.window_name(items.CARRIED, counter), opens.carried))
+    changes.append(Set(cell_image.window_name(cell_image.CARRIED, counter), opens.carried))
     if (text := kept_layers(opens.layers)) is not None:
-        changes.append(Set(items.window_name(items.LAYERS, counter), text))
+        changes.append(Set(cell_image.window_name(cell_image.LAYERS, counter), text))
     return changes
 
 

@@ -15,24 +15,24 @@ from tallygate.domain.admission.tier_suspensions import TierSuspension
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.openings import as_seen
-from tallygate.storage.base import items
 from tallygate.storage.base.expressions import Absent, All, Compare, Condition, Set, absent_or
 from tallygate.storage.entries.writes import CellWrite
 
 
 def suspending(cell: CellName, suspension: TierSuspension, entry: CellEntry, others_grant: Condition) -> CellWrite:
     """Suspend by this name, unless that is done, usage lies below the tier by now, or another limit denies."""
-    name = items.suspended_name(suspension.name)
-    enough = Compare(items.used_name(suspension.counter), ">=", suspension.at_least)
+    name = cell_image.suspended_name(suspension.name)
+    enough = Compare(cell_image.used_name(suspension.counter), ">=", suspension.at_least)
     reached: Condition = absent_or(enough) if suspension.unopened else enough
-    waived = items.waived_text(suspension.waived) or None
-    changes = (Set(name, suspension.until), Set(items.cause_name(suspension.name), cause_text(suspension.cause)))
+    waived = cell_image.waived_text(suspension.waived) or None
+    changes = (Set(name, suspension.until), Set(cell_image.cause_name(suspension.name), cause_text(suspension.cause)))
     clauses = (
         absent_or(Compare(name, "<=", suspension.terms.now)),
-        absent_or(Compare(items.VERSION, "<=", suspension.terms.version)),
-        absent_or(Compare(items.FLOOR, "<", suspension.over)),
-        as_seen(items.window_name(items.WAIVED, suspension.counter), waived),
+        absent_or(Compare(cell_image.VERSION, "<=", suspension.terms.version)),
+        absent_or(Compare(cell_image.FLOOR, "<", suspension.over)),
+        as_seen(cell_image.window_name(cell_image.WAIVED, suspension.counter), waived),
         reached,
         others_grant,
     )
@@ -41,6 +41,6 @@ def suspending(cell: CellName, suspension: TierSuspension, entry: CellEntry, oth
 
 def marking(cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> CellWrite:
     """Mark the window's first denial, unless it is marked, or over and removed."""
-    name = items.window_name(items.DENIED, counter)
-    unmarked = All((Absent(name), absent_or(Compare(items.FLOOR, "<", over))))
+    name = cell_image.window_name(cell_image.DENIED, counter)
+    unmarked = All((Absent(name), absent_or(Compare(cell_image.FLOOR, "<", over))))
     return CellWrite(cell, (Set(name, entry.time),), entry, unmarked)

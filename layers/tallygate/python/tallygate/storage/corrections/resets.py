@@ -24,6 +24,7 @@ from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.operations.base.ports import Moves
 from tallygate.operations.corrections.ports import ResettableCell
 from tallygate.operations.journal.ports import KeptRecord
+from tallygate.storage.admission import cell_image
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.expressions import (
@@ -52,7 +53,7 @@ class CellResets:
     def look(self, cell: CellName) -> ResettableCell:
         """The cell, consistent, with what it shows of usage by event."""
         item = self.engine.get(keys.cell(cell))
-        seen, corrected = items.cell_of(item), items.integer(item or {}, items.CORRECTED, -1) + 1
+        seen, corrected = cell_image.cell_of(item), items.integer(item or {}, cell_image.CORRECTED, -1) + 1
         return ResettableCell(cell=seen, brought=seen.brought, corrected=corrected)
 
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
@@ -67,18 +68,21 @@ class CellResets:
     def exclude(self, cell: CellName, found: Sequence[WindowReset], *, upto: int, entry: ResetEntry) -> Moves:
         """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
         changes: list[Change] = []
-        conditions: list[Condition] = [absent_or(Compare(items.CORRECTED, "<", upto))]
+        conditions: list[Condition] = [absent_or(Compare(cell_image.CORRECTED, "<", upto))]
         for each in found:
-            used, mark = items.used_name(each.running.counter), items.window_name(items.RESET, each.running.counter)
+            used, mark = (
+                cell_image.used_name(each.running.counter),
+                cell_image.window_name(cell_image.RESET, each.running.counter),
+            )
             changes += [Increase(used, -each.amount), Set(mark, mark_text(each.mark))]
-            changes.append(Remove(items.window_name(items.DENIED, each.running.counter)))
-            followed = items.window_name(items.FOLLOWED, each.running.counter)
+            changes.append(Remove(cell_image.window_name(cell_image.DENIED, each.running.counter)))
+            followed = cell_image.window_name(cell_image.FOLLOWED, each.running.counter)
             if each.followed_taken:
                 changes.append(Increase(followed, -each.followed_taken))
             conditions.append(_still(followed, each.followed))
             conditions.append(Compare(used, ">=", each.counter_at_least))
             conditions.append(Absent(mark) if each.seen is None else Compare(mark, "=", mark_text(each.seen)))
-        changes.append(Copy(items.CORRECTED, items.REVISION))
+        changes.append(Copy(cell_image.CORRECTED, items.REVISION))
         return (CellWrite(cell, changes, entry, All(tuple(conditions))).update,)
 
 

@@ -24,6 +24,7 @@ from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.limits.rollover import layers_text
 from tallygate.operations.facts.ports import ClosedTotal, TotalName
+from tallygate.storage.admission import cell_image
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact
 from tallygate.storage.base.engine import Cancelled, Engine, Key, Update
@@ -82,7 +83,7 @@ class Closings:
 
     def cell(self, name: CellName) -> Cell:
         """The cell, consistent."""
-        return items.cell_of(self._engine.get(keys.cell(name)))
+        return cell_image.cell_of(self._engine.get(keys.cell(name)))
 
     def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
         """The newest adjustments of a customer's feature that were made before an instant, newest first, consistent."""

@@ -34,6 +34,7 @@ from tallygate.domain.facts.consequences import Suspending, suspension_entry
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Contended
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.following import pass_on
 from tallygate.storage.admission.openings import as_seen
@@ -55,7 +56,12 @@ from tallygate.storage.base.expressions import (
 from tallygate.storage.entries.writes import CellWrite
 
 TRIES_MAX = 10
-_COUNTED = (items.USED, items.BROUGHT, items.BROUGHT_FROM, *(f"{k}." for k in (*items.BESIDE, *items.OF_FOLLOWED)))
+_COUNTED = (
+    cell_image.USED,
+    cell_image.BROUGHT,
+    cell_image.BROUGHT_FROM,
+    *(f"{k}." for k in (*cell_image.BESIDE, *cell_image.OF_FOLLOWED)),
+)
 _SUSPENDED_FROM = "sf"
 
 
@@ -74,18 +80,18 @@ class CellEvents:
         if total.over <= now - DEAD_AFTER and not total.governed.carries:
             return False
         counter = (total.ordinal, total.start)
-        brought, brought_from = items.brought_name(counter), items.brought_from_name(counter)
+        brought, brought_from = cell_image.brought_name(counter), cell_image.brought_from_name(counter)
         for _ in range(TRIES_MAX):
             outcome = self.engine.write(_move(total, seen, now), repeatable=True)
             if isinstance(outcome, Written):
                 self._tidy(total, outcome.image or {}, now)
-                pass_on(self.engine, total, items.cell_of(outcome.image), now)
+                pass_on(self.engine, total, cell_image.cell_of(outcome.image), now)
                 return True
             image = outcome.image or {}
             if not _kept(total, image):
                 return False
             if _number(image, brought_from) >= total.upto:
-                pass_on(self.engine, total, items.cell_of(image), now)
+                pass_on(self.engine, total, cell_image.cell_of(image), now)
                 return True
             seen = _number(image, brought)
         raise Contended("other totals' events won every try")
@@ -94,9 +100,9 @@ class CellEvents:
         """Let the window's grace have begun, unless it has, or the window is over. One request."""
         if total.end <= now:
             return
-        name = items.window_name(items.GRACE, (total.ordinal, total.start))
+        name = cell_image.window_name(cell_image.GRACE, (total.ordinal, total.start))
         entry = GraceEntry(feature=total.feature, time=now, counter=(total.ordinal, total.start))
-        unless_begun = All((Absent(name), absent_or(Compare(items.FLOOR, "<", total.over))))
+        unless_begun = All((Absent(name), absent_or(Compare(cell_image.FLOOR, "<", total.over))))
         self.engine.write(CellWrite(total.cell, (Set(name, now),), entry, unless_begun).update, repeatable=True)
 
     def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
@@ -110,7 +116,8 @@ class CellEvents:
             return
         counter = (total.ordinal, total.start)
         carried, adjusted, waived = (
-            items.window_name(kind, counter) for kind in (items.CARRIED, items.ADJUSTED, items.WAIVED)
+            cell_image.window_name(kind, counter)
+            for kind in (cell_image.CARRIED, cell_image.ADJUSTED, cell_image.WAIVED)
         )
         seen = _Window(total.carried, total.adjusted, None)
         for _ in range(TRIES_MAX):
@@ -150,9 +157,9 @@ class CellEvents:
         ]
         if not earlier:
             return
-        changes: tuple[Change, ...] = (*(Remove(name) for name in earlier), Set(items.FLOOR, total.start))
+        changes: tuple[Change, ...] = (*(Remove(name) for name in earlier), Set(cell_image.FLOOR, total.start))
         entry = TidyEntry(feature=total.feature, time=now, floor=total.start)
-        unless_higher = absent_or(Compare(items.FLOOR, "<=", total.start))
+        unless_higher = absent_or(Compare(cell_image.FLOOR, "<=", total.start))
         # Refused, somebody else has tidied further; repeated, there is nothing left to remove but the floor stands.
         self.engine.write(CellWrite(total.cell, changes, entry, unless_higher).update)
 
@@ -160,8 +167,8 @@ class CellEvents:
 def _kept(total: Total, image: Item) -> bool:
     """Whether the cell may still count in the total's window."""
     if total.governed.carries:
-        return items.used_name((total.ordinal, total.start)) in image
-    return _number(image, items.FLOOR) < total.over
+        return cell_image.used_name((total.ordinal, total.start)) in image
+    return _number(image, cell_image.FLOOR) < total.over
 
 
 def _ordinal(name: str) -> int:
@@ -176,17 +183,17 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
     counter = (total.ordinal, total.start)
     by = total.by_event - seen
     changes = (
-        Increase(items.used_name(counter), by),
-        Set(items.brought_name(counter), total.by_event),
-        Set(items.brought_from_name(counter), total.upto),
+        Increase(cell_image.used_name(counter), by),
+        Set(cell_image.brought_name(counter), total.by_event),
+        Set(cell_image.brought_from_name(counter), total.upto),
     )
-    as_seen: Condition = Compare(items.brought_name(counter), "=", seen)
-    kept: Condition = absent_or(Compare(items.FLOOR, "<", total.over))
+    as_seen: Condition = Compare(cell_image.brought_name(counter), "=", seen)
+    kept: Condition = absent_or(Compare(cell_image.FLOOR, "<", total.over))
     if total.governed.carries:
-        kept = Present(items.used_name(counter))
+        kept = Present(cell_image.used_name(counter))
     clauses = (
-        absent_or(Compare(items.brought_name(counter), "=", ZERO)) if seen == 0 else as_seen,
-        absent_or(Compare(items.brought_from_name(counter), "<", total.upto)),
+        absent_or(Compare(cell_image.brought_name(counter), "=", ZERO)) if seen == 0 else as_seen,
+        absent_or(Compare(cell_image.brought_from_name(counter), "<", total.upto)),
         kept,
     )
     entry = BringInEntry(feature=total.feature, time=now, counter=counter, by=by, brought=total.by_event)
@@ -207,25 +214,25 @@ def _suspension(total: Total, by: Suspending, until: Instant, seen: _Window, now
     assert base is not None, "what is unlimited suspends nothing"
     raised = seen.carried + seen.adjusted
     name = total.ordinal if total.governed.scope else WHOLE_FEATURE
-    suspended, cause = items.suspended_name(name), TierCause(total.ordinal, total.start, now, by.tier.level)
-    guard = items.window_name(_SUSPENDED_FROM, (total.ordinal, 0))
+    suspended, cause = cell_image.suspended_name(name), TierCause(total.ordinal, total.start, now, by.tier.level)
+    guard = cell_image.window_name(_SUSPENDED_FROM, (total.ordinal, 0))
     unmoved = [
         absent_or(Compare(name, "=", ZERO)) if value == 0 else Compare(name, "=", value)
-        for kind, value in ((items.CARRIED, seen.carried), (items.ADJUSTED, seen.adjusted))
-        for name in (items.window_name(kind, counter),)
+        for kind, value in ((cell_image.CARRIED, seen.carried), (cell_image.ADJUSTED, seen.adjusted))
+        for name in (cell_image.window_name(kind, counter),)
     ]
     changes = (
         Set(suspended, until),
-        Set(items.cause_name(name), cause_text(cause)),
+        Set(cell_image.cause_name(name), cause_text(cause)),
         Set(guard, total.upto),
     )
     clauses = (
-        Compare(items.used_name(counter), ">", by.above(base + raised) - raised),
+        Compare(cell_image.used_name(counter), ">", by.above(base + raised) - raised),
         *unmoved,
-        as_seen(items.window_name(items.WAIVED, counter), seen.waived),
+        as_seen(cell_image.window_name(cell_image.WAIVED, counter), seen.waived),
         absent_or(Compare(suspended, "<", until if by.policy.lasts is None else now + 1)),
         absent_or(Compare(guard, "<", total.upto)),
-        absent_or(Compare(items.FLOOR, "<", total.over)),
+        absent_or(Compare(cell_image.FLOOR, "<", total.over)),
     )
     return CellWrite(total.cell, changes, suspension_entry(total, by.tier, until, now), All(clauses)).update
 

@@ -18,8 +18,9 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import CarryEntry
 from tallygate.domain.facts.revisions import Revision
 from tallygate.domain.limits.counters import CellName, CounterName
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.openings import kept_layers, not_open_yet, opening_changes
-from tallygate.storage.base import items, keys
+from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine, Written
 from tallygate.storage.base.expressions import (
     Absent,
@@ -48,7 +49,7 @@ class CellCarryover:
 
     def read(self, cell: CellName) -> Cell:
         """The cell, consistent."""
-        return items.cell_of(self.engine.get(keys.cell(cell)))
+        return cell_image.cell_of(self.engine.get(keys.cell(cell)))
 
     def totals(self, cell: CellName, ordinal: int, *, until: Callable[[Total], bool]) -> dict[Instant, Total]:
         """The newest totals of a quota by their windows' starts, back to the first that `until` says is enough.
@@ -83,11 +84,11 @@ class CellCarryover:
 
         By `floor`, nobody counts in a window before it any more.
         """
-        changes: list[Change] = [Set(items.used_name(counter), -opens.carried), *opening_changes(counter, opens)]
+        changes: list[Change] = [Set(cell_image.used_name(counter), -opens.carried), *opening_changes(counter, opens)]
         condition: Condition = not_open_yet(counter, opens)
         if floor is not None:
-            changes.append(Set(items.FLOOR, floor))
-            condition = All((condition, absent_or(Compare(items.FLOOR, "<=", floor))))
+            changes.append(Set(cell_image.FLOOR, floor))
+            condition = All((condition, absent_or(Compare(cell_image.FLOOR, "<=", floor))))
         return self._written(CellWrite(cell, changes, entry, condition))
 
     def revise(self, cell: CellName, found: Revision, entry: CarryEntry) -> bool:
@@ -95,10 +96,10 @@ class CellCarryover:
 
         Of a window that the cell has removed only the entry is written, which revises its total.
         """
-        used, carried = items.used_name(found.counter), items.window_name(items.CARRIED, found.counter)
+        used, carried = cell_image.used_name(found.counter), cell_image.window_name(cell_image.CARRIED, found.counter)
         if found.removed:
             return self._written(CellWrite(cell, (), entry, Absent(used)))
-        layers = items.window_name(items.LAYERS, found.counter)
+        layers = cell_image.window_name(cell_image.LAYERS, found.counter)
         changes = (
             Increase(used, found.was - found.carried),
             Set(carried, found.carried),
@@ -108,7 +109,7 @@ class CellCarryover:
         unmoved: list[Condition] = [Present(used), absent_or(as_it_was) if found.was == 0 else as_it_was]
         if found.after is not None:
             earlier, shown = found.after
-            unmoved.append(Compare(items.used_name(earlier), "=", shown))
+            unmoved.append(Compare(cell_image.used_name(earlier), "=", shown))
         return self._written(CellWrite(cell, changes, entry, All(tuple(unmoved))))
 
     def _written(self, write: CellWrite) -> bool:

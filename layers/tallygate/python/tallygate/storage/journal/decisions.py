@@ -22,6 +22,7 @@ from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.domain.limits.limits import Effective
 from tallygate.operations.journal.ports import JournalPage, KeptRecord, SeenCell
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.openings import as_seen
 from tallygate.storage.base import items, keys
@@ -60,7 +61,7 @@ class Decisions:
     def look(self, cell: CellName) -> SeenCell:
         """The cell, consistent, and the decision that it was last written by."""
         item = self._engine.get(keys.cell(cell))
-        seen = items.cell_of(item)
+        seen = cell_image.cell_of(item)
         if item is None or LAST not in item:
             return SeenCell(cell=seen, last=None)
         _, last = entry_of(items.text(item, LAST))
@@ -153,16 +154,19 @@ def _correction(
     not come back, and one from which the decision was taken out must not fall below zero."""
     by, changes, conditions = settlement.amount - settlement.granted, list[Change](), list[Condition]()
     for window, mark in held.items():
-        used, reset = (window.ordinal, window.start), items.window_name(items.RESET, (window.ordinal, window.start))
-        changes.append(Increase(items.used_name(used), by))
-        conditions.append(Present(items.used_name(used)))
+        used, reset = (
+            (window.ordinal, window.start),
+            cell_image.window_name(cell_image.RESET, (window.ordinal, window.start)),
+        )
+        changes.append(Increase(cell_image.used_name(used), by))
+        conditions.append(Present(cell_image.used_name(used)))
         conditions.append(Absent(reset) if mark is None else Compare(reset, "=", mark_text(mark)))
         if window in followed:
-            changes.append(Increase(items.window_name(items.FOLLOWED, used), by))
+            changes.append(Increase(cell_image.window_name(cell_image.FOLLOWED, used), by))
     # Usage that follows is taken from the counters in one write: this one comes before it, or knows of it.
-    conditions.append(as_seen(items.FOLLOWINGS, followings or None))
+    conditions.append(as_seen(cell_image.FOLLOWINGS, followings or None))
     if held:
-        changes.append(Copy(items.CORRECTED, items.REVISION))
+        changes.append(Copy(cell_image.CORRECTED, items.REVISION))
     return CellWrite(CellName(customer, use.feature), changes, entry, All(tuple(conditions))).update
 
 

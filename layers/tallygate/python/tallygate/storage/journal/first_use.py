@@ -15,6 +15,7 @@ from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.notices import OpenEntry
 from tallygate.domain.limits.counters import CellName
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.openings import as_seen
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine
@@ -33,7 +34,7 @@ class CellFirstUse:
 
     def look(self, cell: CellName) -> Cell:
         """The cell."""
-        return items.cell_of(self.engine.get(keys.cell(cell)))
+        return cell_image.cell_of(self.engine.get(keys.cell(cell)))
 
     def begins_beside(self, cell: CellName, ordinal: int, time: Instant) -> tuple[Instant, ...]:
         """Where the last window begins by the time, and the first after it, of those with totals. Two requests."""
@@ -57,11 +58,11 @@ class CellFirstUse:
         counted. The cell after it; or, where somebody has opened one since, as it is. Repeatable: it finds its own."""
         ordinal, start, _ = entry.window
         newest, opened = seen.newest.get(ordinal), seen.opened_for_events.get(ordinal, ())
-        name = items.opened_for_events_name(ordinal)
-        changes: list[Change] = [Set(name, items.opened_for_events_text((*opened, start)[-OPENED_KEPT:]))]
+        name = cell_image.opened_for_events_name(ordinal)
+        changes: list[Change] = [Set(name, cell_image.opened_for_events_text((*opened, start)[-OPENED_KEPT:]))]
         if newest is None or newest < start:
-            changes.append(Set(items.newest_name(ordinal), start))
-        unmoved = as_seen(name, items.opened_for_events_text(opened) or None)
-        condition = All((as_seen(items.newest_name(ordinal), newest), unmoved))
+            changes.append(Set(cell_image.newest_name(ordinal), start))
+        unmoved = as_seen(name, cell_image.opened_for_events_text(opened) or None)
+        condition = All((as_seen(cell_image.newest_name(ordinal), newest), unmoved))
         write = CellWrite(cell, changes, entry, condition)
-        return items.cell_of(self.engine.write(write.update, repeatable=True).image)
+        return cell_image.cell_of(self.engine.write(write.update, repeatable=True).image)

@@ -17,6 +17,7 @@ from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.usage.queries import UsageItem
 from tallygate.operations.limits.ports import Folded
+from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.following import follow
 from tallygate.storage.base import items, keys
@@ -40,7 +41,7 @@ class PastUsage:
 
     def cell(self, name: CellName) -> Cell:
         """The cell. One request."""
-        return items.cell_of(self.engine.get(keys.cell(name)))
+        return cell_image.cell_of(self.engine.get(keys.cell(name)))
 
     def totals(self, cell: CellName, ordinal: int, since: Instant, before: Instant) -> tuple[Total, ...] | None:
         """Totals of a quota's windows that begin in [since, before); None: too many."""

@@ -1,0 +1,172 @@
+"""The image of a cell: its attributes and what they mean.
+
+cell        u.<ordinal>.<start ms>   used in that quota window         n     revision, +1 with every write
+            r.<ordinal>.<index>      admitted in that sub-window       last  journal entry of the newest write
+            ids.<minute>             request marks of that minute      cv    version of the limits last seen
+            fl                       newest end of a removed window
+            f.<ordinal>              where its newest window begins, of a quota from its first use; of what carries
+                                     over, where the one begins that was opened last
+            fe.<ordinal>             where those begin that were opened for events last
+            sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
+            sb, sb.<ordinal>         by which tier it is (`domain.admission.tier_causes`)
+            lv.<ordinal>.<start ms>  levels whose tiers suspend no more in it, since somebody has resumed
+            k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
+            y.<ordinal>.<start ms>   what was carried in, in layers with their ages; absent: one layer of age 1
+            z.<ordinal>.<start ms>   which decisions resets by hand exclude (`domain.entries.reset_marks`)
+            st                       revision before the newest settlement or reset
+            g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
+            e.<ordinal>.<start ms>   the part of u that came by events
+            ev.<ordinal>.<start ms>  the total's journal number that e came from
+            w.<ordinal>.<start ms>   the part of u that followed from other windows (`domain.admission.following`)
+            ws.<ordinal>.<start ms>  since when, from which quotas, and from which counter as it was in that write
+            wn.<ordinal>.<start ms>  revision before the write that let it follow
+            wb.<ordinal>.<start ms>  the part of that counter that came by events, as far as it has followed
+            fw                       how many followings of the customer the cell knows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+
+from tallygate.domain.admission.cells import WHOLE_FEATURE, Cell
+from tallygate.domain.admission.origins import Origin, origin_of
+from tallygate.domain.admission.tier_causes import cause_of
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.entries.reset_marks import mark_of
+from tallygate.domain.limits.counters import CounterName
+from tallygate.domain.limits.rollover import layers_of
+from tallygate.storage.base.expressions import Item
+from tallygate.storage.base.items import REVISION, integer
+
+USED, RATED, MARKS = "u.", "r.", "ids."
+BROUGHT, BROUGHT_FROM = "e.", "ev."
+NEWEST, OPENED_FOR_EVENTS = "f", "fe"
+CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET, WAIVED = BESIDE = ("k", "a", "g", "d", "y", "z", "lv")
+FOLLOWED, FOLLOWED_FROM, FOLLOWED_AT, FOLLOWED_BROUGHT = OF_FOLLOWED = ("w", "ws", "wn", "wb")
+FOLLOWINGS = "fw"
+CAUSE = "sb"
+VERSION, FLOOR, SUSPENDED, CORRECTED = "cv", "fl", "sus", "st"
+
+
+def used_name(counter: CounterName) -> str:
+    return f"{USED}{counter[0]}.{counter[1]}"
+
+
+def rated_name(counter: CounterName) -> str:
+    return f"{RATED}{counter[0]}.{counter[1]}"
+
+
+def brought_name(counter: CounterName) -> str:
+    """The part of a quota counter that came by events (`storage.journal.bring_in`)."""
+    return f"{BROUGHT}{counter[0]}.{counter[1]}"
+
+
+def brought_from_name(counter: CounterName) -> str:
+    """The journal number of the total that it came from."""
+    return f"{BROUGHT_FROM}{counter[0]}.{counter[1]}"
+
+
+def window_name(kind: str, counter: CounterName) -> str:
+    """What a cell keeps of a quota's window beside the counter: CARRIED, ADJUSTED, GRACE, DENIED, RESET, WAIVED."""
+    return f"{kind}.{counter[0]}.{counter[1]}"
+
+
+def newest_name(ordinal: int) -> str:
+    return f"{NEWEST}.{ordinal}"
+
+
+def opened_for_events_name(ordinal: int) -> str:
+    return f"{OPENED_FOR_EVENTS}.{ordinal}"
+
+
+def opened_for_events_text(begins: Sequence[Instant]) -> str:
+    """Where windows begin, as a cell keeps it, in the order in which they were opened."""
+    return ",".join(str(start) for start in begins)
+
+
+def suspended_name(ordinal: int) -> str:
+    return SUSPENDED if ordinal == WHOLE_FEATURE else f"{SUSPENDED}.{ordinal}"
+
+
+def cause_name(ordinal: int) -> str:
+    """What a cell keeps of the tier that suspended usage, beside the suspension of this name."""
+    return CAUSE if ordinal == WHOLE_FEATURE else f"{CAUSE}.{ordinal}"
+
+
+def waived_text(levels: Collection[str]) -> str:
+    """Waived levels as a cell keeps them, in one order."""
+    return ",".join(sorted(levels))
+
+
+def marks_name(minute: int) -> str:
+    return f"{MARKS}{minute}"
+
+
+def cell_of(item: Item | None) -> Cell:
+    """The cell that an item shows; None is a cell that nobody has written yet."""
+    if item is None:
+        return Cell()
+    counted: dict[str, dict[CounterName, Decimal]] = {}
+    marks: dict[int, frozenset[bytes]] = {}
+    suspended: dict[int, Instant] = {}
+    newest: dict[int, Instant] = {}
+    texts: dict[str, dict[str, str]] = {}
+    for name, value in item.items():
+        kind, dot, rest = name.partition(".")
+        if isinstance(value, Decimal):
+            if kind == SUSPENDED:
+                suspended[int(rest) if dot else WHOLE_FEATURE] = int(value)
+            elif kind == NEWEST:
+                newest[int(rest)] = int(value)
+            elif dot:
+                counted.setdefault(kind, {})[_counter(rest)] = value
+        elif isinstance(value, frozenset) and kind == "ids":
+            marks[int(rest)] = value
+        elif isinstance(value, str):
+            texts.setdefault(kind, {})[rest] = value
+    floor = item.get(FLOOR)
+    return Cell(
+        used=counted.get("u", {}),
+        rated=counted.get("r", {}),
+        carried=counted.get(CARRIED, {}),
+        adjusted=counted.get(ADJUSTED, {}),
+        layers={_counter(rest): layers_of(text) for rest, text in texts.get(LAYERS, {}).items()},
+        resets={_counter(rest): mark_of(text) for rest, text in texts.get(RESET, {}).items()},
+        newest=newest,
+        opened_for_events={
+            int(rest): tuple(int(start) for start in text.split(","))
+            for rest, text in texts.get(OPENED_FOR_EVENTS, {}).items()
+        },
+        brought=counted.get("e", {}),
+        followed=counted.get(FOLLOWED, {}),
+        origins=_origins(texts.get(FOLLOWED_FROM, {}), counted),
+        followings=integer(item, FOLLOWINGS, 0),
+        grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
+        denied=frozenset(counted.get(DENIED, ())),
+        marks=marks,
+        suspended=suspended,
+        causes={int(rest) if rest else WHOLE_FEATURE: cause_of(text) for rest, text in texts.get(CAUSE, {}).items()},
+        waived={_counter(rest): frozenset(text.split(",")) for rest, text in texts.get(WAIVED, {}).items()},
+        version=integer(item, VERSION, 0),
+        floor=None if floor is None else integer(item, FLOOR),
+        revision=integer(item, REVISION, 0),
+    )
+
+
+def _counter(rest: str) -> CounterName:
+    """The counter that the end of an attribute's name tells."""
+    ordinal, _, start = rest.partition(".")
+    return int(ordinal), int(start)
+
+
+def _origins(
+    texts: Mapping[str, str], counted: Mapping[str, Mapping[CounterName, Decimal]]
+) -> dict[CounterName, Origin]:
+    revisions, brought = counted.get(FOLLOWED_AT, {}), counted.get(FOLLOWED_BROUGHT, {})
+    found = {_counter(rest): text for rest, text in texts.items()}
+    return {
+        counter: origin_of(text, revision=int(revisions.get(counter, 0)), brought=brought.get(counter, ZERO))
+        for counter, text in found.items()
+    }
