@@ -11,8 +11,7 @@ from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.base.json import read_json, write_json
 from tallygate.domain.catalog.catalog import changes, forbidden
 from tallygate.domain.catalog.forms import catalog_form
-from tallygate.domain.catalog.unit_forms import presented, unit_of
-from tallygate.domain.catalog.units import Billing, Rounding, Unit
+from tallygate.domain.catalog.units import Billing, Rounding, Unit, presented, unit_of
 from tallygate.errors import InvalidRequest
 
 GB: dict[str, Any] = {

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tallygate.domain.base.instants import DAY
 from tallygate.domain.catalog.carryover import Carryover
-from tallygate.domain.limits.accrual import with_suspensions
+from tallygate.domain.limits.bases import with_suspensions
 from tallygate.domain.limits.limits import Effective, Next, Quota
 from tallygate.domain.limits.rollover import Stretch
 from tallygate.domain.limits.suspensions import Suspension

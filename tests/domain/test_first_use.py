@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.admission.first_use import opened_at, window_holding
+from tallygate.domain.admission.openings import opened_at, window_holding
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
 from tallygate.domain.periods.recurrence import (
     FIRST_USE,

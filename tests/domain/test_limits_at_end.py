@@ -10,8 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant
-from tallygate.domain.limits.at_end import CLOSE_GRACE_MAX, KEPT, governed_in, kept_until, last_in_force
 from tallygate.domain.limits.counters import CountedWindow
+from tallygate.domain.limits.governing import (
+    CLOSE_GRACE_MAX,
+    KEPT,
+    governed_in,
+    kept_until,
+    last_in_force,
+)
 from tallygate.domain.limits.limits import Effective, Next
 from tallygate.domain.limits.rollover import Stretch
 from tallygate.domain.metering.events import LATENESS_MAX

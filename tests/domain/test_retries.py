@@ -14,7 +14,7 @@ from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.decision import Decision, Reason
 from tallygate.domain.admission.terms import look
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.catalog.tiers import tier_of
 from tallygate.domain.limits.limits import Effective, Entitlement, Limit
 from tallygate.domain.limits.rungs import UNTIL_RESUMED
 from tallygate.domain.periods.recurrence import window_at

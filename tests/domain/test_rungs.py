@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.domain.base.instants import DAY, HOUR
-from tallygate.domain.catalog.tier_forms import tier_of
-from tallygate.domain.catalog.tiers import POLICY_NAMES, STRICTNESS, SuspendUsage, Tier
+from tallygate.domain.catalog.tiers import POLICY_NAMES, STRICTNESS, SuspendUsage, Tier, tier_of
 from tallygate.domain.limits.rungs import (
     UNTIL_RESUMED,
     UNTIL_TOP_UP,

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.domain.base.quantities import ONE, ZERO
-from tallygate.domain.catalog.unit_forms import unit_form, unit_of
-from tallygate.domain.catalog.units import Billing, Line, Rounding, Unit, line_of
+from tallygate.domain.catalog.units import Billing, Line, Rounding, Unit, line_of, unit_form, unit_of
 
 GB: dict[str, Any] = {
     "name": "byte",

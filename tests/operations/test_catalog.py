@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from tallygate.domain.catalog.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, name_of
+from tallygate.domain.catalog.catalog import Catalog, Expected, Feature, Plan, PlanLimit, QuotaTerms, name_of
 from tallygate.domain.catalog.units import Unit
-from tallygate.domain.catalog.versions import Expected
 from tallygate.domain.metering.meters import Meter
 from tallygate.domain.metering.settings import Settings
 from tallygate.errors import Conflict, Contended, InvalidRequest, PreconditionFailed

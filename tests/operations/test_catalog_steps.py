@@ -12,10 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.domain.catalog.catalog import Catalog, Change, Entry, Feature, Plan, PlanLimit, QuotaTerms, changes
+from tallygate.domain.catalog.catalog import (
+    Catalog,
+    Change,
+    Entry,
+    Expected,
+    Feature,
+    Plan,
+    PlanLimit,
+    QuotaTerms,
+    changes,
+)
 from tallygate.domain.catalog.features import Switch
 from tallygate.domain.catalog.units import Unit
-from tallygate.domain.catalog.versions import Expected
 from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
 from tallygate.domain.facts.audits import Author
 from tallygate.domain.metering.meters import Meter

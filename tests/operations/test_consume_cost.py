@@ -11,7 +11,7 @@ import pytest
 from bench.cost import Cost, counting
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
-from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.catalog.tiers import tier_of
 from tallygate.domain.limits.limits import Effective
 from tallygate.operations.admission.attempts import Consume
 from tallygate.operations.admission.check import check

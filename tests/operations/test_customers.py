@@ -13,7 +13,7 @@ import pytest
 
 from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.base.instants import DAY, HOUR, of_datetime
-from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.catalog.catalog import Expected
 from tallygate.domain.customers.customers import CustomerRecord, ProfileChange, SubscriptionChange
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.periods.recurrence import window_at

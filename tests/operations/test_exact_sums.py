@@ -15,7 +15,7 @@ from tallygate.contracts.admission.check import decision_answer
 from tallygate.contracts.usage.usage import read_usage, usage_answer
 from tallygate.domain.base.instants import DAY, format_instant, parse_instant
 from tallygate.domain.catalog.catalog import Feature
-from tallygate.domain.catalog.unit_forms import unit_of
+from tallygate.domain.catalog.units import unit_of
 from tallygate.domain.limits.counters import CellName
 from tallygate.operations.admission.check import check
 from tallygate.operations.admission.consume import consume

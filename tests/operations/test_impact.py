@@ -16,8 +16,7 @@ from tallygate.contracts.limits.own_limits import OwnLimitBody, judge
 from tallygate.contracts.usage.usage import impact_answer, read_impact
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.instants import DAY, HOUR, Instant, format_instant, parse_instant
-from tallygate.domain.catalog.tier_forms import tier_of
-from tallygate.domain.catalog.tiers import Enforcement
+from tallygate.domain.catalog.tiers import Enforcement, tier_of
 from tallygate.domain.customers.customers import ProfileChange
 from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.facts.impact import ROWS_MAX, would_deny

@@ -17,9 +17,8 @@ from tallygate.contracts.limits.own_limits import OwnLimitBody, judge, own_limit
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.json import write_json
 from tallygate.domain.catalog.carryover import Cap, Carryover
-from tallygate.domain.catalog.tier_forms import tier_of
-from tallygate.domain.catalog.tiers import NotifyOnly, SuspendUsage
-from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.catalog.catalog import Expected
+from tallygate.domain.catalog.tiers import NotifyOnly, SuspendUsage, tier_of
 from tallygate.domain.customers.customers import CustomerRecord, ProfileChange
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Limit

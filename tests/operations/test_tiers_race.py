@@ -16,7 +16,7 @@ import pytest
 from bench import engine as bench_engine
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.instants import HOUR
-from tallygate.domain.catalog.tier_forms import tier_of
+from tallygate.domain.catalog.tiers import tier_of
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Contended

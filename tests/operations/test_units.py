@@ -10,7 +10,7 @@ import pytest
 from bench.cost import counting
 from tallygate.contracts.admission.check import decision_answer
 from tallygate.domain.catalog.catalog import Feature
-from tallygate.domain.catalog.unit_forms import unit_of
+from tallygate.domain.catalog.units import unit_of
 from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.entitlements import entitlement

@@ -17,8 +17,7 @@ from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.contracts.customers.customers import customer_answer
 from tallygate.domain.admission.explanation import explanation
 from tallygate.domain.base.instants import DAY, format_instant
-from tallygate.domain.catalog.tier_forms import tier_of
-from tallygate.domain.catalog.tiers import SuspendUsage
+from tallygate.domain.catalog.tiers import SuspendUsage, tier_of
 from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.cell_facts import Note, announcement

@@ -28,7 +28,6 @@ from tallygate.domain.limits.limits import Effective, Limit, Quota
 from tallygate.domain.limits.rollover import rolled, total
 from tallygate.domain.limits.rungs import Ladder, ladder
 from tallygate.storage.admission import cell_image, cells
-from tallygate.storage.admission import refusals as cell_refusals
 from tallygate.storage.base import items
 from tallygate.storage.base.expressions import Absent, All
 from tallygate.storage.limits.versions import effective_of
@@ -268,7 +267,7 @@ def test_the_runs_notice_a_broken_rule(monkeypatch: pytest.MonkeyPatch, rule: st
     elif rule == "floor":
         monkeypatch.setattr(cells, "_clock_not_behind", lambda _: [])
     elif rule == "reached":
-        beyond = partial(_with_nothing_to_reach, cell_refusals.suspending)
+        beyond = partial(_with_nothing_to_reach, cells.suspending)
         monkeypatch.setattr(cells, "suspending", beyond)
         monkeypatch.setattr(decide, "following", lambda rungs, _: rungs[-1])
         monkeypatch.setattr(tier_suspensions, "following", lambda rungs, _: rungs[-1])

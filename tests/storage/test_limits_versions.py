@@ -11,7 +11,7 @@ import pytest
 
 from bench.cost import counting
 from tallygate.domain.base.instants import HOUR, MINUTE, SECOND, Instant
-from tallygate.domain.limits.at_end import KEPT
+from tallygate.domain.limits.governing import KEPT
 from tallygate.domain.limits.limits import Effective
 from tallygate.operations.customers.customers import Stores
 from tallygate.operations.facts.closing import reset

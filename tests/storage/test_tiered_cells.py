@@ -15,8 +15,7 @@ from tallygate.domain.admission.decision import evaluate
 from tallygate.domain.admission.terms import Terms, terms
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE
 from tallygate.domain.base.quantities import ZERO
-from tallygate.domain.catalog.tier_forms import tier_of
-from tallygate.domain.catalog.tiers import Enforcement
+from tallygate.domain.catalog.tiers import Enforcement, tier_of
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.limits.rungs import landing

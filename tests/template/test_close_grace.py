@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tallygate.domain.base.instants import SECOND
-from tallygate.domain.limits.at_end import CLOSE_GRACE_MAX
+from tallygate.domain.limits.governing import CLOSE_GRACE_MAX
 
 
 def test_limits_are_kept_for_the_longest_grace_that_can_be_deployed(template: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """Which part may import which, read off the imports.
 
-app -> contracts -> domain <- storage        operations see domain and the Store's protocol only
+layers   app -> contracts -> domain <- storage        operations see domain and the ports of their rooms
+rooms    base -> periods -> … -> delivery             in each layer a room imports from those before it, never after
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +17,13 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAYER = REPOSITORY / "layers" / "tallygate" / "python"
 
-# The Store's protocols.
-STORES = {"store", "control_store", "fold_store", "decision_store"}
 # Per part: the parts of the layer that it may import, and the third parties.
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "domain": ({"domain", "errors"}, set()),
     "contracts": ({"contracts", "domain", "errors"}, {"pydantic", "pydantic_core"}),
-    **{store: ({"domain", "errors"} | STORES, set()) for store in STORES},
-    "operations": ({"operations", "domain", "errors"} | STORES, set()),
-    "storage": ({"storage", "domain", "errors"} | STORES, {"boto3", "botocore"}),
+    "operations": ({"operations", "domain", "errors"}, set()),
+    "storage": ({"storage", "operations", "domain", "errors"}, {"boto3", "botocore"}),
     "delivery": ({"delivery", "domain", "errors"}, {"boto3", "botocore"}),
     # The shell of the functions, which app.py puts together.
     "http": ({"contracts", "domain", "errors"}, set()),
@@ -32,8 +31,34 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "metrics": (set(), {"aws_lambda_powertools"}),
     "clock": ({"domain", "storage", "errors"}, set()),
 }
+ROOMS = (
+    "base",
+    "periods",
+    "metering",
+    "catalog",
+    "limits",
+    "entries",
+    "admission",
+    "facts",
+    "journal",
+    "corrections",
+    "customers",
+    "credits",
+    "usage",
+    "delivery",
+)
+"""In order: a room imports from those before it."""
+ROOMED = ("domain", "contracts", "operations", "storage")
+# What concerns every room of its layer lies above them, and no room imports it.
+ABOVE_ROOMS = {"operations/aggregate.py", "storage/stream.py", "contracts/openapi.py"}
 # Alone in the layer these speak to AWS; all else in storage and delivery is pure.
-SPEAKERS = {"storage/dynamo.py", "delivery/queue.py", "delivery/bus.py", "delivery/invoke.py", "delivery/secrets.py"}
+SPEAKERS = {
+    "storage/base/dynamo.py",
+    "delivery/queue.py",
+    "delivery/bus.py",
+    "delivery/invoke.py",
+    "delivery/secrets.py",
+}
 # I/O, time and chance that the domain must be given, never reach for.
 IMPURE = {"os", "io", "time", "random", "secrets", "uuid", "socket", "urllib", "http", "subprocess", "logging"}
 
@@ -74,6 +99,36 @@ def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
             assert top in parties, name
             inside = str(path.relative_to(LAYER / "tallygate"))
             assert top not in {"boto3", "botocore"} or inside in SPEAKERS, f"{name} in {inside}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(LAYER / "tallygate")))
+def test_a_room_imports_only_from_rooms_before_it(path: Path) -> None:
+    layer, *inside = path.relative_to(LAYER / "tallygate").parts
+    if layer not in ROOMED or str(path.relative_to(LAYER / "tallygate")) in ABOVE_ROOMS:
+        return
+    assert len(inside) == 2, "a module lies in a room"
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "tallygate" or len(parts) < 3:
+            continue
+        if parts[1] == layer:
+            assert ROOMS.index(parts[2]) <= ROOMS.index(inside[0]), name
+        if layer == "storage" and parts[1] == "operations":
+            assert parts[3] == "ports", "storage knows of operations what they ask of it"
+
+
+def test_each_room_says_what_it_decides_and_which_names_to_read_first() -> None:
+    rooms = [room for layer in ROOMED for room in sorted((LAYER / "tallygate" / layer).iterdir()) if room.is_dir()]
+    assert {room.name for room in rooms if room.name != "__pycache__"} <= set(ROOMS)
+    for room in rooms:
+        if room.name == "__pycache__":
+            continue
+        text = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+        named = re.findall(r"`([a-z_]+)(?:\.(\w+))?`", text.partition("Read first:")[2])
+        assert named, room
+        for module, name in named:
+            source = (room / f"{module}.py").read_text()
+            assert not name or re.search(rf"^(class|def) {name}\b|^{name}\b\s*[:=]", source, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(LAYER / "tallygate")))

@@ -34,8 +34,7 @@ from tallygate.domain.admission.sentences import sentence
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.base.quantities import ONE, ZERO, format_quantity
 from tallygate.domain.catalog.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
-from tallygate.domain.catalog.unit_forms import presented
-from tallygate.domain.catalog.units import Unit
+from tallygate.domain.catalog.units import Unit, presented
 from tallygate.domain.corrections.settlements import Charge, MadeDecision
 
 ASKS_MAX = 20

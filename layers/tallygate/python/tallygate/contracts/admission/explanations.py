@@ -20,10 +20,9 @@ from tallygate.domain.admission.explanation import (
 from tallygate.domain.admission.sentences import sentence
 from tallygate.domain.base.instants import SECOND
 from tallygate.domain.base.quantities import format_quantity
-from tallygate.domain.catalog.carryover_forms import carryover_form
+from tallygate.domain.catalog.carryover import carryover_form
 from tallygate.domain.catalog.rates import PER
-from tallygate.domain.catalog.tier_forms import RATE_ORDINAL, policy_form, threshold_form
-from tallygate.domain.catalog.tiers import Policy
+from tallygate.domain.catalog.tiers import RATE_ORDINAL, Policy, policy_form, threshold_form
 from tallygate.domain.limits.rungs import UNTIL_TOP_UP, Rung
 
 REASONS = "docs/reasons"

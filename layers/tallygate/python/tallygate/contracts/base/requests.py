@@ -25,7 +25,7 @@ from typing import Any
 
 from tallygate.contracts.base.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX, Rule, broken_identifier, broken_name
 from tallygate.domain.base.instants import DAY, Instant, parse_instant
-from tallygate.domain.catalog.versions import Expected
+from tallygate.domain.catalog.catalog import Expected
 from tallygate.domain.periods.boundaries import midnight
 from tallygate.errors import FieldError, InvalidRequest, invalid
 

@@ -26,8 +26,7 @@ from tallygate.contracts.base.fields import (
 from tallygate.contracts.base.reading import Contract, Judged, broken, rule
 from tallygate.contracts.catalog.tiers import TIERS_MAX, Tiered, TierEntry, broken_tiers, in_order, percent_of
 from tallygate.contracts.catalog.windows import Period, RateWindow, WindowEntry, broken_pair
-from tallygate.domain.catalog.carryover import FORGIVE, OVERAGE, nothing_carried
-from tallygate.domain.catalog.carryover_forms import carryover_form, carryover_of
+from tallygate.domain.catalog.carryover import FORGIVE, OVERAGE, carryover_form, carryover_of, nothing_carried
 from tallygate.domain.catalog.catalog import RateTerms
 from tallygate.domain.catalog.forms import Form, as_json
 from tallygate.domain.catalog.tiers import Enforcement as Mode

@@ -30,8 +30,18 @@ from tallygate.contracts.base.reading import Contract, Judged, broken, broken_ru
 from tallygate.contracts.catalog.windows import Per, RateWindow
 from tallygate.domain.base.quantities import parse_quantity
 from tallygate.domain.catalog.forms import Form, as_json
-from tallygate.domain.catalog.tier_forms import POLICY_FIELDS, duration_of, threshold_form, tier_form, tier_of
-from tallygate.domain.catalog.tiers import NEXT_PERIOD, RESUMED, TOP_UP, Threshold, Tier
+from tallygate.domain.catalog.tiers import (
+    NEXT_PERIOD,
+    POLICY_FIELDS,
+    RESUMED,
+    TOP_UP,
+    Threshold,
+    Tier,
+    duration_of,
+    threshold_form,
+    tier_form,
+    tier_of,
+)
 from tallygate.errors import FieldError
 
 TIERS_MAX = 16

@@ -1,0 +1,4 @@
+"""Adjustments, resets and settlements.
+
+Read first: `corrections.adjustment_answer`.
+"""

@@ -1,0 +1,4 @@
+"""Customers, subscriptions and API keys.
+
+Read first: `customers`, `keys`.
+"""

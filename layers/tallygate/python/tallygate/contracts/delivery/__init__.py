@@ -1,0 +1,4 @@
+"""Webhook endpoints and their deliveries.
+
+Read first: `endpoints`.
+"""

@@ -1,0 +1,4 @@
+"""Events as they come in, and the result of each.
+
+Read first: `ingest.read_events`.
+"""

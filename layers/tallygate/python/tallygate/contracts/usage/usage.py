@@ -23,7 +23,7 @@ from tallygate.contracts.base.requests import Parameters
 from tallygate.contracts.metering.ingest import warning_answer
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.base.quantities import ZERO, format_quantity
-from tallygate.domain.catalog.unit_forms import presented
+from tallygate.domain.catalog.units import presented
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.audits import Audit
 from tallygate.domain.facts.impact import RANGE, Impact, ImpactQuery, Sum

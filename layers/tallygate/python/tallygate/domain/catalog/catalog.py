@@ -4,6 +4,8 @@ A plan's version is immutable once a customer has had it; a meter's and a featur
 usage has been counted by it: one that is removed is remembered, and comes back as what it was or not at all. Whatever
 else is declared anew simply replaces what was there. A catalog is whole: every
 name in it refers to something in it (its contract sees to that).
+
+Expected versions: what a caller that has read something requires of it when it writes.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from tallygate.domain.metering.meters import Meter
 from tallygate.domain.metering.settings import Settings
 from tallygate.domain.periods.boundaries import plainest
 from tallygate.domain.periods.recurrence import CALENDAR, TIMESTAMP
-from tallygate.errors import FieldError
+from tallygate.errors import FieldError, PreconditionFailed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,3 +311,19 @@ def name_of(entry: Entry) -> dict[str, str | int]:
         case Plan():
             return {"kind": "plan", "key": entry.key, "version": entry.version}
     assert_never(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One of these versions (If-Match with entity tags), or with None any at all (`If-Match: *`)."""
+
+    versions: frozenset[int] | None
+
+
+def require(expected: Expected | None, version: int) -> None:
+    """Raises PreconditionFailed unless the version is an expected one. Version 0 is what does not exist yet."""
+    if expected is None or (expected.versions is None and version > 0):
+        return
+    if expected.versions is None or version not in expected.versions:
+        held = f'its ETag is "{version}"' if version else "it does not exist"
+        raise PreconditionFailed(f"If-Match does not hold: {held}")

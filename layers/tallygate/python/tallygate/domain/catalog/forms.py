@@ -13,12 +13,11 @@ from typing import Any
 
 from tallygate.domain.base.instants import format_instant, parse_instant
 from tallygate.domain.base.quantities import format_quantity, parse_quantity
-from tallygate.domain.catalog.carryover_forms import carryover_form, carryover_of
+from tallygate.domain.catalog.carryover import carryover_form, carryover_of
 from tallygate.domain.catalog.catalog import Catalog, Feature, Plan, PlanLimit, QuotaTerms, RateTerms
 from tallygate.domain.catalog.features import fixed_form, fixed_of, value_form
-from tallygate.domain.catalog.tier_forms import tier_form, tier_of
-from tallygate.domain.catalog.tiers import Enforcement
-from tallygate.domain.catalog.unit_forms import unit_form, unit_of
+from tallygate.domain.catalog.tiers import Enforcement, tier_form, tier_of
+from tallygate.domain.catalog.units import unit_form, unit_of
 from tallygate.domain.metering.meters import Filter, Meter, format_path, parse_path
 from tallygate.domain.metering.settings import settings_form
 from tallygate.domain.periods.boundaries import WEEKDAYS

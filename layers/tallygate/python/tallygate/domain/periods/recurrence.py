@@ -14,7 +14,7 @@ A rolling period is counted in ROLLING_PARTS equal sub-windows and the running o
 are its windows here, and each counts for another `reach` after it is over. So the last 30 days are counted as at least
 30 and at most 32.5 days: never too little is seen, and what was used is forgotten at most a twelfth late.
 
-A period from its first use tiles nothing: the cell alone tells its windows (`domain.admission.first_use`). Here
+A period from its first use tiles nothing: the cell alone tells its windows (`domain.admission.openings`). Here
 its window at an instant is the one that opens there, so that whoever asks with a window's own start gets that window.
 """
 

@@ -1,0 +1,4 @@
+"""Deciding requests: check, consume, entitlements.
+
+Read first: `consume.consume`, `attempts.Attempt`, `ports.AdmissionStore`.
+"""

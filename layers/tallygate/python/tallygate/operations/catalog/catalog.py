@@ -17,9 +17,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.catalog.catalog import Catalog, Change, PlanId, changes, forbidden, in_use_error, name_of, touched
+from tallygate.domain.catalog.catalog import (
+    Catalog,
+    Change,
+    Expected,
+    PlanId,
+    changes,
+    forbidden,
+    in_use_error,
+    name_of,
+    require,
+    touched,
+)
 from tallygate.domain.catalog.forms import as_json, catalog_form
-from tallygate.domain.catalog.versions import Expected, require
 from tallygate.domain.facts.audits import CATALOG_CHANGED, Author
 from tallygate.errors import Conflict, Contended, FieldError
 from tallygate.operations.base.ports import Moves

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.catalog.catalog import Catalog, Plan, PlanId
-from tallygate.domain.catalog.versions import Expected, require
+from tallygate.domain.catalog.catalog import Catalog, Expected, Plan, PlanId, require
 from tallygate.domain.customers.customers import (
     Customer,
     CustomerRecord,

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.catalog.catalog import Catalog, Plan
+from tallygate.domain.catalog.catalog import Catalog, Expected, Plan
 from tallygate.domain.catalog.forms import as_json
-from tallygate.domain.catalog.versions import Expected
 from tallygate.domain.customers.customers import CustomerRecord
 from tallygate.domain.facts.audits import LIMIT_REMOVED, LIMIT_SET
 from tallygate.domain.limits.overrides import OWN_LIMITS_MAX, OwnLimit

@@ -26,7 +26,7 @@ from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.customers.customers import CustomerRecord, taken
 from tallygate.domain.entries.notices import ResumeEntry
 from tallygate.domain.facts.audits import RESUMED, SUSPENDED, Audit
-from tallygate.domain.limits.accrual import with_suspensions
+from tallygate.domain.limits.bases import with_suspensions
 from tallygate.domain.limits.compiled import features_ever_entitled, versioned
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective

@@ -1,0 +1,4 @@
+"""Announcing facts, and closing periods.
+
+Read first: `announce.announce`, `closing.reset`, `ports.OutboxStore`.
+"""

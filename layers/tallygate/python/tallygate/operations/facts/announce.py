@@ -20,6 +20,12 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts import cell_facts as notes
 from tallygate.domain.facts.audits import Audit
+from tallygate.domain.facts.closing import (
+    before,
+    billed_to,
+    period_of,
+    statement,
+)
 from tallygate.domain.facts.facts import (
     Announcement,
     Fact,
@@ -29,7 +35,6 @@ from tallygate.domain.facts.facts import (
     told,
 )
 from tallygate.domain.facts.revisions import carried_out_of, layers_into, may_carry_out
-from tallygate.domain.facts.statements import before, billed_to, period_of, statement
 from tallygate.domain.journal.observed import Audited, CellNoted, EventRejected, TotalChanged
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Contended

@@ -18,12 +18,22 @@ from dataclasses import dataclass, replace
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.adjustments import stated
-from tallygate.domain.facts.closing import FIRST_REVISION, closed_as, closing_id, is_closed, may_close, trace_of
+from tallygate.domain.facts.closing import (
+    FIRST_REVISION,
+    billed_to,
+    closed_as,
+    closing_id,
+    end_of,
+    is_closed,
+    may_close,
+    period_of,
+    statement,
+    trace_of,
+)
 from tallygate.domain.facts.facts import Fact
 from tallygate.domain.facts.revisions import carried_out_of, layers_into, may_carry_out
-from tallygate.domain.facts.statements import billed_to, end_of, period_of, statement
-from tallygate.domain.limits.at_end import governed_in, last_in_force
 from tallygate.domain.limits.counters import CountedWindow
+from tallygate.domain.limits.governing import governed_in, last_in_force
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.metering.events import LATENESS_MAX
 from tallygate.errors import StoreUnavailable, TallygateError

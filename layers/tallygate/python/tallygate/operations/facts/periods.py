@@ -13,8 +13,7 @@ from typing import Any
 from tallygate.domain.base.instants import format_instant
 from tallygate.domain.base.quantities import format_quantity
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts.closing import FIRST_REVISION, closing_id
-from tallygate.domain.facts.statements import billed_to, period_of, statement
+from tallygate.domain.facts.closing import FIRST_REVISION, billed_to, closing_id, period_of, statement
 from tallygate.domain.limits.governing import limit_names
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import NotFound

@@ -42,9 +42,17 @@ from tallygate.domain.journal.records import (
     advanced,
     is_new,
 )
-from tallygate.domain.limits.at_end import counting_at, governed_in, last_in_force
 from tallygate.domain.limits.counters import CountedWindow
-from tallygate.domain.limits.governing import Governed, agree, governed_of, in_windows, limit_names
+from tallygate.domain.limits.governing import (
+    Governed,
+    agree,
+    counting_at,
+    governed_in,
+    governed_of,
+    in_windows,
+    last_in_force,
+    limit_names,
+)
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.metering.events import Event
 from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE

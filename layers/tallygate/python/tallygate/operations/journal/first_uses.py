@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tallygate.domain.admission.cells import Cell
-from tallygate.domain.admission.first_use import begins_known, opened_at, window_holding
+from tallygate.domain.admission.openings import begins_known, opened_at, window_holding
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.notices import OpenEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from tallygate.domain.admission.cells import DEAD_AFTER, DEAD_AFTER_MIN, Cell
+from tallygate.domain.admission.cells import DEAD_AFTER, DEAD_AFTER_MIN
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import DAY, MINUTE, SECOND, Instant, parse_instant
 from tallygate.domain.base.quantities import ZERO
@@ -28,13 +28,12 @@ from tallygate.domain.entries.usage import EventEntry, UseEntry
 from tallygate.domain.journal.fold import QUARTER
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CellName, CounterName
-from tallygate.domain.limits.follows import NOBODY, FollowedWindow, Follows, Reign, Source
+from tallygate.domain.limits.follows import NOBODY, FollowedWindow, Follows, Reign, Source, line_of, reigns_of
 from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Next, Quota
-from tallygate.domain.limits.reigns import line_of, reigns_of
 from tallygate.domain.metering.contributions import added
 from tallygate.domain.periods.recurrence import Schedule, Window, earliest_reaching, window_at
 from tallygate.errors import Conflict, StoreUnavailable
-from tallygate.operations.limits.followed_parts import Counted, Span, spans
+from tallygate.operations.limits.followed_parts import Counted, Looked, Span, spans
 from tallygate.operations.limits.ports import PastUsageStore
 
 CLOCKS_APART = 10 * SECOND
@@ -52,25 +51,6 @@ class Waiting:
     """How a change waits for the fold; nobody waits by default."""
 
     wait: Callable[[float], None] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Feature:
-    """What is known of one feature while it is looked at."""
-
-    customer: str
-    entitlement: Entitlement
-    cell: Cell
-    before: Effective
-    created_at: Instant
-    now: Instant
-    shared: bool
-    schedules: Mapping[int, Schedule]
-
-    @property
-    def name(self) -> CellName:
-        """The feature's cell."""
-        return CellName(self.customer, self.entitlement.feature)
 
 
 def with_followed(
@@ -94,7 +74,7 @@ def with_followed(
     for feature, entitlement in after.entitlements.items():
         entitlements[feature] = entitlement
         if entitlement.followings > before.followings:
-            look = _Feature(
+            look = Looked(
                 customer=after.customer,
                 entitlement=entitlement,
                 cell=past.cell(CellName(after.customer, feature)),
@@ -147,7 +127,7 @@ class _Followed:
     """What follows into the quotas of one feature. Totals and usage are read once."""
 
     past: PastUsageStore
-    look: _Feature
+    look: Looked
     wait: Callable[[float], None] | None
     _folded_until: Instant | None = None
     _records_since: tuple[Instant, Sequence[Record] | None] | None = None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.follows import FollowedWindow, Reign, Source
-from tallygate.domain.periods.recurrence import Window
+from tallygate.domain.limits.limits import Effective, Entitlement
+from tallygate.domain.periods.recurrence import Schedule, Window
 
 
 class Span(NamedTuple):
@@ -46,3 +49,22 @@ class Counted:
             absolute=absolute,
             excludes=excludes,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What is known of one feature while it is looked at."""
+
+    customer: str
+    entitlement: Entitlement
+    cell: Cell
+    before: Effective
+    created_at: Instant
+    now: Instant
+    shared: bool
+    schedules: Mapping[int, Schedule]
+
+    @property
+    def name(self) -> CellName:
+        """The feature's cell."""
+        return CellName(self.customer, self.entitlement.feature)

@@ -8,7 +8,7 @@ cell        u.<ordinal>.<start ms>   used in that quota window         n     rev
                                      over, where the one begins that was opened last
             fe.<ordinal>             where those begin that were opened for events last
             sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
-            sb, sb.<ordinal>         by which tier it is (`domain.admission.tier_causes`)
+            sb, sb.<ordinal>         by which tier it is (`domain.admission.tier_suspensions`)
             lv.<ordinal>.<start ms>  levels whose tiers suspend no more in it, since somebody has resumed
             k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
             y.<ordinal>.<start ms>   what was carried in, in layers with their ages; absent: one layer of age 1
@@ -30,8 +30,8 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import WHOLE_FEATURE, Cell
-from tallygate.domain.admission.origins import Origin, origin_of
-from tallygate.domain.admission.tier_causes import cause_of
+from tallygate.domain.admission.following import Origin, origin_of
+from tallygate.domain.admission.tier_suspensions import cause_of
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.reset_marks import mark_of

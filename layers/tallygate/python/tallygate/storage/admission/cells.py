@@ -5,8 +5,15 @@
     suspend    what a tier asks for when a request reaches for it; mark_denied, the first denial of a window
     raise      a newer version of the limits, before which stale writers are refused
 
-The condition says what `domain.admission.decide.refusal` says of an image; the contract suite holds the two against
-each other.
+The condition says what `domain.admission.decide.refusal` says of an image; the contract suite compares both.
+
+A refused consume counts nothing. It may leave a suspension, or the mark of a window's first denial:
+
+    sus, sus.<ordinal>     until when usage is suspended      sb, sb.<ordinal>   by which tier
+    d.<ordinal>.<start>    when the window's first denial was marked
+
+The condition of a suspension repeats why the request was refused. Without it, usage could be suspended after a
+settlement or a raised limit has made room, or by a request that another limit denies by now.
 """
 
 from __future__ import annotations
@@ -18,7 +25,7 @@ from decimal import Decimal
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.replays import KeptWindow
 from tallygate.domain.admission.terms import Expected, QuotaTerm, RateTerm, Terms
-from tallygate.domain.admission.tier_suspensions import TierSuspension
+from tallygate.domain.admission.tier_suspensions import TierSuspension, cause_text
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.base.quantities import plain
 from tallygate.domain.catalog.tiers import may_suspend
@@ -39,7 +46,6 @@ from tallygate.operations.admission.ports import (
 from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.following import follow
 from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
-from tallygate.storage.admission.refusals import marking, suspending
 from tallygate.storage.admission.secrets import make_secret, read_secret
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact
@@ -62,8 +68,7 @@ from tallygate.storage.base.expressions import (
     SetOnce,
     absent_or,
 )
-from tallygate.storage.catalog.features import sold_feature_at
-from tallygate.storage.catalog.units import unit_at
+from tallygate.storage.catalog.features import sold_feature_at, unit_at
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.entries.writes import CellWrite
 from tallygate.storage.limits.versions import effective_of
@@ -79,24 +84,19 @@ class Cells:
         self._engine = engine
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force, consistent; None: no such customer."""
         item = self._engine.get(keys.effective(customer))
         return None if item is None else effective_of(item)
 
     def knows_feature(self, feature: str) -> bool:
-        """Whether the catalog has the feature; asked only to explain a denial."""
         return self._engine.get(keys.catalog_feature(feature), consistent=False) is not None
 
     def unit(self, feature: str) -> Unit | None:
-        """The unit that the feature's quantities are shown in; None: it has none, or there is no such feature."""
         return unit_at(self._engine, feature)
 
     def decision_secret(self) -> bytes | None:
-        """The secret under which decision ids are signed, consistent; None: none was made yet."""
         return read_secret(self._engine)
 
     def make_decision_secret(self, secret: bytes) -> bytes:
-        """Keep the secret unless there is one; the one that stands. Repeatable."""
         return make_secret(self._engine, secret)
 
     def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
@@ -104,7 +104,6 @@ class Cells:
         return sold_feature_at(self._engine, feature, fresh=fresh)
 
     def read(self, cell: CellName) -> Cell:
-        """The cell, consistent."""
         return cell_image.cell_of(self._engine.get(keys.cell(cell)))
 
     def admit(self, cell: CellName, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
@@ -117,7 +116,6 @@ class Cells:
     def admit_once(
         self, cell: CellName, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
     ) -> Admitted | NotAdmitted | Repeated:
-        """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
         key = keys.receipt(cell.customer, "consume", idempotency_key)
         outcome = self._engine.transact((_admission(cell, terms, entry), _receipt_put(key, receipt)), repeatable=True)
         if isinstance(outcome, Cancelled):
@@ -135,7 +133,6 @@ class Cells:
         return _receipt_of(item)
 
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
-        """The total of a window, consistent; None: nothing of it is folded."""
         item = self._engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
 
@@ -153,12 +150,9 @@ class Cells:
         return None if isinstance(written, Refused) else cell_image.cell_of(written.image)
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
-        """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Two requests,
-        one where there is nothing to do. Raises Contended."""
         return follow(self._engine, effective, feature, now)
 
     def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
-        """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
         older = absent_or(Compare(cell_image.VERSION, "<", version))
         entry = BumpEntry(feature=cell.feature, time=now, version=version)
         self._engine.write(CellWrite(cell, (Set(cell_image.VERSION, version),), entry, older).update, repeatable=True)
@@ -353,3 +347,28 @@ def _receipt_of(item: Item) -> Receipt:
 
 def _plain_or_none(quantity: Decimal | None) -> str | None:
     return None if quantity is None else plain(quantity)
+
+
+def suspending(cell: CellName, suspension: TierSuspension, entry: CellEntry, others_grant: Condition) -> CellWrite:
+    """Suspend by this name, unless that is done, usage lies below the tier by now, or another limit denies."""
+    name = cell_image.suspended_name(suspension.name)
+    enough = Compare(cell_image.used_name(suspension.counter), ">=", suspension.at_least)
+    reached: Condition = absent_or(enough) if suspension.unopened else enough
+    waived = cell_image.waived_text(suspension.waived) or None
+    changes = (Set(name, suspension.until), Set(cell_image.cause_name(suspension.name), cause_text(suspension.cause)))
+    clauses = (
+        absent_or(Compare(name, "<=", suspension.terms.now)),
+        absent_or(Compare(cell_image.VERSION, "<=", suspension.terms.version)),
+        absent_or(Compare(cell_image.FLOOR, "<", suspension.over)),
+        as_seen(cell_image.window_name(cell_image.WAIVED, suspension.counter), waived),
+        reached,
+        others_grant,
+    )
+    return CellWrite(cell, changes, entry, All(clauses))
+
+
+def marking(cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> CellWrite:
+    """Mark the window's first denial, unless it is marked, or over and removed."""
+    name = cell_image.window_name(cell_image.DENIED, counter)
+    unmarked = All((Absent(name), absent_or(Compare(cell_image.FLOOR, "<", over))))
+    return CellWrite(cell, (Set(name, entry.time),), entry, unmarked)

@@ -2,7 +2,7 @@
 `domain.admission.following`.
 
     u.<new>   := u.<live> + …      w.<new>  := u.<live> + …     ws, wn, wb   where it came from
-    (`domain.admission.origins`) fw        the number of the following        cv   the version of the limits
+    (`domain.admission.following`) fw        the number of the following        cv   the version of the limits
 
 The counters that were seen must not have moved, but for the live one: uses may come between, and are in the sum. What
 came by events into that one is pinned too, so that it is known how much of it has followed.
@@ -15,8 +15,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import Cell
-from tallygate.domain.admission.following import Following, followings
-from tallygate.domain.admission.origins import Origin, origin_text
+from tallygate.domain.admission.following import Following, Origin, followings, origin_text
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO

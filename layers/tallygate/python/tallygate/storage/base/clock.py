@@ -23,11 +23,9 @@ class ClockItem:
         self._engine = engine
 
     def frozen_at(self) -> Instant | None:
-        """The instant at which time stands still; None: it does not. One consistent read."""
         held = (self._engine.get(keys.CLOCK) or {}).get(NOW)
         return int(held) if isinstance(held, Decimal) else None
 
     def move(self, seen: Instant | None, to: Instant | None) -> Moves:
-        """The write that moves the clock (None: back to real time), refused unless it stands where it was seen."""
         condition: Condition = Absent(NOW) if seen is None else Compare(NOW, "=", seen)
         return (Put(key=keys.CLOCK, item={} if to is None else {NOW: to}, condition=condition),)

@@ -27,7 +27,6 @@ class Receipts:
         self._engine = engine
 
     def stored(self, operation: str, idempotency_key: str, now: Instant) -> StoredAnswer | None:
-        """What the key keeps, consistent; None where nothing is kept, or no longer."""
         item = self._engine.get(keys.receipt(NO_CUSTOMER, operation, idempotency_key))
         if item is None or items.integer(item, KEPT_UNTIL) <= now:
             return None
@@ -38,7 +37,6 @@ class Receipts:
         )
 
     def commit(self, moves: Moves) -> bool:
-        """All of the moves or none, in one transaction; False: a condition refused. Raises OutcomeUnknown."""
         return not moves or isinstance(self._engine.transact(writes_of(moves)), Committed)
 
     def commit_once(

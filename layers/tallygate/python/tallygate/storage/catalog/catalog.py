@@ -98,7 +98,6 @@ class Catalogs:
         return PlansTaken(tuple(plan.id for plan in refused if isinstance(plan, Plan)))
 
     def customers(self) -> Mapping[PlanId, int]:
-        """How many customers have each plan version now. One request for each MB of counters."""
         found: Counter[PlanId] = Counter()
         after: str | None = None
         while True:

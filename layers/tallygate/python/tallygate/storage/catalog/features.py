@@ -4,6 +4,13 @@
               METER#<meter>       form (JSON): dimensions
 
 Both are read without waiting for the newest, unless a request is about to be refused by them.
+
+The unit of a feature: a part of its item in the catalog, and a text of its own where a closed window keeps it.
+
+    CATALOG            FEATURE#<feature>              form (JSON), with its unit
+    TOTAL#<customer>   <feature>#<ordinal>#<start>    unit (JSON)
+
+A unit only shows, so it is read without waiting for the newest.
 """
 
 from __future__ import annotations
@@ -11,10 +18,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tallygate.domain.catalog.unit_forms import unit_of
+from tallygate.domain.catalog.units import Unit, unit_form, unit_of
 from tallygate.domain.metering.dimensions import DeclaredDimensions
 from tallygate.operations.admission.ports import SoldFeature
 from tallygate.storage.base import items, keys
+from tallygate.storage.base.documents import compact, read_document
 from tallygate.storage.base.engine import Engine, Key
 
 
@@ -51,3 +59,18 @@ def _form(engine: Engine, key: Key, *, consistent: bool) -> dict[str, Any] | Non
         return None
     found: dict[str, Any] = json.loads(items.text(item, "form"))
     return found
+
+
+def unit_at(engine: Engine, feature: str) -> Unit | None:
+    """The unit that the catalog gives the feature; None: it has none, or there is no such feature. One request."""
+    item = engine.get(keys.catalog_feature(feature), consistent=False)
+    unit = None if item is None else read_document(items.text(item, "form")).get("unit")
+    return None if unit is None else unit_of(unit)
+
+
+def unit_text(unit: Unit) -> str:
+    return compact(unit_form(unit))
+
+
+def unit_from(text: str) -> Unit:
+    return unit_of(read_document(text))

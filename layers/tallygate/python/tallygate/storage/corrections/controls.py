@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallygate.domain.admission.cells import Cell
-from tallygate.domain.admission.tier_causes import cause_text
-from tallygate.domain.admission.tier_suspensions import Lifting
+from tallygate.domain.admission.tier_suspensions import Lifting, cause_text
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.adjusting import CellAdjustment
 from tallygate.domain.entries.notices import ResumeEntry
@@ -43,7 +42,6 @@ class CellControls:
     engine: Engine
 
     def resume(self, cell: CellName, found: Lifting, entry: ResumeEntry, now: Instant) -> Moves:
-        """The write that lifts suspensions in the root cell, and waives; refused where one of them has moved."""
         changes: list[Change] = []
         clauses: list[Condition] = []
         for name, cause in zip(found.names, found.causes, strict=True):
@@ -57,11 +55,9 @@ class CellControls:
         return (CellWrite(cell, changes, entry, All(tuple(clauses))).update,)
 
     def read(self, cell: CellName) -> Cell:
-        """The cell, consistent."""
         return cell_image.cell_of(self.engine.get(keys.cell(cell)))
 
     def adjust(self, cell: CellName, found: CellAdjustment, entry: AdjustEntry) -> Moves:
-        """The write that adjusts a window, and opens it where it is not; refused where what was seen has moved."""
         return (CellWrite(cell, _adjusts(found), entry, _as_it_was(found)).update,)
 
 

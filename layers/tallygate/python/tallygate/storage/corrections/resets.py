@@ -57,16 +57,13 @@ class CellResets:
         return ResettableCell(cell=seen, brought=seen.brought, corrected=corrected)
 
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
-        """The total of a window, consistent; None: nothing of it is folded."""
         item = self.engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
-        """The newest journal records (numbered less than `before`), the newest first."""
         return Decisions(self.engine).newest(customer, before=before, limit=limit)
 
     def exclude(self, cell: CellName, found: Sequence[WindowReset], *, upto: int, entry: ResetEntry) -> Moves:
-        """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
         changes: list[Change] = []
         conditions: list[Condition] = [absent_or(Compare(cell_image.CORRECTED, "<", upto))]
         for each in found:

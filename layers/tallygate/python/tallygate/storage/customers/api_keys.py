@@ -49,7 +49,6 @@ class ApiKeys:
         )
 
     def create(self, key: ApiKey, digest: str) -> Moves:
-        """The writes that add a key; refused where its id or digest is taken."""
         item = _KEYS.item(key)
         return (
             Put(key=keys.api_key(digest), item=item, condition=Absent("pk")),
@@ -57,13 +56,10 @@ class ApiKeys:
         )
 
     def key(self, key_id: str) -> KeyTexts | None:
-        """The key and the digests of its texts, consistent, with the last use of each. One request for the key and one
-        for each text."""
         item = self._engine.get(keys.api_key_entry(key_id))
         return None if item is None else self._with_use(_texts_of(item))
 
     def rotate(self, seen: KeyTexts, wanted: KeyTexts) -> Moves:
-        """The writes that make other texts valid for a key; refused where its texts are not as they were seen."""
         item, kept = _KEYS.item(wanted.key), {text.digest: text for text in wanted.former}
         used: Item = {} if wanted.used_before is None else {USED_ON: wanted.used_before}
         writes: list[Put | Update | Delete] = [
@@ -90,15 +86,10 @@ class ApiKeys:
         return tuple(writes)
 
     def page(self, *, after: str | None, limit: int) -> tuple[tuple[KeyTexts, ...], str | None]:
-        """Some keys in order of their ids, each with its last use, and where to go on.
-
-        One request for the list and one for each text.
-        """
         page = self._engine.query(keys.KEYS_PARTITION, after=after, limit=limit)
         return tuple(self._with_use(_texts_of(item)) for item in page.items), page.next_after
 
     def delete(self, seen: KeyTexts, *, beside: Moves = ()) -> bool:
-        """Remove a key with all its texts, and make the moves `beside`; False: its texts are not as they were seen."""
         removals = (
             Delete(key=keys.api_key_entry(seen.key.id), condition=_as_seen(seen)),
             *(Delete(key=keys.api_key(text.digest)) for text in (seen.text, *seen.former)),

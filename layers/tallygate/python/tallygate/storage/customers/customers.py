@@ -114,8 +114,6 @@ class Customers:
         return SubjectsTaken(tuple(taken)) if taken else CustomerMoved()
 
     def change(self, seen: CustomerRecord, wanted: CustomerRecord) -> Moves:
-        """The writes of a change that claims no subject key, and takes no plan but one that has become due, which is in
-        use already; refused unless it is as it was seen."""
         assert wanted.version == seen.version + 1
         assert _subjects(seen) == _subjects(wanted)
         return (*_parts(seen, wanted), *_own_limits(seen, wanted), *_counts(seen, wanted))

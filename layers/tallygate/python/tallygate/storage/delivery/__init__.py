@@ -1,0 +1,4 @@
+"""Endpoints and deliveries.
+
+Read first: `facts.Facts`, `deliveries.Deliveries`, `endpoints.Endpoints`.
+"""

@@ -25,16 +25,13 @@ class Endpoints:
         self._engine = engine
 
     def create(self, endpoint: Endpoint) -> Moves:
-        """The write that adds an endpoint; refused where its id is taken."""
         return (Put(key=keys.endpoint(endpoint.id), item=endpoint_item(endpoint), condition=Absent("pk")),)
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """One endpoint, consistent."""
         item = self._engine.get(keys.endpoint(endpoint_id))
         return None if item is None else endpoint_of(item)
 
     def all(self) -> tuple[Endpoint, ...]:
-        """Every endpoint, consistent, in order of their ids. One request for each MB of them."""
         found: list[Endpoint] = []
         after: str | None = None
         while True:
@@ -45,25 +42,18 @@ class Endpoints:
                 return tuple(found)
 
     def page(self, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
-        """Some endpoints in order of their ids, and where to go on. One request."""
         page = self._engine.query(keys.ENDPOINT_PARTITION, after=after, limit=limit)
         return tuple(endpoint_of(item) for item in page.items), page.next_after
 
     def replace_secrets(self, seen: Endpoint, secrets: tuple[SigningSecret, ...]) -> Moves:
-        """The write that gives an endpoint other secrets; refused where it is gone, or has others than were seen."""
         unmoved = Compare(SECRETS, "=", secrets_text(seen.secrets))
         replaced = Set(SECRETS, secrets_text(secrets))
         return (Update(key=keys.endpoint(seen.id), changes=(replaced,), condition=unmoved),)
 
     def disable(self, endpoint_id: str, reason: str) -> None:
-        """Send nothing more to the endpoint, if it still exists. Repeating it changes nothing."""
         self._engine.write(disabling(endpoint_id, reason), repeatable=True)
 
     def delete(self, endpoint_id: str, *, beside: Moves = ()) -> bool:
-        """Remove an endpoint and make the moves `beside`; its pending deliveries end at their next attempt.
-
-        False: there is none.
-        """
         removal = Delete(key=keys.endpoint(endpoint_id), condition=Present("pk"))
         outcome = self._engine.transact((removal, *writes_of(beside)), repeatable=True)
         return isinstance(outcome, Committed)
@@ -71,10 +61,6 @@ class Endpoints:
     def deliveries(
         self, endpoint_id: str, *, after: str | None, limit: int
     ) -> tuple[tuple[tuple[str, Delivery], ...], str | None]:
-        """The endpoint's newest deliveries with the types of their facts, and where to go on.
-
-        One request for the list and one for each delivery on it, so that each stands as it stands now.
-        """
         partition = keys.endpoint_deliveries_partition(endpoint_id)
         page = self._engine.query(partition, after=after, newest_first=True, limit=limit)
         found: list[tuple[str, Delivery]] = []

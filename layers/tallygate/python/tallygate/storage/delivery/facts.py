@@ -19,8 +19,8 @@ from tallygate.operations.facts.ports import LastStated, LevelMove, Published
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Committed, Engine, Key, Refused, Update, Write
 from tallygate.storage.base.expressions import Compare, Present, Set, SetOnce
-from tallygate.storage.delivery.deliveries import begun
 from tallygate.storage.delivery.endpoints import Endpoints
+from tallygate.storage.delivery.items import begun
 from tallygate.storage.entries.totals import CARRIED_OUT, REVISION
 from tallygate.storage.facts.audits import put_audit
 from tallygate.storage.facts.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact
@@ -33,11 +33,9 @@ class Facts:
     engine: Engine
 
     def sequence(self, customer: str, feature: str) -> int:
-        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
         return items.integer(self.engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
 
     def last_stated(self, total: Total) -> LastStated:
-        """What was last stated about a closed total, consistent."""
         item = self.engine.get(_key(total)) or {}
         carried_out = item.get(CARRIED_OUT)
         return LastStated(
@@ -46,7 +44,6 @@ class Facts:
         )
 
     def levels(self, total: Total) -> Levels:
-        """The levels of a total that were told and not left, consistent."""
         return levels_of(self.engine.get(levels_key(total)))
 
     def publish(
@@ -59,8 +56,6 @@ class Facts:
         revision: int = 0,
         audit: Audit | None = None,
     ) -> Published:
-        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's revision,
-        move its levels or keep the audit entry, in one transaction. Safe to repeat."""
         writes: list[Write] = [*(put_fact(fact) for fact in facts), next_in_feed(facts, level)]
         if audit is not None:
             writes.append(put_audit(audit))
@@ -82,7 +77,6 @@ class Facts:
         return Endpoints(self.engine).all()
 
     def begin_delivery(self, fact_id: str, endpoint: str, now: Instant) -> bool:
-        """Begin a delivery, once. Whether its first attempt is still to be asked for: a crash may have come between."""
         outcome = self.engine.write(begun(fact_id, endpoint, now=now), repeatable=True)
         if not isinstance(outcome, Refused):
             return True
@@ -90,7 +84,6 @@ class Facts:
         return image.get("status") == DeliveryStatus.PENDING.value and items.integer(image, "attempts") == 0
 
     def passed(self, probe: str, now: Instant) -> None:
-        """Let the probe say when the fold came past it, if somebody still waits for it."""
         changes = (SetOnce("seen_at", now),)
         self.engine.write(Update(key=keys.probe(probe), changes=changes, condition=Present("pk")), repeatable=True)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tallygate.domain.catalog.tier_forms import tier_form, tier_of
-from tallygate.domain.catalog.tiers import Tier
+from tallygate.domain.catalog.tiers import Tier, tier_form, tier_of
 from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.notices import (
     BumpEntry,

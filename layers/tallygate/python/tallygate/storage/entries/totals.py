@@ -21,7 +21,7 @@ from tallygate.storage.base import items
 from tallygate.storage.base.attributes import Attributes
 from tallygate.storage.base.documents import Form, compact, read_document
 from tallygate.storage.base.expressions import Item
-from tallygate.storage.catalog.units import unit_from, unit_text
+from tallygate.storage.catalog.features import unit_from, unit_text
 from tallygate.storage.entries.entries import ENTRIES
 
 UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"

@@ -27,7 +27,6 @@ class Adjustments:
         self._engine = engine
 
     def record(self, adjustment: Adjustment) -> Moves:
-        """The writes that keep an adjustment; refused where its id is taken."""
         item = _ADJUSTMENTS.item(adjustment)
         return tuple(
             Put(
@@ -41,7 +40,6 @@ class Adjustments:
     def page(
         self, customer: str, feature: str | None, *, after: str | None, limit: int
     ) -> tuple[tuple[Adjustment, ...], str | None]:
-        """Some adjustments of a customer (and feature), the newest first, and where to go on. One request."""
         partition = keys.adjustment_partition(customer, feature)
         page = self._engine.query(partition, after=after, newest_first=True, limit=limit, consistent=True)
         return tuple(adjustment_of(item) for item in page.items), page.next_after

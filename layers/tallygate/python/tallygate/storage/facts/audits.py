@@ -23,11 +23,9 @@ class Audits:
         self._engine = engine
 
     def record(self, audit: Audit) -> Moves:
-        """The write that adds an entry; refused where its id is taken."""
         return (put_audit(audit),)
 
     def page(self, customer: str | None, *, after: str | None, limit: int) -> tuple[tuple[Audit, ...], str | None]:
-        """Some entries of a customer (None: the stack's own), the newest first, and where to go on. One request."""
         partition = keys.audit_partition(customer)
         page = self._engine.query(partition, after=after, newest_first=True, limit=limit, consistent=True)
         return tuple(audit_of(item) for item in page.items), page.next_after

@@ -29,7 +29,7 @@ from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact
 from tallygate.storage.base.engine import Cancelled, Engine, Key, Update
 from tallygate.storage.base.expressions import Absent, All, Compare, Item, Present, Remove, Set
-from tallygate.storage.catalog.units import unit_at, unit_text
+from tallygate.storage.catalog.features import unit_at, unit_text
 from tallygate.storage.entries.totals import (
     ADJUSTMENTS,
     CARRIED_OUT,
@@ -59,26 +59,20 @@ class Closings:
         self._engine = engine
 
     def due(self, shard: int, until: Instant, limit: int) -> tuple[TotalName, ...]:
-        """Totals in a shard whose windows ended by `until`, oldest first; not consistent: look at each again."""
         return tuple(TotalName(key.pk, key.sk) for key in self._engine.due(str(shard), until, limit))
 
     def total(self, name: TotalName) -> Total | None:
-        """The total as it stands, consistent."""
         item = self._engine.get(_key(name))
         return None if item is None else total_of(item)
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force, consistent; None: no such customer."""
         item = self._engine.get(keys.effective(customer))
         return None if item is None else effective_of(item)
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
-        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
-        asked for; a request for every few."""
         return former_limits(self._engine, customer, before)
 
     def unit(self, feature: str) -> Unit | None:
-        """The unit that the feature has now; None: it has none, or there is no such feature."""
         return unit_at(self._engine, feature)
 
     def cell(self, name: CellName) -> Cell:
@@ -86,19 +80,12 @@ class Closings:
         return cell_image.cell_of(self._engine.get(keys.cell(name)))
 
     def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
-        """The newest adjustments of a customer's feature that were made before an instant, newest first, consistent."""
         return newest_adjustments(self._engine, customer, feature, before, limit)
 
     def sequence(self, customer: str, feature: str) -> int:
-        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
         return items.integer(self._engine.get(keys.feed(customer, feature)) or {}, SEQUENCE, 0)
 
     def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
-        """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
-
-        The unit and the limit that the total states stay with it. False: nothing was written, because the total has
-        changed or been closed, or another fact took the place.
-        """
         unit = () if total.unit is None else (Set(UNIT, unit_text(total.unit)),)
         carried: tuple[Set, ...] = ()
         if total.carried_out is not None:
@@ -129,7 +116,6 @@ class Closings:
         return kept is not None and fact_of(fact.id, kept) == fact
 
     def look_again(self, name: TotalName, *, at: Instant | None) -> None:
-        """Move when the total is due, or (None) take it out of the index. Repeating it changes nothing."""
         changes = (Remove(DUE_SHARD), Remove(DUE_AT)) if at is None else (Set(DUE_AT, at),)
         self._engine.write(Update(key=_key(name), changes=changes, condition=Present(DUE_SHARD)), repeatable=True)
 
@@ -142,8 +128,6 @@ class Closings:
         limit: int,
         wanted: Callable[[Total], bool] = lambda _: True,
     ) -> tuple[tuple[ClosedTotal, ...], str | None]:
-        """Closed totals of a customer (and feature) that are wanted, in order of feature, limit and time, and where to
-        go on. As many requests as it takes to pass over the others."""
         prefix = "" if feature is None else f"{keys.escaped(feature)}#"
         if after is not None and not after.startswith(prefix):
             return (), None

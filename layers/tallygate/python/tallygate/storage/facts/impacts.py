@@ -25,13 +25,11 @@ class Impacts:
     engine: Engine
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force, consistent; None: no such customer. One request."""
         return Cells(self.engine).effective(customer)
 
     def totals(
         self, customer: str, feature: str, ordinal: int, first: Instant, before: Instant, *, limit: int
     ) -> tuple[Total, ...]:
-        """Totals of windows that begin in [first, before), in order; at most so many. A request for each 1 MB."""
         until = keys.total(customer, feature, ordinal, before - 1).sk
         position: str | None = keys.total(customer, feature, ordinal, first - 1).sk
         found: list[Total] = []

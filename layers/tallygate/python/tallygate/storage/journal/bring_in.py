@@ -24,7 +24,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tallygate.domain.admission.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
-from tallygate.domain.admission.tier_causes import TierCause, cause_text
+from tallygate.domain.admission.tier_suspensions import TierCause, cause_text
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.notices import GraceEntry, TidyEntry
@@ -97,7 +97,6 @@ class CellEvents:
         raise Contended("other totals' events won every try")
 
     def begin_grace(self, total: Total, now: Instant) -> None:
-        """Let the window's grace have begun, unless it has, or the window is over. One request."""
         if total.end <= now:
             return
         name = cell_image.window_name(cell_image.GRACE, (total.ordinal, total.start))
@@ -133,11 +132,9 @@ class CellEvents:
         raise Contended("the limit of the window was raised anew every time")
 
     def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
-        """Let the cell refuse writers with older limits. One request; repeating changes nothing."""
         Cells(self.engine).raise_version(cell, version, now)
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
-        """Let usage follow that the limits say follows, unless it has; the cell after it. Two requests."""
         return Cells(self.engine).follow(effective, feature, now)
 
     def _tidy(self, total: Total, image: Item, now: Instant) -> None:

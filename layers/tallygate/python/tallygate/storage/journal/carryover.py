@@ -48,7 +48,6 @@ class CellCarryover:
     engine: Engine
 
     def read(self, cell: CellName) -> Cell:
-        """The cell, consistent."""
         return cell_image.cell_of(self.engine.get(keys.cell(cell)))
 
     def totals(self, cell: CellName, ordinal: int, *, until: Callable[[Total], bool]) -> dict[Instant, Total]:

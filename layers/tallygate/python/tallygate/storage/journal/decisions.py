@@ -69,7 +69,6 @@ class Decisions:
         return SeenCell(cell=seen, last=None if found is None else found.shown_by(seen, seen))
 
     def settlement(self, customer: str, decision_id: str) -> Settlement | None:
-        """What the decision was settled to, consistent; None: it was not."""
         item = self._engine.get(_receipt(customer, decision_id))
         return None if item is None else _SETTLEMENTS.value(item, decision_id=decision_id)
 
@@ -84,13 +83,6 @@ class Decisions:
         followed: Collection[CountedWindow] = (),
         followings: int = 0,
     ) -> Settlement | None:
-        """Correct the windows that the cell is known to hold, and keep the settlement, both or neither. Repeatable.
-
-        Those `followed` the decision has followed into; they are among those held. The cell knew so many `followings`.
-
-        The settlement that stands: the very one given, or an earlier one; None: the cell no longer holds one of the
-        windows, or its resets are not those that were seen, or more usage has followed.
-        """
         receipt = Put(
             key=_receipt(customer, settlement.decision_id),
             item={**_SETTLEMENTS.item(settlement), "expires_at": (settlement.settled_at + KEPT) // SECOND},
@@ -104,7 +96,6 @@ class Decisions:
         return None if kept is None else _SETTLEMENTS.value(kept, decision_id=settlement.decision_id)
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
-        """The newest journal records (numbered less than `before`), the newest first; at most so many, or a page."""
         owner = keys.escaped(customer)
         page = self._engine.query(
             keys.journal_of(owner),
@@ -116,7 +107,6 @@ class Decisions:
         return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)[:limit]
 
     def following(self, customer: str, after: int, *, limit: int | None) -> JournalPage:
-        """The journal records after a number, in order: at most so many, and at most a megabyte of them."""
         owner = keys.escaped(customer)
         page = self._engine.query(
             keys.journal_of(owner), after=keys.journal_record(owner, after).sk, limit=limit, consistent=True
@@ -126,18 +116,15 @@ class Decisions:
         return JournalPage(records, records[-1].record.number if more and records else None)
 
     def searched(self, wanted: DecisionId) -> int | None:
-        """The journal number up to which a search for the decision has read in vain; None: none was left unfinished."""
         item = self._engine.get(_search(wanted))
         return None if item is None else items.integer(item, "n")
 
     def keep_searched(self, wanted: DecisionId, number: int, *, now: Instant) -> None:
-        """Keep up to which journal number a search for the decision has read in vain. It only moves forward."""
         changes = (Set("n", number), Set("expires_at", (now + SEARCH_KEPT) // SECOND))
         moves = absent_or(Compare("n", "<", number))
         self._engine.write(Update(key=_search(wanted), changes=changes, condition=moves), repeatable=True)
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force, consistent; None: no such customer."""
         return Cells(self._engine).effective(customer)
 
 

@@ -33,7 +33,6 @@ class CellFirstUse:
     engine: Engine
 
     def look(self, cell: CellName) -> Cell:
-        """The cell."""
         return cell_image.cell_of(self.engine.get(keys.cell(cell)))
 
     def begins_beside(self, cell: CellName, ordinal: int, time: Instant) -> tuple[Instant, ...]:

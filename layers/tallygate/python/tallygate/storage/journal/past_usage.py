@@ -40,11 +40,9 @@ class PastUsage:
     engine: Engine
 
     def cell(self, name: CellName) -> Cell:
-        """The cell. One request."""
         return cell_image.cell_of(self.engine.get(keys.cell(name)))
 
     def totals(self, cell: CellName, ordinal: int, since: Instant, before: Instant) -> tuple[Total, ...] | None:
-        """Totals of a quota's windows that begin in [since, before); None: too many."""
         if before <= since:
             return ()
         position: str | None = keys.total(cell.customer, cell.feature, ordinal, max(0, since - 1)).sk
@@ -59,7 +57,6 @@ class PastUsage:
         return None
 
     def usage(self, customer: str, meter: str, since: Instant, before: Instant) -> tuple[UsageItem, ...] | None:
-        """A meter's usage on the UTC days of [since, before); None: too many."""
         partition = keys.usage_partition(customer, meter)
         position: str | None = day_and_quarter(since)[0]
         until = f"{day_and_quarter(before - 1)[0]}#{_AFTER_ALL}"
@@ -73,7 +70,6 @@ class PastUsage:
         return None
 
     def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
-        """The journal's records made since an instant, the newest first; None: too many."""
         position: str | None = None
         found: list[Record] = []
         for _ in range(PAGES_MAX):
@@ -116,7 +112,6 @@ class PastUsage:
         return Folded(revision=0, time=None)
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
-        """The feature's manual resets made in (since, until], by when they were effective."""
         return resets_of(self.engine, cell, since, until)
 
 

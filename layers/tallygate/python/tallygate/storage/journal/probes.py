@@ -28,20 +28,16 @@ class Probes:
         self._engine = engine
 
     def send(self, probe: str, now: Instant) -> None:
-        """Put a probe into the stream. One request."""
         item = {"sent_at": now, "expires_at": (now + KEPT) // SECOND}
         self._engine.write(Put(key=keys.probe(probe), item=dict(item)), repeatable=True)
 
     def seen(self, probe: str) -> bool:
-        """Whether the stream's reader has come past the probe, consistent. One request."""
         return SEEN_AT in (self._engine.get(keys.probe(probe)) or {})
 
     def drop(self, probe: str) -> None:
-        """Remove a probe. One request."""
         self._engine.write(Delete(key=keys.probe(probe)), repeatable=True)
 
     def result(self) -> FoldLag | None:
-        """What the newest probe found, consistent; None: there was none yet. One request."""
         item = self._engine.get(keys.health()) or {}
         lag, as_of = item.get(LAG), item.get(AS_OF)
         if not (isinstance(lag, Decimal) and isinstance(as_of, Decimal)):
@@ -58,6 +54,5 @@ class Probes:
         return isinstance(self._engine.write(claim, repeatable=True), Written)
 
     def keep_result(self, found: FoldLag) -> None:
-        """Keep what was found, for whoever asks next. One request."""
         lag = _TOO_LONG if found.lag_ms is None else found.lag_ms
         self._engine.write(Update(key=keys.health(), changes=(Set(LAG, lag), Set(AS_OF, found.as_of))), repeatable=True)

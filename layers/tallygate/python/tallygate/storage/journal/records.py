@@ -39,7 +39,6 @@ class Journal:
     _heads: dict[str, Head] = field(default_factory=dict)
 
     def head(self, owner: str, *, fresh: bool) -> Head:
-        """How far the journal reaches: remembered from this container's own append, or (always, if `fresh`) read."""
         remembered = self._heads.get(owner)
         if remembered is not None and not fresh:
             return remembered
@@ -74,7 +73,6 @@ class Journal:
         return Appended.DONE
 
     def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
-        """The records numbered (after, until], consistent. As many requests as there are pages of 1 MB."""
         found: list[Record] = []
         position: str | None = keys.journal_record(owner, after).sk
         while position is not None:
@@ -88,7 +86,6 @@ class Journal:
         return tuple(found)
 
     def applied(self, owner: str, number: int) -> None:
-        """Let the cursor say that every record up to the number has been applied. It only moves forward."""
         cursor = keys.journal_cursor(owner)
         moves = absent_or(Compare("n", "<", number))
         self.engine.write(Update(key=cursor, changes=(Set("n", number),), condition=moves), repeatable=True)

@@ -34,17 +34,13 @@ class Rules:
         self._secrets = DecisionSecrets(self.engine)
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force, consistent; None: no such customer."""
         item = self.engine.get(keys.effective(customer))
         return None if item is None else effective_of(item)
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
-        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
-        asked for; a request for every few."""
         return former_limits(self.engine, customer, before)
 
     def decision_secret(self) -> bytes | None:
-        """The secret under which decision ids are signed; None: none was made yet. One request until it is known."""
         return self._secrets.known()
 
     def meters(self) -> Meters:
@@ -59,6 +55,5 @@ class Rules:
         return self._meters
 
     def feature(self, feature: str) -> Feature | None:
-        """The feature as the catalog has it; None: no such feature."""
         item = self.engine.get(keys.catalog_feature(feature), consistent=False)
         return None if item is None else forms.feature_of(form_of(item))

@@ -96,7 +96,6 @@ class Totals:
             self.engine.write(Update(key=key, changes=(*changes, *due), condition=Absent(UPTO)), repeatable=True)
 
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
-        """Add one record's part to a usage item, once."""
         sums: list[Change] = [contributed(quarter_name(q), each) for q, each in sorted(change.quarters.items())]
         self.engine.write(
             Update(

@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tallygate.domain.base.instants import SECOND, Instant
-from tallygate.domain.catalog.carryover import Carryover
-from tallygate.domain.catalog.carryover_forms import carryover_form, carryover_of
+from tallygate.domain.catalog.carryover import Carryover, carryover_form, carryover_of
 from tallygate.domain.catalog.features import Setting, Switch, Value, value_from, value_text
-from tallygate.domain.catalog.tier_forms import tier_form, tier_of
-from tallygate.domain.catalog.tiers import Tier
-from tallygate.domain.limits.at_end import kept_until
+from tallygate.domain.catalog.tiers import Tier, tier_form, tier_of
+from tallygate.domain.limits.governing import kept_until
 from tallygate.domain.limits.limits import Effective
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import Codec, Form, compact, read_document

@@ -47,7 +47,6 @@ class Events:
         self._rejections = Rejections(self.engine)
 
     def meters(self, *, again: bool = False) -> Meters:
-        """What events are judged by, at most a minute old, or (`again`) a second. No request where it is remembered."""
         return self._rules.meters(again=again)
 
     def customer_of(self, subject: str) -> str | None:
@@ -84,12 +83,10 @@ class Events:
         return None if first == event else first
 
     def stored(self, event: Event) -> Event | None:
-        """The stored event that has this one's identity, consistent; None: there is none. One request."""
         item = self.engine.get(keys.event(event.customer, event.source, event.id))
         return None if item is None else event_of(item)
 
     def keep_rejection(self, rejection: Rejection) -> None:
-        """Keep the rejection, unless one of its customer, minute and code is kept. One request at most; repeatable."""
         self._rejections.keep(rejection)
 
 

@@ -34,8 +34,6 @@ class Rejections:
     _kept: dict[Key, None] = field(default_factory=dict)
 
     def keep(self, rejection: Rejection) -> None:
-        """Keep the rejection, unless one of its customer, minute and code is kept. One request, none where this
-        container has kept one. Safe to repeat."""
         key = _key(rejection)
         if key in self._kept:
             return

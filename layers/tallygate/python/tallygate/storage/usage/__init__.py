@@ -1,0 +1,4 @@
+"""Usage and events, read.
+
+Read first: `queries.Usage`, `events.EventLog`.
+"""

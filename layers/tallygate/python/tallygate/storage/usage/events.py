@@ -19,19 +19,15 @@ class EventLog:
         self._decisions, self._rejections = Decisions(engine), Rejections(engine)
 
     def knows_customer(self, customer: str) -> bool:
-        """Whether the customer exists."""
         return self._engine.get(keys.profile(customer)) is not None
 
     def records_before(self, customer: str, before: int, *, limit: int) -> tuple[KeptRecord, ...]:
-        """The newest journal records numbered less than `before`, the newest first; at most so many, or a page."""
         return self._decisions.newest(customer, before=before, limit=limit)
 
     def rejections_before(
         self, owner: str, before: str, *, limit: int
     ) -> tuple[tuple[tuple[str, Rejection], ...], bool]:
-        """The newest rejections before a position, the newest first, and whether there may be more."""
         return self._rejections.newest(owner, before=before, limit=limit)
 
     def rejections_upto(self, end: Instant) -> str:
-        """The position after every rejection of the minutes up to the one that holds the instant."""
         return keys.rejections_after(end)

@@ -31,7 +31,6 @@ class Usage:
     engine: Engine
 
     def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterator[UsageItem]:
-        """A meter's usage on these UTC days, in order of the days. As many requests as there are pages of 1 MB."""
         partition, until = keys.usage_partition(customer, meter), f"{last_day}#{_AFTER_ALL_DIMENSIONS}"
         position: str | None = first_day
         while position is not None:
@@ -40,17 +39,13 @@ class Usage:
             position = page.next_after
 
     def feature(self, feature: str) -> Feature | None:
-        """The feature as the catalog has it; None: no such feature. One request."""
         return Rules(self.engine).feature(feature)
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
-        """The feature's resets that were made in (since, until], by when they were effective, and what by."""
         return resets_of(self.engine, cell, since, until)
 
     def dimensions(self, meter: str) -> frozenset[str] | None:
-        """The dimensions that the meter declares; None: there is no such meter. One request."""
         return declared_by(self.engine, meter)
 
     def knows_customer(self, customer: str) -> bool:
-        """Whether the customer exists. One request."""
         return self.engine.get(keys.profile(customer), consistent=False) is not None
