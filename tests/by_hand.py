@@ -10,7 +10,7 @@ from typing import Any
 from tallygate.contracts.corrections.corrections import adjustment_answer, parts_answer, reset_answer
 from tallygate.contracts.limits.suspensions import judge, suspension_answer
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.corrections.resets import Asked
+from tallygate.domain.corrections.resets import ResetRequest
 from tallygate.operations.base.receipts import Body, Planned, once
 from tallygate.operations.corrections import adjustments
 from tallygate.operations.corrections import resets as usage_resets
@@ -32,7 +32,7 @@ def adjust(engine: Any, customer: str, amount: int, *, named: str, now: Instant)
     stores = adjustments.Stores(
         limits=Cells(engine), controls=CellControls(engine), adjustments=Adjustments(engine), audits=Audits(engine)
     )
-    asked = adjustments.Asked(
+    asked = adjustments.AdjustmentRequest(
         id=named, customer=customer, feature=FEATURE, amount=Decimal(amount), reason="outage", actor="ops"
     )
     forms = adjustments.Forms(adjustment=adjustment_answer, parts=parts_answer)
@@ -76,7 +76,7 @@ def _switch(
         controls=CellControls(engine),
         audits=Audits(engine),
     )
-    asked = suspensions.Asked(
+    asked = suspensions.SuspensionRequest(
         id=audit, customer=customer, feature=feature, scope=scope or {}, reason="abuse", actor="ops"
     )
 
@@ -91,7 +91,7 @@ def _switch(
 def reset_by_hand(engine: Any, customer: str, *, named: str, now: Instant) -> None:
     """Let what was used of the feature until now count against no limit any more."""
     stores = usage_resets.Stores(limits=Cells(engine), cells=CellResets(engine), audits=Audits(engine))
-    asked = Asked(
+    asked = ResetRequest(
         id=named,
         customer=customer,
         feature=FEATURE,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from tallygate.contracts.corrections.corrections import reset_answer
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.corrections.resets import Asked
+from tallygate.domain.corrections.resets import ResetRequest
 from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.rollover import Layer
@@ -134,7 +134,7 @@ class CarriedShop(Shop):
         engine = self.memory_engine
         stores = usage_resets.Stores(limits=Cells(engine), cells=CellResets(engine), audits=Audits(engine))
         asked = {"effective_at": None, "carry_overage": False, "reason": "goodwill", "actor": "ops", **how}
-        wanted = Asked(id=f"r{self.number()}", customer=self.customer, feature=FEATURE, **asked)
+        wanted = ResetRequest(id=f"r{self.number()}", customer=self.customer, feature=FEATURE, **asked)
         once(
             Receipts(engine),
             lambda: reset_usage(stores, wanted, reset_answer, now=self.now),
@@ -157,7 +157,7 @@ class CarriedShop(Shop):
 
     def layers_of_the_cell(self) -> dict[Instant, tuple[Layer, ...]]:
         cell = cell_image.cell_of(self.memory_engine.get(keys.cell(CellName(self.customer, FEATURE))))
-        return {start: cell.standing((o, start)).layers for o, start in cell.used if o == ORDINAL}
+        return {start: cell.window_state((o, start)).layers for o, start in cell.used if o == ORDINAL}
 
     def totals(self) -> dict[Instant, Total]:
         found = (total_of(item) for key, item in self.memory_engine.items.items() if key.pk.startswith("TOTAL#"))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tallygate.contracts.corrections.corrections import reset_answer
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.corrections.resets import Asked
+from tallygate.domain.corrections.resets import ResetRequest
 from tallygate.domain.customers.customers import CustomerRecord, SubscriptionChange
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import ParkedEntry
@@ -18,7 +18,7 @@ from tallygate.operations.base.receipts import Outcome, Planned, once
 from tallygate.operations.corrections import resets as usage_resets
 from tallygate.operations.corrections.resets import reset_usage
 from tallygate.operations.corrections.settle import Settle, settle
-from tallygate.operations.customers.customers import Audited, put_subscription
+from tallygate.operations.customers.customers import ChangedBy, put_subscription
 from tallygate.operations.journal.find_decision import decision_named
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.admission.cells import Cells
@@ -48,7 +48,7 @@ class Desk(Shop):
         stores = usage_resets.Stores(
             limits=Cells(self.engine), cells=CellResets(self.engine), audits=Audits(self.engine)
         )
-        wanted = Asked(id=f"reset_{self._resets}", customer=self.customer, **{"feature": FEATURE, **asked})
+        wanted = ResetRequest(id=f"reset_{self._resets}", customer=self.customer, **{"feature": FEATURE, **asked})
         return reset_usage(stores, wanted, reset_answer, now=self.now)
 
     def reset(self, *, key: str | None = None, meanwhile: Callable[[], object] | None = None, **how: Any) -> Outcome:
@@ -81,7 +81,7 @@ class Desk(Shop):
             SubscriptionChange(plan=plan, usage=usage),
             expected=None,
             now=self.now,
-            by=Audited(audits=Audits(self.engine), id=f"audit_{self._resets}", actor="key"),
+            by=ChangedBy(audits=Audits(self.engine), id=f"audit_{self._resets}", actor="key"),
             resets=resets,
         )
 

@@ -13,7 +13,7 @@ from tallygate.contracts.corrections.corrections import (
     parts_answer,
     reset_answer,
 )
-from tallygate.domain.corrections.resets import Asked
+from tallygate.domain.corrections.resets import ResetRequest
 from tallygate.http import Answer, Request
 from tallygate.operations.base.receipts import Planned
 from tallygate.operations.corrections import adjustments
@@ -33,7 +33,7 @@ def post_adjustment(app: App, request: Request) -> Answer:
     )
 
     def plan() -> Planned:
-        asked = adjustments.Asked(
+        asked = adjustments.AdjustmentRequest(
             id=app.new_id("adj"),
             customer=customer,
             feature=body.feature,
@@ -64,7 +64,7 @@ def post_reset(app: App, request: Request) -> Answer:
     stores = usage_resets.Stores(limits=app.cells, cells=CellResets(app.engine), audits=app.audits)
 
     def plan() -> Planned:
-        asked = Asked(
+        asked = ResetRequest(
             id=app.new_id("reset"),
             customer=customer,
             feature=body.feature,

@@ -52,7 +52,7 @@ def get_customer(app: App, request: Request) -> Answer:
 
 def _customer(app: App, record: CustomerRecord, status: int = 200) -> Answer:
     now = app.clock.now()
-    held = suspensions.standing(app.controls, record.effective.in_force(now), now)
+    held = suspensions.current_suspensions(app.controls, record.effective.in_force(now), now)
     return versioned(customer_answer(record, now=now, stops=held.stops, waivers=held.waivers), record.version, status)
 
 
@@ -168,7 +168,7 @@ def _moved(app: App, request: Request, move: Callable[..., Planned]) -> Answer:
     )
 
     def plan() -> Planned:
-        asked = suspensions.Asked(
+        asked = suspensions.SuspensionRequest(
             id=app.new_id("audit"),
             customer=customer,
             feature=body.feature,

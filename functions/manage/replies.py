@@ -14,7 +14,7 @@ from tallygate.contracts.base.requests import page_asked
 from tallygate.domain.facts.audits import Author
 from tallygate.http import Answer, Request
 from tallygate.operations.base.receipts import Body, Planned, once
-from tallygate.operations.customers.customers import Audited, Stores
+from tallygate.operations.customers.customers import ChangedBy, Stores
 from tallygate.operations.delivery.endpoints import SecretKeeper
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.secrets import DecisionSecrets
@@ -28,7 +28,7 @@ from tallygate.storage.customers.customers import Customers
 from tallygate.storage.facts.audits import Audits
 from tallygate.storage.journal.past_usage import CellVersions
 from tallygate.storage.journal.probes import Probes
-from tallygate.storage.usage.queries import Usage
+from tallygate.storage.usage.queries import UsageReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class App:
     decision_secrets: DecisionSecrets = field(init=False)
     keys: ApiKeys = field(init=False)
     probes: Probes = field(init=False)
-    usage: Usage = field(init=False)
+    usage: UsageReader = field(init=False)
 
     def __post_init__(self) -> None:
         self.audits = Audits(self.engine)
@@ -94,7 +94,7 @@ class App:
         self.decision_secrets = DecisionSecrets(self.engine)
         self.keys = ApiKeys(self.engine)
         self.probes = Probes(self.engine)
-        self.usage = Usage(self.engine)
+        self.usage = UsageReader(self.engine)
 
     @property
     def stores(self) -> Stores:
@@ -121,9 +121,9 @@ def author(app: App, request: Request) -> Author:
     return Author(id=app.new_id("audit"), key_id=key_id(request), at=app.clock.now())
 
 
-def audited(app: App, request: Request) -> Audited:
+def audited(app: App, request: Request) -> ChangedBy:
     """The same for a change of a customer, which may have several entries."""
-    return Audited(audits=app.audits, id=app.new_id("audit"), actor=key_id(request))
+    return ChangedBy(audits=app.audits, id=app.new_id("audit"), actor=key_id(request))
 
 
 def asked_page(request: Request, *, size: str = "limit") -> tuple[int, str | None]:

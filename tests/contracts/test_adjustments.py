@@ -9,7 +9,7 @@ import pytest
 
 from tallygate.contracts.base.reading import read
 from tallygate.contracts.corrections.corrections import AdjustmentBody, adjustment_answer
-from tallygate.domain.facts.adjustments import Adjustment, Parts
+from tallygate.domain.facts.adjustments import Adjustment, LimitParts
 from tallygate.domain.periods.boundaries import NEVER_ENDS
 from tallygate.domain.periods.recurrence import Window
 from tallygate.errors import InvalidRequest
@@ -72,7 +72,7 @@ def test_an_answer_says_what_the_limit_is_made_of_after_it() -> None:
         name="images",
         ordinal=1,
         window=Window(1_699_999_200_000, NEVER_ENDS),
-        after=Parts(base=Decimal(1000), carried=Decimal(300), adjusted=Decimal("-0.5")),
+        after=LimitParts(base=Decimal(1000), carried=Decimal(300), adjusted=Decimal("-0.5")),
     )
     assert adjustment_answer(made) == {
         "id": "adj_1",

@@ -10,8 +10,8 @@ from tallygate.contracts.base.requests import PAGE_DEFAULT, page_asked
 from tallygate.contracts.delivery.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
 from tallygate.domain.base.instants import parse_instant
 from tallygate.domain.delivery.deliveries import (
-    Attempt,
     Delivery,
+    DeliveryAttempt,
     DeliveryStatus,
     Endpoint,
     EndpointStatus,
@@ -168,8 +168,8 @@ def test_a_delivery_is_shown_with_its_attempts() -> None:
         created_at=NOW,
         due_at=NOW + 5_000,
         history=(
-            Attempt(number=1, at=NOW, result="failed", status=500, took=12),
-            Attempt(number=0, at=NOW, result="disabled"),
+            DeliveryAttempt(number=1, at=NOW, result="failed", status=500, took=12),
+            DeliveryAttempt(number=0, at=NOW, result="disabled"),
         ),
     )
     shown = delivery_answer("usage.period_closed", delivery)

@@ -9,7 +9,7 @@ import pytest
 from tallygate.contracts.base.reading import read
 from tallygate.contracts.corrections.corrections import ResetBody, reset_answer
 from tallygate.domain.base.instants import parse_instant
-from tallygate.domain.corrections.resets import Asked, Made, Running, WindowReset
+from tallygate.domain.corrections.resets import Made, ResetRequest, Running, WindowReset
 from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
 from tallygate.domain.limits.counters import CountedWindow
 from tallygate.errors import InvalidRequest
@@ -39,7 +39,9 @@ def test_a_blank_reason_or_actor_is_none(blank: str) -> None:
 
 
 def test_the_answer_states_each_window_before_and_after() -> None:
-    asked = Asked(id="i", customer="c", feature="f", effective_at=None, carry_overage=True, reason="r", actor="a")
+    asked = ResetRequest(
+        id="i", customer="c", feature="f", effective_at=None, carry_overage=True, reason="r", actor="a"
+    )
     running = Running(name="f", scope={"model": "large"}, base=Decimal(10), window=CountedWindow(1, START, END))
     window = WindowReset(
         running=running,

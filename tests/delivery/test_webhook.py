@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tallygate.delivery.webhook import Sender, retry_after_of, verdict_of
-from tallygate.domain.delivery.deliveries import Outcome, Verdict
+from tallygate.domain.delivery.deliveries import AttemptOutcome, Verdict
 from tests.delivery.receiver import answering, hanging, receiving, sending, trickling
 
 BODY = b'{"id":"f1"}'
@@ -27,7 +27,7 @@ SLACK = 1.5
 """How much longer than its deadline an attempt may take on a busy machine; far less than any receiver here would."""
 
 
-def post(url: str, *, allow_private: bool = True, seconds: float = 10.0, resolve: object = None) -> Outcome:
+def post(url: str, *, allow_private: bool = True, seconds: float = 10.0, resolve: object = None) -> AttemptOutcome:
     sender = Sender(allow_private=allow_private, deadline_seconds=seconds, resolve=resolve)  # type: ignore[arg-type]
     return sender.post(url, HEADERS, BODY, wall=WALL)
 

@@ -9,7 +9,7 @@ import pytest
 from tallygate.domain.delivery.deliveries import (
     FACT_TYPES,
     HISTORY_MAX,
-    Attempt,
+    DeliveryAttempt,
     Endpoint,
     EndpointStatus,
     SigningSecret,
@@ -58,8 +58,8 @@ def test_every_fact_that_is_made_has_a_type_that_endpoints_can_ask_for() -> None
     assert set(made) <= set(FACT_TYPES)
 
 
-def line(number: int, result: str = "failed") -> Attempt:
-    return Attempt(number=number, at=number * 10, result=result)
+def line(number: int, result: str = "failed") -> DeliveryAttempt:
+    return DeliveryAttempt(number=number, at=number * 10, result=result)
 
 
 def test_attempts_that_were_begun_and_never_recorded_are_named() -> None:
@@ -75,7 +75,7 @@ def test_attempts_that_were_begun_and_never_recorded_are_named() -> None:
 
 
 def test_a_history_is_bounded_and_keeps_the_newest() -> None:
-    history: tuple[Attempt, ...] = ()
+    history: tuple[DeliveryAttempt, ...] = ()
     for number in range(1, 100):
         history = extended(history, line(number), begun=number - 1)
     assert [entry.number for entry in history] == list(range(100 - HISTORY_MAX, 100))

@@ -26,7 +26,7 @@ from tallygate.domain.catalog.tiers import (
 )
 from tallygate.domain.limits.compiled import SEGMENTS_KEPT, features_ever_entitled
 from tallygate.domain.limits.limits import Effective, Quota
-from tallygate.domain.limits.rollover import Rule
+from tallygate.domain.limits.rollover import CarryRule
 from tallygate.domain.periods.recurrence import (
     SUBSCRIPTION_START,
     TIMESTAMP,
@@ -367,14 +367,14 @@ def test_how_a_quota_carried_over_is_remembered_where_that_changes() -> None:
     first = compiled(carrying(free))
     assert first.entitlements["f"].quota.rules == (), "there was never another"
     second = compiled(carrying(capped), first, now=NOW + DAY)
-    rules = (Rule(NOW, free), Rule(NOW + DAY, capped))
+    rules = (CarryRule(NOW, free), CarryRule(NOW + DAY, capped))
     assert second.entitlements["f"].quota.rules == rules
     assert compiled(carrying(capped), second, now=NOW + 2 * DAY) == second
     frozen = compiled(Plan(key="none", version=1, entitlements=()), second, now=NOW + 3 * DAY)
     assert frozen.frozen_rules == {1: rules}
     assert effective_of({"version": frozen.version, "doc": effective_document(frozen)}) == frozen
     back = compiled(carrying(free), frozen, now=NOW + 4 * DAY)
-    assert back.entitlements["f"].quota.rules == (*rules, Rule(NOW + 4 * DAY, free))
+    assert back.entitlements["f"].quota.rules == (*rules, CarryRule(NOW + 4 * DAY, free))
     assert effective_of({"version": back.version, "doc": effective_document(back)}) == back
     plain = compiled(carrying(None), back, now=NOW + 5 * DAY)
     assert (plain.entitlements["f"].quota.rules, plain.frozen_rules) == ((), {})

@@ -15,8 +15,8 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.facts import (
     Announcement,
     Levels,
+    announcements,
     concerns_levels,
-    told,
 )
 from tallygate.domain.limits.governing import Governed
 
@@ -52,7 +52,7 @@ class Story:
 
     def to(self, new: Total) -> list[tuple[str, str]]:
         levels = self.levels if concerns_levels(self.total, new) else Levels()
-        found = told(self.total, new, levels)
+        found = announcements(self.total, new, levels)
         self.total, self.levels = new, found.levels or self.levels
         self.said += found.announcements
         return named(found.announcements)
@@ -62,8 +62,8 @@ def named(found: Iterable[Announcement]) -> list[tuple[str, str]]:
     return [(a.type.removeprefix("usage."), a.data.get("level", "")) for a in found]
 
 
-def announcements(old: Total | None, new: Total, *crossed: str) -> tuple[Announcement, ...]:
-    return told(old, new, Levels(crossed=frozenset(crossed))).announcements
+def announced(old: Total | None, new: Total, *crossed: str) -> tuple[Announcement, ...]:
+    return announcements(old, new, Levels(crossed=frozenset(crossed))).announcements
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_change_that_is_seen_again_later_tells_nothing_new(values: list[int], 
         story.to(new)
     known = {announcement.id for announcement in story.said}
     old, new = changes[data.draw(st.integers(0, len(changes) - 1))]
-    again = told(old, new, story.levels)
+    again = announcements(old, new, story.levels)
     assert {announcement.id for announcement in again.announcements} <= known
     assert again.levels is None or again.announcements
 
@@ -209,29 +209,29 @@ def test_what_raises_the_limit_moves_every_line() -> None:
 
 
 def test_the_same_change_makes_the_same_fact_and_another_another() -> None:
-    (one,) = announcements(at(0), at(80, 2))
-    assert announcements(at(0), at(80, 2)) == (one,)
-    (other,) = announcements(at(0), at(80, 3))
+    (one,) = announced(at(0), at(80, 2))
+    assert announced(at(0), at(80, 2)) == (one,)
+    (other,) = announced(at(0), at(80, 3))
     assert other.id != one.id
 
 
 def test_a_limit_of_nothing_or_none_has_no_thresholds() -> None:
-    assert announcements(None, at(5, 2, governed=replace(GOVERNED, limit=None))) == ()
+    assert announced(None, at(5, 2, governed=replace(GOVERNED, limit=None))) == ()
     assert [kind for kind, _ in Story().goes(5, governed=replace(GOVERNED, limit=Decimal(0)))] == ["overage_started"]
 
 
 def test_under_a_limit_below_nothing_the_first_unit_is_beyond_it_and_told_once() -> None:
     """Debt that was carried in, or an adjustment, leaves less than nothing."""
-    (beyond,) = announcements(at(0, carried=Decimal(-150)), at(5, 2, carried=Decimal(-150)))
+    (beyond,) = announced(at(0, carried=Decimal(-150)), at(5, 2, carried=Decimal(-150)))
     assert (beyond.type, beyond.data["usage"], beyond.data["limit"]) == ("usage.overage_started", 5, 0)
-    assert announcements(at(5, 2, carried=Decimal(-150)), at(6, 3, carried=Decimal(-150))) == ()
+    assert announced(at(5, 2, carried=Decimal(-150)), at(6, 3, carried=Decimal(-150))) == ()
 
 
 def test_a_lower_limit_tells_nothing_until_usage_reaches_a_new_line() -> None:
     lower = replace(GOVERNED, limit=Decimal(50))
-    assert announcements(at(60), at(70, 2, governed=lower)) == ()
+    assert announced(at(60), at(70, 2, governed=lower)) == ()
     higher = replace(GOVERNED, limit=Decimal(200))
-    assert named(announcements(at(150), at(160, 2, governed=higher))) == [("threshold_crossed", "warning")]
+    assert named(announced(at(150), at(160, 2, governed=higher))) == [("threshold_crossed", "warning")]
 
 
 def test_a_level_that_only_a_lower_limit_reached_is_not_left_either() -> None:
@@ -241,19 +241,19 @@ def test_a_level_that_only_a_lower_limit_reached_is_not_left_either() -> None:
 
 
 def test_a_closed_total_is_restated_and_tells_no_thresholds() -> None:
-    (restated,) = announcements(at(70, closed=True), at(120, 2, closed=True))
+    (restated,) = announced(at(70, closed=True), at(120, 2, closed=True))
     assert (restated.type, restated.restates) == ("usage.restated", True)
     further = replace(GOVERNED, name="further")
-    (restated,) = announcements(at(70, closed=True, governed=further), at(120, 2, closed=True, governed=further))
+    (restated,) = announced(at(70, closed=True, governed=further), at(120, 2, closed=True, governed=further))
     assert (restated.type, restated.restates) == ("limit.period_closed", True)
-    assert announcements(at(70, closed=True), at(70, 2, closed=True)) == ()
-    assert announcements(at(70), at(70, closed=True)) == (), "the closing itself"
-    assert announcements(at(70, closed=True), at(70, 2, closed=True, adjusted=Decimal(5))), "its overage may be another"
+    assert announced(at(70, closed=True), at(70, 2, closed=True)) == ()
+    assert announced(at(70), at(70, closed=True)) == (), "the closing itself"
+    assert announced(at(70, closed=True), at(70, 2, closed=True, adjusted=Decimal(5))), "its overage may be another"
 
 
 def test_facts_hold_what_an_upgrade_needs() -> None:
     governed = replace(GOVERNED, plan="pro", plan_version=3, stripe_customer_id="cus_1", upgrade_limit=Decimal("1e3"))
-    crossed, _, _ = announcements(None, at(100, 2, governed=governed))
+    crossed, _, _ = announced(None, at(100, 2, governed=governed))
     assert crossed.data == {
         "customer": "acme",
         "stripe_customer_id": "cus_1",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallygate.domain.base.instants import DAY, HOUR, format_instant, of_datetime, parse_instant, to_datetime
-from tallygate.domain.periods.boundaries import EVERY, NEVER_ENDS, WEEKDAYS, Grid, Unit, is_zone, length_of, step_of
+from tallygate.domain.periods.boundaries import EVERY, NEVER_ENDS, WEEKDAYS, Grid, TimeUnit, is_zone, length_of, step_of
 from tallygate.domain.periods.recurrence import (
     CALENDAR,
     ROLLING_PARTS,
@@ -166,7 +166,7 @@ def test_walking_from_window_to_window_drifts_nowhere(segment: Segment, instant:
             break
         back = window_at(schedule, back.start - 1)
     assert back == first
-    if segment.origin is not None and step_of(segment.every).unit is not Unit.NEVER:
+    if segment.origin is not None and step_of(segment.every).unit is not TimeUnit.NEVER:
         assert window_at(schedule, segment.origin).start == segment.origin, "the anchor is a boundary"
 
 

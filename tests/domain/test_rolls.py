@@ -13,8 +13,8 @@ from tallygate.domain.base.instants import DAY, parse_instant
 from tallygate.domain.catalog.carryover import Cap, Carryover
 from tallygate.domain.limits.rollover import (
     Layer,
-    Standing,
     Stretch,
+    WindowState,
     base_of,
     carried_out,
     continued,
@@ -86,17 +86,17 @@ YEARS = [
 
 @pytest.mark.parametrize("year", YEARS, ids=lambda year: year.name)
 def test_what_is_carried(year: Year) -> None:
-    last: Standing | None = None
+    last: WindowState | None = None
     for number, used in enumerate(year.used, start=1):
         if used is not None:
             layers = rolled(year.carryover, MONTHS, year.stretches, last, month(number))
-            last = Standing(start=month(number), counter=used - total(layers), layers=layers)
+            last = WindowState(start=month(number), counter=used - total(layers), layers=layers)
     into = month(len(year.used) + 1)
     assert total(rolled(year.carryover, MONTHS, year.stretches, last, into)) == year.carried
 
 
 def test_base_1000_of_1300_available_800_used_makes_1500() -> None:
-    prior = Standing(start=START, counter=Decimal(800 - 300), layers=(Layer(Decimal(300), 1),))
+    prior = WindowState(start=START, counter=Decimal(800 - 300), layers=(Layer(Decimal(300), 1),))
     assert total(rolled(Carryover(), MONTHS, BASE, prior, month(2))) == 500
 
 

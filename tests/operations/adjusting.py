@@ -10,7 +10,7 @@ from typing import Any
 from tallygate.contracts.corrections.corrections import adjustment_answer, parts_answer
 from tallygate.domain.base.instants import Instant
 from tallygate.operations.base.receipts import Outcome, Planned, once
-from tallygate.operations.corrections.adjustments import Asked, Forms, Stores, adjust, list_adjustments
+from tallygate.operations.corrections.adjustments import AdjustmentRequest, Forms, Stores, adjust, list_adjustments
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.receipts import Receipts
@@ -44,7 +44,7 @@ def post(
     engine, now = engine or shop.engine, shop.now if at is None else at
 
     def plan() -> Planned:
-        asked = Asked(
+        asked = AdjustmentRequest(
             id=f"adj_{os.urandom(6).hex()}",
             customer=shop.customer,
             feature=feature,

@@ -15,7 +15,7 @@ from tallygate.domain.limits.rungs import UNTIL_RESUMED, UNTIL_TOP_UP
 from tallygate.errors import ClockBehind, Conflict, Contended, InvalidRequest, NotFound
 from tallygate.operations.admission.memory import Memory
 from tallygate.operations.base.each import in_turn
-from tallygate.operations.corrections.adjustments import Asked, adjust, list_adjustments
+from tallygate.operations.corrections.adjustments import AdjustmentRequest, adjust, list_adjustments
 from tallygate.operations.customers.audits import list_audits
 from tallygate.operations.facts.closing import ADJUSTMENTS_STATED_MAX, reset
 from tallygate.operations.facts.periods import list_periods
@@ -174,7 +174,7 @@ def test_a_double_click_adjusts_once_and_others_at_once_all_count(dynamo_engine:
 def test_consumes_in_between_never_refuse_an_adjustment(engine: Engine) -> None:
     shop = Shop(engine, pro=PLAIN)
     shop.consume(1)
-    asked = Asked(
+    asked = AdjustmentRequest(
         id="adj_1", customer="acme", feature=FEATURE, amount=Decimal(7), reason="r", actor="a", category="goodwill"
     )
     planned = adjust(stores(engine), asked, FORMS, now=shop.now)
@@ -186,7 +186,7 @@ def test_consumes_in_between_never_refuse_an_adjustment(engine: Engine) -> None:
 def test_what_moves_between_the_look_and_the_write_refuses_it(engine: Engine) -> None:
     shop = Shop(engine, pro=CARRYING)
     shop.consume(1)
-    asked = Asked(id="adj_1", customer="acme", feature=FEATURE, amount=Decimal(7), reason="r", actor="a")
+    asked = AdjustmentRequest(id="adj_1", customer="acme", feature=FEATURE, amount=Decimal(7), reason="r", actor="a")
     stale = adjust(stores(engine), asked, FORMS, now=shop.now)
     post(shop, 1)
     assert not Receipts(engine).commit(stale.moves), "another adjustment: what it answers would not be so"
@@ -251,7 +251,7 @@ def test_a_period_from_its_first_use_is_adjusted_while_it_runs(engine: Engine) -
     with pytest.raises(Conflict, match="its next use begins one"):
         post(shop, 5)
     shop.consume(1)
-    asked = Asked(id="adj_1", customer="acme", feature=FEATURE, amount=Decimal(7), reason="r", actor="a")
+    asked = AdjustmentRequest(id="adj_1", customer="acme", feature=FEATURE, amount=Decimal(7), reason="r", actor="a")
     stale = adjust(stores(engine), asked, FORMS, now=shop.now + HOUR)
     assert post(shop, 5, at=shop.now + HOUR).body["period"]["start"] == "2026-01-01T00:00:00Z"
     assert shop.consume(14, at=shop.now + 2 * HOUR)["granted"]
@@ -315,7 +315,7 @@ def test_a_suspension_that_begins_between_the_look_and_the_write_is_lifted_all_t
     policy = {"suspend_usage": {"until": "top_up"}}
     shop = Shop(engine, pro={**PLAIN, "tiers": [{"at": "100%", "level": "out", "policy": policy}]})
     shop.consume(100)
-    asked = Asked(id="adj_1", customer="acme", feature=FEATURE, amount=Decimal(7), reason="r", actor="a")
+    asked = AdjustmentRequest(id="adj_1", customer="acme", feature=FEATURE, amount=Decimal(7), reason="r", actor="a")
     stale = adjust(stores(engine), asked, FORMS, now=shop.now)
     suspend_cell(shop, UNTIL_TOP_UP)
     assert not Receipts(engine).commit(stale.moves)

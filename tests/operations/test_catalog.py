@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tallygate.domain.catalog.catalog import Catalog, Expected, Feature, Plan, PlanLimit, QuotaTerms, name_of
+from tallygate.domain.catalog.catalog import Catalog, ExpectedVersion, Feature, Plan, PlanLimit, QuotaTerms, name_of
 from tallygate.domain.catalog.units import Unit
 from tallygate.domain.metering.meters import Meter
 from tallygate.domain.metering.settings import Settings
@@ -26,7 +26,9 @@ PRO = Plan(key="pro", version=1, entitlements=(LIMIT,))
 CATALOG = Catalog(meters=(METER,), features=(Feature(key="tokens", meter="tokens"),), plans=(PRO,))
 
 
-def declare(engine: Engine, wanted: Catalog, expected: Expected | None = None, *, dry_run: bool = False) -> Declared:
+def declare(
+    engine: Engine, wanted: Catalog, expected: ExpectedVersion | None = None, *, dry_run: bool = False
+) -> Declared:
     return declare_catalog(Catalogs(engine), wanted, expected=expected, dry_run=dry_run, now=NOW)
 
 
@@ -64,12 +66,12 @@ def test_a_dry_run_says_what_would_change_and_writes_nothing() -> None:
 
 def test_another_version_than_the_expected_one_is_refused(engine: Engine) -> None:
     with pytest.raises(PreconditionFailed):
-        declare(engine, CATALOG, Expected(None))
-    declare(engine, CATALOG, Expected(frozenset({0})))
-    declare(engine, CATALOG, Expected(None))
+        declare(engine, CATALOG, ExpectedVersion(None))
+    declare(engine, CATALOG, ExpectedVersion(frozenset({0})))
+    declare(engine, CATALOG, ExpectedVersion(None))
     with pytest.raises(PreconditionFailed):
-        declare(engine, replace(CATALOG, plans=()), Expected(frozenset({0})))
-    declare(engine, replace(CATALOG, plans=()), Expected(frozenset({7, 1})))
+        declare(engine, replace(CATALOG, plans=()), ExpectedVersion(frozenset({0})))
+    declare(engine, replace(CATALOG, plans=()), ExpectedVersion(frozenset({7, 1})))
 
 
 class SentTwice(MemoryEngine):
@@ -83,7 +85,7 @@ class SentTwice(MemoryEngine):
 
 def test_a_declaration_that_was_sent_twice_is_answered_as_made_once() -> None:
     engine = SentTwice()
-    declared = declare(engine, CATALOG, Expected(frozenset({0})))
+    declared = declare(engine, CATALOG, ExpectedVersion(frozenset({0})))
     assert (declared.version, len(declared.changes)) == (1, 3)
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tallygate.domain.catalog.catalog import (
     Catalog,
-    Change,
-    Entry,
-    Expected,
+    CatalogChange,
+    CatalogEntry,
+    ExpectedVersion,
     Feature,
     Plan,
     PlanLimit,
@@ -71,7 +71,9 @@ def ids(catalog: Catalog) -> set[object]:
     return {(type(entry).__name__, entry.key) for entry in _listed(catalog)}
 
 
-def declare(engine: Engine, wanted: Catalog, expected: Expected | None = None, *, dry_run: bool = False) -> Declared:
+def declare(
+    engine: Engine, wanted: Catalog, expected: ExpectedVersion | None = None, *, dry_run: bool = False
+) -> Declared:
     return declare_catalog(Catalogs(engine), wanted, expected=expected, dry_run=dry_run, now=NOW)
 
 
@@ -134,7 +136,7 @@ def test_the_trail_names_exactly_what_each_transaction_changed_also_of_a_declara
 def test_the_same_call_goes_on_where_the_first_died_also_with_the_version_it_expected(dies_at: int) -> None:
     engine = Observed(dies_at=dies_at)
     wanted = large(100)
-    expected = Expected(frozenset({0}))
+    expected = ExpectedVersion(frozenset({0}))
     with pytest.raises(StoreUnavailable):
         declare(engine, wanted, expected)
     stored = Catalogs(engine).read()
@@ -216,7 +218,7 @@ def catalogs(draw: st.DrawFn) -> Catalog:
 
 @given(catalogs(), catalogs())
 def test_every_prefix_of_the_changes_leaves_a_whole_catalog(before: Catalog, after: Catalog) -> None:
-    entries: dict[object, Entry] = {_name(e): e for e in _listed(before)}
+    entries: dict[object, CatalogEntry] = {_name(e): e for e in _listed(before)}
     assert whole(before)
     for change in changes(before, after):
         entries = _made(entries, change)
@@ -231,15 +233,15 @@ def test_every_prefix_of_the_changes_leaves_a_whole_catalog(before: Catalog, aft
     assert set(entries) == {_name(e) for e in _listed(after)}
 
 
-def _listed(catalog: Catalog) -> tuple[Entry, ...]:
+def _listed(catalog: Catalog) -> tuple[CatalogEntry, ...]:
     return (*catalog.meters, *catalog.features, *catalog.plans)
 
 
-def _name(entry: Entry) -> object:
+def _name(entry: CatalogEntry) -> object:
     return type(entry), entry.key
 
 
-def _made(entries: dict[object, Entry], change: Change) -> dict[object, Entry]:
+def _made(entries: dict[object, CatalogEntry], change: CatalogChange) -> dict[object, CatalogEntry]:
     if change.action == "removed":
         return {name: entry for name, entry in entries.items() if name != _name(change.entry)}
     return {**entries, _name(change.entry): change.entry}

@@ -13,7 +13,7 @@ import pytest
 
 from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.base.instants import DAY, HOUR, of_datetime
-from tallygate.domain.catalog.catalog import Expected
+from tallygate.domain.catalog.catalog import ExpectedVersion
 from tallygate.domain.customers.customers import CustomerRecord, ProfileChange, SubscriptionChange
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.periods.recurrence import window_at
@@ -67,7 +67,7 @@ def stores(engine: Engine) -> Stores:
 
 
 def put(
-    engine: Engine, customer: str = "acme", *, expected: Expected | None = None, now: int = NOW, **change: Any
+    engine: Engine, customer: str = "acme", *, expected: ExpectedVersion | None = None, now: int = NOW, **change: Any
 ) -> CustomerRecord:
     record, _ = operations.put_customer(stores(engine), customer, ProfileChange(**change), expected=expected, now=now)
     return record
@@ -244,10 +244,10 @@ def test_a_change_that_was_sent_twice_is_answered_as_made_once() -> None:
     engine = Between(twice=True)
     declare(engine, FREE, PRO)
     record, created = operations.put_customer(
-        stores(engine), "acme", ProfileChange(plan="free"), expected=Expected(frozenset({0})), now=NOW
+        stores(engine), "acme", ProfileChange(plan="free"), expected=ExpectedVersion(frozenset({0})), now=NOW
     )
     assert (record.version, created) == (1, True)
-    changed = put(engine, name="Acme", expected=Expected(frozenset({1})))
+    changed = put(engine, name="Acme", expected=ExpectedVersion(frozenset({1})))
     assert (changed.version, changed.customer.name) == (2, "Acme")
 
 
@@ -281,12 +281,12 @@ def test_a_zone_acts_from_the_end_of_the_period_that_has_begun(store: Engine) ->
 
 def test_another_version_than_the_expected_one_is_refused(store: Engine) -> None:
     with pytest.raises(PreconditionFailed):
-        put(store, expected=Expected(None))
+        put(store, expected=ExpectedVersion(None))
     version = put(store, plan="free").version
     subscribe(store, "pro")
     with pytest.raises(PreconditionFailed):
-        put(store, name="x", expected=Expected(frozenset({version})))
-    assert put(store, name="x", expected=Expected(frozenset({version + 1}))).version == version + 2
+        put(store, name="x", expected=ExpectedVersion(frozenset({version})))
+    assert put(store, name="x", expected=ExpectedVersion(frozenset({version + 1}))).version == version + 2
 
 
 @dataclass(slots=True)

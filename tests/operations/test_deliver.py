@@ -16,12 +16,12 @@ from tallygate.domain.base.instants import HOUR, MINUTE, SECOND, Instant, parse_
 from tallygate.domain.delivery import timetable
 from tallygate.domain.delivery.deliveries import (
     BUS,
+    AttemptOutcome,
     Delivery,
     DeliveryStatus,
     Endpoint,
     EndpointStatus,
     Message,
-    Outcome,
     SigningSecret,
     Verdict,
 )
@@ -63,12 +63,12 @@ FIRST = Message(fact=FACT.id, endpoint=ENDPOINT.id)
 REDELIVERED_AFTER = 3 * MINUTE
 """The queue's visibility timeout: when a message whose handler died comes again."""
 
-DELIVERED = Outcome(verdict=Verdict.DELIVERED, status=200, took=5)
-GONE = Outcome(verdict=Verdict.GONE, status=410)
+DELIVERED = AttemptOutcome(verdict=Verdict.DELIVERED, status=200, took=5)
+GONE = AttemptOutcome(verdict=Verdict.GONE, status=410)
 
 
-def failed(status: int = 500, retry_after: Instant | None = None) -> Outcome:
-    return Outcome(verdict=Verdict.FAILED, status=status, retry_after=retry_after)
+def failed(status: int = 500, retry_after: Instant | None = None) -> AttemptOutcome:
+    return AttemptOutcome(verdict=Verdict.FAILED, status=status, retry_after=retry_after)
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class World:
     """An engine, a queue in which messages wait for their time, and a receiver that answers from a script."""
 
     engine: Engine = field(default_factory=MemoryEngine)
-    script: list[Outcome] = field(default_factory=lambda: [DELIVERED])
+    script: list[AttemptOutcome] = field(default_factory=lambda: [DELIVERED])
     now: Instant = NOW
     fuse: Fuse = field(default_factory=Fuse)
     waiting: list[tuple[Instant, Message]] = field(default_factory=list)
@@ -105,10 +105,10 @@ class World:
             raise StoreUnavailable("away")
         return tuple(f"{secret.slot}{secret.version}" for secret in endpoint.valid_secrets(now))
 
-    def post(self, fact: Fact, endpoint: Endpoint | None, secrets: tuple[str, ...]) -> Outcome:
+    def post(self, fact: Fact, endpoint: Endpoint | None, secrets: tuple[str, ...]) -> AttemptOutcome:
         self.signed.append(secrets)
 
-        def arrive() -> Outcome:
+        def arrive() -> AttemptOutcome:
             self.posted.append((self.now, fact.id, None if endpoint is None else endpoint.id))
             return self.script[min(len(self.posted), len(self.script)) - 1]
 
@@ -367,7 +367,7 @@ SCRIPTS = {
 }
 
 
-def steps_of(script: list[Outcome]) -> int:
+def steps_of(script: list[AttemptOutcome]) -> int:
     world = World(script=script)
     world.begin()
     world.run()
@@ -377,7 +377,7 @@ def steps_of(script: list[Outcome]) -> int:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
 def test_a_crash_at_any_call_costs_a_repetition_at_most_and_never_the_delivery(
-    script: list[Outcome], after: bool
+    script: list[AttemptOutcome], after: bool
 ) -> None:
     """Every call of the engine, the queue and the receiver is killed once, before or after it had its effect."""
     for at in range(1, steps_of(script) + 1):
@@ -400,7 +400,7 @@ def test_a_crash_at_any_call_costs_a_repetition_at_most_and_never_the_delivery(
 def test_an_attempt_whose_handler_always_dies_ends_after_the_timetables_last() -> None:
     @dataclass(slots=True)
     class Deadly(World):
-        def post(self, fact: Fact, endpoint: Endpoint | None, secrets: tuple[str, ...]) -> Outcome:
+        def post(self, fact: Fact, endpoint: Endpoint | None, secrets: tuple[str, ...]) -> AttemptOutcome:
             raise Crash
 
     world = Deadly()

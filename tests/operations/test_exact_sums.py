@@ -32,7 +32,7 @@ from tallygate.storage.base.expressions import Set
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.metering.events import Events
-from tallygate.storage.usage.queries import Usage
+from tallygate.storage.usage.queries import UsageReader
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, sold, wanted
 from tests.truth import TOKENS, container, declare, draft, drain, exists, facts
 
@@ -115,7 +115,7 @@ def test_journal_totals_usage_and_statement_agree_to_the_last_digit(
 
     assert (str(shown(engine)["used"]), str(shown(engine)["presented"]["used"])) == (used, presented)
     query = {"customer": "acme", "meter": METER, "from": format_instant(MONTH), "to": format_instant(NOW + DAY)}
-    answer = usage_answer(usage(Usage(engine), read_usage(query, now=NOW), NOW))
+    answer = usage_answer(usage(UsageReader(engine), read_usage(query, now=NOW), NOW))
     assert (str(answer["total"]), str(answer["data"][0]["value"])) == (used, used)
     reset(Closings(engine), now=END, grace=0, time_left=lambda: True)
     (closed,) = (fact for fact in facts(engine) if fact["type"] == "usage.period_closed")

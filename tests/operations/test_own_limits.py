@@ -17,7 +17,7 @@ from tallygate.contracts.limits.own_limits import OwnLimitBody, judge, own_limit
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.json import write_json
 from tallygate.domain.catalog.carryover import Cap, Carryover
-from tallygate.domain.catalog.catalog import Expected
+from tallygate.domain.catalog.catalog import ExpectedVersion
 from tallygate.domain.catalog.tiers import NotifyOnly, SuspendUsage, tier_of
 from tallygate.domain.customers.customers import CustomerRecord, ProfileChange
 from tallygate.domain.limits.counters import CellName
@@ -96,7 +96,7 @@ def subscribe(engine: Engine, plan: str) -> CustomerRecord:
     return customers.put_customer(stores(engine), "acme", ProfileChange(plan=plan), expected=None, now=NOW)[0]
 
 
-def put(engine: Engine, name: str, *, expected: Expected | None = None, **given: Any) -> CustomerRecord:
+def put(engine: Engine, name: str, *, expected: ExpectedVersion | None = None, **given: Any) -> CustomerRecord:
     own = OwnLimit(name=name, form=read(OwnLimitBody, given).form())
     return own_limits.put_limit(stores(engine), "acme", own, judge, expected=expected, now=NOW)[0]
 
@@ -396,7 +396,7 @@ def test_limits_are_listed_read_and_taken_away_under_the_customers_etag(store: E
     assert ([own.name for own in page], more) == ([long], None)
     assert known_customers.customer(Customers(store), "acme") == record
     with pytest.raises(PreconditionFailed):
-        put(store, "b", expected=Expected(frozenset({record.version - 1})), limit=3)
+        put(store, "b", expected=ExpectedVersion(frozenset({record.version - 1})), limit=3)
     assert delete(store, long).version == record.version + 1
     for call in (lambda: delete(store, long), lambda: told(store, long)):
         with pytest.raises(NotFound) as caught:

@@ -16,7 +16,7 @@ from tallygate.domain.limits.overrides import OwnLimit
 from tallygate.errors import InvalidRequest
 from tallygate.operations.admission.memory import Memory
 from tallygate.operations.catalog.ports import CatalogStore
-from tallygate.operations.customers.customers import Audited, put_subscription
+from tallygate.operations.customers.customers import ChangedBy, put_subscription
 from tallygate.operations.customers.own_limits import put_limit
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.memory import MemoryEngine
@@ -397,7 +397,7 @@ def test_each_change_is_told_once_and_says_what_it_replaces(engine: Engine) -> N
     audits = Audits(engine)
 
     def put(number: int, plan: str, **how: Any) -> None:
-        by = Audited(audits=audits, id=f"audit_{number}", actor="key_1")
+        by = ChangedBy(audits=audits, id=f"audit_{number}", actor="key_1")
         change = SubscriptionChange(plan=plan, **how)
         put_subscription(shop.stores, "acme", change, expected=None, now=shop.now, by=by)
 

@@ -109,7 +109,7 @@ def post(
     """As the route does it: planned, committed with its receipt, and told to the cells."""
 
     def plan() -> Planned:
-        asked = suspensions.Asked(
+        asked = suspensions.SuspensionRequest(
             id=f"audit_{os.urandom(6).hex()}",
             customer=customer,
             feature=feature,
@@ -321,7 +321,7 @@ def test_a_key_replays_the_answer_and_makes_one_entry(store: Engine) -> None:
 def test_a_crash_before_the_cells_were_told_is_mended_by_the_retry(store: Engine) -> None:
     memory = Memory()
     assert ask(store, memory).granted
-    asked = suspensions.Asked(id="audit_1", customer="acme", reason="r", actor="a")
+    asked = suspensions.SuspensionRequest(id="audit_1", customer="acme", reason="r", actor="a")
     planned = suspensions.suspend(stores(store), asked, judge, suspension_answer, now=NOW)
     assert Receipts(store).commit(planned.moves)
     suspend(store, reason="r", actor="a")

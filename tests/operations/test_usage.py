@@ -19,7 +19,7 @@ from tallygate.errors import InvalidRequest, NotFound
 from tallygate.operations.usage.queries import usage
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.journal.totals import Totals
-from tallygate.storage.usage.queries import Usage
+from tallygate.storage.usage.queries import UsageReader
 from tests.given import FEATURE, METER, NOW
 from tests.truth import CALLS, TOKENS, declare, exists
 
@@ -39,7 +39,7 @@ def counted(engine: Engine, *parts: tuple[Instant, Mapping[str, str], int | str]
 
 def ask(engine: Engine, **parameters: str) -> dict[str, Any]:
     query = read_usage({"customer": "acme", "meter": METER, **parameters}, now=NOW)
-    return usage_answer(usage(Usage(engine), query, NOW))
+    return usage_answer(usage(UsageReader(engine), query, NOW))
 
 
 def values(answer: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -147,7 +147,7 @@ def test_groups_and_filters(engine: Engine) -> None:
 def test_a_feature_names_its_meter(engine: Engine) -> None:
     counted(engine, (NOW, {}, 5))
     query = read_usage({"customer": "acme", "feature": "ai-tokens"}, now=NOW)
-    assert usage(Usage(engine), query, NOW).total == 5
+    assert usage(UsageReader(engine), query, NOW).total == 5
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_feature_names_its_meter(engine: Engine) -> None:
 def test_unknown_names_are_not_found(engine: Engine, parameters: dict[str, str], code: str) -> None:
     counted(engine)
     with pytest.raises(NotFound) as raised:
-        usage(Usage(engine), read_usage(parameters, now=NOW), NOW)
+        usage(UsageReader(engine), read_usage(parameters, now=NOW), NOW)
     assert raised.value.code == code
 
 
@@ -169,7 +169,7 @@ def test_a_feature_that_nothing_is_counted_of_has_no_usage(engine: Engine) -> No
     exists(engine, "acme")
     declare(engine, TOKENS, features=(Feature(key="sso", type=BOOLEAN),))
     with pytest.raises(InvalidRequest) as refused:
-        usage(Usage(engine), read_usage({"customer": "acme", "feature": "sso"}, now=NOW), NOW)
+        usage(UsageReader(engine), read_usage({"customer": "acme", "feature": "sso"}, now=NOW), NOW)
     assert [(e.pointer, e.code) for e in refused.value.errors] == [("?feature", "feature_type_mismatch")]
 
 

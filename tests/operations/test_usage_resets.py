@@ -26,7 +26,7 @@ from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.base.receipts import Receipts
 from tallygate.storage.facts.audits import Audits
 from tallygate.storage.facts.closings import Closings
-from tallygate.storage.usage.queries import Usage
+from tallygate.storage.usage.queries import UsageReader
 from tests.desks import Desk
 from tests.given import FEATURE, effective, in_force, quota, rate
 from tests.shops import month
@@ -363,7 +363,7 @@ def test_series_of_usage_mark_the_window_in_which_a_reset_was_effective(folded: 
     asked = {"customer": "acme", "feature": FEATURE, "window": "hour", "from": "2026-01-01T00:00:00Z"}
     for window, markers in (("hour", [None, "MANUAL", None]), ("day", ["MANUAL"]), ("none", [None])):
         query = read_usage({**asked, "window": window}, now=folded.now)
-        rows = usage_answer(usage(Usage(folded.engine), query, folded.now))["data"]
+        rows = usage_answer(usage(UsageReader(folded.engine), query, folded.now))["data"]
         assert [row.get("marker") for row in rows] == markers
 
 

@@ -21,7 +21,7 @@ from tallygate.domain.catalog.tiers import SuspendUsage, tier_of
 from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.cell_facts import Note, announcement
-from tallygate.domain.facts.consequences import Suspending
+from tallygate.domain.facts.consequences import SuspendingTier
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.governing import Governed
 from tallygate.operations.admission.consume import consume
@@ -31,7 +31,7 @@ from tallygate.operations.base import known_customers
 from tallygate.operations.catalog.catalog import declare_catalog
 from tallygate.operations.customers import customers
 from tallygate.operations.customers.audits import list_audits
-from tallygate.operations.customers.suspensions import standing
+from tallygate.operations.customers.suspensions import current_suspensions
 from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import items, keys
@@ -96,7 +96,7 @@ class Desk:
 
     def customer(self) -> dict[str, Any]:
         record = known_customers.customer(Customers(self.engine), "acme")
-        held = standing(CellControls(self.engine), record.effective, self.now)
+        held = current_suspensions(CellControls(self.engine), record.effective, self.now)
         return customer_answer(record, now=self.now, stops=held.stops, waivers=held.waivers)
 
     def entitlement(self) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def test_usage_by_event_does_not_suspend_again_what_was_resumed(engine: Engine) 
     desk = Desk(engine, {"limit": 100, "tiers": [STOP]})
     tier = tier_of(STOP)
     assert isinstance(tier.policy, SuspendUsage)
-    suspending = Suspending(tier=tier, policy=tier.policy)
+    suspending = SuspendingTier(tier=tier, policy=tier.policy)
     assert desk.consume(80) == (True, "ok")
     cells = CellEvents(engine)
     cells.bring_in(total(desk, 85, 3), seen=Decimal(0), now=NOW)

@@ -167,7 +167,7 @@ def _carried_twice(world: World, granted: list[Use]) -> Iterator[str]:
             if limit.carryover is None or not quota.stretches or counter in use.before.used:
                 continue
             earlier = max((c for c in last if c[0] == quota.ordinal and c[1] < counter[1]), default=None)
-            standing = None if earlier is None else last[earlier].standing(earlier)
+            standing = None if earlier is None else last[earlier].window_state(earlier)
             layers = rolled(limit.carryover, quota.schedule, quota.stretches, standing, counter[1], quota.rules)
             if use.after.carried.get(counter, Decimal(0)) != total(layers):
                 yield f"commit {use.commit}: carried {use.after.carried.get(counter)}, left were {total(layers)}"

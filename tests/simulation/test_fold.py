@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts.facts import Levels, Told, told
+from tallygate.domain.facts.facts import Announcements, Levels, announcements
 from tallygate.domain.journal.fold import UsageChange
 from tallygate.domain.journal.records import Head, Mark, Marks, Position, Record
 from tallygate.domain.metering.contributions import added
@@ -81,9 +81,9 @@ def unguarded(self: Totals, customer: str, change: UsageChange, number: int) -> 
     self.engine.write(Update(key=key, changes=(*sums, *about)))
 
 
-def forgetful(old: Total | None, new: Total, levels: Levels) -> Told:
+def forgetful(old: Total | None, new: Total, levels: Levels) -> Announcements:
     """Knows which levels were told, but not by which change."""
-    return told(old, new, replace(levels, upto=0))
+    return announcements(old, new, replace(levels, upto=0))
 
 
 @pytest.mark.parametrize(

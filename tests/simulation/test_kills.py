@@ -20,7 +20,7 @@ import pytest
 from bench import engine as bench_engine
 from bench.streams import reader
 from tallygate.domain.admission.decision import Decision
-from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.kind import CellKind
 from tallygate.domain.entries.usage import EventEntry, ParkedEntry
 from tallygate.domain.limits.counters import CellName
 from tallygate.errors import StoreUnavailable
@@ -163,7 +163,7 @@ def check(stack: Stack) -> None:
     assert head.applied == head.number
     entries = [entry for record in Journal(engine).records("acme", 0, head.number) for entry in record.entries]
     assert sorted(e.id for e in entries if isinstance(e, EventEntry)) == sorted(stack.posted)
-    revisions = sorted(entry.revision for entry in entries if isinstance(entry, Kind))
+    revisions = sorted(entry.revision for entry in entries if isinstance(entry, CellKind))
     assert revisions == list(range(1, cell.revision + 1))
     assert not [entry for entry in entries if isinstance(entry, ParkedEntry)]
     feed = engine.get(keys.feed("acme", FEATURE))

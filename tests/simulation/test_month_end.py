@@ -21,7 +21,14 @@ from tallygate.delivery.courier import Courier
 from tallygate.delivery.signatures import secret_of
 from tallygate.delivery.webhook import Sender
 from tallygate.domain.base.instants import DAY, Instant, parse_instant
-from tallygate.domain.delivery.deliveries import Endpoint, EndpointStatus, Message, Outcome, SigningSecret, Verdict
+from tallygate.domain.delivery.deliveries import (
+    AttemptOutcome,
+    Endpoint,
+    EndpointStatus,
+    Message,
+    SigningSecret,
+    Verdict,
+)
 from tallygate.domain.facts.facts import Fact
 from tallygate.domain.periods.recurrence import Window
 from tallygate.operations.admission.consume import consume
@@ -52,9 +59,9 @@ class QuietBus(Bus):
     def __init__(self) -> None:
         self.taken: list[str] = []
 
-    def put(self, fact: Fact) -> Outcome:
+    def put(self, fact: Fact) -> AttemptOutcome:
         self.taken.append(fact.type)
-        return Outcome(verdict=Verdict.DELIVERED)
+        return AttemptOutcome(verdict=Verdict.DELIVERED)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tallygate.domain.catalog.catalog import Catalog, Change, Feature, Plan, PlanLimit, QuotaTerms, RateTerms, changes
+from tallygate.domain.catalog.catalog import (
+    Catalog,
+    CatalogChange,
+    Feature,
+    Plan,
+    PlanLimit,
+    QuotaTerms,
+    RateTerms,
+    changes,
+)
 from tallygate.domain.catalog.tiers import Tier, percent
 from tallygate.domain.metering.meters import Filter, Meter
 from tallygate.operations.catalog.ports import (
@@ -62,7 +71,7 @@ def test_what_was_declared_is_read_back_equal(engine: Engine) -> None:
 def test_a_change_planned_on_another_version_is_refused_whole(engine: Engine) -> None:
     catalogs = Catalogs(engine)
     catalogs.replace(changes(Catalog(), CATALOG), 0, WHOLE, NOW)
-    more = (Change(action="added", entry=plan(2)),)
+    more = (CatalogChange(action="added", entry=plan(2)),)
     assert catalogs.replace(more, 0, WHOLE, NOW) == CatalogMoved()
     assert catalogs.read().catalog == CATALOG
     assert catalogs.replace(more, 1, WHOLE, NOW) == Replaced(2, 1)
@@ -75,8 +84,8 @@ def test_a_plan_in_use_is_neither_replaced_nor_removed(engine: Engine) -> None:
     engine.write(mark_in_use(PLAN.id, 1))
     assert catalogs.read().in_use == {("pro", 1)}
     for action in ("removed", "changed"):
-        change = Change(action=action, entry=plan(1))
-        assert catalogs.replace((change, Change(action="added", entry=plan(2))), 1, WHOLE, NOW) == PlansTaken(
+        change = CatalogChange(action=action, entry=plan(1))
+        assert catalogs.replace((change, CatalogChange(action="added", entry=plan(2))), 1, WHOLE, NOW) == PlansTaken(
             (("pro", 1),)
         )
     assert catalogs.read().catalog == CATALOG
@@ -91,15 +100,15 @@ def test_a_plan_that_was_replaced_cannot_be_marked_by_whoever_read_the_earlier_o
     """Its customer would keep limits that no plan in the catalog states, for ever: a plan in use is immutable."""
     catalogs = Catalogs(engine)
     catalogs.replace(changes(Catalog(), CATALOG), 0, WHOLE, NOW)
-    catalogs.replace((Change(action="changed", entry=plan(1)),), 1, WHOLE, NOW)
+    catalogs.replace((CatalogChange(action="changed", entry=plan(1)),), 1, WHOLE, NOW)
     assert isinstance(engine.write(mark_in_use(PLAN.id, 1)), Refused)
-    catalogs.replace((Change(action="added", entry=plan(2)),), 2, WHOLE, NOW)
+    catalogs.replace((CatalogChange(action="added", entry=plan(2)),), 2, WHOLE, NOW)
     assert not isinstance(engine.write(mark_in_use(PLAN.id, 2)), Refused)
 
 
 def test_versions_of_a_plan_are_read_in_order_of_their_numbers(engine: Engine) -> None:
     catalogs = Catalogs(engine)
-    catalogs.replace(tuple(Change(action="added", entry=plan(n)) for n in (10, 2, 1)), 0, WHOLE, NOW)
+    catalogs.replace(tuple(CatalogChange(action="added", entry=plan(n)) for n in (10, 2, 1)), 0, WHOLE, NOW)
     catalog = catalogs.read().catalog
     assert [found.version for found in catalog.plans] == [1, 2, 10]
     assert catalog.plan("pro") == plan(10)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from tallygate.domain.base.instants import DAY, MINUTE, SECOND, parse_instant
 from tallygate.domain.delivery.deliveries import (
-    Attempt,
     Delivery,
+    DeliveryAttempt,
     DeliveryStatus,
     Endpoint,
     EndpointStatus,
@@ -33,7 +33,7 @@ ENDPOINT = Endpoint(
     status=EndpointStatus.ACTIVE,
     created_at=NOW,
 )
-LINE = Attempt(number=1, at=NOW, result="failed", status=500, detail="", took=12)
+LINE = DeliveryAttempt(number=1, at=NOW, result="failed", status=500, detail="", took=12)
 
 
 def begin(engine: Engine, *, fact_id: str = FACT, now: int = NOW) -> Delivery:

@@ -23,7 +23,7 @@ from tallygate.domain.entries.usage import (
     UseEntry,
 )
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, ResetEntry, Taken
-from tallygate.domain.facts.consequences import Suspending
+from tallygate.domain.facts.consequences import SuspendingTier
 from tallygate.domain.facts.facts import Fact, Levels
 from tallygate.domain.journal.fold import TotalChange, UsageChange
 from tallygate.domain.journal.records import Mark, Record
@@ -412,8 +412,8 @@ def test_a_total_has_what_raises_its_limit_once(engine: Engine) -> None:
 SUSPENDS = Tier(level="over", at=percent(100), policy=SuspendUsage(until="next_period"))
 
 
-def suspending(policy: SuspendUsage | None = None) -> Suspending:
-    return Suspending(tier=SUSPENDS, policy=policy or SuspendUsage(until="next_period"))
+def suspending(policy: SuspendUsage | None = None) -> SuspendingTier:
+    return SuspendingTier(tier=SUSPENDS, policy=policy or SuspendUsage(until="next_period"))
 
 
 def over_limit(value: int, upto: int, **changes: object) -> Total:

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tallygate.delivery.cloudevents import SOURCE, body_of
 from tallygate.domain.base.instants import SECOND
-from tallygate.domain.delivery.deliveries import DETAIL_LENGTH_MAX, Outcome, Verdict
+from tallygate.domain.delivery.deliveries import DETAIL_LENGTH_MAX, AttemptOutcome, Verdict
 from tallygate.domain.facts.facts import Fact
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Bus:
         self._name = name
         self._clock = clock
 
-    def put(self, fact: Fact) -> Outcome:
+    def put(self, fact: Fact) -> AttemptOutcome:
         """Make one attempt. Errors of the bus or the network become a failed outcome."""
         began = self._clock()
         failure = self._failure_of(fact)
         verdict = Verdict.FAILED if failure else Verdict.DELIVERED
         took = round((self._clock() - began) * SECOND)
-        return Outcome(verdict=verdict, detail=failure[:DETAIL_LENGTH_MAX], took=took)
+        return AttemptOutcome(verdict=verdict, detail=failure[:DETAIL_LENGTH_MAX], took=took)
 
     def _failure_of(self, fact: Fact) -> str:
         """Send the fact. Return why it failed, or an empty text."""

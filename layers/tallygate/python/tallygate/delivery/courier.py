@@ -14,7 +14,7 @@ from tallygate.delivery.cloudevents import body_of, headers_of
 from tallygate.delivery.signatures import signed_headers
 from tallygate.delivery.webhook import Sender
 from tallygate.domain.base.instants import SECOND, Instant
-from tallygate.domain.delivery.deliveries import Endpoint, Outcome, Verdict
+from tallygate.domain.delivery.deliveries import AttemptOutcome, Endpoint, Verdict
 from tallygate.domain.facts.facts import Fact
 
 UNSIGNED = "secret: the endpoint's secret is kept no longer; rotate it"
@@ -31,12 +31,12 @@ class Courier:
     bus: Bus
     wall: Callable[[], Instant]
 
-    def post(self, fact: Fact, endpoint: Endpoint | None, secrets: Sequence[str]) -> Outcome:
+    def post(self, fact: Fact, endpoint: Endpoint | None, secrets: Sequence[str]) -> AttemptOutcome:
         """Make one attempt, signed with each secret. `endpoint` None means the event bus. Nothing is sent unsigned."""
         if endpoint is None:
             return self.bus.put(fact)
         if not secrets:
-            return Outcome(verdict=Verdict.FAILED, detail=UNSIGNED)
+            return AttemptOutcome(verdict=Verdict.FAILED, detail=UNSIGNED)
         wall = self.wall()
         body = body_of(fact)
         signed = signed_headers(endpoint.scheme, secrets, message_id=fact.id, timestamp=wall // SECOND, body=body)

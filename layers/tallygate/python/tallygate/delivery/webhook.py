@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from tallygate.domain.base.instants import SECOND, Instant, of_datetime
 from tallygate.domain.delivery.addresses import permitted
-from tallygate.domain.delivery.deliveries import DETAIL_LENGTH_MAX, Outcome, Verdict
+from tallygate.domain.delivery.deliveries import DETAIL_LENGTH_MAX, AttemptOutcome, Verdict
 
 DEADLINE_SECONDS = 15.0
 CONNECT_SECONDS_MAX = 5.0
@@ -71,14 +71,14 @@ class Sender:
     resolve: Resolve | None = None
     tls: Callable[[], ssl.SSLContext] = public_authorities
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, wall: Instant) -> Outcome:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, wall: Instant) -> AttemptOutcome:
         """Make one attempt. `wall` is the real time, for a `Retry-After` date."""
         began = self.clock()
         deadline = _Deadline(began + self.deadline_seconds, self.clock)
         try:
             status, retry_after = self._exchange(url, headers, body, deadline)
         except _Failed as failed:
-            outcome = Outcome(verdict=Verdict.FAILED, detail=str(failed)[:DETAIL_LENGTH_MAX])
+            outcome = AttemptOutcome(verdict=Verdict.FAILED, detail=str(failed)[:DETAIL_LENGTH_MAX])
         else:
             outcome = verdict_of(status, retry_after, wall)
         return replace(outcome, took=round((self.clock() - began) * SECOND))
@@ -115,16 +115,16 @@ class Sender:
         return tuple(address for address in allowed if address in sixes + fours)
 
 
-def verdict_of(status: int, retry_after: str | None, wall: Instant) -> Outcome:
+def verdict_of(status: int, retry_after: str | None, wall: Instant) -> AttemptOutcome:
     """The outcome of a status: 2xx delivered, 410 gone, all others failed. 429 and 503 may name the time of a retry."""
     if 200 <= status < 300:
-        return Outcome(verdict=Verdict.DELIVERED, status=status)
+        return AttemptOutcome(verdict=Verdict.DELIVERED, status=status)
     if status == 410:
-        return Outcome(verdict=Verdict.GONE, status=status, detail="the receiver wants no more webhooks")
+        return AttemptOutcome(verdict=Verdict.GONE, status=status, detail="the receiver wants no more webhooks")
     if 300 <= status < 400:
-        return Outcome(verdict=Verdict.FAILED, status=status, detail="redirects are not followed")
+        return AttemptOutcome(verdict=Verdict.FAILED, status=status, detail="redirects are not followed")
     asked = retry_after_of(retry_after, wall) if status in RETRY_AFTER_STATUSES else None
-    return Outcome(verdict=Verdict.FAILED, status=status, retry_after=asked)
+    return AttemptOutcome(verdict=Verdict.FAILED, status=status, retry_after=asked)
 
 
 def retry_after_of(header: str | None, wall: Instant) -> Instant | None:

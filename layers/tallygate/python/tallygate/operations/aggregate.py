@@ -24,14 +24,14 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.consequences import begins_grace, suspensions
 from tallygate.domain.journal.observed import (
-    Audited,
+    AuditSeen,
     Batch,
     CellNoted,
     EventRejected,
     FactMade,
-    Journaled,
     LimitsChanged,
     ProbePassed,
+    ToJournal,
     TotalChanged,
 )
 from tallygate.domain.metering.events import Event
@@ -42,7 +42,7 @@ from tallygate.operations.delivery.dispatch import dispatch
 from tallygate.operations.delivery.ports import AttemptQueue
 from tallygate.operations.facts.announce import announce
 from tallygate.operations.facts.ports import OutboxStore
-from tallygate.operations.journal.append import Folded, JournalParts, append
+from tallygate.operations.journal.append import AppendSummary, JournalParts, append
 from tallygate.operations.journal.carry import moved, open_window, revise
 from tallygate.operations.journal.ports import CarriedCells, FoldedCells
 from tallygate.operations.limits.in_force import announce_to
@@ -92,12 +92,12 @@ def aggregate(parts: Parts, batch: Batch, *, now: Instant) -> Summary:
 
 
 def _journal(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[TallygateError]:
-    owners: dict[str, list[Journaled]] = {}
-    for journaled in _of(batch, Journaled):
+    owners: dict[str, list[ToJournal]] = {}
+    for journaled in _of(batch, ToJournal):
         owners.setdefault(journaled.owner, []).append(journaled)
     if not owners:
         return []
-    events = any(isinstance(journaled.what, Event) for journaled in _of(batch, Journaled))
+    events = any(isinstance(journaled.what, Event) for journaled in _of(batch, ToJournal))
     try:
         meters = parts.journal.rules.meters() if events else Meters()
     except TallygateError as error:
@@ -111,7 +111,7 @@ def _journal(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list
     )
     summary.customers = len(owners)
     for folded in outcomes:
-        assert isinstance(folded, Folded)
+        assert isinstance(folded, AppendSummary)
         summary.counted += folded.counted
         summary.noted += folded.noted
         summary.parked += folded.parked
@@ -152,7 +152,7 @@ def _announced(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> li
     failures: list[TallygateError] = []
     # A feature's facts keep the order of its records: after one that could not be told, the rest waits for the retry.
     waiting: set[tuple[str, str]] = set()
-    for seen in _of(batch, TotalChanged | CellNoted | Audited | EventRejected):
+    for seen in _of(batch, TotalChanged | CellNoted | AuditSeen | EventRejected):
         feed = _feed(seen)
         if feed in waiting:
             continue
@@ -164,12 +164,12 @@ def _announced(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> li
     return failures
 
 
-def _feed(seen: TotalChanged | CellNoted | Audited | EventRejected) -> tuple[str, str]:
+def _feed(seen: TotalChanged | CellNoted | AuditSeen | EventRejected) -> tuple[str, str]:
     match seen:
         case (
             TotalChanged(new=about)
             | CellNoted(note=about)
-            | Audited(announcement=about)
+            | AuditSeen(announcement=about)
             | EventRejected(announcement=about)
         ):
             return about.customer, about.feature

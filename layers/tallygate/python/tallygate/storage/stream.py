@@ -19,15 +19,15 @@ from tallygate.domain.entries.usage import PARKED_LENGTH_MAX, ParkedEntry
 from tallygate.domain.facts.audits import announced, rejection_announced
 from tallygate.domain.facts.cell_facts import Note
 from tallygate.domain.journal.observed import (
-    Audited,
+    AuditSeen,
     Batch,
     CellNoted,
     EventRejected,
     FactMade,
-    Journaled,
     LimitsChanged,
     Observed,
     ProbePassed,
+    ToJournal,
     TotalChanged,
 )
 from tallygate.domain.journal.proof import disproved
@@ -92,7 +92,7 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
         case "EVENT" if old is None:
             event = event_of(new)
             _must_own(rest, event.customer)
-            return Journaled(position=position, owner=rest.partition("#")[0], customer=event.customer, what=event)
+            return ToJournal(position=position, owner=rest.partition("#")[0], customer=event.customer, what=event)
         case "AUDIT" if old is None:
             return _audited(new)
         case "REJECTED" if old is None:
@@ -112,9 +112,9 @@ def _shown(kind: str, rest: str, position: Position, old: Item | None, new: Item
     return None
 
 
-def _audited(new: Item) -> Audited | None:
+def _audited(new: Item) -> AuditSeen | None:
     makes = announced(audit_of(new))
-    return None if makes is None else Audited(announcement=makes)
+    return None if makes is None else AuditSeen(announcement=makes)
 
 
 def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> tuple[Observed, ...]:
@@ -126,7 +126,7 @@ def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> t
     if why is not None:
         raise Parked(f"disproved: {why}")
     entry = replace(said, revision=after.revision).shown_by(before, after)
-    journaled = Journaled(position=position, owner=keys.escaped(customer), customer=customer, what=entry)
+    journaled = ToJournal(position=position, owner=keys.escaped(customer), customer=customer, what=entry)
     notes = (
         Note(
             customer=customer,
@@ -147,10 +147,10 @@ def _must_own(rest: str, *names: str) -> None:
         raise Parked("key_mismatch")
 
 
-def _parked(reason: str, record: Mapping[str, Any], position: Position, owner: str) -> Journaled:
+def _parked(reason: str, record: Mapping[str, Any], position: Position, owner: str) -> ToJournal:
     raw = json.dumps(record, separators=(",", ":"), default=str)[:PARKED_LENGTH_MAX]
     entry = ParkedEntry(reason=reason, raw=raw)
-    return Journaled(position=position, owner=owner, customer=keys.unescaped(owner), what=entry)
+    return ToJournal(position=position, owner=owner, customer=keys.unescaped(owner), what=entry)
 
 
 def _written_at(change: Mapping[str, Any]) -> Instant:

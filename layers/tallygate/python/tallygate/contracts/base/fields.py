@@ -32,7 +32,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tallygate.contracts.base.reading import broken
 from tallygate.domain.base import instants
-from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, Read, Refused, read_quantity
+from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, NotAQuantity, Read, read_quantity
 from tallygate.domain.periods import boundaries
 
 TEXT_LENGTH_MAX = 255
@@ -129,7 +129,7 @@ def _quantity(value: object) -> Decimal:
 
 def _read(value: object, *, negative: bool) -> Read:
     read = read_quantity(value)
-    if isinstance(read, Refused):
+    if isinstance(read, NotAQuantity):
         raise broken(read.code, read.detail)
     if read.negative and not negative:
         raise broken("out_of_range", "must not be negative")

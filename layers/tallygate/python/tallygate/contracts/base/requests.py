@@ -25,7 +25,7 @@ from typing import Any
 
 from tallygate.contracts.base.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX, Rule, broken_identifier, broken_name
 from tallygate.domain.base.instants import DAY, Instant, parse_instant
-from tallygate.domain.catalog.catalog import Expected
+from tallygate.domain.catalog.catalog import ExpectedVersion
 from tallygate.domain.periods.boundaries import midnight
 from tallygate.errors import FieldError, InvalidRequest, invalid
 
@@ -303,13 +303,15 @@ def broken_conditions(route: str, headers: Mapping[str, str]) -> tuple[FieldErro
     )
 
 
-def expected(headers: Mapping[str, str]) -> Expected | None:
+def expected(headers: Mapping[str, str]) -> ExpectedVersion | None:
     """What If-Match (RFC 9110) demands; None without one. A weak or foreign tag matches nothing, as the RFC has it."""
     given = headers.get("if-match")
     if given is None:
         return None
     if given.strip() == "*":
-        return Expected(None)
+        return ExpectedVersion(None)
     tags = [_TAG.fullmatch(part) for part in given.split(",")]
     strong = {tag[2] for tag in tags if tag is not None and tag[1] is None}
-    return Expected(frozenset(int(text) for text in strong if text.isascii() and text.isdigit() and len(text) < 16))
+    return ExpectedVersion(
+        frozenset(int(text) for text in strong if text.isascii() and text.isdigit() and len(text) < 16)
+    )

@@ -26,8 +26,8 @@ from pydantic import (
 from tallygate.contracts.base.fields import DimensionKey, Empty, Id, Name, NotAvailable, PositiveQuantity, Text, one_of
 from tallygate.contracts.base.reading import Contract, Judged, broken, broken_rules, invalid_fields, pointer, rule
 from tallygate.contracts.catalog.limits import Scope, Windowed, broken_scope
-from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, Refused, read_quantity
-from tallygate.domain.catalog.catalog import Catalog, Change, name_of
+from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, NotAQuantity, read_quantity
+from tallygate.domain.catalog.catalog import Catalog, CatalogChange, name_of
 from tallygate.domain.catalog.features import BOOLEAN, CONFIG, FEATURE_TYPES, METERED
 from tallygate.domain.catalog.forms import Form, feature_of, filter_of, meter_of, plan_of
 from tallygate.domain.catalog.units import PRECISION_MAX, Rounding
@@ -67,7 +67,7 @@ def _scalar(value: object) -> Any:
     if not isinstance(value, int | Decimal):
         raise broken("type", "must be a string, a number, true, false or null")
     read = read_quantity(value)
-    if isinstance(read, Refused):
+    if isinstance(read, NotAQuantity):
         raise broken(read.code, read.detail)
     if read.exact != read.quantity:
         raise broken("out_of_range", f"must have at most {FRACTION_DIGITS_MAX} decimals")
@@ -340,7 +340,7 @@ def read_catalog(body: object) -> Catalog:
 
 
 def changes_answer(
-    changes: tuple[Change, ...],
+    changes: tuple[CatalogChange, ...],
     concerned: tuple[int, ...],
     *,
     version: int,

@@ -13,7 +13,7 @@ from tallygate.domain.base.instants import DAY, HOUR, SECOND, format_instant
 from tallygate.domain.catalog.catalog import RateTerms
 from tallygate.domain.catalog.forms import Form
 from tallygate.domain.catalog.rates import PER
-from tallygate.domain.periods.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, Unit, length_of, plainest, step_of
+from tallygate.domain.periods.boundaries import BILLING_PERIOD, EVERY, WEEKDAYS, TimeUnit, length_of, plainest, step_of
 from tallygate.domain.periods.recurrence import CALENDAR, FIRST_USE, ROLLING, SUBSCRIPTION_START, TIMESTAMP
 from tallygate.errors import FieldError
 
@@ -107,7 +107,7 @@ class Period(Judged):
 
     @property
     def ends(self) -> bool:
-        return step_of(self.every).unit is not Unit.NEVER
+        return step_of(self.every).unit is not TimeUnit.NEVER
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         step = step_of(self.every)

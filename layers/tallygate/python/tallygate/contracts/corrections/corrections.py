@@ -12,7 +12,7 @@ from tallygate.domain.base.instants import format_instant
 from tallygate.domain.base.quantities import ZERO, format_quantity
 from tallygate.domain.corrections.resets import Made, WindowReset
 from tallygate.domain.corrections.settlements import Settlement
-from tallygate.domain.facts.adjustments import Adjustment, Parts
+from tallygate.domain.facts.adjustments import Adjustment, LimitParts
 
 FORGIVE, CARRY, KEEP = "forgive", "carry", "keep"
 
@@ -73,7 +73,7 @@ def adjustment_answer(adjustment: Adjustment) -> JSON:
     }
 
 
-def parts_answer(parts: Parts) -> JSON:
+def parts_answer(parts: LimitParts) -> JSON:
     """What a window's limit is made of."""
     return fields_of(parts, "base carried adjusted")
 

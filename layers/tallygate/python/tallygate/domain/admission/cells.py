@@ -18,7 +18,7 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Entitlement, Quota
-from tallygate.domain.limits.rollover import Layer, Standing
+from tallygate.domain.limits.rollover import Layer, WindowState
 from tallygate.domain.periods.recurrence import Window, window_at
 
 REQUEST_MEMORY_MINUTES = 1
@@ -84,10 +84,10 @@ class Cell:
     floor: Instant | None = None
     revision: int = 0
 
-    def standing(self, counter: CounterName) -> Standing:
+    def window_state(self, counter: CounterName) -> WindowState:
         """How a quota's window stands, for what it carries."""
         carried = self.carried.get(counter, ZERO)
-        return Standing(
+        return WindowState(
             start=counter[1],
             counter=self.used.get(counter, ZERO),
             layers=self.layers.get(counter, (Layer(carried, 1),) if carried else ()),

@@ -54,7 +54,7 @@ class Waits(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class CountedWindows:
     """What a window shows without the request and with it; `before` None: a replay cannot tell it any more.
 
     `asked` is the usage that the request reaches for, granted or not.
@@ -86,7 +86,7 @@ class ExplainedQuota:
     """
 
     node: Node
-    counted: Counted
+    counted: CountedWindows
     level_before: str | None
     level_after: str
     tiers: tuple[ExplainedTier, ...] = ()
@@ -109,7 +109,7 @@ class ExplainedRate:
     """
 
     node: Node
-    counted: Counted
+    counted: CountedWindows
     rate: Rate
     at: SubWindow
     previous: Decimal
@@ -221,17 +221,17 @@ def _unmatched(scope: Scope, dimensions: Mapping[str, str]) -> tuple[Unmatched, 
     )
 
 
-def _counted(node: Node, decision: Decision | None) -> Counted:
+def _counted(node: Node, decision: Decision | None) -> CountedWindows:
     """The window's usage around the request; `decision` None: the window's limit does not govern it."""
     if decision is None:
-        return Counted(before=node.used, after=node.used, asked=node.used)
+        return CountedWindows(before=node.used, after=node.used, asked=node.used)
     if not decision.granted:
-        return Counted(before=node.used, after=node.used, asked=node.used + decision.requested)
+        return CountedWindows(before=node.used, after=node.used, asked=node.used + decision.requested)
     if decision.replayed:
-        return Counted(before=None, after=node.used, asked=node.used)
+        return CountedWindows(before=None, after=node.used, asked=node.used)
     before = node.used - decision.granted_amount if decision.decision_id is not None else node.used
     after = before + decision.granted_amount
-    return Counted(before=before, after=after, asked=after)
+    return CountedWindows(before=before, after=after, asked=after)
 
 
 def _window(
@@ -277,7 +277,7 @@ def _rung(term: QuotaTerm, cell: Cell, used: Decimal) -> Rung | None:
 
 
 def _rate(
-    limit: Limit, node: Node, counted: Counted, asked: Terms, cell: Cell, decision: Decision | None
+    limit: Limit, node: Node, counted: CountedWindows, asked: Terms, cell: Cell, decision: Decision | None
 ) -> ExplainedRate:
     rate = node.rate
     assert rate is not None, "a rate's window"

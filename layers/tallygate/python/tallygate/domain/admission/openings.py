@@ -61,7 +61,7 @@ def opening(quota: Quota, carryover: Carryover, window: Window, cell: Cell) -> O
     if counter in cell.used:
         return None
     earlier = max((c for c in cell.used if c[0] == quota.ordinal and c[1] < window.start), default=None)
-    last = None if earlier is None else cell.standing(earlier)
+    last = None if earlier is None else cell.window_state(earlier)
     layers = rolled(carryover, quota.schedule, quota.stretches, last, window.start, quota.rules)
     adjoins = earlier is not None and window_at(quota.schedule, earlier[1]).end >= window.start
     return Opening(

@@ -40,7 +40,7 @@ _NOBODY = bytes(MARK_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class Expectation:
     """What a write expects of a quota that decides, from the cell as it was last seen.
 
     It leads to a counter on the `rung`, or on one where it does the same, while the counter is within the `bounds`.
@@ -83,7 +83,7 @@ class QuotaTerm:
     now: Instant
     beside: tuple[tuple[CounterName, Decimal | None], ...] = ()
     tiers: tuple[Tier, ...] = ()
-    expected: Expected | None = None
+    expected: Expectation | None = None
     opens: Opening | None = None
     newest: Instant | None = None
     whole: Decimal | None = None
@@ -330,18 +330,18 @@ def opened_for(cell: Cell, asked: Terms) -> Cell:
     return opened(cell, openings) if openings else cell
 
 
-def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expected:
+def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expectation:
     """The rung that the amount would land on in the cell as it was seen, and how far around it a write is the same."""
     used = term.used_in(seen)
     elsewhere = used - seen.used.get(term.counter, ZERO)
     rung, bounds = expectation(term.ladder_in(seen), used, amount, elsewhere=elsewhere)
     if not term.tiers:
-        return Expected(rung=rung, bounds=bounds)
+        return Expectation(rung=rung, bounds=bounds)
     began = seen.grace.get(term.counter)
     times = [tier.policy.lasts or 0 for tier in term.tiers if isinstance(tier.policy, AllowWithGrace)]
     over = max((time for time in times if time and began is not None and began <= term.now - time), default=None)
     lasts = over if rung.grace is None else rung.grace.lasts
-    return Expected(
+    return Expectation(
         rung=rung,
         bounds=bounds,
         carried=seen.carried.get(term.counter),

@@ -52,19 +52,19 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class NotAQuantity:
     """No quantity. `code` is type (no number and no string), invalid (no decimal number) or out_of_range."""
 
     code: str
     detail: str
 
 
-_NO_TYPE = Refused(code="type", detail="must be a number or a decimal string")
-_NO_NUMBER = Refused(code="invalid", detail="must be a number or a decimal string like -12.5")
-_TOO_LARGE = Refused(code="out_of_range", detail=f"must have at most {INTEGER_DIGITS_MAX} integer digits")
+_NO_TYPE = NotAQuantity(code="type", detail="must be a number or a decimal string")
+_NO_NUMBER = NotAQuantity(code="invalid", detail="must be a number or a decimal string like -12.5")
+_TOO_LARGE = NotAQuantity(code="out_of_range", detail=f"must have at most {INTEGER_DIGITS_MAX} integer digits")
 
 
-def read_quantity(value: object, *, exponent: bool = False) -> Read | Refused:
+def read_quantity(value: object, *, exponent: bool = False) -> Read | NotAQuantity:
     """A JSON number or decimal string as a quantity. `exponent`: strings may have one, as in the data of events.
 
     Its work is bounded by the length of what was sent: no exponent is ever written out. Floats arrive as Decimal
@@ -92,7 +92,7 @@ def read_quantity(value: object, *, exponent: bool = False) -> Read | Refused:
 def parse_quantity(value: object, *, exponent: bool = False) -> Decimal:
     """The quantity that `read_quantity` reads. Raises ValueError that names the rule."""
     found = read_quantity(value, exponent=exponent)
-    if isinstance(found, Refused):
+    if isinstance(found, NotAQuantity):
         raise ValueError(found.detail)  # noqa: TRY004  # one kind of error for one rule
     return found.quantity
 

@@ -24,7 +24,7 @@ from typing import Any
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import HOUR
 from tallygate.domain.base.quantities import ZERO, Wire, format_quantity, parse_quantity, plain
-from tallygate.domain.periods.boundaries import Unit, step_of
+from tallygate.domain.periods.boundaries import TimeUnit, step_of
 from tallygate.domain.periods.recurrence import FIRST_USE, ROLLING
 
 FORGIVE, DEDUCT = "forgive", "deduct"
@@ -70,13 +70,13 @@ class Carryover:
 def nothing_carried(every: str, anchor: str) -> str | None:
     """Why nothing carries over from periods like these; None: it does."""
     step = step_of(every)
-    if step.unit is Unit.NEVER:
+    if step.unit is TimeUnit.NEVER:
         return "does not go with a period that never ends: it has no next one"
     if anchor == ROLLING:
         return "does not go with a rolling period: it has no end at which something is left"
     if anchor == FIRST_USE:
         return "does not go with a period from its first use: after it nothing is open that something could move into"
-    if step.unit is Unit.ELAPSED and step.count < PERIOD_MIN:
+    if step.unit is TimeUnit.ELAPSED and step.count < PERIOD_MIN:
         return "does not go with periods shorter than an hour"
     return None
 

@@ -159,16 +159,16 @@ class Catalog:
         return max(versions, key=lambda plan: plan.version, default=None)
 
 
-Entry = Settings | Meter | Feature | Plan
+CatalogEntry = Settings | Meter | Feature | Plan
 """What a catalog consists of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class CatalogChange:
     """What becomes of one entry; `entry` is the new one, or the one that goes."""
 
     action: Literal["added", "changed", "removed"]
-    entry: Entry
+    entry: CatalogEntry
 
     @property
     def writes(self) -> int:
@@ -176,21 +176,21 @@ class Change:
         return 2 if self.action == "removed" and not isinstance(self.entry, Plan) else 1
 
 
-def changes(stored: Catalog, wanted: Catalog) -> tuple[Change, ...]:
+def changes(stored: Catalog, wanted: Catalog) -> tuple[CatalogChange, ...]:
     """What turns one catalog into the other, in an order in which each step leaves a whole catalog.
 
     What others refer to comes before them and goes after them: meters, features, plans; plans, features, meters. The
     settings are always there, and nothing refers to them.
     """
     before, after = _entries(stored), _entries(wanted)
-    found: list[Change] = []
+    found: list[CatalogChange] = []
     for name, entry in after.items():
         if name not in before:
-            found.append(Change(action="added", entry=entry))
+            found.append(CatalogChange(action="added", entry=entry))
         elif before[name] != entry:
-            found.append(Change(action="changed", entry=entry))
+            found.append(CatalogChange(action="changed", entry=entry))
     gone = [entry for name, entry in before.items() if name not in after]
-    return (*found, *(Change(action="removed", entry=entry) for entry in reversed(gone)))
+    return (*found, *(CatalogChange(action="removed", entry=entry) for entry in reversed(gone)))
 
 
 def upgrades(catalog: Catalog, plan: Plan) -> Mapping[str, Decimal | None]:
@@ -214,7 +214,7 @@ def upgrades(catalog: Catalog, plan: Plan) -> Mapping[str, Decimal | None]:
     return found
 
 
-def touched(stored: Catalog, wanted: Catalog, change: Change) -> frozenset[PlanId]:
+def touched(stored: Catalog, wanted: Catalog, change: CatalogChange) -> frozenset[PlanId]:
     """The stored plan versions whose customers a change concerns.
 
     What a plan in use grants cannot change; but how its features are counted can, and what the next plan would allow.
@@ -246,8 +246,8 @@ def forbidden(stored: Catalog, former: Catalog, wanted: Catalog, in_use: frozens
     )
 
 
-def _entries(catalog: Catalog) -> dict[tuple[str, str, int], Entry]:
-    named: dict[tuple[str, str, int], Entry] = {("settings", catalog.settings.key, 0): catalog.settings}
+def _entries(catalog: Catalog) -> dict[tuple[str, str, int], CatalogEntry]:
+    named: dict[tuple[str, str, int], CatalogEntry] = {("settings", catalog.settings.key, 0): catalog.settings}
     named |= {("meter", meter.key, 0): meter for meter in catalog.meters}
     named |= {("feature", feature.key, 0): feature for feature in catalog.features}
     named |= {("plan", plan.key, plan.version): plan for plan in catalog.plans}
@@ -299,7 +299,7 @@ def in_use_error(pointer: str, plan: PlanId, rule: str) -> FieldError:
     return FieldError(pointer=pointer, code="plan_in_use", detail=detail)
 
 
-def name_of(entry: Entry) -> dict[str, str | int]:
+def name_of(entry: CatalogEntry) -> dict[str, str | int]:
     """What an entry is called in an answer."""
     match entry:
         case Settings():
@@ -314,13 +314,13 @@ def name_of(entry: Entry) -> dict[str, str | int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedVersion:
     """One of these versions (If-Match with entity tags), or with None any at all (`If-Match: *`)."""
 
     versions: frozenset[int] | None
 
 
-def require(expected: Expected | None, version: int) -> None:
+def require(expected: ExpectedVersion | None, version: int) -> None:
     """Raises PreconditionFailed unless the version is an expected one. Version 0 is what does not exist yet."""
     if expected is None or (expected.versions is None and version > 0):
         return

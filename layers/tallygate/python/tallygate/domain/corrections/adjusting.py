@@ -16,7 +16,7 @@ from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.entries.windows import AdjustEntry
-from tallygate.domain.facts.adjustments import Adjustment, Parts
+from tallygate.domain.facts.adjustments import Adjustment, LimitParts
 from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.limits.rungs import UNTIL_TOP_UP
@@ -59,13 +59,13 @@ def too_late(term: QuotaTerm, cell: Cell) -> bool:
     return cell.floor is not None and cell.floor >= term.window.end
 
 
-def parts_in(term: QuotaTerm, cell: Cell) -> Parts:
+def parts_in(term: QuotaTerm, cell: Cell) -> LimitParts:
     """What the window's limit is made of in the cell, or what it begins with where it is not open yet."""
     assert term.quota.limit is not None
     if term.opens is not None:
-        return Parts(base=term.quota.limit, carried=term.opens.carried)
+        return LimitParts(base=term.quota.limit, carried=term.opens.carried)
     carried, adjusted = cell.carried.get(term.counter, ZERO), cell.adjusted.get(term.counter, ZERO)
-    return Parts(base=term.quota.limit, carried=carried, adjusted=adjusted)
+    return LimitParts(base=term.quota.limit, carried=carried, adjusted=adjusted)
 
 
 def cell_adjustment(asked: Terms, cell: Cell, amount: Decimal) -> CellAdjustment:

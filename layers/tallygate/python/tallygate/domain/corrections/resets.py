@@ -69,7 +69,7 @@ class WindowReset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ResetRequest:
     """What to reset, as of when (None: now), who asks and why; `id` names the reset and its audit entry."""
 
     id: str
@@ -86,7 +86,7 @@ class Asked:
 class Made:
     """A reset: what it took out of which windows, and the limits of which it left windows that roll alone."""
 
-    asked: Asked
+    asked: ResetRequest
     effective_at: Instant
     windows: tuple[WindowReset, ...]
     left: tuple[str, ...]

@@ -137,7 +137,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class AttemptOutcome:
     """One attempt as its sender saw it. `retry_after` is how long the receiver asked to be left alone."""
 
     verdict: Verdict
@@ -148,7 +148,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class DeliveryAttempt:
     """A line of a delivery's history. Attempts are numbered from 1; REMARK is a line about the delivery itself."""
 
     number: int
@@ -176,7 +176,7 @@ class Delivery:
     created_at: Instant
     due_at: Instant | None = None
     claimed_by: str | None = None
-    history: tuple[Attempt, ...] = ()
+    history: tuple[DeliveryAttempt, ...] = ()
 
     @property
     def name(self) -> str:
@@ -193,12 +193,14 @@ class Message:
     attempt: int = 1
 
 
-def extended(history: tuple[Attempt, ...], line: Attempt, *, begun: int) -> tuple[Attempt, ...]:
+def extended(history: tuple[DeliveryAttempt, ...], line: DeliveryAttempt, *, begun: int) -> tuple[DeliveryAttempt, ...]:
     """The history with one more line, bounded. Of the `begun` attempts before it, those that were never recorded are
     named as interrupted."""
     last = max((entry.number for entry in history), default=0)
     lost = tuple(
-        Attempt(number=number, at=line.at, result="interrupted", detail="begun, but its outcome was never recorded")
+        DeliveryAttempt(
+            number=number, at=line.at, result="interrupted", detail="begun, but its outcome was never recorded"
+        )
         for number in range(last + 1, begun + 1)
     )
     return (*history, *lost, line)[-HISTORY_MAX:]

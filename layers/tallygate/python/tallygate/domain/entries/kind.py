@@ -12,7 +12,7 @@ from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.governing import Governed
 
 
-class Journaled:
+class JournalKind:
     """What an entry of a journal adds to totals and usage: nothing, unless its kind says otherwise."""
 
     __slots__ = ()
@@ -47,7 +47,7 @@ class Journaled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind(Journaled):
+class CellKind(JournalKind):
     """A write to a cell. It moves nothing and makes no fact, unless its kind says otherwise.
 
     revision: the cell's after the write; 0: it is not written yet
@@ -78,7 +78,7 @@ class Kind(Journaled):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeteredKind(Kind):
+class MeteredKind(CellKind):
     """A write that concerns the limits over a meter."""
 
     meter: str

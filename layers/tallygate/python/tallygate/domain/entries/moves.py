@@ -16,7 +16,7 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName, Shown
-from tallygate.domain.limits.rollover import Standing
+from tallygate.domain.limits.rollover import WindowState
 from tallygate.domain.metering.contributions import NOTHING, Contribution, combined
 
 UNCHANGED = ""
@@ -162,7 +162,7 @@ class CellImage(Protocol):
 
     def raised(self, counter: CounterName) -> Decimal: ...
     def used_of(self, counter: CounterName) -> Decimal: ...
-    def standing(self, counter: CounterName) -> Standing: ...
+    def window_state(self, counter: CounterName) -> WindowState: ...
 
 
 def opened_in(windows: Collection[CountedWindow], before: CellImage, after: CellImage) -> dict[int, CarriedIn]:
@@ -176,4 +176,4 @@ def opened(window: CountedWindow, before: CellImage, after: CellImage) -> Carrie
     if counter in before.used or counter not in after.used or after.newest.get(window.ordinal) != window.start:
         return None
     earlier = [start for ordinal, start in before.used if ordinal == window.ordinal and start < window.start]
-    return CarriedIn(layers=after.standing(counter).layers, after=max(earlier, default=None))
+    return CarriedIn(layers=after.window_state(counter).layers, after=max(earlier, default=None))

@@ -10,7 +10,7 @@ from typing import Any
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.base.quantities import format_quantity
 from tallygate.domain.catalog.scopes import Scope
-from tallygate.domain.entries.kind import Kind, LimitKind
+from tallygate.domain.entries.kind import CellKind, LimitKind
 from tallygate.domain.entries.moves import CellFact
 from tallygate.domain.limits.counters import CountedWindow, CounterName
 from tallygate.domain.limits.suspensions import OPERATOR, TIER, Waiver, waived_form
@@ -85,7 +85,7 @@ class SuspendEntry(LimitKind):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeEntry(Kind):
+class ResumeEntry(CellKind):
     """Suspensions by tiers were lifted: all of the feature's, or those over exactly the scope.
 
     waivers: levels that suspend no more until their windows end
@@ -102,28 +102,28 @@ class ResumeEntry(Kind):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraceEntry(Kind):
+class GraceEntry(CellKind):
     """The grace of a window began by usage that had happened."""
 
     counter: CounterName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenEntry(Kind):
+class OpenEntry(CellKind):
     """A window that begins with its first use was opened for usage by event."""
 
     window: CountedWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BumpEntry(Kind):
+class BumpEntry(CellKind):
     """The cell learned of a version of the limits."""
 
     version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TidyEntry(Kind):
+class TidyEntry(CellKind):
     """Windows were removed that had ended by the floor."""
 
     floor: Instant

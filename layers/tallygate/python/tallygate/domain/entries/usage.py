@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
-from tallygate.domain.entries.kind import Journaled, Kind, MeteredKind
+from tallygate.domain.entries.kind import CellKind, JournalKind, MeteredKind
 from tallygate.domain.entries.moves import CellImage, CellMoves, SettledLate, TotalMove, Usage, opened_in
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName, Shown
 from tallygate.domain.limits.governing import Governed
@@ -165,7 +165,7 @@ class SettleEntry(MeteredKind):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BringInEntry(Kind):
+class BringInEntry(CellKind):
     """Usage by event was added to its cell: `by` more, so that `brought` is all of it so far."""
 
     counter: CounterName
@@ -178,7 +178,7 @@ class BringInEntry(Kind):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventEntry(Journaled):
+class EventEntry(JournalKind):
     """An accepted event. In each window it adds what it measured for the meter of the window's limit.
 
     warnings: what its sender should know, also of every meter that could not read its value
@@ -223,7 +223,7 @@ class EventEntry(Journaled):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedEntry(Journaled):
+class ParkedEntry(JournalKind):
     """A stream record that could not be read: why, and the record itself, cut to PARKED_LENGTH_MAX characters."""
 
     reason: str

@@ -105,7 +105,7 @@ class AdjustEntry(LimitKind):
     def shown_by(self, before: CellImage, after: CellImage) -> AdjustEntry:
         into = opened(self.window, before, after)
         if into is None and self.window.ordinal in after.newest:
-            into = CarriedIn(layers=after.standing(self.window.counter).layers)
+            into = CarriedIn(layers=after.window_state(self.window.counter).layers)
         return replace(self, into=into)
 
 

@@ -22,7 +22,7 @@ from tallygate.domain.periods.recurrence import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class LimitParts:
     """What a window's limit is made of."""
 
     base: Decimal
@@ -59,7 +59,7 @@ class Adjustment:
     name: str
     ordinal: int
     window: Window
-    after: Parts
+    after: LimitParts
     resumed: bool = False
 
     def of(self, ordinal: int, start: Instant) -> bool:
@@ -67,7 +67,7 @@ class Adjustment:
         return (self.ordinal, self.window.start) == (ordinal, start)
 
 
-def stated(adjustment: Adjustment) -> dict[str, Any]:
+def adjustment_form(adjustment: Adjustment) -> dict[str, Any]:
     """As the statement of its closed window has it, as JSON."""
     return {
         "id": adjustment.id,

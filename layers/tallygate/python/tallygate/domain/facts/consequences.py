@@ -27,7 +27,7 @@ from tallygate.domain.limits.rungs import suspended_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suspending:
+class SuspendingTier:
     """A tier by which usage is suspended that goes beyond its threshold by more than its grace."""
 
     tier: Tier
@@ -45,7 +45,7 @@ class Suspending:
         return suspended_until(self.policy, window_end=total.end, now=now)
 
 
-def suspensions(old: Total | None, new: Total) -> tuple[Suspending, ...]:
+def suspensions(old: Total | None, new: Total) -> tuple[SuspendingTier, ...]:
     """The tiers that suspend usage by what this change of the total adds."""
     if not _decides(new):
         return ()
@@ -61,12 +61,12 @@ def begins_grace(old: Total | None, new: Total) -> bool:
     return any(_passes(old, new, tier.at.of(_limit(new))) for tier in lasting)
 
 
-def _suspending(tier: Tier) -> Suspending | None:
+def _suspending(tier: Tier) -> SuspendingTier | None:
     policy = tier.policy
     if isinstance(policy, SuspendUsage):
-        return Suspending(tier=tier, policy=policy)
+        return SuspendingTier(tier=tier, policy=policy)
     if isinstance(policy, AllowWithGrace) and isinstance(policy.then, SuspendUsage) and policy.amount is not None:
-        return Suspending(tier=tier, policy=policy.then, grace=policy.amount)
+        return SuspendingTier(tier=tier, policy=policy.then, grace=policy.amount)
     return None
 
 

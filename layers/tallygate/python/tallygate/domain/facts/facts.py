@@ -82,7 +82,7 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Announcements:
     """What one change makes known, in order, and how the levels stand then; None: as before."""
 
     announcements: tuple[Announcement, ...] = ()
@@ -101,7 +101,7 @@ def concerns_levels(old: Total | None, new: Total) -> bool:
     return any(_reached(tier, old, new) for tier in _tiers(new))
 
 
-def told(old: Total | None, new: Total, levels: Levels) -> Told:
+def announcements(old: Total | None, new: Total, levels: Levels) -> Announcements:
     """What one change of a total makes known; most often nothing.
 
     `levels` are those that changes before it left; without need (`concerns_levels`) they may be anybody's. A level is
@@ -109,16 +109,16 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     """
     if old is not None and old.closed:
         moved = restates_figures(old, new) or (old.excluded, old.layers) != (new.excluded, new.layers)
-        return Told(announcements=(_restatement(new),)) if moved else Told()
+        return Announcements(announcements=(_restatement(new),)) if moved else Announcements()
     old = opened(old)
     if new.unopened:
-        return Told()
+        return Announcements()
     if new.closed:
         left = _left(old, new, levels)
-        return Told(announcements=left, levels=Levels(upto=new.upto) if left else None)
+        return Announcements(announcements=left, levels=Levels(upto=new.upto) if left else None)
     moves = concerns_levels(old, new)
     if moves and levels.upto >= new.upto:
-        return Told()
+        return Announcements()
     left = _left(old, new, levels) if moves else ()
     reached = sorted(
         (
@@ -131,10 +131,10 @@ def told(old: Total | None, new: Total, levels: Levels) -> Told:
     crossed = tuple(_crossing(new, tier, t) for t, tier in reached if tier.level not in levels.crossed)
     announced = (*left, *crossed, *_limit_facts(old, new))
     if not left and not crossed:
-        return Told(announcements=announced)
+        return Announcements(announcements=announced)
     gone = {announcement.data["level"] for announcement in left}
     now = (levels.crossed - gone) | {announcement.level for announcement in crossed}
-    return Told(announcements=announced, levels=Levels(crossed=now, upto=new.upto))
+    return Announcements(announcements=announced, levels=Levels(crossed=now, upto=new.upto))
 
 
 def restates_figures(old: Total, new: Total) -> bool:

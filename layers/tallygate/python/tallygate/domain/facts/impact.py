@@ -50,7 +50,7 @@ class ImpactQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class CountedQuota:
     """A quota that the customer has under a limit's name, or had: its counters go by the ordinal."""
 
     feature: str
@@ -110,7 +110,7 @@ def would_deny(governed: Governed, shown: Shown) -> bool:
     return not landing(rungs, shown.used).grants
 
 
-def counted_as(effective: Effective, name: str) -> tuple[Counted, ...] | None:
+def counted_as(effective: Effective, name: str) -> tuple[CountedQuota, ...] | None:
     """The quotas that the customer has or had under a limit's name; None: it has had no such limit.
 
     One whose schedule is forgotten has counted nothing.
@@ -119,10 +119,10 @@ def counted_as(effective: Effective, name: str) -> tuple[Counted, ...] | None:
     for entitlement in effective.entitlements.values():
         for limit in entitlement.limits:
             schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
-    known, found = False, list[Counted]()
+    known, found = False, list[CountedQuota]()
     for text, ordinal in effective.ordinals.items():
         feature, limit_name, window = text.split("\n")
         known = known or limit_name == name
         if limit_name == name and window.startswith(_QUOTA) and ordinal in schedules:
-            found.append(Counted(feature=feature, ordinal=ordinal, schedule=schedules[ordinal]))
+            found.append(CountedQuota(feature=feature, ordinal=ordinal, schedule=schedules[ordinal]))
     return tuple(sorted(found, key=lambda each: (each.feature, each.ordinal))) if known else None

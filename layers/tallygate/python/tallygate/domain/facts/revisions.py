@@ -29,7 +29,7 @@ from tallygate.domain.catalog.carryover import Carryover
 from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Effective, Limit, Quota
-from tallygate.domain.limits.rollover import Layer, Standing, base_of, carried_out, rolled, rule_at, total
+from tallygate.domain.limits.rollover import Layer, WindowState, base_of, carried_out, rolled, rule_at, total
 from tallygate.domain.periods.recurrence import window_at
 
 
@@ -71,10 +71,10 @@ class _Known:
     told: bool
     opened_after: Instant | None
 
-    def standing(self, layers: tuple[Layer, ...]) -> Standing:
+    def window_state(self, layers: tuple[Layer, ...]) -> WindowState:
         """How it stands with these layers carried into it."""
         raised = EXACT.add(total(layers), self.adjusted)
-        return Standing(
+        return WindowState(
             start=self.start, counter=EXACT.subtract(self.used, raised), layers=layers, adjusted=self.adjusted
         )
 
@@ -129,7 +129,7 @@ def revisions(
     at = earlier[-1] if earlier else 0
     found: list[Revision] = []
     before: _Known | None = None
-    last: Standing | None = None
+    last: WindowState | None = None
     for each in windows[at:]:
         name = (quota.ordinal, each.start)
         if before is None and (earlier or each.start == first):
@@ -145,7 +145,7 @@ def revisions(
             found.append(
                 Revision(counter=name, end=end, was=each.carried, layers=layers, removed=not each.shown, after=after)
             )
-        before, last = each, each.standing(layers)
+        before, last = each, each.window_state(layers)
     return tuple(found)
 
 
@@ -175,7 +175,7 @@ def _known_windows(quota: Quota, cell: Cell, totals: Mapping[Instant, Total]) ->
 
 
 def _shown(cell: Cell, counter: CounterName, known: Total | None) -> _Known:
-    standing = cell.standing(counter)
+    standing = cell.window_state(counter)
     return _Known(
         start=standing.start,
         used=EXACT.add(standing.counter, cell.raised(counter)),
@@ -239,10 +239,10 @@ def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Lay
     return total(carried_out(rule, base, standing.counter, standing.layers, standing.adjusted))
 
 
-def _as_standing(known: Total, layers: tuple[Layer, ...] | None) -> Standing:
+def _as_standing(known: Total, layers: tuple[Layer, ...] | None) -> WindowState:
     """A window as its total alone shows it. Without known layers the whole opening balance is one layer."""
     carried = (Layer(known.carried, 1),) if known.carried else ()
-    return Standing(
+    return WindowState(
         start=known.start,
         counter=known.used - known.carried - known.adjusted,
         layers=carried if layers is None else layers,

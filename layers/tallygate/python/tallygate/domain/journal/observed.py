@@ -29,7 +29,7 @@ from tallygate.domain.metering.events import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Journaled:
+class ToJournal:
     """Something that belongs into a journal. `owner` is the customer as it stands in keys."""
 
     position: Position
@@ -46,7 +46,7 @@ class CellNoted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
+class AuditSeen:
     """An entry of the audit trail that makes something known."""
 
     announcement: Announcement
@@ -87,7 +87,7 @@ class ProbePassed:
     id: str
 
 
-Observed = Journaled | CellNoted | Audited | EventRejected | TotalChanged | FactMade | LimitsChanged | ProbePassed
+Observed = ToJournal | CellNoted | AuditSeen | EventRejected | TotalChanged | FactMade | LimitsChanged | ProbePassed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.limits.limits import Earned, Effective, Entitlement, Limit, Quota
 from tallygate.domain.limits.rollover import Stretch, continued
 from tallygate.domain.limits.suspensions import Suspension
-from tallygate.domain.periods.boundaries import Unit, step_of
+from tallygate.domain.periods.boundaries import TimeUnit, step_of
 from tallygate.domain.periods.recurrence import (
     CALENDAR,
     SUBSCRIPTION_START,
@@ -114,7 +114,7 @@ def bases(
     return Bases(base, _to_come(limit, schedule, window.end, base))
 
 
-def stated(
+def remembered_bases(
     held: Sequence[Stretch], limit: Decimal | None, found: Bases, start: Instant, now: Instant
 ) -> tuple[Stretch, ...]:
     """The bases as a quota keeps them; nothing where they are, and were, the limit. `start` is that of the window."""
@@ -129,7 +129,7 @@ def has_length(schedule: Schedule) -> bool:
     """Whether windows have a length to be prorated by, and boundaries that time alone tells."""
     current = schedule.current
     anchored = current.anchor in (CALENDAR, SUBSCRIPTION_START, TIMESTAMP)
-    return anchored and step_of(current.every).unit is not Unit.NEVER
+    return anchored and step_of(current.every).unit is not TimeUnit.NEVER
 
 
 def _goes_on(full: Decimal, limit: Decimal, schedule: Schedule, now: Instant, how: Rebase, before: Quota) -> Decimal:

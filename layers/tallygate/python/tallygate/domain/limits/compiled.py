@@ -24,12 +24,12 @@ from tallygate.domain.catalog.catalog import Catalog, Plan, PlanLimit, QuotaTerm
 from tallygate.domain.catalog.rates import PER, Rate
 from tallygate.domain.catalog.scopes import scope_text
 from tallygate.domain.catalog.tiers import AllowWithGrace, RateLimit, Tier
-from tallygate.domain.limits.bases import Bases, Rebase, bases, earned_of, has_length, stated
+from tallygate.domain.limits.bases import Bases, Rebase, bases, earned_of, has_length, remembered_bases
 from tallygate.domain.limits.follows import Follows, counted_by, line_of, reigns_after
 from tallygate.domain.limits.limits import Earned, Effective, Entitlement, Limit, Next, Quota, rules_of
-from tallygate.domain.limits.rollover import Rule, Stretch, continued, ruled
+from tallygate.domain.limits.rollover import CarryRule, Stretch, continued, ruled
 from tallygate.domain.limits.suspensions import Suspension
-from tallygate.domain.periods.boundaries import Unit, plainest, step_of
+from tallygate.domain.periods.boundaries import TimeUnit, plainest, step_of
 from tallygate.domain.periods.recurrence import (
     CALENDAR,
     ROLLING,
@@ -205,7 +205,7 @@ class _Allotted:
     ordinals: dict[str, int]
     schedules: dict[int, Schedule]
     stretches: dict[int, tuple[Stretch, ...]]
-    rules: dict[int, tuple[Rule, ...]]
+    rules: dict[int, tuple[CarryRule, ...]]
     suspended: tuple[Suspension, ...] = ()
     before: Mapping[int, Quota] = field(default_factory=dict)
     earned: Mapping[int, Earned] = field(default_factory=dict)
@@ -298,7 +298,7 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
         schedule=schedule,
         stretches=_stretches(declared, found, allotted, ordinal, now),
         rules=_rules(declared, allotted, ordinal, now),
-        bases=stated(before.bases if before is not None else (), quota.limit, found, start, now),
+        bases=remembered_bases(before.bases if before is not None else (), quota.limit, found, start, now),
         follows=before.follows if before is not None else _follows(declared, ordinal, schedule, allotted, dates),
     )
 
@@ -335,7 +335,7 @@ def _stretches(
     return stretches
 
 
-def _rules(declared: PlanLimit, allotted: _Allotted, ordinal: int, now: Instant) -> tuple[Rule, ...]:
+def _rules(declared: PlanLimit, allotted: _Allotted, ordinal: int, now: Instant) -> tuple[CarryRule, ...]:
     """How the quota carried over and does; nothing where that was never different. Forgotten with its stretches."""
     if declared.carryover is None or ordinal not in allotted.stretches:
         allotted.rules.pop(ordinal, None)
@@ -357,7 +357,7 @@ def _earned(allotted: _Allotted, in_force: set[int], now: Instant) -> Mapping[in
 def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
     """The recurrence that a quota states for this customer. One that never ends needs no anchor."""
     zone, every = dates.zone if quota.zone is None else quota.zone, plainest(quota.every)
-    if step_of(every).unit is Unit.NEVER:
+    if step_of(every).unit is TimeUnit.NEVER:
         return Segment(every, zone)
     if quota.anchor == ROLLING:
         return rolling(every, zone)

@@ -20,7 +20,7 @@ from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.catalog.tiers import Enforcement, Tier, tier_rates
 from tallygate.domain.limits.capacity import Sized, crowded
 from tallygate.domain.limits.follows import Follows, Reigns
-from tallygate.domain.limits.rollover import Rule, Stretch, base_at, base_of
+from tallygate.domain.limits.rollover import CarryRule, Stretch, base_at, base_of
 from tallygate.domain.limits.suspensions import Suspension
 from tallygate.domain.periods.recurrence import Schedule, Window, closes
 
@@ -40,7 +40,7 @@ class Quota:
     schedule: Schedule
     stretches: tuple[Stretch, ...] = ()
     bases: tuple[Stretch, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[CarryRule, ...] = ()
     follows: Follows | None = None
 
     @property
@@ -97,11 +97,11 @@ class Limit:
         )
 
 
-def rules_of(quota: Quota, limit: Limit) -> tuple[Rule, ...]:
+def rules_of(quota: Quota, limit: Limit) -> tuple[CarryRule, ...]:
     """How a quota of the limit has carried over since it did, and does."""
     if quota.rules or limit.carryover is None:
         return quota.rules
-    return (Rule(quota.stretches[0].since, limit.carryover),)
+    return (CarryRule(quota.stretches[0].since, limit.carryover),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ class Effective:
     ordinals: Mapping[str, int] = field(default_factory=dict)
     retired: Mapping[int, Schedule] = field(default_factory=dict)
     frozen: Mapping[int, tuple[Stretch, ...]] = field(default_factory=dict)
-    frozen_rules: Mapping[int, tuple[Rule, ...]] = field(default_factory=dict)
+    frozen_rules: Mapping[int, tuple[CarryRule, ...]] = field(default_factory=dict)
     suspensions: tuple[Suspension, ...] = ()
     earned: Mapping[int, Earned] = field(default_factory=dict)
     reigns: Reigns = field(default_factory=dict)

@@ -24,7 +24,7 @@ from tallygate.domain.catalog.features import Fixed, Switch, fixed_of
 from tallygate.domain.catalog.forms import Form, limit_form, limit_of
 from tallygate.domain.catalog.rates import PER, rate_width
 from tallygate.domain.limits.capacity import Sized, crowded
-from tallygate.domain.periods.boundaries import Unit, plainest, step_of
+from tallygate.domain.periods.boundaries import TimeUnit, plainest, step_of
 from tallygate.domain.periods.recurrence import CALENDAR, FIRST_USE, ROLLING, TIMESTAMP
 
 OWN_LIMITS_MAX = 200
@@ -186,7 +186,7 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
     def kind(period: Mapping[str, Any]) -> tuple[str, str]:
         every, anchor = plainest(period["every"]), period.get("anchor", CALENDAR)
-        if step_of(every).unit is Unit.NEVER:
+        if step_of(every).unit is TimeUnit.NEVER:
             return every, CALENDAR
         return every, TIMESTAMP if anchor[:1].isdigit() else anchor
 

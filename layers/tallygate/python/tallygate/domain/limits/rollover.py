@@ -39,7 +39,7 @@ class Stretch(NamedTuple):
     base: Decimal | None
 
 
-class Rule(NamedTuple):
+class CarryRule(NamedTuple):
     """How a quota carries over from an instant on, until the next rule."""
 
     since: Instant
@@ -54,7 +54,7 @@ class Layer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WindowState:
     """How a window stands: its counter (what was used, less all it was raised by), and what was carried into it."""
 
     start: Instant
@@ -67,9 +67,9 @@ def rolled(
     carryover: Carryover,
     schedule: Schedule,
     stretches: Sequence[Stretch],
-    last: Standing | None,
+    last: WindowState | None,
     into: Instant,
-    rules: Sequence[Rule] = (),
+    rules: Sequence[CarryRule] = (),
 ) -> tuple[Layer, ...]:
     """The layers that the window beginning at `into` begins with. `last` is the newest window before it that was
     written to; None: none ever was, and the quota's first stretch tells where to begin. Nothing was used after it.
@@ -119,21 +119,21 @@ def total(layers: Sequence[Layer]) -> Decimal:
     return found
 
 
-def rule_at(rules: Sequence[Rule], instant: Instant, always: Carryover) -> Carryover:
+def rule_at(rules: Sequence[CarryRule], instant: Instant, always: Carryover) -> Carryover:
     """The rule in force at an instant; without rules the one that always was. Before the first of them it too holds."""
     if not rules:
         return always
     return next((rule.carryover for rule in reversed(rules) if rule.since <= instant), rules[0].carryover)
 
 
-def ruled(rules: Sequence[Rule], carryover: Carryover, now: Instant) -> tuple[Rule, ...]:
+def ruled(rules: Sequence[CarryRule], carryover: Carryover, now: Instant) -> tuple[CarryRule, ...]:
     """The rules with this one from now on. Bounded like stretches."""
     past = [rule for rule in rules if rule.since <= now]
     if past and past[-1].carryover == carryover:
         return tuple(past)
     if past and past[-1].since == now:
         past.pop()
-    return (*past, Rule(now, carryover))[-STRETCHES_MAX:]
+    return (*past, CarryRule(now, carryover))[-STRETCHES_MAX:]
 
 
 def base_of(stretches: Sequence[Stretch], window: Window) -> Decimal | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.base.quantities import ONE, Refused, parse_quantity, plain, read_quantity
+from tallygate.domain.base.quantities import ONE, NotAQuantity, parse_quantity, plain, read_quantity
 from tallygate.domain.metering.contributions import Add, Contribution
 from tallygate.domain.metering.settings import Settings
 
@@ -205,7 +205,7 @@ def read_value(data: Mapping[str, Any], path: Path) -> Decimal | Unreadable:
     if found is None:
         return Unreadable("value_missing", f"{where} is absent")
     read = read_quantity(found, exponent=True)
-    if isinstance(read, Refused):
+    if isinstance(read, NotAQuantity):
         return Unreadable("value_invalid", f"{where} {read.detail}")
     if read.negative:
         return Unreadable("value_negative", f"{where} is negative")

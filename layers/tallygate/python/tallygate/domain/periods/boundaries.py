@@ -42,7 +42,7 @@ _DAYS = re.compile(r"P([1-9]\d{0,4})([WD])")
 _ELAPSED = re.compile(r"PT(?:([1-9]\d{0,5})H)?(?:([1-9]\d{0,7})M)?(?:([1-9]\d{0,9})S)?")
 
 
-class Unit(Enum):
+class TimeUnit(Enum):
     """How a step is added to the anchor."""
 
     ELAPSED = "milliseconds"
@@ -55,7 +55,7 @@ class Unit(Enum):
 class Step:
     """The length of a period: `count` of the unit. `weekly` steps without an anchor begin on the week's first day."""
 
-    unit: Unit
+    unit: TimeUnit
     count: int
     weekly: bool = False
 
@@ -63,15 +63,15 @@ class Step:
 BILLING_PERIOD = "billing_period"
 """A month from when the subscription started."""
 _WORDS = {
-    "minute": Step(Unit.ELAPSED, MINUTE),
-    "hour": Step(Unit.ELAPSED, HOUR),
-    "day": Step(Unit.DAYS, 1),
-    "week": Step(Unit.DAYS, 7, weekly=True),
-    "month": Step(Unit.MONTHS, 1),
-    "quarter": Step(Unit.MONTHS, 3),
-    "year": Step(Unit.MONTHS, 12),
-    "never": Step(Unit.NEVER, 0),
-    BILLING_PERIOD: Step(Unit.MONTHS, 1),
+    "minute": Step(TimeUnit.ELAPSED, MINUTE),
+    "hour": Step(TimeUnit.ELAPSED, HOUR),
+    "day": Step(TimeUnit.DAYS, 1),
+    "week": Step(TimeUnit.DAYS, 7, weekly=True),
+    "month": Step(TimeUnit.MONTHS, 1),
+    "quarter": Step(TimeUnit.MONTHS, 3),
+    "year": Step(TimeUnit.MONTHS, 12),
+    "never": Step(TimeUnit.NEVER, 0),
+    BILLING_PERIOD: Step(TimeUnit.MONTHS, 1),
 }
 EVERY = tuple(_WORDS)
 """The words for a period's length; an ISO 8601 duration is the other form."""
@@ -89,12 +89,12 @@ def step_of(every: str) -> Step:
         return word
     if (found := _DAYS.fullmatch(every)) is not None:
         weekly = found[2] == "W"
-        return _bounded(Step(Unit.DAYS, int(found[1]) * (7 if weekly else 1), weekly=weekly))
+        return _bounded(Step(TimeUnit.DAYS, int(found[1]) * (7 if weekly else 1), weekly=weekly))
     if (found := _MONTHS.fullmatch(every)) is not None and every != "P":
-        return _bounded(Step(Unit.MONTHS, 12 * int(found[1] or 0) + int(found[2] or 0)))
+        return _bounded(Step(TimeUnit.MONTHS, 12 * int(found[1] or 0) + int(found[2] or 0)))
     if (found := _ELAPSED.fullmatch(every)) is not None and every != "PT":
         hours, minutes, seconds = (int(part or 0) for part in found.groups())
-        return _bounded(Step(Unit.ELAPSED, hours * HOUR + minutes * MINUTE + seconds * SECOND))
+        return _bounded(Step(TimeUnit.ELAPSED, hours * HOUR + minutes * MINUTE + seconds * SECOND))
     raise ValueError(
         f"must be {', '.join(EVERY)} or an ISO 8601 duration of years and months (P1Y6M), weeks (P2W), days (P30D), "
         "or hours, minutes and seconds (PT5H)"
@@ -111,9 +111,9 @@ def plainest(every: str) -> str:
     for word, meaning in _WORDS.items():
         if meaning == step:
             return word
-    if step.unit is Unit.MONTHS:
+    if step.unit is TimeUnit.MONTHS:
         return f"P{step.count}M"
-    if step.unit is Unit.DAYS:
+    if step.unit is TimeUnit.DAYS:
         return f"P{step.count // 7}W" if step.weekly else f"P{step.count}D"
     for length, sign in ((HOUR, "H"), (MINUTE, "M")):
         if step.count % length == 0:
@@ -123,16 +123,16 @@ def plainest(every: str) -> str:
 
 def length_of(step: Step) -> Instant | None:
     """The length of a step in elapsed time, days being of 24 hours; None for months, which have none, and for never."""
-    if step.unit is Unit.ELAPSED:
+    if step.unit is TimeUnit.ELAPSED:
         return step.count
-    return step.count * DAY if step.unit is Unit.DAYS else None
+    return step.count * DAY if step.unit is TimeUnit.DAYS else None
 
 
 def _bounded(step: Step) -> Step:
-    days = {Unit.MONTHS: step.count / 12 * 366, Unit.DAYS: step.count}.get(step.unit, step.count / (24 * HOUR))
+    days = {TimeUnit.MONTHS: step.count / 12 * 366, TimeUnit.DAYS: step.count}.get(step.unit, step.count / (24 * HOUR))
     if days > YEARS_MAX * 366:
         raise ValueError(f"must be at most {YEARS_MAX} years; what never starts anew is never")
-    if step.unit is Unit.ELAPSED and step.count < MINUTE:
+    if step.unit is TimeUnit.ELAPSED and step.count < MINUTE:
         raise ValueError("must be at least a minute; what is shorter is a rate")
     return step
 
@@ -164,12 +164,12 @@ class Grid:
         """The boundary at or before the instant, and the one after it."""
         assert instant < NEVER_ENDS, "an instant on the wire is before the year 9999"
         step = step_of(self.every)
-        if step.unit is Unit.NEVER:
+        if step.unit is TimeUnit.NEVER:
             return (BEGINNING, NEVER_ENDS) if instant >= BEGINNING else (-NEVER_ENDS, BEGINNING)
-        if step.unit is Unit.ELAPSED and self.origin is not None:
+        if step.unit is TimeUnit.ELAPSED and self.origin is not None:
             start = instant - (instant - self.origin) % step.count
             return start, start + step.count
-        if step.unit is Unit.ELAPSED and step.count <= HOUR:
+        if step.unit is TimeUnit.ELAPSED and step.count <= HOUR:
             return _shown_by_the_clock(step.count, self.zone, instant)
         k = _estimate(self, step, instant)
         while instant < (start := _boundary(self, k)):
@@ -182,9 +182,9 @@ class Grid:
 def _estimate(grid: Grid, step: Step, instant: Instant) -> int:
     """About how many steps lie between the anchor and an instant: at most a few off."""
     wall, anchor = _wall(instant, grid.zone), _anchor(grid, step)
-    if step.unit is Unit.MONTHS:
+    if step.unit is TimeUnit.MONTHS:
         return ((wall.year - anchor.year) * 12 + wall.month - anchor.month) // step.count
-    if step.unit is Unit.DAYS:
+    if step.unit is TimeUnit.DAYS:
         return (wall - anchor).days // step.count
     return (wall - anchor) // _MILLISECOND // step.count
 
@@ -197,9 +197,9 @@ def _boundary(grid: Grid, k: int) -> Instant:
     step = step_of(grid.every)
     anchor = _anchor(grid, step)
     try:
-        if step.unit is Unit.MONTHS:
+        if step.unit is TimeUnit.MONTHS:
             local = _months_later(anchor, k * step.count)
-        elif step.unit is Unit.DAYS:
+        elif step.unit is TimeUnit.DAYS:
             local = anchor + timedelta(days=k * step.count)
         else:
             local = anchor + k * step.count * _MILLISECOND

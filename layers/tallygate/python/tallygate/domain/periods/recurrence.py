@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from tallygate.domain.base.instants import DAY, HOUR, Instant, format_instant
-from tallygate.domain.periods.boundaries import Grid, Unit, length_of, step_of
+from tallygate.domain.periods.boundaries import Grid, TimeUnit, length_of, step_of
 
 CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING = "calendar", "subscription_start", "timestamp", "rolling"
 FIRST_USE = "first_use"
@@ -132,7 +132,7 @@ def rolling(every: str, zone: str) -> Segment:
 def closes(every: str) -> bool:
     """Whether windows of this period are closed and billed: those of an hour or longer that end at all."""
     step = step_of(every)
-    return step.unit is not Unit.NEVER and (step.unit is not Unit.ELAPSED or step.count >= HOUR)
+    return step.unit is not TimeUnit.NEVER and (step.unit is not TimeUnit.ELAPSED or step.count >= HOUR)
 
 
 def segment_at(schedule: Schedule, instant: Instant) -> Segment:
@@ -164,7 +164,7 @@ def earliest_reaching(schedule: Schedule, instant: Instant) -> Instant:
         return window_at(schedule, instant).start
     length = max(_opened(segment, instant).end for segment in schedule.segments) - instant
     # Of steps by the calendar no two differ by more than the days of two months and a change of the clock.
-    elapsed = step_of(schedule.current.every).unit is Unit.ELAPSED
+    elapsed = step_of(schedule.current.every).unit is TimeUnit.ELAPSED
     return instant - length + (1 if elapsed else -4 * DAY)
 
 
@@ -194,7 +194,7 @@ def changed(
     kept = Schedule(decided)
     held, to_come = kept.current, schedule.current
     same = replace(wanted, since=held.since, covered=held.covered) == held
-    if same or step_of(held.every).unit is Unit.NEVER or held.anchor == ROLLING:
+    if same or step_of(held.every).unit is TimeUnit.NEVER or held.anchor == ROLLING:
         return kept
     if held.anchor == FIRST_USE:
         return Schedule((*(decided[:-1] if held.since == now else decided), replace(wanted, since=now, covered=None)))
@@ -219,7 +219,7 @@ def begun(schedule: Schedule, at: Instant) -> Schedule:
     What never ends, rolls or begins with its first use stays as it is.
     """
     current = schedule.current
-    if step_of(current.every).unit is Unit.NEVER or current.anchor in (ROLLING, FIRST_USE):
+    if step_of(current.every).unit is TimeUnit.NEVER or current.anchor in (ROLLING, FIRST_USE):
         return schedule
     if window_at(schedule, at).start == at:
         return schedule

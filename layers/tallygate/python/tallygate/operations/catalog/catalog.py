@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.catalog import (
     Catalog,
-    Change,
-    Expected,
+    CatalogChange,
+    ExpectedVersion,
     PlanId,
     changes,
     forbidden,
@@ -55,7 +55,7 @@ class Declared:
     """
 
     version: int
-    changes: tuple[Change, ...] = ()
+    changes: tuple[CatalogChange, ...] = ()
     concerned: tuple[int, ...] = ()
     customers: int = 0
     resumed: bool = False
@@ -70,7 +70,7 @@ def declare_catalog(
     store: CatalogStore,
     wanted: Catalog,
     *,
-    expected: Expected | None,
+    expected: ExpectedVersion | None,
     dry_run: bool,
     now: Instant,
     by: Author | None = None,
@@ -120,7 +120,7 @@ def _beside(by: Author | None, audits: AuditTrail | None) -> BesideStep | None:
     if by is None or audits is None:
         return None
 
-    def audit(made: Sequence[Change], version: int) -> Moves:
+    def audit(made: Sequence[CatalogChange], version: int) -> Moves:
         named = [{"action": change.action, **name_of(change.entry)} for change in made]
         step = replace(by, id=f"{by.id}.{version}")
         return audits.record(step.entry(CATALOG_CHANGED, {"version": version, "changes": named}, after=None))
@@ -129,7 +129,7 @@ def _beside(by: Author | None, audits: AuditTrail | None) -> BesideStep | None:
 
 
 def _concerning(
-    store: CatalogStore, stored: StoredCatalog, wanted: Catalog, found: tuple[Change, ...], *, resumed: bool
+    store: CatalogStore, stored: StoredCatalog, wanted: Catalog, found: tuple[CatalogChange, ...], *, resumed: bool
 ) -> Declared:
     """The changes, with the customers that each of them touches. A customer has one plan, so none is counted twice."""
     plans = [touched(stored.catalog, wanted, change) for change in found]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.catalog.catalog import Catalog, Change, PlanId
+from tallygate.domain.catalog.catalog import Catalog, CatalogChange, PlanId
 from tallygate.domain.facts.audits import Audit
 from tallygate.operations.base.ports import Moves
 
@@ -52,7 +52,7 @@ class PlansTaken:
     plans: tuple[PlanId, ...]
 
 
-BesideStep = Callable[[Sequence[Change], int], Moves]
+BesideStep = Callable[[Sequence[CatalogChange], int], Moves]
 """What goes into the transaction beside the changes that it makes, by the catalog's version after it."""
 
 
@@ -63,7 +63,12 @@ class CatalogStore(Protocol):
         """The whole catalog, consistent and of one version. Raises Contended where it changes all the time."""
 
     def replace(
-        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant, beside: BesideStep | None = None
+        self,
+        changes: tuple[CatalogChange, ...],
+        seen: int,
+        applying: Applying,
+        now: Instant,
+        beside: BesideStep | None = None,
     ) -> Replaced | CatalogMoved | PlansTaken:
         """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
 

@@ -29,7 +29,7 @@ from tallygate.domain.corrections.adjusting import (
     scope_lifted,
     too_late,
 )
-from tallygate.domain.facts.adjustments import Adjustment, Parts
+from tallygate.domain.facts.adjustments import Adjustment, LimitParts
 from tallygate.domain.facts.audits import ADJUSTED, Audit
 from tallygate.domain.limits.counters import CellName
 from tallygate.errors import ClockBehind, Conflict, invalid
@@ -52,7 +52,7 @@ class Stores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AdjustmentRequest:
     """By how much to adjust what, who asks and why; `id` names the adjustment and its audit entry."""
 
     id: str
@@ -71,10 +71,10 @@ class Forms:
     """How an adjustment, and what a limit is made of, go over the wire."""
 
     adjustment: Callable[[Adjustment], Mapping[str, Any]]
-    parts: Callable[[Parts], Mapping[str, Any]]
+    parts: Callable[[LimitParts], Mapping[str, Any]]
 
 
-def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Planned:
+def adjust(stores: Stores, asked: AdjustmentRequest, forms: Forms, *, now: Instant) -> Planned:
     """Raise the limit of the feature's own quota in its window by the amount, or lower it where that is negative.
 
     Raises NotFound, Conflict `not_adjustable`, InvalidRequest at the feature or the amount, ClockBehind.
@@ -88,7 +88,7 @@ def adjust(stores: Stores, asked: Asked, forms: Forms, *, now: Instant) -> Plann
     if too_late(term, cell):
         raise ClockBehind("the clock lags behind the feature's counters")
     before = parts_in(term, cell)
-    after = Parts(base=before.base, carried=before.carried, adjusted=before.adjusted + asked.amount)
+    after = LimitParts(base=before.base, carried=before.carried, adjusted=before.adjusted + asked.amount)
     if not after.statable:
         raise invalid("/amount", "out_of_range", "the limit would have more than 18 integer digits")
     if asked.amount < 0 and after.total < 0:
@@ -132,7 +132,7 @@ def list_adjustments(
     return store.page(customer(customers, customer_id).customer.id, feature, after=after, limit=limit)
 
 
-def _audit(made: Adjustment, before: Parts, forms: Forms, key_id: str | None) -> Audit:
+def _audit(made: Adjustment, before: LimitParts, forms: Forms, key_id: str | None) -> Audit:
     form = forms.adjustment(made)
     return Audit(
         id=made.id,

@@ -19,8 +19,8 @@ from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.corrections.resets import (
     RESET,
-    Asked,
     Made,
+    ResetRequest,
     Running,
     WindowReset,
     resets,
@@ -32,7 +32,7 @@ from tallygate.domain.corrections.resets import (
 from tallygate.domain.corrections.settlements import SETTLED_WITHIN
 from tallygate.domain.customers.customers import CustomerRecord
 from tallygate.domain.customers.subscriptions import begins
-from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.kind import CellKind
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.windows import ResetEntry, Taken
 from tallygate.domain.facts.audits import Audit
@@ -56,7 +56,7 @@ DONE = 200
 WITH_PLAN = "plan change"
 WITH_PLAN_MAX = 85
 """So many cells fit one transaction beside the customer and the audit entry."""
-Told = Callable[[CustomerRecord | None, CustomerRecord], Moves]
+Beside = Callable[[CustomerRecord | None, CustomerRecord], Moves]
 """What goes into the transaction of a change beside it, from the customer before and after."""
 
 
@@ -81,7 +81,7 @@ class _Found:
     upto: int
 
 
-def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Planned:
+def reset_usage(stores: Stores, asked: ResetRequest, form: Form, *, now: Instant) -> Planned:
     """Let what was used of the feature in the windows that run count no more. Where nothing was, nothing changes.
 
     Raises NotFound, InvalidRequest at the feature or at effective_at, StoreUnavailable `not_folded` where what is asked
@@ -113,7 +113,7 @@ def reset_usage(stores: Stores, asked: Asked, form: Form, *, now: Instant) -> Pl
     return Planned(moves=moves, body={**body, "changed": True, "audit_id": asked.id}, status=DONE)
 
 
-def with_plan(store: UsageResetStore, *, reset_id: str, actor: str, now: Instant) -> Told:
+def with_plan(store: UsageResetStore, *, reset_id: str, actor: str, now: Instant) -> Beside:
     """What resets usage with a plan that begins now: of every metered feature that it includes, in the transaction of
     the change. So the change that is asked for once more, which is none, resets nothing.
     """
@@ -160,7 +160,7 @@ def _entry(
     )
 
 
-def _effective_at(asked: Asked, windows: Sequence[Running], now: Instant) -> Instant:
+def _effective_at(asked: ResetRequest, windows: Sequence[Running], now: Instant) -> Instant:
     at = asked.effective_at if asked.effective_at is not None else now
     if at > now:
         raise invalid("/effective_at", "out_of_range", "must not be in the future")
@@ -173,7 +173,7 @@ def _effective_at(asked: Asked, windows: Sequence[Running], now: Instant) -> Ins
 
 def _as_of(
     store: UsageResetStore,
-    asked: Asked,
+    asked: ResetRequest,
     at: Instant,
     windows: Sequence[Running],
     look: ResettableCell,
@@ -214,7 +214,7 @@ def _as_of(
     return _Found(found, upto)
 
 
-def _since(store: UsageResetStore, asked: Asked, at: Instant) -> list[KeptRecord]:
+def _since(store: UsageResetStore, asked: ResetRequest, at: Instant) -> list[KeptRecord]:
     """The journal, oldest first, from before anything that was decided since an instant could be in it, and from what
     tells of the feature's cell."""
     found: list[KeptRecord] = []
@@ -233,7 +233,7 @@ def _since(store: UsageResetStore, asked: Asked, at: Instant) -> list[KeptRecord
 def _revision(kept: KeptRecord, feature: str) -> int:
     """The newest revision of the feature's cell that the record tells of; 0: none."""
     entries = kept.record.entries
-    return max((e.revision for e in entries if isinstance(e, Kind) and e.feature == feature), default=0)
+    return max((e.revision for e in entries if isinstance(e, CellKind) and e.feature == feature), default=0)
 
 
 def _touches(kept: KeptRecord, totals: Mapping[CounterName, Total]) -> frozenset[CounterName]:

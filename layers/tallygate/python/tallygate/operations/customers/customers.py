@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.catalog.catalog import Catalog, Expected, Plan, PlanId, require
+from tallygate.domain.catalog.catalog import Catalog, ExpectedVersion, Plan, PlanId, require
 from tallygate.domain.customers.customers import (
     Customer,
     CustomerRecord,
@@ -36,7 +36,7 @@ from tallygate.domain.periods.recurrence import segment_at
 from tallygate.errors import Conflict, Contended, FieldError, NotFound, invalid
 from tallygate.operations.base.ports import Moves
 from tallygate.operations.catalog.ports import CatalogStore
-from tallygate.operations.corrections.resets import Told
+from tallygate.operations.corrections.resets import Beside
 from tallygate.operations.customers.ports import (
     CustomerMoved,
     CustomerStore,
@@ -62,7 +62,7 @@ class Stores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
+class ChangedBy:
     """By which key a customer is changed, and the id that the entry of the audit trail is to have.
 
     Both name nobody else in the request, so the key's id is the actor as well.
@@ -82,9 +82,9 @@ def put_customer(
     customer_id: str,
     change: ProfileChange,
     *,
-    expected: Expected | None,
+    expected: ExpectedVersion | None,
     now: Instant,
-    by: Audited | None = None,
+    by: ChangedBy | None = None,
 ) -> tuple[CustomerRecord, bool]:
     """Create or change a customer; whether it was created.
 
@@ -109,7 +109,7 @@ def put_customer(
     return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)
 
 
-def _profile_told(by: Audited | None, now: Instant) -> Told:
+def _profile_told(by: ChangedBy | None, now: Instant) -> Beside:
     """What tells of a new customer, or of a change of what it is beside its subscription."""
 
     def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
@@ -140,10 +140,10 @@ def put_subscription(
     customer_id: str,
     change: SubscriptionChange,
     *,
-    expected: Expected | None,
+    expected: ExpectedVersion | None,
     now: Instant,
-    by: Audited | None = None,
-    resets: Told | None = None,
+    by: ChangedBy | None = None,
+    resets: Beside | None = None,
 ) -> CustomerRecord:
     """Subscribe the customer to a version of a plan, or change over to it. What was used stays used, unless the change
     says otherwise: then `resets` takes it out.
@@ -175,12 +175,12 @@ def _anchored(held: CustomerRecord, change: SubscriptionChange, catalog: Catalog
     return record_of(held, held.customer, replace(running, started_at=change.started_at), catalog, now, at_once=True)
 
 
-def _both(first: Told | None, second: Told) -> Told:
+def _both(first: Beside | None, second: Beside) -> Beside:
     return lambda before, after: (*(first(before, after) if first is not None else ()), *second(before, after))
 
 
 def end_subscription(
-    stores: Stores, customer_id: str, *, expected: Expected | None, now: Instant, by: Audited | None = None
+    stores: Stores, customer_id: str, *, expected: ExpectedVersion | None, now: Instant, by: ChangedBy | None = None
 ) -> CustomerRecord:
     """End the subscription now; ending it again changes nothing. Raises NotFound where there never was one."""
 
@@ -197,7 +197,7 @@ def end_subscription(
     return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0]
 
 
-def _told(by: Audited | None, base: str, now: Instant, *, usage: str = "keep") -> Told | None:
+def _told(by: ChangedBy | None, base: str, now: Instant, *, usage: str = "keep") -> Beside | None:
     """What tells of a change of the subscription; nobody asks where there is nobody to tell of."""
     if by is None:
         return None
@@ -221,9 +221,9 @@ def change_customer(
     customer_id: str,
     wanted: Callable[[CustomerRecord | None, Catalog], CustomerRecord],
     *,
-    expected: Expected | None,
+    expected: ExpectedVersion | None,
     now: Instant,
-    beside: Told | None = None,
+    beside: Beside | None = None,
 ) -> tuple[CustomerRecord, bool]:
     """Make the customer what is `wanted` of it, and let its cells know; whether it was created. Repeating is harmless.
 

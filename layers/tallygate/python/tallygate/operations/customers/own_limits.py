@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.catalog.catalog import Catalog, Expected, Plan
+from tallygate.domain.catalog.catalog import Catalog, ExpectedVersion, Plan
 from tallygate.domain.catalog.forms import as_json
 from tallygate.domain.customers.customers import CustomerRecord
 from tallygate.domain.facts.audits import LIMIT_REMOVED, LIMIT_SET
 from tallygate.domain.limits.overrides import OWN_LIMITS_MAX, OwnLimit
 from tallygate.errors import NotFound, invalid
 from tallygate.operations.base.ports import Moves
-from tallygate.operations.corrections.resets import Told
+from tallygate.operations.corrections.resets import Beside
 from tallygate.operations.customers.customers import (
-    Audited,
+    ChangedBy,
     Stores,
     change_customer,
     known,
@@ -38,9 +38,9 @@ def put_limit(
     own: OwnLimit,
     judge: Judge,
     *,
-    expected: Expected | None,
+    expected: ExpectedVersion | None,
     now: Instant,
-    by: Audited | None = None,
+    by: ChangedBy | None = None,
 ) -> tuple[CustomerRecord, bool]:
     """Give the customer this limit, or replace the one of its name; whether it is new. Repeating changes nothing.
 
@@ -67,9 +67,9 @@ def delete_limit(
     customer_id: str,
     name: str,
     *,
-    expected: Expected | None,
+    expected: ExpectedVersion | None,
     now: Instant,
-    by: Audited | None = None,
+    by: ChangedBy | None = None,
 ) -> CustomerRecord:
     """Take the limit away: what the plan says is in force again. Raises NotFound, PreconditionFailed, Contended."""
 
@@ -85,7 +85,7 @@ def delete_limit(
     return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=_told(by, name, now))[0]
 
 
-def _told(by: Audited | None, name: str, now: Instant) -> Told:
+def _told(by: ChangedBy | None, name: str, now: Instant) -> Beside:
     """What tells of the limit of this name, before and after."""
 
     def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:

@@ -73,7 +73,7 @@ class Stores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class CurrentSuspensions:
     """What tiers have suspended of a customer, and what somebody has waived since."""
 
     stops: tuple[TierStop, ...] = ()
@@ -81,7 +81,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class SuspensionRequest:
     """What to suspend or resume, who asks and why; `id` names the audit entry. No feature: the whole customer."""
 
     id: str
@@ -93,7 +93,7 @@ class Asked:
     key_id: str | None = None
 
 
-def suspend(stores: Stores, asked: Asked, judge: Judge, form: Form, *, now: Instant) -> Planned:
+def suspend(stores: Stores, asked: SuspensionRequest, judge: Judge, form: Form, *, now: Instant) -> Planned:
     """Deny every request on the target from now on; a second suspension replaces reason and actor of the first.
 
     Raises NotFound, InvalidRequest `feature_not_found`, `not_allowed` or `too_many`.
@@ -116,7 +116,7 @@ def suspend(stores: Stores, asked: Asked, judge: Judge, form: Form, *, now: Inst
     return _planned(asked, moves, stands=form(stands))
 
 
-def resume(stores: Stores, asked: Asked, judge: Judge, form: Form, *, now: Instant) -> Planned:
+def resume(stores: Stores, asked: SuspensionRequest, judge: Judge, form: Form, *, now: Instant) -> Planned:
     """Lift the suspension of the target, and what tiers have suspended of it. Raises NotFound, InvalidRequest."""
     seen = customer(stores.customers, asked.customer)
     held, target = seen.effective.suspensions, target_of(asked.feature, asked.scope)
@@ -137,7 +137,7 @@ def resume(stores: Stores, asked: Asked, judge: Judge, form: Form, *, now: Insta
     return _planned(asked, (*moves, *stores.audits.record(audit)), lifted=found)
 
 
-def standing(controls: CellControlStore, effective: Effective, now: Instant) -> Standing:
+def current_suspensions(controls: CellControlStore, effective: Effective, now: Instant) -> CurrentSuspensions:
     """What tiers have suspended of a customer, and what is waived. One read for each metered feature it has or had."""
     stops: list[TierStop] = []
     waivers: list[Waiver] = []
@@ -145,7 +145,7 @@ def standing(controls: CellControlStore, effective: Effective, now: Instant) -> 
         cell = controls.read(CellName(effective.customer, feature))
         stops += stops_in(cell, effective, feature, now)
         waivers += waivers_in(cell, effective, feature, now)
-    return Standing(stops=tuple(stops), waivers=tuple(waivers))
+    return CurrentSuspensions(stops=tuple(stops), waivers=tuple(waivers))
 
 
 def tell(stores: Stores, customer_id: str, now: Instant) -> None:
@@ -163,7 +163,7 @@ class _Lifted:
     anew: tuple[Waiver, ...] = ()
 
 
-def _lifted(controls: CellControlStore, effective: Effective, asked: Asked, now: Instant) -> _Lifted:
+def _lifted(controls: CellControlStore, effective: Effective, asked: SuspensionRequest, now: Instant) -> _Lifted:
     """One read for each feature."""
     only = _limits_over(effective, asked.feature, asked.scope) if asked.feature and asked.scope else None
     features = features_ever_entitled(effective) if asked.feature is None else (asked.feature,)
@@ -208,7 +208,7 @@ def _with(seen: CustomerRecord, suspensions: tuple[Suspension, ...], now: Instan
 
 
 def _audit(
-    asked: Asked,
+    asked: SuspensionRequest,
     action: str,
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
@@ -237,7 +237,7 @@ def _audit(
 
 
 def _planned(
-    asked: Asked, moves: Moves, *, stands: Mapping[str, Any] | None = None, lifted: _Lifted | None = None
+    asked: SuspensionRequest, moves: Moves, *, stands: Mapping[str, Any] | None = None, lifted: _Lifted | None = None
 ) -> Planned:
     """`suspended` is the target's own suspension, `lifted` the features of which a tier's ended with it, `waived` what
     suspends no more until `waived_until`, also by a resume before this one."""

@@ -21,13 +21,13 @@ from tallygate.domain.delivery import timetable
 from tallygate.domain.delivery.deliveries import (
     BUS,
     REMARK,
-    Attempt,
+    AttemptOutcome,
     Delivery,
+    DeliveryAttempt,
     DeliveryStatus,
     Endpoint,
     EndpointStatus,
     Message,
-    Outcome,
     Verdict,
     extended,
 )
@@ -51,7 +51,7 @@ class Queue(Protocol):
 
 Secrets = Callable[[Endpoint, Instant], tuple[str, ...]]
 """What webhooks to an endpoint are signed with now. Raises StoreUnavailable."""
-Post = Callable[[Fact, Endpoint | None, tuple[str, ...]], Outcome]
+Post = Callable[[Fact, Endpoint | None, tuple[str, ...]], AttemptOutcome]
 """One attempt to a webhook, or (None) to the event bus. It never raises for what a receiver or the net does."""
 
 
@@ -71,7 +71,7 @@ class Report:
 
     message: Message
     result: str
-    outcome: Outcome | None = None
+    outcome: AttemptOutcome | None = None
     fact_type: str | None = None
     traceparent: str | None = None
     next_attempt_at: Instant | None = None
@@ -140,7 +140,7 @@ def _receiver(store: DeliveryStore, delivery: Delivery) -> tuple[Endpoint | None
 def _end_without_attempt(
     store: DeliveryStore, delivery: Delivery, message: Message, why: str, *, now: Instant, wall: Instant
 ) -> Report:
-    history = extended(delivery.history, Attempt(number=REMARK, at=now, result=why), begun=delivery.attempts)
+    history = extended(delivery.history, DeliveryAttempt(number=REMARK, at=now, result=why), begun=delivery.attempts)
     if not store.settle(delivery, DeliveryStatus.FAILED, history=history, wall=wall):
         return Report(message=message, result="superseded")
     return Report(message=message, result=why)
@@ -151,7 +151,7 @@ def _record(
     queue: Queue,
     claimed: Delivery,
     message: Message,
-    outcome: Outcome,
+    outcome: AttemptOutcome,
     *,
     now: Instant,
     wall: Instant,
@@ -174,8 +174,8 @@ def _put_off(
     queue: Queue,
     claimed: Delivery,
     message: Message,
-    outcome: Outcome,
-    history: tuple[Attempt, ...],
+    outcome: AttemptOutcome,
+    history: tuple[DeliveryAttempt, ...],
     *,
     now: Instant,
 ) -> Report:
@@ -188,8 +188,8 @@ def _put_off(
     return Report(message=message, result="retry", next_attempt_at=at)
 
 
-def _line(number: int, outcome: Outcome, now: Instant) -> Attempt:
-    return Attempt(
+def _line(number: int, outcome: AttemptOutcome, now: Instant) -> DeliveryAttempt:
+    return DeliveryAttempt(
         number=number,
         at=now,
         result=outcome.verdict.value,

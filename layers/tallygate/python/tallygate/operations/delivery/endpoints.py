@@ -28,7 +28,7 @@ from tallygate.operations.facts.ports import AuditStore
 SECRET = "secret"  # noqa: S105  # the name of the field
 DELETING = "it is being deleted"
 
-Shown = Callable[[Endpoint], dict[str, object]]
+ShownEndpoint = Callable[[Endpoint], dict[str, object]]
 """An endpoint as an answer shows it, without a secret."""
 
 
@@ -51,7 +51,7 @@ class Stores:
     audits: AuditStore
 
 
-def register_endpoint(stores: Stores, endpoint: Endpoint, secret: str, shown: Shown, *, by: Author) -> Planned:
+def register_endpoint(stores: Stores, endpoint: Endpoint, secret: str, shown: ShownEndpoint, *, by: Author) -> Planned:
     """The plan of a POST (see `operations.base.receipts`): the endpoint, and an answer that shows its secret once."""
     version = stores.secrets.keep(endpoint.id, SLOTS[0], secret)
     made = replace(endpoint, secrets=(SigningSecret(slot=SLOTS[0], version=version),))
@@ -61,7 +61,7 @@ def register_endpoint(stores: Stores, endpoint: Endpoint, secret: str, shown: Sh
 
 
 def rotate_endpoint(
-    stores: Stores, endpoint_id: str, secret: str, shown: Shown, *, overlap: Instant, by: Author
+    stores: Stores, endpoint_id: str, secret: str, shown: ShownEndpoint, *, overlap: Instant, by: Author
 ) -> Planned:
     """The plan of a POST: the endpoint signs with the new secret from now on, and with the one before for the overlap.
 

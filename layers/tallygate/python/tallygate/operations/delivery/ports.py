@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.delivery.deliveries import Attempt, Delivery, DeliveryStatus, Endpoint, Message, SigningSecret
+from tallygate.domain.delivery.deliveries import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryStatus,
+    Endpoint,
+    Message,
+    SigningSecret,
+)
 from tallygate.domain.facts.facts import Fact
 from tallygate.operations.base.ports import Moves
 
@@ -65,11 +72,11 @@ class DeliveryStore(Protocol):
         Atomic. `claimant` is unique to this call, so that a write repeated after an unknown outcome knows itself.
         """
 
-    def put_off(self, claimed: Delivery, *, history: tuple[Attempt, ...], due_at: Instant) -> bool:
+    def put_off(self, claimed: Delivery, *, history: tuple[DeliveryAttempt, ...], due_at: Instant) -> bool:
         """Record the claimed attempt; the delivery stays pending. False: another attempt has begun since. Atomic."""
 
     def settle(
-        self, delivery: Delivery, status: DeliveryStatus, *, history: tuple[Attempt, ...], wall: Instant
+        self, delivery: Delivery, status: DeliveryStatus, *, history: tuple[DeliveryAttempt, ...], wall: Instant
     ) -> bool:
         """Record the end of a delivery and take it out of the index. False: another attempt has begun since. Atomic."""
 

@@ -30,12 +30,12 @@ from tallygate.domain.facts.facts import (
     Announcement,
     Fact,
     Levels,
+    announcements,
     concerns_levels,
     restates_figures,
-    told,
 )
 from tallygate.domain.facts.revisions import carried_out_of, layers_into, may_carry_out
-from tallygate.domain.journal.observed import Audited, CellNoted, EventRejected, TotalChanged
+from tallygate.domain.journal.observed import AuditSeen, CellNoted, EventRejected, TotalChanged
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Contended
 from tallygate.operations.facts.ports import LevelMove, OutboxStore, Published
@@ -48,7 +48,7 @@ TRIES_MAX = 20
 def announce(
     outbox: OutboxStore,
     rules: RulesStore,
-    seen: TotalChanged | CellNoted | Audited | EventRejected,
+    seen: TotalChanged | CellNoted | AuditSeen | EventRejected,
     *,
     now: Instant,
 ) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def announce(
     """
     if isinstance(seen, CellNoted):
         return _announce_note(outbox, rules, seen.note, now=now)
-    if isinstance(seen, Audited | EventRejected):
+    if isinstance(seen, AuditSeen | EventRejected):
         return _announce_one(outbox, seen.announcement, traceparent=None, now=now)
     return _announce_change(outbox, rules, seen, now=now)
 
@@ -67,7 +67,7 @@ def _announce_change(outbox: OutboxStore, rules: RulesStore, changed: TotalChang
     old, new = changed.old, changed.new
     for _ in range(TRIES_MAX):
         levels = outbox.levels(new) if concerns_levels(old, new) else Levels()
-        makes = told(old, new, levels)
+        makes = announcements(old, new, levels)
         if not makes.announcements:
             return ()
         restates = makes.announcements[0].restates

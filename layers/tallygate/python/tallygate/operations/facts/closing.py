@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts.adjustments import stated
+from tallygate.domain.facts.adjustments import adjustment_form
 from tallygate.domain.facts.closing import (
     FIRST_REVISION,
     billed_to,
@@ -170,7 +170,9 @@ def _adjusted(store: ClosingStore, total: Total) -> Total:
     if total.governed.name != total.feature:
         return total
     found = store.adjustments(total.customer, total.feature, total.end, ADJUSTMENTS_STATED_MAX)
-    return replace(total, adjustments=tuple(stated(each) for each in found if each.of(total.ordinal, total.start)))
+    return replace(
+        total, adjustments=tuple(adjustment_form(each) for each in found if each.of(total.ordinal, total.start))
+    )
 
 
 def _fact(store: ClosingStore, total: Total, effective: Effective | None, *, now: Instant) -> Fact:

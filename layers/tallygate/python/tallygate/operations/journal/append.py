@@ -34,7 +34,7 @@ from tallygate.domain.journal.fold import (
     limits_named,
     resolve_event,
 )
-from tallygate.domain.journal.observed import Journaled
+from tallygate.domain.journal.observed import ToJournal
 from tallygate.domain.journal.records import (
     Head,
     Mark,
@@ -81,7 +81,7 @@ _UNRESOLVABLE = (ValueError, LookupError, TypeError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
+class AppendSummary:
     """What one journal's part of a batch came to. `repeated` had been journaled before."""
 
     counted: int = 0
@@ -105,8 +105,8 @@ class JournalParts:
 
 
 def append(
-    parts: JournalParts, owner: str, seen: Sequence[Journaled], meters: Meters, *, now: Instant, each: Each
-) -> Folded:
+    parts: JournalParts, owner: str, seen: Sequence[ToJournal], meters: Meters, *, now: Instant, each: Each
+) -> AppendSummary:
     """Journal what is new among these records of one customer, and apply the journal up to its head.
 
     `meters` are the catalog's, read after the records were written. Raises Contended where other appenders win every
@@ -140,7 +140,7 @@ def append(
     return _folded(kept, len(seen))
 
 
-def new_among(head: Head, seen: Sequence[Journaled]) -> list[Journaled]:
+def new_among(head: Head, seen: Sequence[ToJournal]) -> list[ToJournal]:
     """The records beyond the marks, in order of their shard."""
     marks: Mapping[str, Mark] = head.marks
     fresh = []
@@ -168,7 +168,7 @@ class _Resolver:
         self._versions: Versions | None = None
         self._at_end: dict[CountedWindow, Governed | None] = {}
 
-    def entries(self, fresh: Sequence[Journaled]) -> list[tuple[Journaled, Entry]]:
+    def entries(self, fresh: Sequence[ToJournal]) -> list[tuple[ToJournal, Entry]]:
         """The records with their entries, in order; an entry is the same each time it is asked for.
 
         Events are resolved in the order of their times: the first of them opens the window that holds the others.
@@ -239,7 +239,7 @@ class _Resolver:
             self._opened = FirstUses(self._first_uses, customer, self._now)
         return self._opened.window_of
 
-    def _resolve(self, journaled: Journaled) -> Entry:
+    def _resolve(self, journaled: ToJournal) -> Entry:
         what = journaled.what
         if not isinstance(what, Event):
             return what
@@ -252,11 +252,11 @@ class _Resolver:
             return ParkedEntry(reason=f"{UNRESOLVABLE}: {type(error).__name__}", raw=raw)
 
 
-def _time_of(journaled: Journaled) -> Instant:
+def _time_of(journaled: ToJournal) -> Instant:
     return journaled.what.time if isinstance(journaled.what, Event) else 0
 
 
-def tell_rejections(store: RejectionStore, entries: Sequence[tuple[Journaled, Entry]]) -> None:
+def tell_rejections(store: RejectionStore, entries: Sequence[tuple[ToJournal, Entry]]) -> None:
     """Keep a rejection of every event that was accepted and counts nothing after all, one a minute and code.
 
     This comes before they are journaled: a call that dies in between is repeated, and finds the rejections there.
@@ -299,7 +299,7 @@ def _put(
     stores: JournalParts,
     owner: str,
     head: Head,
-    entries: Sequence[tuple[Journaled, Entry]],
+    entries: Sequence[tuple[ToJournal, Entry]],
     resolver: _Resolver,
     now: Instant,
 ) -> tuple[list[Record], Head]:
@@ -328,9 +328,9 @@ def _put(
     return appended, head
 
 
-def _agreeing(entries: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -> list[list[tuple[Journaled, Entry]]]:
+def _agreeing(entries: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver) -> list[list[tuple[ToJournal, Entry]]]:
     """The entries in order, in as few parts as agree on the limits: mostly one, two around a change of plan."""
-    parts: list[list[tuple[Journaled, Entry]]] = []
+    parts: list[list[tuple[ToJournal, Entry]]] = []
     known: dict[int, Governed] = {}
     for journaled, entry in entries:
         limits = resolver.limits(journaled.customer, entry)
@@ -342,7 +342,7 @@ def _agreeing(entries: Sequence[tuple[Journaled, Entry]], resolver: _Resolver) -
     return parts
 
 
-def _record(head: Head, part: Sequence[tuple[Journaled, Entry]], resolver: _Resolver, now: Instant) -> Record:
+def _record(head: Head, part: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver, now: Instant) -> Record:
     entries = tuple(entry for _, entry in part)
     customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
     limits: dict[int, Governed] = {}
@@ -393,11 +393,11 @@ def _apply_record(totals: TotalStore, record: Record, each: Each) -> None:
     each(write, (*changes.totals, *changes.usage))
 
 
-def _folded(kept: Sequence[Entry], seen: int) -> Folded:
+def _folded(kept: Sequence[Entry], seen: int) -> AppendSummary:
     counting = [entry for entry in kept if isinstance(entry, _COUNTING)]
     events = [entry for entry in counting if isinstance(entry, EventEntry)]
     parked = sum(isinstance(entry, ParkedEntry) for entry in kept)
-    return Folded(
+    return AppendSummary(
         counted=len(counting),
         parked=parked,
         noted=len(kept) - len(counting) - parked,

@@ -25,7 +25,7 @@ from tallygate.domain.admission.decision_ids import DecisionId, Secret, granted_
 from tallygate.domain.base.instants import DAY, MINUTE, Instant
 from tallygate.domain.corrections.settlements import SETTLED_WITHIN
 from tallygate.domain.entries.entry import Entry
-from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.kind import CellKind
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.journal.records import Record
 from tallygate.errors import NotFound, StoreUnavailable
@@ -200,7 +200,7 @@ def _is(use: UseEntry | SettleEntry, wanted: DecisionId) -> bool:
 
 def _written_at(entry: Entry, feature: str) -> Instant:
     """When the feature's cell was written, by the clock of who wrote; 0: another item was."""
-    return entry.written_at if isinstance(entry, Kind) and entry.feature == feature else 0
+    return entry.written_at if isinstance(entry, CellKind) and entry.feature == feature else 0
 
 
 def _journaled(records: Iterable[KeptRecord], feature: str) -> int:
@@ -212,4 +212,4 @@ def _journaled(records: Iterable[KeptRecord], feature: str) -> int:
 
 
 def _revision(record: Record, feature: str) -> int:
-    return max((e.revision for e in record.entries if isinstance(e, Kind) and e.feature == feature), default=0)
+    return max((e.revision for e in record.entries if isinstance(e, CellKind) and e.feature == feature), default=0)

@@ -18,7 +18,7 @@ from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.entries.windows import CarryEntry
-from tallygate.domain.facts.consequences import Suspending
+from tallygate.domain.facts.consequences import SuspendingTier
 from tallygate.domain.facts.revisions import Revision
 from tallygate.domain.journal.fold import TotalChange, UsageChange
 from tallygate.domain.journal.records import Head, Record
@@ -181,7 +181,7 @@ class FoldedCells(Protocol):
     def begin_grace(self, total: Total, now: Instant) -> None:
         """Let the window's grace have begun, unless it has. One request."""
 
-    def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
+    def suspend(self, total: Total, by: SuspendingTier, now: Instant) -> None:
         """Suspend usage where the cell too shows more than the tier allows, once for each change of the total. One
         request, or two."""
 

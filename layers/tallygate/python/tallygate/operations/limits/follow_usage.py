@@ -22,7 +22,7 @@ from tallygate.domain.base.instants import DAY, MINUTE, SECOND, Instant, parse_i
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.scopes import Scope, governs
 from tallygate.domain.entries.entry import Entry
-from tallygate.domain.entries.kind import Kind
+from tallygate.domain.entries.kind import CellKind
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import EventEntry, UseEntry
 from tallygate.domain.journal.fold import QUARTER
@@ -33,7 +33,7 @@ from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Next, 
 from tallygate.domain.metering.contributions import added
 from tallygate.domain.periods.recurrence import Schedule, Window, earliest_reaching, window_at
 from tallygate.errors import Conflict, StoreUnavailable
-from tallygate.operations.limits.followed_parts import Counted, Looked, Span, spans
+from tallygate.operations.limits.followed_parts import FollowedSoFar, Looked, Span, spans
 from tallygate.operations.limits.ports import PastUsageStore
 
 CLOCKS_APART = 10 * SECOND
@@ -47,7 +47,7 @@ WAITS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Patience:
     """How a change waits for the fold; nobody waits by default."""
 
     wait: Callable[[float], None] | None = None
@@ -175,7 +175,7 @@ class _Followed:
             return None
         windows: list[FollowedWindow] = []
         for window, since, absolute in self._windows(quota):
-            counted = Counted(since=max(since, self._reset_since(since) or 0))
+            counted = FollowedSoFar(since=max(since, self._reset_since(since) or 0))
             if absolute:
                 counted.past = self._used(scope, counted.since, window.end, at_most=True)
             else:
@@ -188,7 +188,7 @@ class _Followed:
         reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
         return reigns[-1].ordinal if reigns else NOBODY
 
-    def _unfolded(self, counted: Counted, scope: Scope, since: Instant, live: int) -> None:
+    def _unfolded(self, counted: FollowedSoFar, scope: Scope, since: Instant, live: int) -> None:
         """Add the usage of a scope that no limit counts: the rollup, and the feature's usage not in the rollup yet."""
         # The total is read first, so that nothing is missing.
         running = window_at(self.look.schedules[live], self.look.now)
@@ -218,11 +218,11 @@ class _Followed:
         self, scope: Scope, quota: Quota, reigns: Sequence[Reign], window: Window, since: Instant, absolute: bool
     ) -> FollowedWindow:
         if absolute:
-            counted = Counted(since=max(window.start, self._reset_since(window.start) or 0))
+            counted = FollowedSoFar(since=max(window.start, self._reset_since(window.start) or 0))
             counted.past = self._used(scope, counted.since, window.end, at_most=True)
             return counted.window(window, absolute=True)
         reset = self._reset_since(since)
-        counted = Counted(since=max(since, reset or 0))
+        counted = FollowedSoFar(since=max(since, reset or 0))
         for index, (begins, ordinal) in enumerate(reigns):
             until = reigns[index + 1].since if index + 1 < len(reigns) else self.look.now + 1
             if ordinal != NOBODY and until > counted.since:
@@ -239,7 +239,7 @@ class _Followed:
         beside = quota.ordinal not in {reign.ordinal for reign in reigns}
         return counted.window(window, absolute=beside, excludes=excludes)
 
-    def _of_gap(self, counted: Counted, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
+    def _of_gap(self, counted: FollowedSoFar, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
         """Add what was used over a scope while no limit counted it."""
         if not last:
             counted.past = EXACT.add(counted.past, self._used(scope, since, until, at_most=True))
@@ -248,7 +248,7 @@ class _Followed:
 
     def _of_reign(
         self,
-        counted: Counted,
+        counted: FollowedSoFar,
         scope: Scope,
         quota: Quota,
         ordinal: int,
@@ -310,7 +310,7 @@ class _Followed:
     def _is_own(self, quota: Quota, start: Instant) -> bool:
         return any(window.start == start for window, _, _ in self._windows(quota))
 
-    def _count(self, counted: Counted, counter: CounterName, window: Window, total: Total | None) -> None:
+    def _count(self, counted: FollowedSoFar, counter: CounterName, window: Window, total: Total | None) -> None:
         """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
         cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
         # Usage by event in a window that the cell has passed by is in its total alone, however lately it was over.
@@ -425,7 +425,7 @@ class _Followed:
 
     def _of_entry(self, entry: Entry, scope: Scope) -> Decimal:
         entitlement = self.look.entitlement
-        if isinstance(entry, Kind):
+        if isinstance(entry, CellKind):
             found = [each for each in entry.usage if entry.feature == entitlement.feature]
         else:
             found = [each for each in entry.usage if each.meter == entitlement.meter]

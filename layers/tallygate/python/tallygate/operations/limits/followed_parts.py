@@ -30,7 +30,7 @@ def spans(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant, Ins
 
 
 @dataclass(slots=True)
-class Counted:
+class FollowedSoFar:
     """What follows into one window, while it is added up."""
 
     since: Instant

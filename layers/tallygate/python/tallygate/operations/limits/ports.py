@@ -31,7 +31,7 @@ class PastUsageStore(Protocol):
     def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
         """The journal's records made since an instant; None: too many. As many requests as pages."""
 
-    def folded(self, cell: CellName) -> Folded:
+    def folded(self, cell: CellName) -> AppliedRevision:
         """How much of the feature's cell is folded. Two requests, or some more where other features were busy."""
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> Mapping[Instant, str]:
@@ -39,7 +39,7 @@ class PastUsageStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
+class AppliedRevision:
     """The newest revision of a cell that is journaled and applied, and its time; None: none is."""
 
     revision: int

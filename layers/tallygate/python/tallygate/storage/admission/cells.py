@@ -24,7 +24,7 @@ from decimal import Decimal
 
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.replays import KeptWindow
-from tallygate.domain.admission.terms import Expected, QuotaTerm, RateTerm, Terms
+from tallygate.domain.admission.terms import Expectation, QuotaTerm, RateTerm, Terms
 from tallygate.domain.admission.tier_suspensions import TierSuspension, cause_text
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.base.quantities import plain
@@ -265,7 +265,7 @@ def _clock_not_behind(terms: Terms) -> list[Condition]:
     return clauses
 
 
-def _as_expected(term: QuotaTerm, expected: Expected) -> list[Condition]:
+def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
     """The counter is within the bounds, and what these were computed from has not moved.
 
     A counter that is not there yet stands at zero, but of what carries over: that window is not open. Of a rolling

@@ -24,7 +24,7 @@ from typing import Any
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog import forms
-from tallygate.domain.catalog.catalog import Catalog, Change, Entry, Feature, Plan, PlanId
+from tallygate.domain.catalog.catalog import Catalog, CatalogChange, CatalogEntry, Feature, Plan, PlanId
 from tallygate.domain.metering.meters import Meter
 from tallygate.domain.metering.settings import Settings, settings_form, settings_of
 from tallygate.errors import Contended
@@ -71,7 +71,12 @@ class Catalogs:
         raise Contended("the catalog changed while it was read")
 
     def replace(
-        self, changes: tuple[Change, ...], seen: int, applying: Applying, now: Instant, beside: BesideStep | None = None
+        self,
+        changes: tuple[CatalogChange, ...],
+        seen: int,
+        applying: Applying,
+        now: Instant,
+        beside: BesideStep | None = None,
     ) -> Replaced | CatalogMoved | PlansTaken:
         """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
 
@@ -119,7 +124,7 @@ class Catalogs:
                 return held
 
 
-def key_of(entry: Entry) -> Key:
+def key_of(entry: CatalogEntry) -> Key:
     """Where an entry is stored."""
     match entry:
         case Settings():
@@ -147,7 +152,7 @@ def count_customer(plan: PlanId, customer: str, by: int) -> Update:
     return Update(key=keys.plan_customers(*plan, customer), changes=(*named, Increase(COUNT, by)))
 
 
-def _step(changes: tuple[Change, ...], writes: list[Write]) -> int:
+def _step(changes: tuple[CatalogChange, ...], writes: list[Write]) -> int:
     """How many of the changes, from the first on, one transaction takes."""
     count = size = 0
     for index, (change, write) in enumerate(zip(changes, writes, strict=True)):
@@ -158,7 +163,7 @@ def _step(changes: tuple[Change, ...], writes: list[Write]) -> int:
     return len(changes)
 
 
-def _write(change: Change, version: int) -> Write:
+def _write(change: CatalogChange, version: int) -> Write:
     key = key_of(change.entry)
     condition: Condition | None = Absent(IN_USE) if isinstance(change.entry, Plan) else None
     if change.action == "removed":
@@ -167,12 +172,12 @@ def _write(change: Change, version: int) -> Write:
     return Put(key=key, item={FORM: form, SINCE: version}, condition=condition)
 
 
-def _former(entry: Entry) -> Put:
+def _former(entry: CatalogEntry) -> Put:
     """What remains of an entry that is removed: what usage was counted by."""
     return Put(key=keys.former(key_of(entry)), item={FORM: compact(_form(entry))})
 
 
-def _form(entry: Entry) -> forms.Form:
+def _form(entry: CatalogEntry) -> forms.Form:
     match entry:
         case Settings():
             return dict(settings_form(entry))

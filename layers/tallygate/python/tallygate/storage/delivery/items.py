@@ -22,8 +22,8 @@ from __future__ import annotations
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.delivery.deliveries import (
     QUEUE_GRACE,
-    Attempt,
     Delivery,
+    DeliveryAttempt,
     DeliveryStatus,
     Endpoint,
     EndpointStatus,
@@ -58,9 +58,9 @@ def secrets_text(secrets: tuple[SigningSecret, ...]) -> str:
     return document_text(secrets, tuple[SigningSecret, ...])
 
 
-def history_text(history: tuple[Attempt, ...]) -> str:
+def history_text(history: tuple[DeliveryAttempt, ...]) -> str:
     """The stored form of a history."""
-    return document_text(history, tuple[Attempt, ...])
+    return document_text(history, tuple[DeliveryAttempt, ...])
 
 
 def delivery_of(item: Item) -> Delivery:
@@ -138,11 +138,11 @@ class Deliveries:
         assert outcome.image is not None
         return delivery_of(outcome.image)
 
-    def put_off(self, claimed: Delivery, *, history: tuple[Attempt, ...], due_at: Instant) -> bool:
+    def put_off(self, claimed: Delivery, *, history: tuple[DeliveryAttempt, ...], due_at: Instant) -> bool:
         return self._record(claimed, (Set(HISTORY, history_text(history)), Set(DUE_AT, due_at)), _mine(claimed))
 
     def settle(
-        self, delivery: Delivery, status: DeliveryStatus, *, history: tuple[Attempt, ...], wall: Instant
+        self, delivery: Delivery, status: DeliveryStatus, *, history: tuple[DeliveryAttempt, ...], wall: Instant
     ) -> bool:
         changes = (
             Set(HISTORY, history_text(history)),

@@ -30,7 +30,7 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.notices import GraceEntry, TidyEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.entries.usage import BringInEntry
-from tallygate.domain.facts.consequences import Suspending, suspension_entry
+from tallygate.domain.facts.consequences import SuspendingTier, suspension_entry
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Contended
@@ -104,7 +104,7 @@ class CellEvents:
         unless_begun = All((Absent(name), absent_or(Compare(cell_image.FLOOR, "<", total.over))))
         self.engine.write(CellWrite(total.cell, (Set(name, now),), entry, unless_begun).update, repeatable=True)
 
-    def suspend(self, total: Total, by: Suspending, now: Instant) -> None:
+    def suspend(self, total: Total, by: SuspendingTier, now: Instant) -> None:
         """Suspend usage where the cell too shows more than the tier allows, once for each change of the total.
 
         One request where the cell shows the limit raised as the total does, and nothing waived. A window that is over
@@ -205,7 +205,7 @@ class _Window(NamedTuple):
     waived: str | None
 
 
-def _suspension(total: Total, by: Suspending, until: Instant, seen: _Window, now: Instant) -> Update:
+def _suspension(total: Total, by: SuspendingTier, until: Instant, seen: _Window, now: Instant) -> Update:
     """The write that suspends usage while the window is as it was seen."""
     counter, base = (total.ordinal, total.start), total.governed.limit
     assert base is not None, "what is unlimited suspends nothing"

@@ -16,7 +16,7 @@ from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.usage.queries import UsageItem
-from tallygate.operations.limits.ports import Folded
+from tallygate.operations.limits.ports import AppliedRevision
 from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.following import follow
@@ -90,12 +90,12 @@ class PastUsage:
                 return tuple(found)
         return None
 
-    def folded(self, cell: CellName) -> Folded:
+    def folded(self, cell: CellName) -> AppliedRevision:
         """The newest write to the feature's cell that is journaled, if the journal is applied."""
         owner = keys.escaped(cell.customer)
         head = Journal(self.engine).head(owner, fresh=True)
         if head.newest is None or head.applied < head.number:
-            return Folded(revision=0, time=None)
+            return AppliedRevision(revision=0, time=None)
         position: str | None = keys.journal_record(owner, head.number + 1).sk
         read = 0
         while position is not None and read < RECORDS_MAX:
@@ -107,9 +107,9 @@ class PastUsage:
                 found = [e for e in record.entries if isinstance(e, CellEntry) and e.feature == cell.feature]
                 if found:
                     newest = max(found, key=lambda entry: entry.revision)
-                    return Folded(revision=newest.revision, time=newest.written_at)
+                    return AppliedRevision(revision=newest.revision, time=newest.written_at)
             position = page.next_after
-        return Folded(revision=0, time=None)
+        return AppliedRevision(revision=0, time=None)
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
         return resets_of(self.engine, cell, since, until)

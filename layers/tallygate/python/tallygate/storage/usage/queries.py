@@ -25,7 +25,7 @@ _AFTER_ALL_DIMENSIONS = "~"
 
 
 @dataclass(slots=True)
-class Usage:
+class UsageReader:
     """What GET /v1/usage reads."""
 
     engine: Engine
