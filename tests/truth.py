@@ -14,6 +14,7 @@ from tallygate.domain import catalog_forms as forms
 from tallygate.domain.catalog import Feature
 from tallygate.domain.counters import CellName
 from tallygate.domain.deliveries import Message
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.events import Draft, canonical
 from tallygate.domain.instants import Instant
 from tallygate.domain.meters import Meter
@@ -24,9 +25,11 @@ from tallygate.storage import catalog, items, keys
 from tallygate.storage.cell_carryover import CellCarryover
 from tallygate.storage.cell_events import CellEvents
 from tallygate.storage.cell_first_use import CellFirstUse
+from tallygate.storage.cell_writes import LAST
 from tallygate.storage.documents import compact, read_document
 from tallygate.storage.dynamo import to_wire
 from tallygate.storage.engine import Engine, Put
+from tallygate.storage.entries import entry_of
 from tallygate.storage.expressions import Item
 from tallygate.storage.facts import Facts
 from tallygate.storage.journal import Journal
@@ -110,6 +113,11 @@ def draft(
     """An event as contracts.ingest would read it."""
     content = {**({} if tokens is None else {"tokens": tokens}), **data}
     return Draft(source=source, id=event_id, type=event_type, subject=subject, time=time, data=canonical(content))
+
+
+def said(change: Change) -> tuple[str, CellEntry]:
+    """The customer and the entry of a write to a cell, as the commit log has it."""
+    return entry_of(items.text(change.new or {}, LAST))
 
 
 def record(change: Change, *, written_at: float = STREAM_CLOCK) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tallygate.domain import catalog_forms as forms
 from tallygate.domain.counters import CellName
 from tallygate.domain.customers import ProfileChange
 from tallygate.domain.decision_ids import DecisionId, format_decision_id
+from tallygate.domain.deliveries import Endpoint, EndpointStatus, SigningSecret
 from tallygate.domain.events import Draft
 from tallygate.domain.facts import Fact
 from tallygate.domain.instants import DAY, MINUTE, Instant, parse_instant
@@ -32,6 +33,7 @@ from tallygate.storage.catalog import Catalogs
 from tallygate.storage.cells import Cells
 from tallygate.storage.closings import Closings
 from tallygate.storage.customers import Customers
+from tallygate.storage.delivery_items import endpoint_item
 from tallygate.storage.engine import Put
 from tallygate.storage.events import Events
 from tallygate.storage.facts import Facts
@@ -277,14 +279,22 @@ def test_a_jump_over_several_thresholds_tells_each_of_them_in_order() -> None:
 def test_each_fact_is_handed_to_those_who_asked_for_it_and_to_the_bus() -> None:
     engine = world(100)
     for name, events, status in (
-        ("all", '["*"]', "active"),
-        ("usage", '["usage.*"]', "active"),
-        ("exact", '["usage.limit_reached"]', "active"),
-        ("other", '["credits.*"]', "active"),
-        ("off", '["*"]', "disabled"),
+        ("all", ("*",), "active"),
+        ("usage", ("usage.*",), "active"),
+        ("exact", ("usage.limit_reached",), "active"),
+        ("other", ("credits.*",), "active"),
+        ("off", ("*",), "disabled"),
     ):
-        item = {"url": "https://x", "events": events, "scheme": "standard", "secret": "s", "status": status}
-        engine.write(Put(key=keys.endpoint(name), item={**item, "created_at": NOW}))
+        endpoint = Endpoint(
+            id=name,
+            url="https://x",
+            events=events,
+            scheme="standard",
+            secrets=(SigningSecret(slot="a", version=1),),
+            status=EndpointStatus(status),
+            created_at=NOW,
+        )
+        engine.write(Put(key=keys.endpoint(name), item=endpoint_item(endpoint)))
     queue = Requested()
     post(engine, draft("a", tokens=100))
     drain(engine, container(engine, queue))
