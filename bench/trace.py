@@ -34,7 +34,7 @@ from tallygate.storage.journal.decisions import Decisions
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = (str(ROOT / "layers"), str(ROOT / "functions"))
-ENGINE = "storage/dynamo.py"
+ENGINE = "storage/base/dynamo.py"
 NOW = 1_795_168_800_000
 
 

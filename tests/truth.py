@@ -14,6 +14,7 @@ from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog import forms
 from tallygate.domain.catalog.catalog import Feature
 from tallygate.domain.delivery.deliveries import Message
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.metering.events import Draft, canonical
 from tallygate.domain.metering.meters import Meter
@@ -29,6 +30,8 @@ from tallygate.storage.base.expressions import Item
 from tallygate.storage.base.memory import Change, MemoryEngine
 from tallygate.storage.catalog import catalog
 from tallygate.storage.delivery.facts import Facts
+from tallygate.storage.entries.entries import entry_of
+from tallygate.storage.entries.writes import LAST
 from tallygate.storage.journal.bring_in import CellEvents
 from tallygate.storage.journal.carryover import CellCarryover
 from tallygate.storage.journal.first_use import CellFirstUse
@@ -112,6 +115,11 @@ def draft(
     """An event as contracts.ingest would read it."""
     content = {**({} if tokens is None else {"tokens": tokens}), **data}
     return Draft(source=source, id=event_id, type=event_type, subject=subject, time=time, data=canonical(content))
+
+
+def said(change: Change) -> tuple[str, CellEntry]:
+    """The customer and the entry of a write to a cell, as the commit log has it."""
+    return entry_of(items.text(change.new or {}, LAST))
 
 
 def record(change: Change, *, written_at: float = STREAM_CLOCK) -> dict[str, Any]:

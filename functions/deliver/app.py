@@ -15,7 +15,7 @@ from tallygate.delivery.courier import Courier
 from tallygate.delivery.webhook import Sender
 from tallygate.operations.delivery.deliver import SWEPT_MAX, Sending, deliver, sweep
 from tallygate.storage.base.dynamo import DynamoEngine, client_config
-from tallygate.storage.delivery.items import Deliveries
+from tallygate.storage.delivery.deliveries import Deliveries
 
 MILLISECONDS_KEPT = 5_000
 

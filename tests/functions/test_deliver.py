@@ -24,8 +24,8 @@ from tallygate.domain.delivery.deliveries import BUS, DeliveryStatus, Endpoint, 
 from tallygate.domain.facts.facts import Fact
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.deliveries import Deliveries, begun
 from tallygate.storage.delivery.endpoints import Endpoints
-from tallygate.storage.delivery.items import Deliveries, begun
 from tallygate.storage.facts.outbox import put_fact
 from tests.delivery.receiver import answering, receiving
 from tests.functions.conftest import LoadApp, sample

@@ -15,6 +15,7 @@ from tallygate.domain.admission.decision_ids import DecisionId, format_decision_
 from tallygate.domain.base.instants import DAY, MINUTE, Instant, parse_instant
 from tallygate.domain.catalog import forms
 from tallygate.domain.customers.customers import ProfileChange
+from tallygate.domain.delivery.deliveries import Endpoint, EndpointStatus, SigningSecret
 from tallygate.domain.facts.facts import Fact
 from tallygate.domain.journal.observed import FactMade
 from tallygate.domain.limits.counters import CellName
@@ -34,6 +35,7 @@ from tallygate.storage.base.engine import Put
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.catalog.catalog import Catalogs
 from tallygate.storage.customers.customers import Customers
+from tallygate.storage.delivery.deliveries import endpoint_item
 from tallygate.storage.delivery.facts import Facts
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.journal import records as journal
@@ -279,14 +281,22 @@ def test_a_jump_over_several_thresholds_tells_each_of_them_in_order() -> None:
 def test_each_fact_is_handed_to_those_who_asked_for_it_and_to_the_bus() -> None:
     engine = world(100)
     for name, events, status in (
-        ("all", '["*"]', "active"),
-        ("usage", '["usage.*"]', "active"),
-        ("exact", '["usage.limit_reached"]', "active"),
-        ("other", '["credits.*"]', "active"),
-        ("off", '["*"]', "disabled"),
+        ("all", ("*",), "active"),
+        ("usage", ("usage.*",), "active"),
+        ("exact", ("usage.limit_reached",), "active"),
+        ("other", ("credits.*",), "active"),
+        ("off", ("*",), "disabled"),
     ):
-        item = {"url": "https://x", "events": events, "scheme": "standard", "secret": "s", "status": status}
-        engine.write(Put(key=keys.endpoint(name), item={**item, "created_at": NOW}))
+        endpoint = Endpoint(
+            id=name,
+            url="https://x",
+            events=events,
+            scheme="standard",
+            secrets=(SigningSecret(slot="a", version=1),),
+            status=EndpointStatus(status),
+            created_at=NOW,
+        )
+        engine.write(Put(key=keys.endpoint(name), item=endpoint_item(endpoint)))
     queue = Requested()
     post(engine, draft("a", tokens=100))
     drain(engine, container(engine, queue))

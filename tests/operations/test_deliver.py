@@ -33,8 +33,8 @@ from tallygate.storage.base.engine import Committed, Engine, Update
 from tallygate.storage.base.expressions import Set
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.deliveries import Deliveries, begun
 from tallygate.storage.delivery.endpoints import Endpoints
-from tallygate.storage.delivery.items import Deliveries, begun
 from tallygate.storage.facts.outbox import put_fact
 from tests.crashes import Crash, Fuse, FusedEngine
 from tests.delivery.receiver import answering, hanging, receiving

@@ -54,7 +54,7 @@ def declared(engine: Engine) -> Engine:
 def kept(engine: Engine, owner: str = "acme") -> list[tuple[str, int]]:
     """The rejections that are kept of a customer, and how many others each knows."""
     page = engine.query(keys.rejections_of(owner))
-    return [(items.text(item, "code"), items.integer(item, "others")) for item in page.items]
+    return [(items.text(item, "code"), items.integer(item, "others", 0)) for item in page.items]
 
 
 def stored(engine: Engine, event_id: str) -> bool:

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tallygate.domain.admission.cells import DEAD_AFTER
 from tallygate.domain.admission.decision_ids import granted_decision
 from tallygate.domain.base.instants import DAY, MINUTE, Instant, format_instant, parse_instant
-from tallygate.domain.entries.usage import EventEntry, ParkedEntry, UseEntry
+from tallygate.domain.entries.notices import DeniedEntry
+from tallygate.domain.entries.usage import EventEntry, ParkedEntry, SettleEntry, UseEntry
 from tallygate.storage.base import items
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.journal.records import Journal
 from tests.given import FEATURE, METER, NOW, known_to
 from tests.simulation.world import CUSTOMERS, DAILY, HYSTERESIS, MONTHLY, TIERS, World
-from tests.truth import facts, totals, used
+from tests.truth import facts, said, totals, used
 
 Window = tuple[str, int, Instant]
 Told = tuple[str, str, str, str]
@@ -34,7 +35,7 @@ class Usage(NamedTuple):
     time: Instant
     amount: Decimal
     by_event: bool
-    dimensions: dict[str, str]
+    dimensions: Mapping[str, str]
 
 
 def happened(engine: MemoryEngine) -> Iterator[Usage]:
@@ -51,11 +52,11 @@ def happened(engine: MemoryEngine) -> Iterator[Usage]:
                 {"model": data["model"]},
             )
         elif change.key.pk.startswith("CELL#"):
-            entry = json.loads(items.text(new, "last"))
-            if entry["k"] == "use":
-                yield Usage(entry["c"], entry["t"], Decimal(entry["a"]), False, entry["d"])
-            elif entry["k"] == "settle":
-                yield Usage(entry["c"], entry["of"], Decimal(entry["a"]), False, entry["d"])
+            customer, entry = said(change)
+            if isinstance(entry, UseEntry):
+                yield Usage(customer, entry.time, entry.amount, False, entry.dimensions)
+            elif isinstance(entry, SettleEntry):
+                yield Usage(customer, entry.time, entry.by, False, entry.dimensions)
 
 
 def windows_of(time: Instant) -> tuple[tuple[int, Instant, Instant], ...]:
@@ -78,7 +79,7 @@ def check(world: World) -> None:
             expected[(use.customer, ordinal, start)] = (value + use.amount, by_event + events)
             ends[(use.customer, ordinal, start)] = end
         day, quarter = format_instant(use.time)[:10], f"q{use.time % DAY // (15 * MINUTE):02d}"
-        dimensions = json.dumps(use.dimensions, sort_keys=True, separators=(",", ":"))
+        dimensions = json.dumps(dict(use.dimensions), sort_keys=True, separators=(",", ":"))
         rollup[(use.customer, METER, day, dimensions, quarter)] += use.amount  # type: ignore[assignment]
         if use.by_event:
             rollup[(use.customer, "calls", day, "{}", quarter)] += 1
@@ -98,13 +99,13 @@ def _check_settlements(engine: MemoryEngine) -> None:
     granted: dict[tuple[str, str], Decimal] = {}
     for change in engine.stream:
         if change.key.pk.startswith("CELL#"):
-            entry = json.loads(items.text(change.new or {}, "last"))
-            if entry["k"] == "use":
-                granted[(entry["c"], entry["i"])] = Decimal(entry["a"])
-            elif entry["k"] == "settle":
-                before = granted[(entry["c"], entry["i"])]
-                assert Decimal(entry["to"]) - Decimal(entry["a"]) == before
-                written.append((entry["c"], entry["i"], before, Decimal(entry["to"])))
+            customer, entry = said(change)
+            if isinstance(entry, UseEntry):
+                granted[(customer, entry.id)] = entry.amount
+            elif isinstance(entry, SettleEntry):
+                before = granted[(customer, entry.id)]
+                assert entry.amount - entry.by == before
+                written.append((customer, entry.id, before, entry.amount))
         elif change.key.pk.startswith("TOTAL#"):
             assert total_of(change.new or {}).value >= 0
     kept: list[tuple[str, str, Decimal, Decimal]] = []
@@ -160,9 +161,9 @@ def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) 
     restated: dict[Window, list[Decimal]] = defaultdict(list)
     for change in world.engine.stream:
         if change.key.pk.startswith("CELL#"):
-            entry = json.loads(items.text(change.new or {}, "last"))
-            if entry["k"] == "denied":
-                denied[(entry["c"], entry["n"], format_instant(entry["s"]), "denied")] += 1
+            customer, entry = said(change)
+            if isinstance(entry, DeniedEntry):
+                denied[(customer, entry.name, format_instant(entry.window.start), "denied")] += 1
         if not change.key.pk.startswith("TOTAL#"):
             continue
         before, after = total_of(change.old) if change.old else None, total_of(change.new or {})

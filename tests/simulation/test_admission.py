@@ -6,7 +6,6 @@ SIMULATION_SEED=1234  pytest tests/simulation/test_admission.py     that run alo
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -23,16 +22,18 @@ from tallygate.domain.admission import decide, terms, tier_suspensions
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.tier_suspensions import TierSuspension
 from tallygate.domain.catalog.tiers import AllowWithOverage, SuspendUsage
+from tallygate.domain.entries.notices import ResumeEntry, SuspendEntry
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Effective, Limit, Quota
 from tallygate.domain.limits.rollover import rolled, total
 from tallygate.domain.limits.rungs import Ladder, ladder
 from tallygate.storage.admission import cell_image, cells
-from tallygate.storage.base import items
 from tallygate.storage.base.expressions import Absent, All
 from tallygate.storage.limits.versions import effective_of
 from tests.given import FEATURE
 from tests.simulation.admission import World
+from tests.truth import said
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "240"))
 ONLY = os.environ.get("SIMULATION_SEED")
@@ -44,13 +45,13 @@ class Use:
     """A grant as the commit log of the cell has it."""
 
     commit: int
-    entry: dict[str, Any]
+    entry: UseEntry
     before: Cell
     after: Cell
     limits: Effective
 
     def quotas(self) -> Iterator[tuple[Limit, Quota, CounterName]]:
-        counted = {ordinal: (ordinal, start) for ordinal, start, _ in self.entry["w"]}
+        counted = {ordinal: (ordinal, start) for ordinal, start, _ in self.entry.windows}
         for limit in self.limits.entitlements[FEATURE].limits:
             yield from ((limit, quota, counted[quota.ordinal]) for quota in limit.quotas)
 
@@ -65,8 +66,8 @@ def uses(world: World) -> list[Use]:
             effective = effective_of(change.new)
             versions[effective.version] = effective
         elif change.key.pk.startswith("CELL#"):
-            entry = json.loads(items.text(change.new, "last"))
-            if entry["k"] == "use":
+            _, entry = said(change)
+            if isinstance(entry, UseEntry):
                 after = cell_image.cell_of(change.new)
                 found.append(Use(commit, entry, cell_image.cell_of(change.old), after, versions[after.version]))
     return found
@@ -87,7 +88,7 @@ def broken(world: World) -> Iterator[str]:
 
 def _over_a_limit(use: Use) -> Iterator[str]:
     for limit, quota, counter in use.quotas():
-        base = quota.limit_at(use.entry["t"])
+        base = quota.limit_at(use.entry.time)
         assert base is not None
         whole = base + use.after.raised(counter)
         used = use.after.used[counter] + use.after.raised(counter)
@@ -114,7 +115,7 @@ def _under_limits_that_were_gone(world: World, use: Use) -> Iterator[str]:
         yield f"commit {use.commit}: granted without a subscription"
     if use.limits.suspensions:
         yield f"commit {use.commit}: granted while suspended"
-    if any(until > use.entry["t"] for until in use.before.suspended.values()):
+    if any(until > use.entry.time for until in use.before.suspended.values()):
         yield f"commit {use.commit}: granted while a tier suspends"
 
 
@@ -128,31 +129,29 @@ def _suspended_in_vain(world: World) -> Iterator[str]:
             versions[effective.version] = effective
         if change.new is None or not change.key.pk.startswith("CELL#"):
             continue
-        entry, before = json.loads(items.text(change.new, "last")), cell_image.cell_of(change.old)
-        if entry["k"] == "resume":
-            resumed |= {(o, start, level) for o, start, *_, levels in entry.get("wv", ()) for level in levels}
-        if entry["k"] != "suspend":
+        (_, entry), before = said(change), cell_image.cell_of(change.old)
+        if isinstance(entry, ResumeEntry):
+            resumed |= {(*waiver.counter, level) for waiver in entry.waivers for level in waiver.levels}
+        if not isinstance(entry, SuspendEntry):
             continue
-        counter, level = (entry["o"], entry["s"]), entry["lv"]
+        counter, level = entry.window.counter, entry.level
         if (*counter, level) in resumed:
             yield f"commit {commit}: {level} suspended again what was resumed"
         used = before.used.get(counter, Decimal(0)) + before.raised(counter)
         limits = [effective for version, effective in versions.items() if version >= before.version]
-        if not any(used >= at for effective in limits for at in _thresholds(effective, counter, level, before, entry)):
+        if not any(used >= at for effective in limits for at in _thresholds(effective, entry, before)):
             yield f"commit {commit}: {level} suspended {used} used"
 
 
-def _thresholds(
-    limits: Effective, counter: CounterName, level: str, cell: Cell, entry: dict[str, Any]
-) -> Iterator[Decimal]:
+def _thresholds(limits: Effective, entry: SuspendEntry, cell: Cell) -> Iterator[Decimal]:
     """The usage at which the level begins, in a window as the cell shows it."""
-    right = limits.in_force(entry["t"]).entitlements.get(FEATURE)
+    right = limits.in_force(entry.time).entitlements.get(FEATURE)
     for limit in right.limits if right is not None else ():
         for quota in limit.quotas:
-            base = quota.limit_at(entry["t"])
-            if quota.ordinal == counter[0] and base is not None:
-                whole = base + cell.raised(counter)
-                yield from (tier.at.of(whole) for tier in limit.tiers if tier.level == level)
+            base = quota.limit_at(entry.time)
+            if quota.ordinal == entry.window.ordinal and base is not None:
+                whole = base + cell.raised(entry.window.counter)
+                yield from (tier.at.of(whole) for tier in limit.tiers if tier.level == entry.level)
 
 
 def _carried_twice(world: World, granted: list[Use]) -> Iterator[str]:
@@ -176,7 +175,7 @@ def _carried_twice(world: World, granted: list[Use]) -> Iterator[str]:
 def _counted_twice(granted: list[Use]) -> Iterator[str]:
     minutes: dict[str, list[int]] = defaultdict(list)
     for use in granted:
-        minute, digest = use.entry["i"].split(".")
+        minute, digest = use.entry.id.split(".")
         if any(abs(int(minute) - other) <= 1 for other in minutes[digest]):
             yield f"commit {use.commit}: one request counted twice"
         minutes[digest].append(int(minute))
@@ -185,7 +184,7 @@ def _counted_twice(granted: list[Use]) -> Iterator[str]:
 def _answers(world: World, granted: list[Use]) -> Iterator[str]:
     """Whoever was told of a grant was told of one that was counted; a repetition was told the same."""
     amounts: dict[Any, set[tuple[str | None, Decimal]]] = defaultdict(set)
-    counted = sum((Decimal(use.entry["a"]) for use in granted), Decimal(0))
+    counted = sum((use.entry.amount for use in granted), Decimal(0))
     told = Decimal(0)
     for answered in world.answers:
         decision = answered.decision
@@ -241,13 +240,13 @@ def test_the_runs_meet_what_they_are_about() -> None:
             met[answered.decision.reason.value] += 1
             met["replayed"] += answered.decision.replayed
         met["changes"] += len(world.announced)
-        met["carried"] += sum("cy" in use.entry for use in uses(world))
+        met["carried"] += sum(bool(use.entry.carried) for use in uses(world))
         met["beyond a waived tier"] += sum(bool(use.after.waived) for use in uses(world))
         for change in world.engine.stream:
             if change.key.pk.startswith("CELL#") and change.new is not None:
-                met[json.loads(items.text(change.new, "last"))["k"]] += 1
+                met[type(said(change)[1]).__name__] += 1
     wanted = ("ok", "quota_exceeded", "suspended", "rate_limited", "overage_allowed", "no_active_subscription")
-    others = ("replayed", "carried", "suspend", "resume", "beyond a waived tier")
+    others = ("replayed", "carried", "SuspendEntry", "ResumeEntry", "beyond a waived tier")
     assert all(met[name] >= 3 for name in (*wanted, *others)), dict(met)
     assert met["changes"] > 60
 

@@ -41,8 +41,8 @@ from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.deliveries import Deliveries
 from tallygate.storage.delivery.endpoints import Endpoints
-from tallygate.storage.delivery.items import Deliveries
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.metering.events import Events
 from tests import given

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from tallygate.domain.admission.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.base.instants import DAY, MINUTE, Instant, parse_instant
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.metering.events import Draft
 from tallygate.errors import Conflict, OutcomeUnknown, StoreUnavailable
 from tallygate.operations.admission.consume import consume
@@ -30,7 +31,6 @@ from tallygate.operations.corrections.settle import Settle, settle
 from tallygate.operations.facts.closing import reset
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base import items
 from tallygate.storage.base.engine import Cancelled, Committed, Key, Page, Refused, Require, Write, Written
 from tallygate.storage.base.expressions import Item
 from tallygate.storage.base.memory import Change, MemoryEngine
@@ -41,7 +41,7 @@ from tallygate.storage.stream import batch_of
 from tests.given import NOW, effective, in_force, known_to, quota, wanted
 from tests.simulation.scheduler import Actor, Killed, Scheduler
 from tests.simulation.shards import Shard, Shards
-from tests.truth import CALLS, TOKENS, Requested, container, declare, draft, exists, record
+from tests.truth import CALLS, TOKENS, Requested, container, declare, draft, exists, record, said
 
 T = TypeVar("T")
 CUSTOMERS = ("acme", "umbrella")
@@ -254,7 +254,7 @@ class World:
             made = self._decisions()
             if not made:
                 return
-            work = partial(self._settle_one, rng.choice(made), Decimal(rng.choice([0, 1, 7, 50])))
+            work = partial(self._settle_one, *rng.choice(made), Decimal(rng.choice([0, 1, 7, 50])))
         elif kind < 0.9:
             request = wanted(rng.randint(1, 30), customer=customer)
             entropy = rng.randbytes
@@ -271,15 +271,15 @@ class World:
             return
         self.workers.append(self.scheduler.start(f"client-{self.actions}", work))
 
-    def _decisions(self) -> list[str]:
-        """The ids of all that was granted so far."""
-        return [change.new["last"] for change in self.engine.stream if _grants(change)]  # type: ignore[misc,index]
+    def _decisions(self) -> list[tuple[str, UseEntry]]:
+        """The customers and entries of all that was granted so far."""
+        writes = (said(change) for change in self.engine.stream if change.key.pk.startswith("CELL#"))
+        return [(customer, entry) for customer, entry in writes if isinstance(entry, UseEntry)]
 
-    def _settle_one(self, last: str, amount: Decimal) -> None:
+    def _settle_one(self, customer: str, use: UseEntry, amount: Decimal) -> None:
         """Settle what this entry of a cell says was granted; somebody may have settled it already, to anything."""
-        entry = json.loads(last)
-        minute, digest = entry["i"].split(".")
-        decision = DecisionId(customer=entry["c"], feature=entry["f"], minute=int(minute), digest=bytes.fromhex(digest))
+        minute, digest = use.id.split(".")
+        decision = DecisionId(customer=customer, feature=use.feature, minute=int(minute), digest=bytes.fromhex(digest))
         secret = known_to(self.engine)()
         assert secret is not None
         named = format_decision_id(decision, secret)
@@ -343,10 +343,6 @@ class World:
             for actor in [a for a in actors if not a.running]:
                 actors.remove(actor)
                 _expected(actor)
-
-
-def _grants(change: Change) -> bool:
-    return change.key.pk.startswith("CELL#") and '"k":"use"' in items.text(change.new or {}, "last")
 
 
 def _ignore(_: object) -> None:

@@ -17,8 +17,8 @@ from tallygate.domain.facts.facts import Fact
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine, Written
 from tallygate.storage.base.receipts import writes_of
+from tallygate.storage.delivery.deliveries import Deliveries, begun
 from tallygate.storage.delivery.endpoints import Endpoints
-from tallygate.storage.delivery.items import Deliveries, begun
 from tallygate.storage.facts.outbox import put_fact
 
 NOW = parse_instant("2026-11-20T10:00:00Z")

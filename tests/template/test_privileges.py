@@ -70,7 +70,7 @@ def test_the_clock_is_moved_only_by_the_test_clock_s_own_policy(resources: dict[
 
 
 def test_every_action_granted_is_one_that_the_code_calls() -> None:
-    source = (REPOSITORY / "layers/tallygate/python/tallygate/storage/dynamo.py").read_text()
+    source = (REPOSITORY / "layers/tallygate/python/tallygate/storage/base/dynamo.py").read_text()
     calls = {
         node.attr
         for node in ast.walk(ast.parse(source))

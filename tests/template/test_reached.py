@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tallygate.domain.limits.counters import CellName
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Key
 from tests.template.conftest import policies_of
@@ -177,7 +178,8 @@ def candidates(known: dict[Path, Module], name: str) -> Iterator[ast.AST]:
 @cache
 def prefixes_of_keys() -> dict[str, str]:
     """What each function and constant of storage.keys names: its partition's prefix, as the template writes it."""
-    examples: dict[str, Any] = {"str": "x", "int": 1, "str | None": None, "Key": Key("CATALOG", "x")}
+    cell, key = CellName("x", "x"), Key("CATALOG", "x")
+    examples: dict[str, Any] = {"str": "x", "int": 1, "str | None": None, "Key": key, "CellName": cell}
     found: dict[str, str] = {}
     for name, value in vars(keys).items():
         if inspect.isfunction(value) and value.__module__ == keys.__name__:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tallygate.domain.admission.following import Origin
-from tallygate.domain.admission.tier_suspensions import TierCause
+from tallygate.domain.admission.origins import Origin
+from tallygate.domain.admission.tier_causes import TierCause
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.base.quantities import ZERO

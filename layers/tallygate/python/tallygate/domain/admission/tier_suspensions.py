@@ -9,10 +9,6 @@ A suspension of a whole feature lasts until its end or a resume, however the lim
 applies only while a limit over that scope has a deciding tier that suspends. A resume waives the level that suspended,
 in the running window, and every other level that would suspend the next unit. Beyond a waived level the tiers below it
 decide, else the enforcement.
-
-Causes: which tier of which window suspended usage, and when. A cell keeps one beside each suspension.
-
-sb, sb.<ordinal>   <ordinal>.<window start ms>.<since ms>.<level>
 """
 
 from __future__ import annotations
@@ -23,6 +19,7 @@ from decimal import Decimal
 
 from tallygate.domain.admission.cells import WHOLE_FEATURE, Cell
 from tallygate.domain.admission.terms import QuotaTerm, Terms, look, opened_for
+from tallygate.domain.admission.tier_causes import TierCause
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.catalog.tiers import SuspendUsage, Tier, may_suspend
@@ -230,23 +227,3 @@ def _next_to_suspend(term: QuotaTerm, cell: Cell) -> str | None:
 
 def _suspending_levels(term: QuotaTerm) -> frozenset[str]:
     return frozenset(tier.level for tier in term.tiers if may_suspend((tier,)))
-
-
-@dataclass(frozen=True, slots=True)
-class TierCause:
-    """The quota's ordinal, the start of its window, since when usage is suspended, and the tier's level."""
-
-    ordinal: int
-    start: Instant
-    since: Instant
-    level: str
-
-
-def cause_text(cause: TierCause) -> str:
-    """The stored form; `cause_of` reads it back."""
-    return f"{cause.ordinal}.{cause.start}.{cause.since}.{cause.level}"
-
-
-def cause_of(text: str) -> TierCause:
-    ordinal, start, since, level = text.split(".", 3)
-    return TierCause(int(ordinal), int(start), int(since), level)

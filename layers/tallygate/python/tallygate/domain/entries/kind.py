@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.entries.moves import CellFact, CellImage, CellMoves, TotalMove, Usage
+from tallygate.domain.entries.moves import CellFact, CellImage, CellMoves, NotCounted, TotalMove, Usage
 from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.governing import Governed
 
@@ -39,6 +39,21 @@ class JournalKind:
     def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
         """What it adds to the totals of `windows_moved`, in order, under these limits by ordinal."""
         return ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether it states usage, be it nothing."""
+        return False
+
+    @property
+    def unreadable(self) -> int:
+        """How many meters could not read their value from it."""
+        return 0
+
+    @property
+    def not_counted(self) -> NotCounted | None:
+        """Why the event that it is made from counts nothing; None: it counts, or is no event."""
+        return None
 
     @property
     def traced(self) -> str | None:

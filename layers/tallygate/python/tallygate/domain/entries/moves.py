@@ -148,6 +148,14 @@ class CellFact:
     offers_upgrade: bool = False
 
 
+class NotCounted(NamedTuple):
+    """Why an event that was accepted counts nothing after all. `journaled`: the journal has the event itself."""
+
+    code: str
+    detail: str
+    journaled: bool
+
+
 class CellImage(Protocol):
     """What entries ask of an image of their cell."""
 

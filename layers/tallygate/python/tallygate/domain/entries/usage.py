@@ -9,12 +9,12 @@ from decimal import Decimal
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.kind import CellKind, JournalKind, MeteredKind
-from tallygate.domain.entries.moves import CellImage, CellMoves, SettledLate, TotalMove, Usage, opened_in
+from tallygate.domain.entries.moves import CellImage, CellMoves, NotCounted, SettledLate, TotalMove, Usage, opened_in
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import total
 from tallygate.domain.metering.contributions import Add, added
-from tallygate.domain.metering.judgement import EventWarning
+from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE, EventWarning
 from tallygate.domain.metering.meters import Measured
 
 PARKED_LENGTH_MAX = 8_000
@@ -56,6 +56,10 @@ class UseEntry(MeteredKind):
             carried={w.counter: self.carried[w.ordinal] for w in self.windows if w.ordinal in self.carried},
             rated=self.amount,
         )
+
+    @property
+    def counts(self) -> bool:
+        return True
 
     @property
     def usage(self) -> tuple[Usage, ...]:
@@ -138,6 +142,10 @@ class SettleEntry(MeteredKind):
         )
 
     @property
+    def counts(self) -> bool:
+        return True
+
+    @property
     def usage(self) -> tuple[Usage, ...]:
         return (Usage(self.meter, self.time, self.dimensions, Add(self.by)),) if self.by else ()
 
@@ -206,6 +214,10 @@ class EventEntry(JournalKind):
         return self.windows
 
     @property
+    def counts(self) -> bool:
+        return True
+
+    @property
     def usage(self) -> tuple[Usage, ...]:
         return tuple(Usage(each.meter, self.time, each.dimensions, each.contribution) for each in self.measured)
 
@@ -216,6 +228,17 @@ class EventEntry(JournalKind):
             TotalMove(window=window, value=each, by_event=added(each), traceparent=self.traceparent)
             for window, each in counted
         )
+
+    @property
+    def unreadable(self) -> int:
+        return sum(warning.code in UNREADABLE for warning in self.warnings)
+
+    @property
+    def not_counted(self) -> NotCounted | None:
+        if self.rejected is None:
+            return None
+        detail = "; ".join(warning.detail for warning in self.warnings if warning.detail)
+        return NotCounted(self.rejected, detail[:DETAIL_LENGTH_MAX], journaled=True)
 
     @property
     def traced(self) -> str | None:
@@ -232,3 +255,9 @@ class ParkedEntry(JournalKind):
 
     def __post_init__(self) -> None:
         assert len(self.raw) <= PARKED_LENGTH_MAX
+
+    @property
+    def not_counted(self) -> NotCounted | None:
+        """Of a record that was an event."""
+        code = self.reason.partition(":")[0]
+        return NotCounted(code, "the event was stored, and could not be counted", journaled=False)

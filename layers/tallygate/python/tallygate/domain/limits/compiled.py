@@ -25,8 +25,9 @@ from tallygate.domain.catalog.rates import PER, Rate
 from tallygate.domain.catalog.scopes import scope_text
 from tallygate.domain.catalog.tiers import AllowWithGrace, RateLimit, Tier
 from tallygate.domain.limits.bases import Bases, Rebase, bases, earned_of, has_length, remembered_bases
-from tallygate.domain.limits.follows import Follows, counted_by, line_of, reigns_after
+from tallygate.domain.limits.follows import Follows
 from tallygate.domain.limits.limits import Earned, Effective, Entitlement, Limit, Next, Quota, rules_of
+from tallygate.domain.limits.reigns import counted_by, line_of, reigns_after
 from tallygate.domain.limits.rollover import CarryRule, Stretch, continued, ruled
 from tallygate.domain.limits.suspensions import Suspension
 from tallygate.domain.periods.boundaries import TimeUnit, plainest, step_of

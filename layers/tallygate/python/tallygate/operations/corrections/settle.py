@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.admission.entries import settle_entry
-from tallygate.domain.admission.following import followers
+from tallygate.domain.admission.origins import followers
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.settlements import Settlement
 from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark

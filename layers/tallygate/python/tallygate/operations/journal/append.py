@@ -19,12 +19,10 @@ from decimal import Decimal
 from tallygate.domain.admission.decision_ids import granted_by
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.moves import NotCounted
 from tallygate.domain.entries.usage import (
     PARKED_LENGTH_MAX,
-    EventEntry,
     ParkedEntry,
-    SettleEntry,
-    UseEntry,
 )
 from tallygate.domain.journal.fold import (
     TotalChange,
@@ -55,7 +53,6 @@ from tallygate.domain.limits.governing import (
 )
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.metering.events import Event
-from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE
 from tallygate.domain.metering.meters import Meters
 from tallygate.domain.metering.rejections import Rejection, one_a_minute
 from tallygate.errors import Contended, InvariantBroken
@@ -76,7 +73,6 @@ TRIES_MAX = 30
 """Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""
 UNRESOLVABLE, TOO_LARGE = "unresolvable", "too_large"
 """Why a stream record of an event is parked; the codes of its rejection too."""
-_COUNTING = EventEntry | UseEntry | SettleEntry
 _UNRESOLVABLE = (ValueError, LookupError, TypeError, ArithmeticError)
 
 
@@ -262,28 +258,18 @@ def tell_rejections(store: RejectionStore, entries: Sequence[tuple[ToJournal, En
     This comes before they are journaled: a call that dies in between is repeated, and finds the rejections there.
     """
     for rejection in one_a_minute(
-        rejection
+        _rejection(journaled.what, why)
         for journaled, entry in entries
-        if isinstance(journaled.what, Event) and (rejection := _rejection(journaled.what, entry)) is not None
+        if isinstance(journaled.what, Event) and (why := entry.not_counted) is not None
     ):
         store.keep(rejection)
 
 
-def _rejection(event: Event, entry: Entry) -> Rejection | None:
-    if isinstance(entry, ParkedEntry):
-        code = entry.reason.partition(":")[0]
-        return _rejected(event, code, "the event was stored, and could not be counted", journaled=False)
-    if not isinstance(entry, EventEntry) or entry.rejected is None:
-        return None
-    detail = "; ".join(warning.detail for warning in entry.warnings if warning.detail)
-    return _rejected(event, entry.rejected, detail[:DETAIL_LENGTH_MAX], journaled=True)
-
-
-def _rejected(event: Event, code: str, detail: str, *, journaled: bool) -> Rejection:
+def _rejection(event: Event, why: NotCounted) -> Rejection:
     return Rejection(
         customer=event.customer,
-        code=code,
-        detail=detail,
+        code=why.code,
+        detail=why.detail,
         at=event.received_at,
         id=event.id,
         source=event.source,
@@ -291,7 +277,7 @@ def _rejected(event: Event, code: str, detail: str, *, journaled: bool) -> Rejec
         subject=event.subject,
         time=event.time,
         accepted=True,
-        journaled=journaled,
+        journaled=why.journaled,
     )
 
 
@@ -394,15 +380,14 @@ def _apply_record(totals: TotalStore, record: Record, each: Each) -> None:
 
 
 def _folded(kept: Sequence[Entry], seen: int) -> AppendSummary:
-    counting = [entry for entry in kept if isinstance(entry, _COUNTING)]
-    events = [entry for entry in counting if isinstance(entry, EventEntry)]
+    counting = [entry for entry in kept if entry.counts]
     parked = sum(isinstance(entry, ParkedEntry) for entry in kept)
     return AppendSummary(
         counted=len(counting),
         parked=parked,
         noted=len(kept) - len(counting) - parked,
-        unmeasured=sum(warning.code in UNREADABLE for entry in events for warning in entry.warnings),
-        rejected=sum(entry.rejected is not None for entry in events),
+        unmeasured=sum(entry.unreadable for entry in counting),
+        rejected=sum(entry.not_counted is not None for entry in counting),
         repeated=seen - len(kept),
-        traces=frozenset(entry.traceparent[3:35] for entry in counting if entry.traceparent),
+        traces=frozenset(entry.traced[3:35] for entry in counting if entry.traced),
     )

@@ -28,8 +28,15 @@ from tallygate.domain.entries.usage import EventEntry, UseEntry
 from tallygate.domain.journal.fold import QUARTER
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CellName, CounterName
-from tallygate.domain.limits.follows import NOBODY, FollowedWindow, Follows, Reign, Source, line_of, reigns_of
+from tallygate.domain.limits.follows import (
+    NOBODY,
+    FollowedWindow,
+    Follows,
+    Reign,
+    Source,
+)
 from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Next, Quota
+from tallygate.domain.limits.reigns import line_of, reigns_of
 from tallygate.domain.metering.contributions import added
 from tallygate.domain.periods.recurrence import Schedule, Window, earliest_reaching, window_at
 from tallygate.errors import Conflict, StoreUnavailable

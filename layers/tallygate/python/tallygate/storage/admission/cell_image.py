@@ -30,8 +30,8 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import WHOLE_FEATURE, Cell
-from tallygate.domain.admission.following import Origin, origin_of
-from tallygate.domain.admission.tier_suspensions import cause_of
+from tallygate.domain.admission.origins import Origin, origin_of
+from tallygate.domain.admission.tier_causes import cause_of
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.reset_marks import mark_of

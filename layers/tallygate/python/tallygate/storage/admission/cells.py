@@ -25,7 +25,8 @@ from decimal import Decimal
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.replays import KeptWindow
 from tallygate.domain.admission.terms import Expectation, QuotaTerm, RateTerm, Terms
-from tallygate.domain.admission.tier_suspensions import TierSuspension, cause_text
+from tallygate.domain.admission.tier_causes import cause_text
+from tallygate.domain.admission.tier_suspensions import TierSuspension
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.base.quantities import plain
 from tallygate.domain.catalog.tiers import may_suspend

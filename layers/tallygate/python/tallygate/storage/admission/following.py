@@ -15,7 +15,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import Cell
-from tallygate.domain.admission.following import Following, Origin, followings, origin_text
+from tallygate.domain.admission.following import Following, followings
+from tallygate.domain.admission.origins import Origin, origin_text
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO

@@ -198,8 +198,8 @@ class Codec:
             }
             try:
                 return kind(**held)
-            except TypeError as error:
-                raise LookupError(f"a stored {kind.__name__} lacks a field") from error
+            except (TypeError, AssertionError) as error:
+                raise LookupError(f"a stored {kind.__name__} is none: {error}") from error
 
         self._readers[kind] = read
         return read

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallygate.domain.admission.cells import Cell
-from tallygate.domain.admission.tier_suspensions import Lifting, cause_text
+from tallygate.domain.admission.tier_causes import cause_text
+from tallygate.domain.admission.tier_suspensions import Lifting
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.adjusting import CellAdjustment
 from tallygate.domain.entries.notices import ResumeEntry

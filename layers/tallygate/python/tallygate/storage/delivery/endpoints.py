@@ -8,7 +8,7 @@ from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Committed, Delete, Engine, Put, Update
 from tallygate.storage.base.expressions import Absent, Compare, Present, Set
 from tallygate.storage.base.receipts import writes_of
-from tallygate.storage.delivery.items import (
+from tallygate.storage.delivery.deliveries import (
     SECRETS,
     delivery_of,
     disabling,

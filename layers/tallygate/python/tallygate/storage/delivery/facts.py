@@ -19,8 +19,8 @@ from tallygate.operations.facts.ports import LastStated, LevelMove, Published
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Committed, Engine, Key, Refused, Update, Write
 from tallygate.storage.base.expressions import Compare, Present, Set, SetOnce
+from tallygate.storage.delivery.deliveries import begun
 from tallygate.storage.delivery.endpoints import Endpoints
-from tallygate.storage.delivery.items import begun
 from tallygate.storage.entries.totals import CARRIED_OUT, REVISION
 from tallygate.storage.facts.audits import put_audit
 from tallygate.storage.facts.outbox import SEQUENCE, levels_key, levels_of, move_levels, next_in_feed, put_fact

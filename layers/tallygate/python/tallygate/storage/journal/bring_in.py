@@ -24,7 +24,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tallygate.domain.admission.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
-from tallygate.domain.admission.tier_suspensions import TierCause, cause_text
+from tallygate.domain.admission.tier_causes import TierCause, cause_text
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.notices import GraceEntry, TidyEntry

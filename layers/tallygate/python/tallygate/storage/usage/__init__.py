@@ -1,4 +1,4 @@
 """Usage and events, read.
 
-Read first: `queries.Usage`, `events.EventLog`.
+Read first: `queries.UsageReader`, `events.EventLog`.
 """
