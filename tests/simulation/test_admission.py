@@ -129,10 +129,11 @@ def _suspended_in_vain(world: World) -> Iterator[str]:
             continue
         entry, before = json.loads(items.text(change.new, "last")), items.cell_of(change.old)
         if entry["k"] == "resume":
-            resumed |= {(o, start, level) for o, start, *_, levels in entry.get("wv", ()) for level in levels}
+            resumed |= {(*waiver["ct"], level) for waiver in entry.get("wv", ()) for level in waiver["ls"]}
         if entry["k"] != "suspend":
             continue
-        counter, level = (entry["o"], entry["s"]), entry["lv"]
+        (ordinal, start, _), level = entry["wi"], entry["lv"]
+        counter = (ordinal, start)
         if (*counter, level) in resumed:
             yield f"commit {commit}: {level} suspended again what was resumed"
         used = before.used.get(counter, Decimal(0)) + before.raised(counter)
