@@ -274,6 +274,22 @@ def test_a_plan_without_carryover_lets_nothing_through(engine: Engine, plan: str
     assert numbers(shop.state()) == (1999, 1000, 999, 0)
 
 
+@pytest.mark.parametrize("carried_before", [False, True])
+def test_a_container_that_missed_the_month_in_which_carryover_began_carries_what_that_month_left(
+    engine: Engine, carried_before: bool
+) -> None:
+    shop = Shop(engine, pro=CARRYING, plain={"limit": 1000})
+    shop.subscribe("pro" if carried_before else "plain")
+    stale = Memory(ticks=lambda: shop.now / 1000)
+    shop.consume(1, memory=stale)
+    shop.now = month(2, 10)
+    shop.subscribe("plain")
+    shop.consume(1000)
+    shop.subscribe("pro")
+    shop.now = month(4)
+    assert numbers(shop.consume(1, memory=stale)) == (2000, 1000, 1000, 0), "March's base, and nothing of February"
+
+
 def test_what_is_carried_never_outgrows_a_quantity(engine: Engine) -> None:
     most = "999999999999999999.999999999"
     shop = Shop(engine, pro={"limit": most, "carryover": {}})

@@ -41,12 +41,19 @@ from tallygate.domain.periods.recurrence import Schedule, Window, window_at
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a window begins with. `after` is the counter of the newest window before it and what that showed; None: none
-    was ever open. Where that one does not adjoin it, no other may have been opened in between: `last` is where the
-    window begins that was opened last, None: none was."""
+    """What a window begins with.
+
+    after: counter of the newest window before it, and what that showed (None: it is absent); None: there is no such
+    adjoins: whether that window ends where this one begins
+    last: start of the window that was opened last; None: none was. Where `after` does not adjoin, no other window may
+        have been opened in between
+
+    Only a quota that carries over records which window it opened last. The window in which it came to carry over may
+    have been counted in before that. So where no window from there on was seen, `after` is that one, and must be absent.
+    """
 
     layers: tuple[Layer, ...]
-    after: tuple[CounterName, Decimal] | None
+    after: tuple[CounterName, Decimal | None] | None
     adjoins: bool
     last: Instant | None
 
@@ -60,13 +67,15 @@ def opening(quota: Quota, carryover: Carryover, window: Window, cell: Cell) -> O
     counter = (quota.ordinal, window.start)
     if counter in cell.used:
         return None
-    earlier = max((c for c in cell.used if c[0] == quota.ordinal and c[1] < window.start), default=None)
-    last = None if earlier is None else cell.window_state(earlier)
+    first = (quota.ordinal, window_at(quota.schedule, quota.stretches[0].since).start)
+    seen = max((c for c in cell.used if c[0] == quota.ordinal and first <= c < counter), default=None)
+    last = None if seen is None else cell.window_state(seen)
     layers = rolled(carryover, quota.schedule, quota.stretches, last, window.start, quota.rules)
+    earlier = first if seen is None and first < counter else seen
     adjoins = earlier is not None and window_at(quota.schedule, earlier[1]).end >= window.start
     return Opening(
         layers=layers,
-        after=(earlier, cell.used[earlier]) if earlier is not None else None,
+        after=(earlier, cell.used.get(earlier)) if earlier is not None else None,
         adjoins=adjoins,
         last=cell.newest.get(quota.ordinal),
     )

@@ -21,7 +21,7 @@ def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
     clauses: list[Condition] = [Absent(cell_image.used_name(counter))]
     if opens.after is not None:
         earlier, seen = opens.after
-        clauses.append(Compare(cell_image.used_name(earlier), "=", seen))
+        clauses.append(as_seen(cell_image.used_name(earlier), seen))
     if not opens.adjoins:
         clauses.append(as_seen(cell_image.newest_name(counter[0]), opens.last))
     return All(tuple(clauses))
