@@ -19,7 +19,7 @@ from tallygate.domain.base.exact import EXACT
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAYER = REPOSITORY / "layers" / "tallygate" / "python"
 SOURCES = sorted((*(LAYER / "tallygate").rglob("*.py"), *(REPOSITORY / "functions").rglob("*.py")))
-HOME = LAYER / "tallygate" / "domain" / "exact.py"
+HOME = LAYER / "tallygate" / "domain" / "base" / "exact.py"
 READER = LAYER / "tallygate" / "domain" / "quantities.py"
 """Says how what comes in is rounded (SEMANTICS.md, "Quantities")."""
 CONTEXTS = {
@@ -37,7 +37,8 @@ QUOTIENTS = {
     # Calendar arithmetic over whole numbers; a time in seconds, which has three decimals.
     ("boundaries.py", "step.count / 12"),
     ("boundaries.py", "step.count / (24 * HOUR)"),
-    ("explanations.py", "Decimal(time) / SECOND"),
+    ("explanations.py", "Decimal(at.width) / SECOND"),
+    ("explanations.py", "Decimal(at.left) / SECOND"),
 }
 DIGITS_38 = st.integers(-(10**38) + 1, 10**38 - 1)
 

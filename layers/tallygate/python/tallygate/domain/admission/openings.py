@@ -49,7 +49,8 @@ class Opening:
         have been opened in between
 
     Only a quota that carries over records which window it opened last. The window in which it came to carry over may
-    have been counted in before that. So where no window from there on was seen, `after` is that one, and must be absent.
+    have been counted in before that. So where no window from there on was seen, `after` is that one and
+    must be absent.
     """
 
     layers: tuple[Layer, ...]
