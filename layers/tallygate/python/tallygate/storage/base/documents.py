@@ -75,10 +75,12 @@ class Codec:
 
     def write(self, value: Any, kind: Any = None) -> Any:
         """The document of a value; of a member of a union where no `kind` is given."""
-        if kind is None:
-            return self._write_member(value)
-        form = self.form(kind)
-        return value if form.write is None else form.write(value)
+        if kind is not None:
+            form = self.form(kind)
+            return value if form.write is None else form.write(value)
+        made = type(value)
+        writer = self._writers.get(made) or self._writer(made)
+        return {KIND: self._kind_of[made], **writer(value)}
 
     def read(self, document: Any, kind: Any = None) -> Any:
         """The value of a document; of a member of a union where no `kind` is given. Raises LookupError and ValueError
@@ -123,7 +125,7 @@ class Codec:
         if len(parts) == 1:
             form = self.form(parts[0])
         elif all(part in self._kind_of for part in parts):
-            form = Form(self._write_member, self._read_member)
+            form = Form(self.write, self._read_member)
         else:
             raise InvariantBroken(f"the members of {parts} need stored kinds")
         if not or_none or form is AS_IT_IS:
@@ -133,9 +135,6 @@ class Codec:
             write and (lambda value: None if value is None else write(value)),
             read and (lambda document: None if document is None else read(document)),
         )
-
-    def _write_member(self, value: Any) -> dict[str, Any]:
-        return {KIND: self._kind_of[type(value)], **self._writer(type(value))(value)}
 
     def _read_member(self, document: Mapping[str, Any]) -> Any:
         return self._reader(self._kinds[document[KIND]])(document)
