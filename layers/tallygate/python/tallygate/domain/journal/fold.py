@@ -39,8 +39,7 @@ from tallygate.domain.metering.meters import Meters
 from tallygate.domain.periods.recurrence import Window, window_at
 
 QUARTER = 15 * MINUTE
-QUARTERS = DAY // QUARTER
-"""Quarter hours in a UTC day: every zone's days and hours are made of whole ones."""
+"""Every zone's days and hours are made of whole quarter hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

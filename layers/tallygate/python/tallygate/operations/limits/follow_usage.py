@@ -53,13 +53,6 @@ WAITS_MAX = 12
 """The fold is waited for, for three seconds: it lags by about one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How a change waits for the fold; nobody waits by default."""
-
-    wait: Callable[[float], None] | None = None
-
-
 def with_followed(
     past: PastUsageStore,
     before: Effective | None,
