@@ -95,7 +95,7 @@ def test_the_runs_notice_a_broken_rule(rule: str, monkeypatch: pytest.MonkeyPatc
     elif rule == "apply to the head":
         monkeypatch.setattr(append, "apply", own_records_only)
     elif rule == "number of the levels":
-        monkeypatch.setattr(announce, "told", forgetful)
+        monkeypatch.setattr(announce, "announcements", forgetful)
     else:
         monkeypatch.setattr(Totals, "add_to_usage", unguarded)
     assert any(fails(seed) is not None for seed in range(200)), f"no run of 200 noticed: {rule}"
