@@ -109,8 +109,9 @@ def ladder(
     total: the limit with carryover and adjustments, in units; None: unlimited
     soft: whether usage beyond the limit is overage where no tier decides; otherwise it is denied
     began: when the window's grace began; None: it has not
-    base: limit of a whole window, without proration, carryover and adjustments; None: the total. It decides whether an
-        absolute threshold lies below the limit. So an adjustment or a prorated base does not change a tier's meaning
+    base: limit of a whole window, without proration, carryover and adjustments; None: the total. It decides whether a
+        rate_limit tier with an absolute threshold lies below the limit. So an adjustment or a prorated base does not
+        change the meaning of a tier
     waived: levels that an operator's resume has waived in this window. Their suspending tiers have no policy; the tiers
         below them decide, else the enforcement
     """
@@ -144,8 +145,7 @@ def following(rungs: Ladder, used: Decimal) -> Rung:
 
 
 def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Decimal) -> tuple[Rung, Bounds]:
-    """The rung on which a write of the amount is expected to land, and the counter bounds within which its effect is
-    the same.
+    """The rung on which a write is expected to land, and the counter bounds within which its effect is the same.
 
     If the usage as last seen leaves no room, the highest rung that grants is expected, because usage may have fallen.
 
@@ -211,7 +211,7 @@ def suspended_until(policy: SuspendUsage, *, window_end: Instant, now: Instant) 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The policy that one tier states for usage in (above, upto]; a tier None is the enforcement or a maximum overage."""
+    """The policy that one tier, or the enforcement (tier None), states for usage in (above, upto]."""
 
     above: Decimal
     upto: Decimal | None
