@@ -24,7 +24,7 @@ class Total:
     value: usage counted in the window; this is billed
     by_event: the part of the value that came by events
     upto: last journal number that was applied
-    governed: the limit as it was when the total was last written
+    governed: the limit as of the newest applied record
     carried: opening balance, which raises the limit
     adjusted: sum of manual adjustments, which raise or lower the limit
     excluded: the part of the value that manual resets exclude from the limit
