@@ -13,9 +13,9 @@ the floor to the window's start. So a writer whose clock lags cannot count in an
     every PT5H    10:07 [────────── open ──────────) 15:07     no window is open   21:30 [────────── …
                     ↑ the first use opens it                                         ↑ the next first use
 
-The cell keeps the start of the newest window. A write that opens the next one requires this start as it was seen. Of
-several concurrent writers one opens the window, and the others count in it. So a quota's windows never overlap, and each
-contains its first use.
+The cell keeps the start of the newest window. A write that opens the next one requires this start as it was seen. One
+of several concurrent writers opens the window, and the others count in it. So a quota's windows never overlap, and
+each contains its first use.
 
     now < end of the newest window     that window is open. It may begin after now, if this clock lags or an event was
                                        ahead of time
