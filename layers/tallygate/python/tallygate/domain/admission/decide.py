@@ -97,8 +97,8 @@ def refusal(cell: Cell, terms: Terms) -> Refusal | None:
     if _behind(cell, terms):
         return Behind()
     cell = opened_for(cell, terms)
-    if cell.suspended and (standing := _suspended(cell, terms)) is not None:
-        return standing
+    if cell.suspended and (active := _suspended(cell, terms)) is not None:
+        return active
     if terms.amount == 0:
         return None
     refused = [found for term in terms.quotas if term.decides and (found := _refused_by(cell, term, terms)) is not None]

@@ -219,7 +219,7 @@ def _limits(decision: Decision, dimensions: Mapping[str, str]) -> tuple[Explaine
     grounds = decision.grounds
     if grounds is None or grounds.entitlement is None or grounds.cell is None:
         return ()
-    asked = _whole(grounds, grounds.entitlement, grounds.cell, decision.as_of)
+    asked = _terms_of_all_limits(grounds, grounds.entitlement, grounds.cell, decision.as_of)
     idle = evaluate(grounds.cell, asked, counted=True)
     cell = opened_for(grounds.cell, asked)
     found = []
@@ -237,7 +237,7 @@ def _limits(decision: Decision, dimensions: Mapping[str, str]) -> tuple[Explaine
     return tuple(found)
 
 
-def _whole(grounds: Grounds, entitlement: Entitlement, cell: Cell, now: Instant) -> Terms:
+def _terms_of_all_limits(grounds: Grounds, entitlement: Entitlement, cell: Cell, now: Instant) -> Terms:
     """Terms of every limit, whatever its scope, for an amount of 0."""
     return look(entitlement, version=grounds.effective.version, now=now, seen=cell)
 
@@ -370,8 +370,8 @@ def _denying_held(reason: Reason, decision: Decision) -> bool | None:
 def _stopped(decision: Decision) -> Stopped | None:
     if decision.reason is not Reason.SUSPENDED:
         return None
-    if (by_hand := decision.suspension) is not None:
-        return Stopped(by=OPERATOR, feature=by_hand.feature, scope=by_hand.scope, since=by_hand.since)
+    if (by_operator := decision.suspension) is not None:
+        return Stopped(by=OPERATOR, feature=by_operator.feature, scope=by_operator.scope, since=by_operator.since)
     stop = decision.stopped
     assert stop is not None, "what suspends is an operator or a tier"
     return Stopped(

@@ -93,11 +93,11 @@ def _followings(entitlement: Entitlement, cell: Cell, now: Instant) -> Iterator[
             follows = quota.follows
             if follows is not None and follows.number > cell.followings:
                 for window in follows.windows:
-                    if not _over(window, quota, now):
+                    if not _has_ended(window, quota, now):
                         yield _following(limit, quota, follows, window, cell)
 
 
-def _over(window: FollowedWindow, quota: Quota, now: Instant) -> bool:
+def _has_ended(window: FollowedWindow, quota: Quota, now: Instant) -> bool:
     """Whether the window has ended before the cell received the change, so that nothing counts in it any more.
 
     Windows of quotas with accrual never count as ended here, because the next window is computed from them.

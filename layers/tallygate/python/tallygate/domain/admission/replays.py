@@ -109,11 +109,11 @@ def terms_in(
     if not windows:
         return made
     kept = {window.ordinal: window for window in windows}
-    quotas = tuple(_over(term, kept[term.quota.ordinal], cell) for term in made.quotas)
+    quotas = tuple(_in_window(term, kept[term.quota.ordinal], cell) for term in made.quotas)
     return replace(made, quotas=quotas)
 
 
-def _over(term: QuotaTerm, kept: KeptWindow, cell: Cell) -> QuotaTerm:
+def _in_window(term: QuotaTerm, kept: KeptWindow, cell: Cell) -> QuotaTerm:
     """The term for the window in which the grant counted, even if a new request would count in another one."""
     newest = cell.newest.get(kept.ordinal) if term.quota.schedule.from_first_use else None
     return replace(term, window=Window(kept.start, kept.end), newest=newest, opens=None, expected=None)

@@ -123,9 +123,13 @@ def _rate(rate: Rate) -> str:
 
 def _suspended(decision: Decision) -> str:
     asked = f"{_number(decision.requested)} requested" if decision.requested > 0 else "usage was asked about"
-    if (by_hand := decision.suspension) is not None:
-        what = "all usage of the customer" if by_hand.feature is None else _scoped(by_hand.feature, by_hand.scope)
-        since = _time(by_hand.since)
+    if (by_operator := decision.suspension) is not None:
+        what = (
+            "all usage of the customer"
+            if by_operator.feature is None
+            else _scoped(by_operator.feature, by_operator.scope)
+        )
+        since = _time(by_operator.since)
         return f"Denied: {asked}, but {what} is suspended by an operator since {since}, until an operator resumes it"
     stop = decision.stopped
     if stop is None:

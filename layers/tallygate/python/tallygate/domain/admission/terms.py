@@ -34,7 +34,7 @@ from tallygate.domain.limits.limits import Entitlement, Limit, Quota
 from tallygate.domain.limits.rungs import Bounds, Ladder, Rung, deciding, expectation, ladder
 from tallygate.domain.periods.recurrence import Window, window_at
 
-_NOBODY = bytes(MARK_BYTES)
+_NO_DIGEST = bytes(MARK_BYTES)
 """The digest of a request that leaves no mark."""
 
 
@@ -309,7 +309,7 @@ def look(
         entitlement,
         amount=amount,
         version=version,
-        mark=RequestMark(now // MINUTE, _NOBODY),
+        mark=RequestMark(now // MINUTE, _NO_DIGEST),
         remembered=False,
         now=now,
         seen=seen,

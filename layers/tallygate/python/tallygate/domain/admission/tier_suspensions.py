@@ -84,7 +84,7 @@ def tier_suspension(
 
 def _reaches(term: QuotaTerm, cell: Cell) -> bool:
     """Whether usage has reached a tier that suspends and is not waived."""
-    return term.decides and may_suspend(term.tiers) and _next_to_suspend(term, cell) is not None
+    return term.decides and may_suspend(term.tiers) and _level_to_suspend(term, cell) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ def stop_of(name: int, cell: Cell, effective: Effective, feature: str) -> TierSt
     return TierStop(
         feature=feature,
         scope={} if limit is None or name == WHOLE_FEATURE else limit.scope,
-        limit=limit.name if limit is not None else _name_once(effective, ordinal),
+        limit=limit.name if limit is not None else _former_name(effective, ordinal),
         level=None if cause is None else cause.level,
         since=None if cause is None else cause.since,
         until=cell.suspended[name],
@@ -128,12 +128,12 @@ def stop_of(name: int, cell: Cell, effective: Effective, feature: str) -> TierSt
 
 def stops_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> tuple[TierStop, ...]:
     """The suspensions by tiers that deny requests on the feature, or on scopes of it."""
-    standing = [
+    active = [
         name
         for name, until in sorted(cell.suspended.items())
         if until > now and (name == WHOLE_FEATURE or _suspends(_limit_with(effective, feature, name)))
     ]
-    return tuple(stop_of(name, cell, effective, feature) for name in standing)
+    return tuple(stop_of(name, cell, effective, feature) for name in active)
 
 
 def _suspends(limit: Limit | None) -> bool:
@@ -147,7 +147,7 @@ def _limit_with(effective: Effective, feature: str, ordinal: int) -> Limit | Non
     return next((limit for limit in limits if any(quota.ordinal == ordinal for quota in limit.quotas)), None)
 
 
-def _name_once(effective: Effective, ordinal: int) -> str | None:
+def _former_name(effective: Effective, ordinal: int) -> str | None:
     """The name of a limit that is no longer in force; None: the ordinal is not known."""
     return next((text.split("\n")[1] for text, known in effective.ordinals.items() if known == ordinal), None)
 
@@ -223,7 +223,7 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
     named = {cause.level for cause in causes if cause.ordinal == term.quota.ordinal}
     levels = before | (named & _suspending_levels(term))
     for _ in term.tiers:
-        level = _next_to_suspend(term, replace(cell, waived={term.counter: levels}))
+        level = _level_to_suspend(term, replace(cell, waived={term.counter: levels}))
         if level is None:
             break
         levels |= {level}
@@ -238,7 +238,7 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
     )
 
 
-def _next_to_suspend(term: QuotaTerm, cell: Cell) -> str | None:
+def _level_to_suspend(term: QuotaTerm, cell: Cell) -> str | None:
     """The level whose tier would suspend usage at the next unit; None: no tier would."""
     rung = following(term.ladder_in(cell), term.used_in(cell))
     return rung.tier.level if isinstance(rung.policy, SuspendUsage) and rung.tier is not None else None

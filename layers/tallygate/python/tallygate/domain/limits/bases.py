@@ -124,7 +124,7 @@ def bases(
     window = window_at(schedule, now)
     base = worth(limit, schedule, window.start)
     if before is not None and window_at(before.schedule, now).start == window.start:
-        base = _goes_on(base, limit, schedule, now, how, before)
+        base = _base_after_change(base, limit, schedule, now, how, before)
     elif how is Rebase.PRORATED and before is None:
         had = earned.base if earned is not None and earned.until == window.end else ZERO
         base = had + worth(limit, schedule, now)
@@ -153,7 +153,13 @@ def has_length(schedule: Schedule) -> bool:
     return anchored and step_of(current.every).unit is not TimeUnit.NEVER
 
 
-def _goes_on(full: Decimal, limit: Decimal, schedule: Schedule, now: Instant, how: Rebase, before: Quota) -> Decimal:
+def _base_after_change(
+    full: Decimal, limit: Decimal, schedule: Schedule, now: Instant, how: Rebase, before: Quota
+) -> Decimal:
+    """The base of a window that goes on when its limit changes.
+
+    full: base of this window under the new limit in full
+    """
     held = before.limit_at(now)
     if before.limit is None or held is None or how is Rebase.FULL:
         return full
@@ -163,6 +169,7 @@ def _goes_on(full: Decimal, limit: Decimal, schedule: Schedule, now: Instant, ho
 
 
 def _to_come(limit: Decimal, schedule: Schedule, end: Instant, base: Decimal) -> tuple[Stretch, ...]:
+    """The bases of the windows from `end` on, where they differ from the base before."""
     found: list[Stretch] = []
     for _ in range(PARTIAL_MAX):
         granted = worth(limit, schedule, end)

@@ -130,7 +130,7 @@ def crowded(limits: Iterable[Sized]) -> str | None:
     of_quotas = [(limit.scope, limit.quotas) for limit in listed]
     of_rates = [(limit.scope, limit.all_rates) for limit in listed]
     for kind, sized, most in (("quotas", of_quotas, QUOTAS_PER_WRITE_MAX), ("rates", of_rates, RATES_PER_WRITE_MAX)):
-        together = _together(sized)
+        together = _worst_request(sized)
         if together > most:
             return f"{together} {kind} for one request; at most {most} can be held together"
     windows = sum(limit.quotas + limit.all_rates for limit in listed)
@@ -139,8 +139,8 @@ def crowded(limits: Iterable[Sized]) -> str | None:
     rolling = sum(limit.rolling for limit in listed)
     if rolling > ROLLING_PER_FEATURE_MAX:
         return f"{rolling} rolling periods; at most {ROLLING_PER_FEATURE_MAX} can be held"
-    size = ALWAYS.size + _together([(limit.scope, limit.weight.size) for limit in listed])
-    operators = ALWAYS.operators + _together([(limit.scope, limit.weight.operators) for limit in listed])
+    size = ALWAYS.size + _worst_request([(limit.scope, limit.weight.size) for limit in listed])
+    operators = ALWAYS.operators + _worst_request([(limit.scope, limit.weight.operators) for limit in listed])
     if Weight(size, operators).fits:
         return None
     return (
@@ -149,7 +149,7 @@ def crowded(limits: Iterable[Sized]) -> str | None:
     )
 
 
-def _together(sized: Sequence[tuple[Scope, int]]) -> int:
+def _worst_request(sized: Sequence[tuple[Scope, int]]) -> int:
     """The sum that one request can meet at most: the largest sum of each set of dimensions."""
     by_value: dict[tuple[str, ...], dict[str, int]] = {}
     for scope, size in sized:

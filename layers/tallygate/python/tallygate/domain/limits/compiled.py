@@ -296,7 +296,7 @@ def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:
         quotas=tuple(_quota(declared, quota, allotted, dates) for quota in declared.quotas),
         rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
         tiers=tuple(_tier(declared, tier, allotted) for tier in declared.tiers),
-        carryover=None if _leaves_nothing(declared) else declared.carryover,
+        carryover=None if _without_carryover(declared) else declared.carryover,
     )
 
 
@@ -352,7 +352,7 @@ def _stretches(
     No base accrues while an operator suspends the feature or the customer. A plan with this quota but without
     carryover, or without a limit, deletes the history: unused amounts are lost.
     """
-    if declared.carryover is None or _leaves_nothing(declared) or found.now is None:
+    if declared.carryover is None or _without_carryover(declared) or found.now is None:
         allotted.stretches.pop(ordinal, None)
         return ()
     accrues = not any(s.feature in (None, declared.feature) and not s.scope for s in allotted.suspended)
@@ -392,7 +392,7 @@ def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
     return Segment(every, zone, None, quota.anchor, origin, quota.week_starts)
 
 
-def _leaves_nothing(declared: PlanLimit) -> bool:
+def _without_carryover(declared: PlanLimit) -> bool:
     """Whether the limit has periods without carryover. No plan states both, but an override may lead to both."""
     limited = [quota for quota in declared.quotas if quota.limit is not None]
     return not limited or any(nothing_carried(quota.every, quota.anchor) is not None for quota in limited)

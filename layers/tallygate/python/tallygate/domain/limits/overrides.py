@@ -142,7 +142,7 @@ def merged(base: Form, given: Mapping[str, Any]) -> Form:
     limited = any(q["limit"] is not None and q["period"].get("anchor") != ROLLING for q in quotas)
     if tiers := _tiers(base.get("tiers", ()), given.get("tiers", ()), limited=limited):
         form["tiers"] = tiers
-    if "carryover" not in given and not _leaves(quotas):
+    if "carryover" not in given and not _allow_carryover(quotas):
         form.pop("carryover", None)
     if len(quotas) <= 1 and len(rates) <= 1:
         return {**form, **(quotas[0] if quotas else {}), **({"rate": rates[0]} if rates else {})}
@@ -219,7 +219,7 @@ def _width(rate: Form) -> int:
     return rate_width(limit=limit, per=PER[rate["per"]], burst=burst)
 
 
-def _leaves(quotas: Sequence[Form]) -> bool:
+def _allow_carryover(quotas: Sequence[Form]) -> bool:
     """Whether the quotas allow carryover. Otherwise the plan's carryover is dropped."""
     limited = [quota["period"] for quota in quotas if quota["limit"] is not None]
     return bool(limited) and not any(nothing_carried(p["every"], p.get("anchor", CALENDAR)) for p in limited)

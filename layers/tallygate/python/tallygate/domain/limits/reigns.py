@@ -63,10 +63,10 @@ def _counting(entitlements: Mapping[str, Entitlement], before: Mapping[str, int]
     for entitlement in entitlements.values():
         for limit in entitlement.limits:
             quotas.setdefault(line_of(entitlement.feature, limit.scope), []).extend(limit.quotas)
-    return {line: _one_of(found, before.get(line), now) for line, found in quotas.items() if found}
+    return {line: _representative(found, before.get(line), now) for line, found in quotas.items() if found}
 
 
-def _one_of(quotas: list[Quota], before: int | None, now: Instant) -> int:
+def _representative(quotas: list[Quota], before: int | None, now: Instant) -> int:
     if any(quota.ordinal == before for quota in quotas):
         assert before is not None
         return before

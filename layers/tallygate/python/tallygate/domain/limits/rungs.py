@@ -121,7 +121,7 @@ def ladder(
         return (Rung(None, total, _OPEN), Rung(total, None, _OVERAGE if soft else _DENY))
     tiers = [tier for tier in tiers if tier.level not in waived or not may_suspend((tier,))]
     steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
-    if not any(_says_what_is_beyond(tier, total if base is None else base) for tier in tiers):
+    if not any(_replaces_enforcement(tier, total if base is None else base) for tier in tiers):
         steps.append(_Step(total, None, _OVERAGE if soft else _DENY, None))
     edges = sorted({edge for step in steps for edge in (step.above, step.upto) if edge is not None})
     found: list[Rung] = []
@@ -239,7 +239,7 @@ def _steps(tier: Tier, total: Decimal, began: Instant | None, now: Instant) -> I
         yield _Step(max(above, total + policy.max_overage), None, Deny(), tier)
 
 
-def _says_what_is_beyond(tier: Tier, base: Decimal) -> bool:
+def _replaces_enforcement(tier: Tier, base: Decimal) -> bool:
     """Whether the tier replaces the enforcement. Only a rate_limit tier below the limit does not."""
     if not isinstance(tier.policy, RateLimit):
         return True
