@@ -33,7 +33,8 @@ DEAD_AFTER_MIN = MINUTE
 for DEAD_AFTER, would make every write cost three units."""
 RATE_DEAD_AFTER = 10 * SECOND
 """Sub-windows of a rate are many and short. A rate per second, kept for DEAD_AFTER, would make every write cost ten
-units. So a writer whose clock lags by more than this is refused as `Behind` at a rate, by DEAD_AFTER at a period."""
+units. A writer is refused as `Behind` if its clock lags by more than this behind a sub-window, or by DEAD_AFTER behind
+a period's window."""
 DENIED_MARK_KEPT = 2 * HOUR
 """How long the mark of a rate's first denial in an hour is kept."""
 REMOVED_BESIDE_MAX = 20

@@ -250,7 +250,7 @@ def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) ->
         cause=Reason.QUOTA_EXCEEDED,
         start=term.window.start - term.quota.schedule.reach,
         end=term.window.end,
-        # Adjustments below the whole limit leave a limit of 0. Its parts are stated as they are.
+        # Negative adjustments beyond the whole limit leave a limit of 0. Its parts are stated as they are.
         limit=None if total is None else max(ZERO, total),
         used=used,
         remaining=None if total is None else left(total, used),

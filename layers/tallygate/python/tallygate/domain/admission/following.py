@@ -1,11 +1,11 @@
 """Followed usage in the cell: one write adds the usage of other windows and raises the cell's version. Pure.
 
-    u.<live>   300                     counted until the change, and by slower containers until this very write
+    u.<live>   300                     counted until the change; containers with older limits count until this write
     u.<new>    := u.<live> + d         d: other counters, totals and rollups, less usage before the window's start
 
 A window's counter and its followed part move together. So the window's own usage is unchanged, and so is the limit in
 every condition. The counter that may still move (`live`) is read inside the write, so uses between the read and the
-write are included. All other counters must have the values that were seen.
+write are included. All other counters, and whatever else the cell holds of `live`, must have the values that were seen.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Following:
     live: counter whose value in the write is added to both `used` and `followed`; None: no counter is added
     used: new value of the counter, before `live` is added
     followed: new followed part, before `live` is added
-    watched: counters that must have the values that were seen
+    watched: counters that must have the values that were seen; `live` among them may have grown by uses
     origin: where the usage came from, for late corrections
     opens: opening balance, if the write opens a carryover window; None: it does not
     begins: whether the write opens a first_use window

@@ -23,7 +23,7 @@ each contains its first use.
 
 Usage by event counts by the event's own time, which may lie before the newest window. It counts in the window that
 contains this time. If there is none, it gets its own window, which begins at the event's time and ends at the start of
-the next known window at the latest. So windows are known by their starts.
+the next known window at the latest. So only the starts of windows are stored; `opened_at` derives the ends.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Opening:
     last: start of the most recently opened window; None: none was opened. If `after` does not adjoin, no other window
         may have been opened in between
 
-    `last` is recorded only by quotas with carryover. The window in which carryover began may have been counted in
-    before, without such a record. So if the cell shows no window since then, `after` is that first window, and it must
-    be absent.
+    A quota records `last` only from the time on at which it has carryover. Before that, the window in which carryover
+    began may have been counted in without such a record. So if the cell shows no window since then, `after` is that
+    first window, and it must be absent.
     """
 
     layers: tuple[Layer, ...]

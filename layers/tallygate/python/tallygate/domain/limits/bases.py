@@ -1,5 +1,7 @@
 """Proration: the base of a quota in the running window and in later ones, where the base differs from the limit.
 
+The base of a window is what it grants before carryover and adjustments. Mostly it is the limit.
+
     month of 30 days          1 ────────────── 16 ──────────────> 1 (next month)
     100, from the 16th 200    base 100         prorated: 150      200
                                                full: 200          200

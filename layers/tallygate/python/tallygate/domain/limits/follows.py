@@ -58,7 +58,7 @@ class FollowedWindow:
 
     since: usage at or after this instant follows
     sources: counters of the cell that show this usage
-    past: usage that the sources do not show, less what the sources show from before `since`
+    past: usage by totals and rollups that the sources do not show, less what the sources show from before `since`
     absolute: `sources` and `past` together hold all of the window's usage, its own included
     excludes: a manual reset came after the window had counted; it excludes the usage that the window shows
     """
