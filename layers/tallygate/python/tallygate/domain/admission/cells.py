@@ -1,7 +1,8 @@
-"""Cells: the counters that a decision reads and writes, and which of them are over.
+"""Cells: the counters that a decision reads and writes, and which of them have ended and may be removed.
 
-A `Cell` is the image of one item: counters of every limit of a customer and feature, the ids of recent requests, and
-the marks that keep stale writers out. What a write asks of it is `domain.admission.terms`.
+A `Cell` is the image of one counter item. It holds the counters of every limit of a customer and feature, the marks of
+recent requests, and the values that refuse stale writers (`version`, `floor`, `followings`). The module
+`domain.admission.terms` states what a write requires of it.
 """
 
 from __future__ import annotations
@@ -22,44 +23,61 @@ from tallygate.domain.limits.rollover import Layer, WindowState
 from tallygate.domain.periods.recurrence import Window, window_at
 
 REQUEST_MEMORY_MINUTES = 1
-"""A retry is recognised in the minute of the request and in the one on either side of it."""
+"""A retry is recognised within this many minutes before and after the minute of the request."""
 CLOCKS_APART = 10 * SECOND
-"""How far a container may be ahead of one that a retry is sent to: a minute that the other still asks for is kept."""
+"""How far one container's clock may be ahead of another's. A minute that the slower one still asks for is kept."""
 DEAD_AFTER = 10 * MINUTE
-"""A window that has been over for this long is removed by the next write; `floor` then guards its name."""
+"""A window that ended this long ago is removed by the next write. `floor` then keeps it from being counted again."""
 DEAD_AFTER_MIN = MINUTE
-"""A shorter window is kept for its own length, and for this long at least: eight quotas by the minute, kept for
-DEAD_AFTER, would make every write cost three units."""
+"""A window shorter than DEAD_AFTER is kept for its own length, and at least this long. Eight quotas per minute, kept
+for DEAD_AFTER, would make every write cost three units."""
 RATE_DEAD_AFTER = 10 * SECOND
-"""Sub-windows of a rate are many and short: a rate by the second, kept for DEAD_AFTER, would make every write cost ten
-units. A clock that lags by more than this beside a sub-window is told so, as one is beside a period by DEAD_AFTER."""
+"""Sub-windows of a rate are many and short. A rate per second, kept for DEAD_AFTER, would make every write cost ten
+units. A writer is refused as `Behind` if its clock lags by more than this behind a sub-window, or by DEAD_AFTER behind
+a period's window."""
 DENIED_MARK_KEPT = 2 * HOUR
-"""How long a mark is kept of a rate's first denial in an hour."""
+"""How long the mark of a rate's first denial in an hour is kept."""
 REMOVED_BESIDE_MAX = 20
 REMOVED_MAX = 64
+"""Names removed by one write, the oldest first, because an expression is at most 4 KB. The next write continues."""
 WINDOWS_KEPT_TO_CARRY = 2
-"""The newest, for what it leaves to the next, and the one before it, for what comes late into that."""
-"""So many counters go in one write, the oldest first, because an expression is at most 4 KB; the next write goes on."""
+"""Windows of a quota with carryover that are kept: the newest, for what it carries into the next one, and the one
+before it, because late usage there changes what the newest began with."""
 MARK_BYTES = 6
 
 WHOLE_FEATURE = 0
-"""Names the suspension of all usage of the feature; that of a scope is named by the ordinal of its limit's quota."""
+"""Name of the suspension of the whole feature. The suspension of a scope is named by its limit's quota ordinal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The image of one cell. An item that does not exist is `Cell()`: every counter at zero.
+    """The image of one cell. An item that does not exist is `Cell()`: every counter is zero.
 
-    A counter starts below zero by what its window was raised by: `carried` from the one before, `adjusted` by hand. So
-    a limit stays what it is in every condition, and what was used is the sum of the three. `layers` are those of what
-    was carried, where it expires. `grace` is when the grace of a window began, `denied` where a first denial was
-    marked.
-    `suspended` is until when usage is, and `causes` by which tiers; `waived` has, by window, the levels whose tiers
-    suspend no more in it, since somebody has resumed. `resets` say which decisions a reset by hand excludes. Of quotas
-    from their first use `newest` says where the newest window begins, and `opened_for_events` where those do that were
-    opened for events last; of those that carry over, `newest` says where the window begins that was opened last.
-    `brought` is the part of a counter that came by events, `followed` the part that was used under other quotas, by
-    `origins`; `followings` is how many of these the cell knows.
+    Carryover and adjustments start a counter below zero, so the limit in every condition stays the plain limit. Usage
+    of a window is `used + carried + adjusted`.
+
+    used: quota counters, less carryover and adjustments
+    rated: counters of rates, by (ordinal, sub-window index)
+    carried: opening balance of each window
+    adjusted: sum of manual adjustments of each window
+    layers: the opening balance in layers, where carryover expires
+    grace: when the grace of each window began
+    denied: windows, or hours of a rate, whose first denial is marked
+    resets: which decisions a manual reset excludes, by window
+    suspended: until when usage is suspended by tiers; by WHOLE_FEATURE or the ordinal of a scoped limit's quota
+    causes: which tier suspended, by the same names
+    waived: levels whose tiers do not suspend again in a window, because an operator resumed usage
+    newest: start of the most recently opened window, by ordinal; only first_use and carryover quotas
+    opened_for_events: starts of the windows last opened for events, by ordinal; only first_use quotas
+    brought: part of each counter that is usage by event
+    followed: part of each counter that was used under other quotas
+    origins: where each window's followed usage came from
+    followings: number of followings that the cell has applied
+    marks: digests of recent requests, by minute
+    version: newest version of the limits that the cell has received
+    floor: newest end of a removed window, or start of an opened carryover window if later. A write into a window that
+        ended by then is refused. None: no floor yet
+    revision: number of writes to the item
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)
@@ -85,7 +103,7 @@ class Cell:
     revision: int = 0
 
     def window_state(self, counter: CounterName) -> WindowState:
-        """How a quota's window stands, for what it carries."""
+        """The state of a quota's window from which the next opening balance is computed."""
         carried = self.carried.get(counter, ZERO)
         return WindowState(
             start=counter[1],
@@ -95,31 +113,31 @@ class Cell:
         )
 
     def excludes(self, counter: CounterName, revision: int, time: Instant) -> bool:
-        """Whether a reset took out of the window's counter what a decision of this revision and time counted there."""
+        """Whether a reset excludes, in this window, a decision of this revision and time."""
         return self.resets.get(counter, NO_RESET).covers(revision, time)
 
     def own(self, counter: CounterName) -> Decimal:
-        """What was used under the window itself, and is not excluded by a reset."""
+        """The window's own usage: without followed usage, and without what a reset excludes."""
         if counter not in self.used:
             return ZERO
         return EXACT.subtract(self.used_of(counter), self.followed.get(counter, ZERO))
 
     def used_of(self, counter: CounterName) -> Decimal:
-        """What is held against the window's limit."""
+        """The usage that counts against the window's limit."""
         return EXACT.add(self.used.get(counter, ZERO), self.raised(counter))
 
     def raised(self, counter: CounterName) -> Decimal:
-        """What the window's limit is raised by, or lowered where it is negative."""
+        """Carryover and adjustments, which raise the window's limit; negative where they lower it."""
         return self.carried.get(counter, ZERO) + self.adjusted.get(counter, ZERO)
 
 
 UNSEEN = Cell()
-"""Stands for a cell of which nothing is known, as against one that does not exist."""
+"""The placeholder for a cell that was not read yet, as opposed to one that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestMark:
-    """How a cell remembers a request: the minute it was decided in and a digest of its id and body."""
+    """The mark of a request in a cell: the minute in which it was decided and a digest of its id and body."""
 
     minute: int
     digest: bytes
@@ -129,18 +147,21 @@ class RequestMark:
 
     @property
     def minutes(self) -> range:
-        """The minutes whose memory is asked."""
+        """The minutes whose marks a retry is compared with."""
         return range(self.minute - REQUEST_MEMORY_MINUTES, self.minute + REQUEST_MEMORY_MINUTES + 1)
 
 
 def forgotten_minutes(seen: Cell, now: Instant) -> tuple[int, ...]:
-    """The minutes whose requests nobody asks for any more, whose clock is not further behind than CLOCKS_APART."""
+    """The remembered minutes that no container asks for any more, if its clock lags by at most CLOCKS_APART."""
     oldest = (now - CLOCKS_APART) // MINUTE - REQUEST_MEMORY_MINUTES
     return tuple(minute for minute in seen.marks if minute < oldest)
 
 
 def running_window(quota: Quota, cell: Cell, now: Instant) -> Window:
-    """The window of a quota that a request counts in now; of one from its first use, that it would open if none is."""
+    """The window of a quota in which a request counts now.
+
+    For a first_use quota without an open window, it is the window that the request would open.
+    """
     newest = cell.newest.get(quota.ordinal) if quota.schedule.from_first_use else None
     if newest is not None:
         window = window_at(quota.schedule, newest)
@@ -152,10 +173,12 @@ def running_window(quota: Quota, cell: Cell, now: Instant) -> Window:
 def dead_windows(
     entitlement: Entitlement, seen: Cell, now: Instant
 ) -> tuple[tuple[CounterName, ...], tuple[CounterName, ...], Instant | None]:
-    """Counters of this entitlement's windows that have been over for long, and the floor that their removal needs.
+    """Quota and rate counters whose windows ended long enough ago to be removed, and the floor that this requires.
 
-    None: the floor that was seen guards them already; it never falls. A counter of a limit that is no longer in force
-    stays: nobody knows its end any more, and it never grows. Once that limit is in force again, it may lie below.
+    The floor is the newest end among the removed windows. It never falls; None: the present floor is high enough.
+
+    Counters of limits out of force stay, because their ends are unknown and they do not grow. Once such a limit is in
+    force again, the end of its counter's window may lie below the floor.
     """
     quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
     carrying = _still_to_carry(quotas, seen)
@@ -179,7 +202,7 @@ def dead_windows(
 
 
 def _still_to_carry(quotas: Mapping[int, Quota], seen: Cell) -> frozenset[CounterName]:
-    """The newest windows of what carries over: the next one begins with what they leave, whenever that will be."""
+    """The newest windows of quotas with carryover. They are kept however old, because the next window needs them."""
     if not any(quota.stretches for quota in quotas.values()):
         return frozenset()
     kept: list[CounterName] = []
@@ -190,7 +213,7 @@ def _still_to_carry(quotas: Mapping[int, Quota], seen: Cell) -> frozenset[Counte
 
 
 def dead_beside(entitlement: Entitlement, seen: Cell, now: Instant) -> tuple[CounterName, ...]:
-    """Dead windows of which the cell keeps more than a counter, and hours in which a rate's denial was marked."""
+    """Windows to remove of which the cell holds more than a counter, and old hours with a marked denial by a rate."""
     beside = (seen.denied, seen.grace, seen.carried, seen.adjusted, seen.resets, seen.waived, seen.origins)
     if not any(beside):
         return ()
@@ -208,18 +231,21 @@ def dead_beside(entitlement: Entitlement, seen: Cell, now: Instant) -> tuple[Cou
 
 
 def _never_opened(quotas: Mapping[int, Quota], name: CounterName, seen: Cell) -> bool:
-    """Whether the mark is of a denial while no window was open of what begins with its first use."""
+    """Whether the mark is of a denial by a first_use quota while no window was open."""
     return name[0] in quotas and quotas[name[0]].schedule.from_first_use and name not in seen.used
 
 
 def denied_hour(now: Instant) -> Instant:
-    """What names the mark of a rate's first denial, or of a quota's of which no window is open: there is no one window,
-    or there are many, and one in an hour is news enough."""
+    """The start of the hour, which names the mark of a first denial that belongs to no single window.
+
+    This applies to rates, whose windows are many, and to first_use quotas without an open window. One mark an hour is
+    enough.
+    """
     return now - now % HOUR
 
 
 def _dead(quota: Quota, start: Instant, now: Instant) -> Instant | None:
-    """When the window that began at `start` stopped counting; None while it is kept."""
+    """When the window that began at `start` stopped counting; None: the window is still kept."""
     if start > now - DEAD_AFTER_MIN:
         return None
     window = window_at(quota.schedule, start)

@@ -1,8 +1,8 @@
-"""What an image means: why a write was refused, and the decision that a caller is told.
+"""Interpretation of a cell's image: why a write was refused, and the decision that the caller gets.
 
-`refusal` is the one place that explains a refused write, in a fixed order; storage asks the engine, and this function
-must agree with it (the contract suite holds the two against each other). None means that the image would admit the
-request: the writer tries again with what it saw.
+Only `refusal` explains a refused write, in a fixed order. It must agree with the condition that storage sends to the
+engine; the contract suite compares the two. A refusal of None means that the image would admit the request. The writer
+then tries again with that image.
 """
 
 from __future__ import annotations
@@ -28,30 +28,33 @@ from tallygate.domain.limits.suspensions import Suspension
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The same request was granted before, in this minute."""
+    """The same request was already granted, in this minute."""
 
     minute: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The cell has seen newer limits than the writer's; it reloads them and tries once more."""
+    """The cell has received newer limits than the writer has. The writer reloads them and tries once more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unfollowed:
-    """Usage of other windows is to follow first into those that the limits have come to count in."""
+    """The cell has not applied all followed usage of other windows, which it must do before the request counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """The writer's clock lags: it would have revived a window that is over and removed."""
+    """The writer's clock lags: its write would start a removed window again at zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """Usage is suspended, all of the feature or a scope that governs the request; `domain.limits.rungs` has until
-    when."""
+    """A tier has suspended usage of the feature, or of a scope that governs the request.
+
+    until: end of the suspension; UNTIL_RESUMED and UNTIL_TOP_UP of `domain.limits.rungs`: no time ends it
+    name: WHOLE_FEATURE, or the ordinal of the scoped limit's quota
+    """
 
     until: Instant
     name: int
@@ -59,7 +62,10 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Suspending:
-    """Usage has reached a tier that suspends, and nothing else denies: usage is to be suspended, the request denied."""
+    """Usage has reached a tier that suspends, and nothing else denies.
+
+    The writer suspends usage and denies the request.
+    """
 
     term: QuotaTerm
     tier: Tier
@@ -77,7 +83,7 @@ Refusal = Replayed | Stale | Unfollowed | Behind | Suspended | Suspending | Exce
 def refusal(cell: Cell, terms: Terms) -> Refusal | None:
     """Why the cell refuses these terms: the first that holds of replay, stale, unfollowed, behind, suspended, limits.
 
-    None where the cell would admit the amount, though not as the terms expected it: on another rung, say.
+    None: the cell would admit the amount, but not as the terms expected, for example on another rung.
     """
     if terms.remembered:
         for minute in terms.mark.minutes:
@@ -91,25 +97,29 @@ def refusal(cell: Cell, terms: Terms) -> Refusal | None:
     if _behind(cell, terms):
         return Behind()
     cell = opened_for(cell, terms)
-    if cell.suspended and (standing := _suspended(cell, terms)) is not None:
-        return standing
+    if cell.suspended and (active := _suspended(cell, terms)) is not None:
+        return active
     if terms.amount == 0:
         return None
     refused = [found for term in terms.quotas if term.decides and (found := _refused_by(cell, term, terms)) is not None]
     if not all(_rate_fits(cell, term, terms.amount) for term in terms.rates if term.decides):
         return Exceeded()
-    # Of what only would suspend, nothing comes where another limit denies the request anyway.
+    # A tier suspends nothing where another limit denies the request anyway.
     return next((found for found in refused if isinstance(found, Exceeded)), refused[0] if refused else None)
 
 
 def _suspended(cell: Cell, terms: Terms) -> Suspended | None:
-    """The suspension of what governs the request that lasts longest; None: it is not suspended, or no longer."""
+    """The longest suspension that applies to the request; None: none applies, or all have ended."""
     until, name = max((cell.suspended.get(name, 0), -name) for name in terms.suspensions)
     return Suspended(until, -name) if until > terms.now else None
 
 
 def _refused_by(cell: Cell, term: QuotaTerm, terms: Terms) -> Exceeded | Suspending | None:
-    """Whether a quota that decides has no room for the amount, or suspends since usage has reached the tier for it."""
+    """Why a quota that decides refuses the amount; None: it fits.
+
+    Suspending: usage has already reached a tier that suspends
+    Exceeded: the quota, or the rate that applies where the amount lands, has no room
+    """
     rungs, used = term.ladder_in(cell), term.used_in(cell)
     reached = following(rungs, used)
     if isinstance(reached.policy, SuspendUsage):
@@ -137,7 +147,7 @@ def _behind(cell: Cell, terms: Terms) -> bool:
 
 def _rate_fits(cell: Cell, term: RateTerm, amount: Decimal) -> bool:
     if term.throttles is not None:
-        # It was expected from what was seen; whether a tier asks for it, the quota has said from this very image.
+        # The terms expected this rate of a tier from an older image. `_refused_by` has checked it by this image.
         return True
     return rates.admits(term.rate, amount, *rated_in(term.rate, cell, term.at.index), term.at)
 
@@ -151,7 +161,7 @@ def absent(
     now: Instant,
     effective: Effective | None = None,
 ) -> Decision:
-    """A denial that no cell was asked for: an unknown customer or feature, no subscription, no entitlement."""
+    """A denial without a look at any cell: unknown customer or feature, no subscription, no entitlement."""
     return Decision(
         granted=False,
         reason=reason,
@@ -166,7 +176,7 @@ def absent(
 
 
 def unmetered(effective: Effective, fixed: Fixed, *, requested: Decimal, now: Instant) -> Decision:
-    """The decision about a boolean or config feature: what is switched on or set is granted, in any amount."""
+    """The decision about a boolean or config feature. A feature that is on or set is granted in any amount."""
     granted = isinstance(fixed, Setting) or fixed.enabled
     return Decision(
         granted=granted,
@@ -186,7 +196,7 @@ def unmetered(effective: Effective, fixed: Fixed, *, requested: Decimal, now: In
 def suspended(
     effective: Effective, feature: str, suspension: Suspension, *, requested: Decimal, now: Instant
 ) -> Decision:
-    """The denial, in any amount; only a resume ends it, so there is no time from which a retry makes sense."""
+    """The denial by an operator's suspension, in any amount. Only a resume ends it, so there is no `retry_at`."""
     return Decision(
         granted=False,
         reason=Reason.SUSPENDED,
@@ -203,7 +213,7 @@ def suspended(
 
 
 def with_numbers(denial: Decision, entitlement: Entitlement, cell: Cell, terms: Terms) -> Decision:
-    """The denial of a metered feature with every limit window as the cell shows it."""
+    """The denial of a metered feature, completed with every limit window as the cell shows it."""
     nodes = evaluate(cell, terms, counted=False)
     assert denial.grounds is not None, "a suspension is one of limits in force"
     grounds = replace(denial.grounds, entitlement=entitlement, terms=terms, cell=cell)
@@ -214,7 +224,7 @@ def with_numbers(denial: Decision, entitlement: Entitlement, cell: Cell, terms: 
 
 
 def entitled(effective: Effective, feature: str) -> Entitlement | Reason:
-    """The customer's right to a feature, or the reason why there is none."""
+    """The customer's entitlement to a feature, or the reason why there is none."""
     if not effective.subscribed:
         return Reason.NO_ACTIVE_SUBSCRIPTION
     return effective.entitlements.get(feature) or Reason.NOT_ENTITLED
@@ -229,11 +239,14 @@ def granted(
     decision_id: str | None,
     replayed: bool = False,
 ) -> Decision:
-    """The decision of a write that was made, `cell` being its newest image; without an id, of one that would be."""
+    """The grant of a write that was made, or of a dry run (`decision_id` None).
+
+    cell: of a write, its newest image; of a dry run, the cell as read
+    """
     counted = decision_id is not None
     nodes = evaluate(cell, terms, counted=counted)
-    # What was let through fitted when it was, whatever others have consumed or been allowed since; and to ask for
-    # nothing where nothing is left is no use beyond the limit.
+    # The amount fitted when it was granted, whatever has been consumed or changed since. A request of 0 with nothing
+    # left is no use beyond the limit.
     nodes = tuple(replace(node, fits=True, over=False) if not node.granted else node for node in nodes)
     own = nodes[0]
     return Decision(
@@ -264,7 +277,7 @@ def _granting_reason(nodes: tuple[Node, ...]) -> Reason:
 
 
 def beyond(node: Node) -> Reason | None:
-    """Why a node let through what it would not as a plain limit; None: it had no need to."""
+    """Why a node granted what a plain hard limit would deny; None: a plain hard limit would grant it too."""
     if node.enforcement is Enforcement.OBSERVE:
         return None if node.fits else Reason.OBSERVED
     if not node.decides and node.enforcement is not Enforcement.SOFT:
@@ -278,13 +291,13 @@ def beyond(node: Node) -> Reason | None:
 
 
 def denied(effective: Effective, entitlement: Entitlement, terms: Terms, seen: Cell, *, why: Refusal) -> Decision:
-    """The denial that an image stands for, with the limit that binds and the time from which a retry makes sense."""
+    """The denial that follows from an image, with the binding limit and the earliest useful retry."""
     nodes = evaluate(seen, terms, counted=False)
     own, stopped = nodes[0], None
     refusing = [node for node in nodes if not node.granted]
     binding = min(refusing, key=lambda node: (PRECEDENCE[node.cause], node.suspends, node.remaining), default=None)
     if isinstance(why, Suspended | Suspending):
-        # No window's end ends a suspension, unless that is what it waits for.
+        # A suspension has its own end. The window's end matters only if the suspension lasts until then.
         reason, binding, stopped = Reason.SUSPENDED, None, _stop(effective, entitlement, seen, why, terms.now)
         retry_at = stopped.until if stopped.until < UNTIL_TOP_UP else None
     else:
@@ -314,7 +327,7 @@ def denied(effective: Effective, entitlement: Entitlement, terms: Terms, seen: C
 def _stop(
     effective: Effective, entitlement: Entitlement, cell: Cell, why: Suspended | Suspending, now: Instant
 ) -> TierStop:
-    """The suspension that stands, or begins with this request."""
+    """The suspension in force, or the one that begins with this request."""
     if isinstance(why, Suspended):
         return stop_of(why.name, cell, effective, entitlement.feature)
     return TierStop(
@@ -329,5 +342,5 @@ def _stop(
 
 
 def _max_grantable(nodes: tuple[Node, ...]) -> Decimal | None:
-    """The largest amount that every limit that decides would admit now; None without any such limit."""
+    """The largest amount that all deciding limits would admit now; None: no limit bounds it."""
     return min((node.room for node in nodes if node.decides and node.room is not None), default=None)

@@ -1,7 +1,7 @@
-"""Decisions: the value that check and consume answer, and the nodes that it states. A denial is never an error.
+"""Decisions: the value that check and consume answer, with one node per limit window. A denial is never an error.
 
-A node is one window of one limit as an image of the cell shows it. What a limit allows and what it lets through are two
-things: one that only observes lets through what does not fit.
+A node is one window of one limit as an image of the cell shows it. Whether a request fits a limit and whether the limit
+grants it are two things: a limit in mode observe grants requests that do not fit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tallygate.domain.periods.recurrence import Segment, segment_at
 
 
 class Reason(StrEnum):
-    """The closed list of reasons in order of precedence: of those that hold, an answer names the first (API.md)."""
+    """The closed list of reasons, in order of precedence. An answer names the first reason that holds (API.md)."""
 
     CUSTOMER_NOT_FOUND = "customer_not_found"
     FEATURE_NOT_FOUND = "feature_not_found"
@@ -52,29 +52,42 @@ class Reason(StrEnum):
 
 
 NOT_YET = frozenset({Reason.BUDGET_EXCEEDED, Reason.INSUFFICIENT_CREDITS, Reason.UNKNOWN_VALUE})
-"""Reasons that have their place in the order, and that nothing in this version leads to."""
+"""Reasons with a place in the order that no decision of this version has."""
 PRECEDENCE = {reason: place for place, reason in enumerate(Reason)}
 LIMITING = frozenset({Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED, Reason.BUDGET_EXCEEDED, Reason.INSUFFICIENT_CREDITS})
-"""Denials by a limit's window: a part of the amount, or the same amount later, might be granted."""
+"""Denials by a limit's window. A smaller amount, or the same amount later, might be granted."""
 GRANTING = frozenset(list(Reason)[list(Reason).index(Reason.UNLIMITED) :])
 _KINDS = {Reason.QUOTA_EXCEEDED: "quota", Reason.RATE_LIMITED: "rate"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One window of one limit as it stands: after a consume that was granted, before one that was not.
+    """One window of one limit: after a granted consume, or before a request that was denied or only checked.
 
-    `cause` is the reason of a denial by it, `kind` what answers call such a window.
-
-    `fits` says whether the request fits what the limit allows, `granted` whether the limit let it through: one that
-    does not decide always does. `limit` is all of it, never below zero; `base`, `carried` and `adjusted` are its parts,
-    whose sum may be. `followed` is the part of `used` that other windows counted. `over`: usage, the request included,
-    lies beyond it; `policy` is that of the `tier` that the request's last unit took. `room` is the largest amount that
-    it would grant; None: any, or a rate that only one of its tiers asks for. `ceiling` is the usage beyond which it
-    grants nothing in the window; None: without end.
-
-    `suspends`: usage had reached a tier that suspends before the request. `rate` is a rate's own; where a tier asks for
-    it, `throttles` is the counter of the tier's quota. `carries`: what is left moves into the next window.
+    name, scope: of the limit
+    cause: reason of a denial by this window
+    kind: name of the window's kind in answers: quota or rate
+    limit: base, carryover and adjustments together, at least 0; of a rate, the burst. None: unlimited
+    base, carried, adjusted: the parts of the limit; their sum may be negative
+    used: usage that counts against the limit, in units
+    followed: the part of `used` that other windows counted
+    remaining: unused part of the limit, at least 0; None: unlimited
+    fits: whether the request fits the limit
+    decides: whether the limit's verdict counts
+    granted: whether the limit grants the request; a limit that does not decide always does
+    over: whether usage, the request included, lies beyond the limit
+    level: of the usage, by the tiers' thresholds
+    tier, policy: the tier on which the request's last unit lands, and its policy; None: no tier applies
+    room: the largest amount that the window would grant now; None: any amount, or a rate that only a tier applies
+    ceiling: usage beyond which the window grants nothing; None: no bound
+    suspends: whether usage had reached a suspending tier before the request
+    resets_at: when usage stops counting; None: never
+    retry_at: earliest instant at which this window would grant the request; None: it grants now, or none is known
+    period: recurrence of the quota's window; None: a rate
+    carries: whether unused amounts move into the next window
+    counter: name of the window's counter; of a rate, the current sub-window's
+    rate: of a rate's window
+    throttles: counter of the quota whose tier applies the rate; None: the limit's own rate
     """
 
     name: str
@@ -116,8 +129,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounds:
-    """What a decision was made from, for whoever has it explained: the limits in force, and of a metered feature the
-    terms and the image that the numbers are of. It holds what is there anyway and costs nothing."""
+    """What a decision was made from, for explanations. It only refers to existing values and costs no computation.
+
+    effective: the limits in force
+    entitlement, terms, cell: of a metered feature: the entitlement, the terms and the image with the numbers
+    """
 
     effective: Effective
     entitlement: Entitlement | None = None
@@ -127,13 +143,25 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided, with the numbers it was decided on. Quantities are raw units of the feature's meter.
+    """A decision and the numbers on which it was made. Quantities are raw units of the feature's meter.
 
-    `as_of` is when it was decided. A grant that is repeated has its own windows, and numbers as of `replayed_at`.
-
-    `quota` is the entitlement's own, whose numbers stand at the top of an answer; None where nothing was evaluated.
-    `fixed` is what the plan says of a boolean or config feature, which has no numbers; `suspension` the operator's that
-    denies the request, `stopped` that of a tier.
+    requested: units requested
+    granted_amount: units granted; 0 for a denial
+    as_of: when the decision was made
+    decision_id: of a grant that counted; None: a denial or a dry run
+    nodes: every limit window that governs the request, the entitlement's own first
+    quota: node of the entitlement's own quota, the source of the numbers at the top of an answer; None: no cell was
+        evaluated
+    binding: the node that denies; None: a grant, or a denial by no window
+    overage: usage beyond the limit of `quota`
+    max_grantable: the largest amount that would be granted now; None: any amount
+    retry_at: earliest instant at which every limit would grant the request; None: none is known
+    replayed: whether an earlier grant is repeated; it has that grant's windows
+    replayed_at: instant of the numbers of a repeated grant; None: `as_of`
+    fixed: what the plan states for a boolean or config feature, which has no numbers
+    suspension: the operator's suspension that denies the request
+    stopped: the tier's suspension that denies the request
+    grounds: what the decision was made from
     """
 
     granted: bool
@@ -165,12 +193,12 @@ class Decision:
 
     @property
     def numbers_as_of(self) -> Instant:
-        """When the numbers were so."""
+        """The instant of the numbers."""
         return self.as_of if self.replayed_at is None else self.replayed_at
 
     @property
     def would_reason(self) -> Reason | None:
-        """Why a limit that only observes would have denied; None: none would."""
+        """The reason for which a limit in mode observe would have denied; None: none would have."""
         missed = [node for node in self.nodes if node.enforcement is Enforcement.OBSERVE and not node.fits]
         if not missed:
             return None
@@ -180,15 +208,15 @@ class Decision:
 
 
 def evaluate(cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
-    """Every limit window as the cell shows it, and whether the terms' amount fits it; the entitlement's own is first.
+    """Evaluate every limit window as the cell shows it, the entitlement's own first, against the terms' amount.
 
-    `counted`: the cell shows the amount already, so what fits is what the counters show.
+    counted: whether the cell's counters already include the amount
     """
     terms = placed(terms, cell)
     cell = opened_for(cell, terms)
     amount = ZERO if counted else terms.amount
     nodes = [_quota_node(term, cell, amount, terms.amount) for term in terms.quotas]
-    # A tier's rate is stated where this very image asks for it, whatever the terms expected of an older one.
+    # A tier's rate is stated if it applies by this image, whatever the terms expected from an older one.
     if any(term.tiers for term in terms.quotas):
         nodes += [_rate_node(rated, cell, amount, quota) for quota, rated in _throttles(terms, cell, amount)]
     nodes += [_rate_node(term, cell, amount, None) for term in terms.rates if term.throttles is None]
@@ -196,7 +224,7 @@ def evaluate(cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
 
 
 def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> Iterable[tuple[QuotaTerm, RateTerm]]:
-    """The rates that tiers ask for of the amount, each once, with the quota that does."""
+    """The rates that tiers apply to the amount, each once, with the quota of the tier."""
     found: dict[int, tuple[QuotaTerm, RateTerm]] = {}
     for term in terms.quotas:
         if term.tiers and term.decides:
@@ -208,7 +236,11 @@ def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> Iterable[tuple[Quot
 
 
 def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) -> Node:
-    """`amount` is what comes to the usage that the cell shows, `asked` what was asked for, counted already or not."""
+    """The node of a quota's window.
+
+    amount: units to add to the usage that the cell shows; 0 if the cell already includes them
+    asked: units requested, whether the cell includes them or not
+    """
     rungs, used, total = term.ladder_in(cell), term.used_in(cell), term.total_in(cell)
     landed, most = landing(rungs, used + amount), ceiling(rungs)
     suspends = asked > 0 and isinstance(following(rungs, used + amount - asked).policy, SuspendUsage)
@@ -218,7 +250,7 @@ def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) ->
         cause=Reason.QUOTA_EXCEEDED,
         start=term.window.start - term.quota.schedule.reach,
         end=term.window.end,
-        # What was lowered by more than there was leaves a limit of nothing; the parts of it are stated as they are.
+        # Negative adjustments beyond the whole limit leave a limit of 0. Its parts are stated as they are.
         limit=None if total is None else max(ZERO, total),
         used=used,
         remaining=None if total is None else left(total, used),
@@ -245,13 +277,16 @@ def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) ->
 
 
 def _free(rate: Rate, *, cell: Cell, now: Instant) -> Decimal:
-    """What a rate would grant now."""
+    """The amount that a rate would grant now."""
     at = rates.sub_window(rate, now)
     return rates.remaining(rate, *rated_in(rate, cell, at.index), at)
 
 
 def _rate_node(term: RateTerm, cell: Cell, amount: Decimal, quota: QuotaTerm | None) -> Node:
-    """The rate of a tier ends with the period of the tier's `quota`, if it has no room before."""
+    """The node of a rate's current sub-window.
+
+    quota: of the tier that applies the rate; None: the limit's own rate. A tier's rate ends with the quota's period
+    """
     rate, at = term.rate, term.at
     previous, current = rated_in(rate, cell, at.index)
     start = at.index * at.width
@@ -285,6 +320,6 @@ def _rate_node(term: RateTerm, cell: Cell, amount: Decimal, quota: QuotaTerm | N
 
 
 def rated_in(rate: Rate, cell: Cell, index: int) -> tuple[Decimal, Decimal]:
-    """What was admitted in the sub-window before this one, and in this one."""
+    """The amounts admitted in the previous sub-window and in this one."""
     rated, ordinal = cell.rated, rate.ordinal
     return rated.get((ordinal, index - 1), ZERO), rated.get((ordinal, index), ZERO)

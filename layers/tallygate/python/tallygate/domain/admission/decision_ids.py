@@ -1,12 +1,14 @@
-"""Decision ids: derived from what was decided, so that a replay reads its id off the cell's image.
+"""Decision ids: derived from the decision, so that a replay computes the same id from the cell's image.
 
     dec_<base64url of "customer LF feature LF minute LF", digest (6 bytes), MAC (8 bytes)>
 
-The minute is the one in which the request was decided, the digest names its id and body
-(`domain.admission.cells.RequestMark`). The MAC is over all of that, under a secret of the stack. An id is answered for
-grants
-only. So a right MAC proves without a read that the decision was granted, to that customer and for that feature, and an
-event that names it need not count the same work again. Nothing in an id is secret.
+    minute   in which the request was decided
+    digest   of the request's id and body (`domain.admission.cells.RequestMark`)
+    MAC      over all other parts, with a secret of the stack
+
+Only grants are answered with an id. So a valid MAC proves, without a read, that the decision was granted to that
+customer and for that feature. An event that names the id then does not count the same work again. Nothing in an id is
+secret.
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ from tallygate.domain.metering.judgement import Granted
 
 PREFIX = "dec_"
 LENGTH_MAX = 3_000
-"""Above the longest id there can be: two names of 255 characters of four bytes each."""
+"""Upper bound of the length of an id: two names of 255 characters with four bytes each."""
 MAC_BYTES = 8
-"""Too many to guess: each guess is a request, and 2^63 of them are needed on average."""
+"""Length of the MAC. It cannot be guessed: each guess takes a request, and 2^63 are needed on average."""
 SECRET_BYTES = 32
 _PURPOSE = b"tallygate decision\n"
-"""Begins what the MAC is over, so that no other use of the secret could make one."""
+"""Prefix of the signed text, so that no other use of the secret can produce a valid MAC."""
 
 Secret = Callable[[], bytes | None]
-"""Reads the stack's secret when it is needed; None: none was made yet, so that no id was ever answered."""
+"""Read the stack's secret when it is needed; None: no secret exists yet, so no id was ever answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,26 +49,26 @@ class DecisionId:
 
     @property
     def signed(self) -> bytes:
-        """What the MAC is over."""
+        """The bytes that the MAC covers."""
         return f"{self.customer}\n{self.feature}\n{self.minute}\n".encode() + self.digest
 
 
 def no_secret() -> bytes | None:
-    """The secret of a stack in which nothing was ever decided: no name is one of its decisions."""
+    """The secret of a stack that has made no decision, so that no id names one."""
     return None
 
 
 def format_decision_id(parts: DecisionId, secret: bytes) -> str:
-    """The id as it goes over the wire."""
+    """The id as sent over the wire."""
     raw = parts.signed + _mac(parts, secret)
     return PREFIX + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def granted_decision(named: object, secret: Secret) -> DecisionId | None:
-    """The decision that a text names, if its MAC proves that it was granted. Never raises: ids come from outside.
+    """The decision that a text names; None: the text is no id, or its MAC is not valid.
 
-    The secret is asked for only where the text has the form of an id. The comparison takes the same time whatever is
-    wrong, so that no answer tells how much of a guess was right.
+    It never raises, because ids come from outside. It reads the secret only if the text has the form of an id. The
+    comparison takes constant time, so a caller cannot learn how much of a guess was right.
     """
     parsed = _parsed(named) if isinstance(named, str) else None
     held = secret() if parsed is not None else None
@@ -81,7 +83,7 @@ def _mac(parts: DecisionId, secret: bytes) -> bytes:
 
 
 def _parsed(text: str) -> tuple[DecisionId, bytes] | None:
-    """The parts of an id and its MAC; None where the text is no decision id, or another spelling of one."""
+    """The parts of an id and its MAC; None: the text is no decision id, or not the canonical spelling of one."""
     if not text.startswith(PREFIX) or len(text) > LENGTH_MAX:
         return None
     coded = text.removeprefix(PREFIX)
@@ -98,7 +100,10 @@ def _parsed(text: str) -> tuple[DecisionId, bytes] | None:
 
 
 def granted_by(secret: Secret) -> Granted:
-    """Believes a name that was signed under the stack's secret, for the customer that the event is of."""
+    """Return a check for events: the feature of a named decision, if it was granted to the event's customer.
+
+    The check returns None for every other name.
+    """
 
     def granted(customer: str, name: object) -> str | None:
         decision = granted_decision(name, secret)

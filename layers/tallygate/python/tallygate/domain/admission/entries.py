@@ -1,4 +1,4 @@
-"""The entries of what admission writes: a granted consume, its settlement, a first denial, a suspension by a tier."""
+"""Entries of admission's writes: a granted consume, its settlement, a first denial, a suspension by a tier."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def use_entry(
     now: Instant,
     traceparent: str | None,
 ) -> UseEntry:
-    """The entry of a granted consume. It is the durable usage event, so it says all that the journal needs."""
+    """The entry of a granted consume. It is the durable usage event, so it has everything that the journal needs."""
     opened = {term.quota.ordinal: term.opens.carried for term in terms.quotas if term.opens is not None}
     return UseEntry(
         id=entry_id(terms.mark),
@@ -53,8 +53,9 @@ def settle_entry(
 ) -> SettleEntry:
     """The entry of a settled consume.
 
-    held: those of its windows that the write corrects in the cell
-    excluded: those from which a reset has taken the decision out; the cell has no others any more
+    to: units that the decision now counts
+    held: windows of the decision whose counters the write corrects in the cell
+    excluded: windows of the decision in which a reset excludes it; the cell has removed all windows in neither list
     followed: windows into which the decision has followed
     """
     removed = tuple(window for window in use.windows if window not in held and window not in excluded)
@@ -70,7 +71,7 @@ def settle_entry(
         windows=(*held, *removed, *excluded),
         excluded=tuple(excluded),
         removed=removed,
-        # The cell does not know any more whether a reset excludes the decision there. By its revision the total tells.
+        # In removed windows only the total's mark decides whether a reset excludes the decision. It needs the revision.
         decided_at_revision=use.revision if removed else None,
         followed=tuple(followed),
         traceparent=traceparent,
@@ -80,7 +81,7 @@ def settle_entry(
 def denied_entry(
     node: Node, *, entitlement: Entitlement, requested: Decimal, now: Instant, traceparent: str | None
 ) -> DeniedEntry:
-    """The entry of a write that marked the first denial by a limit in a window."""
+    """The entry of a write that marks the first denial by a limit in a window."""
     return DeniedEntry(
         feature=entitlement.feature,
         meter=entitlement.meter,
@@ -110,7 +111,7 @@ def suspend_entry(
     until: Instant,
     now: Instant,
 ) -> SuspendEntry:
-    """The entry of a write that suspended usage because a tier of this limit does."""
+    """The entry of a write that suspends usage by a tier of this limit."""
     return SuspendEntry(
         feature=feature,
         meter=meter,

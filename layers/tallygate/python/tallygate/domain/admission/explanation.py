@@ -1,10 +1,10 @@
-"""Explanations: every limit of a feature as one decision met it, and why the answer is what it is.
+"""Explanations: every limit of a feature at one decision, and why the decision was made.
 
     grounds (limits in force, terms, image) ─┬─> each limit: governs or not, each window before and after
     decision (nodes, binding, retry_at) ─────┘   binding · which reasons held · what a retry waits for
 
-Computed from what the decision saw, when it is asked for, and from nothing else. Its numbers are the decision's own: of
-a consume that was granted, those of the write; of a check, those that a consume would leave.
+An explanation is computed on request, from the decision and its grounds alone. Its numbers are the decision's: for a
+granted consume, those of the write; for a check, those that a consume would leave.
 """
 
 from __future__ import annotations
@@ -55,9 +55,11 @@ class Waits(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedWindows:
-    """What a window shows without the request and with it; `before` None: a replay cannot tell it any more.
+    """The usage of one window around the request, in units.
 
-    `asked` is the usage that the request reaches for, granted or not.
+    before: without the request; None: not known, because the decision is a replay
+    after: with the request, if it was granted
+    asked: with the requested amount, whether it was granted or not
     """
 
     before: Decimal | None
@@ -67,9 +69,11 @@ class CountedWindows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedTier:
-    """A tier with the usage that its threshold stands for now; `reached` as `level_at` has it, after the request.
+    """A tier of a quota's window.
 
-    `waived`: it suspends no more in this window, since somebody has resumed.
+    threshold: usage at which the tier begins now, in units
+    reached: whether usage after the request has reached the threshold, as in `level_at`
+    waived: whether the tier does not suspend again in this window, because an operator resumed usage
     """
 
     tier: Tier
@@ -80,9 +84,12 @@ class ExplainedTier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedQuota:
-    """A quota's window. `rung` is the one that the request lands on; None: unlimited, or it does not govern.
+    """A quota's window.
 
-    A window with a grace has it from `grace_began` (None: not yet) to `grace_ends` (None: no time ends it).
+    rung: where the request lands; None: the quota is unlimited, or does not govern the request
+    graced: whether a tier of the limit grants a grace
+    grace_began: None: not yet
+    grace_ends: None: the grace has not begun, or has no time limit
     """
 
     node: Node
@@ -102,10 +109,11 @@ class ExplainedQuota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedRate:
-    """A rate's two sub-windows: of `previous` the share `at.left ÷ at.width` counts still, of `current` everything.
+    """A rate in its two sub-windows. `current` counts whole, `previous` by the share `at.left ÷ at.width`.
 
-    Both without the request, which fits while `current ≤ current_max` (None: it cannot). `throttles`: a tier asks for
-    the rate.
+    previous, current: units admitted, without the request
+    current_max: the request fits while `current ≤ current_max`; None: it cannot fit
+    throttles: whether a tier applies the rate
     """
 
     node: Node
@@ -124,7 +132,11 @@ class ExplainedRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmatched:
-    """A dimension in which a scope and a request differ; `given` None: the request does not have it."""
+    """A dimension in which a scope and a request differ.
+
+    wanted: value in the scope
+    given: value in the request; None: the request does not have the dimension
+    """
 
     dimension: str
     wanted: str
@@ -133,6 +145,11 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedLimit:
+    """A limit with its windows.
+
+    unmatched: why the limit does not govern the request; empty: it governs
+    """
+
     limit: Limit
     windows: tuple[ExplainedQuota | ExplainedRate, ...]
     unmatched: tuple[Unmatched, ...] = ()
@@ -144,7 +161,13 @@ class ExplainedLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """The suspension that denies: whose (`by`), of what, since or until when, as far as each is known."""
+    """The suspension that denies the request. None in a field: not known, or not applicable.
+
+    by: OPERATOR or TIER
+    feature: None: the whole customer
+    limit, level: of a tier's suspension
+    until: end of a tier's suspension, as in `domain.limits.rungs`
+    """
 
     by: str
     feature: str | None
@@ -157,8 +180,14 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why a decision is what it is. `binding` denied, or on a grant is the tightest; `held` says of every reason, in
-    order of precedence, whether it held (None: not asked, for an earlier one decided). `node` is what `waits` is of."""
+    """Why a decision was made.
+
+    binding: the node that denied; on a grant, the deciding node with the least room
+    held: for every reason, in order of precedence, whether it held; None: not evaluated, because an earlier one decided
+    waits: what a denied request waits for
+    waits_for: the window concerned; None: no single window
+    stopped: the suspension that denied; None: none did
+    """
 
     decision: Decision
     dimensions: Mapping[str, str]
@@ -190,7 +219,7 @@ def _limits(decision: Decision, dimensions: Mapping[str, str]) -> tuple[Explaine
     grounds = decision.grounds
     if grounds is None or grounds.entitlement is None or grounds.cell is None:
         return ()
-    asked = _whole(grounds, grounds.entitlement, grounds.cell, decision.as_of)
+    asked = _terms_of_all_limits(grounds, grounds.entitlement, grounds.cell, decision.as_of)
     idle = evaluate(grounds.cell, asked, counted=True)
     cell = opened_for(grounds.cell, asked)
     found = []
@@ -208,8 +237,8 @@ def _limits(decision: Decision, dimensions: Mapping[str, str]) -> tuple[Explaine
     return tuple(found)
 
 
-def _whole(grounds: Grounds, entitlement: Entitlement, cell: Cell, now: Instant) -> Terms:
-    """Terms of every limit, whatever its scope, that ask for nothing."""
+def _terms_of_all_limits(grounds: Grounds, entitlement: Entitlement, cell: Cell, now: Instant) -> Terms:
+    """Terms of every limit, whatever its scope, for an amount of 0."""
     return look(entitlement, version=grounds.effective.version, now=now, seen=cell)
 
 
@@ -222,7 +251,10 @@ def _unmatched(scope: Scope, dimensions: Mapping[str, str]) -> tuple[Unmatched, 
 
 
 def _counted(node: Node, decision: Decision | None) -> CountedWindows:
-    """The window's usage around the request; `decision` None: the window's limit does not govern it."""
+    """The window's usage around the request.
+
+    decision: None: the window's limit does not govern the request
+    """
     if decision is None:
         return CountedWindows(before=node.used, after=node.used, asked=node.used)
     if not decision.granted:
@@ -299,7 +331,7 @@ def _rate(
 
 
 def _tightest(nodes: tuple[Node, ...]) -> Node | None:
-    """Of the windows that decide the one with the least room left, the first of equals; None: nothing limits."""
+    """The deciding window with the least room, the first among equals; None: no window limits the request."""
     deciding = [(node, node.room) for node in nodes if node.decides and node.room is not None]
     return min(deciding, key=lambda found: found[1] or ZERO, default=(None, ZERO))[0]
 
@@ -321,7 +353,7 @@ def _granting_held(reason: Reason, decision: Decision) -> bool | None:
 
 
 def _denying_held(reason: Reason, decision: Decision) -> bool | None:
-    """Of a reason that another one comes before, whether it held too, where the decision has seen that."""
+    """Whether a later reason held too, next to the one that denied; None: the decision has not evaluated it."""
     effective = None if decision.grounds is None else decision.grounds.effective
     if reason is Reason.NO_ACTIVE_SUBSCRIPTION and effective is not None:
         return not effective.subscribed
@@ -338,8 +370,8 @@ def _denying_held(reason: Reason, decision: Decision) -> bool | None:
 def _stopped(decision: Decision) -> Stopped | None:
     if decision.reason is not Reason.SUSPENDED:
         return None
-    if (by_hand := decision.suspension) is not None:
-        return Stopped(by=OPERATOR, feature=by_hand.feature, scope=by_hand.scope, since=by_hand.since)
+    if (by_operator := decision.suspension) is not None:
+        return Stopped(by=OPERATOR, feature=by_operator.feature, scope=by_operator.scope, since=by_operator.since)
     stop = decision.stopped
     assert stop is not None, "what suspends is an operator or a tier"
     return Stopped(
@@ -354,7 +386,7 @@ def _stopped(decision: Decision) -> Stopped | None:
 
 
 def _waits(decision: Decision, stopped: Stopped | None) -> tuple[Waits, Node | None]:
-    """What a denied request waits for, and of which window that is."""
+    """What a denied request waits for, and the window concerned."""
     if stopped is not None:
         if stopped.until is None or stopped.until > UNTIL_TOP_UP:
             return Waits.RESUME, None
@@ -366,7 +398,7 @@ def _waits(decision: Decision, stopped: Stopped | None) -> tuple[Waits, Node | N
     if never is not None:
         return Waits.LARGER_LIMIT, never
     if decision.retry_at is None:
-        # Each limit has room at some time, but none is known at which all of them have.
+        # Each limit has room at some time, but no time is known at which all of them have room.
         return Waits.LARGER_LIMIT, refusing[0]
     last = max(refusing, key=lambda node: node.retry_at or 0)
     if last.rate is not None:

@@ -1,11 +1,11 @@
-"""Following: how the cell lets usage of other windows follow into one, in the write that raises its version. Pure.
+"""Followed usage in the cell: one write adds the usage of other windows and raises the cell's version. Pure.
 
-    u.<live>   300                     counted until the change, and by others until this very write
-    u.<new>    := u.<live> + d         d: what other counters show, what totals and rollups say, less what lies before
+    u.<live>   300                     counted until the change; containers with older limits count until this write
+    u.<new>    := u.<live> + d         d: other counters, totals and rollups, less usage before the window's start
 
-A window's counter and the part of it that followed move together. So what was used under the window itself stays what
-it is, and the limit in every condition stays what it is. The counter that still moves is taken by reference: uses that
-come between the look and the write are in it. All others are pinned as they were seen.
+A window's counter and its followed part move together. So the window's own usage is unchanged, and so is the limit in
+every condition. The counter that may still move (`live`) is read inside the write, so uses between the read and the
+write are included. All other counters, and whatever else the cell holds of `live`, must have the values that were seen.
 """
 
 from __future__ import annotations
@@ -28,12 +28,17 @@ from tallygate.domain.periods.recurrence import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Following:
-    """One window with what follows into it.
+    """One window with the usage that follows into it.
 
-    Its counter becomes `used` and the part that followed `followed`, each more by the counter `live` as it is in the
-    write (None: by nothing). `watched` are the counters that were seen and must not have moved. `opens` is what the
-    window begins with where something carries over, `begins` whether it is a first use. `excluded` is what a manual
-    reset takes out of what the window counted itself, up to the cell's `revision`.
+    counter: of the window
+    live: counter whose value in the write is added to both `used` and `followed`; None: no counter is added
+    used: new value of the counter, before `live` is added
+    followed: new followed part, before `live` is added
+    watched: counters that must have the values that were seen; `live` among them may have grown by uses
+    origin: where the usage came from, for late corrections
+    opens: opening balance, if the write opens a carryover window; None: it does not
+    begins: whether the write opens a first_use window
+    excluded: own usage of the window that a manual reset excludes, up to the cell's `revision`
     """
 
     counter: CounterName
@@ -48,7 +53,7 @@ class Following:
     revision: int = 0
 
     def in_cell(self, cell: Cell) -> Cell:
-        """The cell with what followed, were this the only write."""
+        """The cell after this following alone."""
         more = cell.used.get(self.live, ZERO) if self.live is not None else ZERO
         used = {**cell.used, self.counter: EXACT.add(self.used, more)}
         followed = {**cell.followed, self.counter: EXACT.add(self.followed, more)}
@@ -60,12 +65,12 @@ class Following:
 
 
 def followings(entitlement: Entitlement, cell: Cell, now: Instant) -> tuple[Following, ...]:
-    """What is to follow in the cell that it does not know yet."""
+    """The followings that the cell has not applied yet."""
     return tuple(_followings(entitlement, cell, now))
 
 
 def with_followings(entitlement: Entitlement, cell: Cell, now: Instant) -> Cell:
-    """The cell as it stands once everything has followed."""
+    """The cell after all its outstanding followings."""
     if cell.followings >= entitlement.followings:
         return cell
     after = cell
@@ -88,12 +93,15 @@ def _followings(entitlement: Entitlement, cell: Cell, now: Instant) -> Iterator[
             follows = quota.follows
             if follows is not None and follows.number > cell.followings:
                 for window in follows.windows:
-                    if not _over(window, quota, now):
+                    if not _has_ended(window, quota, now):
                         yield _following(limit, quota, follows, window, cell)
 
 
-def _over(window: FollowedWindow, quota: Quota, now: Instant) -> bool:
-    """Whether nothing is counted in the window any more: nobody has learned of the change for as long."""
+def _has_ended(window: FollowedWindow, quota: Quota, now: Instant) -> bool:
+    """Whether the window has ended before the cell received the change, so that nothing counts in it any more.
+
+    Windows of quotas with accrual never count as ended here, because the next window is computed from them.
+    """
     return window.end + quota.schedule.reach <= now and not quota.stretches
 
 
@@ -110,7 +118,7 @@ def _following(limit: Limit, quota: Quota, follows: Follows, window: FollowedWin
     target = EXACT.add(ZERO if window.absolute else own, window.past)
     for source in sources:
         target = EXACT.add(target, _shown(source, cell))
-    # What is rounded outward, or was corrected since, leaves no window with less than was used under it.
+    # Rounding outward and later corrections must not lower the window below its own usage.
     target = max(target, own)
     more = ZERO if live is None else cell.used.get((live.ordinal, live.start), ZERO)
     return Following(
@@ -134,7 +142,7 @@ def _following(limit: Limit, quota: Quota, follows: Follows, window: FollowedWin
 
 
 def _sources(follows: Follows, window: FollowedWindow, cell: Cell) -> list[Source]:
-    """The counters that follow; where the live one has gone on to another window since the look, that too."""
+    """The counters whose usage follows, including windows that the live quota has opened since the change was read."""
     if follows.live == NOBODY or (window.absolute and not window.sources):
         return list(window.sources)
     listed = {(source.ordinal, source.start) for source in window.sources}
@@ -143,6 +151,7 @@ def _sources(follows: Follows, window: FollowedWindow, cell: Cell) -> list[Sourc
 
 
 def _shown(source: Source, cell: Cell) -> Decimal:
+    """The source's own usage by the cell; by the change, if the cell has removed the counter."""
     counter = (source.ordinal, source.start)
     if counter not in cell.used:
         return source.seen

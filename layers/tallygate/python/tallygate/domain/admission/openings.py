@@ -1,27 +1,29 @@
-"""Openings: the first write to a window of what carries over, which brings into it what the one before has left.
+"""Openings: the first write to a window, for quotas with carryover and for first_use quotas. Pure.
+
+**Carryover.** The first write starts the counter at minus the opening balance.
 
     u.<ordinal>.<March>   400 (base 1000)          the newest window that the cell shows
-    u.<ordinal>.<April>   -600 + amount            the window that is opened: it begins at minus what is carried
+    u.<ordinal>.<April>   -600 + amount            the window that is opened, with an opening balance of 600
 
-The write holds only while the window is not open and what it was computed from has not moved. It raises the floor to
-the window's start, so that nobody whose clock lags behind counts in an earlier one any more.
+The write succeeds only while the window is not open and the values behind the opening balance are unchanged. It raises
+the floor to the window's start. So a writer whose clock lags cannot count in an earlier window any more.
 
-First use: windows that open where something is used and none is open, and end for good. Pure.
+**First use.** A window opens at a use while none is open. It ends after its length; later uses open new windows.
 
-    every PT5H    10:07 [────────── open ──────────) 15:07     nothing is open     21:30 [────────── …
-                    ↑ the first use opens it           nothing to reset              ↑ the next first use
+    every PT5H    10:07 [────────── open ──────────) 15:07     no window is open   21:30 [────────── …
+                    ↑ the first use opens it                                         ↑ the next first use
 
-The cell keeps where the newest window of a quota begins. Whoever opens the next one says what it saw of that: of many
-who open at once one does, and the others count in its window. So a quota's windows never overlap, and each holds its
-first use.
+The cell keeps the start of the newest window. A write that opens the next one requires this start as it was seen. One
+of several concurrent writers opens the window, and the others count in it. So a quota's windows never overlap, and
+each contains its first use.
 
-    now before the newest one's end       it is open; also where it begins after now: that clock lags, or an event was
-                                          ahead of time
-    now at its end, or none ever opened   the next use opens [now, now + every)
+    now < end of the newest window     that window is open. It may begin after now, if this clock lags or an event was
+                                       ahead of time
+    now at or after its end, or none   the next use opens [now, now + every)
 
-Usage by event is asked for by its own time, which may lie before the newest window: it counts in the window that holds
-it, else in one of its own, which begins at its time and ends where the next known one begins, at the latest. So what is
-known of windows is where they begin.
+Usage by event counts by the event's own time, which may lie before the newest window. It counts in the window that
+contains this time. If there is none, it gets its own window, which begins at the event's time and ends at the start of
+the next known window at the latest. So only the starts of windows are stored; `opened_at` derives the ends.
 """
 
 from __future__ import annotations
@@ -41,16 +43,17 @@ from tallygate.domain.periods.recurrence import Schedule, Window, window_at
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a window begins with.
+    """The opening balance of a window, and the values that must be unchanged when it is written.
 
-    after: counter of the newest window before it, and what that showed (None: it is absent); None: there is no such
+    layers: the opening balance, oldest layer first
+    after: counter of the newest earlier window, and its value (None: it is absent); None: there is no earlier window
     adjoins: whether that window ends where this one begins
-    last: start of the window that was opened last; None: none was. Where `after` does not adjoin, no other window may
-        have been opened in between
+    last: start of the most recently opened window; None: none was opened. If `after` does not adjoin, no other window
+        may have been opened in between
 
-    Only a quota that carries over records which window it opened last. The window in which it came to carry over may
-    have been counted in before that. So where no window from there on was seen, `after` is that one and
-    must be absent.
+    A quota records `last` only from the time on at which it has carryover. Before that, the window in which carryover
+    began may have been counted in without such a record. So if the cell shows no window since then, `after` is that
+    first window, and it must be absent.
     """
 
     layers: tuple[Layer, ...]
@@ -64,7 +67,7 @@ class Opening:
 
 
 def opening(quota: Quota, carryover: Carryover, window: Window, cell: Cell) -> Opening | None:
-    """What opens a window of the quota in the cell; None: it is open."""
+    """The opening balance of a window of the quota; None: the cell shows the window as open."""
     counter = (quota.ordinal, window.start)
     if counter in cell.used:
         return None
@@ -83,7 +86,7 @@ def opening(quota: Quota, carryover: Carryover, window: Window, cell: Cell) -> O
 
 
 def opened(cell: Cell, openings: Iterable[tuple[CounterName, Opening]]) -> Cell:
-    """The cell as it would be with these windows open, and nothing used of them yet."""
+    """The cell with these windows open and without usage in them."""
     used, carried, layers = dict(cell.used), dict(cell.carried), dict(cell.layers)
     for counter, found in openings:
         used[counter] = -found.carried
@@ -93,14 +96,14 @@ def opened(cell: Cell, openings: Iterable[tuple[CounterName, Opening]]) -> Cell:
 
 
 def begins_known(ordinal: int, cell: Cell) -> set[Instant]:
-    """Where windows of a quota begin, by all that its cell shows."""
+    """The starts of all windows of a quota that its cell shows."""
     known = {start for number, start in cell.used if number == ordinal} | set(cell.opened_for_events.get(ordinal, ()))
     newest = cell.newest.get(ordinal)
     return known if newest is None else known | {newest}
 
 
 def window_holding(schedule: Schedule, begins: Iterable[Instant], time: Instant) -> Window | None:
-    """The window that holds the time, of those that begin at these instants; None: none of them does."""
+    """The window, among those that begin at these instants, that contains the time; None: no window does."""
     known = set(begins)
     started = max((start for start in known if start <= time), default=None)
     if started is None:
@@ -110,7 +113,7 @@ def window_holding(schedule: Schedule, begins: Iterable[Instant], time: Instant)
 
 
 def opened_at(schedule: Schedule, begins: Iterable[Instant], start: Instant) -> Window:
-    """The window that begins at `start`: as long as the period, unless the next one begins before it ends."""
+    """The window that begins at `start`. It is as long as the period, but ends where the next known window begins."""
     whole = window_at(schedule, start)
     following = min((each for each in begins if each > start), default=whole.end)
     return Window(start, min(whole.end, following))

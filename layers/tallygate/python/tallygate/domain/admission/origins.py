@@ -1,12 +1,12 @@
-"""Origins: where what followed into a window of a cell came from, so that late corrections follow too.
+"""Origins: where a window's followed usage came from, so that late corrections follow too.
 
-    w.2.<start>    360                  used under other quotas since the window's start
-    ws.2.<start>   <since>:<end>:1,3:3.<start>   since when, the window's end, which quotas counted it, and the counter
-                                        that was taken as it was in the write
-    wn.2.<start>   41                   revision before that write: a decision up to it has followed
+    w.2.<start>    360                  usage counted under other quotas since the window's start
+    ws.2.<start>   <since>:<end>:1,3:3.<start>   earliest time of that usage, end of the window, the quotas that counted
+                                        it, and the counter that was read inside the write
+    wn.2.<start>   41                   the cell's revision before that write; decisions up to it have followed
     wb.2.<start>   12                   usage by event in that counter that has followed
 
-A decision that is settled later moves the windows that it counted in, and those that it followed into.
+A later settlement of a decision moves the windows in which the decision counted, and those into which it followed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from tallygate.domain.limits.counters import CounterName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Usage since `since` that `ordinals` counted up to the cell's `revision`, in a window until `end`.
+    """The origin of one window's followed usage.
 
-    `live` is the counter that was taken as it was in that write, of which `brought` came by events; None: nothing was
-    counting then.
+    since: usage at or after this instant followed
+    end: of the window
+    ordinals: quotas that counted the usage
+    live: counter that was read inside the write; None: no quota was counting then, or usage by event stopped following
+    revision: of the cell before that write; decisions up to it have followed
+    brought: usage by event in `live` that has followed
     """
 
     since: Instant
@@ -36,17 +40,18 @@ class Origin:
     brought: Decimal = ZERO
 
     def holds(self, *, revision: int, time: Instant, counted_by: Collection[int]) -> bool:
-        """Whether a decision of this revision and time, counted by these quotas, has followed."""
+        """Whether a decision of this revision and time, counted by these quotas, has followed into the window."""
         return revision <= self.revision and time >= self.since and not set(self.ordinals).isdisjoint(counted_by)
 
 
 def origin_text(origin: Origin) -> str:
-    """What a cell keeps of it beside its revision and what was brought."""
+    """The stored form, without the revision and the usage by event, which have attributes of their own."""
     live = "" if origin.live is None else f"{origin.live[0]}.{origin.live[1]}"
     return f"{origin.since}:{origin.end}:{','.join(map(str, origin.ordinals))}:{live}"
 
 
 def origin_of(text: str, *, revision: int, brought: Decimal) -> Origin:
+    """Parse the stored form that `origin_text` writes."""
     since, end, ordinals, live = text.split(":")
     ordinal, _, start = live.partition(".")
     return Origin(
@@ -66,7 +71,11 @@ def followers(
     revision: int,
     time: Instant,
 ) -> tuple[CounterName, ...]:
-    """The windows into which a decision has followed that counted in other ones."""
+    """The windows into which a decision has followed.
+
+    counted: counters in which the decision counted itself; windows of the same quotas are left out
+    revision, time: of the decision
+    """
     ordinals = {ordinal for ordinal, _ in counted}
     return tuple(
         counter

@@ -1,11 +1,11 @@
-"""Replays: what a grant counted in, so that it is answered with its own windows when it is asked for again.
+"""Replays: the windows in which a grant counted, so that a repeated request is answered with those windows.
 
     consume, key k, 30 November ──> granted: window November     receipt: amount, decision id, time, windows
     consume, key k,  1 December ──> the same grant:  window November, resets_at 1 December
                                     `used`, `remaining`, level: those of November as they are now
 
-The limits are those in force now. A window whose limit has left force is shown by the limit that it had, which the
-receipt keeps; one of a limit that came later was not the decision's and is left out.
+The limits are those in force now. A window whose limit has left force is shown with its former limit, which the receipt
+keeps. Windows of limits that came into force later are left out, because the decision did not count in them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from tallygate.domain.periods.recurrence import Window
 
 
 class KeptWindow(NamedTuple):
-    """A quota window that a grant counted in, and the limit before what it was raised by (None: unlimited)."""
+    """A quota window in which a grant counted.
+
+    limit: base of the window, without carryover and adjustments; None: unlimited
+    """
 
     ordinal: int
     start: Instant
@@ -40,7 +43,7 @@ class KeptWindow(NamedTuple):
 
 
 def kept_windows(wanted: Terms) -> tuple[KeptWindow, ...]:
-    """The quota windows that a write of these terms counts in, the entitlement's own first."""
+    """The quota windows in which a write of these terms counts, the entitlement's own first."""
     return tuple(
         KeptWindow(term.quota.ordinal, term.window.start, term.window.end, term.quota.limit) for term in wanted.quotas
     )
@@ -52,9 +55,9 @@ def instant_in(minute: int, now: Instant) -> Instant:
 
 
 def counted_under(effective: Effective, entitlement: Entitlement, windows: Sequence[KeptWindow]) -> Entitlement | None:
-    """The entitlement as far as a grant counted in these windows under it, those of former limits included.
+    """The entitlement reduced to these windows, former limits included.
 
-    None: nothing is known any more of the quota whose numbers stand at the top of an answer.
+    None: the entitlement's own quota, the source of the numbers at the top of an answer, is not known any more.
     """
     kept = {window.ordinal: window for window in windows}
     limits = [
@@ -89,7 +92,10 @@ def terms_in(
     amount: Decimal,
     dimensions: Mapping[str, str],
 ) -> Terms:
-    """The terms of a grant that was made at an instant, over its windows; none given: those of the time."""
+    """The terms of a grant that was made at an instant, for its windows.
+
+    windows: those in which it counted; empty: the windows that held the instant
+    """
     made = terms(
         entitlement,
         amount=amount,
@@ -103,25 +109,31 @@ def terms_in(
     if not windows:
         return made
     kept = {window.ordinal: window for window in windows}
-    quotas = tuple(_over(term, kept[term.quota.ordinal], cell) for term in made.quotas)
+    quotas = tuple(_in_window(term, kept[term.quota.ordinal], cell) for term in made.quotas)
     return replace(made, quotas=quotas)
 
 
-def _over(term: QuotaTerm, kept: KeptWindow, cell: Cell) -> QuotaTerm:
-    """The term over a window that was counted in, wherever time or a first use would place another request now."""
+def _in_window(term: QuotaTerm, kept: KeptWindow, cell: Cell) -> QuotaTerm:
+    """The term for the window in which the grant counted, even if a new request would count in another one."""
     newest = cell.newest.get(kept.ordinal) if term.quota.schedule.from_first_use else None
     return replace(term, window=Window(kept.start, kept.end), newest=newest, opens=None, expected=None)
 
 
 def gone_from(cell: Cell, windows: Iterable[tuple[CounterName, Instant]]) -> tuple[CounterName, ...]:
-    """Of windows that were counted in, those that the cell has removed since, each with its end."""
+    """The counters, among these, that the cell has removed since the grant counted in them.
+
+    windows: counters with the ends of their windows
+    """
     return tuple(
         counter for counter, end in windows if counter not in cell.used and cell.floor is not None and end <= cell.floor
     )
 
 
 def completed(cell: Cell, totals: Mapping[CounterName, Total | None]) -> Cell:
-    """The cell with windows that it has removed, as their totals have them; None: nothing of it is folded."""
+    """The cell completed with windows that it has removed, by their totals.
+
+    totals: by counter; None as a value: no usage of the window is aggregated yet
+    """
     if not totals:
         return cell
     used, carried, adjusted = dict(cell.used), dict(cell.carried), dict(cell.adjusted)

@@ -1,12 +1,12 @@
-"""Retries: from when on a denied request would be granted, if nothing else is consumed until then. Pure.
+"""Retries: the first instant at which a denied request would be granted, if nothing else is consumed. Pure.
 
-    quota        now ── a tier's rate ──> t            granted at t, where the period has not ended by then
-                 now ────────────── period ends ──> E  granted at E, where the amount fits the period that follows
+    quota        now ── a tier's rate ──> t            granted at t, if the period has not ended by then
+                 now ────────────── period ends ──> E  granted at E, if the amount fits the next period
     rate         now ── the burst refills ──> t
-    request      the first instant at which all of them grant; one may grant now and no more in its next period
+    request      the first instant at which all limits grant; a limit may grant now and deny in its next period
 
-A tier's rate ends with the period: from its boundary on usage is counted afresh, and may lie below the tier. A grace
-may end on the way, so a quota is judged by the policy that holds at the instant itself.
+A tier's rate ends with the period, because usage in the next period starts anew and may lie below the tier. A grace may
+end before the retry. So a quota is evaluated with the policy that applies at the instant of the retry.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from tallygate.domain.periods.boundaries import NEVER_ENDS
 from tallygate.domain.periods.recurrence import window_at
 
 ROUNDS_MAX = 16
-"""So often the limits of a request are asked in turn; each round moves on by a period or a rate of one of them."""
+"""Rounds over all limits of a request. Each round advances to a later instant of one limit's period or rate."""
 POLICIES_MAX = 4
-"""So many policies may follow each other in one window while time passes: a grace has an end, and what it ends in."""
+"""Policies that may apply one after another in one window as time passes: a grace, then its `then` policy."""
 
 Granting = Callable[[Instant], Instant | None]
-"""From an instant on, when a limit would grant; None: not in the window that follows, nor before."""
+"""The first instant, from a given one on, at which a limit would grant; None: not up to the end of the next window."""
 
 
 def granted_from(terms: Terms, cell: Cell) -> Instant | None:
-    """The first instant from now on at which every limit that decides grants the terms' amount; None: none is known."""
+    """The first instant, from now on, at which every deciding limit grants the terms' amount; None: none is known."""
     limits = list(_granting(terms, cell))
     at = terms.now
     for _ in range(ROUNDS_MAX):
@@ -60,8 +60,10 @@ def _granting(terms: Terms, cell: Cell) -> Iterable[Granting]:
 
 
 def quota_grants_from(term: QuotaTerm, cell: Cell, amount: Decimal, at: Instant) -> Instant | None:
-    """When a quota, with the rates that its tiers ask for, would grant the amount: in the window that holds `at`, else
-    in the one that follows; None: in neither."""
+    """The first instant, from `at` on, at which a quota and the rates of its tiers would grant the amount.
+
+    It lies in the window that contains `at`, or in the next one. None: in neither.
+    """
     if term.quota.limit is None:
         return at
     if term.beside:
@@ -79,14 +81,14 @@ def quota_grants_from(term: QuotaTerm, cell: Cell, amount: Decimal, at: Instant)
 
 
 def rate_grants_from(rate: Rate, cell: Cell, amount: Decimal, at: Instant) -> Instant | None:
-    """When a rate would admit the amount, from an instant on; None: it is more than the burst."""
+    """The first instant, from `at` on, at which a rate would admit the amount; None: the amount exceeds the burst."""
     index = rates.sub_window(rate, at).index
     previous, current = (cell.rated.get((rate.ordinal, each), Decimal(0)) for each in (index - 1, index))
     return rates.admitted_at(rate, amount, previous, current, at)
 
 
 def _placed(term: QuotaTerm, at: Instant) -> QuotaTerm:
-    """The quota as it is at an instant, in the window that holds it."""
+    """The term at an instant, with the window that contains it and the base of that window."""
     if at < term.window.end:
         return replace(term, now=at)
     quota = replace(term.quota, limit=term.quota.limit_at(at))
@@ -94,7 +96,7 @@ def _placed(term: QuotaTerm, at: Instant) -> QuotaTerm:
 
 
 def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
-    """When the quota would grant the amount in the term's window, from its `now` on."""
+    """The first instant, from the term's `now` on, at which the quota would grant within its window; None: never."""
     opens = term.opening_in(cell)
     cell = cell if opens is None else opened(cell, [(term.counter, opens)])
     reached, at = term.used_in(cell) + amount, term.now
@@ -114,7 +116,7 @@ def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
 
 
 def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
-    """When enough of a rolling period's sub-windows count no more for the amount to fit; None: it is too large."""
+    """When enough sub-windows of a rolling period have stopped counting for the amount to fit; None: it never fits."""
     rungs, used, at = term.ladder_in(cell), term.used_in(cell), term.now
     if not landing(rungs, amount).grants:
         return None

@@ -1,11 +1,11 @@
-"""Sentences: what a decision says in words, with the numbers that it was made on. Pure; every answer takes it here.
+"""Sentences: a decision in words, with the numbers on which it was made. Pure. Every answer takes its sentence here.
 
     quota        Denied by eng-team (team=eng): 6,000 requested, 1,000 of 5,000 left today; resets 2026-11-22T00:00Z
     rate         Denied by calls: 3 requested, 2 of 10 left at the rate of 10 per minute; retry at 2026-11-21T10:00:06Z
     suspension   Denied by ai-tokens: 1 requested, but usage is suspended by the level over since …, until …
 
-What can never be granted says so. Times are RFC 3339 in UTC, to the minute where they lie on one. The reason and actor
-of an operator's suspension are the operators' own and are not told here.
+A sentence states when an amount can never be granted. Times are RFC 3339 in UTC, without seconds if those are 0. The
+reason and actor of an operator's suspension are internal to operators and do not appear.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PER_NAMES = {length: name for name, length in PER.items()}
 
 
 def sentence(decision: Decision) -> str:
-    """The decision in one sentence, without a full stop."""
+    """Return the decision as one sentence, without a full stop."""
     match decision.reason:
         case Reason.CUSTOMER_NOT_FOUND:
             return f"Denied: there is no customer {decision.customer}"
@@ -68,8 +68,7 @@ def sentence(decision: Decision) -> str:
 
 
 def _by_quota(decision: Decision, node: Node, asked: Decimal) -> str:
-    """The quota that denies, and what it would grant at most in its window; the tier that ends it before or beyond the
-    limit, where one does."""
+    """A denial by a quota: the most that it would grant in its window, and the tier that sets this if not the limit."""
     most = node.ceiling if node.ceiling is not None else node.limit
     assert most is not None, "what denies has an end"
     spare = left(most, node.used)
@@ -91,7 +90,7 @@ def _to_spend(decision: Decision) -> str:
 
 
 def _when(node: Node) -> str:
-    """The period that the numbers are of: by its name where it is one of the calendar."""
+    """The period of the numbers, by its name if it is a calendar period."""
     if node.resets_at is None:
         return "in all"
     period = node.period
@@ -124,9 +123,13 @@ def _rate(rate: Rate) -> str:
 
 def _suspended(decision: Decision) -> str:
     asked = f"{_number(decision.requested)} requested" if decision.requested > 0 else "usage was asked about"
-    if (by_hand := decision.suspension) is not None:
-        what = "all usage of the customer" if by_hand.feature is None else _scoped(by_hand.feature, by_hand.scope)
-        since = _time(by_hand.since)
+    if (by_operator := decision.suspension) is not None:
+        what = (
+            "all usage of the customer"
+            if by_operator.feature is None
+            else _scoped(by_operator.feature, by_operator.scope)
+        )
+        since = _time(by_operator.since)
         return f"Denied: {asked}, but {what} is suspended by an operator since {since}, until an operator resumes it"
     stop = decision.stopped
     if stop is None:
@@ -162,7 +165,7 @@ def _scoped(name: str, scope: Scope) -> str:
 
 
 def _number(quantity: Decimal | None) -> str:
-    """Exact, with commas between thousands: 12,000.5."""
+    """The exact quantity, with commas between thousands: 12,000.5."""
     if quantity is None:
         return "unlimited"
     text = f"{quantity:,f}"
@@ -170,6 +173,6 @@ def _number(quantity: Decimal | None) -> str:
 
 
 def _time(instant: Instant) -> str:
-    """RFC 3339 in UTC: to the minute, or as exactly as it is."""
+    """The instant as RFC 3339 in UTC, without seconds if those are 0."""
     text = format_instant(instant)
     return text if instant % MINUTE else f"{text[: -len(':00Z')]}Z"

@@ -1,9 +1,8 @@
-"""Terms: what must hold of a cell for one write to admit a request, and what the write does.
+"""Terms: what must hold in a cell for one write to admit a request, and what that write changes.
 
-One value serves the write (storage renders it as a condition), its refusal (`domain.admission.decide` explains the
-image by it),
-and a dry check. It is made from the limits in force and the cell as it was last seen, which may be out of date: then
-the write is refused, and made anew from the image that refused it.
+One value serves three uses: the write (storage renders it as a condition), the explanation of a refusal
+(`domain.admission.decide`) and a dry run. Terms are computed from the limits in force and the cell as last seen. If
+the cell has changed since, the write is refused. The terms are then computed again from the image of the refusal.
 """
 
 from __future__ import annotations
@@ -35,17 +34,20 @@ from tallygate.domain.limits.limits import Entitlement, Limit, Quota
 from tallygate.domain.limits.rungs import Bounds, Ladder, Rung, deciding, expectation, ladder
 from tallygate.domain.periods.recurrence import Window, window_at
 
-_NOBODY = bytes(MARK_BYTES)
-"""The mark of a request that leaves none."""
+_NO_DIGEST = bytes(MARK_BYTES)
+"""The digest of a request that leaves no mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What a write expects of a quota that decides, from the cell as it was last seen.
+    """What a write expects of a quota that decides, from the cell as last seen.
 
-    It leads to a counter on the `rung`, or on one where it does the same, while the counter is within the `bounds`.
-    Those hold while the window is raised by as much as was seen. A grace is over that began at `grace_since` or
-    before; `grace_over` says that this one is. `waived` are the levels that were seen to be waived in the window.
+    rung: where the request's last unit lands; other rungs with the same effect count as the same
+    bounds: of the counter before the write, within which this holds
+    carried, adjusted: opening balance and adjustments as seen, from which the bounds were computed; None: absent
+    grace_since: a grace that began at or before this instant has ended; None: no timed grace matters
+    grace_over: whether the window's grace has ended
+    waived: levels seen to be waived in the window
     """
 
     rung: Rung
@@ -59,22 +61,25 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaTerm:
-    """used + amount ≤ limit in this window; a limit of None only counts, and so does one that is not hard.
+    """One quota in one window: used + amount ≤ limit, refined by the quota's tiers.
 
-    Of a quota from its first use `newest` is where the newest window begins that the cell was seen with; where that is
-    another one than this, the write opens this one. `whole` is the limit of a whole window; the quota's is the base of
-    this one.
-
-    `beside` are the other sub-windows of a rolling period with what was seen in them: those that still count, and the
-    next, where a clock that is ahead may have counted. They hardly grow, so what was seen stands in the condition.
-    `tiers` are those that do more than notify; `opens` is what the write opens the window with, by carryover, where
-    the cell was seen without it.
-
-    decides: whether the write must hold it; otherwise it only counts
-    carries: whether the window begins with what the one before has left, so that its first write is another
-    begins: whether the write is a first use, which opens the window
-    graced: whether the write begins the window's grace, or finds it running
-    over: when what is counted here counts no more
+    quota: its `limit` is the base of this window; None: unlimited
+    now: instant of the request
+    beside: the other sub-windows of a rolling period, each with its counter as seen: those that still count, and the
+        next one, in which a container whose clock is ahead may have counted. They hardly change, so the condition
+        requires the values as seen
+    tiers: those that do more than notify
+    expected: what the write expects; None: the quota does not decide
+    opens: opening balance, if the write opens a carryover window; None: the window is open, the cell was never read, or
+        the quota has no carryover
+    newest: start of the newest window that the cell was seen with; only first_use quotas
+    whole: limit of a whole window, without proration
+    counter: name of the window's counter
+    over: when usage in this window stops counting
+    decides: whether the write must satisfy the quota; otherwise the quota only counts
+    carries: whether the window has an opening balance, so that its first write differs from later ones
+    begins: whether the write opens a first_use window
+    graced: whether the write begins the window's grace or finds it running
     """
 
     limit: Limit
@@ -105,14 +110,14 @@ class QuotaTerm:
         derive(self, "graced", self.expected is not None and self.expected.rung.grace is not None)
 
     def placed_in(self, cell: Cell) -> QuotaTerm:
-        """The term over the window that the cell shows as open, or that a first use would open."""
+        """The term for the window that this cell shows as open, or that a first use would open."""
         newest = cell.newest.get(self.quota.ordinal)
         if newest == self.newest or not self.quota.schedule.from_first_use:
             return self
         return replace(self, newest=newest, window=running_window(self.quota, cell, self.now))
 
     def opening_in(self, cell: Cell) -> Opening | None:
-        """What would open the window in the cell; None: it is open, or nothing carries over."""
+        """The opening balance with which a write would open the window; None: it is open, or has no carryover."""
         if not self.carries:
             return None
         assert self.limit.carryover is not None
@@ -120,27 +125,32 @@ class QuotaTerm:
 
     @property
     def moves_with_the_limit(self) -> bool:
-        """Whether bounds in the counter depend on what the window was raised by: those at 100 % do not."""
+        """Whether the counter's bounds depend on carryover and adjustments. Bounds at 100 % do not.
+
+        The counter already excludes both, so a threshold at 100 % is the plain base there.
+        """
         return any(tier.at.percent != WHOLE for tier in self.tiers)
 
     def used_in(self, cell: Cell) -> Decimal:
-        """What the cell shows as used of the limit."""
+        """The usage that the cell shows against the limit."""
         used = cell.used_of(self.counter)
         return sum((cell.used.get(counter, ZERO) for counter, _ in self.beside), used) if self.beside else used
 
     def followed_in(self, cell: Cell) -> Decimal:
-        """What of it was used under other quotas."""
+        """The part of that usage that was counted under other quotas."""
         counters = (self.counter, *(counter for counter, _ in self.beside))
         return sum((cell.followed.get(counter, ZERO) for counter in counters), ZERO)
 
     def total_in(self, cell: Cell) -> Decimal | None:
-        """The limit with all that the window was raised by; None: unlimited."""
+        """The limit with carryover and adjustments; None: unlimited."""
         return None if self.quota.limit is None else self.quota.limit + cell.raised(self.counter)
 
     def ladder_in(self, cell: Cell, *, stated: bool = False) -> Ladder:
-        """The rungs of the quota as the cell shows it. Of a limit that does not decide: those if it were hard.
+        """The rungs of the quota as the cell shows it.
 
-        `stated`: as its enforcement has it, also where a soft limit decides nothing.
+        A limit that does not decide has the rungs of a hard limit, so that answers can state what would be denied.
+
+        stated: use the enforcement as declared, even for a soft limit without tiers, which does not decide
         """
         soft = self.limit.enforcement is Enforcement.SOFT and (stated or bool(self.tiers))
         began = cell.grace.get(self.counter)
@@ -151,11 +161,13 @@ class QuotaTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateTerm:
-    """One of the alternatives holds in these two sub-windows; none: nothing could be admitted.
+    """One rate in its two sub-windows.
 
-    `throttles` is the counter of the quota whose tier asks for the rate, where one does: it decides as the quota does.
-
-    decides: whether the write must hold it; otherwise it only counts
+    alternatives: conditions on the two counters, of which one must hold; empty: the amount cannot be admitted
+    throttles: counter of the quota whose tier applies the rate; None: the rate is the limit's own
+    current, previous: counters of the two sub-windows
+    enforcement: the limit's; hard for the rate of a tier
+    decides: whether the write must satisfy the rate; otherwise the rate only counts
     """
 
     limit: Limit
@@ -178,13 +190,19 @@ class RateTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What one write admits, and what must hold of the cell for it.
+    """What one write admits, and what must hold in the cell for it.
 
-    `remembered` says whether the caller gave a request id, so that the mark is looked for and kept; without one the
-    mark only names the decision. `suspensions` name those that would refuse it. The cell must know so many
-    `followings`. `dead` and `gone` tidy what the last
-    seen image showed as over: the counters' and minutes' names, the windows of which more is kept beside, and the
-    newest end among the removed windows, where that raises the floor.
+    amount: units requested
+    version: of the limits, by which the terms were computed
+    remembered: whether the caller gave a request id. If so, the mark is looked up and stored; otherwise it only names
+        the decision
+    suspensions: names of the suspensions that refuse the write
+    followings: number of followings that the cell must have applied
+    dead_used, dead_rated: counters of ended windows, which the write removes
+    dead_beside: windows whose other attributes the write removes
+    dead_followed: those among them with followed usage
+    dead_minutes: minutes whose request marks the write removes
+    gone: new floor; None: the floor stays
     """
 
     amount: Decimal
@@ -205,12 +223,12 @@ class Terms:
 
     @property
     def names(self) -> frozenset[str]:
-        """The limits that govern the request."""
+        """Names of the limits that govern the request."""
         return frozenset([term.limit.name for term in self.quotas] + [term.limit.name for term in self.rates])
 
     @property
     def soonest_end(self) -> Instant | None:
-        """The end of the first window to be over among those written; the floor must lie before it."""
+        """The earliest instant at which a written window stops counting. The cell's floor must lie before it."""
         ends = [term.over for term in self.quotas] + [term.at.over for term in self.rates]
         return min(ends, default=None)
 
@@ -226,9 +244,10 @@ def terms(
     seen: Cell,
     dimensions: Mapping[str, str] | None = None,
 ) -> Terms:
-    """The terms of one request against a cell that was last seen as `seen` (which may be out of date).
+    """The terms of one request.
 
-    Only limits whose scopes govern a request with these dimensions are in them; None: every limit, whatever its scope.
+    seen: the cell as last seen; it may be out of date
+    dimensions: of the request; only limits whose scopes govern them are included. None: every limit is included
     """
     quota_terms: list[QuotaTerm] = []
     rate_terms: list[RateTerm] = []
@@ -244,10 +263,10 @@ def terms(
                 term = replace(term, expected=_expected(term, shown, amount))
             if term.decides and term.tiers:
                 throttle = _throttle(term, amount, seen)
-                # Where several quotas of a limit ask for the same rate, it is counted once.
+                # A rate that applies through several quotas of a limit is counted once.
                 if throttle is not None and throttle.current not in [each.current for each in rate_terms]:
                     rate_terms.append(throttle)
-                # Who looks at all of the feature is not suspended with one of its scopes.
+                # A look at the whole feature is not denied by the suspension of one scope.
                 if limit.scope and may_suspend(tiers) and dimensions is not None:
                     suspensions.append(quota.ordinal)
             quota_terms.append(term)
@@ -285,12 +304,12 @@ def look(
     amount: Decimal = ZERO,
     dimensions: Mapping[str, str] | None = None,
 ) -> Terms:
-    """The terms of somebody who only looks: how every limit stands in the cell, and would with this amount."""
+    """The terms of a dry run: the state of every limit in the cell, and whether this amount would fit."""
     return terms(
         entitlement,
         amount=amount,
         version=version,
-        mark=RequestMark(now // MINUTE, _NOBODY),
+        mark=RequestMark(now // MINUTE, _NO_DIGEST),
         remembered=False,
         now=now,
         seen=seen,
@@ -306,17 +325,17 @@ def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell,
         window=running_window(quota, seen, now) if first else window_at(quota.schedule, now),
         now=now,
         beside=_beside(quota, now, seen) if quota.schedule.reach else (),
-        # No catalog states tiers of a period that rolls; where an override leads to them, the enforcement decides.
+        # No catalog states tiers for a rolling period. If an override leads to some, only the enforcement decides.
         tiers=() if quota.schedule.reach else tiers,
         newest=seen.newest.get(quota.ordinal) if first else None,
         whole=quota.limit,
     )
-    # A cell that was never seen most likely has the window open: the write asks for that, and is told otherwise.
+    # In a cell that was never read the window is most likely open. The write requires that; else a refusal corrects it.
     return term if seen is UNSEEN or not term.carries else replace(term, opens=term.opening_in(seen))
 
 
 def placed(asked: Terms, cell: Cell) -> Terms:
-    """The terms over the windows that the cell shows as open, whatever it was seen with when they were made."""
+    """The terms for the windows that this cell shows as open. Only first_use windows can differ from the given ones."""
     if not any(term.quota.schedule.from_first_use for term in asked.quotas):
         return asked
     quotas = tuple(term.placed_in(cell) for term in asked.quotas)
@@ -325,13 +344,13 @@ def placed(asked: Terms, cell: Cell) -> Terms:
 
 
 def opened_for(cell: Cell, asked: Terms) -> Cell:
-    """The cell as the terms' windows would be, were they all open."""
+    """The cell with every carryover window of the terms open."""
     openings = [(term.counter, found) for term in asked.quotas if term.carries and (found := term.opening_in(cell))]
     return opened(cell, openings) if openings else cell
 
 
 def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expectation:
-    """The rung that the amount would land on in the cell as it was seen, and how far around it a write is the same."""
+    """The rung on which the amount would land in the cell as seen, and the bounds within which the effect is equal."""
     used = term.used_in(seen)
     elsewhere = used - seen.used.get(term.counter, ZERO)
     rung, bounds = expectation(term.ladder_in(seen), used, amount, elsewhere=elsewhere)
@@ -353,7 +372,7 @@ def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expectation:
 
 
 def _throttle(term: QuotaTerm, amount: Decimal, seen: Cell) -> RateTerm | None:
-    """The rate that the rung asks for on which the request is expected to land."""
+    """The rate that applies on the expected rung; None: the rung has no rate."""
     rate = term.expected.rung.throttle if term.expected is not None else None
     return None if rate is None else _rate_term(term.limit, rate, amount, term.now, seen, throttles=term.counter)
 
@@ -368,7 +387,7 @@ def _rate_term(
 
 
 def _beside(quota: Quota, now: Instant, seen: Cell) -> tuple[tuple[CounterName, Decimal | None], ...]:
-    """The other sub-windows of a rolling period that count now or may be counted in already, with what was seen."""
+    """The other sub-windows of a rolling period, with their counters as seen: those that count now, and the next."""
     reach, window = quota.schedule.reach, window_at(quota.schedule, now)
     width = window.end - window.start
     starts = (*range(window.start - reach, window.start, width), window.end)

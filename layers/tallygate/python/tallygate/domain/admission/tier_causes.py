@@ -1,4 +1,4 @@
-"""Causes: which tier of which window suspended usage, and when. A cell keeps one beside each suspension.
+"""Causes of suspensions by tiers: which tier, in which window, and when. A cell stores one with each suspension.
 
 sb, sb.<ordinal>   <ordinal>.<window start ms>.<since ms>.<level>
 """
@@ -12,7 +12,13 @@ from tallygate.domain.base.instants import Instant
 
 @dataclass(frozen=True, slots=True)
 class TierCause:
-    """The quota's ordinal, the start of its window, since when usage is suspended, and the tier's level."""
+    """What suspended usage.
+
+    ordinal: of the quota
+    start: of the quota's window
+    since: when usage was suspended
+    level: of the tier
+    """
 
     ordinal: int
     start: Instant
@@ -26,5 +32,6 @@ def cause_text(cause: TierCause) -> str:
 
 
 def cause_of(text: str) -> TierCause:
+    """Parse the stored form that `cause_text` writes."""
     ordinal, start, since, level = text.split(".", 3)
     return TierCause(int(ordinal), int(start), int(since), level)

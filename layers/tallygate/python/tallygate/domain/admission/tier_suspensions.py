@@ -1,14 +1,15 @@
-"""Suspensions by tiers: when a request brings one about, what is shown of one, and what a resume waives.
+"""Suspensions by tiers: which request causes one, how it is shown, and what an operator's resume waives.
 
     used   ───────────── 100 % suspend_usage ──────────────────────
-             a request that would pass the tier      denied, quota_exceeded; suspends nothing
+             a request that would pass the tier      denied as quota_exceeded; suspends nothing
                          usage has reached the tier  the next request that nothing else denies suspends
-                         ... and somebody resumes    the level is waived until the window ends
+                         ... and an operator resumes the level is waived until the window ends
 
-A suspension of a whole feature lasts until its end or a resume, however the limit changes. A suspension of a scope
-applies only while a limit over that scope has a deciding tier that suspends. A resume waives the level that suspended,
-in the running window, and every other level that would suspend the next unit. Beyond a waived level the tiers below it
-decide, else the enforcement.
+A suspension of a whole feature lasts until its end or a resume, even if the limit changes. A suspension of a scope
+applies only while a limit over that scope decides and has a tier that suspends.
+
+In the running window a resume waives the level that suspended, and every other level that would suspend the next unit.
+Beyond a waived level, the tiers below it decide, else the enforcement.
 """
 
 from __future__ import annotations
@@ -31,11 +32,18 @@ from tallygate.domain.limits.suspensions import Waiver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierSuspension:
-    """What one write suspends: usage by `name`, until an instant, where the counter shows `at_least` so much now.
+    """One suspension, and what must hold in the cell for its write.
 
-    `unopened`: the cell was seen without the counter, and would open it there; then it may still be without. `over` is
-    when the window counts no more, `waived` which levels were seen to be waived in it, `terms` what the other limits
-    must still grant, but for those of the counters `reached`, which would suspend as well.
+    name: WHOLE_FEATURE, or the ordinal of the scoped limit's quota
+    until: end of the suspension
+    counter: of the window whose usage reached the tier
+    at_least: value that the counter must still show
+    unopened: whether the cell was seen without the counter; if so, the counter may still be absent
+    over: when the window stops counting; the write must come before
+    waived: levels seen to be waived in the window; the write requires the same
+    cause: the tier that suspends
+    terms: the terms of the request, which every other limit must still grant
+    reached: counters whose tiers would suspend as well; these limits need not grant
     """
 
     name: int
@@ -53,7 +61,10 @@ class TierSuspension:
 def tier_suspension(
     term: QuotaTerm, tier: Tier, cell: Cell, terms: Terms, *, scoped: bool, until: Instant
 ) -> TierSuspension:
-    """What a request brings about when usage has reached a tier that suspends, in a cell as it was seen."""
+    """The suspension that a request causes when usage has reached a suspending tier, in a cell as seen.
+
+    scoped: suspend only the limit's scope, and not the whole feature
+    """
     unopened, cell = term.counter not in cell.used, opened_for(cell, terms)
     rung = following(term.ladder_in(cell), term.used_in(cell))
     assert rung.above is not None and rung.tier == tier
@@ -72,15 +83,17 @@ def tier_suspension(
 
 
 def _reaches(term: QuotaTerm, cell: Cell) -> bool:
-    """Whether usage has reached a tier that suspends."""
-    return term.decides and may_suspend(term.tiers) and _next_to_suspend(term, cell) is not None
+    """Whether usage has reached a tier that suspends and is not waived."""
+    return term.decides and may_suspend(term.tiers) and _level_to_suspend(term, cell) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierStop:
-    """A suspension by a tier as it stands. `limit`, `level` and `since` None: the cell does not tell.
+    """A suspension by a tier, in force or about to begin.
 
-    `until` is as `domain.limits.rungs` has it; `counter` is that of the quota's window that suspended.
+    limit, level, since: None: the cell does not hold them
+    until: end; UNTIL_RESUMED or UNTIL_TOP_UP (`domain.limits.rungs`) where no time ends the suspension
+    counter: of the window that suspended; None: not known
     """
 
     feature: str
@@ -93,19 +106,19 @@ class TierStop:
 
 
 def suspended_because(level: str, limit: str) -> str:
-    """Why a tier has suspended usage, as the audit trail and lists of suspensions say it."""
+    """Why a tier has suspended usage, in the words of the audit trail and of lists of suspensions."""
     return f"usage reached the level {level} of {limit}"
 
 
 def stop_of(name: int, cell: Cell, effective: Effective, feature: str) -> TierStop:
-    """The suspension of this name, which the cell shows."""
+    """The suspension of this name in the cell."""
     cause = cell.causes.get(name)
     ordinal = name if cause is None else cause.ordinal
     limit = _limit_with(effective, feature, ordinal)
     return TierStop(
         feature=feature,
         scope={} if limit is None or name == WHOLE_FEATURE else limit.scope,
-        limit=limit.name if limit is not None else _name_once(effective, ordinal),
+        limit=limit.name if limit is not None else _former_name(effective, ordinal),
         level=None if cause is None else cause.level,
         since=None if cause is None else cause.since,
         until=cell.suspended[name],
@@ -115,16 +128,16 @@ def stop_of(name: int, cell: Cell, effective: Effective, feature: str) -> TierSt
 
 def stops_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> tuple[TierStop, ...]:
     """The suspensions by tiers that deny requests on the feature, or on scopes of it."""
-    standing = [
+    active = [
         name
         for name, until in sorted(cell.suspended.items())
         if until > now and (name == WHOLE_FEATURE or _suspends(_limit_with(effective, feature, name)))
     ]
-    return tuple(stop_of(name, cell, effective, feature) for name in standing)
+    return tuple(stop_of(name, cell, effective, feature) for name in active)
 
 
 def _suspends(limit: Limit | None) -> bool:
-    """Whether the limit of a scope still decides by a tier that suspends; a write states only the names of such."""
+    """Whether the scoped limit decides and has a tier that suspends. A write states only such suspensions of scopes."""
     return limit is not None and limit.decides and bool(limit.scope) and may_suspend(limit.tiers)
 
 
@@ -134,13 +147,13 @@ def _limit_with(effective: Effective, feature: str, ordinal: int) -> Limit | Non
     return next((limit for limit in limits if any(quota.ordinal == ordinal for quota in limit.quotas)), None)
 
 
-def _name_once(effective: Effective, ordinal: int) -> str | None:
-    """The name of a limit that the customer has no longer."""
+def _former_name(effective: Effective, ordinal: int) -> str | None:
+    """The name of a limit that is no longer in force; None: the ordinal is not known."""
     return next((text.split("\n")[1] for text, known in effective.ordinals.items() if known == ordinal), None)
 
 
 def waivers_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> tuple[Waiver, ...]:
-    """The waivers in force, in the windows that run."""
+    """The waivers in force, in the running windows."""
     return tuple(
         Waiver(
             feature=feature,
@@ -157,8 +170,12 @@ def waivers_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifting:
-    """What a resume does to a cell: suspensions that end, by their names, and what is waived. Of each suspension its
-    cause as it was seen, of each waiver the levels that were waived before."""
+    """What a resume changes in one cell.
+
+    names: the suspensions that end
+    causes: cause of each of them as seen, in the same order; None: the cell holds none
+    waivers: the windows in which levels are waived, with the levels waived before
+    """
 
     names: tuple[int, ...]
     causes: tuple[TierCause | None, ...]
@@ -168,9 +185,11 @@ class Lifting:
 def lifting(
     cell: Cell, effective: Effective, feature: str, now: Instant, *, only: Collection[int] | None = None
 ) -> Lifting | None:
-    """What a resume lifts of the feature, or by the ordinals in `only` of the limits over a scope; None: nothing.
+    """What a resume lifts in the cell of a feature; None: nothing.
 
-    A suspension that does not stand for the present, because its limit is not in force, is lifted too.
+    only: ordinals of the limits over the resumed scope; None: the whole feature is resumed
+
+    A suspension that has no effect at present, because its limit is not in force, is lifted too.
     """
     names = tuple(sorted(n for n, until in cell.suspended.items() if until > now and (only is None or n in only)))
     if not names:
@@ -185,7 +204,7 @@ def lifting(
 
 
 def _running(cell: Cell, effective: Effective, feature: str, now: Instant) -> Iterable[tuple[Limit, QuotaTerm, Cell]]:
-    """The windows that run of quotas with tiers that suspend, and the cell with all of them open."""
+    """The running windows of quotas with suspending tiers, each with the cell in which all windows are open."""
     entitlement = effective.entitlements.get(feature)
     if entitlement is None:
         return ()
@@ -199,12 +218,12 @@ def _running(cell: Cell, effective: Effective, feature: str, now: Instant) -> It
 
 
 def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Sequence[TierCause]) -> Waiver:
-    """What a resume waives in the window: what suspended usage, and what would suspend the next unit."""
+    """What a resume waives in one window: the levels that suspended, and those that would suspend the next unit."""
     before = cell.waived.get(term.counter, frozenset())
     named = {cause.level for cause in causes if cause.ordinal == term.quota.ordinal}
     levels = before | (named & _suspending_levels(term))
     for _ in term.tiers:
-        level = _next_to_suspend(term, replace(cell, waived={term.counter: levels}))
+        level = _level_to_suspend(term, replace(cell, waived={term.counter: levels}))
         if level is None:
             break
         levels |= {level}
@@ -219,8 +238,8 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
     )
 
 
-def _next_to_suspend(term: QuotaTerm, cell: Cell) -> str | None:
-    """The level whose tier would suspend usage at the very next unit; None: none would."""
+def _level_to_suspend(term: QuotaTerm, cell: Cell) -> str | None:
+    """The level whose tier would suspend usage at the next unit; None: no tier would."""
     rung = following(term.ladder_in(cell), term.used_in(cell))
     return rung.tier.level if isinstance(rung.policy, SuspendUsage) and rung.tier is not None else None
 

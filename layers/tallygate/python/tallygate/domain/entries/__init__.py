@@ -1,22 +1,24 @@
-"""Entries: what a write to a cell, or a stored event, says of itself. One kind is one dataclass.
+"""Entries: the journal's records. Each write to a cell and each stored event has one; each kind is one dataclass.
 
-    kind       written by                                 in its cell         in totals   makes known
+    kind       written by                                 moves in its cell   moves in totals   fact
     use        a granted consume                          used, carried       value
     settle     its correction to another amount           used, followed      value
-    event      an accepted event (no cell is written)                         value
+    event      an accepted event (writes no cell)                             value
     bring_in   usage by event, added to its cell          used
-    adjust     an adjustment of a limit by hand           carried, adjusted   adjusted    quota.adjusted
-    reset      a reset of usage by hand                   used, followed      excluded
+    adjust     a manual adjustment of a limit             carried, adjusted   adjusted          quota.adjusted
+    reset      a manual reset of usage                    used, followed      excluded
     carry      a new opening balance of a window          carried             carried
-    follow     usage of other windows that counts here    followed, carried   followed
-    pass_on    later usage by event that counts here too  followed            followed
-    denied     the first denial of a limit in a window                                    usage.denied
-    suspend    a suspension by a tier                                                     entitlement.suspended
-    resume     its end by hand                                                            entitlement.resumed
-    grace, open, bump, tidy: what keeps a cell in order
+    follow     usage of other windows that follows        followed, carried   followed
+    pass_on    later usage by event that follows too      followed            followed
+    denied     the first denial by a limit in a window                                          usage.denied
+    suspend    a suspension by a tier                                                           entitlement.suspended
+    resume     the end of one by an operator                                                    entitlement.resumed
+    grace, open, bump, tidy: maintenance of a cell
 
-Boundary: entries know counters and limits, and no cell, store or JSON. Proof, totals and facts are derived from what a
-kind says here: no other room asks of which kind an entry is. A new kind is one dataclass here and one stored name.
+Proofs, totals and facts are derived from these moves. No other package asks for the kind of an entry. So a new kind
+takes one dataclass here and one stored name.
+
+Boundary: entries depend on counters and limits, and on no cell, store or JSON.
 
 Read first: `moves.CellMoves`, `moves.TotalMove`, `usage.UseEntry`.
 """

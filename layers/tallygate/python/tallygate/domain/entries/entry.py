@@ -31,9 +31,9 @@ CellEntry = (
     | BumpEntry
     | TidyEntry
 )
-"""What a write to a cell says of itself."""
+"""The entry of a write to a cell."""
 
 CountedEntry = EventEntry | CellEntry
-"""What totals and usage are made of."""
+"""An entry that adds to totals or usage."""
 
 Entry = CountedEntry | ParkedEntry

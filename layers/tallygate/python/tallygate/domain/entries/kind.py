@@ -1,4 +1,4 @@
-"""What every kind of entry says unless it says otherwise."""
+"""Base classes of entries: the defaults that each kind overrides where it differs."""
 
 from __future__ import annotations
 
@@ -13,59 +13,66 @@ from tallygate.domain.limits.governing import Governed
 
 
 class JournalKind:
-    """What an entry of a journal adds to totals and usage: nothing, unless its kind says otherwise."""
+    """An entry of a journal. By default it adds nothing to totals and usage."""
 
     __slots__ = ()
 
     @property
     def windows_moved(self) -> tuple[CountedWindow, ...]:
-        """The quota windows whose totals it moves."""
+        """The quota windows whose totals the entry moves."""
         return ()
 
     @property
     def windows_counted(self) -> tuple[CountedWindow, ...]:
-        """The quota windows in which its usage is held against the limit."""
+        """The quota windows in which the entry's usage counts against the limit."""
         return ()
 
     def governed(self, name: str | None) -> Governed | None:
-        """What is said of such a window whose limit, by this name or the entry's own, is no longer in force."""
+        """The limit of a moved window that is no longer in force; None: the entry does not know it.
+
+        name: of that limit; None: the entry's own limit or feature
+        """
         return None
 
     @property
     def usage(self) -> tuple[Usage, ...]:
-        """What it adds to usage."""
+        """The usage that the entry adds, per meter."""
         return ()
 
     def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
-        """What it adds to the totals of `windows_moved`, in order, under these limits by ordinal."""
+        """The moves of totals, in the order of `windows_moved`.
+
+        limits: the limits under which the entry counts, by ordinal
+        """
         return ()
 
     @property
     def counts(self) -> bool:
-        """Whether it states usage, be it nothing."""
+        """Whether the entry states usage, even if the amount is 0."""
         return False
 
     @property
     def unreadable(self) -> int:
-        """How many meters could not read their value from it."""
+        """The number of meters that could not read their value from the entry."""
         return 0
 
     @property
     def not_counted(self) -> NotCounted | None:
-        """Why the event that it is made from counts nothing; None: it counts, or is no event."""
+        """Why the entry's event counts nothing; None: the event counts, or the entry is not from an event."""
         return None
 
     @property
     def traced(self) -> str | None:
-        """The traceparent of the request that it comes from; None: it has none."""
+        """The traceparent of the entry's request; None: there is none."""
         return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellKind(JournalKind):
-    """A write to a cell. It moves nothing and makes no fact, unless its kind says otherwise.
+    """A write to a cell. By default it moves no counter and makes no fact.
 
-    revision: the cell's after the write; 0: it is not written yet
+    time: instant of the usage or of the write; a settlement keeps the decision's
+    revision: of the cell after the write; 0: not written yet
     """
 
     feature: str
@@ -74,27 +81,27 @@ class CellKind(JournalKind):
 
     @property
     def written_at(self) -> Instant:
-        """When it was written, by the clock of its writer."""
+        """When the entry was written, by the clock of its writer."""
         return self.time
 
     @property
     def moves(self) -> CellMoves:
-        """What it moves in its cell."""
+        """What the write moves in its cell."""
         return CellMoves()
 
     @property
     def facts(self) -> tuple[CellFact, ...]:
-        """The facts that it makes, in order."""
+        """The facts that the write makes, in order."""
         return ()
 
     def shown_by(self, before: CellImage, after: CellImage) -> Self:
-        """The entry with what the images of its write show."""
+        """The entry completed from the cell's images before and after its write."""
         return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeteredKind(CellKind):
-    """A write that concerns the limits over a meter."""
+    """A write that concerns limits over a meter."""
 
     meter: str
 

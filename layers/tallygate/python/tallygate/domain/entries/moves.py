@@ -1,6 +1,6 @@
-"""What entries say: what a write moves in its cell, what it adds to usage and to totals, which facts it makes.
+"""Moves: what an entry moves in its cell, adds to usage and totals, and makes known as facts.
 
-Proof, totals and facts are derived from these values.
+Proofs, totals and facts are derived from these values.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from tallygate.domain.limits.rollover import WindowState
 from tallygate.domain.metering.contributions import NOTHING, Contribution, combined
 
 UNCHANGED = ""
-"""The level of a fact that says nothing of the feature's level."""
+"""The level of a fact that does not state the feature's level."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellMoves:
-    """What a write moves in its cell's quota counters.
+    """What a write moves in its cell's counters. Quota counters are named; amounts are units of the meter.
 
-    used, adjusted, followed: added to the window's own usage, to its adjustments, to what followed into it
-    carried: the opening balance after the write
-    follows: what has followed after the write: an amount, and a counter as it was before the write
-    rated: what each rate counter may have grown by
+    used: added to each window's own usage
+    adjusted: added to each window's adjustments
+    followed: added to each window's followed usage
+    carried: each window's opening balance after the write
+    follows: each window's followed usage after the write: an amount, plus the value before the write of a counter
+        (None: no counter)
+    rated: the most by which each rate counter may have grown
     """
 
     used: Mapping[CounterName, Decimal] = field(default_factory=dict)
@@ -42,7 +45,10 @@ class CellMoves:
 
 
 class Usage(NamedTuple):
-    """What an entry adds to the usage of a meter, at a time, under dimension values."""
+    """What an entry adds to the usage of a meter.
+
+    time: of the usage
+    """
 
     meter: str
     time: Instant
@@ -51,9 +57,13 @@ class Usage(NamedTuple):
 
 
 class SettledLate(NamedTuple):
-    """A settlement in a window that the cell had removed: the decision's revision and time, and the difference.
+    """A settlement in a window that the cell had removed.
 
-    Where a reset excludes the decision, which the total's mark tells, the difference is billed and not enforced.
+    The total's mark decides whether a reset excludes the decision. If it does, the difference is billed and not
+    enforced.
+
+    revision, time: of the decision
+    by: difference in units
     """
 
     revision: int
@@ -63,18 +73,20 @@ class SettledLate(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotalMove:
-    """What an entry, or several of one record, add to the total of one window.
+    """What one entry, or several entries of one record, add to the total of one window.
 
-    value, by_event: usage, and the part of it that came by events
-    carried, into: the new opening balance and its layers (None: not known); carried None: it stays
+    value: usage added
+    by_event: the part of it that came by events
+    carried: the new opening balance; None: unchanged
+    into: the layers of the new opening balance; None: not known
     adjusted: added to the adjustments of the limit
-    excluded: added to what resets take out of what the limit is held against
-    reset: the new mark of which decisions are excluded; None: it stays
-    settled_late: settlements that the mark may exclude
-    follows: what has followed from other windows; None: it stays
-    followed: added to what has followed
-    shown: for each use, what the window showed after it, and how much it used
-    uses: some of it was consumed, so the window is open and its opening balance is known
+    excluded: added to the usage that resets exclude from the limit
+    reset: the new mark of excluded decisions; None: unchanged
+    settled_late: settlements of decisions that the mark may exclude
+    follows: the new amount of followed usage; None: unchanged
+    followed: added to the followed usage
+    shown: for each use, the window's state after it and the amount it used
+    uses: whether it includes a use, so that the window is open and its opening balance known
     """
 
     window: CountedWindow
@@ -93,12 +105,12 @@ class TotalMove:
     uses: bool = False
 
     def then(self, later: TotalMove) -> TotalMove:
-        """Both moves as one, this one first."""
+        """Combine both moves into one, this one first."""
         carried, into = self.carried, self.into
         if later.carried is not None:
             carried, into = later.carried, later.into
             if into is not None and into.after is None and self.into is not None:
-                # A revision says nothing of the window before: that stays what the opening said.
+                # A revised opening balance does not name the earlier window. The name from the opening is kept.
                 into = replace(into, after=self.into.after)
         follows, followed = self.follows, EXACT.add(self.followed, later.followed)
         if later.follows is not None:
@@ -121,7 +133,7 @@ class TotalMove:
         )
 
     def excluded_by(self, mark: ResetMark) -> Decimal:
-        """All that is excluded, where the total has this mark."""
+        """All usage that is excluded, if the total has this mark."""
         found = self.excluded
         for late in self.settled_late:
             found = EXACT.add(found, late.by if mark.covers(late.revision, late.time) else ZERO)
@@ -132,11 +144,11 @@ class TotalMove:
 class CellFact:
     """A fact that a write to a cell makes.
 
-    level: of the feature; UNCHANGED: it says nothing of it
-    limit_name, window: the limit and its window; None: it concerns none
-    scope: what it concerns; None: the scope of the limit as it is in force
+    level: of the feature; UNCHANGED: not stated
+    limit_name, window: the limit and window concerned; None: none
+    scope: the scope concerned; None: the scope of the limit in force
     data: further fields, in their wire form
-    offers_upgrade: whether it says what the next plan allows
+    offers_upgrade: whether the fact states what the next plan allows
     """
 
     type: str
@@ -149,7 +161,10 @@ class CellFact:
 
 
 class NotCounted(NamedTuple):
-    """Why an event that was accepted counts nothing after all. `journaled`: the journal has the event itself."""
+    """Why an accepted event counts nothing.
+
+    journaled: whether the journal holds the event itself
+    """
 
     code: str
     detail: str
@@ -157,7 +172,7 @@ class NotCounted(NamedTuple):
 
 
 class CellImage(Protocol):
-    """What entries ask of an image of their cell."""
+    """What entries read from an image of their cell."""
 
     @property
     def used(self) -> Mapping[CounterName, Decimal]: ...
@@ -174,12 +189,12 @@ class CellImage(Protocol):
 
 
 def opened_in(windows: Collection[CountedWindow], before: CellImage, after: CellImage) -> dict[int, CarriedIn]:
-    """The opening balances of the windows that a write opened, of limits that carry over, by ordinal."""
+    """The opening balances of the windows that a write opened, by ordinal; only of limits with carryover."""
     return {w.ordinal: into for w in windows if (into := opened(w, before, after)) is not None}
 
 
 def opened(window: CountedWindow, before: CellImage, after: CellImage) -> CarriedIn | None:
-    """What the window began with; None: it was open before the write, or nothing carries over into it."""
+    """The window's opening balance; None: it was open before the write, or its limit has no carryover."""
     counter = window.counter
     if counter in before.used or counter not in after.used or after.newest.get(window.ordinal) != window.start:
         return None

@@ -1,4 +1,4 @@
-"""Entries of writes that move no counter: first denials, suspensions by tiers, and what keeps a cell in order."""
+"""Entries of writes that move no counter: first denials, suspensions by tiers, and maintenance of a cell."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from tallygate.domain.limits.suspensions import OPERATOR, TIER, Waiver, waived_f
 
 DENIED, SUSPENDED, RESUMED = "usage.denied", "entitlement.suspended", "entitlement.resumed"
 RESUME, TOP_UP = "resume", "top_up"
-"""What ends a suspension by a tier before its time."""
+"""Causes that end a suspension by a tier early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeniedEntry(LimitKind):
-    """The first denial of a quota in a window, or of a rate (`limit_kind`) in an hour.
+    """The first denial by a quota in a window, or by a rate in an hour.
 
-    used, limit: as they were
+    limit_kind: quota or rate
+    used, limit: at the denial
     """
 
     limit_kind: str
@@ -56,10 +57,10 @@ class DeniedEntry(LimitKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendEntry(LimitKind):
-    """Usage was suspended over a scope, by a limit's tier.
+    """A tier of a limit suspended usage over a scope.
 
-    used, limit: as they were
-    until: None: until somebody resumes it, or a top-up
+    used, limit: at the suspension
+    until: end of the suspension; None: an operator's resume or a top-up ends it
     """
 
     scope: Scope = field(default_factory=dict)
@@ -86,9 +87,9 @@ class SuspendEntry(LimitKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeEntry(CellKind):
-    """Suspensions by tiers were lifted: all of the feature's, or those over exactly the scope.
+    """An operator's resume lifted suspensions by tiers: all of the feature, or those over exactly the scope.
 
-    waivers: levels that suspend no more until their windows end
+    waivers: levels that do not suspend again until their windows end
     """
 
     scope: Scope = field(default_factory=dict)
@@ -103,34 +104,34 @@ class ResumeEntry(CellKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraceEntry(CellKind):
-    """The grace of a window began by usage that had happened."""
+    """The grace of a window began because of usage by event, which has already happened."""
 
     counter: CounterName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEntry(CellKind):
-    """A window that begins with its first use was opened for usage by event."""
+    """A first-use window was opened for usage by event."""
 
     window: CountedWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BumpEntry(CellKind):
-    """The cell learned of a version of the limits."""
+    """The cell received a new version of the limits."""
 
     version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TidyEntry(CellKind):
-    """Windows were removed that had ended by the floor."""
+    """Windows that had ended by the instant `floor` were removed."""
 
     floor: Instant
 
 
 def resumed(scope: Scope, cause: str, actor: str, reason: str | None, waivers: Sequence[Waiver] = ()) -> CellFact:
-    """The fact that a suspension by a tier ended before its time."""
+    """The fact that a suspension by a tier ended early."""
     data = {"scope": dict(scope), "by": OPERATOR, "cause": cause, "actor": actor, "reason": reason}
     return CellFact(type=RESUMED, data={**data, **waived_form(waivers)})
 

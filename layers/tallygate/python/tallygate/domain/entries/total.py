@@ -1,4 +1,4 @@
-"""Totals: what the entries of a journal add up to under one limit in one window."""
+"""Totals: the sums of a journal's entries, each under one limit in one window."""
 
 from __future__ import annotations
 
@@ -19,17 +19,27 @@ from tallygate.domain.limits.rollover import Layer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """What was consumed under one limit in one window. `by_event` is the part that came by events, `unit` what the
-    closed window is stated in, whatever becomes of the feature's.
+    """What was consumed under one limit in one window. Amounts are units of the meter.
 
-    `upto` is the last journal number that was applied, `traceparent` that of the newest entry in it that had one. Once
-    `closed`, a change of the value is a restatement; `revision` counts what was stated about the closed window, the
-    closing itself included. `carried` into the window and `adjusted` in it is what its limit was raised by,
-    `excluded` the part of the value that resets by hand have taken out of what the limit is held against, `followed`
-    what was used in other windows and is held against this limit: it is billed there. `unopened`:
-    what is carried into it is not known yet.
-    `would_…` are the uses in it that the limit only observed and would have denied, and their sum
-    (`domain.facts.impact`).
+    value: usage counted in the window; this is billed
+    by_event: the part of the value that came by events
+    upto: last journal number that was applied
+    governed: the limit as of the newest applied record
+    carried: opening balance, which raises the limit
+    adjusted: sum of manual adjustments, which raise or lower the limit
+    excluded: the part of the value that manual resets exclude from the limit
+    followed: usage that was counted, and is billed, in other windows, and also counts against this limit
+    unopened: whether the opening balance is still unknown
+    would_decisions, would_amount: number and sum of the uses that a limit in mode observe would have denied
+        (`domain.facts.impact`)
+    closed: whether the window is closed; from then on a change of the value is a restatement
+    revision: number of statements about the closed window, the closing included
+    unit: unit in which the closed window is stated, even if the feature's unit changes later
+    layers: opening balance in layers; None: not known, or no carryover
+    opened_after: start of the newest earlier window that the cell showed when this one was opened; None: not known
+    carried_out: what the closed window carried out, as last stated; None: not closed, or no carryover
+    adjustments: manual adjustments in the closed window, as stated (`domain.facts.adjustments`)
+    traceparent: of the newest applied entry that had one
     """
 
     customer: str
@@ -51,18 +61,14 @@ class Total:
     revision: int = 0
     unit: Unit | None = None
     layers: tuple[Layer, ...] | None = None
-    """What was carried into it, in layers; None: not known, or nothing carries over."""
     opened_after: Instant | None = None
-    """Start of the newest window that the cell showed before this one when it was opened; None: not told."""
     carried_out: Decimal | None = None
-    """Of a closed window that carries over: what it left, as it was last stated."""
     adjustments: tuple[Mapping[str, Any], ...] = ()
-    """Of a closed window: those made by hand in it, as they are stated (`domain.facts.adjustments`)."""
     traceparent: str | None = None
 
     @property
     def cell(self) -> CellName:
-        """The cell that counts it."""
+        """The feature's root cell."""
         return CellName(self.customer, self.feature)
 
     @property
@@ -71,22 +77,22 @@ class Total:
 
     @property
     def limit(self) -> Decimal | None:
-        """The limit with all that it was raised by; None: unlimited."""
+        """The limit with carryover and adjustments; None: unlimited."""
         base = self.governed.limit
         return None if base is None else EXACT.add(base, EXACT.add(self.carried, self.adjusted))
 
     @property
     def used(self) -> Decimal:
-        """What the limit is held against; the value, of which nothing is excluded and to which nothing followed, is
-        what is billed.
+        """The usage that counts against the limit: value − excluded + followed, at least 0. `value` is what is billed.
 
-        Of a window that its cell has no more, a settlement may take back what a reset had excluded: it leaves nothing.
+        The sum can be negative after the cell has removed the window: a settlement may then take back usage that a
+        reset had excluded.
         """
         return max(ZERO, EXACT.add(EXACT.subtract(self.value, self.excluded), self.followed))
 
     @property
     def followed_only(self) -> bool:
-        """Whether nothing happened in the window itself; what followed is billed where it was used."""
+        """Whether the window has followed usage and nothing else. Followed usage is billed where it was counted."""
         own = (self.value, self.by_event, self.adjusted, self.excluded, self.carried)
         return bool(self.followed) and not any(own)
 
@@ -96,5 +102,5 @@ class Total:
 
     @property
     def over(self) -> Instant:
-        """When what it counts counts no more for admission."""
+        """When the window stops counting for admission."""
         return self.end + self.governed.reach

@@ -1,4 +1,4 @@
-"""Entries of usage: a granted consume, its settlement, an event, and usage by event that is added to its cell."""
+"""Entries of usage: a granted consume, its settlement, an event, and usage by event that is added to a cell."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ PARKED_LENGTH_MAX = 8_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseEntry(MeteredKind):
-    """A granted consume: it moved the feature's meter by `amount` in these windows.
+    """A granted consume. It is the durable usage event.
 
-    carried: opening balance of each window that it was the first to count in, by ordinal; none: nothing was carried
-    opened: shown by the images; the same in layers
-    after: shown by the images; how each of the windows stood after it, in their order
+    amount: units of the feature's meter, counted in each of the windows
+    carried: opening balance of each window that this consume opened, by ordinal; a missing ordinal: 0
+    opened: the same in layers; taken from the cell's images
+    after: state of each window after the consume, in the order of `windows`; taken from the cell's images
     """
 
     id: str
@@ -94,12 +95,15 @@ class UseEntry(MeteredKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleEntry(MeteredKind):
-    """A settled consume: `id`, `time`, dimensions and windows are the decision's own, which now counts `amount`.
+    """A settled consume: the decision with this id now counts another amount.
 
-    by: the difference to what the decision had counted before
-    excluded: windows from which a reset has taken the decision out; there the difference is billed and not enforced
-    removed: windows that the cell had removed; their totals tell whether a reset excludes the decision
-    decided_at_revision: the cell's, of the decision; None: no window is removed
+    id, time, dimensions, windows: the decision's own
+    settled_at: when it was settled
+    amount: units that the decision now counts
+    by: difference to the units that it counted before
+    excluded: windows in which a reset excludes the decision; there the difference is billed and not enforced
+    removed: windows that the cell had removed; there the total's mark decides whether a reset excludes the decision
+    decided_at_revision: the cell's revision at the decision; None: `removed` is empty
     followed: windows into which the decision has followed; there the difference is enforced and not billed
     """
 
@@ -135,7 +139,7 @@ class SettleEntry(MeteredKind):
     @property
     def moves(self) -> CellMoves:
         held = [window for window in self.windows if window not in (*self.excluded, *self.removed)]
-        # What follows into a window moves its counter, and not the window's own usage.
+        # Followed usage moves the window's counter, but not the window's own usage.
         return CellMoves(
             used={window.counter: self.by for window in held},
             followed={window.counter: self.by for window in self.followed},
@@ -174,7 +178,11 @@ class SettleEntry(MeteredKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BringInEntry(CellKind):
-    """Usage by event was added to its cell: `by` more, so that `brought` is all of it so far."""
+    """Usage by event was added to the cell's counter.
+
+    by: units added
+    brought: all usage by event in this counter after the write
+    """
 
     counter: CounterName
     by: Decimal
@@ -189,9 +197,10 @@ class BringInEntry(CellKind):
 class EventEntry(JournalKind):
     """An accepted event. In each window it adds what it measured for the meter of the window's limit.
 
-    warnings: what its sender should know, also of every meter that could not read its value
-    rejected: the code of why it counts nothing after all; None: it counts, or nothing is to be said
-    type, received_at: as it was stored
+    measured: one value per meter
+    warnings: for the sender; they include each meter that could not read its value
+    rejected: code of the reason why the event counts nothing; None: it counts, or there is no reason to state
+    type, received_at: as stored
     """
 
     source: str
@@ -247,7 +256,11 @@ class EventEntry(JournalKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedEntry(JournalKind):
-    """A stream record that could not be read: why, and the record itself, cut to PARKED_LENGTH_MAX characters."""
+    """A stream record that could not be read.
+
+    reason: why; a code, possibly followed by a colon and details
+    raw: the record, cut to PARKED_LENGTH_MAX characters
+    """
 
     reason: str
     raw: str
@@ -258,6 +271,6 @@ class ParkedEntry(JournalKind):
 
     @property
     def not_counted(self) -> NotCounted | None:
-        """Of a record that was an event."""
+        """The reason, for a record that was an event."""
         code = self.reason.partition(":")[0]
         return NotCounted(code, "the event was stored, and could not be counted", journaled=False)

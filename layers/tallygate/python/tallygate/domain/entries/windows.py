@@ -1,4 +1,4 @@
-"""Entries that move what a limit is held against: adjustments, resets, opening balances, usage of other windows."""
+"""Entries that move a limit or the usage counted against it: adjustments, resets, opening balances, followed usage."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ ADJUSTED = "quota.adjusted"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarryEntry(LimitKind):
-    """The opening balance of a window as it is now: it replaces the one before.
+    """A revised opening balance of a window. It replaces the previous one.
 
-    removed: the cell has removed the window, so that only its total changes
+    into: the new balance
+    removed: whether the cell has removed the window, so that only its total changes
     """
 
     into: CarriedIn
@@ -49,11 +50,12 @@ class CarryEntry(LimitKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustEntry(LimitKind):
-    """An adjustment of a window's limit by hand: `amount` more, or less.
+    """A manual adjustment of a window's limit.
 
-    base, carried, adjusted: what the limit is made of after it
-    lifted: scope of the suspension until a top-up that it ended; None: it ended none
-    into: shown by the images; the opening balance in layers; None: nothing carries over
+    amount: units added to the limit; negative: taken from it
+    base, carried, adjusted: the parts of the limit after the adjustment
+    lifted: scope of the suspension until a top-up that the adjustment ended; None: it ended none
+    into: opening balance in layers; taken from the cell's images; None: no carryover
     """
 
     id: str
@@ -110,7 +112,7 @@ class AdjustEntry(LimitKind):
 
 
 class Taken(NamedTuple):
-    """What a reset takes out of a window: of the window's own usage, and of what had followed into it."""
+    """The usage of one window that a reset excludes: of the window's own usage, and of its followed usage."""
 
     window: CountedWindow
     own: Decimal
@@ -119,9 +121,11 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetEntry(MeteredKind):
-    """A reset by hand: so much of each window counts against its limit no more. It stays used, and is billed.
+    """A manual reset: usage of each window is excluded from its limit. Billing is unaffected.
 
-    marks: shown by the images; which decisions of each window are excluded, in the order of the windows
+    effective_at: decisions made before this instant are excluded
+    taken: the usage excluded, per window
+    marks: which decisions of each window are excluded, in the order of `taken`; taken from the cell's images
     """
 
     id: str
@@ -159,11 +163,11 @@ class ResetEntry(MeteredKind):
 
 
 class Followed(NamedTuple):
-    """What has followed into a window.
+    """The usage that has followed into one window.
 
-    followed: an amount, to which the write adds what the counter `live` was before it (None: nothing)
-    carried: opening balance of a window that the write opened; None: it was open
-    excluded: what a reset that came after the window had counted takes out of that
+    followed: units; the write adds the value of the counter `live` before the write (None: no counter)
+    carried: opening balance, if the write opened the window; None: the window was open
+    excluded: the window's own usage that a later manual reset excludes
     """
 
     window: CountedWindow
@@ -175,10 +179,12 @@ class Followed(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowEntry(MeteredKind):
-    """Usage of other windows has followed into these, and the cell knows this version of the limits.
+    """Usage of other windows has followed into these, and the cell has received a version of the limits.
 
-    moved: replaces what had followed before; as the images show it, no counter is `live` any more
-    opened: shown by the images; opening balances in layers of the windows that the write opened, by ordinal
+    version: of the limits
+    moved: per window, replaces the usage that had followed before. After `shown_by`, `followed` is the amount in the
+        cell's image and `live` is None
+    opened: opening balances in layers of the windows that the write opened, by ordinal; taken from the cell's images
     """
 
     version: int
@@ -213,9 +219,9 @@ class FollowEntry(MeteredKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassOnEntry(MeteredKind):
-    """Usage by event was added to a counter that had followed into these windows, and follows as well.
+    """Usage by event was added to a counter whose usage had followed into these windows. The addition follows too.
 
-    passed: what follows into each window; empty: from this write on nothing follows into some window
+    passed: units added to each window; empty: the write ends the following into some window
     """
 
     passed: tuple[tuple[CountedWindow, Decimal], ...] = ()

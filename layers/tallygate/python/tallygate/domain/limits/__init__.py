@@ -1,7 +1,12 @@
 """Limits in force: what one customer may consume, compiled from its plan and its own limits.
 
-Decides ordinals, proration, rollover, overrides, suspensions by operators, the policy that governs each stretch of
-usage, and how much one cell can hold. Boundary: no counter is read here; `admission` compares usage with limits.
+This package decides:
+- ordinals (the numbers in counter names), proration, rollover and overrides
+- suspensions by operators
+- the policy for each range of usage between two tier thresholds
+- how many windows one cell can hold
+
+Boundary: this package reads no counter. `admission` compares usage with limits.
 
 Read first: `limits.Effective`, `compiled.compile_effective`, `rungs.landing`.
 """

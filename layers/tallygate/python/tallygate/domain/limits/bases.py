@@ -1,26 +1,30 @@
-"""Bases: what a quota's limit comes to in the window that runs and in those to come, where that is not the limit.
+"""Proration: the base of a quota in the running window and in later ones, where the base differs from the limit.
+
+The base of a window is what it grants before carryover and adjustments. Mostly it is the limit.
 
     month of 30 days          1 ────────────── 16 ──────────────> 1 (next month)
     100, from the 16th 200    base 100         prorated: 150      200
                                                full: 200          200
     a partial window of 10 of 30 days: 33 of 100
 
-What a limit is *worth* at an instant is its part for the rest of the window: limit × rest ÷ length, rounded down to the
-limit's own decimal places. A prorated change takes the worth of the old limit from the base in force and adds that of
-the new one; so however often it is repeated at one instant, who returns has what he had. A quota that leaves keeps what
-it had earned, which is its base less the worth of its limit, and adds to that when it comes back in the same window.
+The *worth* of a limit at an instant is its share for the rest of the window: limit × rest ÷ length, rounded down to the
+limit's own decimal places.
+- A prorated change subtracts the worth of the old limit from the base in force and adds the worth of the new one. Each
+  worth is rounded by itself, so a change and its reversal at one instant restore the base exactly.
+- A quota that leaves force keeps what it had earned: its base less the worth of its limit. If it comes back prorated in
+  the same window, the earned amount is added to the new worth.
+- A window shortened by a change of zone or anchor gets a pro-rata share of the limit. Time already granted to an
+  earlier window is not granted again. So windows never grant more than the time that they cover, however they are cut.
+- Windows of quotas that never end, that roll or that open at first use have no length to prorate by. Their base is the
+  limit.
 
-A window that a change of zone or anchor leaves shorter than its kind has the part of the limit that the time makes
-which no window before it was granted for. So windows, however they are cut, never grant more than the time that they
-cover. What never ends or rolls has no length to be prorated by: its base is its limit.
-
-Accrual: whether the quotas that carry over earn their base, which they do not while usage is suspended by hand.
+Accrual: a quota with carryover accrues its base, except while an operator suspends the feature or the customer.
 
     base   1000 ────────── None ─────────── 1000
-                suspended        resumed            what was carried before is kept, and ages by no window in between
+                suspended        resumed            earlier carryover is kept; the suspended windows do not age it
 
-What accrues again is the base in force, and after it those that are to come: of a window that is prorated or partial
-less than the limit. The limits of a plan that follows remember of the time before it what those in force do.
+After a resume the base in force accrues again, then the recorded bases of later windows. A prorated or partial window
+has a base below the limit. The limits of a plan change that is still to come keep the same history as those in force.
 """
 
 from __future__ import annotations
@@ -47,12 +51,16 @@ from tallygate.domain.periods.recurrence import (
 )
 
 PARTIAL_MAX = 4
-"""So many windows after one another may be granted less than the limit: what was granted ahead is at most a few."""
+"""Successive windows whose base may be below the limit. Time granted ahead reaches into a few windows at most."""
 
 
 class Rebase(Enum):
-    """What a change makes of the base of a window that goes on: full where the limit is another, or in any case, or
-    prorated."""
+    """How a change of limits treats the base of a window that goes on.
+
+    KEEP: the base stays if the limit is unchanged; otherwise the new limit applies in full
+    FULL: the new limit applies in full in any case
+    PRORATED: the new limit applies to the rest of the window
+    """
 
     KEEP = "keep"
     FULL = "full"
@@ -61,17 +69,21 @@ class Rebase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bases:
-    """The base from now on, and those that follow in later windows."""
+    """The bases of a quota, in units.
+
+    now: base of the running window; None: unlimited
+    to_come: bases of later windows that differ from the one before; the last is the limit, unless PARTIAL_MAX cuts it
+    """
 
     now: Decimal | None
     to_come: tuple[Stretch, ...] = ()
 
 
 def worth(limit: Decimal, schedule: Schedule, instant: Instant) -> Decimal:
-    """The limit's part for the rest of the window that holds the instant, rounded down to its own decimal places.
+    """The limit's share for the rest of the window that holds the instant, rounded down to its own decimal places.
 
-    A window that ends sooner than its kind was granted for the whole of it all the same; that part is not granted
-    again (`Segment.covered`).
+    The share is of a whole window. A window that a change ends early was still granted for its whole length. That time
+    is not granted again to the window after it (`Segment.covered`).
     """
     window = window_at(schedule, instant)
     whole, segment = whole_window(schedule, window), segment_at(schedule, window.start)
@@ -82,7 +94,10 @@ def worth(limit: Decimal, schedule: Schedule, instant: Instant) -> Decimal:
 
 
 def earned_of(quota: Quota, now: Instant) -> Earned | None:
-    """What a quota that leaves has earned of the window that runs; None: nothing, or nothing that could be told."""
+    """The part of the running window's base that a quota has earned when it leaves force.
+
+    None: nothing was earned, or the quota is unlimited or has no length to prorate by.
+    """
     if quota.limit is None or not has_length(quota.schedule):
         return None
     base = quota.limit_at(now)
@@ -100,14 +115,18 @@ def bases(
     before: Quota | None = None,
     earned: Earned | None = None,
 ) -> Bases:
-    """The bases of a quota with this limit and schedule. `before` is what was in force of it until now, if anything
-    was, else `earned` what it had when it left."""
+    """The bases of a quota with this limit and schedule.
+
+    how: treatment of a window that goes on
+    before: the quota as it was in force until now; None: it was not
+    earned: what the quota had earned when it last left force; used only without `before`
+    """
     if limit is None or not has_length(schedule):
         return Bases(limit)
     window = window_at(schedule, now)
     base = worth(limit, schedule, window.start)
     if before is not None and window_at(before.schedule, now).start == window.start:
-        base = _goes_on(base, limit, schedule, now, how, before)
+        base = _base_after_change(base, limit, schedule, now, how, before)
     elif how is Rebase.PRORATED and before is None:
         had = earned.base if earned is not None and earned.until == window.end else ZERO
         base = had + worth(limit, schedule, now)
@@ -117,22 +136,32 @@ def bases(
 def remembered_bases(
     held: Sequence[Stretch], limit: Decimal | None, found: Bases, start: Instant, now: Instant
 ) -> tuple[Stretch, ...]:
-    """The bases as a quota keeps them; nothing where they are, and were, the limit. `start` is that of the window."""
+    """The bases that the quota stores; empty where its base is, and has been, the limit.
+
+    held: the bases stored until now
+    start: start of the running window
+    """
     if limit is None or (not held and found == Bases(limit)):
         return ()
-    # A clock that lags behind sees the base as well, and not the limit.
+    # The history starts with the window, so that a container whose clock lags also sees the base and not the limit.
     past = continued(held, found.now, now) if held else (Stretch(start, found.now),)
     return (*past, *found.to_come)
 
 
 def has_length(schedule: Schedule) -> bool:
-    """Whether windows have a length to be prorated by, and boundaries that time alone tells."""
+    """Whether the windows end and time alone determines their boundaries. Only such windows can be prorated."""
     current = schedule.current
     anchored = current.anchor in (CALENDAR, SUBSCRIPTION_START, TIMESTAMP)
     return anchored and step_of(current.every).unit is not TimeUnit.NEVER
 
 
-def _goes_on(full: Decimal, limit: Decimal, schedule: Schedule, now: Instant, how: Rebase, before: Quota) -> Decimal:
+def _base_after_change(
+    full: Decimal, limit: Decimal, schedule: Schedule, now: Instant, how: Rebase, before: Quota
+) -> Decimal:
+    """The base of a window that goes on when its limit changes.
+
+    full: base of this window under the new limit in full
+    """
     held = before.limit_at(now)
     if before.limit is None or held is None or how is Rebase.FULL:
         return full
@@ -142,6 +171,7 @@ def _goes_on(full: Decimal, limit: Decimal, schedule: Schedule, now: Instant, ho
 
 
 def _to_come(limit: Decimal, schedule: Schedule, end: Instant, base: Decimal) -> tuple[Stretch, ...]:
+    """The bases of the windows from `end` on, where they differ from the base before."""
     found: list[Stretch] = []
     for _ in range(PARTIAL_MAX):
         granted = worth(limit, schedule, end)
@@ -154,9 +184,9 @@ def _to_come(limit: Decimal, schedule: Schedule, end: Instant, base: Decimal) ->
 
 
 def with_suspensions(effective: Effective, suspensions: tuple[Suspension, ...], now: Instant) -> Effective:
-    """The limits in force, and those to come, under other suspensions: what they stop accrues from now on no more.
+    """The limits in force and those to come, with these suspensions. Suspended quotas stop accruing now.
 
-    What has become due is in force already (`domain.customers.customers.taken`).
+    A change that has fallen due must already be in force (`domain.customers.customers.taken`).
     """
     present = _accruing(replace(effective, suspensions=suspensions, next=None), now, {})
     coming = effective.next
@@ -168,13 +198,16 @@ def with_suspensions(effective: Effective, suspensions: tuple[Suspension, ...], 
 
 
 def _past(effective: Effective) -> Mapping[int, tuple[Stretch, ...]]:
-    """The stretches of every quota that carries over, or did, by its ordinal."""
+    """The stretches of every quota that has carryover or had it, by ordinal."""
     quotas = [q for e in effective.entitlements.values() for limit in e.limits for q in limit.quotas]
     return {**effective.frozen, **{quota.ordinal: quota.stretches for quota in quotas}}
 
 
 def _accruing(effective: Effective, now: Instant, past: Mapping[int, tuple[Stretch, ...]]) -> Effective:
-    """The limits as they accrue from now on; what each quota did before is in the `past`, or in itself."""
+    """The limits with the accrual from now on.
+
+    past: stretches until now, by ordinal; a quota that is missing there keeps its own
+    """
     stopped = {each.feature for each in effective.suspensions if not each.scope}
     return replace(
         effective,

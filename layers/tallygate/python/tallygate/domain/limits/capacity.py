@@ -1,13 +1,15 @@
-"""Capacity: how many windows one cell can hold, and what each part of a limit takes of the condition of the one write.
+"""Capacity: how many windows one cell can hold, and how much of the write condition each part of a limit takes.
 
-    DynamoDB's bound      4,096 bytes        300 operators: comparisons, functions, AND, OR and NOT, each of them
+    DynamoDB's bound      4,096 bytes        300 operators: comparisons, functions, AND, OR and NOT count one each
     every request           306               27
     a quota                  49                4      (attribute_not_exists(#100) OR #100 <= :100) AND
     a rate                  283               22      three alternatives of two counters each
 
-A weight is never less than what storage renders, whatever the numbers are, for they stand beside the text; which the
-suite of the condition's bounds proves of everything that is admitted. All of a feature's limits share a cell, and those
-that govern a request share the condition of its one write.
+All limits of a feature share one cell. The limits that govern a request share the condition of its one write.
+
+A weight is an upper bound of the text that storage renders. It does not depend on the limits' numbers, because those
+are placeholder values outside the text. `tests/storage/test_condition_bounds.py` proves the bound for every admitted
+combination.
 """
 
 from __future__ import annotations
@@ -22,18 +24,22 @@ from tallygate.domain.periods.recurrence import ROLLING_PARTS
 
 QUOTAS_PER_WRITE_MAX = 8
 RATES_PER_WRITE_MAX = 8
-"""So many plain ones fit one expression together."""
+"""Eight plain quotas and eight rates together fit one expression."""
 ROLLING_PER_FEATURE_MAX = 2
-"""Of its quotas: what rolls keeps fourteen counters in the cell."""
+"""Rolling quotas of one feature. Each keeps fourteen counters in the cell."""
 WINDOWS_PER_CELL_MAX = 32
-"""The counters of so many windows still fit the write unit that a cell of up to 1 KB costs, or a second one."""
+"""The counters of 32 windows fit into one write unit (a cell of up to 1 KB), or into two."""
 SIZE_MAX = 4_096
 OPERATORS_MAX = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """Bytes of text, placeholders of four characters counted, and operators; the AND to the next part in both."""
+    """What a part takes of a condition. Both numbers include the AND that joins the next part.
+
+    size: bytes of text, with placeholders of four characters
+    operators: comparisons, functions, AND, OR and NOT
+    """
 
     size: int
     operators: int
@@ -45,7 +51,7 @@ class Weight:
         return Weight(self.size * times, self.operators * times)
 
     def most(self, other: Weight) -> Weight:
-        """The larger of each."""
+        """The larger size and the larger number of operators."""
         return Weight(max(self.size, other.size), max(self.operators, other.operators))
 
     @property
@@ -60,16 +66,19 @@ AS_SEEN = Weight(32, 2)
 """attribute_not_exists(#100) AND, or #100 = :100 AND"""
 RATE = Weight(283, 22)
 OPENED = Weight(112, 9)
-"""A window that carries over and is not open yet; where nothing fits, with a part that never holds."""
+"""The first write of a window with carryover. If no amount fits, the condition has a part that never holds."""
 ALWAYS = Weight(306, 27)
-"""The request's marks in three minutes, the version, what has followed, the floor twice, the suspension of the
-feature."""
+"""The request's marks in three minutes, the version, the followings, the floor twice, the feature's suspension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sized:
-    """What there is to count of a limit: quotas, those of them that roll, or begin with their first use; its own rates;
-    what its tiers ask for."""
+    """The countable parts of a limit.
+
+    quotas: all quotas; `rolling` and `from_first_use` count those with such anchors
+    rates: its own rates, without those of its tiers
+    carries: whether the limit has carryover
+    """
 
     scope: Scope = field(default_factory=dict)
     quotas: int = 0
@@ -81,14 +90,17 @@ class Sized:
 
     @property
     def all_rates(self) -> int:
-        """Its rates, and those of its tiers: a counter each."""
+        """The number of its own rates and of its tiers' rates. Each has a counter."""
         return self.rates + len(tier_rates(self.tiers))
 
     @property
     def weight(self) -> Weight:
-        """What it takes of a write's condition: each quota has all the tiers. What rolls states all its counters, what
-        begins with its first use its newest window; tiers that suspend state what is waived, and of a scope its
-        suspension."""
+        """What the limit takes of a write's condition. All of its tiers apply to each quota.
+
+        - A rolling quota states all of its counters.
+        - A first-use quota states its newest window.
+        - Tiers that suspend state the waived levels and, for a limit with a scope, the scope's suspension.
+        """
         each, decided = COMPARED, deciding(self.tiers)
         if decided:
             each = _tiered(decided)
@@ -102,23 +114,23 @@ class Sized:
 
 
 def _tiered(tiers: Sequence[Tier]) -> Weight:
-    """Two bounds of a rung; what they were computed from; the time of a grace."""
+    """The two bounds of a rung, the carryover and adjustments they were computed from, and the time of a grace."""
     pinned = any(tier.at.percent != WHOLE for tier in tiers)
     timed = any(isinstance(tier.policy, AllowWithGrace) and tier.policy.lasts is not None for tier in tiers)
     return COMPARED * 2 + (AS_SEEN * 2 if pinned else NOTHING) + (COMPARED if timed else NOTHING)
 
 
 def crowded(limits: Iterable[Sized]) -> str | None:
-    """Why the limits of one feature are more than a cell can hold or a write can state; None: they are not.
+    """Why the limits of one feature exceed what a cell can hold or a write can state; None: they do not.
 
-    Counted for the request that meets the most of them: of each set of dimensions the value with the most windows, and
-    the heaviest.
+    Quotas, rates and weights are counted for the worst request. For each set of dimensions, it has the values with the
+    most windows, respectively with the heaviest limits.
     """
     listed = list(limits)
     of_quotas = [(limit.scope, limit.quotas) for limit in listed]
     of_rates = [(limit.scope, limit.all_rates) for limit in listed]
     for kind, sized, most in (("quotas", of_quotas, QUOTAS_PER_WRITE_MAX), ("rates", of_rates, RATES_PER_WRITE_MAX)):
-        together = _together(sized)
+        together = _worst_request(sized)
         if together > most:
             return f"{together} {kind} for one request; at most {most} can be held together"
     windows = sum(limit.quotas + limit.all_rates for limit in listed)
@@ -127,8 +139,8 @@ def crowded(limits: Iterable[Sized]) -> str | None:
     rolling = sum(limit.rolling for limit in listed)
     if rolling > ROLLING_PER_FEATURE_MAX:
         return f"{rolling} rolling periods; at most {ROLLING_PER_FEATURE_MAX} can be held"
-    size = ALWAYS.size + _together([(limit.scope, limit.weight.size) for limit in listed])
-    operators = ALWAYS.operators + _together([(limit.scope, limit.weight.operators) for limit in listed])
+    size = ALWAYS.size + _worst_request([(limit.scope, limit.weight.size) for limit in listed])
+    operators = ALWAYS.operators + _worst_request([(limit.scope, limit.weight.operators) for limit in listed])
     if Weight(size, operators).fits:
         return None
     return (
@@ -137,7 +149,8 @@ def crowded(limits: Iterable[Sized]) -> str | None:
     )
 
 
-def _together(sized: Sequence[tuple[Scope, int]]) -> int:
+def _worst_request(sized: Sequence[tuple[Scope, int]]) -> int:
+    """The sum that one request can meet at most: the largest sum of each set of dimensions."""
     by_value: dict[tuple[str, ...], dict[str, int]] = {}
     for scope, size in sized:
         values = by_value.setdefault(tuple(sorted(scope)), {})

@@ -1,16 +1,20 @@
-"""Compiling the limits in force: a plan's version, the customer's zone and what was in force before, into one value.
+"""Compilation of the limits in force: plan version, customer's zone and previous limits become one value.
 
     previous ──ordinals, schedules──┐
     plan, catalog ──limits──────────┼──> Effective
     zone, subscription, now ────────┘
 
-A window keeps its ordinal, and with it what was used, for as long as feature, limit name and window stay the same,
-whatever plan they come from: a change of plan refills nothing. The window of a quota is its period and, beside the
-calendar, the kind of its anchor (`quota/month`, `quota/month/subscription_start`), that of a rate the length of its
-sub-windows (`rate/60000`, and `tier/slow/rate/60000` where it is a tier's), each with the scope that it counts, because
-a counter of other windows would be misread. An ordinal is never given to another window. A change of zone, anchor or
-first day of the week acts from the end of the window that holds `now`, so that a counter keeps its name until then, or
-at once where that was asked for.
+An ordinal belongs to a window name: feature, limit name, window and scope. While the name stays the same, the ordinal
+and the usage counted under it stay, whichever plan the limit comes from. So a change of plan refills nothing. The
+window part of the name says how the counter is divided in time, because another division would misread the counter:
+
+    quota/month                        a calendar period
+    quota/month/subscription_start     a period with another kind of anchor
+    rate/60000                         a rate, by the length of its sub-windows in ms
+    tier/slow/rate/60000               the rate of a tier, by its level
+
+An ordinal is never given to another name. A change of zone, anchor or first day of the week applies from the end of the
+window that holds `now`, so the running counter keeps its name. If requested, the change applies at once.
 """
 
 from __future__ import annotations
@@ -47,19 +51,24 @@ from tallygate.domain.periods.recurrence import (
 )
 
 UNLIMITED = QuotaTerms(limit=None, every="month")
-"""An entitlement with rates only is counted all the same, by the calendar month."""
+"""The quota of an entitlement that has only rates: usage is counted by the calendar month, without a limit."""
 SEGMENTS_KEPT = 400 * DAY
-"""A zone that was left so long ago decides no window that anybody asks for."""
+"""Age at which a replaced segment of a schedule is dropped. No older window is asked for."""
 _SEPARATOR = "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dates:
-    """What periods depend on: the customer's zone, when its subscription started, and how a change of these acts.
+    """What periods depend on, and how a change of these acts.
 
-    `lapsed_at` is when the subscription before this one ended: what has been idle since then need not go on.
-    `afresh`: what comes into force begins with no usage. `boundary`: it begins there at nothing, since it is compiled
-    ahead for the instant `now`.
+    zone: IANA name of the customer's time zone
+    now: instant from which the compiled limits apply
+    started_at: start of the subscription; None: there is none
+    lapsed_at: when the previous subscription ended; windows idle since then do not run to their end. None: no gap
+    at_once: apply a change of zone or anchor now, and not from the end of the running window
+    afresh: quotas that come into force begin without usage
+    boundary: the limits are compiled ahead for the instant `now`; quotas that come into force open a window there,
+        without usage
     """
 
     zone: str
@@ -81,10 +90,13 @@ def compile_effective(
     stripe_customer_id: str | None = None,
     how: Rebase = Rebase.KEEP,
 ) -> Effective:
-    """The limits in force under a plan (None: no active subscription); the previous value itself where nothing changes.
+    """Compile the limits in force under a plan. Where nothing changes, the result equals `previous`.
 
-    The plan comes from the catalog, and so do the meters of its features. `how` says what becomes of the bases of
-    windows that go on. What was to follow is not in it (`followed_by`).
+    plan: from the catalog; None: no active subscription
+    catalog: states the meters of the plan's features
+    how: treatment of the bases of windows that go on
+
+    The result has no planned change (`next`). `followed_by` adds it.
     """
     previous = None if previous is None else replace(previous, next=None)
     allotted = _Allotted.of(previous, how)
@@ -123,14 +135,14 @@ def compile_effective(
 
 
 def followed_by(present: Effective, to_follow: Effective, at: Instant) -> Effective:
-    """The present limits with those that follow at an instant, which were compiled from them."""
+    """The present limits, with the limits that replace them at an instant. Those must be compiled from the present."""
     assert set(present.ordinals.items()) <= set(to_follow.ordinals.items())
     following = replace(to_follow, version=present.version, suspensions=())
     return replace(present, ordinals=to_follow.ordinals, next=Next(at=at, effective=following))
 
 
 def versioned(effective: Effective, held: Effective) -> Effective:
-    """The limits with the version of those held before where nothing differs, else with the next one."""
+    """The limits with the version of `held` where they are equal, else with the next version."""
     same = _with_version(effective, held.version)
     return same if same == held else _with_version(effective, held.version + 1)
 
@@ -143,9 +155,9 @@ def _with_version(effective: Effective, version: int) -> Effective:
 
 
 def next_period(effective: Effective, now: Instant) -> Instant | None:
-    """When the next period begins: at the end of the window that runs, of the longest of the entitlements' own.
+    """The start of the next period: the end of the longest running window among the entitlements' own quotas.
 
-    Of windows as long as each other the last to end. None: there is none that ends.
+    Among equally long windows it is the latest end. None: none of these windows ends at a known time.
     """
     running = [
         window_at(entitlement.quota.schedule, now)
@@ -158,7 +170,10 @@ def next_period(effective: Effective, now: Instant) -> Instant | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodChange:
-    """The first window under another zone, anchor or week: one that begins, or has begun and not yet ended."""
+    """The first window under another zone, anchor or first day of the week. It is in the future or runs now.
+
+    partial: whether the change cut the window short
+    """
 
     feature: str
     limit: str
@@ -168,9 +183,9 @@ class PeriodChange:
 
 
 def period_changes(effective: Effective, now: Instant) -> tuple[PeriodChange, ...]:
-    """What changes of zone and anchor result in, for each quota in force where one is to come or has just come.
+    """The results of changes of zone and anchor: one per quota whose first window after the change has not ended.
 
-    Of what begins with its first use nobody knows when a window will open next.
+    First-use quotas are left out, because the start of their next window is unknown.
     """
     found: list[PeriodChange] = []
     for entitlement in effective.entitlements.values():
@@ -194,14 +209,22 @@ def period_changes(effective: Effective, now: Instant) -> tuple[PeriodChange, ..
 
 
 def features_ever_entitled(effective: Effective) -> tuple[str, ...]:
-    """Every feature whose limits the customer has or had: whose cells a change of the limits may concern."""
+    """Every feature whose limits the customer has or had. A change of the limits may concern the cells of these."""
     return tuple(sorted({name.split(_SEPARATOR)[0] for name in effective.ordinals}))
 
 
 @dataclass(frozen=True, slots=True)
 class _Allotted:
-    """Ordinals by window name and schedules by ordinal, growing while a value is compiled. `before` are the quotas in
-    force until now."""
+    """What is allotted while one value is compiled. The four first mappings grow during the compilation.
+
+    ordinals: by window name
+    schedules, stretches, rules: by ordinal
+    suspended: the operators' suspensions
+    before: quotas in force until now, by ordinal
+    earned: what quotas that left force had earned, by ordinal
+    lines: quotas that have counted each feature and scope (`reigns.counted_by`)
+    followings: number of followings so far
+    """
 
     ordinals: dict[str, int]
     schedules: dict[int, Schedule]
@@ -215,7 +238,7 @@ class _Allotted:
     followings: int = 0
 
     def followed_by(self, entitlements: Mapping[str, Entitlement]) -> int:
-        """How many followings there are with these entitlements."""
+        """The number of followings, those of these entitlements included."""
         return max(self.followings, *(entitled.followings for entitled in entitlements.values()), 0)
 
     @staticmethod
@@ -245,6 +268,7 @@ class _Allotted:
         )
 
     def ordinal(self, limit: PlanLimit, window: str) -> int:
+        """The ordinal of a window name; a new name gets the next free one."""
         parts = (limit.feature, limit.name, f"{window}@{scope_text(limit.scope)}" if limit.scope else window)
         assert not any(_SEPARATOR in part for part in parts), "no name has control characters"
         return self.ordinals.setdefault(_SEPARATOR.join(parts), max(self.ordinals.values(), default=0) + 1)
@@ -272,7 +296,7 @@ def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:
         quotas=tuple(_quota(declared, quota, allotted, dates) for quota in declared.quotas),
         rates=tuple(_rate(declared, rate, allotted) for rate in declared.rates),
         tiers=tuple(_tier(declared, tier, allotted) for tier in declared.tiers),
-        carryover=None if _leaves_nothing(declared) else declared.carryover,
+        carryover=None if _without_carryover(declared) else declared.carryover,
     )
 
 
@@ -307,9 +331,10 @@ def _quota(declared: PlanLimit, quota: QuotaTerms, allotted: _Allotted, dates: D
 def _follows(
     declared: PlanLimit, ordinal: int, schedule: Schedule, allotted: _Allotted, dates: Dates
 ) -> Follows | None:
-    """That usage may follow into the window in which the quota comes into force; what does, is found out later.
+    """A numbered placeholder where usage may follow into the quota's window; None: no usage can follow.
 
-    A window that begins now begins at nothing, but where its usage is that of a stretch of time before now.
+    The windows and sources are determined later (`operations.limits.follow_usage`). A window that begins now begins
+    without usage. Exceptions are rolling and first-use quotas, because they count usage from before now.
     """
     counted = allotted.lines.get(line_of(declared.feature, declared.scope), frozenset())
     others = counted - {ordinal} if counted else allotted.lines.get(line_of(declared.feature, {}), frozenset())
@@ -322,11 +347,12 @@ def _follows(
 def _stretches(
     declared: PlanLimit, found: Bases, allotted: _Allotted, ordinal: int, now: Instant
 ) -> tuple[Stretch, ...]:
-    """What the quota's base was and is, where something carries over. While usage is suspended no base accrues.
+    """The history of the quota's base, for carryover; empty: the quota has no carryover.
 
-    Under a plan that has the quota and carries nothing, or no limit, what it had to carry is forgotten: used or lost.
+    No base accrues while an operator suspends the feature or the customer. A plan with this quota but without
+    carryover, or without a limit, deletes the history: unused amounts are lost.
     """
-    if declared.carryover is None or _leaves_nothing(declared) or found.now is None:
+    if declared.carryover is None or _without_carryover(declared) or found.now is None:
         allotted.stretches.pop(ordinal, None)
         return ()
     accrues = not any(s.feature in (None, declared.feature) and not s.scope for s in allotted.suspended)
@@ -337,7 +363,7 @@ def _stretches(
 
 
 def _rules(declared: PlanLimit, allotted: _Allotted, ordinal: int, now: Instant) -> tuple[CarryRule, ...]:
-    """How the quota carried over and does; nothing where that was never different. Forgotten with its stretches."""
+    """The history of the quota's carryover rule; empty: the rule never changed. It is deleted with the stretches."""
     if declared.carryover is None or ordinal not in allotted.stretches:
         allotted.rules.pop(ordinal, None)
         return ()
@@ -347,7 +373,7 @@ def _rules(declared: PlanLimit, allotted: _Allotted, ordinal: int, now: Instant)
 
 
 def _earned(allotted: _Allotted, in_force: set[int], now: Instant) -> Mapping[int, Earned]:
-    """What quotas had earned of their windows when they left: those that leave now, and those that have left before."""
+    """What quotas out of force had earned of their windows, by ordinal: those that leave now or left before."""
     found = {ordinal: earned for ordinal, earned in allotted.earned.items() if ordinal not in in_force}
     for ordinal, quota in allotted.before.items():
         if ordinal not in in_force and (earned := earned_of(quota, now)) is not None:
@@ -356,7 +382,7 @@ def _earned(allotted: _Allotted, in_force: set[int], now: Instant) -> Mapping[in
 
 
 def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
-    """The recurrence that a quota states for this customer. One that never ends needs no anchor."""
+    """The recurrence that a quota states for this customer. A period that never ends needs no anchor."""
     zone, every = dates.zone if quota.zone is None else quota.zone, plainest(quota.every)
     if step_of(every).unit is TimeUnit.NEVER:
         return Segment(every, zone)
@@ -366,14 +392,14 @@ def _segment(quota: QuotaTerms, dates: Dates) -> Segment:
     return Segment(every, zone, None, quota.anchor, origin, quota.week_starts)
 
 
-def _leaves_nothing(declared: PlanLimit) -> bool:
-    """Whether the limit has periods that nothing carries over from: no plan states both, but an override may."""
+def _without_carryover(declared: PlanLimit) -> bool:
+    """Whether the limit has periods without carryover. No plan states both, but an override may lead to both."""
     limited = [quota for quota in declared.quotas if quota.limit is not None]
     return not limited or any(nothing_carried(quota.every, quota.anchor) is not None for quota in limited)
 
 
 def _tier(declared: PlanLimit, tier: Tier, allotted: _Allotted) -> Tier:
-    """The tier with a counter of its own for the rate of its policy, if that has one."""
+    """The tier with an ordinal for the rate of its policy, if the policy has a rate."""
     match tier.policy:
         case RateLimit(rate=rate):
             return replace(tier, policy=RateLimit(rate=_tier_rate(declared, tier.level, rate, allotted)))

@@ -10,12 +10,12 @@ from tallygate.domain.base.instants import Instant
 from tallygate.domain.limits.rollover import Layer
 
 CounterName = tuple[int, int]
-"""(ordinal, window start) of a quota, (ordinal, sub-window index) of a rate."""
+"""Of a quota: (ordinal, window start). Of a rate: (ordinal, sub-window index)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellName:
-    """Which cell: the counters of one customer and feature whose limits have the same free dimensions and values.
+    """The name of a cell: the counters of one customer and feature with the same free dimensions and values.
 
     customer: id of the billable party
     feature: key of the metered feature
@@ -28,7 +28,7 @@ class CellName:
 
 
 class CountedWindow(NamedTuple):
-    """A quota window that an entry counts in."""
+    """A quota window in which an entry counts."""
 
     ordinal: int
     start: Instant
@@ -40,7 +40,11 @@ class CountedWindow(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a quota window showed after a use: all that was used in it, and what its limit was raised by."""
+    """The state of a quota window right after a use.
+
+    used: all usage held against the limit
+    raised: carryover and adjustments, which raise the limit; negative where they lower it
+    """
 
     used: Decimal
     raised: Decimal = Decimal(0)
@@ -48,10 +52,10 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedIn:
-    """The opening balance of a window, so that its total can be continued when the cell has removed the window.
+    """The opening balance of a window. With it the window's total can be continued after the cell removed the window.
 
     layers: oldest first; empty: nothing was carried
-    after: start of the newest window that the cell showed before this one when it was opened; None: not known
+    after: start of the newest earlier window that the cell showed when this one was opened; None: not known
     """
 
     layers: tuple[Layer, ...]

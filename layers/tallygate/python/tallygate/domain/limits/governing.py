@@ -1,22 +1,24 @@
-"""Governing: under which limits one entry of a journal counts, which is a matter of its own time and windows.
+"""Governing limits: under which version of the limits a journal entry counts and a closed window is stated. Pure.
 
-    the present plan ────────────┤at├──── the plan that follows       in force at the time of the entry
-    base 100 ─── prorated: 150 ──┤end of the window├──── 200          last in force in the window that it counts in
+**Entries** count under the limits at their own time, and under the base of the window in which they count.
 
-A record holds one answer for each limit, so entries that are told differently of one go into different records.
+    the present plan ────────────┤at├──── the next plan               in force at the time of the entry
+    base 100 ─── prorated: 150 ──┤end of the window├──── 200          last base in force in the entry's window
 
-Limits at a window's end: what a closed window states, whatever was used or changed afterwards. Pure.
+A journal record states each limit once. So entries that disagree about a limit go into different records.
 
-    versions   ──────── v1 ────────┤── v2 ──┤──────── v3 ────────>     each in force until the next one
-    window             |<──────────────────────>|                      its last instant is v3's
+**Closed windows** state the limits at their last instant with this quota in force, whatever was used or changed later.
+
+    versions   ──────── v1 ────────┤── v2 ──┤──────── v3 ────────>     each is in force until the next one
+    window             |<──────────────────────>|                      its last instant belongs to v3
     a quota    ──── in force ──────┤ absent                            v1: the last version that has the quota
     a quota    ──── in force ──────┤ absent ┤── in force ─────>        v3: it came back before the end
 
-A version may hold the limits that follow it at an instant (`Effective.next`): then it is two versions in one, and time
-alone tells which.
+A version may include the limits that replace it at an instant (`Effective.next`). It then counts as two versions, and
+the time decides between them.
 
-A version that has been replaced is needed until every window that it may have to be stated for is closed. Most windows
-go on under the version that replaces it. Windows of quotas that leave with it are stated by it, at their own end.
+A replaced version is kept until every window that it may state is closed. Most windows go on under the version that
+replaces it. Windows of quotas that leave with the replaced version are stated by it, at their own end.
 """
 
 from __future__ import annotations
@@ -36,10 +38,15 @@ from tallygate.domain.periods.recurrence import Window, window_at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governed:
-    """A limit as it stood when the record was written: what totals and facts say of it. `every` is its period's.
+    """A limit as it was when the record was written, for totals and facts.
 
-    A window of what rolls counts for `reach` after its end; its total by itself is measured against no limit. What is
-    not `enforced` observes or is off: its tiers tell their levels, and their policies do nothing.
+    limit: base of the window, in units; None: unlimited, or a sub-window of a rolling period
+    enforcement: with observe and off, the tiers state levels and their policies do nothing
+    upgrade_limit, upgrade_unlimited: what the next plan (`upgrade_to`) allows; None and False: not known
+    every: length of its period
+    reach: how long a sub-window of a rolling period counts after its end, in ms; otherwise 0
+    carries: whether unused amounts carry over into the next window
+    further: whether it is a window of the feature's own limit other than the billed one
     """
 
     feature: str
@@ -58,9 +65,7 @@ class Governed:
     every: str | None = None
     reach: Instant = 0
     carries: bool = False
-    """Whether what is not used carries over into the next window."""
     further: bool = False
-    """Of the feature's own limit: another of its windows than the one that is billed."""
 
     @property
     def own(self) -> bool:
@@ -69,19 +74,22 @@ class Governed:
 
     @property
     def enforced(self) -> bool:
-        """Whether it decides, or says so where it would have."""
+        """Whether the policies of its tiers act."""
         return self.enforcement in (Enforcement.HARD, Enforcement.SOFT)
 
     @property
     def named_only(self) -> bool:
-        """Whether nothing but names is known: the limit was not in force any more when the record was written."""
+        """Whether only names are known, because the limit was out of force when the record was written."""
         return self == Governed(feature=self.feature, meter=self.meter, name=self.name)
 
 
 def governed_of(
     effective: Effective | None, upgrades: Mapping[str, Decimal | None] | None = None
 ) -> Mapping[int, Governed]:
-    """What totals and facts say of each quota in force, by ordinal; by `upgrades`, what the next plan would allow."""
+    """The limit of each quota in force as totals and facts state it, by ordinal.
+
+    upgrades: limit under the next plan, by feature; None as a value: unlimited; a missing feature: not known
+    """
     offered = upgrades or {}
     if effective is None:
         return {}
@@ -115,14 +123,14 @@ def limit_names(effective: Effective | None) -> Mapping[int, str]:
     """The names of all limits that the customer has ever had, by ordinal."""
     if effective is None:
         return {}
-    # A window is named by its feature, its limit and its length, one to a line.
+    # A window name has three lines: feature, limit, window.
     return {ordinal: window.split("\n")[1] for window, ordinal in effective.ordinals.items()}
 
 
 def in_windows(
     governed: Mapping[int, Governed], effective: Effective | None, windows: Iterable[CountedWindow]
 ) -> Mapping[int, Governed]:
-    """The limits with the bases that they have in these windows, one of each: mostly what they are anyway."""
+    """The limits with their bases in these windows, at most one window per ordinal."""
     starts = {window.ordinal: Window(window.start, window.end) for window in windows}
     if effective is None or not starts:
         return governed
@@ -136,21 +144,21 @@ def in_windows(
 
 
 def agree(one: Mapping[int, Governed], other: Mapping[int, Governed]) -> bool:
-    """Whether one record can hold both: they say the same of every limit that both name."""
+    """Whether one record can hold both: every limit that both name is equal in both."""
     return all(other[ordinal] == governed for ordinal, governed in one.items() if ordinal in other)
 
 
 CLOSE_GRACE_MAX = 7 * DAY
-"""The longest close_grace that a stack can be deployed with."""
+"""The longest close_grace that a deployment can set."""
 MARGIN = 8 * DAY
-"""For closings that are late themselves."""
+"""Allowance for closings that run late."""
 KEPT = LATENESS_MAX + CLOSE_GRACE_MAX + MARGIN
 
 
 def last_in_force(versions: Iterable[Effective], ordinal: int, since: Instant, until: Instant) -> Effective | None:
-    """The limits at the last instant of [since, until) at which a quota of this ordinal was in force; None: at none.
+    """The limits at the last instant in [since, until) with the quota of this ordinal in force; None: no such instant.
 
-    `versions` are the customer's, the newest first. No more of them are asked for than it takes.
+    versions: of the customer, newest first; read lazily, only as far as needed
     """
     for version in versions:
         begins = max(version.since, since)
@@ -165,8 +173,11 @@ def last_in_force(versions: Iterable[Effective], ordinal: int, since: Instant, u
 
 
 def counting_at(versions: Iterable[Effective], instant: Instant) -> Effective | None:
-    """The limits that usage of an instant counts under: the present ones, and of features that have left since those
-    that were in force then. `versions` are the customer's, the newest first; None: there are none.
+    """The limits under which usage of an instant counts; None: the customer has no version of limits.
+
+    These are the newest limits, plus the entitlements of that instant to features that have left since.
+
+    versions: of the customer, newest first
     """
     present: Effective | None = None
     for version in versions:
@@ -178,12 +189,12 @@ def counting_at(versions: Iterable[Effective], instant: Instant) -> Effective | 
 
 
 def governed_in(limits: Effective, window: CountedWindow, upgrades: Mapping[str, Decimal | None]) -> Governed:
-    """What these limits say of a window of a quota that they have: its own base, where the window has one."""
+    """The limit of a window under these limits, which must have its quota. The window's own base applies."""
     return in_windows(governed_of(limits, upgrades), limits, (window,))[window.ordinal]
 
 
 def kept_until(replaced: Effective, by: Effective, now: Instant) -> Instant:
-    """How long a version that is replaced now must be kept."""
+    """The instant until which a version that is replaced now must be kept."""
     stays = {quota.ordinal for quota in _quotas(by.in_force(now))}
     ends = [
         window_at(quota.schedule, last).end
@@ -195,7 +206,7 @@ def kept_until(replaced: Effective, by: Effective, now: Instant) -> Instant:
 
 
 def _last_instants(version: Effective, since: Instant, until: Instant) -> Iterator[Instant]:
-    """The last instants in [since, until) of the limits that follow in a version, and of those before them."""
+    """The last instants in [since, until) of a version's limits, latest first: of `next` and of those before it."""
     if since < until:
         yield until - 1
         if version.next is not None and since < version.next.at < until:

@@ -1,9 +1,11 @@
 """Limits in force: what a customer's plan lets it consume, as one value that containers cache.
 
-`Effective` is derived state: the subscription's plan version and the customer's zone, compiled once per change and
-stored whole. Every limit window owns an *ordinal*, allotted once per customer and never reused, so that a counter's
-name (`u.<ordinal>.<start>`) can never be read as another limit's. The limit itself is not in the counter: it travels in
-the condition of the write, so a change of limits touches no counter.
+`Effective` is derived state. It is compiled once per change, from the subscription's plan version, the customer's own
+limits and time zone, and stored whole.
+
+Every limit window has an *ordinal*. An ordinal is allotted once per customer and never reused, so a counter's name
+(`u.<ordinal>.<start>`) cannot be taken for another limit's. The limit is not stored in the counter. It is part of the
+write's condition, so a change of limits touches no counter.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ from tallygate.domain.periods.recurrence import Schedule, Window, closes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """At most `limit` units in each window of the schedule; None counts without limiting.
+    """At most `limit` units in each window of the schedule.
 
-    `bases` say what the limit comes to, and did, where that is another amount: while a change of it is prorated, and in
-    partial windows. `stretches` say what accrued, and does, where something carries over; `rules` how, where that was
-    not always as the limit says now. `follows` lists the usage of other quotas that counts in the window in which this
-    quota came into force.
+    limit: units per whole window; None: usage is counted and not limited
+    bases: history of the base where it differs from `limit`: after a prorated change and in partial windows
+    stretches: history of the base that accrues for carryover; empty: the quota has no carryover
+    rules: history of the carryover rule, oldest first; empty: the limit's present rule has always applied
+    follows: usage of other quotas that also counts in the window in which this quota came into force
     """
 
     ordinal: int
@@ -45,25 +48,26 @@ class Quota:
 
     @property
     def closes(self) -> bool:
-        """Whether its windows are closed: an hour or longer, and neither rolling nor for ever."""
+        """Whether its windows are closed and stated: windows of an hour or longer that end and do not roll."""
         return not self.schedule.reach and closes(self.schedule.current.every)
 
     def limit_at(self, now: Instant) -> Decimal | None:
-        """The limit in force at an instant."""
+        """The base in force at an instant; the limit where no base is recorded."""
         base = base_at(self.bases, now) if self.bases else None
         return self.limit if base is None else base
 
     def limit_in(self, window: Window) -> Decimal | None:
-        """The limit that was last in force in a window."""
+        """The last base in force in a window; the limit where no base is recorded."""
         base = base_of(self.bases, window) if self.bases else None
         return self.limit if base is None else base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A named limit with its windows, over the requests that its scope governs: all of them, where it is empty.
+    """A named limit with its windows.
 
-    every_rate: its rates, and those that its tiers ask for
+    scope: dimension values of the requests that it governs; empty: every request
+    every_rate: its own rates and the rates of its tiers' policies
     """
 
     name: str
@@ -77,7 +81,7 @@ class Limit:
 
     @property
     def decides(self) -> bool:
-        """Whether its tiers' policies act: a limit that observes, or is off, lets everything through."""
+        """Whether its tiers' policies act. A limit in mode observe or off grants every request."""
         return self.enforcement in (Enforcement.HARD, Enforcement.SOFT)
 
     def __post_init__(self) -> None:
@@ -85,7 +89,7 @@ class Limit:
 
     @property
     def sized(self) -> Sized:
-        """What there is to count of it."""
+        """Its numbers of windows and its tiers, from which `capacity` computes its weight."""
         return Sized(
             scope=self.scope,
             quotas=len(self.quotas),
@@ -98,7 +102,7 @@ class Limit:
 
 
 def rules_of(quota: Quota, limit: Limit) -> tuple[CarryRule, ...]:
-    """How a quota of the limit has carried over since it did, and does."""
+    """The history of the quota's carryover rule, oldest first, the present rule included; empty: no carryover."""
     if quota.rules or limit.carryover is None:
         return quota.rules
     return (CarryRule(quota.stretches[0].since, limit.carryover),)
@@ -106,7 +110,7 @@ def rules_of(quota: Quota, limit: Limit) -> tuple[CarryRule, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entitlement:
-    """What the plan grants of one metered feature. The first limit is the entitlement's own, named by the feature."""
+    """What the plan grants of one metered feature. The first limit is the entitlement's own and has its name."""
 
     feature: str
     meter: str
@@ -120,28 +124,33 @@ class Entitlement:
 
     @property
     def quota(self) -> Quota:
-        """The entitlement's own quota: the numbers at the top of an answer are its."""
+        """The entitlement's own quota. The numbers at the top of an answer come from it."""
         return self.limits[0].quotas[0]
 
     @property
     def billed(self) -> Quota | None:
-        """The quota whose closed windows make the bill: the first of its own with a limit, of those that are closed.
+        """The quota whose closed windows make the bill; None: the entitlement's own limit has no quota that closes.
 
-        Without a limit on any of them the first; None: none is ever closed.
+        It is the first quota of the own limit that closes and has a limit. If all of them are unlimited, it is the
+        first that closes.
         """
         closed = [quota for quota in self.limits[0].quotas if quota.closes]
         return next((quota for quota in closed if quota.limit is not None), closed[0] if closed else None)
 
     @property
     def followings(self) -> int:
-        """The number of the newest following that the feature's cell must know before it counts; 0: none."""
+        """The number of the newest following that the feature's cell must have applied before it counts; 0: none."""
         quotas = (quota for limit in self.limits for quota in limit.quotas)
         return max((quota.follows.number for quota in quotas if quota.follows is not None), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earned:
-    """What a quota that is in force no more had earned of its running window, which ends at `until`."""
+    """The part of its running window's base that a quota had earned when it left force.
+
+    until: end of that window
+    base: units earned
+    """
 
     until: Instant
     base: Decimal
@@ -149,16 +158,21 @@ class Earned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
-    """All that admission and the fold must know of one customer. `version` grows by one with every change.
+    """Everything that admission and aggregation must know about one customer.
 
-    `entitlements` are those to metered features, `fixed` what the plan says of the others, both by feature.
-    `ordinals` and `retired` only grow: the ordinal of every limit window that the customer has ever had, and the
-    schedule that each quota had when it was last in force, so that one that comes back goes on where it was.
-    `frozen` are the stretches of quotas that are not in force, for what they have to carry when they come back,
-    `frozen_rules` how they carried over, and `earned` what they had of the window that ran.
-    `suspensions` are those by hand, which no change of plan lifts. `next` is what is in force from some instant on.
-    `since`: when this version came into force, as it is stored; 0: not known, or not stored yet.
-    `reigns` tell which quotas counted when, `followings` how many changes let usage follow into other windows.
+    version: grows by one with every change
+    entitlements: rights to metered features, by feature
+    fixed: what the plan states for boolean and config features, by feature
+    ordinals: ordinal of every limit window that the customer has ever had, by window name; only grows
+    retired: last schedule of each quota that is not in force, by ordinal, so that a quota that returns resumes it
+    frozen: stretches of quotas with carryover that are not in force, by ordinal, for the carryover when they return
+    frozen_rules: carryover rules of the same quotas
+    earned: what quotas that left force had earned of the window that ran then, by ordinal
+    suspensions: those by operators; no change of plan lifts them
+    reigns: which quota counted each feature's usage, and from when
+    followings: how many changes let usage follow into other windows
+    next: the limits that replace these at a stated instant; None: no change is planned
+    since: when this version came into force, as stored; 0: not known, or not stored yet
     """
 
     customer: str
@@ -182,7 +196,7 @@ class Effective:
     since: Instant = field(default=0, compare=False)
 
     def in_force(self, now: Instant) -> Effective:
-        """The limits at an instant: time alone decides, so that no job has to run when a change falls due."""
+        """The limits at an instant. Only the time decides, so no job has to run when a planned change falls due."""
         if self.next is None or now < self.next.at:
             return self
         return replace(self.next.effective, version=self.version, suspensions=self.suspensions)
@@ -190,7 +204,10 @@ class Effective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """The limits from `at` on, compiled ahead; version and suspensions are those of the value that they are part of."""
+    """The limits from `at` on, compiled ahead.
+
+    Version and suspensions are those of the enclosing `Effective`.
+    """
 
     at: Instant
     effective: Effective

@@ -1,13 +1,15 @@
-"""Limits of a customer's own: they override those of its plan field by field, or stand beside them.
+"""Overrides: limits of a customer's own, which override the plan's limits field by field or add further limits.
 
     plan's limit     {limit: 100, period: month, tiers: [80% warning, 100% critical], carryover: {}}
     customer's own   {limit: 500,                tiers: [90% warning]}                  of the same name
     in force         {limit: 500, period: month, tiers: [90% warning, 100% critical], carryover: {}}
 
-A tier takes the place of its level's, policy and all; a carryover the place of the plan's, and null leaves none.
-They outlast every change of plan. One that has no limit of its name to override, and does not say enough to stand
-alone, or whose feature the plan does not entitle to, is dormant until a plan comes that it fits. A plan decides what a
-customer is entitled to; its own limits decide how much.
+A tier replaces the plan's tier of the same level, its policy included. A carryover replaces the plan's; null removes
+it. Own limits outlast every change of plan. An own limit is dormant while it has no effect under the present plan:
+- the plan has no limit of its name, and it is too incomplete to be a limit by itself
+- the plan does not entitle to its feature
+
+The plan decides which features a customer is entitled to. Its own limits decide how much.
 """
 
 from __future__ import annotations
@@ -29,12 +31,12 @@ from tallygate.domain.periods.recurrence import CALENDAR, FIRST_USE, ROLLING, TI
 
 OWN_LIMITS_MAX = 200
 COUNTED: Form = {"every": "month", "anchor": "calendar"}
-"""What is unlimited without a period is counted by the calendar month."""
+"""The default period: an unlimited quota that states no period is counted by the calendar month."""
 _WINDOWS = ("limit", "period", "rate", "windows")
 
 
 class Role(StrEnum):
-    """What a limit of the customer's own does under its present plan."""
+    """The effect of an own limit under the present plan."""
 
     OVERRIDES = "overrides"
     ADDS = "adds"
@@ -43,24 +45,27 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnLimit:
-    """A limit of a customer's own: the fields that it gives, in the catalog's form."""
+    """A limit of a customer's own.
+
+    form: the fields that it states, in the catalog's form
+    """
 
     name: str
     form: Mapping[str, Any]
 
     @property
     def feature(self) -> str | None:
-        """The feature that it names; it need not where it overrides."""
+        """The feature that it names; None: any. Only an override may leave it out."""
         feature: str | None = self.form.get("feature")
         return feature
 
     def overrides(self, name: str, feature: str) -> bool:
-        """Whether a limit of this name on this feature is one that it overrides."""
+        """Whether it overrides a limit of this name on this feature."""
         return self.name == name and self.feature in (None, feature)
 
     @property
     def stands_alone(self) -> bool:
-        """Whether it says enough to be a limit without another's fields."""
+        """Whether it is complete enough to be a limit without a plan's fields."""
         if self.feature is None:
             return False
         unlimited = "limit" in self.form and self.form["limit"] is None
@@ -68,7 +73,7 @@ class OwnLimit:
 
 
 def with_own(plan: Plan, own: Sequence[OwnLimit]) -> Plan:
-    """The plan as it is for a customer with these limits. Whatever they are, there is such a plan."""
+    """The plan as it applies to a customer with these limits. Any set of own limits results in a valid plan."""
     metered = {entitlement.feature for entitlement in plan.entitlements}
     return replace(
         plan,
@@ -82,7 +87,7 @@ def with_own(plan: Plan, own: Sequence[OwnLimit]) -> Plan:
 
 
 def role(plan: Plan | None, own: OwnLimit) -> Role:
-    """What the limit does under a plan (None: no active subscription)."""
+    """The effect of the own limit under a plan (None: no active subscription)."""
     if plan is None:
         return Role.DORMANT
     if any(own.overrides(limit.name, limit.feature) for limit in (*plan.entitlements, *plan.limits)):
@@ -94,7 +99,7 @@ def role(plan: Plan | None, own: OwnLimit) -> Role:
 
 
 def too_crowded(plan: Plan) -> str | None:
-    """Which feature has more limits than its cell can hold; None: none has."""
+    """The first feature with more limits than its cell can hold, with the reason; None: every feature fits."""
     for entitlement in plan.entitlements:
         crowd = crowd_of(plan.limits_of(entitlement.feature))
         if crowd is not None:
@@ -103,12 +108,12 @@ def too_crowded(plan: Plan) -> str | None:
 
 
 def crowd_of(limits: Iterable[PlanLimit]) -> str | None:
-    """Why limits of one feature are more than a cell can hold or a write can state; None: they are not."""
+    """Why the limits of one feature exceed what a cell can hold or a write can state; None: they do not."""
     return crowded(_sized(limit) for limit in limits)
 
 
 def _sized(limit: PlanLimit) -> Sized:
-    """What there is to count of it; what has rates only is counted by a quota without a limit all the same."""
+    """Its countable parts. An entitlement with rates only still counts usage, by a quota without a limit."""
     return Sized(
         scope=limit.scope,
         quotas=max(len(limit.quotas), limit.name == limit.feature),
@@ -121,7 +126,7 @@ def _sized(limit: PlanLimit) -> Sized:
 
 
 def merged(base: Form, given: Mapping[str, Any]) -> Form:
-    """A limit's form with the fields that are given in place of its own; a tier takes the place of its level's."""
+    """A limit's form with the given fields in place of its own. A given tier replaces the tier of its level."""
     windows = list(base.get("windows", ({n: base[n] for n in ("limit", "period", "rate") if n in base},)))
     quotas = [{n: w[n] for n in ("limit", "period")} for w in windows if "limit" in w]
     rates = [w["rate"] for w in windows if "rate" in w]
@@ -137,7 +142,7 @@ def merged(base: Form, given: Mapping[str, Any]) -> Form:
     limited = any(q["limit"] is not None and q["period"].get("anchor") != ROLLING for q in quotas)
     if tiers := _tiers(base.get("tiers", ()), given.get("tiers", ()), limited=limited):
         form["tiers"] = tiers
-    if "carryover" not in given and not _leaves(quotas):
+    if "carryover" not in given and not _allow_carryover(quotas):
         form.pop("carryover", None)
     if len(quotas) <= 1 and len(rates) <= 1:
         return {**form, **(quotas[0] if quotas else {}), **({"rate": rates[0]} if rates else {})}
@@ -145,7 +150,7 @@ def merged(base: Form, given: Mapping[str, Any]) -> Form:
 
 
 def standing_alone(own: OwnLimit) -> Form:
-    """Its form with what a form from a catalog would have."""
+    """Its form completed like one from a catalog: with the name, and with the default period."""
     form: Form = {"name": own.name, **own.form}
     if "limit" in form and "period" not in form:
         form["period"] = COUNTED
@@ -170,7 +175,11 @@ def _switched(own: Sequence[OwnLimit], fixed: Fixed) -> Fixed:
 
 
 def _quotas(held: list[Form], given: Mapping[str, Any]) -> list[Form]:
-    """One quota takes what is given. Of several, the one with the given period does, or without one the first."""
+    """The quotas with the given limit and period.
+
+    A single quota takes the given fields. Of several, the quota with the given period takes them; without a given
+    period, the first. A period that no quota has adds a quota.
+    """
     said = {name: given[name] for name in ("limit", "period") if name in given}
     if len(held) <= 1:
         return [{"limit": None, "period": COUNTED, **(held[0] if held else {}), **said}]
@@ -182,7 +191,7 @@ def _quotas(held: list[Form], given: Mapping[str, Any]) -> list[Form]:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two periods are counted by counters of one name, however they are spelled and whatever their instant."""
+    """Whether two periods share a counter name: the same length and kind of anchor. Spelling and instant are free."""
 
     def kind(period: Mapping[str, Any]) -> tuple[str, str]:
         every, anchor = plainest(period["every"]), period.get("anchor", CALENDAR)
@@ -194,7 +203,11 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _rates(held: list[Form], given: Form) -> list[Form]:
-    """One rate is replaced. Of several, the one over the same time, else the first; no counter is there twice."""
+    """The rates with the given one.
+
+    A single rate is replaced. Of several, the rate with the same `per` is replaced, else the first. Other rates with
+    the given rate's sub-window length are dropped, because they would share its counter.
+    """
     if len(held) <= 1:
         return [given]
     at = next((i for i, rate in enumerate(held) if rate["per"] == given["per"]), 0)
@@ -206,13 +219,16 @@ def _width(rate: Form) -> int:
     return rate_width(limit=limit, per=PER[rate["per"]], burst=burst)
 
 
-def _leaves(quotas: Sequence[Form]) -> bool:
-    """Whether something can be left over: the plan's carryover stays only where it means something."""
+def _allow_carryover(quotas: Sequence[Form]) -> bool:
+    """Whether the quotas allow carryover. Otherwise the plan's carryover is dropped."""
     limited = [quota["period"] for quota in quotas if quota["limit"] is not None]
     return bool(limited) and not any(nothing_carried(p["every"], p.get("anchor", CALENDAR)) for p in limited)
 
 
 def _tiers(held: Sequence[Form], given: Sequence[Form], *, limited: bool) -> list[Form]:
-    """By level. Without a limit over a period that ends there are no thresholds, but those that are given."""
+    """The tiers by level, given ones replacing held ones.
+
+    limited: whether a quota has a limit and does not roll; otherwise there are no thresholds and the held tiers go
+    """
     levels = {tier["level"]: tier for tier in (held if limited else ())}
     return list((levels | {tier["level"]: tier for tier in given}).values())

@@ -1,7 +1,7 @@
 """Reigns: which quota counted a feature's usage over a scope, and from when. Pure.
 
-Several quotas may count the same usage at once; one stands for them, for as long as it is in force. The longest is
-taken: of its windows the fewest have to be looked at.
+Several quotas may count the same usage at once. One of them represents all, for as long as it is in force. The quota
+with the longest windows is chosen, because it has the fewest windows to read.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from tallygate.domain.periods.recurrence import window_at
 
 _SEPARATOR = "\n"
 BEGINNING: Instant = 0
-"""Since when a quota counted that was the first."""
+"""Start of the first reign."""
 
 
 def line_of(feature: str, scope: Scope) -> str:
-    """What names the usage of a feature over a scope."""
+    """The key of a feature's usage over a scope, called a line below."""
     return f"{feature}{_SEPARATOR}{scope_text(scope)}" if scope else feature
 
 
 def reigns_after(previous: Effective | None, entitlements: Mapping[str, Entitlement], now: Instant) -> Reigns:
-    """The reigns with what counts from now on."""
+    """The reigns so far, with the quotas that count from now on appended where they differ."""
     if previous is None:
         return {}
     before = _counting(previous.entitlements, {}, now)
@@ -42,14 +42,14 @@ def reigns_after(previous: Effective | None, entitlements: Mapping[str, Entitlem
 
 
 def counted_by(effective: Effective) -> Mapping[str, frozenset[int]]:
-    """Which quotas have ever counted the usage; of a scope also NOBODY, where none did for a while."""
+    """The quotas that have ever counted each line. A scope's set includes NOBODY where no quota counted for a time."""
     lines = {*effective.reigns, *_counting(effective.entitlements, {}, BEGINNING)}
     found = {line: frozenset(reign.ordinal for reign in reigns_of(effective, line)) for line in lines}
     return {line: counted if _SEPARATOR in line else counted - {NOBODY} for line, counted in found.items()}
 
 
 def reigns_of(effective: Effective, line: str) -> tuple[Reign, ...]:
-    """Who counted the usage; the one that does stands for all time where it was the only one."""
+    """Which quotas counted the line, oldest first. Without a recorded change, the present quota always has."""
     known = effective.reigns.get(line)
     if known:
         return known
@@ -58,15 +58,15 @@ def reigns_of(effective: Effective, line: str) -> tuple[Reign, ...]:
 
 
 def _counting(entitlements: Mapping[str, Entitlement], before: Mapping[str, int], now: Instant) -> dict[str, int]:
-    """The quota that stands for each line: the one that did before, where it is still there."""
+    """The quota that represents each line: the previous one (`before`) while it is in force."""
     quotas: dict[str, list[Quota]] = {}
     for entitlement in entitlements.values():
         for limit in entitlement.limits:
             quotas.setdefault(line_of(entitlement.feature, limit.scope), []).extend(limit.quotas)
-    return {line: _one_of(found, before.get(line), now) for line, found in quotas.items() if found}
+    return {line: _representative(found, before.get(line), now) for line, found in quotas.items() if found}
 
 
-def _one_of(quotas: list[Quota], before: int | None, now: Instant) -> int:
+def _representative(quotas: list[Quota], before: int | None, now: Instant) -> int:
     if any(quota.ordinal == before for quota in quotas):
         assert before is not None
         return before

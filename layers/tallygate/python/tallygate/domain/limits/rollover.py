@@ -1,14 +1,17 @@
-"""Rolling: what one window of a quota carries into the next, walked forward over windows in which nothing happened.
+"""Rollover: what one window of a quota carries into the next. Idle windows are walked one by one.
 
     window        March        April (idle)      May
     base          1000         1000              1000
-    carried in       0          400              1400           of March 600 were used, of April nothing
+    used           600            0
+    carried in       0          400              1400
     carried out    400         1400
 
-Nothing happens at the boundary: whoever first writes to a window computes what it begins with, from the newest window
-that the cell shows and the stretches of time in which the quota was in force. What is carried is kept in layers where
-it expires, the oldest used up first; a layer's age is in windows that the quota was in force in, so that what is frozen
-while a feature is absent, or its customer suspended, comes back as it was.
+Nothing runs at the boundary. The first write to a window computes its opening balance, from the newest window that the
+cell shows and the history of the quota's base (`Stretch`).
+
+Carryover that expires is kept in layers, and the oldest layer is spent first. A layer's age counts only windows in
+which the quota was in force. So carryover does not age while the feature is absent or usage is suspended by an
+operator.
 """
 
 from __future__ import annotations
@@ -25,29 +28,33 @@ from tallygate.domain.catalog.carryover import DEDUCT, Carryover
 from tallygate.domain.periods.recurrence import Schedule, Window, window_at
 
 WINDOWS_WALKED_MAX = 10_000
-"""Hours of more than a year: what a longer idleness would carry beyond them is not carried."""
+"""Hourly windows of more than a year. The base of further idle windows is not carried."""
 CARRIED_MAX = Decimal(999_999_999_999_999_999)
-"""As many digits as a quantity has: sums with it stay exact."""
+"""The most that is carried: as many digits as a quantity has, so sums stay exact."""
 STRETCHES_MAX = 100
-"""So many changes of a base are remembered. What is older stands as if the oldest of them had always been."""
+"""Changes of a base that are remembered. Before the oldest of them, no base is known."""
 
 
 class Stretch(NamedTuple):
-    """A quota's base from an instant on, until the next stretch; None: it is not in force, or without a limit."""
+    """The base of a quota from `since` until the next stretch; None: not in force, suspended or unlimited."""
 
     since: Instant
     base: Decimal | None
 
 
 class CarryRule(NamedTuple):
-    """How a quota carries over from an instant on, until the next rule."""
+    """The carryover rule of a quota from `since` until the next rule."""
 
     since: Instant
     carryover: Carryover
 
 
 class Layer(NamedTuple):
-    """An amount carried, and how many windows ago it was granted; negative: what was used too much."""
+    """An amount carried over.
+
+    amount: units; negative: overage that is deducted
+    age: windows since it was granted
+    """
 
     amount: Decimal
     age: int
@@ -55,7 +62,12 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """How a window stands: its counter (what was used, less all it was raised by), and what was carried into it."""
+    """The state of one window, from which the next one's opening balance is computed.
+
+    counter: usage less everything that raised the limit
+    layers: what was carried into it, oldest first
+    adjusted: sum of its manual adjustments
+    """
 
     start: Instant
     counter: Decimal
@@ -71,14 +83,16 @@ def rolled(
     into: Instant,
     rules: Sequence[CarryRule] = (),
 ) -> tuple[Layer, ...]:
-    """The layers that the window beginning at `into` begins with. `last` is the newest window before it that was
-    written to; None: none ever was, and the quota's first stretch tells where to begin. Nothing was used after it.
+    """The opening balance, in layers, of the window that begins at `into`.
 
-    Each window leaves what the rule in force at its end lets through: by the `rules`, where there were several.
+    last: state of the newest earlier window that was written to; nothing was used after it. None: none was written to,
+        and the walk begins at the quota's first stretch
+    rules: history of the carryover rule; empty: `carryover` has always applied. Each window carries out by the rule in
+        force at its end
     """
     first = window_at(schedule, stretches[0].since)
     if last is not None and last.start < first.start:
-        # It was over before anything carried over, or again: what it left was not to be carried.
+        # That window ended before carryover began, or began again. Its remainder is not carried.
         last = None
     window = first if last is None else window_at(schedule, last.start)
     layers: tuple[Layer, ...] = () if last is None else last.layers
@@ -98,7 +112,7 @@ def rolled(
 def carried_out(
     carryover: Carryover, base: Decimal, counter: Decimal, layers: tuple[Layer, ...], adjusted: Decimal
 ) -> tuple[Layer, ...]:
-    """What a window with this base leaves to the next. What is left of the whole is base − counter."""
+    """What a window with this base carries into the next one. Its unused amount is base − counter."""
     left = min(EXACT.subtract(base, counter), CARRIED_MAX)
     if left <= 0:
         return (Layer(left, 1),) if left < 0 and carryover.overage == DEDUCT else ()
@@ -112,7 +126,7 @@ def carried_out(
 
 
 def total(layers: Sequence[Layer]) -> Decimal:
-    """All that is carried; negative where it is owed."""
+    """The sum of the layers; negative where overage is deducted."""
     found = ZERO
     for layer in layers:
         found = EXACT.add(found, layer.amount)
@@ -120,14 +134,14 @@ def total(layers: Sequence[Layer]) -> Decimal:
 
 
 def rule_at(rules: Sequence[CarryRule], instant: Instant, always: Carryover) -> Carryover:
-    """The rule in force at an instant; without rules the one that always was. Before the first of them it too holds."""
+    """The rule in force at an instant. Before the first rule, the first applies; without rules, `always` does."""
     if not rules:
         return always
     return next((rule.carryover for rule in reversed(rules) if rule.since <= instant), rules[0].carryover)
 
 
 def ruled(rules: Sequence[CarryRule], carryover: Carryover, now: Instant) -> tuple[CarryRule, ...]:
-    """The rules with this one from now on. Bounded like stretches."""
+    """The rules, with this one from now on. The newest STRETCHES_MAX are kept."""
     past = [rule for rule in rules if rule.since <= now]
     if past and past[-1].carryover == carryover:
         return tuple(past)
@@ -137,7 +151,7 @@ def ruled(rules: Sequence[CarryRule], carryover: Carryover, now: Instant) -> tup
 
 
 def base_of(stretches: Sequence[Stretch], window: Window) -> Decimal | None:
-    """The base that was last in force in a window; None: none was."""
+    """The last base in force in a window; None: there was none."""
     found: Decimal | None = None
     for index, (since, base) in enumerate(stretches):
         until = stretches[index + 1].since if index + 1 < len(stretches) else None
@@ -147,12 +161,12 @@ def base_of(stretches: Sequence[Stretch], window: Window) -> Decimal | None:
 
 
 def base_at(stretches: Sequence[Stretch], instant: Instant) -> Decimal | None:
-    """The base in force at an instant; None before the first stretch too."""
+    """The base in force at an instant; None: there was none, or the instant is before the first stretch."""
     return next((base for since, base in reversed(stretches) if since <= instant), None)
 
 
 def continued(stretches: Sequence[Stretch], base: Decimal | None, now: Instant) -> tuple[Stretch, ...]:
-    """The stretches with this base from now on; what was still to come is dropped. Bounded: the oldest are joined."""
+    """The stretches, with this base from now on. Future stretches are dropped; the newest STRETCHES_MAX are kept."""
     past = [stretch for stretch in stretches if stretch.since <= now]
     if past and past[-1].base == base:
         return tuple(past)
@@ -162,7 +176,10 @@ def continued(stretches: Sequence[Stretch], base: Decimal | None, now: Instant) 
 
 
 def _unspent(left: Decimal, granted: Sequence[Layer], expires_after: int) -> list[Layer]:
-    """What is left, in the layers that were granted, oldest first: the oldest are used up first, and expire."""
+    """Spread the unused amount over the granted layers (oldest first) and drop the layers that expire.
+
+    Usage spends the oldest layers first, so the unused amount lies in the newest ones.
+    """
     kept: list[Layer] = []
     for layer in reversed(granted):
         amount = min(max(ZERO, layer.amount), left)
@@ -173,7 +190,7 @@ def _unspent(left: Decimal, granted: Sequence[Layer], expires_after: int) -> lis
 
 
 def _newest(layers: Sequence[Layer], most: Decimal) -> list[Layer]:
-    """At most so much of the layers: the newest, which stay usable for longest."""
+    """At most `most` of the layers: the newest, because they stay usable for longest."""
     kept: list[Layer] = []
     for layer in reversed(layers):
         amount = min(layer.amount, most)
@@ -184,10 +201,11 @@ def _newest(layers: Sequence[Layer], most: Decimal) -> list[Layer]:
 
 
 def layers_text(layers: Sequence[Layer]) -> str:
-    """Layers as they are stored: `100@2,50@1`, oldest first; none: empty."""
+    """The stored form of layers, oldest first: `100@2,50@1`; an empty text without layers."""
     return ",".join(f"{layer.amount.normalize():f}@{layer.age}" for layer in layers)
 
 
 def layers_of(text: str) -> tuple[Layer, ...]:
+    """Parse the stored form that `layers_text` writes."""
     parts = text.split(",") if text else ()
     return tuple(Layer(Decimal(amount), int(age)) for amount, _, age in (part.partition("@") for part in parts))

@@ -1,17 +1,18 @@
-"""Rungs: the stretches of a quota's usage between its thresholds, each with the one policy that holds there.
+"""Rungs: the ranges of a quota's usage between its thresholds, each with the one policy that applies there.
 
     limit 100, tiers 80 % rate_limit, 100 % allow_with_grace {grace_amount: 20, then: deny}
 
     used   ···───────────────┬────────────────────┬────────────────────┬──────────────···
            notify_only      80     rate_limit     100  rate_limit      120     deny
 
-On a rung stands the strictest policy of all tiers that lie below it, so that going up it only ever becomes stricter,
-but for a grace, which ends in what its tier says. A request lands on the rung that its last unit lies on, and takes the
-policy there whole. The limit's enforcement is a tier at 100 % that others replace: any that says what happens beyond
-the limit, which a rate below the limit does not. A plain limit has two rungs: it grants up to the limit, then denies.
+- Each rung applies the strictest policy of the tiers below it, so policies only tighten as usage grows. Exception:
+  grace, which expires into the tier's `then` policy.
+- The rung of a request's last unit decides about the whole request.
+- The limit's enforcement acts like a tier at 100 %. Any tier that states what happens beyond the limit replaces it; a
+  rate_limit tier below the limit does not. A plain hard limit has two rungs: it grants up to the limit, then denies.
 
-Everything that says what fits, what is left or where a counter would land asks this module. A write's condition is
-rendered from the `Bounds` that it states.
+This module alone decides what fits, what is left and on which rung a counter lands. A write's condition is rendered
+from its `Bounds`.
 """
 
 from __future__ import annotations
@@ -42,17 +43,21 @@ from tallygate.domain.catalog.tiers import (
 
 UNTIL_RESUMED: Instant = 9_999_999_999_999
 UNTIL_TOP_UP: Instant = UNTIL_RESUMED - 1
-"""Instants that stand for suspensions which no time ends."""
+"""End instants of suspensions that no time ends."""
 _RANK = {policy: rank for rank, policy in enumerate(STRICTNESS)}
 _OPEN, _OVERAGE, _DENY = NotifyOnly(), AllowWithOverage(), Deny()
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """Usage in (above, upto] takes the policy; None: from nothing, without end. `tier` None: the enforcement's own.
+    """A range of usage (above, upto] with its policy.
 
-    `grace` is the one whose time a grant here begins, or finds running, also where a stricter policy stands before it.
-    `throttle` is the rate that a request landing here must keep.
+    above: units; None: from the lowest usage
+    upto: units; None: without end
+    tier: the tier that states the policy; None: the enforcement, or no policy applies
+    grace: the timed grace that a grant here begins or continues, even where a stricter policy hides it
+    grants: whether a request that lands here may be granted
+    throttle: the rate that a request that lands here must also keep
     """
 
     above: Decimal | None
@@ -75,7 +80,7 @@ UNLIMITED: Ladder = (Rung(None, None, _OPEN),)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a counter must show before a write, so that it lands where it was expected to: above < counter ≤ upto."""
+    """The counter values before a write that lead to the expected effect: above < counter ≤ upto."""
 
     above: Decimal | None
     upto: Decimal | None
@@ -99,12 +104,16 @@ def ladder(
     base: Decimal | None = None,
     waived: Collection[str] = (),
 ) -> Ladder:
-    """The rungs of a quota of `total` units (None: unlimited), from the lowest. `began`: when its grace did, if it did.
+    """The rungs of a quota, from the lowest usage.
 
-    `base` is the limit of a whole window, without all that this one was raised by (None: the total). By it is judged
-    what a tier was meant to be, below the limit or beyond: neither an adjustment nor a prorated base, which move the
-    limit, makes another tier of any. Tiers that suspend have no policy in a window in which their level is `waived`:
-    the tiers below them decide there, else the enforcement.
+    total: the limit with carryover and adjustments, in units; None: unlimited
+    soft: whether usage beyond the limit is overage where no tier decides; otherwise it is denied
+    began: when the window's grace began; None: it has not
+    base: limit of a whole window, without proration, carryover and adjustments; None: the total. It decides whether a
+        rate_limit tier with an absolute threshold lies below the limit. So an adjustment or a prorated base does not
+        change the meaning of a tier
+    waived: levels that an operator's resume has waived in this window. Their suspending tiers have no policy; the tiers
+        below them decide, else the enforcement
     """
     if total is None:
         return UNLIMITED
@@ -112,7 +121,7 @@ def ladder(
         return (Rung(None, total, _OPEN), Rung(total, None, _OVERAGE if soft else _DENY))
     tiers = [tier for tier in tiers if tier.level not in waived or not may_suspend((tier,))]
     steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
-    if not any(_says_what_is_beyond(tier, total if base is None else base) for tier in tiers):
+    if not any(_replaces_enforcement(tier, total if base is None else base) for tier in tiers):
         steps.append(_Step(total, None, _OVERAGE if soft else _DENY, None))
     edges = sorted({edge for step in steps for edge in (step.above, step.upto) if edge is not None})
     found: list[Rung] = []
@@ -126,20 +135,22 @@ def ladder(
 
 
 def landing(rungs: Ladder, used: Decimal) -> Rung:
-    """The rung that so much usage lies on."""
+    """The rung on which usage of this amount lies."""
     return next(rung for rung in rungs if rung.upto is None or used <= rung.upto)
 
 
 def following(rungs: Ladder, used: Decimal) -> Rung:
-    """The rung of the next unit, however small, when so much is used."""
+    """The rung of the next unit after this usage, however small the unit."""
     return next(rung for rung in rungs if rung.upto is None or used < rung.upto)
 
 
 def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Decimal) -> tuple[Rung, Bounds]:
-    """The rung that a write of the amount is expected to land on, and the bounds within which it does the same.
+    """The rung on which a write is expected to land, and the counter bounds within which its effect is the same.
 
-    Where the usage that was seen leaves no room, less may be used by now: then it is the highest rung that grants.
-    `elsewhere` is the part of the usage that the counter does not show.
+    If the usage as last seen leaves no room, the highest rung that grants is expected, because usage may have fallen.
+
+    used: usage as last seen
+    elsewhere: part of that usage in other counters than the one that the bounds are about
     """
     landed = landing(rungs, used + amount)
     if not landed.grants:
@@ -154,17 +165,20 @@ def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Dec
 
 
 def left(total: Decimal, used: Decimal) -> Decimal:
-    """What is left of a limit; never below zero."""
+    """The unused part of a limit; never below zero."""
     return max(ZERO, total - used)
 
 
 def overage(total: Decimal | None, used: Decimal) -> Decimal:
-    """What lies beyond a limit; zero without one. Below nothing, a limit allows nothing."""
+    """The usage beyond a limit; zero without a limit. A negative limit counts as zero."""
     return ZERO if total is None else left(used, max(ZERO, total))
 
 
 def room(rungs: Ladder, used: Decimal, free: Callable[[Rate], Decimal]) -> Decimal | None:
-    """The largest amount that the rungs would grant now, where `free` says what a rate would; None: any."""
+    """The largest amount that the rungs would grant now; None: any amount.
+
+    free: what a rate would grant now
+    """
     best = ZERO
     for rung in rungs:
         if not rung.grants:
@@ -182,12 +196,12 @@ def room(rungs: Ladder, used: Decimal, free: Callable[[Rate], Decimal]) -> Decim
 
 
 def ceiling(rungs: Ladder) -> Decimal | None:
-    """The most that is ever granted at the present; None: there is no most."""
+    """The usage beyond which these rungs grant nothing; None: there is no such bound."""
     return next((rung.above for rung in rungs if not rung.grants), None)
 
 
 def suspended_until(policy: SuspendUsage, *, window_end: Instant, now: Instant) -> Instant:
-    """When a suspension that begins now ends by itself; UNTIL_RESUMED and UNTIL_TOP_UP where it does not."""
+    """When a suspension that begins now ends by itself; UNTIL_RESUMED or UNTIL_TOP_UP where it does not."""
     if policy.until == NEXT_PERIOD:
         return window_end
     if policy.until == AFTER:
@@ -197,7 +211,7 @@ def suspended_until(policy: SuspendUsage, *, window_end: Instant, now: Instant) 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A policy that one tier asks for of usage in (above, upto]."""
+    """The policy that one tier, or the enforcement (tier None), states for usage in (above, upto]."""
 
     above: Decimal
     upto: Decimal | None
@@ -205,11 +219,12 @@ class _Step:
     tier: Tier | None
 
     def covers(self, above: Decimal) -> bool:
-        """Whether it asks for its policy just above an edge."""
+        """Whether its policy applies just above an edge."""
         return self.above <= above and (self.upto is None or above < self.upto)
 
 
 def _steps(tier: Tier, total: Decimal, began: Instant | None, now: Instant) -> Iterator[_Step]:
+    """The policies of one tier over ranges of usage. A grace has its own range; `then` applies beyond it."""
     above, policy = tier.at.of(total), tier.policy
     if isinstance(policy, AllowWithGrace):
         over = policy.lasts is not None and began is not None and now >= began + policy.lasts
@@ -224,15 +239,16 @@ def _steps(tier: Tier, total: Decimal, began: Instant | None, now: Instant) -> I
         yield _Step(max(above, total + policy.max_overage), None, Deny(), tier)
 
 
-def _says_what_is_beyond(tier: Tier, base: Decimal) -> bool:
+def _replaces_enforcement(tier: Tier, base: Decimal) -> bool:
+    """Whether the tier replaces the enforcement. Only a rate_limit tier below the limit does not."""
     if not isinstance(tier.policy, RateLimit):
         return True
-    # By the shares themselves: of a limit of nothing, all of them are nothing.
+    # Compare the percentages, not the amounts: under a limit of 0 every percentage is 0 units.
     return tier.at.percent >= WHOLE if tier.at.percent is not None else tier.at.of(base) >= base
 
 
 def _rung(steps: Sequence[_Step], above: Decimal | None, upto: Decimal | None) -> Rung:
-    """The strictest policy just above an edge; of equally strict ones that of the highest threshold."""
+    """The rung with the strictest policy just above an edge; among equally strict ones, the highest threshold's."""
     here = [step for step in steps if above is not None and step.covers(above)]
     if not here:
         return Rung(above, upto, _OPEN)
@@ -242,11 +258,11 @@ def _rung(steps: Sequence[_Step], above: Decimal | None, upto: Decimal | None) -
 
 
 def _soonest_over(steps: Sequence[_Step]) -> AllowWithGrace | None:
-    """All graces of a window begin together; of those that have a time, the one that ends first."""
+    """The timed grace that ends first; None: none is timed. All graces of a window begin together."""
     graces = [step.policy for step in steps if isinstance(step.policy, AllowWithGrace)]
     return min((grace for grace in graces if grace.lasts is not None), key=lambda grace: grace.lasts or 0, default=None)
 
 
 def _same_effect(one: Rung, other: Rung) -> bool:
-    """Whether a grant on either writes the same: the same rate counted, the same grace begun."""
+    """Whether a grant on either rung writes the same: it counts the same rate and begins the same grace."""
     return one.grants and other.grants and one.throttle == other.throttle and one.grace == other.grace

@@ -1,13 +1,13 @@
-"""Suspensions by hand: an operator denies a customer, one of its features, or one scope of a feature, until it resumes.
+"""Suspensions by operators: all requests of a customer, a feature or a scope are denied until an operator resumes.
 
     whole customer   {}                                            every request
-    feature          {feature: images}                             every request on it
-    scope            {feature: images, scope: {model: large}}      those that the scope governs, as it would a limit
+    feature          {feature: images}                             every request on the feature
+    scope            {feature: images, scope: {model: large}}      the requests that a limit of this scope would govern
 
-They are part of the limits in force, so the version in the root cells makes a change act at the very next decision. One
-target (feature, scope) has one suspension; what is suspended twice keeps its `since`. A resume lifts exactly its own
-target: a feature that was suspended for its own reason stays so when the customer is resumed. Suspensions that tiers
-begin are not here but in the cells.
+Suspensions are part of the limits in force. The root cells hold the version of the limits, so a change acts at the very
+next decision. A target (feature, scope) has at most one suspension. A repeated suspension keeps `since`. A resume lifts
+exactly its own target: a suspended feature stays suspended when the customer is resumed. Suspensions by tiers are kept
+in the cells instead.
 """
 
 from __future__ import annotations
@@ -22,16 +22,21 @@ from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.periods.boundaries import NEVER_ENDS
 
 OPERATOR, TIER = "operator", "tier"
-"""Whose a suspension is, wherever one is shown."""
+"""Who suspended, wherever a suspension is shown."""
 SUSPENSIONS_MAX = 200
-"""Of one customer. They are read with its limits, by every container that decides for it."""
+"""Suspensions of one customer. Every container that decides for the customer reads them with its limits."""
 
 Target = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
-    """Who suspended what and why; a `feature` of None is the whole customer. `since` is when it was first suspended."""
+    """One suspension by an operator.
+
+    feature: key of the feature; None: the whole customer
+    scope: dimension values; empty: the whole feature or customer
+    since: when the target was first suspended
+    """
 
     feature: str | None = None
     scope: Scope = field(default_factory=dict)
@@ -44,7 +49,7 @@ class Suspension:
 
     @property
     def target(self) -> Target:
-        """What is suspended, in a form that sorts the whole customer before features, and those before their scopes."""
+        """The key of what is suspended. Keys sort the whole customer first, then each feature before its scopes."""
         return target_of(self.feature, self.scope)
 
     def denies(self, feature: str, dimensions: Mapping[str, str]) -> bool:
@@ -57,31 +62,37 @@ def target_of(feature: str | None, scope: Scope) -> Target:
 
 
 def suspending(held: Iterable[Suspension], feature: str, dimensions: Mapping[str, str]) -> Suspension | None:
-    """The suspension that denies the request: of several the widest, of those the oldest."""
+    """The suspension that denies the request; None: none does. Among several it is the widest, then the oldest."""
     found = (suspension for suspension in held if suspension.denies(feature, dimensions))
     return min(found, key=lambda s: (s.feature is not None, len(s.scope), s.since), default=None)
 
 
 def of_target(held: Iterable[Suspension], target: Target) -> Suspension | None:
-    """The suspension of exactly this target."""
+    """The suspension of exactly this target; None: there is none."""
     return next((suspension for suspension in held if suspension.target == target), None)
 
 
 def suspended(held: tuple[Suspension, ...], wanted: Suspension) -> tuple[Suspension, ...]:
-    """With this suspension; its reason and actor replace those of an earlier one of its target, which keeps `since`."""
+    """The suspensions with the wanted one. An earlier one of the same target keeps only its `since`."""
     before = of_target(held, wanted.target)
     after = wanted if before is None else replace(wanted, since=before.since)
     return tuple(sorted((*without(held, wanted.target), after), key=lambda suspension: suspension.target))
 
 
 def without(held: tuple[Suspension, ...], target: Target) -> tuple[Suspension, ...]:
-    """Without that of exactly this target, if there is one."""
+    """The suspensions without the one of exactly this target."""
     return tuple(suspension for suspension in held if suspension.target != target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """Levels whose tiers suspend no more until the window ends; `added` are those that a resume adds to them."""
+    """The levels whose tiers do not suspend again in one window, because an operator has resumed usage.
+
+    name: of the limit
+    until: end of the window
+    levels: all waived levels
+    added: the levels among them that this resume adds
+    """
 
     feature: str
     name: str
@@ -93,7 +104,7 @@ class Waiver:
 
 
 def waiver_form(waiver: Waiver) -> dict[str, Any]:
-    """A waiver as JSON; `waived_until` null: its window never ends."""
+    """A waiver as JSON. `waived_until` is null if its window never ends."""
     return {
         "feature": waiver.feature,
         "limit": waiver.name,
@@ -104,8 +115,10 @@ def waiver_form(waiver: Waiver) -> dict[str, Any]:
 
 
 def waived_form(waivers: Sequence[Waiver]) -> dict[str, Any]:
-    """What a resume has waived, as JSON: `waived_until` is when the first of the waivers ends, null where none ends.
-    Without waivers there is no such time."""
+    """What a resume has waived, as JSON.
+
+    `waived_until` is the earliest end of a waiver, null if none ends. Without waivers the field is absent.
+    """
     forms = {"waived": [waiver_form(waiver) for waiver in waivers]}
     first = min(waivers, key=lambda waiver: waiver.until, default=None)
     return forms if first is None else {**forms, "waived_until": waiver_form(first)["waived_until"]}
