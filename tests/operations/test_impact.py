@@ -297,6 +297,7 @@ def test_what_there_never_was_is_not_found(desk: Desk) -> None:
 
 OVERAGE = {"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 5}
 GRACE = {"at": "100%", "level": "over", "policy": "allow_with_grace", "grace_amount": 5, "then": "deny"}
+NOTIFY = {"at": "80%", "level": "warning", "policy": "notify_only"}
 EARLY = {"at": "50%", "level": "half", "policy": "deny"}
 
 
@@ -315,6 +316,9 @@ EARLY = {"at": "50%", "level": "half", "policy": "deny"}
         ([EARLY], 0, 50, False),
         ([EARLY], 0, 51, True),
         ([EARLY], 20, 60, False),
+        ([NOTIFY], 0, 100, False),
+        ([NOTIFY], 0, 150, True),
+        ([NOTIFY, OVERAGE], 0, 106, True),
     ],
 )
 def test_the_policies_of_tiers_are_judged_by(tiers: list[Any], raised: int, used: int, denied: bool) -> None:

@@ -7,42 +7,23 @@ The names are short: `last` lives in the cell, and a cell should stay below the 
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 from tallygate.domain.catalog.tiers import Tier, tier_form, tier_of
 from tallygate.domain.entries.entry import CellEntry
-from tallygate.domain.entries.notices import (
-    BumpEntry,
-    DeniedEntry,
-    GraceEntry,
-    OpenEntry,
-    ResumeEntry,
-    SuspendEntry,
-    TidyEntry,
-)
 from tallygate.domain.entries.reset_marks import ResetMark, mark_of, mark_text
-from tallygate.domain.entries.usage import BringInEntry, EventEntry, ParkedEntry, SettleEntry, UseEntry
-from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, FollowEntry, PassOnEntry, ResetEntry
+from tallygate.domain.entries.usage import EventEntry, ParkedEntry
 from tallygate.domain.metering import contributions
 from tallygate.storage.base.documents import Codec, Form, in_order, read_document
 
-CELL_KINDS: dict[str, type] = {
-    "use": UseEntry,
-    "settle": SettleEntry,
-    "bring_in": BringInEntry,
-    "adjust": AdjustEntry,
-    "reset": ResetEntry,
-    "carry": CarryEntry,
-    "follow": FollowEntry,
-    "pass_on": PassOnEntry,
-    "denied": DeniedEntry,
-    "suspend": SuspendEntry,
-    "resume": ResumeEntry,
-    "grace": GraceEntry,
-    "open": OpenEntry,
-    "bump": BumpEntry,
-    "tidy": TidyEntry,
-}
+
+def kind_of(entry: type) -> str:
+    """Return the stored name of a kind: `bring_in` of BringInEntry."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", entry.__name__.removesuffix("Entry")).lower()
+
+
+CELL_KINDS: dict[str, type] = {kind_of(kind): kind for kind in get_args(CellEntry)}
 CONTRIBUTIONS: dict[str, type] = {
     "add": contributions.Add,
     "raise": contributions.Raise,
