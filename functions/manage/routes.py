@@ -1,4 +1,4 @@
-"""The routes of manage, in one table: what is asked, its handler, and what the API's document says of it."""
+"""The routes of manage in one table: key, handler, and summary for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tallygate.http import Answer, CustomerIn, Request, Route
 
 @cache
 def _document(revocation_s: int) -> dict[str, Any]:
-    """Built once for each container: it says the same until the next deployment."""
+    """Built once per container: the document changes only with a deployment."""
     return document((*ROUTES.values(), *ELSEWHERE), version=__version__, revocation_s=revocation_s)
 
 
@@ -60,7 +60,7 @@ def _route(
     public: bool = False,
     customer_in: CustomerIn | None = None,
 ) -> Route[App]:
-    """A route of the control plane: a GET needs the scope read, all others the scope manage."""
+    """Return a route of the control plane. A GET needs the scope read, every other method the scope manage."""
     scope = None if public else READ if key.startswith("GET ") else MANAGE
     return Route(key, scope, summary, contract, respond=respond, customer_in=customer_in)
 
@@ -135,4 +135,4 @@ _ROWS = (
 )
 ROUTES: dict[str, Route[App]] = {route.key: route for route in _ROWS}
 OTHERS = frozenset(row.key for row in ELSEWHERE)
-"""Routes of the other functions, of whose paths `$default` may be asked too."""
+"""Keys of the other functions' routes. A request for their paths with another method arrives at `$default` too."""
