@@ -141,8 +141,7 @@ def _seconds(time: Instant) -> int:
 
 
 def _spread(decision: Decision) -> int:
-    """Return the extra seconds of `Retry-After`, so that clients waiting for the same midnight do not all return at
-    once.
+    """Return extra seconds for `Retry-After`, so that clients waiting for the same midnight do not all return at once.
 
     A client also waits for a quota's reset while it is suspended until then, or denied by a tier's rate, which ends
     with the period.
