@@ -171,7 +171,7 @@ def _effective_at(asked: ResetRequest, windows: Sequence[Running], now: Instant)
     if at > now:
         raise invalid("/effective_at", "out_of_range", "must not be in the future")
     if at < now and at < min((each.window.start for each in windows), default=now):
-        raise invalid("/effective_at", "out_of_range", "must lie in a period of the feature that runs now")
+        raise invalid("/effective_at", "out_of_range", "must lie in a current period of the feature")
     if at < now - SETTLED_WITHIN:
         raise _too_far()
     return at
