@@ -46,10 +46,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def done(record: dict[str, Any], context: Any) -> bool:
-    """Return whether the message is finished.
-
-    An unfinished message is redelivered, and at last goes to the dead-letter queue.
-    """
+    """Return whether the message is finished. Others are redelivered, and at last go to the dead-letter queue."""
     claimant = f"{context.aws_request_id}.{record['messageId']}"
     try:
         message = queue.message_of(record["body"])

@@ -53,13 +53,6 @@ WAITS_MAX = 12
 """The wait for the aggregation ends after three seconds. It lags by about one second."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How a change waits for the aggregation. By default it does not wait."""
-
-    wait: Callable[[float], None] | None = None
-
-
 def with_followed(
     past: PastUsageStore,
     before: Effective | None,
@@ -100,7 +93,7 @@ def with_followed(
 
 
 def _also(to_come: Next, present: Effective) -> Next:
-    """Return the pending limits. Quotas that continue in them keep the usage that follows into them now."""
+    """Return the pending limits, in which continuing quotas keep the usage that follows into them now."""
     known = {
         quota.ordinal: quota.follows
         for entitlement in present.entitlements.values()
@@ -177,8 +170,8 @@ class _Followed:
     def _of_new_scope(self, scope: Scope, quota: Quota, number: int) -> Follows | None:
         """Return the usage that follows into windows over a scope that no limit has counted before.
 
-        It is the scope's usage by the rollup, plus all usage of the feature that is not aggregated yet, of whatever
-        scope. So it is at most a little too high, never too low.
+        It is the scope's usage by the rollup, plus all usage of the feature that is not aggregated yet, whatever its
+        scope. So it is a little too high at most.
         """
         live = self._live_of_all()
         if live == NOBODY:
@@ -199,10 +192,7 @@ class _Followed:
         return reigns[-1].ordinal if reigns else NOBODY
 
     def _unfolded(self, counted: FollowedSoFar, scope: Scope, since: Instant, live: int) -> None:
-        """Add the usage of a scope that no limit counts.
-
-        It is the scope's usage by the rollup, and the feature's usage that is not in the rollup yet.
-        """
+        """Add a scope's usage that no limit counts: by the rollup, and the feature's usage not yet in the rollup."""
         # The total is read first, so that no usage is missing.
         running = window_at(self.look.schedules[live], self.look.now)
         totals = self.past.totals(self.look.name, live, running.start, running.start + 1)
@@ -213,10 +203,7 @@ class _Followed:
         counted.sources[counter] = Source(*counter, self.look.cell.own(counter))
 
     def _windows(self, quota: Quota) -> list[tuple[Window, Instant, bool]]:
-        """Return the windows into which usage follows.
-
-        Each has the instant since which usage follows, and whether all of it comes from the rollup.
-        """
+        """Return the windows into which usage follows: each with its start, and whether all is from the rollup."""
         now, schedule = self.look.now, quota.schedule
         running = window_at(schedule, now)
         if schedule.from_first_use:
@@ -284,8 +271,7 @@ class _Followed:
             total = totals.get(start)
             window = known[start] if total is None else Window(start, total.end)
             outside = min(window.end, reign.end) <= counted.since or start > reign.end
-            # Late events may count in windows from before the reign. An earlier reign's own usage is added by that
-            # reign.
+            # Late events may count in windows from before the reign. An earlier reign adds its own usage itself.
             outside = outside or (window.end < reign.start and start < counted.since)
             if outside or (ordinal == quota.ordinal and self._is_own(quota, start)):
                 continue
@@ -299,7 +285,7 @@ class _Followed:
         """Return the part of a window's usage from before an instant, since the last reset. Never more than that part.
 
         The rollup gives whole quarter hours in which the window's quota counted and no change of plan is near. The
-        journal gives what the window counted in the rest; where the journal is too long, the rest counts 0.
+        journal gives the rest; where it is too long, the rest counts 0.
         """
         reigned = min(reign.since for reign in reigns if reign.ordinal == ordinal)
         counts = max(start, self._reset_since(start) or 0)
@@ -328,13 +314,9 @@ class _Followed:
         return any(window.start == start for window, _, _ in self._windows(quota))
 
     def _count(self, counted: FollowedSoFar, counter: CounterName, window: Window, total: Total | None) -> None:
-        """Take a window's usage from the cell if it surely stays there.
-
-        Otherwise add what the cell or the total shows now.
-        """
+        """Take a window's usage from the cell if it surely stays there, else what the cell or the total shows now."""
         cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
-        # If the cell's floor has passed a window, its usage by event is only in its total, however recently the window
-        # ended.
+        # If the cell's floor has passed a window, its usage by event is in its total alone, however recently it ended.
         over = over or (counter not in cell.used and cell.floor is not None and window.end <= cell.floor)
         retired = counter[0] in self.look.before.retired
         shown = cell.own(counter)
@@ -348,9 +330,7 @@ class _Followed:
             counted.past = EXACT.add(counted.past, max(shown, aggregated))
 
     def _not_brought_in(self, counter: CounterName, total: Total | None) -> Decimal:
-        """Return usage by event that is in the total and never reaches the cell, because it came long after the
-        window's end.
-        """
+        """Return usage by event that is in the total, but came too late to ever reach the cell."""
         if total is None or total.governed.carries or total.over > self.look.now - DEAD_AFTER:
             return ZERO
         return EXACT.subtract(total.by_event, self.look.cell.brought.get(counter, ZERO))
@@ -370,17 +350,14 @@ class _Followed:
         return tuple(total for total in found if total.end > since)
 
     def _counts_before(self, instant: Instant) -> bool:
-        """Return whether the customer can have usage from before the instant. Events may be older than the customer."""
+        """Return whether the customer can have usage before the instant. Events may be older than the customer."""
         return instant > self.look.created_at - 35 * DAY
 
     def _used(self, scope: Scope, since: Instant, before: Instant, *, at_most: bool, lagging: bool = False) -> Decimal:
-        """Return the usage over the scope in a past time span.
+        """Return the usage over the scope in a past time span: whole quarter hours by rollup, their parts by journal.
 
-        at_most: where the journal is too long, take parts of quarter hours as whole, so that no window begins with less
-            than its usage; otherwise leave them out
+        at_most: if the journal is too long, count parts as whole, so that no window begins too low; otherwise skip them
         lagging: do not wait for the aggregation
-
-        The rollup gives whole quarter hours, the journal their parts.
         """
         if before <= since or self._unused_before(before):
             return ZERO
@@ -483,10 +460,7 @@ class _Followed:
         return cell.floor is None and not any(start < until and cell.own((o, start)) for o, start in cell.used)
 
     def _must_be_folded(self, until: Instant) -> None:
-        """Wait until everything that the cell counted before an instant is in totals and rollups.
-
-        Raises StoreUnavailable `usage_not_folded`.
-        """
+        """Wait until all that the cell counted before an instant is aggregated. Raises `usage_not_folded`."""
         known = self._folded_until is not None and until <= self._folded_until
         if known or until <= self.look.created_at or self._unused_before(until):
             return
