@@ -28,9 +28,7 @@ from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission.ports import AdmissionStore, SoldFeature
 
 LIMITS_KEPT_SECONDS = 60.0
-"""A root cell proves the limits with every write, so long caching is safe. They expire so that deletions are noticed.
-
-"""
+"""A root cell proves the limits with every write, so long caching is safe. Expiry makes deletions noticed."""
 FEATURE_KEPT_SECONDS = 60.0
 """The time until every container knows a changed feature: its unit, and the dimensions it requires."""
 FEATURE_READ_AGAIN_SECONDS = 1.0

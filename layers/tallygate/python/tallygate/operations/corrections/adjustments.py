@@ -5,9 +5,9 @@
                                                                                the audit entry
                                                                                the receipt
 
-An adjustment acts at the very next decision, because it is written into the cell, which decides. The write holds only
-while the window still has the parts that were seen. So the answer, the journal and the fact state exactly what came of
-it. If another write comes between, the adjustment is planned again. A window that is not open yet is opened by the
+An adjustment acts at the very next decision, because it is written into the cell, which decides. The write succeeds
+only if the window still has the parts that were seen. So the answer, the journal and the fact state exactly what came
+of it. If another write comes between, the adjustment is planned again. A window that is not open yet is opened by the
 adjustment, with its carryover. An adjustment that raises the limit lifts tier suspensions that last until a top-up.
 """
 

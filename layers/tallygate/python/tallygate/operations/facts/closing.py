@@ -4,9 +4,9 @@
                                                      │ refused: look again, at most TRIES_MAX times
     crash before: nothing has happened;  crash after: the next run finds it closed
 
-The write holds only while the total is as it was stated. An aggregation in between makes the closing look again, and a
-later one restates. Two parallel runs make a single closing: the fact's id is derived from the total, and the first
-commit wins.
+The write succeeds only if the total still is as stated. If usage is added in between, the closing looks again. Usage
+added after the closing causes a restatement. Two parallel runs make a single closing: the fact's id is derived from the
+total, and the first commit wins.
 """
 
 from __future__ import annotations

@@ -81,8 +81,8 @@ def moved(changes: Sequence[TotalChanged], now: Instant) -> list[Moved]:
 def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Instant) -> bool:
     """Open the total's window in its cell, so that usage by event can be added to it. Return whether it is open.
 
-    A window that ended below the cell's floor is not opened, because no request can count in it; `revise` handles it. A
-    few requests, and none where nothing carries over.
+    A window that ended below the cell's floor, with a later window open, is not opened: no request can count in it, and
+    `revise` handles it. A few requests, and none where nothing carries over.
     """
     if not total.governed.carries:
         return False

@@ -103,8 +103,10 @@ def find_decision(store: DecisionStore, wanted: DecisionId, seen: SeenCell, *, n
 
     seen: its cell, read before the journal
 
-    Raises NotFound after all records that may hold it were read, StoreUnavailable `decision_not_folded` where it may be
-    on its way, and `decision_search_unfinished` where more must be read than one call may.
+    Raises:
+    NotFound: after all records that may hold it were read
+    StoreUnavailable `decision_not_folded`: it may be on its way
+    StoreUnavailable `decision_search_unfinished`: more must be read than one call may
     """
     reading = search(store, wanted, now=now)
     if reading.found is not None:

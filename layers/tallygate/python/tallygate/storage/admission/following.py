@@ -1,9 +1,9 @@
 """How usage follows into other windows of a cell, in the write that raises the cell's version of the limits.
 
-    u.<new>   := u.<live> + …      w.<new>  := u.<live> + …     ws, wn, wb   where it came from
-    (`domain.admission.following`) fw        the number of the following        cv   the version of the limits
+    u.<new>      := u.<live> + …     w.<new>   := u.<live> + …     (`domain.admission.following`)
+    ws, wn, wb   the origin of w     fw        number of the following     cv   version of the limits
 
-The write requires that the seen counters have not changed. The live counter is the exception: uses in between are
+The write requires that the seen counters have not changed. The live counter is the exception: decisions in between are
 included in the sum. The live counter's part by events must be unchanged too, so that it is known how much of it has
 followed.
 """
@@ -151,13 +151,13 @@ def _number(image: Item, name: str) -> Decimal | None:
 
 
 def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
-    """Let usage by event follow that reached the total's counter after the counter's usage had followed.
+    """Let late usage by event follow: usage added to the total's counter after that counter had been followed.
 
-    Each window that follows the counter gets the counter's current part by events. No request if it has it already,
-    else one for each window, and one for the limits.
+    Each following window gets the counter's current part by events. No request if it has that part already; else one
+    for each window, and one for the limits.
 
-    If the counter's quota is in force, again or beside the new one, its new usage by event came after the change; then
-    nothing more of it follows. Raises Contended if other writers come between every time.
+    If the counter's quota is in force, again or beside the new one, usage added to it came after the change. From then
+    on none of it follows. Raises Contended if other writers win every try.
     """
     counter = (total.ordinal, total.start)
     counts: bool | None = None

@@ -75,9 +75,9 @@ class CellEvents:
     def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> bool:
         """Add the total's usage by event to the cell. One request if the cell has the `seen` part.
 
-        A window that ended long ago, or that the cell has removed, is left alone: nothing is admitted in it any more.
-        With carryover, every window that the cell still has counts. False: the cell does not have this window, or no
-        longer.
+        Nothing is added to a window that ended long ago or was removed, because nothing is admitted in it any more.
+        With carryover, usage is added to every window that the cell still has. False: nothing was added, because the
+        cell no longer counts in the window, or the window is not open.
         """
         if total.over <= now - DEAD_AFTER and not total.governed.carries:
             return False
