@@ -100,7 +100,7 @@ _ROWS = (
     _route(
         "GET /v1/events",
         get_events,
-        "Received events and what became of them, the newest first",
+        "Received events and their outcomes, newest first",
         customer_in=_QUERY,
     ),
     _route("GET /v1/usage", get_usage, "A customer's usage, over time and by dimension", customer_in=_QUERY),
@@ -123,7 +123,7 @@ _ROWS = (
     _route(f"GET {_E}", get_endpoint, "A webhook endpoint, without its secret"),
     _route(f"DELETE {_E}", delete_endpoint, "Remove a webhook endpoint"),
     _route(f"POST {_E}/rotate", post_rotation, "Replace an endpoint's secret, shown once", EndpointRotationBody),
-    _route(f"GET {_E}/deliveries", list_deliveries, "Deliveries to an endpoint, the newest first"),
+    _route(f"GET {_E}/deliveries", list_deliveries, "Deliveries to an endpoint, newest first"),
     _route("POST /v1/test-clock", post_test_clock, "Move the stack's time, where that is enabled", TestClockBody),
     _route(
         "GET /v1/health",

@@ -117,7 +117,7 @@ def declare_catalog(
             version, left = outcome.version, left[outcome.done :]
         else:
             return replace(planned, version=version)
-    raise Contended("the catalog was changed by others at every try")
+    raise Contended("other writers changed the catalog during every try")
 
 
 def _beside(by: Author | None, audits: AuditTrail | None) -> BesideStep | None:

@@ -103,7 +103,7 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
         entry = _entry(total, CountedWindow(total.ordinal, total.start, total.end), opens.layers, now)
         if cells.open_window(total.cell, counter, opens, entry, floor=None if ahead else total.start):
             return True
-    raise Contended("others changed the cell at every try to open its window")
+    raise Contended("other writers changed the counters during every try to open a window")
 
 
 def revise(cells: CarriedCells, rules: RulesStore, since: Moved, now: Instant) -> None:
@@ -121,7 +121,7 @@ def revise(cells: CarriedCells, rules: RulesStore, since: Moved, now: Instant) -
             return
         if _revised(cells, total, found, cell, now):
             return
-    raise Contended("others changed the cell at every try to revise what was carried")
+    raise Contended("other writers changed the counters during every try to revise carryover")
 
 
 def _revised(cells: CarriedCells, total: Total, by: tuple[Quota, Carryover], cell: Cell, now: Instant) -> bool:

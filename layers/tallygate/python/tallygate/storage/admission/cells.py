@@ -342,7 +342,7 @@ def _receipt_put(key: Key, receipt: Receipt) -> Put:
 def _receipt_of(item: Item) -> Receipt:
     amount = item.get("amount")
     if not isinstance(amount, Decimal):
-        raise InvariantBroken("a consume receipt has an amount")
+        raise InvariantBroken("a consume receipt must have an amount")
     return Receipt(
         fingerprint=items.text(item, "fingerprint"),
         decision_id=items.text(item, "decision_id"),
