@@ -113,7 +113,7 @@ def find_decision(store: DecisionStore, wanted: DecisionId, seen: SeenCell, *, n
         return reading.found
     unfolded = not reading.past and seen.cell.revision > reading.journaled
     if unfolded and now - wanted.minute * MINUTE <= STREAM_KEPT:
-        raise StoreUnavailable("the decision is not aggregated yet; retry in a second", code="decision_not_folded")
+        raise StoreUnavailable("the decision is not recorded yet; retry in a second", code="decision_not_folded")
     raise not_found()
 
 
