@@ -1,4 +1,7 @@
-"""aggregate: the table's stream -> journal, totals, usage, facts, deliveries. The clock and the threads enter here."""
+"""aggregate: reads the table's stream and writes journal, totals, usage, facts and deliveries.
+
+The environment, the clock and the threads enter here and nowhere below.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ parts = Parts(
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """A tumbling window's answer names its state: none is kept, the window is only set to learn the shard."""
+    """Aggregate one batch. Lambda requires a `state` in the answer of a tumbling window.
+
+    No state is kept: the window is configured only because Lambda then names the shard.
+    """
     batch = batch_of(event)
     try:
         summary = aggregate(parts, batch, now=clock.now())

@@ -1,4 +1,4 @@
-"""The stores that aggregate keeps and applies journals with, over one engine."""
+"""The stores with which aggregate appends to journals and applies them, over one engine."""
 
 from __future__ import annotations
 

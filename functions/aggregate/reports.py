@@ -1,4 +1,4 @@
-"""What aggregate says of itself: one log line and one line of metrics for each batch that held anything."""
+"""Log line and metrics of aggregate: one each for every batch with records."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ TRACES_MAX = 20
 
 
 def tell(logger: Logger, metrics: Metrics, batch: Batch, summary: Summary, *, now: Instant) -> None:
-    """How much was folded and how late; `Parked`, `Unmeasured` and `EventsRejectedLater` are what
-    somebody should look at."""
+    """Report how much was aggregated, and how late.
+
+    `Parked`, `Unmeasured` and `EventsRejectedLater` need an operator's attention.
+    """
     values = {
         Metric.COUNTED: summary.counted,
         Metric.REPEATED: summary.repeated,

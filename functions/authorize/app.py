@@ -1,8 +1,8 @@
-"""authorize: an API key becomes the principal of a request.
+"""authorize: turns an API key into the principal of a request.
 
-A text in the form of a key is let through, known or not. The function behind the route then answers 401 or 403 as a
-problem document, from the context that is set here. The gateway refuses any other text with 403 and calls no other
-function. A failure of ours is raised, because the gateway caches answers.
+Any text in the form of a key is let through, known or not. The function behind the route then answers 401 or 403 as a
+problem document, from the context that this function sets. The gateway refuses every other text with 403 and calls no
+other function. Internal failures are raised, because the gateway caches answers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def context_of(key: ApiKey | None) -> dict[str, str]:
-    """What the functions read: strings only, as the gateway wants them."""
+    """Return the context that the functions read. The gateway allows only strings in it."""
     if key is None:
         return {"error": "unauthenticated"}
     return {"key_id": key.id, "scopes": " ".join(key.scopes), "customer": key.customer or ""}

@@ -1,4 +1,4 @@
-"""check: decides what may be consumed. The environment, the clock and randomness enter here and nowhere below."""
+"""check: decides requests. The environment, the clock and randomness enter here and nowhere below."""
 
 from __future__ import annotations
 

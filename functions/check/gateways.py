@@ -1,8 +1,11 @@
-"""Decisions for gateways: the rate-limit headers that accompany every answer, and a denial as an HTTP status.
+"""Decisions for API gateways: rate-limit headers with every answer, and denials as HTTP status codes.
 
-`RateLimit-Policy` and `RateLimit` follow the IETF's draft: for each limit a quantity and a window, and what is left of
-it for how many seconds. Their numbers are whole, so quantities are cut; the body has them exactly. `Retry-After` is
-advice: clients that were denied until the same instant are spread over some seconds after it, each always by the same.
+`RateLimit-Policy` and `RateLimit` follow the IETF draft. For each limit they state a quantity, a window in seconds, the
+remaining quantity and the seconds until it resets. Header numbers are integers, so quantities are truncated; the body
+has the exact values.
+
+`Retry-After` is advice. Clients denied until the same instant are spread over some seconds after that instant. One
+customer always gets the same offset.
 """
 
 from __future__ import annotations
@@ -30,11 +33,11 @@ _STATUS = {
 }
 _FORBIDDEN = 403
 INTEGER_MAX = 10**15 - 1
-"""A structured field's integer has at most 15 digits; with more, a client has to drop the whole header."""
+"""An integer in a structured field has at most 15 digits. A client must drop the whole header if a number has more."""
 
 
 def decision_headers(decision: Decision) -> dict[str, str]:
-    """The headers that accompany a decision; none of them where nothing limits."""
+    """Return the headers of a decision. There are no rate-limit headers where no hard limit applies."""
     limited = _limited(decision)
     headers: dict[str, str] = {}
     if limited:
@@ -49,18 +52,18 @@ def decision_headers(decision: Decision) -> dict[str, str]:
 
 
 def wants_status(request: Request) -> bool:
-    """Whether the caller asked for denials as HTTP errors: `Prefer: http-status` or `?http_status`."""
+    """Return whether the caller wants denials as HTTP errors: `Prefer: http-status` or `?http_status`."""
     preferences = {part.strip().lower() for part in request.headers.get("prefer", "").split(",")}
     return "http-status" in preferences or switched_on(request.query, "http_status")
 
 
 def status_of(reason: Reason) -> int:
-    """The HTTP status of a denial for this reason."""
+    """Return the HTTP status of a denial with this reason."""
     return _STATUS.get(reason, _FORBIDDEN)
 
 
 def denial_answer(decision: Decision, body: dict[str, Any], request: Request) -> Answer:
-    """A denial as a problem document, with the decision in the extension `decision`."""
+    """Return a denial as a problem document. The extension `decision` holds the decision."""
     status = status_of(decision.reason)
     problem = problem_answer(
         decision.reason.value,
@@ -81,8 +84,13 @@ def denial_answer(decision: Decision, body: dict[str, Any], request: Request) ->
 
 
 def policy_names(nodes: list[Node]) -> list[str]:
-    """A name for each window, of which none is another's: the limit's for its first quota, then `limit/every`; a rate
-    beside it is `limit/rate`. A number follows where that does not tell them apart."""
+    """Return a unique name for each window.
+
+    <limit>          the limit's first quota
+    <limit>/<every>  its further quotas
+    <limit>/rate     a rate
+    <name>/<number>  where two names would be equal
+    """
     names: list[str] = []
     for node in nodes:
         name = node.name if node.period is not None else f"{node.name}/{node.kind}"
@@ -94,18 +102,24 @@ def policy_names(nodes: list[Node]) -> list[str]:
 
 
 def _limited(decision: Decision) -> list[Node]:
-    """The windows that deny: a polite client slows down for the limits it reads, and must not for one that observes."""
+    """Return the windows of hard limits.
+
+    Polite clients slow down for every limit in the headers, and must not slow down for one that only observes.
+    """
     return [n for n in decision.nodes if n.limit is not None and n.enforcement is Enforcement.HARD]
 
 
 def _policy(name: str, node: Node) -> str:
     policy = f"{name};q={_whole(node.limit)}"
-    # What never resets has no window.
+    # A window that never resets has no length.
     return policy if node.resets_at is None else f"{policy};w={max(1, (node.end - node.start) // SECOND)}"
 
 
 def _state(name: str, node: Node, now: Instant) -> str:
-    """What is left, and until when it is; for a limit that refuses, until it would not: Retry-After is never before."""
+    """Return the remaining quantity and the seconds until it resets.
+
+    For a window that denies, the seconds run until a retry could be granted, so `Retry-After` is never earlier.
+    """
     until = node.resets_at if node.granted or node.retry_at is None else node.retry_at
     state = f"{name};r={_whole(node.remaining)}"
     return state if until is None else f"{state};t={_seconds(until - now)}"
@@ -116,19 +130,22 @@ def _whole(quantity: Decimal | None) -> int:
 
 
 def _quoted(name: str) -> str:
-    """A structured field's string: printable ASCII, anything else becomes `?`."""
+    """Return a structured field's string. Characters outside printable ASCII become `?`."""
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in name)
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _seconds(time: Instant) -> int:
-    """Whole seconds, rounded up: advice never points before the instant."""
+    """Return whole seconds, rounded up, so that advice never points before the instant."""
     return max(0, -(-time // SECOND))
 
 
 def _spread(decision: Decision) -> int:
-    """Seconds after a quota's reset, so that all who wait for the same midnight do not come at once. They may wait for
-    it by a suspension, or by the rate of a tier, which ends with the period."""
+    """Return extra seconds for `Retry-After`, so that clients waiting for the same midnight do not all return at once.
+
+    A client also waits for a quota's reset while it is suspended until then, or denied by a tier's rate, which ends
+    with the period.
+    """
     by_quota = decision.binding is not None and decision.binding.period is not None
     ends = [node.resets_at for node in decision.nodes if node.period is not None]
     if not by_quota and decision.retry_at not in ends:

@@ -1,9 +1,10 @@
-"""What check says of itself: one short line for each decision, by which it is counted.
+"""Log line of check: one short line for each decision.
 
     {"operation":"consume","reason":"ok"}                                                       every decision
-    {"operation":"consume","reason":"quota_exceeded","customer":…,"feature":…,"trace_id":…}     those that are named
+    {"operation":"consume","reason":"quota_exceeded","customer":…,"feature":…,"trace_id":…}     selected decisions
 
-The template's metric filter counts these lines by operation and reason, so the counts are complete whichever are named.
+The template's metric filter counts these lines by operation and reason. So the counts are complete, whichever decisions
+are selected for the longer form.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SAMPLED_ONE_IN = 100
 
 
 class DecisionLog(StrEnum):
-    """Of which decisions the line names customer, feature, decision and trace."""
+    """The decisions whose line names customer, feature, decision and trace."""
 
     ALL = "all"
     DENIED = "denied"
@@ -50,5 +51,5 @@ def _named(log: DecisionLog, request: Request, decision: Decision) -> bool:
             return True
         case DecisionLog.DENIED:
             return not decision.granted
-    # By the trace, so that of one trace either all decisions are named or none is.
+    # Sampled by trace id, so a trace has all of its decisions named or none.
     return zlib.crc32(request.trace_id.encode()) % SAMPLED_ONE_IN == 0

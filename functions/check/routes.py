@@ -1,4 +1,4 @@
-"""The routes of check: what is asked, under which scope, and the operation that answers."""
+"""The routes of check: their scope, contracts and operations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ SCOPE = "check"
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container decides with. `decided` receives every decision, for metrics and the log."""
+    """The parts with which one container decides.
+
+    decided: receives every decision, for metrics and the log
+    """
 
     store: AdmissionStore
     decisions: DecisionStore
@@ -46,7 +49,12 @@ class App:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One question of a body and how it is answered; `at` is its place there: "", or "/3" in a list."""
+    """One question of a body and the form of its answer.
+
+    detail: answer with all numbers
+    explain: add an explanation
+    at: the question's place in the body: "", or "/3" in a list
+    """
 
     wanted: Consume
     detail: bool
@@ -63,7 +71,9 @@ def _check(app: App, request: Request) -> Answer:
     if not 1 <= len(body) <= ASKS_MAX:
         raise invalid("", "length", f"must have 1 to {ASKS_MAX} elements")
     if "http_status" in request.query:
-        raise invalid("?http_status", "not_allowed", "is for one question: several answers have no one status")
+        raise invalid(
+            "?http_status", "not_allowed", "works for a single question only: a list of answers has no single status"
+        )
     several = [_asked(read(Ask, entry, at=f"/{index}"), request, at=f"/{index}") for index, entry in enumerate(body)]
     _require_declared(app, *several)
     now = app.clock.now()
@@ -78,7 +88,7 @@ def _consume(app: App, request: Request) -> Answer:
     now = app.clock.now()
     if asked.wanted.amount == 0:
         return _answered(request, asked, *_decide(app, request, asked, now=now))
-    # Asked for before: a decision that was made must not fail for the sake of how it is shown.
+    # The unit is read before the decision: a failure to read it must not fail a decision that was made.
     unit = app.memory.unit(app.store, asked.wanted.feature)
     decision = consume(app.store, app.memory, asked.wanted, now=now, entropy=os.urandom)
     app.decided(request, decision)
@@ -86,7 +96,7 @@ def _consume(app: App, request: Request) -> Answer:
 
 
 def _asked(ask: Ask, request: Request, at: str = "") -> Asked:
-    """One question. Raises Forbidden where the key is bound to another customer."""
+    """Return the question. Raises Forbidden where the key is bound to another customer."""
     principal = permit(request.principal, SCOPE, ask.customer)
     wanted = Consume(
         customer=ask.customer,
@@ -104,7 +114,7 @@ def _asked(ask: Ask, request: Request, at: str = "") -> Asked:
 
 
 def _require_declared(app: App, *several: Asked) -> None:
-    """Raises InvalidRequest for undeclared dimensions."""
+    """Check the dimensions of all questions. Raises InvalidRequest for undeclared ones."""
     given = [
         GivenDimensions(feature=asked.wanted.feature, dimensions=asked.wanted.counted_dimensions, at=asked.at)
         for asked in several
@@ -113,7 +123,7 @@ def _require_declared(app: App, *several: Asked) -> None:
 
 
 def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[Decision, Unit | None]:
-    """What check says, and what its numbers are shown in; that is not looked for where there are none."""
+    """Return check's decision and the feature's display unit. The unit is not read where the decision has no quota."""
     decision = check(app.store, app.memory, asked.wanted, now=now)
     app.decided(request, decision)
     return decision, app.memory.unit(app.store, decision.feature) if decision.quota is not None else None
@@ -133,7 +143,7 @@ def _settle(app: App, request: Request) -> Answer:
 
 
 def _given_trace(request: Request) -> str | None:
-    """The trace that the caller began; one that begins here leads nowhere and is not recorded."""
+    """The caller's own trace. A trace id generated here would lead nowhere, so it is not recorded."""
     return request.traceparent if request.headers.get("traceparent") else None
 
 

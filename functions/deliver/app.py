@@ -1,4 +1,4 @@
-"""deliver: hands facts to webhooks and the event bus. A message asks for one attempt, the schedule for a sweep."""
+"""deliver: sends facts to webhooks and the event bus. A message asks for one attempt, the schedule for a sweep."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     swept = sweep(store, messages, now=clock.now(), time_left=lambda: left() > kept, most=most)
     tell_sweep(logger, metrics, swept)
     if swept.defect is not None:
-        raise swept.defect  # so that it alarms, once all else is done
+        raise swept.defect  # raises an alarm, after everything else is done
     return {"handed_over": len(swept.handed_over), "finished": swept.finished}
 
 
 def done(record: dict[str, Any], context: Any) -> bool:
-    """Whether the message is done with; one that is not comes again, and in the end to the dead-letter queue."""
+    """Return whether the message is finished. Others are redelivered, and at last go to the dead-letter queue."""
     claimant = f"{context.aws_request_id}.{record['messageId']}"
     try:
         message = queue.message_of(record["body"])

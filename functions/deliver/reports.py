@@ -1,4 +1,4 @@
-"""What deliver says of itself: one log line and one line of metrics for each message and each sweep that found any."""
+"""Log lines and metrics of deliver: one each for every message, and for every sweep that found a delivery."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tallygate.operations.delivery.deliver import Report, Swept
 
 
 def tell_attempt(logger: Logger, metrics: Metrics, report: Report) -> None:
-    """Attempts by outcome, how long they took, and how late a delivery was."""
+    """Report one attempt: its outcome, its duration and the delay of the delivery."""
     outcome = report.outcome
     values = {
         Metric.DELIVERY_ATTEMPTS: 1,
@@ -36,15 +36,15 @@ def tell_attempt(logger: Logger, metrics: Metrics, report: Report) -> None:
 
 
 def tell_failure(metrics: Metrics) -> None:
-    """A message that deliver itself failed on; its log line is the exception's."""
+    """Count a message on which deliver itself failed. The exception has already been logged."""
     tell(metrics, {Metric.DELIVERY_ERRORS: 1})
 
 
 def tell_sweep(logger: Logger, metrics: Metrics, swept: Swept) -> None:
-    """How much the sweep handed to the queue; an unfinished one goes on a minute later."""
+    """Report a sweep: how many deliveries it sent to the queue. The next minute's sweep continues an unfinished one."""
     handed_over, failed = len(swept.handed_over), len(swept.failures)
     tell(metrics, {Metric.DELIVERIES_HANDED_OVER: handed_over, Metric.DELIVERY_ERRORS: failed})
-    # Nothing is said of a sweep that found nothing, which is nearly every one of an idle stack.
+    # Sweeps that found nothing are logged at debug level only: on an idle stack that is nearly every sweep.
     say = logger.info if handed_over or failed or swept.out_of_date or not swept.finished else logger.debug
     say(
         "sweep",

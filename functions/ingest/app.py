@@ -1,4 +1,4 @@
-"""ingest: stores usage events, each once. The environment, the clock, ids and threads enter here and nowhere below."""
+"""ingest: stores each usage event once. The environment, the clock, ids and threads enter here and nowhere below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ingest says of itself: one log line for each batch, and its metrics."""
+"""Log line and metrics of ingest, for each batch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ METRICS = {
 def tell(
     logger: Logger, metrics: Metrics, request: Request, results: Sequence[Result], lags: Sequence[Instant]
 ) -> None:
-    """Events are counted by status, the rejected ones by their code as well; the lag is that of the oldest stored."""
+    """Report a batch: events by status, rejected events by code as well, and the lag of the oldest stored event."""
     by_status = Counter(result.status.value for result in results)
     counts = {metric: by_status[status.value] for status, metric in METRICS.items()}
     codes = Counter(result.code for result in results if result.code is not None)
@@ -33,7 +33,7 @@ def tell(
     lag, warned = max(lags, default=0), sum(warnings.values())
     tell_metrics(metrics, {**counts, Metric.INGEST_LAG: lag, Metric.EVENT_WARNINGS: warned})
     for code, count in sorted(codes.items()):
-        # A line of its own: its dimension is the code, and a batch can have several.
+        # Each code gets its own line: the code is a dimension, and a batch can have several codes.
         tell_metrics(metrics, {Metric.REJECTED_EVENTS: count}, code=code)
     logger.info(
         "events",

@@ -1,4 +1,4 @@
-"""The route of ingest: what is posted, under which scope, and the operation that answers."""
+"""The route of ingest: its scope, its contract and the operation that answers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ SCOPE = "ingest"
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container ingests with. `ingested` receives every batch, and the delay of each new event.
+    """The parts with which one container ingests.
 
-    `decision_secret` proves which decisions that events name were granted (`domain.admission.decision_ids`).
+    decision_secret: proves which decision ids in events were granted (see `domain.admission.decision_ids`)
+    ingested: receives every batch with the delay of each new event
     """
 
     store: EventStore
@@ -45,7 +46,7 @@ def _events(app: App, request: Request) -> Answer:
 
 
 def _lags(submitted: Sequence[Draft | Result], results: Sequence[Result], now: Instant) -> list[Instant]:
-    """How long ago the events were that were stored; one that is ahead, or came without a time, has no lag."""
+    """The delay of each stored event in milliseconds; 0 for an event ahead of the clock or without a time."""
     return [
         max(0, now - (draft.time or now))
         for draft, result in zip(submitted, results, strict=True)

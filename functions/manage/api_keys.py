@@ -62,5 +62,5 @@ def _stores(app: App) -> keys.Stores:
 
 
 def _text(app: App) -> str:
-    """A new text of a key: what its holder shows."""
+    """Return a new key text, which the key's holder presents."""
     return PREFIX + base64.urlsafe_b64encode(app.entropy(KEY_BYTES)).decode().rstrip("=")

@@ -25,7 +25,7 @@ engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.envir
 
 
 def run(verb: str) -> Any:
-    """Run another function, as the test clock does; only there a client for it is made."""
+    """Run another function, for the test clock. Only this call makes a Lambda client."""
     functions = invoke.Functions(boto3.client("lambda", config=invoke.client_config()))
     return functions.run(os.environ[f"{verb.upper()}_FUNCTION"], {"source": "test-clock"})
 

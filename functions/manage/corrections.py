@@ -1,4 +1,4 @@
-"""Handlers of adjustments and resets by hand."""
+"""Handlers of manual adjustments and manual resets."""
 
 from __future__ import annotations
 

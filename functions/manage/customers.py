@@ -1,4 +1,4 @@
-"""Handlers of customers: subscriptions, limits of their own, suspensions, and what they may consume."""
+"""Handlers of customers, their subscriptions, own limits, suspensions and entitlements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handlers of webhook endpoints. A registration and a rotation make a secret, and show it once."""
+"""Handlers of webhook endpoints. A registration and a rotation each make a secret and show it once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def post_endpoint(app: App, request: Request) -> Answer:
         return endpoints.register_endpoint(_stores(app), endpoint, _secret(app), endpoint_answer, by=by)
 
     answer = posted(app, request, plan)
-    # A plan that lost to another call with the same key has kept a secret for an endpoint that will never be.
+    # A plan that lost to another call with the same Idempotency-Key stored a secret for an endpoint that will never
+    # exist.
     _forget(app, [endpoint for endpoint in kept if endpoint != answer.body["id"]])
     return answer
 
@@ -64,7 +65,8 @@ def post_rotation(app: App, request: Request) -> Answer:
     try:
         return posted(app, request, plan)
     except NotFound:
-        # Deleted meanwhile: the secret of the plan before was kept after those of the endpoint were removed.
+        # The endpoint was deleted meanwhile. The earlier plan stored its secret after the endpoint's secrets were
+        # removed.
         _forget(app, kept)
         raise
 
@@ -99,7 +101,7 @@ def _secret(app: App) -> str:
 
 
 def _forget(app: App, kept: list[str]) -> None:
-    """Remove secrets that nothing names. One that stays is a parameter that nobody signs with."""
+    """Remove secrets that no endpoint names. A secret that remains is an SSM parameter that is never used."""
     for endpoint in kept:
         with suppress(StoreUnavailable):
             app.secrets.remove(endpoint)

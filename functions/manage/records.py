@@ -1,4 +1,4 @@
-"""Handlers of what was recorded: usage, periods, events, decisions, a limit's impact, and the audit trail."""
+"""Handlers that read records: usage, periods, events, decisions, a limit's impact, and the audit trail."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def list_periods(app: App, request: Request) -> Answer:
 
 
 def get_events(app: App, request: Request) -> Answer:
-    """A customer's events, or without one those of which no customer is known."""
+    """List a customer's events or, without a customer, the rejected events whose customer is unknown."""
     now, (limit, cursor) = app.clock.now(), asked_page(request)
     asked = read_event_list(request.query, now=now)
     after = None if cursor is None else events_after(cursor)

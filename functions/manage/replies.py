@@ -1,4 +1,4 @@
-"""What the routes of manage have in common: their parts, the author of a change, lists, and POSTs with a receipt."""
+"""Shared parts of the manage routes: the App, the author of a change, pages, and POSTs with a receipt."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Settings:
 
     test_clock: whether the stack's time may be moved
     allow_private: whether webhooks may go to private addresses
-    key_lifetime_days: of a key that is made without `expires_at`; 0: it never expires
-    authorizer_cache_s: how long the gateway may honour a revoked key, seconds
+    key_lifetime_days: lifetime of a key made without `expires_at`, in days; 0: it never expires
+    authorizer_cache_s: how long the gateway may still accept a revoked key, in seconds
     """
 
     test_clock: bool
@@ -48,7 +48,7 @@ class Settings:
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
-    """The settings that the environment variables of the function state."""
+    """Return the settings from the function's environment variables."""
     return Settings(
         test_clock=environment.get("TEST_CLOCK") == "enabled",
         allow_private=environment.get("ALLOW_PRIVATE_WEBHOOKS") == "true",
@@ -59,9 +59,14 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What one container works with. `run` runs another function by its verb; `entropy(n)` gives n random bytes.
+    """The parts with which one container works.
 
-    Stores that several handlers use are made here, all others by their handler.
+    entropy: entropy(n) returns n random bytes
+    wait: sleeps for seconds
+    ticks: a monotonic clock in seconds
+    run: runs another function by its verb
+
+    Stores that several handlers use are created here. Each handler creates its other stores.
     """
 
     engine: Engine
@@ -101,33 +106,33 @@ class App:
         return Stores(catalog=self.catalog, customers=self.customers, cells=CellVersions(self.engine), wait=self.wait)
 
     def new_id(self, kind: str) -> str:
-        """A random id that says what it is of."""
+        """Return a random id with its kind as prefix."""
         return f"{kind}_{self.entropy(12).hex()}"
 
 
 def customer_of(request: Request) -> str:
-    """The path's customer, which the dispatcher let the key reach."""
+    """The customer in the path. The dispatcher has checked that the key may reach it."""
     return request.path["customer"]
 
 
 def key_id(request: Request) -> str:
-    """The id of the API key that asks, for the audit trail."""
-    assert request.principal is not None, "the dispatcher let nobody else through"
+    """The id of the calling API key, for the audit trail."""
+    assert request.principal is not None, "the dispatcher refuses requests without a principal"
     return request.principal.key_id
 
 
 def author(app: App, request: Request) -> Author:
-    """Who makes a change that names nobody, and the id of its entry in the audit trail."""
+    """Return the author of a change whose request names no actor, with the id of its audit entry."""
     return Author(id=app.new_id("audit"), key_id=key_id(request), at=app.clock.now())
 
 
 def audited(app: App, request: Request) -> ChangedBy:
-    """The same for a change of a customer, which may have several entries."""
+    """Return the author of a change of a customer, which may have several audit entries."""
     return ChangedBy(audits=app.audits, id=app.new_id("audit"), actor=key_id(request))
 
 
 def asked_page(request: Request, *, size: str = "limit") -> tuple[int, str | None]:
-    """How many entries of a list are asked for, by the parameter `size`, and after which."""
+    """Return the requested page size and the cursor to start after. The parameter `size` holds the page size."""
     return page_asked(request.query.get(size), request.query.get("cursor"), named=size)
 
 
@@ -136,14 +141,14 @@ def paged(data: list[dict[str, Any]], next_after: str | None) -> Answer:
 
 
 def versioned(body: Any, version: int, status: int = 200) -> Answer:
-    """An answer with the version that If-Match takes."""
+    """Return an answer whose ETag is the version that If-Match takes."""
     return Answer(status=status, body=body, headers={"etag": etag(version)})
 
 
 def posted(
     app: App, request: Request, plan: Callable[[], Planned], finish: Callable[[Body], Body] | None = None
 ) -> Answer:
-    """What a POST answers: its plan committed with its receipt, or the answer that its Idempotency-Key keeps."""
+    """Answer a POST: commit its plan with its receipt, or return the answer stored under its Idempotency-Key."""
     operation = request.route if not request.path else f"{request.route} {json.dumps(dict(request.path))}"
     outcome = once(
         Receipts(app.engine),
@@ -159,6 +164,6 @@ def posted(
 
 
 def _fingerprint(operation: str, request: Request) -> str:
-    """A digest of what is asked; the order of fields and white space are no difference."""
+    """Return a digest of the operation and body. The order of fields and white space make no difference."""
     asked = json.dumps([operation, request.json() if request.body.strip() else None], sort_keys=True, default=str)
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The routes of manage, in one table: what is asked, its handler, and what the API's document says of it."""
+"""The routes of manage in one table: key, handler, and summary for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tallygate.http import Answer, CustomerIn, Request, Route
 
 @cache
 def _document(revocation_s: int) -> dict[str, Any]:
-    """Built once for each container: it says the same until the next deployment."""
+    """Built once per container: the document changes only with a deployment."""
     return document((*ROUTES.values(), *ELSEWHERE), version=__version__, revocation_s=revocation_s)
 
 
@@ -60,7 +60,7 @@ def _route(
     public: bool = False,
     customer_in: CustomerIn | None = None,
 ) -> Route[App]:
-    """A route of the control plane: a GET needs the scope read, all others the scope manage."""
+    """Return a route of the control plane. A GET needs the scope read, every other method the scope manage."""
     scope = None if public else READ if key.startswith("GET ") else MANAGE
     return Route(key, scope, summary, contract, respond=respond, customer_in=customer_in)
 
@@ -89,9 +89,9 @@ _ROWS = (
     _route(f"GET {_C}/limits", list_limits, "Limits of the customer's own"),
     _route(f"GET {_L}/impact", get_impact, "What a limit counted, and what it would have denied"),
     _route(f"POST {_C}/suspend", suspend, "Deny the customer, a feature or a scope of it", SuspensionBody),
-    _route(f"POST {_C}/resume", resume, "Lift a suspension, by hand or by a tier", SuspensionBody),
+    _route(f"POST {_C}/resume", resume, "Lift a suspension, manual or by a tier", SuspensionBody),
     _route(f"POST {_C}/adjustments", post_adjustment, "Raise or lower a running quota", AdjustmentBody),
-    _route(f"GET {_C}/adjustments", list_adjustments, "Adjustments by hand, the newest first"),
+    _route(f"GET {_C}/adjustments", list_adjustments, "Manual adjustments, newest first"),
     _route(f"POST {_C}/reset", post_reset, "Reset a feature's usage to zero for enforcement", ResetBody),
     _route(f"GET {_C}/entitlements", list_entitlements, "What the customer may consume"),
     _route(f"GET {_C}/entitlements/{{feature}}", get_entitlement, "The state of one feature"),
@@ -100,7 +100,7 @@ _ROWS = (
     _route(
         "GET /v1/events",
         get_events,
-        "Received events and what became of them, the newest first",
+        "Received events and their outcomes, newest first",
         customer_in=_QUERY,
     ),
     _route("GET /v1/usage", get_usage, "A customer's usage, over time and by dimension", customer_in=_QUERY),
@@ -123,7 +123,7 @@ _ROWS = (
     _route(f"GET {_E}", get_endpoint, "A webhook endpoint, without its secret"),
     _route(f"DELETE {_E}", delete_endpoint, "Remove a webhook endpoint"),
     _route(f"POST {_E}/rotate", post_rotation, "Replace an endpoint's secret, shown once", EndpointRotationBody),
-    _route(f"GET {_E}/deliveries", list_deliveries, "Deliveries to an endpoint, the newest first"),
+    _route(f"GET {_E}/deliveries", list_deliveries, "Deliveries to an endpoint, newest first"),
     _route("POST /v1/test-clock", post_test_clock, "Move the stack's time, where that is enabled", TestClockBody),
     _route(
         "GET /v1/health",
@@ -135,4 +135,4 @@ _ROWS = (
 )
 ROUTES: dict[str, Route[App]] = {route.key: route for route in _ROWS}
 OTHERS = frozenset(row.key for row in ELSEWHERE)
-"""Routes of the other functions, of whose paths `$default` may be asked too."""
+"""Keys of the other functions' routes. A request for their paths with another method arrives at `$default` too."""

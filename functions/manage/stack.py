@@ -1,4 +1,4 @@
-"""Handlers of the stack itself: its health and its test clock."""
+"""Handlers of the stack's health and its test clock."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from tallygate.operations.customers.authorize import authorize
 from tallygate.operations.journal.health import Waiting, fold_lag
 
 DEEP_SCOPES = frozenset(("read", "manage"))
-"""Either will do."""
+"""Either scope is enough."""
 
 
 def get_health(app: App, request: Request) -> Answer:
-    """Public where it says that the service answers; for a key's holder where it sends a probe."""
+    """Answer whether the service works. With `deep`, also measure the stream's lag by a probe.
+
+    The plain answer is public; the deep one needs an API key.
+    """
     body = {"status": "ok", "version": __version__, "time": format_instant(app.clock.now())}
     if not switched_on(request.query, "deep"):
         return Answer(body=body)
@@ -35,7 +38,10 @@ def get_health(app: App, request: Request) -> Answer:
 
 
 def _may_look_deep(app: App, request: Request) -> None:
-    """The gateway asks its authorizer by route and not by query, so the key is looked up here. Raises 401 and 403."""
+    """Check the key of a deep health request. Raises Unauthenticated or Forbidden.
+
+    The gateway runs its authorizer by route, not by query, so this function looks up the key itself.
+    """
     key = authorize(app.keys, request.headers.get("authorization"), app.clock.now())
     if key is None:
         raise Unauthenticated("deep=1 needs an API key; this one is missing, unknown, expired or revoked")

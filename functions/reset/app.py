@@ -1,4 +1,4 @@
-"""reset: closes the periods that have ended. The schedule calls it every minute, the test clock at every move."""
+"""reset: closes the periods that have ended. The schedule calls it every minute, and every test-clock move calls it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ grace = int(os.environ["CLOSE_GRACE_SECONDS"]) * SECOND
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A total that fails keeps no other open; when all is done, a failure of ours is raised, so that it alarms."""
+    """Close due totals. A total that fails keeps no other total open.
+
+    After the run, the first failure that a retry cannot fix is raised, so that it raises an alarm.
+    """
     run = reset(
         store,
         now=clock.now(),
@@ -40,7 +43,7 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.error(
             "not closed", total=failure.total.window_part, code=failure.error.code, detail=failure.error.detail
         )
-    # Nothing is said of a run that found nothing, which is nearly every one of an idle stack.
+    # Runs that found nothing are logged at debug level only: on an idle stack that is nearly every run.
     say = logger.info if run.closed or failed or not run.finished else logger.debug
     say(
         "reset",

@@ -1,9 +1,12 @@
-"""The clock of a function: real time, or the test clock's instant where the stack was deployed with one.
+"""The clock of a function: real time or, where the stack was deployed with TEST_CLOCK=enabled, the test clock.
 
-With TEST_CLOCK=enabled the whole stack follows one item. Set, it is a frozen instant that holds until it is moved or
-unset; unset, real time goes on. A container reads the item at most once a second (by a monotonic clock), so a move is
-in force everywhere CACHE_SECONDS after it was written. Signatures of webhooks do not follow it: receivers judge them by
-their own clocks.
+All functions of such a stack follow one clock item. While the item holds an instant, time is frozen at that instant.
+While the item is unset, real time runs.
+
+A container reads the item at most once in CACHE_SECONDS, measured on a monotonic clock. So a move of the test clock
+takes effect everywhere within CACHE_SECONDS after its write.
+
+Webhook signatures always carry real time, because receivers compare them with their own clocks.
 """
 
 from __future__ import annotations
@@ -23,7 +26,10 @@ def real_time() -> Instant:
 
 
 class Clock:
-    """`now()` in milliseconds. `frozen_at` reads the test clock's instant (None: unset); without it, time is real."""
+    """Tells the time in milliseconds.
+
+    frozen_at: reads the test clock's instant, None while it is unset; without this callable, time is always real
+    """
 
     def __init__(
         self,
@@ -48,7 +54,7 @@ class Clock:
 
 
 def clock_of(environment: Mapping[str, str], engine: Engine) -> Clock:
-    """The clock that the function's environment asks for."""
+    """The clock that the function's environment variables select."""
     if environment.get("TEST_CLOCK") != "enabled":
         return Clock()
     return Clock(ClockItem(engine).frozen_at)

@@ -1,7 +1,7 @@
 """Reports of defects: errors that should never happen.
 
-The caller gets a problem as its answer, so Lambda counts no error. The metric `Defects` counts it instead, over all
-functions.
+The caller receives a problem document, so Lambda counts no error. The metric `Defects` counts the defect instead, for
+all functions together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from tallygate.metrics import Metric
 
 
 def told_to(logger: Logger) -> Callable[[str], None]:
-    """The callback that `http.answer` calls in its except clause: logs the stack trace and counts the defect."""
+    """Return the callback that `http.answer` calls within its except clause.
+
+    The callback logs the stack trace and counts the defect.
+    """
 
     def defect(what: str) -> None:
         logger.exception(what)

@@ -1,22 +1,23 @@
-"""What can go wrong, as one tree.
+"""All errors, as one tree.
 
     TallygateError
-    ├── InvalidRequest         4xx  the caller can mend it; names the field and the rule
+    ├── InvalidRequest         4xx  the caller can fix the request; names the field and the broken rule
+    │   ├── MalformedRequest   400
     │   ├── Unauthenticated    401
     │   ├── Forbidden          403
     │   ├── NotFound           404
-    │   ├── MethodNotAllowed   405  with the methods that are
+    │   ├── MethodNotAllowed   405  lists the allowed methods
     │   ├── NotAcceptable      406
     │   ├── Conflict           409
     │   ├── PreconditionFailed 412
     │   └── BodyTooLarge       413
-    ├── StoreUnavailable       503  transient; nothing happened, or the retry is harmless
-    │   ├── Contended          503  contended: another writer won every try
+    ├── StoreUnavailable       503  transient; nothing happened, or a retry is harmless
+    │   ├── Contended          503  contended: other writers won every try
     │   ├── ClockBehind        503  clock_behind: this container's clock lags behind the counter item
     │   └── OutcomeUnknown     503  outcome_unknown: the write may or may not have happened
-    └── InvariantBroken        500  a promise is broken; alarms
+    └── InvariantBroken        500  a promise of the system is broken; raises an alarm
 
-A denial is not in this tree: it is a value (`domain.admission.decision.Decision`), because the system worked.
+A denial is not an error. It is a value (`domain.admission.decision.Decision`), because the system worked.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from dataclasses import dataclass
 class FieldError:
     """One rule that one field broke.
 
-    `pointer` is a JSON pointer into the body, `?name` a query parameter, `!name` a header, `{name}` a part of the path.
+    pointer: a JSON pointer into the body, `?name` for a query parameter, `!name` for a header, `{name}` for a path
+        parameter
+    code: a stable machine string
+    detail: the rule as a sentence
     """
 
     pointer: str
@@ -37,7 +41,12 @@ class FieldError:
 
 
 class TallygateError(Exception):
-    """Root of the tree. `code` is a stable machine string, `status` the HTTP status that states it."""
+    """Root of the tree.
+
+    code: a stable machine string
+    status: the HTTP status of the answer
+    retryable: whether the same request may succeed later
+    """
 
     status = 500
     code = "internal_error"
@@ -57,7 +66,7 @@ class InvalidRequest(TallygateError):
 
 
 class MalformedRequest(InvalidRequest):
-    """The body could not be read at all."""
+    """The request or its body cannot be parsed."""
 
     status = 400
     code = "malformed_request"
@@ -79,18 +88,18 @@ class NotFound(InvalidRequest):
 
 
 class MethodNotAllowed(InvalidRequest):
-    """The path is known, its methods are others."""
+    """The path exists, but does not allow this method."""
 
     status = 405
     code = "method_not_allowed"
 
     def __init__(self, allowed: tuple[str, ...]) -> None:
-        super().__init__(f"this path takes {', '.join(allowed)}")
+        super().__init__(f"this path allows {', '.join(allowed)}")
         self.allowed = allowed
 
 
 class NotAcceptable(InvalidRequest):
-    """No answer that the request accepts can be given."""
+    """The request's Accept header excludes every media type that the API answers with."""
 
     status = 406
     code = "not_available"

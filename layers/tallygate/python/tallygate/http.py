@@ -1,10 +1,10 @@
-"""The HTTP API's event and answer (payload format 2.0), and what every route does the same way.
+"""The HTTP API's event and answer (payload format 2.0), and the steps that every route shares.
 
     event ─read─> Request ─(principal, scope)─> the route's own function ─> Answer ─render─> result
                                      any TallygateError ─problem─> Answer (RFC 9457)
 
-The authorizer lets every request through with a context; who may do what is decided here, so that a refusal is a
-problem document like every other error. Everything that a function answers carries the caller's `traceparent`.
+The authorizer lets every request through and adds a context. This module checks scopes and the key's customer, so a
+refusal is a problem document like every other error. Every answer carries the caller's `traceparent`.
 """
 
 from __future__ import annotations
@@ -40,16 +40,21 @@ from tallygate.errors import (
 
 PROBLEM = "application/problem+json"
 DOCS = "docs/problems.md"
-"""Where a problem's code is explained, in the project itself."""
+"""The page of the project that explains each problem code."""
 BODY_BYTES_MAX = 1_000_000
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
 App = TypeVar("App")
-"""What a function's routes work with: its store, clock and sources of ids, put together in its app.py."""
+"""The object that a function's routes work with: its store, clock and id sources, built in its app.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who calls: an API key's id, its scopes, and the one customer it is bound to (None: any)."""
+    """The caller.
+
+    key_id: the id of its API key
+    scopes: the key's scopes
+    customer: the only customer that the key may reach; None: any
+    """
 
     key_id: str
     scopes: frozenset[str]
@@ -58,10 +63,14 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One call. Header names are lower case; `path` holds the route's path parameters; `traceparent` is W3C's.
+    """One request.
 
-    `url_path` is the path as it was asked, for what no route names; `repeated` are the query parameters that are there
-    more than once, whose values the gateway joins.
+    path: the route's path parameters
+    headers: by lower-case name
+    url_path: the requested path; used where no route matched
+    repeated: names of query parameters that occur more than once; the gateway joins their values
+    principal: None for a request without a valid key
+    traceparent: in W3C form; a new one where the caller sent none
     """
 
     route: str
@@ -81,7 +90,10 @@ class Request:
 
     @property
     def idempotency_key(self) -> str | None:
-        """The Idempotency-Key, a quoted structured field or bare. Raises InvalidRequest outside 1..255 characters."""
+        """The Idempotency-Key, sent bare or as a quoted structured field.
+
+        Raises InvalidRequest outside 1 to 255 characters.
+        """
         raw = self.headers.get("idempotency-key")
         if raw is None:
             return None
@@ -92,7 +104,7 @@ class Request:
         return key
 
     def json(self) -> Any:
-        """The body as JSON, numbers exact (int or Decimal). Raises MalformedRequest."""
+        """The body as JSON, with exact numbers (int or Decimal). Raises MalformedRequest."""
         try:
             return read_json(self.body.decode())
         except (ValueError, RecursionError) as error:
@@ -101,7 +113,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Status, JSON body (None: empty) and headers of a response."""
+    """A response: its status, JSON body (None: empty) and headers."""
 
     status: int = 200
     body: Any = None
@@ -109,22 +121,28 @@ class Answer:
 
 
 class CustomerIn(Enum):
-    """Where a request names the customer that it concerns."""
+    """The part of a request that names its customer."""
 
     PATH = "path"
     QUERY = "query"
     FOUND = "found"
-    """In its body, or in what its path names: the route's own function asks `permit` once it knows."""
+    """In the body, or in the item that the path names.
+
+    The route's own function calls `permit` once the customer is known.
+    """
     NOWHERE = "nowhere"
-    """It concerns all customers."""
+    """The request concerns all customers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Row, Generic[App]):
-    """One row of a function's table: what is asked, who may ask it, and the operation that answers.
+    """One route of a function: its key, its scope and the operation that answers.
 
-    `contracts.base.requests` declares its path, query and headers. `respond` reads the body. `customer_in` says where a
-    request names its customer, which decides what a key of one customer may reach.
+    `contracts.base.requests` declares its path, query and headers.
+
+    respond: answers the request; reads the body
+    customer_in: where a request names its customer, which decides what a customer-bound key may reach; None: see
+        `reach`
     """
 
     respond: Callable[[App, Request], Answer]
@@ -132,19 +150,19 @@ class Route(Row, Generic[App]):
 
     @property
     def reach(self) -> CustomerIn:
-        """Where a request of this route names its customer: in its path, unless the route says otherwise."""
+        """Where a request of this route names its customer: in its path, unless `customer_in` says otherwise."""
         if self.customer_in is not None:
             return self.customer_in
         return CustomerIn.PATH if "{customer}" in self.path else CustomerIn.NOWHERE
 
 
 def answered(row: Row, respond: Callable[[App, Request], Answer], customer_in: CustomerIn) -> Route[App]:
-    """The route of a declared row."""
+    """Return the route of a declared row."""
     return Route(row.key, row.scope, row.summary, row.contract, respond=respond, customer_in=customer_in)
 
 
 def read(event: Mapping[str, Any]) -> Request:
-    """The Request of an HTTP API event."""
+    """Return the Request of an HTTP API event."""
     context = event["requestContext"]
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     raw = event.get("body") or ""
@@ -187,9 +205,9 @@ def _new_traceparent(request_id: str) -> str:
 
 
 def permit(principal: Principal | None, scope: str, customer: str | None = None) -> Principal:
-    """The principal, if it has the scope (and, bound to a customer, asks for that one). Raises 401 or 403.
+    """Return the principal if it has the scope and may reach the customer. Raises Unauthenticated or Forbidden.
 
-    manage includes read. A key of one customer never has manage, whatever is stored of it.
+    The scope manage includes read. A key of one customer never has manage, whatever scopes its item holds.
     """
     if principal is None:
         raise Unauthenticated("the API key is missing, unknown, expired or revoked")
@@ -204,9 +222,9 @@ def permit(principal: Principal | None, scope: str, customer: str | None = None)
 def answer(
     event: Mapping[str, Any], respond: Callable[[Request], Answer], defect: Callable[[str], object]
 ) -> dict[str, Any]:
-    """Read the event, respond, and render what came of it; an error becomes its problem document.
+    """Read the event, respond, and render the answer. An error becomes its problem document.
 
-    `defect` receives what should never happen, from within the except clause, so that a logger finds the trace.
+    defect: receives errors that should never happen, within the except clause, so that a logger finds the stack trace
     """
     try:
         request = read(event)
@@ -218,7 +236,7 @@ def answer(
         if error.status == InvariantBroken.status:
             defect(error.detail)
         result = problem(error, request.trace_id)
-    except Exception as error:  # noqa: BLE001  # the outermost boundary: a caller gets a problem, we get the trace
+    except Exception as error:  # noqa: BLE001  # outermost boundary: the caller gets a problem, the log the trace
         defect(type(error).__name__)
         result = problem(InvariantBroken(type(error).__name__), request.trace_id)
     return render(result, request)
@@ -227,11 +245,12 @@ def answer(
 def dispatch(
     routes: Mapping[str, Route[App]], app: App, request: Request, *, elsewhere: Collection[str] = ()
 ) -> Answer:
-    """The answer of the request's route, if the principal has its scope and the route takes what it is given.
+    """Answer by the request's route, if the principal may use it and the request matches the route's declarations.
 
-    `elsewhere` are the keys of other functions' routes, for whoever answers the gateway's `$default`. Raises 401, 403,
-    404, 405, 406, 413 and 422. What is wrong with path, query and headers is found here, by the route's declarations,
-    before anything is done.
+    elsewhere: keys of other functions' routes, for the function that answers the gateway's `$default`
+
+    Raises errors of status 401, 403, 404, 405, 406, 413 and 422. Path, query and headers are checked before the route's
+    own function runs.
     """
     route = routes.get(request.route)
     if route is None:
@@ -245,7 +264,7 @@ def dispatch(
 
 
 def _within_reach(route: Route[App], principal: Principal, request: Request) -> None:
-    """Raises Forbidden where a key of one customer asks for another, or for what concerns all of them."""
+    """Check that a customer-bound key stays with its customer. Raises Forbidden."""
     if principal.customer is None or route.reach is CustomerIn.FOUND:
         return
     if route.reach is CustomerIn.NOWHERE:
@@ -257,7 +276,7 @@ def _within_reach(route: Route[App], principal: Principal, request: Request) -> 
 
 def _require_sound(route: Route[App], request: Request) -> None:
     if not acceptable(request.headers.get("accept")):
-        detail = "an answer is application/json; no other form is available in this version"
+        detail = "answers are application/json; this version has no other media type"
         raise NotAcceptable(detail, errors=(FieldError(pointer="!accept", code="not_available", detail=detail),))
     if len(request.body) > BODY_BYTES_MAX:
         raise BodyTooLarge(f"the body has more than {BODY_BYTES_MAX} bytes")
@@ -269,15 +288,19 @@ def _require_sound(route: Route[App], request: Request) -> None:
 
 
 def _unread_body(route: Route[App], request: Request) -> tuple[FieldError, ...]:
-    """A body that says something to a route that reads none. Clients send `null` or `{}` where they have nothing."""
+    """Return the error of a body on a route that takes none. Clients may send `null` or `{}` for an empty body."""
     if route.contract is not None or request.body.strip() in (b"", b"null", b"{}"):
         return ()
     return (FieldError(pointer="", code="not_allowed", detail="this route takes no body"),)
 
 
 def unknown_route(request: Request, known: Collection[str]) -> InvalidRequest:
-    """What `$default` answers: 405 with `Allow` where other methods of the path are known, else 404: `not_available`
-    for what is planned."""
+    """Return the error for a request that matched no route.
+
+    MethodNotAllowed        the path exists with other methods; the answer has `Allow`
+    NotFound not_available  the route is planned
+    NotFound                every other path
+    """
     if allowed := allowed_methods(known, request.url_path):
         return MethodNotAllowed(allowed)
     if allowed_methods(planned_routes(), request.url_path):
@@ -286,7 +309,9 @@ def unknown_route(request: Request, known: Collection[str]) -> InvalidRequest:
 
 
 def allowed_methods(known: Collection[str], path: str) -> tuple[str, ...]:
-    """The methods of the routes whose path this is; of `GET /v1/keys/{key}` the parameter is any one segment."""
+    """Return the methods of the known routes that match this path. A parameter like `{key}` matches any non-empty
+    segment.
+    """
     steps = path.split("/")
     found = {method for method, _, pattern in (key.partition(" ") for key in known) if _is_path(pattern, steps)}
     return tuple(sorted(found))
@@ -309,7 +334,7 @@ def problem_answer(
     docs: str,
     errors: Sequence[FieldError] = (),
 ) -> dict[str, Any]:
-    """A problem document (RFC 9457)."""
+    """Return a problem document (RFC 9457)."""
     return {
         "type": f"urn:tallygate:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
@@ -324,12 +349,12 @@ def problem_answer(
 
 
 def problem(error: TallygateError, trace_id: str) -> Answer:
-    """An error as a problem document. A defect of ours shows the caller nothing but the trace."""
+    """Return an error as a problem document. An internal error (status 500) shows the caller only the trace id."""
     ours = error.status == 500
     body = problem_answer(
         error.code,
         error.status,
-        "Something broke on our side; the trace_id leads to it." if ours else error.detail,
+        "An internal error occurred; the logs name it under the trace_id." if ours else error.detail,
         errors=error.errors,
         trace_id=trace_id,
         retryable=error.retryable,
@@ -344,7 +369,7 @@ def problem(error: TallygateError, trace_id: str) -> Answer:
 
 
 def render(result: Answer, request: Request | None) -> dict[str, Any]:
-    """The Lambda proxy result."""
+    """Return the Lambda proxy result."""
     headers = {"content-type": "application/json", **result.headers}
     if request is not None:
         headers["traceparent"] = request.traceparent

@@ -1,4 +1,4 @@
-"""The stack's own metrics: the only place that names them, and the one way to emit them.
+"""The stack's own metrics. Only this module names metrics and emits them.
 
 A metric is a log line in CloudWatch's embedded metric format. Its namespace is Tallygate/<stack>, and its dimension
 `service` is the function that emits it. docs/alarms.md describes every metric. A test compares that page, the alarms
@@ -7,8 +7,8 @@ and the functions with this module.
 CloudWatch charges for each metric and hour with a value. So zeros are not emitted, and an idle stack has no metrics.
 Alarms treat missing data as "nothing happened".
 
-`Decisions` has another form. check writes a log line of 40 bytes for each decision, and a metric filter in the template
-counts these lines by operation and reason. The embedded format needs ten times as many bytes.
+`Decisions` has another form. The function check writes a log line of 40 bytes for each decision, and a metric filter in
+the template counts these lines by operation and reason. The embedded format needs ten times as many bytes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Metric(StrEnum):
     ENDPOINTS_DISABLED = "EndpointsDisabled"
     # manage
     MANAGE_REQUESTS = "ManageRequests"
-    # every function; its `service` is `tallygate`, so that one alarm covers all
+    # Every function emits this metric. Its `service` is `tallygate`, so one alarm covers all functions.
     DEFECTS = "Defects"
 
     @property

@@ -2,7 +2,7 @@
 
     {"fact": "<id>", "endpoint": "<id> | BUS", "attempt": n}        without `attempt`: the first
 
-The message group is the endpoint. In a standard queue a group promises no order, but fair turns. While one group takes
+The message group is the endpoint. In a standard queue, a group gives fair turns and no order. While one group takes
 more than its share of the consumers' time, messages of other groups go first. So one hanging receiver delays neither
 the bus nor other receivers, however many deliveries it has.
 """

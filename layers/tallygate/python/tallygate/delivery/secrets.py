@@ -2,10 +2,10 @@
 
     <path>/<endpoint id>/<slot>        several versions; an endpoint's item names slot and version
 
-manage writes and deletes secrets and may not read them. deliver reads them and may do nothing else.
-SSM encrypts with the account's key, which is free, or with the key of the stack. The encryption context is the
-parameter's ARN, which ends in endpoint id and slot. So a secret can be decrypted only as that endpoint's.
-A version never changes, so deliver caches what it read, bounded in time and number.
+The function manage writes and deletes secrets and may not read them. The function deliver may only read them. SSM
+encrypts with the account's key, which is free, or with the stack's key. The encryption context is the parameter's ARN,
+which ends in endpoint id and slot. So a secret decrypts only under its own endpoint's name. A version never changes, so
+deliver caches the secrets that it read, bounded in time and number.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     |<---------------------------------------- one deadline over everything ------------------------------------------>|
 
 Invariants:
-- The attempt ends by its deadline, however slowly the receiver answers. Every wait is bounded by the time that is left.
-- The connection goes to an address that `domain.delivery.addresses` permitted. A second look-up could give another
-address.
+- The attempt ends by its deadline, however slowly the receiver answers. Every wait is bounded by the remaining time.
+- The connection goes to an address that `domain.delivery.addresses` permitted. The name is not resolved a second time,
+  because a second look-up could return another address.
 - Redirects are not followed. Only https is used, unless private receivers are allowed.
 - The status line decides. At most a few KB of the answer's body are read, and none are kept.
 """
@@ -33,9 +33,9 @@ from tallygate.domain.delivery.deliveries import DETAIL_LENGTH_MAX, AttemptOutco
 
 DEADLINE_SECONDS = 15.0
 CONNECT_SECONDS_MAX = 5.0
-"""Leaves time for the next address when one never answers."""
+"""Leaves time for the next address if one never answers."""
 ADDRESSES_PER_FAMILY_MAX = 2
-"""Of IPv4 and IPv6 each: where one family has no route, the other must get its turn."""
+"""Counted for IPv4 and IPv6 separately, so the other family gets its turn if one has no route."""
 BODY_BYTES_READ_MAX = 4_096
 BODY_SECONDS_MAX = 1.0
 """Some receivers mind an early close. The verdict does not depend on the body."""

@@ -1,1 +1,1 @@
-"""The imperative shell: one file and one public function per verb, over (store, request, now)."""
+"""The imperative shell: one file and one public function per verb. Functions take the store, the request and `now`."""

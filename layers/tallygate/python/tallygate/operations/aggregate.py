@@ -1,14 +1,14 @@
-"""aggregate: one batch of the table's stream, folded.
+"""aggregate: processes one batch of the table's stream.
 
     EVENT, CELL         ──> append: journal, totals, usage        (per customer)
-    TOTAL               ──> the cells learn of usage by event, and of what follows from it
+    TOTAL               ──> cells: usage by event, and its consequences
     TOTAL, CELL, AUDIT, REJECTED  ──> announce: facts
     OUTBOX              ──> dispatch: deliveries
-    EFFECTIVE           ──> the cells' versions, in case the change itself did not get to them
-    PROBE               ──> seen, last of all
+    EFFECTIVE           ──> cells: the version of the limits, in case the change itself did not raise it
+    PROBE               ──> marked as seen, last of all
 
-Every step may be repeated and none depends on another in the same batch. So a batch that fails in one place is done
-everywhere else, and comes again as a whole.
+Every step may be repeated, and no step depends on another step of the same batch. So a failure in one place stops
+nothing else, and the whole batch is then delivered again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ from tallygate.operations.limits.in_force import announce_to
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What aggregate works with. `each` may do several customers, or facts, at a time."""
+    """The parts that aggregate works with.
+
+    each: may process several customers, or several facts, at a time
+    """
 
     journal: JournalParts
     cells: FoldedCells
@@ -62,7 +65,7 @@ class Parts:
 
 @dataclass(slots=True, kw_only=True)
 class Summary:
-    """What a batch came to, for metrics and the log."""
+    """The results of a batch, for metrics and the log."""
 
     records: int = 0
     customers: int = 0
@@ -79,7 +82,10 @@ class Summary:
 
 
 def aggregate(parts: Parts, batch: Batch, *, now: Instant) -> Summary:
-    """Fold a batch. Raises the first TallygateError after everything else is done; then the batch must come again."""
+    """Process a batch.
+
+    Raises the first TallygateError after all other steps; the whole batch must then be delivered again.
+    """
     summary = Summary(records=batch.records)
     failures: list[TallygateError] = []
     for step in (_journal, _totals, _announced, _limits, _facts):
@@ -102,7 +108,7 @@ def _journal(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list
         meters = parts.journal.rules.meters() if events else Meters()
     except TallygateError as error:
         return [error]
-    # Several customers at a time; a customer on its own has its targets written several at a time instead.
+    # Several customers are processed at a time. For a single customer, several targets are written at a time instead.
     outer, inner = (in_turn, parts.each) if len(owners) == 1 else (parts.each, in_turn)
     outcomes, failures = attempt(
         outer,
@@ -141,7 +147,10 @@ def _bring_in(parts: Parts, total: Total, seen: Decimal, now: Instant) -> None:
 
 
 def _follow(cells: FoldedCells, change: TotalChanged, now: Instant) -> None:
-    """Let the cell know what the change brings about, which it mostly does already, or does nothing of."""
+    """Begin the grace or the suspensions that the change causes, in the cell.
+
+    Most changes cause none, or the cell has them already.
+    """
     if begins_grace(change.old, change.new):
         cells.begin_grace(change.new, now)
     for suspending in suspensions(change.old, change.new):
@@ -150,7 +159,8 @@ def _follow(cells: FoldedCells, change: TotalChanged, now: Instant) -> None:
 
 def _announced(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[TallygateError]:
     failures: list[TallygateError] = []
-    # A feature's facts keep the order of its records: after one that could not be told, the rest waits for the retry.
+    # A feature's facts keep the order of its records. After a failed announcement, the feature's other records wait for
+    # the retry.
     waiting: set[tuple[str, str]] = set()
     for seen in _of(batch, TotalChanged | CellNoted | AuditSeen | EventRejected):
         feed = _feed(seen)
@@ -177,7 +187,7 @@ def _feed(seen: TotalChanged | CellNoted | AuditSeen | EventRejected) -> tuple[s
 
 
 def _newest_by_event(changes: Sequence[TotalChanged]) -> list[tuple[Total, Any]]:
-    """Each total whose usage by event has changed, as it is now, and what its cell should show of it so far."""
+    """Return each total whose usage by event changed: its newest state, and the usage by event before the batch."""
     newest: dict[tuple[str, int, Instant], tuple[Total, Any]] = {}
     for change in changes:
         before = change.old.by_event if change.old is not None else ZERO
@@ -205,7 +215,7 @@ def _facts(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list[T
         return []
     endpoints = parts.outbox.endpoints()
     asked, failures = attempt(
-        # Several at a time: a month's end makes hundreds of facts at once, each with a delivery for every endpoint.
+        # The end of a month makes hundreds of facts at once, each with a delivery for every endpoint.
         parts.each,
         lambda known: dispatch(parts.outbox, parts.queue, known.fact, endpoints, now=now),
         made,

@@ -1,1 +1,4 @@
-"""Keys, items and expressions are pure; dynamo.py alone speaks DynamoDB, memory.py stands in for it."""
+"""Stored items and their reads and writes. Keys, items and expressions are pure.
+
+Only `base.dynamo` calls DynamoDB; `base.memory` replaces it in tests.
+"""

@@ -1,8 +1,8 @@
-"""Stream records, as Lambda hands them over, into what they show. Pure.
+"""Parses stream records, as Lambda passes them, into observations. Pure.
 
-A record of a cell proves itself (`domain.journal.proof`): new image − old image = what its journal entry says. One
-that does
-not, or that cannot be read at all, is parked in the customer's journal: never dropped, never in anybody's way.
+A record of a cell is checked (`domain.journal.proof`): new image − old image must equal what its journal entry says. A
+record that fails the check, or is unreadable, is parked in the customer's journal. It is never dropped and never blocks
+others.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ from tallygate.storage.metering.events import event_of
 from tallygate.storage.metering.rejections import rejection_of
 
 ONLY_SHARD = "0"
-"""Local emulators have one shard and do not name it."""
+"""Local emulators have a single shard and do not name it."""
 _UNREADABLE = (InvariantBroken, LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
 
 Image = Mapping[str, Mapping[str, Any]]
 
 
 class Parked(ValueError):
-    """The record could be read, but must not be folded; the message is the reason."""
+    """The record is readable, but must not be counted. The message is the reason."""
 
 
 def batch_of(event: Mapping[str, Any]) -> Batch:
-    """What one call brings. The last call of a tumbling window may bring nothing."""
+    """Return the batch of one call. The last call of a tumbling window may have no records."""
     shard = event.get("shardId") or ONLY_SHARD
     records = event.get("Records") or ()
     observed = [seen for record in records for seen in _observed(record, shard)]
@@ -66,7 +66,7 @@ def batch_of(event: Mapping[str, Any]) -> Batch:
 
 
 def _observed(record: Mapping[str, Any], shard: str) -> tuple[Observed, ...]:
-    """What one record shows; nothing where it means nothing here or changed nothing."""
+    """Return the observations of one record. Empty for irrelevant records and unchanged items."""
     change = record["dynamodb"]
     if record["eventName"] == "REMOVE" or change.get("OldImage") == change.get("NewImage"):
         return ()
@@ -118,14 +118,17 @@ def _audited(new: Item) -> AuditSeen | None:
 
 
 def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> tuple[Observed, ...]:
-    """The journal entry of one write to a cell, if the record proves it, and the facts that it makes. Raises Parked."""
-    customer, said = entry_of(items.text(new, LAST))
-    _must_own(rest, customer, said.feature)
+    """Return the journal entry of one cell write, if the record proves it, and the facts that it makes.
+
+    Raises Parked.
+    """
+    customer, written = entry_of(items.text(new, LAST))
+    _must_own(rest, customer, written.feature)
     before, after = cell_image.cell_of(old), cell_image.cell_of(new)
-    why = disproved(before, after, said.moves)
+    why = disproved(before, after, written.moves)
     if why is not None:
         raise Parked(f"disproved: {why}")
-    entry = replace(said, revision=after.revision).shown_by(before, after)
+    entry = replace(written, revision=after.revision).shown_by(before, after)
     journaled = ToJournal(position=position, owner=keys.escaped(customer), customer=customer, what=entry)
     notes = (
         Note(
@@ -142,7 +145,7 @@ def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> t
 
 
 def _must_own(rest: str, *names: str) -> None:
-    """The item's own names must be those of its key: nothing is counted for one customer under another's."""
+    """Check that the names in the item match its key, so that no write counts under another customer. Raises Parked."""
     if rest.split("#")[: len(names)] != [keys.escaped(name) for name in names]:
         raise Parked("key_mismatch")
 
@@ -158,7 +161,7 @@ def _written_at(change: Mapping[str, Any]) -> Instant:
 
 
 def image_of(image: Image) -> Item:
-    """An item from a stream record as Lambda writes it: binary values are base64 there, unlike in boto3."""
+    """Return the item of a stream record. Lambda encodes binary values as base64, unlike boto3."""
     return {name: _value_of(typed) for name, typed in image.items()}
 
 

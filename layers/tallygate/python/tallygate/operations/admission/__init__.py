@@ -1,4 +1,4 @@
-"""Deciding requests: check, consume, entitlements.
+"""Decides requests: check, consume, entitlements.
 
 Read first: `consume.consume`, `attempts.Attempt`, `ports.AdmissionStore`.
 """

@@ -1,7 +1,7 @@
-"""Attempts: a request as it is decided, and the answers to a request that need no cell.
+"""Attempts: one request under the limits in force, and the decisions that need no cell.
 
-The limits in force say who is suspended by hand, and what is switched on or set. A denial by them rests on no cell,
-so whoever remembers them reads them afresh before he denies (`check`, `consume`): a resume acts at the next decision.
+The limits in force hold manual suspensions, switches and fixed values. No cell proves a denial that rests on them
+alone. So `check` and `consume` read cached limits again before such a denial, and a resume acts at the next decision.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ API_KEY = "api_key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consume:
-    """One request. `amount` is in raw units of the feature's meter and above zero; a peek is a check.
+    """One request to consume or check.
 
-    `api_key` names the credential that asked. It becomes a dimension of what is counted, and is no part of what makes
-    two requests the same: a key may be rotated between a request and its retry. `amount_sent` is the amount before it
-    was rounded (None: the same): another amount makes another request, also where both are rounded to one.
-
-    counted_dimensions: those of the usage, with the credential's own name, which nobody can give himself
+    amount: in raw units of the feature's meter; above 0 for consume, 0 or more for check
+    api_key: id of the caller's API key. It is counted as a dimension. Requests that differ only in the key are the same
+        request, because a key may be rotated between a request and its retry.
+    amount_sent: the amount before rounding; None: the same. Different amounts sent make different requests, even if
+        both round to one amount.
+    counted_dimensions: the dimensions of the usage, with the API key's id, which a caller cannot set
     """
 
     customer: str
@@ -58,10 +59,10 @@ class Consume:
 
     @property
     def receipt_key(self) -> str | None:
-        """What a receipt is kept under; None where none is.
+        """The key of this request's receipt; None: no receipt is kept.
 
-        A partial grant cannot be told from its request alone, so one with a request id keeps a receipt as well, under
-        a key that no Idempotency-Key can be.
+        A partial grant cannot be derived from its request alone. So with a request id it keeps a receipt too, under a
+        key that no Idempotency-Key can equal.
         """
         if self.idempotency_key is None and self.allow_partial and self.request_id is not None:
             return f"\0{self.request_id}"
@@ -69,7 +70,7 @@ class Consume:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of id and body: the same id with another body is another request."""
+        """A digest of request id and body. The same id with another body is another request."""
         sent = self.amount if self.amount_sent is None else self.amount_sent
         body: list[str | bool | None] = [self.request_id, self.customer, self.feature, plain(sent)]
         if self.allow_partial:
@@ -77,7 +78,10 @@ class Consume:
         return hashlib.sha256(json.dumps([body, sorted(self.dimensions.items())]).encode()).hexdigest()
 
     def part_that_fits(self, decision: Decision) -> Decimal | None:
-        """The part of the amount that a denial leaves room for; None where there is nothing to try."""
+        """Return the part of the amount that would fit after this denial; None: there is nothing to try.
+
+        The part is rounded down to the decimal places of the amount.
+        """
         if not self.allow_partial or decision.reason not in LIMITING or not decision.max_grantable:
             return None
         step = Decimal(1).scaleb(min(0, int(self.amount.normalize().as_tuple().exponent)))
@@ -87,13 +91,13 @@ class Consume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One request under the limits in force: what each write, each replay and each denial of it needs.
+    """One request under the limits in force: the values for its writes, replays and denials.
 
     cell: the root cell of the request's customer and feature
-    amount: what is asked for; of a partial grant, the part that is tried
-    dimensions: those of the usage, the credential's own included
-    mark: names the decision, and where the request has an id remembers it in the cell
-    secret: signs the decision's id
+    amount: the requested amount; for a partial grant, the part that is tried
+    dimensions: the dimensions of the usage, with the API key's id
+    mark: identifies the decision; the cell remembers it if the request has an id
+    secret: signs decision ids
     """
 
     store: AdmissionStore
@@ -109,11 +113,11 @@ class Attempt:
 
     @property
     def entitlement(self) -> Entitlement:
-        """The right to the feature. Only a request that `without_cell` leaves undecided has one."""
+        """The right to the feature. It exists for every request that `without_cell` does not decide."""
         return self.effective.entitlements[self.request.feature]
 
     def terms(self, seen: Cell) -> Terms:
-        """What must hold of the cell for one write, which was last seen so."""
+        """Return the terms of one write: the conditions on the cell, which was last seen as `seen`."""
         return terms(
             self.entitlement,
             amount=self.amount,
@@ -126,14 +130,14 @@ class Attempt:
         )
 
     def decision_id(self, minute: int) -> str:
-        """The id of this request's decision, where it was made in a minute."""
+        """Return the id of this request's decision, for a decision made in the given minute."""
         cell = self.cell
         parts = DecisionId(customer=cell.customer, feature=cell.feature, minute=minute, digest=self.mark.digest)
         return format_decision_id(parts, self.secret)
 
 
 def mark_of(request: Consume, now: Instant, entropy: Callable[[int], bytes]) -> RequestMark:
-    """The mark of a request: by its id and body, else by chance."""
+    """Return the request's mark: derived from its id and body, or random without an id."""
     chance = request.request_id is None
     digest = entropy(MARK_BYTES) if chance else bytes.fromhex(request.fingerprint)[:MARK_BYTES]
     return RequestMark(now // MINUTE, digest)
@@ -142,14 +146,14 @@ def mark_of(request: Consume, now: Instant, entropy: Callable[[int], bytes]) -> 
 def without_cell(
     store: AdmissionStore, effective: Effective | None, request: Consume, *, now: Instant
 ) -> Decision | None:
-    """The decision that needs no cell, first reason first; None: the request is for a metered feature."""
+    """Decide a request without its cell: the first reason that applies; None: the request needs its feature's cell."""
     feature, amount = request.feature, request.amount
     found = Reason.CUSTOMER_NOT_FOUND
     if effective is not None:
         if effective.suspensions:
-            by_hand = denied_by_hand(store, effective, feature, request.counted_dimensions, requested=amount, now=now)
-            if by_hand is not None:
-                return by_hand
+            suspended = denied_by_hand(store, effective, feature, request.counted_dimensions, requested=amount, now=now)
+            if suspended is not None:
+                return suspended
         if effective.subscribed and feature in effective.fixed:
             return decide.unmetered(effective, effective.fixed[feature], requested=amount, now=now)
         right = decide.entitled(effective, feature)
@@ -170,7 +174,7 @@ def denied_by_hand(
     requested: Decimal,
     now: Instant,
 ) -> Decision | None:
-    """The denial of a request that a suspension is in the way of; None: none is, or there is no such feature."""
+    """Return the denial by a manual suspension; None: no suspension covers the request, or there is no such feature."""
     suspension = suspending(effective.suspensions, feature, dimensions)
     if suspension is None:
         return None
@@ -183,9 +187,9 @@ def denied_by_hand(
 def stated(
     store: AdmissionStore, effective: Effective | None, denial: Decision, dimensions: Mapping[str, str] | None
 ) -> Decision:
-    """A denial that needs no cell, if by a suspension of a metered feature with its numbers: then one read.
+    """Add its numbers to a denial by suspension of a metered feature, with one read. Return any other denial unchanged.
 
-    Without `dimensions` every limit of the feature is stated, not only those that govern the request.
+    dimensions: those of the request; None: state every limit of the feature, not only those that govern the request
     """
     if effective is None or denial.suspension is None or denial.feature not in effective.entitlements:
         return denial

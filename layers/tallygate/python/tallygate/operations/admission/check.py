@@ -1,4 +1,4 @@
-"""check: what consume would answer now. Changes nothing: one read of the cell (of a part, another one), no write."""
+"""check: a dry run of consume. It reads the cell once, and once more for a partial amount. It writes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tallygate.operations.admission.ports import AdmissionStore
 
 
 def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, whole: bool = False) -> Decision:
-    """Whether the amount would be granted, or with `allow_partial` the part of it that fits; else as `_check`."""
+    """Decide whether the amount or, with `allow_partial`, a part of it would be granted. Raises as `_check`."""
     decision = _check(store, memory, request, now=now, whole=whole)
     part = None if decision.granted else request.part_that_fits(decision)
     if part is None:
@@ -26,20 +26,22 @@ def check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Insta
 
 
 def _check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, whole: bool) -> Decision:
-    """Whether the amount would be granted, with the numbers as they stand; an amount of 0 asks for the state alone.
+    """Decide whether the amount would be granted, with the current numbers. An amount of 0 asks for the state alone.
 
-    The answer is that of `decide` over the cell as it stands now, and so agrees with a consume that races nobody. By
-    `whole`, every limit of the feature is looked at, not only those that govern the request's dimensions.
+    The decision is that of `decide` over the cell as read. So it agrees with a consume that no other write races.
+
+    whole: look at every limit of the feature, not only those that govern the request's dimensions
+
     Raises ClockBehind, and Contended where the limits change faster than they can be read.
     """
     effective = memory.limits(store, request.customer, now=now)
     name, dimensions = CellName(request.customer, request.feature), None if whole else request.counted_dimensions
     for fresh in (False, True):
-        needless = without_cell(store, effective, request, now=now)
-        if effective is None or (needless is not None and fresh):
-            assert needless is not None, "an unknown customer has no cells"
-            return stated(store, effective, needless, dimensions)
-        if needless is None:
+        cell_free = without_cell(store, effective, request, now=now)
+        if effective is None or (cell_free is not None and fresh):
+            assert cell_free is not None, "an unknown customer has no cells"
+            return stated(store, effective, cell_free, dimensions)
+        if cell_free is None:
             found, cell = effective.entitlements[request.feature], store.read(name)
             memory.saw(name, cell)
             if cell.version <= effective.version:
@@ -51,7 +53,7 @@ def _check(store: AdmissionStore, memory: Memory, request: Consume, *, now: Inst
                 case None:
                     return decide.granted(effective, found, asked, cell, decision_id=None)
                 case decide.Behind():
-                    raise ClockBehind("this container's clock lags behind the cell's newest removed window")
+                    raise ClockBehind("the server's clock lags behind the newest removed window of the counter")
                 case decide.Stale():
                     pass
                 case why:

@@ -4,7 +4,7 @@
          ^                                             └─ refused: explained by the image that refused
          └──────── reload once (stale) · again with what was seen (raced) ─────┘
 
-Read everything, then decide, then write: the write is the decision. A denial has written nothing anywhere.
+First read everything, then decide, then write: the write is the decision. A denial counts nothing.
 """
 
 from __future__ import annotations
@@ -35,19 +35,20 @@ from tallygate.operations.admission.ports import (
 from tallygate.operations.admission.replays import by_mark, by_receipt, of_lost_feature
 
 TRIES_MAX = 3
-"""Writes that a request may send when other writers win; then it is contended, which is never a denial."""
+"""Writes that one request may send while other writers win. Then it is contended, which is never a denial."""
 
 
 def consume(
     store: AdmissionStore, memory: Memory, request: Consume, *, now: Instant, entropy: Callable[[int], bytes]
 ) -> Decision:
-    """Grant and count the whole amount, or deny and count nothing; with `allow_partial`, as much of it as fits.
+    """Grant and count the whole amount, or deny and count nothing; with `allow_partial`, grant the part that fits.
 
-    What fits is rounded down to the decimal places of the amount, so that whole units stay whole.
+    A part is rounded down to the decimal places of the amount, so that whole units stay whole.
 
-    `entropy(n)` gives n random bytes; it names a decision whose request has no id. Raises InvalidRequest for an
-    Idempotency-Key that was used with another body and for a feature that is not metered; Contended, ClockBehind and
-    OutcomeUnknown.
+    entropy: entropy(n) returns n random bytes; they identify a decision whose request has no id
+
+    Raises InvalidRequest for an Idempotency-Key used with another body, and for a feature that is not metered. Raises
+    Contended, ClockBehind and OutcomeUnknown.
     """
     decision = _consume(store, memory, request, request.amount, now=now, entropy=entropy)
     for _ in range(TRIES_MAX):
@@ -71,11 +72,11 @@ def _consume(
     effective, reloaded = memory.limits(store, request.customer, now=now), False
     mark = mark_of(request, now, entropy)
     for _ in range(TRIES_MAX + 1):
-        needless = without_cell(store, effective, request, now=now)
+        cell_free = without_cell(store, effective, request, now=now)
         if effective is None:
-            assert needless is not None, "an unknown customer has no cells"
-            return needless
-        if needless is None or reloaded:
+            assert cell_free is not None, "an unknown customer has no cells"
+            return cell_free
+        if cell_free is None or reloaded:
             attempt = Attempt(
                 store=store,
                 memory=memory,
@@ -88,14 +89,14 @@ def _consume(
                 secret=memory.decision_secret(store, entropy),
                 now=now,
             )
-            if needless is not None:
-                return of_lost_feature(attempt) or stated(store, effective, _counted(needless), attempt.dimensions)
+            if cell_free is not None:
+                return of_lost_feature(attempt) or stated(store, effective, _counted(cell_free), attempt.dimensions)
             decision = _try(attempt)
             if isinstance(decision, Decision):
                 return decision
             if decision is None:
                 continue
-        # The limits are stale; or the decision rests on them alone, and no cell has proved them.
+        # The limits are stale, or the decision rests on them alone and no cell has proved them.
         if reloaded:
             raise Contended("the limits changed while the request was decided")
         effective, reloaded = memory.limits(store, request.customer, now=now, fresh=True), True
@@ -103,7 +104,11 @@ def _consume(
 
 
 def _try(attempt: Attempt) -> Decision | decide.Stale | None:
-    """One write and what it means; None: another writer came between, what it left is remembered for the next try."""
+    """Write once and return the decision.
+
+    None: another writer came between; the next try uses the image that this write left in memory. Stale: the limits
+    changed.
+    """
     store, memory, request, cell = attempt.store, attempt.memory, attempt.request, attempt.cell
     wanted = attempt.terms(memory.last_seen(cell))
     if request.receipt_key is None and memory.denied_lately(cell, wanted):
@@ -128,11 +133,11 @@ def _try(attempt: Attempt) -> Decision | decide.Stale | None:
                 )
             return by_mark(attempt, wanted, outcome.seen, minute)
         case decide.Unfollowed():
-            # Whoever changed the limits has not got to it yet, or died before it could.
+            # The process that changed the limits has not updated this cell yet, or died before it could.
             memory.saw(cell, store.follow(attempt.effective, cell.feature, attempt.now))
             return None
         case decide.Behind():
-            raise ClockBehind("this container's clock lags behind the cell's newest removed window")
+            raise ClockBehind("the server's clock lags behind the newest removed window of the counter")
         case decide.Suspended() | decide.Suspending() | decide.Exceeded() as why:
             return denial(attempt, wanted, why, outcome.seen)
         case stale_or_raced:
@@ -140,11 +145,11 @@ def _try(attempt: Attempt) -> Decision | decide.Stale | None:
 
 
 def _counted(decision: Decision) -> Decision:
-    """A denial that needs no cell. Raises InvalidRequest for a feature that nothing is counted for."""
+    """Return a denial that needs no cell. Raises InvalidRequest for a feature that is not metered."""
     if decision.fixed is not None:
         kind = "boolean" if isinstance(decision.fixed, Switch) else "config"
         raise InvalidRequest(
-            f"{decision.feature} is a {kind} feature, of which nothing is consumed: ask check, or consume 0",
+            f"{decision.feature} is a {kind} feature and has no usage to count: ask check, or consume 0",
             code="feature_type_mismatch",
         )
     return decision

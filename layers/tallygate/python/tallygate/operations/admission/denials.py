@@ -1,10 +1,10 @@
-"""denials: what a refused consume tells the caller, and what it leaves in the cell for those who must know.
+"""denials: turns a refused consume into a denial, and writes the traces that others need into the cell.
 
     refused ──┬─ usage has reached a tier that suspends ──> suspend the cell, in a second write ──> denied `suspended`
               └─ no room, or suspended ──> the first denial of the window is marked ──> denied
 
-Nothing is counted by either write. A denial that loses the race for its mark is still a denial; one whose suspension is
-refused has found room by then, and is decided afresh.
+Neither write counts anything. A denial that loses the race for its mark is still a denial. A refused suspension means
+that there is room by now, so the request is decided again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Denying = decide.Exceeded | decide.Suspended | decide.Suspending
 
 
 def denial(attempt: Attempt, wanted: Terms, why: Denying, seen: Cell) -> Decision | None:
-    """The denial that the cell stands for as it was seen; None: there is room by now, decide afresh.
+    """Return the denial by the cell as it was seen; None: there is room by now, decide again.
 
-    No request beyond the refusal's own, but one where usage is to be suspended or a window's first denial is marked.
+    Needs no further request, unless usage is suspended or a window's first denial is marked.
     """
     decision = decide.denied(attempt.effective, attempt.entitlement, wanted, seen, why=why)
     refusing = frozenset(node.name for node in decision.nodes if not node.granted)
@@ -62,7 +62,7 @@ def _suspended(attempt: Attempt, terms: Terms, why: decide.Suspending, seen: Cel
 
 
 def _mark(attempt: Attempt, wanted: Terms, binding: Node, seen: Cell) -> None:
-    """Mark the first denial by the binding limit in its window; in an hour for a rate, and where no window is open."""
+    """Mark the binding limit's first denial in its window: in an hour for a rate, and where no window is open."""
     now, counter, over = attempt.now, binding.counter, binding.end
     opens = binding.period is not None and binding.period.anchor == FIRST_USE
     if binding.rate is not None or (opens and seen.newest.get(counter[0]) != counter[1]):

@@ -1,7 +1,7 @@
-"""dimensions: refuse a request whose dimensions its feature does not declare, before anything is decided.
+"""dimensions: refuses a request whose dimensions its feature does not declare, before any decision.
 
-The container knows what features declare from the catalog entries that it remembers for a minute. Before it refuses, it
-reads them again, at most once a second for each feature: a dimension that was declared a moment ago is found.
+The container caches the catalog's features for a minute. Before it refuses, it reads the feature again, at most once a
+second for each feature. So a dimension declared a moment ago is accepted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from tallygate.operations.admission.ports import AdmissionStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenDimensions:
-    """What one request gives. `at` is the request's place in the body: "", or "/3" in a list."""
+    """The dimensions of one request.
+
+    at: the request's place in the body: "", or "/3" in a list
+    """
 
     feature: str
     dimensions: Mapping[str, str]
@@ -24,10 +27,10 @@ class GivenDimensions:
 
 
 def require_declared(store: AdmissionStore, memory: Memory, requests: Iterable[GivenDimensions]) -> None:
-    """Raises InvalidRequest `unknown_dimension` or `dimension_required` with every broken rule at its pointer.
+    """Check the dimensions of all requests. Raises InvalidRequest `unknown_dimension` or `dimension_required`.
 
-    An unknown feature breaks none: the decision says that there is no such feature. No request where the feature is
-    remembered and nothing is refused.
+    The error lists every broken rule at its pointer. An unknown feature breaks no rule here, because the decision
+    itself answers `feature_not_found`. Needs no request while the feature is cached and nothing is refused.
     """
     errors = []
     for given in requests:
@@ -45,5 +48,5 @@ def require_declared(store: AdmissionStore, memory: Memory, requests: Iterable[G
 
 
 def _escaped(name: str) -> str:
-    """One step of a JSON pointer."""
+    """Escape one step of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")

@@ -1,4 +1,4 @@
-"""entitlements: what a customer may consume of its features, as a decision about nothing would state it."""
+"""entitlements: the state of a customer's features, in the form of a decision about amount 0."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ABSENT = {
 
 
 def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Instant) -> Decision:
-    """The state of one feature. Raises NotFound with the reason as its code. Nothing is remembered between calls."""
+    """Return the state of one feature. Raises NotFound with the reason as its code. Nothing is cached between calls."""
     memory = Memory()
     decision = _state(store, memory, customer, feature, now)
     reason = decision.reason
     if decision.suspension is not None and decision.fixed is None:
-        # There may be no right to the feature that is suspended.
+        # A suspended feature may also be outside the customer's plan.
         effective = memory.limits(store, customer, now=now)
         right = None if effective is None else decide.entitled(effective, feature)
         reason = right if isinstance(right, Reason) else reason
@@ -38,9 +38,9 @@ def entitlement(store: AdmissionStore, customer: str, feature: str, *, now: Inst
 
 
 def metered(store: LimitsStore, customer: str, feature: str, *, now: Instant) -> tuple[Effective, Entitlement]:
-    """The limits in force, and in them the right to a feature, which must be one that is counted.
+    """Return the limits in force and the entitlement of a metered feature.
 
-    Raises NotFound, and InvalidRequest at /feature. One request, two where it is refused.
+    Raises NotFound, and InvalidRequest at /feature. One request, two where it raises.
     """
     effective = store.effective(customer)
     if effective is None:
@@ -50,7 +50,7 @@ def metered(store: LimitsStore, customer: str, feature: str, *, now: Instant) ->
     if not isinstance(right, Reason):
         return effective, right
     if feature in effective.fixed:
-        raise invalid("/feature", "feature_type_mismatch", "is not metered: nothing is counted of it")
+        raise invalid("/feature", "feature_type_mismatch", "is not a metered feature: it has no usage")
     if not store.knows_feature(feature):
         raise invalid("/feature", "feature_not_found", f"there is no feature {feature}")
     raise NotFound(ABSENT[right].format(customer=customer, feature=feature), code=right.value)
@@ -59,9 +59,9 @@ def metered(store: LimitsStore, customer: str, feature: str, *, now: Instant) ->
 def entitlements(
     store: AdmissionStore, customer: str, *, after: str | None, limit: int, now: Instant
 ) -> tuple[tuple[Decision, ...], str | None]:
-    """A page of the customer's features in order of their keys, and where to go on. Raises NotFound.
+    """Return a page of the customer's features in order of their keys, and the next page's cursor. Raises NotFound.
 
-    One read for the page and one for each metered feature on it; not one moment for all of them.
+    Reads the limits once, and each metered feature of the page once. These reads are not one consistent snapshot.
     """
     memory = Memory()
     effective = memory.limits(store, customer, now=now)

@@ -1,9 +1,13 @@
-"""What a container remembers between decisions, bounded: limits in force, features, cells last seen, recent denials,
-and the secret under which it signs decision ids.
+"""The cache of a container, bounded in size.
 
-None of it decides anything. Remembered limits are proved by the version in the cell's condition; a cell last seen only
-sharpens the terms (a stale one costs a retry, never a wrong grant); a recent denial only turns a write that would
-probably be refused into a read. Ages are measured on a monotonic clock, so that a jump of the wall clock keeps nothing.
+It holds limits in force, features, cells last seen, recent denials, and the secret that signs decision ids. No cached
+value decides anything:
+
+- The version in the cell's condition proves cached limits.
+- A cell last seen only sharpens the terms. A stale one costs a retry, never a wrong grant.
+- A recent denial only turns a write that would probably be refused into a read.
+
+Ages are measured on a monotonic clock, so a jump of the wall clock extends none of them.
 """
 
 from __future__ import annotations
@@ -24,18 +28,21 @@ from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission.ports import AdmissionStore, SoldFeature
 
 LIMITS_KEPT_SECONDS = 60.0
-"""A root cell proves the limits with every write, so they may be kept for long; they are dropped to meet deletions."""
+"""A root cell proves the limits with every write, so long caching is safe. Expiry makes deletions noticed."""
 FEATURE_KEPT_SECONDS = 60.0
-"""So soon a feature that was changed in the catalog is known everywhere: its unit, and the dimensions it requires."""
+"""The time until every container knows a changed feature: its unit, and the dimensions it requires."""
 FEATURE_READ_AGAIN_SECONDS = 1.0
-"""A feature is read again before a request is refused by it, at most once in so long."""
+"""A feature is read again before it refuses a request, at most once in this time."""
 DENIAL_KEPT_SECONDS = 1.0
 REMEMBERED_MAX = 4_096
 
 
 @dataclass(slots=True)
 class Memory:
-    """One per container. `ticks` is a monotonic clock in seconds."""
+    """The cache. One per container.
+
+    ticks: a monotonic clock in seconds
+    """
 
     ticks: Callable[[], float] = time.monotonic
     _secret: bytes | None = None
@@ -46,13 +53,13 @@ class Memory:
     _denials: dict[CellName, tuple[frozenset[str], float]] = field(default_factory=dict)
 
     def decision_secret(self, store: AdmissionStore, entropy: Callable[[int], bytes]) -> bytes:
-        """The secret under which decision ids are signed, made where there is none. It never changes."""
+        """Return the secret that signs decision ids, and make it if there is none. It never changes."""
         if self._secret is None:
             self._secret = store.decision_secret() or store.make_decision_secret(entropy(SECRET_BYTES))
         return self._secret
 
     def limits(self, store: AdmissionStore, customer: str, *, now: Instant, fresh: bool = False) -> Effective | None:
-        """The customer's limits in force now: remembered, or read. An unknown customer is never remembered."""
+        """Return the customer's limits in force now, cached or read. An unknown customer is never cached."""
         held = self._limits.get(customer)
         if held is not None and not fresh and self.ticks() - held[1] < LIMITS_KEPT_SECONDS:
             return held[0].in_force(now)
@@ -65,15 +72,16 @@ class Memory:
         return None if effective is None else effective.in_force(now)
 
     def unit(self, store: AdmissionStore, feature: str) -> Unit | None:
-        """The unit that the feature's quantities are shown in: remembered, or read. Nothing is decided by it."""
+        """Return the feature's display unit, cached or read. It decides nothing."""
         sold = self.sold(store, feature)
         return None if sold is None else sold.unit
 
     def sold(self, store: AdmissionStore, feature: str, *, again: bool = False) -> SoldFeature | None:
-        """The feature as the catalog has it: remembered, or read. An unknown one is never remembered.
+        """Return the feature as the catalog has it, cached or read. An unknown feature is never cached.
 
-        `again` reads it anew and consistently, unless that was done within a second. Otherwise, where it cannot be
-        read, what was known is kept for as long once more.
+        again: read anew and consistently, unless this happened within the last second
+
+        Without `again`, a feature that cannot be read keeps its cached value for the same time once more.
         """
         held, now = self._sold.get(feature), self.ticks()
         kept = FEATURE_READ_AGAIN_SECONDS if again else FEATURE_KEPT_SECONDS
@@ -97,7 +105,7 @@ class Memory:
         return sold
 
     def last_seen(self, cell: CellName) -> Cell:
-        """The cell as it was last seen here; UNSEEN where it never was."""
+        """Return the cell as this container last saw it; UNSEEN if it never did."""
         return self._cells.get(cell, UNSEEN)
 
     def saw(self, cell: CellName, image: Cell) -> None:
@@ -105,12 +113,15 @@ class Memory:
         self._cells[cell] = image
 
     def denied(self, cell: CellName, limits: frozenset[str]) -> None:
-        """These limits of the cell had no room just now."""
+        """Remember that these limits of the cell had no room just now."""
         _bound(self._denials, cell)
         self._denials[cell] = (limits, self.ticks())
 
     def denied_lately(self, cell: CellName, wanted: Terms) -> bool:
-        """Whether a limit that governs the request refused one here within the last second: others are no hint."""
+        """Return whether a limit that governs the request refused one here within the last second.
+
+        Refusals by other limits of the cell are no hint.
+        """
         refused = self._denials.get(cell)
         if refused is None:
             return False
@@ -119,6 +130,6 @@ class Memory:
 
 
 def _bound(remembered: dict[Any, Any], name: object) -> None:
-    """Forget the oldest entry where the memory is full and the name is new to it."""
+    """Drop the oldest entry if the cache is full and the name is new."""
     if name not in remembered and len(remembered) >= REMEMBERED_MAX:
         remembered.pop(next(iter(remembered)), None)

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -21,21 +21,30 @@ from tallygate.domain.metering.dimensions import DeclaredDimensions
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The write was made; `after` is the cell with it."""
+    """The write succeeded.
+
+    after: the cell after the write
+    """
 
     after: Cell
 
 
 @dataclass(frozen=True, slots=True)
 class NotAdmitted:
-    """Nothing was written; `seen` is the cell that refused."""
+    """Nothing was written.
+
+    seen: the cell whose image refused the write
+    """
 
     seen: Cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What an Idempotency-Key keeps of a granted consume; `windows` are those of quotas that it counted in."""
+    """The record of a granted consume under its Idempotency-Key.
+
+    windows: the quota windows that the decision counted in
+    """
 
     fingerprint: str
     decision_id: str
@@ -46,7 +55,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The key was used before; nothing was written. `receipt` says for what, `seen` is the cell as it stands now."""
+    """The key was used before, and nothing was written.
+
+    receipt: the receipt under the key
+    seen: the current cell
+    """
 
     receipt: Receipt
     seen: Cell
@@ -54,60 +67,72 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldFeature:
-    """A feature as decisions need it: the unit that its quantities are shown in, and the dimensions of its requests."""
+    """The part of a feature that decisions need: its display unit and the dimensions of its requests."""
 
     unit: Unit | None
     dimensions: DeclaredDimensions
 
 
 class AdmissionStore(Protocol):
-    """Admission: what may still be consumed now. Every method is one request, unless it says otherwise."""
+    """Storage of admission. Every method is one request, unless it says otherwise."""
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force, consistent; None: no such customer."""
+        """Return the customer's limits in force, read consistently; None: no such customer."""
 
     def knows_feature(self, feature: str) -> bool:
-        """Whether the catalog has the feature; asked only to explain a denial."""
+        """Return whether the catalog has the feature. Asked only to explain a denial."""
 
     def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
-        """The feature as the catalog has it, consistent if `fresh`; None: no such feature. Two requests at most, or
-        twice as many where it was declared a moment ago."""
+        """Return the feature as the catalog has it; None: no such feature.
+
+        fresh: read consistently
+
+        At most two requests, or four where the feature was declared a moment ago.
+        """
 
     def decision_secret(self) -> bytes | None:
-        """The secret under which decision ids are signed, consistent; None: none was made yet."""
+        """Return the secret that signs decision ids, read consistently; None: none was made yet."""
 
     def make_decision_secret(self, secret: bytes) -> bytes:
-        """Keep the secret unless there is one; the one that stands. Repeatable."""
+        """Store the secret unless there is one, and return the stored one. Repeatable."""
 
     def read(self, cell: CellName) -> Cell:
-        """The cell, consistent."""
+        """Return the cell, read consistently."""
 
     def admit(self, cell: CellName, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
-        """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat.
+        """Count the terms' amount in every counter, or in none. Atomic; safe to repeat if the mark is remembered.
 
-        Raises OutcomeUnknown where the write may or may not have been made and could not be repeated safely.
+        Raises OutcomeUnknown where the write may or may not have happened and could not be repeated safely.
         """
 
     def admit_once(
         self, cell: CellName, terms: Terms, entry: CellEntry, idempotency_key: str, receipt: Receipt
     ) -> Admitted | NotAdmitted | Repeated:
-        """As `admit`, and keep the receipt, both or neither: one transaction, then one read of the cell."""
+        """Count as `admit` does and store the receipt, both or neither: one transaction, then one read of the cell."""
 
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
-        """What the key keeps, consistent; asked only before a denial that no cell was asked for."""
+        """Return the receipt under the key, read consistently. Asked only before a denial that needs no cell."""
 
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
-        """The total of a window, consistent; asked only of one that the cell has removed. None: nothing is folded."""
+        """Return a window's total, read consistently; None: nothing of it is aggregated yet.
+
+        Asked only for a window that the cell has removed.
+        """
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
-        """Let usage of other windows follow that the limits say follows, unless it has; the cell after it. Two
-        requests. Raises Contended."""
+        """Let usage of other windows follow as the limits say, unless it has followed. Return the cell after it.
+
+        Two requests. Raises Contended.
+        """
 
     def suspend(self, cell: CellName, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
-        """Suspend usage in the cell while the request still reaches for the tier that does; safe to repeat.
+        """Suspend usage in the cell, if the request still reaches the suspending tier. Safe to repeat.
 
-        The cell after it; None: it is suspended already, or there is room by now.
+        Returns the cell after it; None: it is suspended already, or there is room by now.
         """
 
     def mark_denied(self, cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> Cell | None:
-        """Mark the first denial in a window that is over at an instant; None: it is marked, or removed. Repeatable."""
+        """Mark the first denial in a window that ends at `over`. Repeatable.
+
+        Returns the cell after it; None: it is marked already, or the window was removed.
+        """

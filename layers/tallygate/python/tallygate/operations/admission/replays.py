@@ -1,10 +1,10 @@
-"""A grant that is asked for again: answered as it was made, with numbers as they are now.
+"""Replays: a repeated request gets the answer of its grant again, with current numbers.
 
     by receipt   an Idempotency-Key keeps amount, decision id, time and windows for 24 hours
-    by mark      the cell remembers a request id for a minute or two: its decision's minute tells the windows
+    by mark      the cell remembers a request id for a minute or two; the minute of its decision determines the windows
 
-A window that the cell has removed since is read from its total. That is one read for each, ten minutes or more after
-the window's end; any other replay reads nothing but what refused it.
+A window that the cell has since removed is read from its total: one read each, ten minutes or more after the window's
+end. Every other replay reads nothing but the image that refused its write.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tallygate.operations.admission.ports import Receipt, Repeated
 
 
 def by_receipt(attempt: Attempt, wanted: Terms, outcome: Repeated) -> Decision:
-    """The grant that the key keeps. Raises InvalidRequest where it stands for another body."""
+    """Return the grant of the receipt. Raises InvalidRequest where the key was used with another body."""
     receipt, entitlement = outcome.receipt, attempt.entitlement
     same_body(attempt.request, receipt)
     under = counted_under(attempt.effective, entitlement, receipt.windows) if receipt.windows else entitlement
@@ -46,16 +46,16 @@ def by_receipt(attempt: Attempt, wanted: Terms, outcome: Repeated) -> Decision:
 
 
 def by_mark(attempt: Attempt, wanted: Terms, cell: Cell, minute: int) -> Decision:
-    """The grant that the cell remembers of a minute. Its time is not kept, only its minute: so `as_of` is now."""
+    """Return the grant that the cell remembers in a minute. The mark keeps no exact time, so `as_of` is now."""
     at = instant_in(minute, attempt.now)
     decision = _numbered(attempt, attempt.entitlement, wanted, cell, (), at=at, amount=wanted.amount)
     return replace(decision, as_of=attempt.now, decision_id=attempt.decision_id(minute))
 
 
 def of_lost_feature(attempt: Attempt) -> Decision | None:
-    """The grant that a retry repeats although its customer has lost the feature since; it was counted all the same.
+    """Return the repeated grant of a customer that has since lost the feature; None: there was no such grant.
 
-    There are no limits any more to state numbers of.
+    The grant was counted all the same. There are no limits any more whose numbers it could state.
     """
     store, request, mark = attempt.store, attempt.request, attempt.mark
     key = request.receipt_key
@@ -72,7 +72,7 @@ def of_lost_feature(attempt: Attempt) -> Decision | None:
 
 
 def same_body(request: Consume, receipt: Receipt) -> None:
-    """Raises InvalidRequest where the receipt is of another body."""
+    """Check that the receipt is for the same body. Raises InvalidRequest."""
     if receipt.fingerprint != request.fingerprint:
         raise InvalidRequest(
             "this Idempotency-Key was used with another body in the last 24 hours",
@@ -90,7 +90,10 @@ def _numbered(
     at: Instant,
     amount: Decimal,
 ) -> Decision:
-    """The decision made at an instant in these windows (none: those of the time), with their numbers as of now."""
+    """Return the decision made at an instant in these windows, with the windows' current numbers.
+
+    windows: those of the receipt; empty: the windows that held the instant
+    """
     made = terms_in(entitlement, wanted, windows, cell, at=at, amount=amount, dimensions=attempt.dimensions)
     gone = gone_from(cell, ((term.counter, term.over) for term in made.quotas))
     shown = completed(cell, {counter: attempt.store.total(attempt.cell, counter) for counter in gone})

@@ -1,4 +1,4 @@
-"""What every operation may use: several values at a time, receipts of requests, customers that must exist.
+"""Shared parts of all operations: concurrency, receipts of requests, and look-up of customers.
 
 Read first: `receipts.once`, `each.Each`, `known_customers.customer`.
 """

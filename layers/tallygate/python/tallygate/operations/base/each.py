@@ -1,4 +1,4 @@
-"""Doing one thing with each of many values, perhaps several at a time: the seam where a function brings its threads."""
+"""Calling a function for each of many values, perhaps several at a time. Functions pass their thread pool in here."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from tallygate.errors import TallygateError
 
 
 class Each(Protocol):
-    """Calls a function with each of some values, perhaps several at a time; answers, in order, when all are done."""
+    """Calls a function with each value, perhaps several at a time.
+
+    Returns the results in the order of the values, when all calls have ended.
+    """
 
     def __call__(self, function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]: ...
 
 
 def in_turn(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
-    """`Each`, one at a time."""
+    """Implement `Each` with one call at a time."""
     return [function(value) for value in values]
 
 
 def threaded(threads: Executor) -> Each:
-    """`Each`, several at a time on these threads; a single value needs none."""
+    """Return an `Each` with several calls at a time on these threads. A single value needs no thread."""
 
     def each(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
         return list(threads.map(function, values)) if len(values) > 1 else in_turn(function, values)
@@ -32,7 +35,7 @@ def threaded(threads: Executor) -> Each:
 def attempt(
     each: Each, function: Callable[[Any], Any], values: Sequence[Any]
 ) -> tuple[list[Any], list[TallygateError]]:
-    """Call the function with every value, whatever becomes of the others: the answers, and the failures."""
+    """Call the function with every value, although some calls may fail. Return the results and the failures."""
 
     def guarded(value: Any) -> Any:
         try:

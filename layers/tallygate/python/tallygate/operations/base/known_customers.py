@@ -1,4 +1,4 @@
-"""A customer that must exist, for whatever is asked of it."""
+"""Look-up of a customer that must exist."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tallygate.errors import NotFound
 
 
 class KnownCustomers(Protocol):
-    """Customers, as far as they are looked up."""
+    """A store that looks up customers."""
 
     def customer(self, customer: str) -> CustomerRecord | None:
-        """The customer, consistent; None: there is none."""
+        """Return the customer, read consistently; None: there is no such customer."""
 
 
 def customer(store: KnownCustomers, customer_id: str) -> CustomerRecord:
-    """The customer. Raises NotFound."""
+    """Return the customer. Raises NotFound."""
     found = store.customer(customer_id)
     if found is None:
         raise NotFound(f"there is no customer {customer_id}", code="customer_not_found")

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any, Protocol
 from tallygate.domain.base.instants import Instant
 
 Moves = tuple[object, ...]
-"""Writes that a family of storage prepared, to be committed with others in one transaction; it alone looks inside."""
+"""Writes that a store prepared, to be committed with others in one transaction. Only storage looks inside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """What an Idempotency-Key of the control plane keeps: the request's fingerprint and the answer without secrets."""
+    """The record under an Idempotency-Key of the control plane: the request's fingerprint, and its answer without
+    secrets.
+    """
 
     fingerprint: str
     status: int
@@ -22,26 +24,32 @@ class StoredAnswer:
 
 
 class ReceiptStore(Protocol):
-    """Commits what an operation of the control plane planned, with or without a receipt."""
+    """Commits the writes that an operation of the control plane planned, with or without a receipt."""
 
     def stored(self, operation: str, idempotency_key: str, now: Instant) -> StoredAnswer | None:
-        """What the key keeps, consistent; None where nothing is kept, or no longer."""
+        """Return the answer stored under the key, read consistently; None: there is none, or it has expired."""
 
     def commit(self, moves: Moves) -> bool:
-        """All of the moves or none, in one transaction; False: a condition refused. Raises OutcomeUnknown."""
+        """Commit all moves or none, in one transaction. False: a condition refused. Raises OutcomeUnknown."""
 
     def commit_once(
         self, moves: Moves, operation: str, idempotency_key: str, answer: StoredAnswer, now: Instant
     ) -> bool:
-        """All of the moves and the receipt, or none, in one transaction. False: the key keeps an answer by now (which
-        may be this very one, where the first attempt's outcome was unknown), or a condition of the moves refused."""
+        """Commit all moves and the receipt or nothing, in one transaction.
+
+        False: a condition of the moves refused, or the key holds an answer by now. That answer may be this very one,
+        where the outcome of a first attempt was unknown.
+        """
 
 
 class ClockStore(Protocol):
     """The test clock."""
 
     def frozen_at(self) -> Instant | None:
-        """The instant at which time stands still; None: it does not. One consistent read."""
+        """Return the instant at which time is frozen; None: real time runs. One consistent read."""
 
     def move(self, seen: Instant | None, to: Instant | None) -> Moves:
-        """The write that moves the clock (None: back to real time), refused unless it stands where it was seen."""
+        """Return the write that moves the clock (None: back to real time).
+
+        It is refused unless the clock is still at `seen`.
+        """

@@ -1,11 +1,11 @@
-"""One wrapper for every POST of the control plane: what it plans is committed together with its receipt.
+"""The wrapper of every POST of the control plane: the planned writes are committed together with a receipt.
 
     plan ──> moves + answer ──one transaction: moves, RECEIPT──> finish ──> answer
     the same Idempotency-Key again ──> the stored answer ──> finish ──> answer, `replayed`
 
-There is no moment at which the change is made and its receipt is not. A receipt never holds a secret: a replayed
-answer has null in its place. `finish` is what follows the commit (and must be harmless to repeat); a replay repeats it,
-so that a crash between the two is mended by the caller's own retry.
+At no moment is the change made without its receipt. A receipt never holds a secret: a replayed answer has null in its
+place. `finish` runs after the commit and must be harmless to repeat. A replay repeats it, so the caller's own retry
+completes a call that crashed between commit and `finish`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from tallygate.operations.base.ports import Moves, ReceiptStore, StoredAnswer
 TRIES_MAX = 3
 
 Body = Mapping[str, Any]
-"""JSON as it goes over the wire: strings, whole numbers, booleans, null, and lists and objects of them."""
+"""JSON values of the wire: strings, whole numbers, booleans, null, and lists and objects of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What a POST is about to do (nothing, where all is so already), and what it will answer.
+    """The writes and the answer of a POST.
 
-    `secrets` names members of the body that are shown once.
+    moves: the writes; empty where nothing changes
+    secrets: names of body members that are shown only once
     """
 
     moves: Moves
@@ -42,13 +43,16 @@ class Planned:
 
     @property
     def redacted(self) -> dict[str, Any]:
-        """The body as a receipt keeps it."""
+        """The body as stored in a receipt, with null for every secret."""
         return {name: None if name in self.secrets else value for name, value in self.body.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The answer of a POST, and whether an earlier call with the same Idempotency-Key gave it."""
+    """The answer of a POST.
+
+    replayed: an earlier call with the same Idempotency-Key gave this answer
+    """
 
     status: int
     body: Body
@@ -65,10 +69,15 @@ def once(
     now: Instant,
     finish: Callable[[Body], Body] | None = None,
 ) -> Outcome:
-    """Plan and commit, at most once for each Idempotency-Key of an operation (its method and path) in 24 hours.
+    """Plan and commit a POST, at most once in 24 hours for each Idempotency-Key of an operation.
 
-    `plan` is called again where a condition of its moves was refused, and reads what it needs afresh. Raises
-    InvalidRequest `idempotency_key_reused` where the key stands for another body, Contended after TRIES_MAX.
+    plan: reads afresh and plans; called again after a condition of its moves refused
+    operation: the request's method and path
+    fingerprint: digest of the body
+    finish: runs after the commit and after a replay
+
+    Raises InvalidRequest `idempotency_key_reused` where the key was used with another body, and Contended after
+    TRIES_MAX.
     """
     outcome = _committed(store, plan, operation, idempotency_key, fingerprint, now)
     return outcome if finish is None else replace(outcome, body=finish(outcome.body))
@@ -95,7 +104,8 @@ def _committed(
         answer = StoredAnswer(fingerprint=fingerprint, status=planned.status, body=planned.redacted)
         if store.commit_once(planned.moves, operation, key, answer, now):
             return made
-        # A transaction that was sent twice is refused by its own receipt: the ids in its body tell it from another's.
+        # A transaction sent twice is refused by its own receipt. The ids in the body tell this answer from another
+        # call's.
         if _same(store.stored(operation, key, now), answer):
             return made
     raise Contended("other writers won every try")

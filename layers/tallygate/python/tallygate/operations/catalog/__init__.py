@@ -1,4 +1,4 @@
-"""Declaring the catalog, in as many transactions as it takes.
+"""Declares the catalog, in as many transactions as it needs.
 
 Read first: `catalog.declare_catalog`, `ports.CatalogStore`.
 """

@@ -1,12 +1,12 @@
-"""catalog: replace what the vendor declares, as a whole, and give it back.
+"""catalog: reads the vendor's catalog, and replaces it as a whole.
 
     read ──> changes (pure, in order) ──> transaction ──> transaction ──> … HEAD without a mark: applied
-                                            └── died: the same PUT again goes on from what is stored
+                                            └── crashed: the same PUT continues from the stored state
 
-Only what differs is written, and the catalog's version with every transaction. One is enough for 99 writes; where more
-are needed, HEAD keeps a mark of the declaration until the last. In between the catalog is neither the old nor the new
-one, but whole: whatever is referred to is there. Nothing that usage was already counted by can change: see
-`domain.catalog.catalog`.
+Only differences are written. Every transaction raises the catalog's version. One transaction holds up to 99 writes.
+Where more are needed, HEAD keeps a mark of the declaration until the last transaction. In between, the catalog is
+neither the old nor the new one, but consistent: every entry that another one refers to exists. Rules by which usage was
+already counted cannot change: see `domain.catalog.catalog`.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ TRIES_MAX = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """The catalog's version now, and what became different.
+    """The catalog's version now, and the changes.
 
-    `concerned` says of each change how many customers it touches, `customers` of all of them together. `resumed`: an
-    earlier call with the same catalog had begun.
+    concerned: the number of customers that each change touches
+    customers: the number of customers that any change touches
+    resumed: an earlier call with the same catalog had begun
     """
 
     version: int
@@ -62,7 +63,7 @@ class Declared:
 
 
 def read_catalog(store: CatalogStore) -> StoredCatalog:
-    """The catalog as it stands."""
+    """Return the stored catalog."""
     return store.read()
 
 
@@ -76,20 +77,24 @@ def declare_catalog(
     by: Author | None = None,
     audits: AuditTrail | None = None,
 ) -> Declared:
-    """Make the stored catalog the wanted one; a dry run only says what that would change.
+    """Make the stored catalog the wanted one.
 
-    The audit trail names `by`, where both are given.
+    dry_run: only return the changes
+    by: the author for the audit trail, used if `audits` is given too
 
-    Raises PreconditionFailed where the caller expected another version, Conflict naming everything that is in use or
-    immutable, Contended where others declare at the same time. Whatever is raised in the middle of many changes leaves
-    a whole catalog, from which the same call goes on: also with the version that was expected when it began.
+    Raises PreconditionFailed where the caller expected another version, Conflict with everything that is in use or
+    immutable, and Contended where others declare at the same time.
+
+    An error between two transactions leaves a consistent catalog. The same call then continues from it, even with the
+    version that was expected when it began.
     """
     digest = _digest(wanted)
     attempted: Declared | None = None
     for _ in range(TRIES_MAX):
         stored = store.read()
         if attempted is not None and attempted.version == stored.version and not changes(stored.catalog, wanted):
-            # Its answer was lost and it was sent again: the second was refused by what the first had written.
+            # The answer of the write was lost and the write was sent again. The second was refused by what the first
+            # had written.
             return attempted
         going_on = stored.applying is not None and stored.applying.digest == digest
         began = stored.applying.since if stored.applying is not None and going_on else stored.version
@@ -112,11 +117,11 @@ def declare_catalog(
             version, left = outcome.version, left[outcome.done :]
         else:
             return replace(planned, version=version)
-    raise Contended("the catalog was changed by others at every try")
+    raise Contended("other writers changed the catalog during every try")
 
 
 def _beside(by: Author | None, audits: AuditTrail | None) -> BesideStep | None:
-    """Each transaction of a declaration has an entry of its own: one that dies half-way has told what it made."""
+    """Return the audit step: each transaction writes its own audit entry, so a crash leaves no change unaudited."""
     if by is None or audits is None:
         return None
 
@@ -131,7 +136,10 @@ def _beside(by: Author | None, audits: AuditTrail | None) -> BesideStep | None:
 def _concerning(
     store: CatalogStore, stored: StoredCatalog, wanted: Catalog, found: tuple[CatalogChange, ...], *, resumed: bool
 ) -> Declared:
-    """The changes, with the customers that each of them touches. A customer has one plan, so none is counted twice."""
+    """Return the changes with the number of customers that each touches.
+
+    A customer has one plan, so the sum over plans counts no customer twice.
+    """
     plans = [touched(stored.catalog, wanted, change) for change in found]
     having = store.customers() if any(plans) else {}
     return Declared(
@@ -144,7 +152,10 @@ def _concerning(
 
 
 def _digest(catalog: Catalog) -> str:
-    """What tells a declaration from another; their order is no difference to what is stored, but it is one here."""
+    """A digest that identifies a declaration.
+
+    It depends on the order of entries, although the stored catalog does not.
+    """
     text = json.dumps(as_json(catalog_form(catalog)), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from tallygate.operations.base.ports import Moves
 
 @dataclass(frozen=True, slots=True)
 class Applying:
-    """A declaration that takes several transactions: a digest of what is declared, and the version that it began at."""
+    """A declaration that takes several transactions.
+
+    digest: identifies the declared catalog
+    since: the catalog's version when the declaration began
+    """
 
     digest: str
     since: int
@@ -22,8 +26,13 @@ class Applying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCatalog:
-    """The catalog at one version (0: nothing was ever declared), the plans that customers have had, and the meters and
-    features that were once removed. `applying` is the declaration that it is on its way to, and did not reach yet."""
+    """The catalog at one version.
+
+    version: 0: no catalog was ever declared
+    in_use: plan versions that customers have or had
+    former: meters and features that were removed
+    applying: the declaration that is only partly applied; None: there is none
+    """
 
     version: int
     catalog: Catalog
@@ -34,7 +43,11 @@ class StoredCatalog:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The catalog was changed; it has this version now, and the first `done` of the changes."""
+    """The catalog was changed.
+
+    version: the catalog's version now
+    done: how many of the changes were applied, from the first on
+    """
 
     version: int
     done: int
@@ -42,25 +55,28 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class CatalogMoved:
-    """Nothing was changed: the catalog has another version than the one that was seen."""
+    """Nothing was changed: the catalog no longer has the version that was seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlansTaken:
-    """Nothing was changed: these plans came to be in use meanwhile."""
+    """Nothing was changed: these plans came into use meanwhile."""
 
     plans: tuple[PlanId, ...]
 
 
 BesideStep = Callable[[Sequence[CatalogChange], int], Moves]
-"""What goes into the transaction beside the changes that it makes, by the catalog's version after it."""
+"""Returns the writes that join a transaction, from its changes and the catalog's version after it."""
 
 
 class CatalogStore(Protocol):
     """The catalog, read and replaced as a whole."""
 
     def read(self) -> StoredCatalog:
-        """The whole catalog, consistent and of one version. Raises Contended where it changes all the time."""
+        """Return the whole catalog at one version, read consistently.
+
+        Raises Contended where it changes during every try.
+        """
 
     def replace(
         self,
@@ -70,18 +86,19 @@ class CatalogStore(Protocol):
         now: Instant,
         beside: BesideStep | None = None,
     ) -> Replaced | CatalogMoved | PlansTaken:
-        """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
+        """Apply as many changes, from the first on, as one transaction takes. Atomic.
 
-        `beside` makes what the transaction adds to each step. Atomic. Where some are left, the catalog
-        says what is being applied; with the last it says so no longer.
+        seen: the version that the changes are based on
+        applying: stored with the catalog while changes are left, removed with the last one
+        beside: returns further writes for the transaction
         """
 
     def customers(self) -> Mapping[PlanId, int]:
-        """How many customers have each plan version now. One request for each MB of counters."""
+        """Return the number of customers of each plan version. One request for each MB of counters."""
 
 
 class AuditTrail(Protocol):
-    """The audit trail, as far as a declaration adds to it."""
+    """The audit trail of declarations."""
 
     def record(self, audit: Audit) -> Moves:
-        """The write that adds an entry; refused where its id is taken."""
+        """Return the write that adds an entry. It is refused where its id is taken."""

@@ -1,4 +1,4 @@
-"""Settling decisions, adjusting limits, resetting usage.
+"""Settles decisions, adjusts limits, and resets usage.
 
 Read first: `settle.settle`, `adjustments.adjust`, `resets.reset_usage`.
 """

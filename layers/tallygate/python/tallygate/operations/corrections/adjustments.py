@@ -1,14 +1,14 @@
-"""adjustments: an operator raises or lowers what a customer may use of a feature in the window that runs now.
+"""adjustments: an operator raises or lowers a customer's limit of a feature for the current window.
 
-    limits in force, cell ──> what the window is made of after it ──one transaction──> the cell
-                                                                                        the adjustment, to be listed
-                                                                                        the audit entry
-                                                                                        the receipt
+    limits in force, cell ──> the window's parts after it ──one transaction──> the cell
+                                                                               the adjustment, for the list
+                                                                               the audit entry
+                                                                               the receipt
 
-It acts at the very next decision, since the cell is what decides. The write holds only while the window is made of what
-was seen, so that the answer, the journal and the fact say exactly what came of it; where others come between, it is
-planned anew. A window that nobody has opened yet is opened by it with what it carries. An adjustment that raises the
-limit lifts what tiers have suspended until a top-up.
+An adjustment acts at the very next decision, because it is written into the cell, which decides. The write succeeds
+only if the window still has the parts that were seen. So the answer, the journal and the fact state exactly what came
+of it. If another write comes between, the adjustment is planned again. A window that is not open yet is opened by the
+adjustment, with its carryover. An adjustment that raises the limit lifts tier suspensions that last until a top-up.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tallygate.operations.limits.ports import LimitsStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What adjusting reads and writes."""
+    """The stores that an adjustment reads and writes."""
 
     limits: LimitsStore
     controls: CellControlStore
@@ -53,7 +53,11 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustmentRequest:
-    """By how much to adjust what, who asks and why; `id` names the adjustment and its audit entry."""
+    """One adjustment request: its target, amount, actor and reason.
+
+    id: names the adjustment and its audit entry
+    amount: what is added to the limit, in raw units; negative lowers the limit
+    """
 
     id: str
     customer: str
@@ -68,14 +72,16 @@ class AdjustmentRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forms:
-    """How an adjustment, and what a limit is made of, go over the wire."""
+    """The wire forms of an adjustment and of a limit's parts."""
 
     adjustment: Callable[[Adjustment], Mapping[str, Any]]
     parts: Callable[[LimitParts], Mapping[str, Any]]
 
 
 def adjust(stores: Stores, asked: AdjustmentRequest, forms: Forms, *, now: Instant) -> Planned:
-    """Raise the limit of the feature's own quota in its window by the amount, or lower it where that is negative.
+    """Plan to add the amount to the limit of the feature's own quota in its current window.
+
+    A negative amount lowers it.
 
     Raises NotFound, Conflict `not_adjustable`, InvalidRequest at the feature or the amount, ClockBehind.
     """
@@ -86,7 +92,7 @@ def adjust(stores: Stores, asked: AdjustmentRequest, forms: Forms, *, now: Insta
     if (why := not_adjustable(term)) is not None:
         raise Conflict(f"nothing can be adjusted: {asked.feature} {why}", code="not_adjustable")
     if too_late(term, cell):
-        raise ClockBehind("the clock lags behind the feature's counters")
+        raise ClockBehind("the server's clock lags behind the feature's counters")
     before = parts_in(term, cell)
     after = LimitParts(base=before.base, carried=before.carried, adjusted=before.adjusted + asked.amount)
     if not after.statable:
@@ -128,7 +134,10 @@ def list_adjustments(
     after: str | None,
     limit: int,
 ) -> tuple[tuple[Adjustment, ...], str | None]:
-    """Some adjustments, the newest first, and where to go on. Raises NotFound for an unknown customer."""
+    """Return a page of adjustments, newest first, and the next page's cursor.
+
+    Raises NotFound for an unknown customer.
+    """
     return store.page(customer(customers, customer_id).customer.id, feature, after=after, limit=limit)
 
 

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -22,34 +22,46 @@ from tallygate.operations.journal.ports import KeptRecord
 
 
 class CellControlStore(Protocol):
-    """Cells, as far as operators reach into them."""
+    """Cells, for the manual changes of operators."""
 
     def resume(self, cell: CellName, found: Lifting, entry: ResumeEntry, now: Instant) -> Moves:
-        """The write that lifts suspensions in the root cell, and waives; refused where one of them has moved."""
+        """Return the write that lifts the suspensions in the root cell and waives their tiers.
+
+        It is refused where one has changed.
+        """
 
     def read(self, cell: CellName) -> Cell:
-        """The cell, consistent."""
+        """Return the cell, read consistently."""
 
     def adjust(self, cell: CellName, found: CellAdjustment, entry: AdjustEntry) -> Moves:
-        """The write that adjusts a window, and opens it where it is not; refused where what was seen has moved."""
+        """Return the write that adjusts a window and, if needed, opens it.
+
+        It is refused where the seen parts have changed.
+        """
 
 
 class AdjustmentStore(Protocol):
-    """Adjustments, as they are listed."""
+    """The list of adjustments."""
 
     def record(self, adjustment: Adjustment) -> Moves:
-        """The writes that keep an adjustment; refused where its id is taken."""
+        """Return the writes that list an adjustment. They are refused where its id is taken."""
 
     def page(
         self, customer: str, feature: str | None, *, after: str | None, limit: int
     ) -> tuple[tuple[Adjustment, ...], str | None]:
-        """Some adjustments of a customer (and feature), the newest first, and where to go on. One request."""
+        """Return a page of a customer's (and feature's) adjustments, newest first, and the next page's cursor.
+
+        One request.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResettableCell:
-    """A cell as it was read, and by window how much of its counters came by events. `corrected` is the revision of the
-    newest settlement or reset; 0: there was none."""
+    """A cell with the values that a reset needs.
+
+    brought: by window, the part of its counter that came by events
+    corrected: the revision of the newest settlement or reset; 0: there was none
+    """
 
     cell: Cell
     brought: Mapping[CounterName, Decimal]
@@ -57,16 +69,19 @@ class ResettableCell:
 
 
 class UsageResetStore(Protocol):
-    """Cells, as far as resets by hand go. Every method is one request at most; reads are consistent."""
+    """Cells, for manual resets. Every method is one request at most; reads are consistent."""
 
     def look(self, cell: CellName) -> ResettableCell:
-        """The root cell."""
+        """Return the root cell."""
 
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
-        """The total of a window; None: nothing of it is folded."""
+        """Return a window's total; None: nothing of it is aggregated yet."""
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
-        """The newest journal records (numbered less than `before`), the newest first."""
+        """Return the newest journal records (numbered less than `before`), newest first."""
 
     def exclude(self, cell: CellName, found: Sequence[WindowReset], *, upto: int, entry: ResetEntry) -> Moves:
-        """The write that takes it out; refused where a settlement or another reset came after the revision `upto`."""
+        """Return the write that excludes this usage.
+
+        It is refused after a settlement or reset later than the revision `upto`.
+        """

@@ -1,12 +1,13 @@
-"""usage resets: an operator takes what was used of a feature out of what its limits are held against.
+"""usage resets: an operator sets a feature's usage to zero for enforcement. Billing is unaffected.
 
-    limits in force, cell ──────────────> all that was used until now          ──┐ one transaction: the cell, the audit
+    limits in force, cell ──────────────> all usage until now                  ──┐ one transaction: the cell, the audit
     … and, as of an earlier instant,                                             ├ entry, the receipt
-    totals less the journal since then ─> what was decided before the instant ──┘
+    totals less the journal since then ─> usage decided before that instant    ──┘
 
-It acts at the very next decision, since the cell is what decides. What is billed stays, and what raised the limit.
-Decisions that come between the look and the write stay counted; where a settlement or another reset does, it is planned
-anew. A settlement of a decision that was taken out corrects what is billed alone (`domain.entries.reset_marks`).
+A reset acts at the very next decision, because it is written into the cell, which decides. Whatever raised the limit
+stays too: carryover and adjustments. Decisions between the read and the write stay counted. If a settlement or another
+reset comes between, the reset is planned again. A later settlement of an excluded decision corrects only the billed
+usage (`domain.entries.reset_marks`).
 """
 
 from __future__ import annotations
@@ -50,19 +51,19 @@ from tallygate.operations.journal.ports import KeptRecord
 from tallygate.operations.limits.ports import LimitsStore
 
 READ_MAX = 1_000
-"""So many journal records are read back at most: of a customer who is never idle, a quarter of an hour's."""
+"""The most journal records that are read back: about a quarter of an hour's, for a customer that is never idle."""
 PAGE = 100
 DONE = 200
 WITH_PLAN = "plan change"
 WITH_PLAN_MAX = 85
-"""So many cells fit one transaction beside the customer and the audit entry."""
+"""The most cells that fit one transaction beside the customer and the audit entry."""
 Beside = Callable[[CustomerRecord | None, CustomerRecord], Moves]
-"""What goes into the transaction of a change beside it, from the customer before and after."""
+"""Returns the writes that join the transaction of a change, from the customer before and after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What a reset reads and writes."""
+    """The stores that a reset reads and writes."""
 
     limits: LimitsStore
     cells: UsageResetStore
@@ -70,28 +71,31 @@ class Stores:
 
 
 Form = Callable[[Made], dict[str, Any]]
-"""A reset as it goes over the wire."""
+"""Returns the wire form of a reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is taken out, of what the cell wrote up to a revision."""
+    """The usage to exclude.
+
+    upto: the cell's revision up to which the usage was counted
+    """
 
     windows: tuple[WindowReset, ...]
     upto: int
 
 
 def reset_usage(stores: Stores, asked: ResetRequest, form: Form, *, now: Instant) -> Planned:
-    """Let what was used of the feature in the windows that run count no more. Where nothing was, nothing changes.
+    """Plan to exclude the feature's usage in its current windows from enforcement. Without usage, nothing changes.
 
-    Raises NotFound, InvalidRequest at the feature or at effective_at, StoreUnavailable `not_folded` where what is asked
-    for is on its way into the journal.
+    Raises NotFound, InvalidRequest at the feature or at effective_at, and StoreUnavailable `not_folded` where the usage
+    is not journaled and aggregated yet.
     """
     _, entitlement = metered(stores.limits, asked.customer, asked.feature, now=now)
     cell = CellName(asked.customer, asked.feature)
     look = stores.cells.look(cell)
     if look.cell.followings < entitlement.followings:
-        raise Contended("the plan is just being changed")
+        raise Contended("the plan is being changed at this moment")
     windows = running(entitlement, look.cell, now)
     at = _effective_at(asked, windows, now)
     if at == now:
@@ -114,8 +118,10 @@ def reset_usage(stores: Stores, asked: ResetRequest, form: Form, *, now: Instant
 
 
 def with_plan(store: UsageResetStore, *, reset_id: str, actor: str, now: Instant) -> Beside:
-    """What resets usage with a plan that begins now: of every metered feature that it includes, in the transaction of
-    the change. So the change that is asked for once more, which is none, resets nothing.
+    """Return the writes that reset usage together with a plan that begins now.
+
+    They reset every metered feature of the plan, in the transaction of the change. So a repeated request, which changes
+    nothing, resets nothing.
     """
 
     def moves(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
@@ -165,7 +171,7 @@ def _effective_at(asked: ResetRequest, windows: Sequence[Running], now: Instant)
     if at > now:
         raise invalid("/effective_at", "out_of_range", "must not be in the future")
     if at < now and at < min((each.window.start for each in windows), default=now):
-        raise invalid("/effective_at", "out_of_range", "must lie in a period of the feature that runs now")
+        raise invalid("/effective_at", "out_of_range", "must lie in a current period of the feature")
     if at < now - SETTLED_WITHIN:
         raise _too_far()
     return at
@@ -178,9 +184,10 @@ def _as_of(
     windows: Sequence[Running],
     look: ResettableCell,
 ) -> _Found:
-    """What was decided before an instant: all that is folded, less what the journal says has come since.
+    """Return the usage decided before an instant: the total, less what the journal has recorded since.
 
-    What is not folded yet is younger than the instant, once what the cell wrote then is folded.
+    Usage that is not aggregated yet is younger than the instant, once everything that the cell wrote before the instant
+    is aggregated. Raises StoreUnavailable `not_folded` before that.
     """
     cell = look.cell
     totals: dict[CounterName, Total] = {}
@@ -215,23 +222,26 @@ def _as_of(
 
 
 def _since(store: UsageResetStore, asked: ResetRequest, at: Instant) -> list[KeptRecord]:
-    """The journal, oldest first, from before anything that was decided since an instant could be in it, and from what
-    tells of the feature's cell."""
+    """Return the journal's records, oldest first, that a reset as of this instant needs.
+
+    They reach back before any record that may hold a later decision, and to a record that names a revision of the
+    feature's cell. Raises InvalidRequest `too_far` after READ_MAX records.
+    """
     found: list[KeptRecord] = []
-    earliest, told = at - FUTURE_MAX - CLOCKS_APART, False
+    earliest, named = at - FUTURE_MAX - CLOCKS_APART, False
     while True:
         before = found[-1].record.number if found else None
         page = store.newest(asked.customer, before=before, limit=PAGE)
         found += page
-        told = told or any(_revision(kept, asked.feature) for kept in page)
-        if not page or (found[-1].at < earliest and told):
+        named = named or any(_revision(kept, asked.feature) for kept in page)
+        if not page or (found[-1].at < earliest and named):
             return found[::-1]
         if len(found) >= READ_MAX:
             raise _too_far()
 
 
 def _revision(kept: KeptRecord, feature: str) -> int:
-    """The newest revision of the feature's cell that the record tells of; 0: none."""
+    """The newest revision of the feature's cell in the record; 0: none."""
     entries = kept.record.entries
     return max((e.revision for e in entries if isinstance(e, CellKind) and e.feature == feature), default=0)
 
@@ -242,11 +252,11 @@ def _touches(kept: KeptRecord, totals: Mapping[CounterName, Total]) -> frozenset
 
 
 def _too_far() -> InvalidRequest:
-    return invalid("/effective_at", "too_far", "lies further back than the journal can be read: reset as of now")
+    return invalid("/effective_at", "too_far", "lies too far back to be computed from the journal: reset as of now")
 
 
 def _not_folded() -> StoreUnavailable:
-    return StoreUnavailable("what was used then is not folded yet; ask again in a second", code="not_folded")
+    return StoreUnavailable("usage until then is not aggregated yet; retry in a second", code="not_folded")
 
 
 def _audit(made: Made, body: Mapping[str, Any], now: Instant) -> Audit:

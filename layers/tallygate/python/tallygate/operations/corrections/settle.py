@@ -1,4 +1,4 @@
-"""settle: correct the amount of a granted consume, once, in its own windows.
+"""settle: corrects the amount of a granted consume, once, in the windows that it counted in.
 
 the cell's newest write? ─no─> settled before? ─no─> the journal ─> one transaction ─┬─ written
          └────────yes──────────────────────────────────^            (cell, receipt)  ├─ settled before: same or conflict
@@ -23,12 +23,16 @@ from tallygate.operations.journal.find_decision import find_decision, said_by
 from tallygate.operations.journal.ports import DecisionStore, SeenCell
 
 TRIES_MAX = 3
-"""A window leaves a cell at most once, some minutes after its end."""
+"""A window leaves a cell at most once, some minutes after its end, so few tries are enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settle:
-    """One request: the decision by its id and that id's parts, and what it came to, in raw units."""
+    """One request to settle a decision.
+
+    decision: the parts of the decision's id
+    amount: the final amount, in raw units
+    """
 
     decision_id: str
     decision: DecisionId
@@ -38,17 +42,20 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The settlement that stands; `replayed`: it had been made before."""
+    """The stored settlement.
+
+    replayed: an earlier request had made it
+    """
 
     settlement: Settlement
     replayed: bool
 
 
 def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
-    """Let the decision count the amount instead of what it was granted; up, down or not at all.
+    """Replace the decision's granted amount by this amount: higher, lower or 0.
 
-    Safe to repeat: the same amount answers what is stored. Raises Conflict for another one, NotFound, StoreUnavailable
-    where the decision is not folded yet, and Contended.
+    Safe to repeat: the same amount answers the stored settlement. Raises Conflict for another amount, NotFound,
+    StoreUnavailable where the decision is not aggregated yet, and Contended.
     """
     customer, feature = request.decision.customer, request.decision.feature
     seen = store.look(CellName(customer, feature))
@@ -72,17 +79,17 @@ def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
             traceparent=request.traceparent,
         )
         marks = {window: _mark(window, seen) for window in (*held, *followed)}
-        stands = store.settle(customer, use, wanted, marks, entry, followed=followed, followings=seen.cell.followings)
-        if stands is not None:
-            return Settled(stands, replayed=False) if stands is wanted else _repeated(stands, request)
+        stored = store.settle(customer, use, wanted, marks, entry, followed=followed, followings=seen.cell.followings)
+        if stored is not None:
+            return Settled(stored, replayed=False) if stored is wanted else _repeated(stored, request)
         seen = store.look(CellName(customer, feature))
-    raise Contended("the decision's windows left the cell at every try, or were reset")
+    raise Contended("the decision's windows were removed or reset during every try")
 
 
 def _held(use: UseEntry, seen: SeenCell) -> tuple[tuple[CountedWindow, ...], tuple[CountedWindow, ...]]:
-    """The decision's windows whose counters it is in, and those from which a reset has taken it out.
+    """Return the decision's windows in the cell: those that still count it, and those whose reset excluded it.
 
-    One that the cell has removed is below its floor for ever.
+    A window that the cell has removed lies below the cell's floor for ever.
     """
     counted = [window for window in use.windows if (window.ordinal, window.start) in seen.cell.used]
     excluded = [w for w in counted if seen.cell.excludes((w.ordinal, w.start), use.revision, use.time)]
@@ -90,18 +97,20 @@ def _held(use: UseEntry, seen: SeenCell) -> tuple[tuple[CountedWindow, ...], tup
 
 
 def _followed(use: UseEntry, seen: SeenCell) -> tuple[CountedWindow, ...]:
-    """The windows that the cell still has into which the decision has followed, and no reset has taken it out."""
+    """Return the cell's windows into which the decision's usage followed, except those whose reset excluded it."""
     cell, counted = seen.cell, [(window.ordinal, window.start) for window in use.windows]
     return tuple(
         CountedWindow(*into, cell.origins[into].end)
         for into in followers(cell.origins, counted, revision=use.revision, time=use.time)
-        if into in cell.used and not _taken_out(use, into, seen)
+        if into in cell.used and not _excluded(use, into, seen)
     )
 
 
-def _taken_out(use: UseEntry, into: CounterName, seen: SeenCell) -> bool:
-    """Whether a reset has taken the decision out of a window after it had followed there; before that, it would not
-    have followed."""
+def _excluded(use: UseEntry, into: CounterName, seen: SeenCell) -> bool:
+    """Return whether a reset excluded the decision from this window after its usage had followed there.
+
+    An earlier reset does not matter here: after it, the usage would not have followed.
+    """
     mark, cell = seen.cell.resets.get(into, NO_RESET), seen.cell
     after = max(mark.upto, mark.partly) > cell.origins[into].revision
     return after and mark.covers(use.revision, use.time)

@@ -1,4 +1,6 @@
-"""Changing customers: profile, subscription, own limits, suspensions, keys, and the audit trail.
+"""Changes customers: profile, subscription, own limits, suspensions and keys.
+
+Lists the audit trail and moves the clock.
 
 Read first: `customers.put_customer`, `suspensions.suspend`, `ports.CustomerStore`.
 """

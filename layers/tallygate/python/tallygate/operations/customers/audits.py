@@ -1,4 +1,4 @@
-"""audits: what was changed in the control plane, by whom, the newest first."""
+"""audits: lists the changes of the control plane with their authors, newest first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tallygate.operations.facts.ports import AuditStore
 def list_audits(
     store: AuditStore, customers: CustomerStore, customer_id: str | None, *, after: str | None, limit: int
 ) -> tuple[tuple[Audit, ...], str | None]:
-    """Some entries, and where to go on; without a customer those of the stack itself.
+    """Return a page of audit entries and the next page's cursor; without a customer, the stack's own entries.
 
     Raises NotFound for an unknown customer, which has no trail.
     """

@@ -1,6 +1,6 @@
-"""authorize: from the Authorization header to who calls. One read, and none for what cannot be a key.
+"""authorize: finds the API key of an Authorization header. One read; none for a text that cannot be a key.
 
-The first use of a key on a UTC day is one write more, which lets an operator see which keys are still in use.
+The first use of a key on a UTC day costs one more write, which shows operators the keys in use.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ class KeyFinder(Protocol):
     """Keys by their digests."""
 
     def find(self, digest: str) -> tuple[ApiKey, Instant | None] | None:
-        """What the key with this digest stands for, and the last day of its use, consistent. One request."""
+        """Return the key with this digest and the last day of its use, read consistently. One request."""
 
     def use(self, digest: str, day: Instant) -> None:
-        """Keep the day as that of the last use; harmless to repeat, and where the key was removed. One request."""
+        """Store the day of the last use. Harmless to repeat, and after the key was removed. One request."""
 
 
 def authorize(store: KeyFinder, authorization: str | None, now: Instant) -> ApiKey | None:
-    """The key that calls; None for a missing, unknown, revoked or expired one."""
+    """Return the calling key; None for a missing, unknown, revoked or expired key."""
     text = bearer(authorization)
     if text is None:
         return None
@@ -35,7 +35,7 @@ def authorize(store: KeyFinder, authorization: str | None, now: Instant) -> ApiK
     key, used_on = found
     today = day_of(now)
     if used_on is None or used_on < today:
-        # The day is for operators alone: a key must not be refused because it could not be written.
+        # Only operators read the day. A key must not be refused because its day could not be written.
         with suppress(StoreUnavailable):
             store.use(digest, today)
     return key

@@ -1,11 +1,11 @@
-"""customers: who is billed, and what each may consume.
+"""customers: changes customers' profiles and subscriptions, and with them their limits in force.
 
     read ──> wanted (pure) ──> save: one transaction, conditional on what was read ──> announce to the cells
               └── nothing differs: announce all the same, because an earlier call may have died before it could
 
-A change acts at the next decision on a root cell. What a request leaves out stays as it is. A plan that has become due
-is taken first: what is wanted is said of the customer as it is now, whatever is stored
-(`domain.customers.customers.taken`).
+A change acts at the next decision on a root cell. A field missing in a request keeps its value. A pending plan that has
+become due is applied first (`domain.customers.customers.taken`): a request changes the customer as it is now, not as it
+was stored.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ TRIES_MAX = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What a change of a customer reads and writes; `wait` waits so many seconds for the fold (None: not at all)."""
+    """The stores that a change of a customer reads and writes.
+
+    wait: sleeps for seconds, to wait for the aggregation; None: do not wait
+    """
 
     catalog: CatalogStore
     customers: CustomerStore
@@ -63,9 +66,10 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedBy:
-    """By which key a customer is changed, and the id that the entry of the audit trail is to have.
+    """The author of a change of a customer.
 
-    Both name nobody else in the request, so the key's id is the actor as well.
+    id: the id of the audit entry
+    actor: the id of the API key, because the request names no other actor
     """
 
     audits: AuditStore
@@ -73,7 +77,7 @@ class ChangedBy:
     actor: str
 
     def author(self, now: Instant) -> Author:
-        """The author of a change beside that of the subscription, whose entry has the id itself."""
+        """Return the author of a change other than the subscription's. The subscription's entry has the plain id."""
         return Author(id=f"{self.id}.customer", key_id=self.actor, at=now)
 
 
@@ -86,7 +90,7 @@ def put_customer(
     now: Instant,
     by: ChangedBy | None = None,
 ) -> tuple[CustomerRecord, bool]:
-    """Create or change a customer; whether it was created.
+    """Create or change a customer; also return whether it was created.
 
     Raises PreconditionFailed, InvalidRequest for an unknown plan, Conflict `subject_taken` naming the keys, Contended.
     """
@@ -105,31 +109,31 @@ def put_customer(
         record = record_of(moved, after, subscription, catalog, now, how=how)
         return record if seen is None or record == seen else replace(record, version=seen.version + 1)
 
-    told = _both(_told(by, "full", now), _profile_told(by, now))
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)
+    audited = _both(_subscription_audit(by, "full", now), _profile_audit(by, now))
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=audited)
 
 
-def _profile_told(by: ChangedBy | None, now: Instant) -> Beside:
-    """What tells of a new customer, or of a change of what it is beside its subscription."""
+def _profile_audit(by: ChangedBy | None, now: Instant) -> Beside:
+    """Return the audit writes of a new customer, or of a changed profile."""
 
-    def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+    def audited(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
         was, new = profile_form(before.customer) if before is not None else None, profile_form(after.customer)
         if by is None or was == new:
             return ()
         action = CUSTOMER_CREATED if was is None else CUSTOMER_CHANGED
         return by.audits.record(by.author(now).entry(action, {}, customer=after.customer.id, before=was, after=new))
 
-    return told
+    return audited
 
 
 def _has(seen: CustomerRecord | None, change: ProfileChange) -> bool:
-    """Whether the customer has some version of the plan, and the request does not say when it is to have it."""
+    """Return whether the customer already has a version of the plan and the request names no time for the change."""
     has = seen is not None and seen.active_plan is not None and seen.active_plan[0] == change.plan
     return has and change.plan_when is None
 
 
 def _changes_zone(seen: CustomerRecord, zone: str, now: Instant) -> bool:
-    """Whether periods are not counted in this zone yet. A change of plan ends none of them sooner."""
+    """Return whether the zone would change some period. A change of plan ends no such period sooner."""
     quotas = [q for e in seen.effective.entitlements.values() for limit in e.limits for q in limit.quotas]
     to_come = any(segment_at(q.schedule, now).zone != q.schedule.current.zone == zone for q in quotas)
     return to_come or seen.customer.timezone != zone
@@ -145,8 +149,9 @@ def put_subscription(
     by: ChangedBy | None = None,
     resets: Beside | None = None,
 ) -> CustomerRecord:
-    """Subscribe the customer to a version of a plan, or change over to it. What was used stays used, unless the change
-    says otherwise: then `resets` takes it out.
+    """Subscribe the customer to a plan version, or change to it. Usage is kept unless the change says `usage: reset`.
+
+    resets: the writes that reset usage; required for `usage: reset`
 
     Raises NotFound for an unknown customer, InvalidRequest, PreconditionFailed, Contended.
     """
@@ -159,15 +164,15 @@ def put_subscription(
         record = record_of(moved, held.customer, after, catalog, now, how=how, afresh=afresh)
         return record if record == held else replace(record, version=held.version + 1)
 
-    told = _told(by, change.base, now, usage=change.usage)
+    beside = _subscription_audit(by, change.base, now, usage=change.usage)
     if change.usage == "reset":
-        assert resets is not None, "whoever asks for a reset says how"
-        told = _both(told, resets)
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0]
+        assert resets is not None, "a change that resets usage needs the writes of the reset"
+        beside = _both(beside, resets)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=beside)[0]
 
 
 def _anchored(held: CustomerRecord, change: SubscriptionChange, catalog: Catalog, now: Instant) -> CustomerRecord:
-    """The customer with its boundaries counted from another start at once, where that is asked for."""
+    """Return the customer with its boundaries computed from the new start at once, if the change asks for that."""
     running = held.subscription
     if running is None or not running.active or not change.at_once or change.started_at in (None, running.started_at):
         return held
@@ -182,7 +187,7 @@ def _both(first: Beside | None, second: Beside) -> Beside:
 def end_subscription(
     stores: Stores, customer_id: str, *, expected: ExpectedVersion | None, now: Instant, by: ChangedBy | None = None
 ) -> CustomerRecord:
-    """End the subscription now; ending it again changes nothing. Raises NotFound where there never was one."""
+    """End the subscription now. A second call changes nothing. Raises NotFound where there never was a subscription."""
 
     def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
         held = known(seen, customer_id)
@@ -193,24 +198,24 @@ def end_subscription(
             ended = replace(ended, ended_at=now, pending=None)
         return record_of(held, held.customer, ended, catalog, now)
 
-    told = _told(by, "full", now)
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0]
+    audited = _subscription_audit(by, "full", now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=audited)[0]
 
 
-def _told(by: ChangedBy | None, base: str, now: Instant, *, usage: str = "keep") -> Beside | None:
-    """What tells of a change of the subscription; nobody asks where there is nobody to tell of."""
+def _subscription_audit(by: ChangedBy | None, base: str, now: Instant, *, usage: str = "keep") -> Beside | None:
+    """Return the audit writes of a change of the subscription; None without an author."""
     if by is None:
         return None
 
-    def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+    def audited(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
         entry = audit_of_change(before, after, audit_id=by.id, actor=by.actor, base=base, now=now, usage=usage)
         return () if entry is None else by.audits.record(entry)
 
-    return told
+    return audited
 
 
 def known(seen: CustomerRecord | None, customer_id: str) -> CustomerRecord:
-    """The customer that was seen. Raises NotFound where there is none."""
+    """Return the customer that was seen. Raises NotFound where there is none."""
     if seen is None:
         raise NotFound(f"there is no customer {customer_id}", code="customer_not_found")
     return seen
@@ -225,16 +230,19 @@ def change_customer(
     now: Instant,
     beside: Beside | None = None,
 ) -> tuple[CustomerRecord, bool]:
-    """Make the customer what is `wanted` of it, and let its cells know; whether it was created. Repeating is harmless.
+    """Save the customer that `wanted` computes, and announce its limits to its cells.
 
-    Raises PreconditionFailed, Conflict `subject_taken`, Contended, and whatever `wanted` raises.
+    Also return whether it was created.
+
+    Repeating is harmless. Raises PreconditionFailed, Conflict `subject_taken`, Contended, and every error of `wanted`.
     """
     attempted: CustomerRecord | None = None
     created = False
     for _ in range(TRIES_MAX):
         seen = stores.customers.customer(customer_id)
         if attempted is not None and seen == attempted:
-            # Its answer was lost and it was sent again: the second was refused by what the first had written.
+            # The answer of the write was lost and the write was sent again. The second was refused by what the first
+            # had written.
             announce_limits(stores.cells, attempted.effective, now)
             return attempted, created
         require(expected, seen.version if seen is not None else 0)
@@ -258,7 +266,7 @@ def change_customer(
                 raise _taken(customer_id, subject_keys)
             case CustomerMoved():
                 attempted, created = record, seen is None
-    raise Contended("the customer was changed by others at every try")
+    raise Contended("other writers changed the customer during every try")
 
 
 def _with_followed(
@@ -269,7 +277,7 @@ def _with_followed(
     catalog: Catalog,
     now: Instant,
 ) -> CustomerRecord:
-    """The customer with what was used under other plans and counts under these limits. Reads only where some may."""
+    """Return the customer with the usage that follows into its new windows. Reads only where some usage may follow."""
     effective = with_followed(
         stores.cells.past,
         None if before is None else before.effective,
@@ -306,10 +314,14 @@ def record_of(
     how: Rebase = Rebase.KEEP,
     afresh: bool = False,
 ) -> CustomerRecord:
-    """What the customer becomes: `seen` itself where nothing differs. `at_once` lets another zone act on the windows
-    that run, `how` says what becomes of their bases. `afresh`: into windows of other kinds no usage follows.
+    """Return the customer after a change; `seen` itself where nothing differs.
 
-    Without `limits` its own stay. Raises InvalidRequest `too_many` where they and the plan's do not fit together.
+    limits: its own limits; None: keep them
+    at_once: a new zone changes the current windows at once
+    how: the effect on the bases of current windows
+    afresh: no usage follows into windows of other kinds
+
+    Raises InvalidRequest `too_many` where its own limits and the plan's do not fit together.
     """
     own = limits if limits is not None else seen.limits if seen is not None else ()
     before = seen.subscription if seen is not None else None
@@ -337,7 +349,7 @@ def record_of(
     held = seen.effective if seen is not None else None
     effective = compiled(plan_in_force(subscription, catalog), held, dates, how)
     if subscription is not None and subscription.pending is not None:
-        # Compiled anew with every change, from what is in force then: its ordinals and schedules go on from there.
+        # The pending plan is compiled again with every change. It continues the ordinals and schedules in force then.
         at = subscription.pending.at
         later = Dates(zone=after.timezone, now=at, started_at=started_at, boundary=True)
         plan = _plan(subscription.pending.plan, catalog)
@@ -362,14 +374,14 @@ def _with_own(plan: Plan | None, own: tuple[OwnLimit, ...]) -> Plan | None:
 
 
 def plans_of(record: CustomerRecord) -> tuple[PlanId, ...]:
-    """The plan versions that the customer has, and is to have: they are in use, and can no longer change."""
+    """Return the customer's current and pending plan versions. They are in use and can no longer change."""
     pending = record.subscription.pending if record.subscription is not None else None
     to_come = () if pending is None else (pending.plan,)
     return to_come if record.active_plan is None else (record.active_plan, *to_come)
 
 
 def plan_in_force(subscription: Subscription | None, catalog: Catalog) -> Plan | None:
-    """The plan version of an active subscription, as the catalog has it."""
+    """Return the plan version of an active subscription, as the catalog has it."""
     if subscription is None or not subscription.active:
         return None
     return _plan(subscription.plan, catalog)

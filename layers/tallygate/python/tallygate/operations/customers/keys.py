@@ -1,10 +1,11 @@
-"""keys: make, list, rotate and revoke API keys.
+"""keys: creates, lists, rotates and revokes API keys.
 
     make ──> text          the key is shown once; its digest is stored
-    rotate ──> new text    the text before is valid until the end of the overlap
-    revoke                 every text ends
+    rotate ──> new text    the earlier text is valid until the end of the overlap
+    revoke                 no text is valid any more
 
-A text that ends is refused once the gateway forgets it: the stack's parameter AuthorizerCacheSeconds bounds that.
+The gateway caches authorizations, so an ended text may work a little longer: at most the stack's parameter
+AuthorizerCacheSeconds.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ SHOWN_ONCE = "key"
 TRIES_MAX = 3
 
 Form = Callable[[KeyTexts, Instant], dict[str, Any]]
-"""A key as JSON, without any of its texts."""
+"""Returns a key as JSON, without any of its texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What a change of keys writes."""
+    """The stores that a change of keys writes."""
 
     keys: KeyStore
     audits: AuditStore
 
 
 def make_key(stores: Stores, key: ApiKey, text: str, form: Form, *, by: Author) -> Planned:
-    """The plan of a POST (see `operations.base.receipts`): the key's record, and an answer that shows its text once.
+    """Plan a POST (see `operations.base.receipts`) that stores a key. Its answer shows the key's text once.
 
-    Raises InvalidRequest for a key that would be expired from the start.
+    Raises InvalidRequest for a key that has already expired.
     """
     assert len(text) <= KEY_LENGTH_MAX
     if key.expired(by.at):
@@ -58,18 +59,18 @@ def make_key(stores: Stores, key: ApiKey, text: str, form: Form, *, by: Author) 
 
 
 def list_keys(store: KeyStore, *, after: str | None, limit: int) -> tuple[tuple[KeyTexts, ...], str | None]:
-    """A page of keys in order of their ids, and where to go on."""
+    """Return a page of keys in order of their ids, and the next page's cursor."""
     return store.page(after=after, limit=limit)
 
 
 def rotate_key(stores: Stores, key_id: str, text: str, form: Form, *, overlap_ms: int, by: Author) -> Planned:
-    """The plan of a POST: another text for the key, shown once. The text before is valid for the overlap.
+    """Plan a POST that gives the key a new text, shown once. The earlier text is valid for the overlap.
 
-    Raises NotFound, Conflict `key_expired` and Conflict `too_many` where FORMER_TEXTS_MAX earlier texts are valid.
+    Raises NotFound, Conflict `key_expired`, and Conflict `too_many` where FORMER_TEXTS_MAX earlier texts are valid.
     """
     seen = _known(stores.keys, key_id)
     if seen.key.expired(by.at):
-        raise Conflict(f"the key {key_id} has expired: make another", code="key_expired")
+        raise Conflict(f"the key {key_id} has expired: create another", code="key_expired")
     wanted = seen.rotated(digest_of(text), overlap_ms=overlap_ms, now=by.at)
     if len(wanted.former) > FORMER_TEXTS_MAX:
         detail = f"{FORMER_TEXTS_MAX} earlier texts of the key are valid: rotate with overlap_seconds 0, or wait"
@@ -80,13 +81,13 @@ def rotate_key(stores: Stores, key_id: str, text: str, form: Form, *, overlap_ms
 
 
 def revoke_key(stores: Stores, key_id: str, form: Form, *, by: Author) -> None:
-    """Remove a key with all its texts. Raises NotFound, also the second time, and Contended."""
+    """Remove a key with all its texts. Raises NotFound, also for a repeated call, and Contended."""
     for _ in range(TRIES_MAX):
         seen = _known(stores.keys, key_id)
         entry = by.entry(KEY_REVOKED, {"key": key_id}, before=form(seen, by.at), after=None)
         if stores.keys.delete(seen, beside=stores.audits.record(entry)):
             return
-    raise Contended("the key was rotated by others at every try")
+    raise Contended("the key was rotated during every try")
 
 
 def _shown_once(moves: Any, answer: dict[str, Any], text: str, *, status: int = 201) -> Planned:

@@ -1,7 +1,7 @@
-"""own_limits: limits of a customer's own, which override those of its plan or stand beside them.
+"""own_limits: a customer's own limits, which override its plan's limits or add to them.
 
-As every change of a customer: one transaction with the limits in force, then the cells are told, then the answer. So an
-override acts at the very next decision, and it stays through every change of plan.
+As with every change of a customer, one transaction stores the limits in force, then the cells get the new version, then
+the call answers. So an override acts at the very next decision. It stays through every change of plan.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tallygate.operations.customers.customers import (
 from tallygate.operations.limits.in_force import announce_limits
 
 Judge = Callable[[Plan | None, Catalog, OwnLimit], None]
-"""Raises InvalidRequest where a limit is not sound under a plan, or (None) without one."""
+"""Raises InvalidRequest where a limit is not valid under a plan (None: without a plan)."""
 
 
 def put_limit(
@@ -42,7 +42,7 @@ def put_limit(
     now: Instant,
     by: ChangedBy | None = None,
 ) -> tuple[CustomerRecord, bool]:
-    """Give the customer this limit, or replace the one of its name; whether it is new. Repeating changes nothing.
+    """Set the customer's limit of this name; also return whether it is new. Repeating changes nothing.
 
     Raises NotFound, InvalidRequest, PreconditionFailed, Contended.
     """
@@ -58,8 +58,8 @@ def put_limit(
             raise invalid("", "too_many", f"a customer has at most {OWN_LIMITS_MAX} limits of its own")
         return record_of(held, held.customer, held.subscription, catalog, now, limits=_sorted((*others, own)))
 
-    told = _told(by, own.name, now)
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=told)[0], new
+    audited = _limit_audit(by, own.name, now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=audited)[0], new
 
 
 def delete_limit(
@@ -71,24 +71,25 @@ def delete_limit(
     now: Instant,
     by: ChangedBy | None = None,
 ) -> CustomerRecord:
-    """Take the limit away: what the plan says is in force again. Raises NotFound, PreconditionFailed, Contended."""
+    """Remove the limit; the plan's limit is in force again. Raises NotFound, PreconditionFailed, Contended."""
 
     def wanted(seen: CustomerRecord | None, catalog: Catalog) -> CustomerRecord:
         held = known(seen, customer_id)
         others = tuple(limit for limit in held.limits if limit.name != name)
         if len(others) == len(held.limits):
-            # An earlier call may have removed it and died before it could tell the cells.
+            # An earlier call may have removed the limit and died before it announced that to the cells.
             announce_limits(stores.cells, held.effective, now)
             raise _not_found(customer_id, name)
         return record_of(held, held.customer, held.subscription, catalog, now, limits=others)
 
-    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=_told(by, name, now))[0]
+    audited = _limit_audit(by, name, now)
+    return change_customer(stores, customer_id, wanted, expected=expected, now=now, beside=audited)[0]
 
 
-def _told(by: ChangedBy | None, name: str, now: Instant) -> Beside:
-    """What tells of the limit of this name, before and after."""
+def _limit_audit(by: ChangedBy | None, name: str, now: Instant) -> Beside:
+    """Return the audit writes of the limit of this name, before and after."""
 
-    def told(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
+    def audited(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
         was, new = _form(before, name), _form(after, name)
         if by is None or was == new:
             return ()
@@ -97,7 +98,7 @@ def _told(by: ChangedBy | None, name: str, now: Instant) -> Beside:
         entry = by.author(now).entry(action, about, customer=after.customer.id, before=was, after=new)
         return by.audits.record(entry)
 
-    return told
+    return audited
 
 
 def _form(record: CustomerRecord | None, name: str) -> Mapping[str, Any] | None:
@@ -106,7 +107,7 @@ def _form(record: CustomerRecord | None, name: str) -> Mapping[str, Any] | None:
 
 
 def own_limit(record: CustomerRecord, name: str) -> OwnLimit:
-    """The customer's limit of this name. Raises NotFound."""
+    """Return the customer's own limit of this name. Raises NotFound."""
     for limit in record.limits:
         if limit.name == name:
             return limit
@@ -114,7 +115,7 @@ def own_limit(record: CustomerRecord, name: str) -> OwnLimit:
 
 
 def list_limits(record: CustomerRecord, *, after: str | None, limit: int) -> tuple[tuple[OwnLimit, ...], str | None]:
-    """Some of the customer's limits in order of their names, and where to go on."""
+    """Return a page of the customer's own limits in order of their names, and the next page's cursor."""
     rest = [own for own in record.limits if after is None or own.name > after]
     page = tuple(rest[:limit])
     return page, page[-1].name if len(rest) > limit else None

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class CustomerMoved:
-    """Nothing was written: the customer, or the plan's mark, is not what was seen; read again."""
+    """Nothing was written: the customer, or the mark of a plan, is not as it was seen. Read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class CustomerStore(Protocol):
     """Customers with their subscriptions and limits in force."""
 
     def customer(self, customer: str) -> CustomerRecord | None:
-        """The customer, consistent. A save that is based on it is refused if any part of it has changed since."""
+        """Return the customer, read consistently. A save based on it is refused if any part of it has changed since."""
 
     def save(
         self,
@@ -44,35 +44,42 @@ class CustomerStore(Protocol):
         catalog: int,
         beside: Moves = (),
     ) -> Saved | CustomerMoved | SubjectsTaken:
-        """Write what differs, claim and give up subject keys, mark the plans in use, and make the moves `beside`: all
-        or none, in one transaction.
+        """Write the differences in one transaction, all or nothing.
 
-        Refused where a plan to be marked is not the one that the catalog had at the version `catalog`.
+        It claims and releases subject keys, marks the plans in use, and makes the moves `beside`. It is refused where a
+        plan to be marked is not the one that the catalog had at the version `catalog`.
         """
 
     def change(self, seen: CustomerRecord, wanted: CustomerRecord) -> Moves:
-        """The writes of a change that claims no subject key, and takes no plan but one that has become due, which is in
-        use already; refused unless it is as it was seen."""
+        """Return the writes of a simple change. They are refused unless the customer is as it was seen.
+
+        Such a change claims no subject key. It adds no plan, except one that has become due and is in use already.
+        """
 
 
 class KeyStore(Protocol):
     """API keys."""
 
     def create(self, key: ApiKey, digest: str) -> Moves:
-        """The writes that add a key; refused where its id or digest is taken."""
+        """Return the writes that add a key. They are refused where its id or digest is taken."""
 
     def key(self, key_id: str) -> KeyTexts | None:
-        """The key and the digests of its texts, consistent, with the last use of each. One request for the key and one
-        for each text."""
+        """Return the key, the digests of its texts and the last use of each, read consistently.
+
+        One request for the key and one for each text.
+        """
 
     def rotate(self, seen: KeyTexts, wanted: KeyTexts) -> Moves:
-        """The writes that make other texts valid for a key; refused where its texts are not as they were seen."""
+        """Return the writes that make other texts valid for a key.
+
+        They are refused where its texts are not as they were seen.
+        """
 
     def page(self, *, after: str | None, limit: int) -> tuple[tuple[KeyTexts, ...], str | None]:
-        """Some keys in order of their ids, each with its last use, and where to go on.
+        """Return a page of keys in order of their ids, each with its last use, and the next page's cursor.
 
         One request for the list and one for each text.
         """
 
     def delete(self, seen: KeyTexts, *, beside: Moves = ()) -> bool:
-        """Remove a key with all its texts, and make the moves `beside`; False: its texts are not as they were seen."""
+        """Remove a key with all its texts and make the moves `beside`. False: its texts are not as they were seen."""

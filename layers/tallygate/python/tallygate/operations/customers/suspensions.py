@@ -1,11 +1,12 @@
 """suspensions: an operator suspends and resumes a customer, one of its features, or one scope of a feature.
 
     plan    the customer as it is ──> one transaction: the customer, the audit entry, the cells that tiers suspended
-    finish  the cells are told of the new limits, so that it acts at the very next decision
+    finish  the cells get the new version of the limits, so that the change acts at the very next decision
 
-What is so already is no change and leaves no trace. A resume lifts the suspension of exactly its target, and with it
-those that tiers began there: all of a customer's, all of a feature's, or those of the limits over the scope. What a
-tier began is waived with it for the rest of the limit's window, else the next unit would suspend again.
+A request that changes nothing leaves no trace. A resume lifts the manual suspension of exactly its target. It also
+lifts the suspensions that tiers began there: all of the customer's, all of the feature's, or those of the limits over
+the scope. With each of them, the resume waives the tier for the rest of the limit's window. Otherwise the next unit
+would suspend again.
 """
 
 from __future__ import annotations
@@ -52,18 +53,18 @@ from tallygate.operations.limits.in_force import announce_limits
 from tallygate.operations.limits.ports import VersionStore
 
 LIFTED_MAX = 88
-"""So many cells fit one transaction beside the customer, the audit entry and the receipt."""
+"""The most cells that fit one transaction beside the customer, the audit entry and the receipt."""
 DONE = 200
 
 Judge = Callable[[Catalog, str, Scope], None]
-"""Raises InvalidRequest where the catalog has no such feature, or nothing that the scope could govern."""
+"""Raises InvalidRequest where the catalog has no such feature, or no usage that the scope could govern."""
 Form = Callable[[Suspension], Mapping[str, Any]]
-"""A suspension as it goes over the wire."""
+"""Returns the wire form of a suspension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What suspending reads and writes."""
+    """The stores that suspending reads and writes."""
 
     catalog: CatalogStore
     customers: CustomerStore
@@ -74,7 +75,7 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentSuspensions:
-    """What tiers have suspended of a customer, and what somebody has waived since."""
+    """A customer's suspensions by tiers, and the waivers of manual resumes."""
 
     stops: tuple[TierStop, ...] = ()
     waivers: tuple[Waiver, ...] = ()
@@ -82,7 +83,12 @@ class CurrentSuspensions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspensionRequest:
-    """What to suspend or resume, who asks and why; `id` names the audit entry. No feature: the whole customer."""
+    """One request to suspend or resume.
+
+    id: names the audit entry
+    feature: None: the whole customer
+    scope: empty: the whole feature
+    """
 
     id: str
     customer: str
@@ -94,9 +100,10 @@ class SuspensionRequest:
 
 
 def suspend(stores: Stores, asked: SuspensionRequest, judge: Judge, form: Form, *, now: Instant) -> Planned:
-    """Deny every request on the target from now on; a second suspension replaces reason and actor of the first.
+    """Plan to deny every request on the target from now on.
 
-    Raises NotFound, InvalidRequest `feature_not_found`, `not_allowed` or `too_many`.
+    A second suspension replaces the reason and the actor of the first. Raises NotFound, InvalidRequest
+    `feature_not_found`, `not_allowed` or `too_many`.
     """
     seen = customer(stores.customers, asked.customer)
     if asked.feature is not None:
@@ -106,23 +113,23 @@ def suspend(stores: Stores, asked: SuspensionRequest, judge: Judge, form: Form, 
     after = suspended(held, wanted)
     if len(after) > SUSPENSIONS_MAX:
         raise invalid("", "too_many", f"a customer has at most {SUSPENSIONS_MAX} suspensions")
-    stands = of_target(after, target)
-    assert stands is not None
+    current = of_target(after, target)
+    assert current is not None
     if after == held:
-        return _planned(asked, (), stands=form(stands))
+        return _planned(asked, (), current=form(current))
     before = of_target(held, target)
-    audit = _audit(asked, SUSPENDED, None if before is None else form(before), form(stands), now)
+    audit = _audit(asked, SUSPENDED, None if before is None else form(before), form(current), now)
     moves = (*stores.customers.change(seen, _with(seen, after, now)), *stores.audits.record(audit))
-    return _planned(asked, moves, stands=form(stands))
+    return _planned(asked, moves, current=form(current))
 
 
 def resume(stores: Stores, asked: SuspensionRequest, judge: Judge, form: Form, *, now: Instant) -> Planned:
-    """Lift the suspension of the target, and what tiers have suspended of it. Raises NotFound, InvalidRequest."""
+    """Plan to lift the target's manual suspension and its suspensions by tiers. Raises NotFound, InvalidRequest."""
     seen = customer(stores.customers, asked.customer)
     held, target = seen.effective.suspensions, target_of(asked.feature, asked.scope)
     before = of_target(held, target)
     if before is None and asked.feature is not None:
-        # What is suspended can be resumed, also where the catalog has it no longer.
+        # A suspended feature can be resumed, even after it left the catalog.
         judge(stores.catalog.read().catalog, asked.feature, asked.scope)
     found = _lifted(stores.controls, seen.effective.in_force(now), asked, now)
     if len(found.moves) > LIFTED_MAX:
@@ -138,7 +145,7 @@ def resume(stores: Stores, asked: SuspensionRequest, judge: Judge, form: Form, *
 
 
 def current_suspensions(controls: CellControlStore, effective: Effective, now: Instant) -> CurrentSuspensions:
-    """What tiers have suspended of a customer, and what is waived. One read for each metered feature it has or had."""
+    """Return the customer's suspensions by tiers, and its waivers. One read for each metered feature it has or had."""
     stops: list[TierStop] = []
     waivers: list[Waiver] = []
     for feature in features_ever_entitled(effective):
@@ -149,14 +156,18 @@ def current_suspensions(controls: CellControlStore, effective: Effective, now: I
 
 
 def tell(stores: Stores, customer_id: str, now: Instant) -> None:
-    """Let the cells know the customer's newest limits; what follows the commit, also of a replay."""
+    """Announce the customer's newest limits to its cells. Runs after the commit, and after a replay."""
     announce_limits(stores.cells, customer(stores.customers, customer_id).effective, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lifted:
-    """By feature, the write that lifts what tiers have suspended of the target; all that is waived of the target then,
-    and what of that is waived anew."""
+    """The effect of a resume on suspensions by tiers.
+
+    moves: by feature, the writes that lift them
+    waived: all waivers of the target afterwards
+    anew: the waivers that this resume adds
+    """
 
     moves: Mapping[str, Moves] = field(default_factory=dict)
     waived: tuple[Waiver, ...] = ()
@@ -164,7 +175,7 @@ class _Lifted:
 
 
 def _lifted(controls: CellControlStore, effective: Effective, asked: SuspensionRequest, now: Instant) -> _Lifted:
-    """One read for each feature."""
+    """Find the target's suspensions by tiers. One read for each feature."""
     only = _limits_over(effective, asked.feature, asked.scope) if asked.feature and asked.scope else None
     features = features_ever_entitled(effective) if asked.feature is None else (asked.feature,)
     moves: dict[str, Moves] = {}
@@ -194,7 +205,7 @@ def _lifted(controls: CellControlStore, effective: Effective, asked: SuspensionR
 
 
 def _limits_over(effective: Effective, feature: str, scope: Scope) -> frozenset[int]:
-    """The ordinals of the quotas over exactly this scope; theirs are the names of what tiers suspend of it."""
+    """Return the ordinals of the quotas over exactly this scope. They name the suspensions that tiers began there."""
     entitlement = effective.entitlements.get(feature)
     limits = entitlement.limits if entitlement is not None else ()
     return frozenset(quota.ordinal for limit in limits if limit.scope == scope for quota in limit.quotas)
@@ -237,16 +248,20 @@ def _audit(
 
 
 def _planned(
-    asked: SuspensionRequest, moves: Moves, *, stands: Mapping[str, Any] | None = None, lifted: _Lifted | None = None
+    asked: SuspensionRequest, moves: Moves, *, current: Mapping[str, Any] | None = None, lifted: _Lifted | None = None
 ) -> Planned:
-    """`suspended` is the target's own suspension, `lifted` the features of which a tier's ended with it, `waived` what
-    suspends no more until `waived_until`, also by a resume before this one."""
+    """Return the plan and its answer.
+
+    suspended: the target's manual suspension
+    lifted: the features whose suspensions by tiers ended
+    waived: the limits whose tiers do not suspend until `waived_until`, also by an earlier resume
+    """
     lifted = lifted or _Lifted()
     body: Body = {
         "customer": asked.customer,
         "feature": asked.feature,
         "scope": dict(asked.scope),
-        "suspended": None if stands is None else dict(stands),
+        "suspended": None if current is None else dict(current),
         "lifted": list(lifted.moves),
         **waived_form(lifted.waived),
         "changed": bool(moves),

@@ -1,4 +1,4 @@
-"""Handing facts to endpoints and the event bus.
+"""Sends facts to endpoints and the event bus.
 
 Read first: `deliver.deliver`, `dispatch.dispatch`, `ports.DeliveryStore`.
 """

@@ -1,12 +1,12 @@
-"""deliver: one attempt at handing a fact over; and the sweep, which finds whatever the queue did not bring.
+"""deliver: makes one attempt to send a fact. The sweep finds due deliveries for which the queue brought no message.
 
     message ──> look ──> secrets ──> claim attempt n ──> send ──> record ──> message for n + 1, where it is due soon
                                            │ crash: due again a minute later, by the sweep
-    sweep   ──> due deliveries ──> look ──> message (never a call of its own: one that hangs delays nobody)
+    sweep   ──> due deliveries ──> look ──> message (never a call of its own: one that hangs delays no other)
 
-Every step may be repeated, lost or late. A message names the attempt that it asks for, and an attempt is begun once: so
-a message that comes twice, or after its attempt was made otherwise, does nothing. The outcome is recorded before the
-next message is sent. A delivery whose fact or endpoint is gone, or whose endpoint is disabled, ends without an attempt.
+Every step may be repeated, lost or late. A message names the attempt that it asks for, and an attempt begins only once.
+So a message does nothing if it arrives twice, or after its attempt was made. The outcome is recorded before the next
+message is sent. A delivery ends without an attempt if its fact or endpoint is gone, or its endpoint is disabled.
 """
 
 from __future__ import annotations
@@ -37,27 +37,30 @@ from tallygate.operations.delivery.ports import DeliveryStore
 
 DUE_SHARDS = 16
 SWEPT_PER_SHARD_MAX = 50
-"""So that one shard does not take the whole sweep; what is left is the oldest of the next."""
+"""Keeps one shard from using up the whole sweep. The next sweep begins with what is left, the oldest first."""
 SWEPT_MAX = DUE_SHARDS * SWEPT_PER_SHARD_MAX
 POISON_POSTPONED = HOUR
-"""A delivery that cannot be read for a defect of ours makes room for others, and is tried again every hour."""
+"""A delivery that cannot be read because of a defect makes room for others and is tried again every hour."""
 
 
 class Queue(Protocol):
-    """Where messages wait. A message may arrive more than once and in any order, and never early."""
+    """The queue of messages. A message may arrive several times and in any order, but never early."""
 
     def send(self, message: Message, *, delay_seconds: int) -> None: ...
 
 
 Secrets = Callable[[Endpoint, Instant], tuple[str, ...]]
-"""What webhooks to an endpoint are signed with now. Raises StoreUnavailable."""
+"""Returns the secrets that sign webhooks to an endpoint now. Raises StoreUnavailable."""
 Post = Callable[[Fact, Endpoint | None, tuple[str, ...]], AttemptOutcome]
-"""One attempt to a webhook, or (None) to the event bus. It never raises for what a receiver or the net does."""
+"""Makes one attempt to a webhook or (None) to the event bus.
+
+It never raises for errors of the receiver or the network.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """How an attempt is made: with which secrets, and by whom."""
+    """The functions that make an attempt."""
 
     secrets: Secrets
     post: Post
@@ -65,8 +68,12 @@ class Sending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What came of one message. `result`: delivered, failed, gone, retry; or nothing was attempted: superseded (another
-    message has made or is making this attempt, or all is settled), unknown, no_fact, no_endpoint, disabled, exhausted.
+    """The result of one message.
+
+    result: of an attempt: delivered, failed, gone or retry. Without an attempt: superseded (another message makes or
+        made this attempt, or the delivery has ended), unknown, no_fact, no_endpoint, disabled or exhausted.
+    next_attempt_at: set for retry
+    lag: time since the delivery began, in milliseconds
     """
 
     message: Message
@@ -88,10 +95,13 @@ def deliver(
     wall: Instant,
     claimant: str,
 ) -> Report:
-    """Make the attempt that the message asks for, if it is still to be made.
+    """Make the attempt that the message asks for, unless it was made already.
 
-    `now` is the product's time, by which attempts are due; `wall` the real one, by which items expire. `claimant` is
-    unique to this call. Raises StoreUnavailable; whatever was begun by then, the sweep continues.
+    now: the product's time, by which attempts are due
+    wall: real time, by which items expire
+    claimant: unique to this call
+
+    Raises StoreUnavailable. The sweep then continues whatever had begun.
     """
     delivery = store.delivery(message.fact, message.endpoint)
     if delivery is None:
@@ -107,7 +117,7 @@ def deliver(
     if refusal is not None:
         report = _end_without_attempt(store, delivery, message, refusal, now=now, wall=wall)
         return replace(report, fact_type=fact.type, traceparent=fact.traceparent)
-    # Before the attempt is claimed: without its secrets none is made, none is counted, and the message comes again.
+    # Secrets are read before the claim. Without them no attempt is made or counted, and the message is redelivered.
     secrets = () if endpoint is None else sending.secrets(endpoint, now)
     if delivery.attempts == 0 and endpoint is not None:
         store.list_under_endpoint(delivery, fact.type, wall=wall)
@@ -126,7 +136,7 @@ def deliver(
 
 
 def _receiver(store: DeliveryStore, delivery: Delivery) -> tuple[Endpoint | None, str | None]:
-    """The endpoint (None: the bus), or why nothing is to be sent."""
+    """Return the endpoint (None: the bus), or the reason to send nothing."""
     if delivery.endpoint == BUS:
         return None, None
     endpoint = store.endpoint(delivery.endpoint)
@@ -156,7 +166,7 @@ def _record(
     now: Instant,
     wall: Instant,
 ) -> Report:
-    """Write down what the attempt came to, then ask for the next one where the queue brings it."""
+    """Record the attempt's outcome, then ask the queue for the next attempt if it is due soon."""
     history = extended(claimed.history, _line(claimed.attempts, outcome, now), begun=claimed.attempts - 1)
     last = claimed.attempts >= timetable.ATTEMPTS_MAX
     if outcome.verdict is Verdict.FAILED and not last:
@@ -201,8 +211,13 @@ def _line(number: int, outcome: AttemptOutcome, now: Instant) -> DeliveryAttempt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What one sweep did: messages handed to the queue, entries of the index that were out of date, and what failed,
-    which the next sweep tries again."""
+    """The result of one sweep.
+
+    handed_over: messages sent to the queue
+    out_of_date: index entries that were no longer due
+    failures: errors; the next sweep tries these deliveries again
+    finished: whether all due entries were looked at
+    """
 
     handed_over: tuple[Message, ...] = ()
     out_of_date: int = 0
@@ -211,18 +226,19 @@ class Swept:
 
     @property
     def defect(self) -> TallygateError | None:
-        """The first failure that trying again does not mend."""
+        """The first failure that a retry cannot fix."""
         return next((error for error in self.failures if not error.retryable), None)
 
 
 def sweep(
     store: DeliveryStore, queue: Queue, *, now: Instant, time_left: Callable[[], bool], most: int = SWEPT_MAX
 ) -> Swept:
-    """Hand deliveries that are due to the queue, as their next attempts. A second sweep at once hands over nothing.
+    """Send messages for the next attempts of due deliveries to the queue. A second sweep at once sends nothing.
 
-    most: how many entries of the index one sweep looks at, so that a backlog leaves others their time; 1 or more.
-    Also bounded by SWEPT_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none
-    starves. One delivery that fails keeps no other waiting.
+    most: how many index entries one sweep looks at, 1 or more; bounds the time that a backlog takes
+
+    SWEPT_PER_SHARD_MAX and `time_left` bound it too. Each minute begins with another shard, so no shard starves. A
+    delivery that fails keeps no other waiting.
     """
     messages: list[Message] = []
     failures: list[TallygateError] = []
@@ -253,7 +269,7 @@ def _due(store: DeliveryStore, now: Instant) -> Iterator[tuple[str, str]]:
 
 
 def _hand_over(store: DeliveryStore, queue: Queue, fact_id: str, endpoint: str, *, now: Instant) -> Message | None:
-    """Ask the queue for the delivery's next attempt; None: it is not due any more."""
+    """Ask the queue for the delivery's next attempt; None: it is no longer due."""
     delivery = store.delivery(fact_id, endpoint)
     if delivery is None or delivery.due_at is None or delivery.due_at > now:
         return None

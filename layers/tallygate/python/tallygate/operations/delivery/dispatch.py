@@ -1,7 +1,7 @@
-"""dispatch: a fact becomes one delivery for each endpoint that wants it and one for the event bus.
+"""dispatch: makes one delivery of a fact for each endpoint that wants it, and one for the event bus.
 
-The delivery is put once; its first attempt is asked for as long as none has begun, so that a crash between the two
-loses nothing. Attempts are made elsewhere: a slow receiver delays nobody here.
+A delivery is stored once. Its first attempt is asked for until an attempt has begun, so a crash between the two loses
+nothing. Attempts are made by another function, so a slow receiver delays nothing here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tallygate.operations.facts.ports import OutboxStore
 def dispatch(
     outbox: OutboxStore, queue: AttemptQueue, fact: Fact, endpoints: Sequence[Endpoint], *, now: Instant
 ) -> int:
-    """Begin the fact's deliveries; how many first attempts were asked for. Two requests for each delivery."""
+    """Begin the fact's deliveries. Return how many first attempts were asked for. Two requests for each delivery."""
     wanted = [endpoint.id for endpoint in endpoints if endpoint.wants(fact.type)]
     asked = 0
     for name in (*wanted, BUS):

@@ -1,14 +1,14 @@
-"""Webhook endpoints: register, list, read, remove, give another secret, and see what was delivered to one.
+"""Webhook endpoints: register, list, read, remove, rotate the secret, and list deliveries.
 
-A new endpoint receives the facts that are announced from now on; a deleted one gets no further attempt, also of
-deliveries that are under way.
+A new endpoint receives facts announced from now on. A deleted endpoint gets no further attempt, even for deliveries
+that have begun.
 
     register   keep the secret ──> commit the endpoint, which names it
     rotate     keep the new secret in the other slot ──> commit, if the endpoint's secrets are what was seen
     delete     disable ──> remove the secrets ──> delete the endpoint
 
-A secret is always kept before anything names it, so a crash between the two leaves one that nothing signs with and
-nobody was shown. Each step of a deletion may be repeated, so the caller's retry ends what a crash began.
+A secret is always stored before an endpoint names it. So a crash between the two leaves a secret that signs nothing and
+was never shown. Each step of a deletion may be repeated, so the caller's retry completes a crashed deletion.
 """
 
 from __future__ import annotations
@@ -29,22 +29,25 @@ SECRET = "secret"  # noqa: S105  # the name of the field
 DELETING = "it is being deleted"
 
 ShownEndpoint = Callable[[Endpoint], dict[str, object]]
-"""An endpoint as an answer shows it, without a secret."""
+"""Returns the answer's form of an endpoint, without a secret."""
 
 
 class SecretKeeper(Protocol):
-    """Where secrets are kept, by endpoint and slot. Whoever keeps them cannot read them."""
+    """The store of secrets, by endpoint and slot. It writes secrets and cannot read them."""
 
     def keep(self, endpoint_id: str, slot: str, text: str) -> int:
-        """Keep a secret, beside what the slot held before; its version, from 1 on. Raises StoreUnavailable."""
+        """Store a secret as a new version of its slot; earlier versions stay. Return the version, from 1 on.
+
+        Raises StoreUnavailable.
+        """
 
     def remove(self, endpoint_id: str) -> None:
-        """Remove whatever the endpoint's slots hold. Repeating it changes nothing. Raises StoreUnavailable."""
+        """Remove all secrets of the endpoint. Repeating it changes nothing. Raises StoreUnavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What a change of endpoints writes."""
+    """The stores that a change of endpoints writes."""
 
     endpoints: EndpointStore
     secrets: SecretKeeper
@@ -52,10 +55,10 @@ class Stores:
 
 
 def register_endpoint(stores: Stores, endpoint: Endpoint, secret: str, shown: ShownEndpoint, *, by: Author) -> Planned:
-    """The plan of a POST (see `operations.base.receipts`): the endpoint, and an answer that shows its secret once."""
+    """Plan a POST (see `operations.base.receipts`) that adds an endpoint. Its answer shows the secret once."""
     version = stores.secrets.keep(endpoint.id, SLOTS[0], secret)
     made = replace(endpoint, secrets=(SigningSecret(slot=SLOTS[0], version=version),))
-    entry = _entry(by, ENDPOINT_CREATED, made, after=_told(made))
+    entry = _entry(by, ENDPOINT_CREATED, made, after=_audit_form(made))
     moves = (*stores.endpoints.create(made), *stores.audits.record(entry))
     return Planned(moves=moves, body={**shown(made), SECRET: secret}, secrets=frozenset((SECRET,)))
 
@@ -63,14 +66,14 @@ def register_endpoint(stores: Stores, endpoint: Endpoint, secret: str, shown: Sh
 def rotate_endpoint(
     stores: Stores, endpoint_id: str, secret: str, shown: ShownEndpoint, *, overlap: Instant, by: Author
 ) -> Planned:
-    """The plan of a POST: the endpoint signs with the new secret from now on, and with the one before for the overlap.
+    """Plan a POST that gives the endpoint a new secret. For the overlap, the endpoint signs with the earlier one too.
 
     Raises NotFound.
     """
     seen = read_endpoint(stores.endpoints, endpoint_id)
     version = stores.secrets.keep(seen.id, seen.spare_slot, secret)
     rotated = replace(seen, secrets=seen.rotated(version, now=by.at, overlap=overlap))
-    entry = _entry(by, ENDPOINT_ROTATED, seen, before=_told(seen), after=_told(rotated))
+    entry = _entry(by, ENDPOINT_ROTATED, seen, before=_audit_form(seen), after=_audit_form(rotated))
     return Planned(
         moves=(*stores.endpoints.replace_secrets(seen, rotated.secrets), *stores.audits.record(entry)),
         body={**shown(rotated), SECRET: secret},
@@ -80,12 +83,12 @@ def rotate_endpoint(
 
 
 def list_endpoints(store: EndpointStore, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
-    """A page of endpoints in order of their ids, and where to go on."""
+    """Return a page of endpoints in order of their ids, and the next page's cursor."""
     return store.page(after=after, limit=limit)
 
 
 def read_endpoint(store: EndpointStore, endpoint_id: str) -> Endpoint:
-    """One endpoint. Raises NotFound."""
+    """Return an endpoint. Raises NotFound."""
     endpoint = store.endpoint(endpoint_id)
     if endpoint is None:
         raise _unknown(endpoint_id)
@@ -93,9 +96,9 @@ def read_endpoint(store: EndpointStore, endpoint_id: str) -> Endpoint:
 
 
 def delete_endpoint(stores: Stores, endpoint_id: str, *, by: Author) -> None:
-    """Remove an endpoint and its secrets. Raises NotFound, also the second time."""
+    """Remove an endpoint and its secrets. Raises NotFound, also for a repeated call."""
     endpoint = read_endpoint(stores.endpoints, endpoint_id)
-    entry = _entry(by, ENDPOINT_DELETED, endpoint, before=_told(endpoint))
+    entry = _entry(by, ENDPOINT_DELETED, endpoint, before=_audit_form(endpoint))
     stores.endpoints.disable(endpoint_id, DELETING)
     stores.secrets.remove(endpoint_id)
     if not stores.endpoints.delete(endpoint_id, beside=stores.audits.record(entry)):
@@ -105,13 +108,13 @@ def delete_endpoint(stores: Stores, endpoint_id: str, *, by: Author) -> None:
 def list_deliveries(
     store: EndpointStore, endpoint_id: str, *, after: str | None, limit: int
 ) -> tuple[tuple[tuple[str, Delivery], ...], str | None]:
-    """The endpoint's deliveries, newest first, each with its fact's type. Raises NotFound."""
+    """Return the endpoint's deliveries, newest first, each with its fact's type. Raises NotFound."""
     read_endpoint(store, endpoint_id)
     return store.deliveries(endpoint_id, after=after, limit=limit)
 
 
-def _told(endpoint: Endpoint) -> dict[str, Any]:
-    """What the audit trail keeps of an endpoint: never its secrets."""
+def _audit_form(endpoint: Endpoint) -> dict[str, Any]:
+    """The form of an endpoint in the audit trail, which never holds a secret."""
     return {"url": endpoint.url, "events": list(endpoint.events), "scheme": endpoint.scheme}
 
 

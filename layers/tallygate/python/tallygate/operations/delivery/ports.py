@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -18,83 +18,97 @@ from tallygate.operations.base.ports import Moves
 
 
 class EndpointStore(Protocol):
-    """Who receives webhooks."""
+    """Endpoints, which receive webhooks."""
 
     def create(self, endpoint: Endpoint) -> Moves:
-        """The write that adds an endpoint; refused where its id is taken."""
+        """Return the write that adds an endpoint. It is refused where its id is taken."""
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """One endpoint, consistent."""
+        """Return an endpoint, read consistently; None: there is none."""
 
     def all(self) -> tuple[Endpoint, ...]:
-        """Every endpoint, consistent, in order of their ids. One request for each MB of them."""
+        """Return every endpoint in order of their ids, read consistently. One request for each MB of them."""
 
     def page(self, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
-        """Some endpoints in order of their ids, and where to go on. One request."""
+        """Return a page of endpoints in order of their ids, and the next page's cursor. One request."""
 
     def replace_secrets(self, seen: Endpoint, secrets: tuple[SigningSecret, ...]) -> Moves:
-        """The write that gives an endpoint other secrets; refused where it is gone, or has others than were seen."""
+        """Return the write that replaces an endpoint's secrets.
+
+        It is refused where the endpoint or its secrets have changed.
+        """
 
     def disable(self, endpoint_id: str, reason: str) -> None:
         """Send nothing more to the endpoint, if it still exists. Repeating it changes nothing."""
 
     def delete(self, endpoint_id: str, *, beside: Moves = ()) -> bool:
-        """Remove an endpoint and make the moves `beside`; its pending deliveries end at their next attempt.
+        """Remove an endpoint and make the moves `beside`. Its pending deliveries end at their next attempt.
 
-        False: there is none.
+        False: there is no such endpoint.
         """
 
     def deliveries(
         self, endpoint_id: str, *, after: str | None, limit: int
     ) -> tuple[tuple[tuple[str, Delivery], ...], str | None]:
-        """The endpoint's newest deliveries with the types of their facts, and where to go on; one request for the list
-        and one for each delivery on it."""
+        """Return a page of the endpoint's deliveries, newest first, with their facts' types, and the next page's
+        cursor.
+
+        One request for the list and one for each delivery on it.
+        """
 
 
 class DeliveryStore(Protocol):
-    """Facts on their way. Every method is one request."""
+    """Deliveries of facts. Every method is one request."""
 
     def delivery(self, fact_id: str, endpoint: str) -> Delivery | None:
-        """How a delivery stands, consistent."""
+        """Return a delivery, read consistently."""
 
     def fact(self, fact_id: str) -> Fact | None:
-        """What is delivered, consistent."""
+        """Return the fact that is delivered, read consistently."""
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """To whom, consistent."""
+        """Return the receiving endpoint, read consistently."""
 
     def list_under_endpoint(self, delivery: Delivery, fact_type: str, *, wall: Instant) -> None:
-        """Let the endpoint's deliveries name this one. Repeating it changes nothing."""
+        """Add the delivery to the endpoint's list. Repeating it changes nothing."""
 
     def claim(self, delivery: Delivery, *, claimant: str, until: Instant) -> Delivery | None:
-        """Begin the next attempt, if none has begun since the delivery was seen; None: one has, or it is settled.
+        """Begin the next attempt.
 
-        Atomic. `claimant` is unique to this call, so that a write repeated after an unknown outcome knows itself.
+        None: another attempt has begun since the delivery was seen, or the delivery has ended.
+
+        Atomic. `claimant` is unique to this call, so a write repeated after an unknown outcome recognizes itself.
         """
 
     def put_off(self, claimed: Delivery, *, history: tuple[DeliveryAttempt, ...], due_at: Instant) -> bool:
-        """Record the claimed attempt; the delivery stays pending. False: another attempt has begun since. Atomic."""
+        """Record the claimed attempt and keep the delivery pending. False: another attempt has begun since. Atomic."""
 
     def settle(
         self, delivery: Delivery, status: DeliveryStatus, *, history: tuple[DeliveryAttempt, ...], wall: Instant
     ) -> bool:
-        """Record the end of a delivery and take it out of the index. False: another attempt has begun since. Atomic."""
+        """Record the end of a delivery and remove it from the index. False: another attempt has begun since. Atomic."""
 
     def disable(self, endpoint_id: str, reason: str) -> None:
         """Send nothing more to the endpoint, if it still exists. Repeating it changes nothing."""
 
     def due(self, shard: int, now: Instant, limit: int) -> tuple[tuple[str, str], ...]:
-        """(fact, endpoint) of deliveries that are due in a shard, oldest first; not consistent: look at each again."""
+        """Return (fact, endpoint) of a shard's due deliveries, oldest first.
+
+        The read is not consistent, so look at each delivery again.
+        """
 
     def handed_over(self, delivery: Delivery, *, until: Instant) -> None:
-        """Keep the sweep from handing it over again before `until`, unless something has happened to it since."""
+        """Keep the sweep from sending a message for it again before `until`, unless the delivery has changed since."""
 
     def look_again(self, fact_id: str, endpoint: str, *, at: Instant) -> None:
-        """Move when a delivery that cannot be read is due."""
+        """Move the due time of a delivery that cannot be read."""
 
 
 class AttemptQueue(Protocol):
-    """Where deliveries wait for their attempts."""
+    """The queue in which deliveries wait for their attempts."""
 
     def send(self, message: Message) -> None:
-        """Ask for an attempt. At least once: asking twice does no harm. Raises StoreUnavailable."""
+        """Ask for an attempt.
+
+        A message may arrive several times, and asking twice is harmless. Raises StoreUnavailable.
+        """

@@ -1,4 +1,4 @@
-"""Announcing facts, and closing periods.
+"""Announces facts, closes periods, and lists them.
 
 Read first: `announce.announce`, `closing.reset`, `ports.OutboxStore`.
 """

@@ -1,11 +1,11 @@
-"""announce: what a total's change, a note of a cell or an audit entry makes known becomes facts, each in its sequence.
+"""announce: makes facts from changes of totals, notes in cells and audit entries, each with its sequence number.
 
-    change ─> which levels were told (read, only where it matters) ─> facts ─one transaction─> OUTBOX, FEED, levels
-                                  ^                                                    │
-                                  └────────────── others came between ─────────────────┘
+    change ─> levels announced so far (read only if needed) ─> facts ─one transaction─> OUTBOX, FEED, levels
+                                  ^                                           │
+                                  └───────── another fact came between ───────┘
 
-A fact's id is derived from what it is about, so a change that is seen again makes the same facts and finds them there,
-or finds that the levels have moved by it, or since, and makes none.
+A fact's id is derived from its subject. So a change that is seen again makes the same facts and finds them stored
+already. Or it finds that the levels have moved, by itself or since, and makes none.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tallygate.operations.facts.ports import LevelMove, OutboxStore, Published
 from tallygate.operations.limits.ports import RulesStore
 
 TRIES_MAX = 20
-"""Facts of one feature come from its totals, of which there are at most a few."""
+"""The facts of one feature come from its totals, of which there are only a few, so contention is low."""
 
 
 def announce(
@@ -52,9 +52,9 @@ def announce(
     *,
     now: Instant,
 ) -> tuple[str, ...]:
-    """Publish what was seen makes known; the ids of the facts that are new. Most often no request, else two or three.
+    """Publish the facts of one observation. Return the ids of the new facts. Mostly no request, else two or three.
 
-    Raises Contended where other facts take the place every time.
+    Raises Contended where other facts take the place during every try.
     """
     if isinstance(seen, CellNoted):
         return _announce_note(outbox, rules, seen.note, now=now)
@@ -75,7 +75,7 @@ def _announce_change(outbox: OutboxStore, rules: RulesStore, changed: TotalChang
             return ()
         facts = numbered(outbox, makes.announcements, traceparent=new.traceparent, now=now)
         if restates:
-            assert old is not None, "what is closed has been there before"
+            assert old is not None, "a closed total has an earlier state"
             published = _restate(outbox, rules, facts[0], old, new)
         else:
             moves = None if makes.levels is None else LevelMove(total=new, seen=levels, now=makes.levels)
@@ -110,7 +110,7 @@ def _announce_one(
 
 
 def upgrades_of(rules: RulesStore, effective: Effective | None) -> Mapping[str, Decimal | None]:
-    """What the next plan would allow of each feature, by the catalog as it is now; nothing where there is none."""
+    """Return, by feature, what the next plan would allow, by the catalog as it is now. Empty without a next plan."""
     if effective is None or all(e.upgrade_to is None for e in effective.entitlements.values()):
         return {}
     return rules.meters().upgrades.get((effective.plan or "", effective.plan_version or 0), {})
@@ -119,7 +119,7 @@ def upgrades_of(rules: RulesStore, effective: Effective | None) -> Mapping[str, 
 def numbered(
     outbox: OutboxStore, announcements: Sequence[Announcement], *, traceparent: str | None, now: Instant
 ) -> tuple[Fact, ...]:
-    """The facts to be, of one feature, in the places after its newest. One request."""
+    """Return the facts of one feature, with the sequence numbers after its newest fact. One request."""
     about = announcements[0]
     newest = outbox.sequence(about.customer, about.feature)
     return tuple(
@@ -138,7 +138,7 @@ def numbered(
 
 
 def _leaves_as_stated(outbox: OutboxStore, rules: RulesStore, total: Total) -> bool:
-    """Whether a closed window carries out what was last stated of it. Two requests."""
+    """Return whether a closed window carries out the amount that was last stated. Two requests."""
     effective = rules.effective(total.customer)
     if not may_carry_out(total, effective):
         return True
@@ -146,10 +146,10 @@ def _leaves_as_stated(outbox: OutboxStore, rules: RulesStore, total: Total) -> b
 
 
 def _restate(outbox: OutboxStore, rules: RulesStore, fact: Fact, old: Total, total: Total) -> Published:
-    """State the closed window again as its next revision, in the form of its closing.
+    """Publish the next revision of a closed window, in the form of its closing.
 
-    A restatement of the entitlement's own quota has the previous figures too. They come from the record's old image,
-    because the changes of a total are processed in order.
+    A restatement of the entitlement's own quota also has the previous figures. They come from the stream record's old
+    image, because changes of a total are processed in order.
     """
     effective = rules.effective(total.customer)
     last = outbox.last_stated(total)

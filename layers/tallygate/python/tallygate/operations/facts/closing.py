@@ -1,12 +1,12 @@
-"""reset: closes the windows that are over, each by one transaction. It defines no boundary; twice changes nothing.
+"""reset: closes the windows that have ended. It defines no boundary, and a second run changes nothing.
 
     due totals ──> look at each again ──> fact ──one transaction──> TOTAL closed + OUTBOX + FEED
                                                      │ refused: look again, at most TRIES_MAX times
     crash before: nothing has happened;  crash after: the next run finds it closed
 
-The total must still be as it is stated, so a fold that comes in between makes the closing look again; one that comes
-after restates. Two runs at once state one closing, because the fact's id is derived from the total and the first to
-commit wins.
+The write succeeds only if the total still is as stated. If usage is added in between, the closing looks again. Usage
+added after the closing causes a restatement. Two parallel runs make a single closing: the fact's id is derived from the
+total, and the first commit wins.
 """
 
 from __future__ import annotations
@@ -43,19 +43,22 @@ from tallygate.operations.limits.at_end import Versions
 DUE_SHARDS = 16
 CLOSED_PER_SHARD_MAX = 100
 CLOSED_MAX = DUE_SHARDS * CLOSED_PER_SHARD_MAX
-"""So that one run ends in its time; what is left is the oldest of the next, a minute later."""
+"""Bounds the time of one run. The next run, a minute later, begins with what is left, the oldest first."""
 TRIES_MAX = 3
 ADJUSTMENTS_STATED_MAX = 50
-"""The newest of a window: a fact is at most some ten KB. All of them are listed by the control plane."""
+"""Only the newest adjustments of a window are stated, because a fact has at most some ten KB.
+
+The control plane lists all of them.
+"""
 FOLLOWED_POSTPONED = DAY
-"""How often a window is looked at in which only followed usage is, for as long as usage may come late."""
+"""How often a window is looked at that holds only followed usage, while late usage may still arrive."""
 POISON_POSTPONED = HOUR
-"""A total that cannot be closed for a defect of ours makes room for others, and is tried again every hour."""
+"""A total that cannot be closed because of a defect makes room for others and is tried again every hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A total that could not be closed, and why. Transient ones are tried again by the next run."""
+    """A total that could not be closed, with the error. The next run tries it again after a transient error."""
 
     total: TotalName
     error: TallygateError
@@ -63,7 +66,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one run did."""
+    """The result of one run."""
 
     closed: tuple[Fact, ...] = ()
     failures: tuple[Failure, ...] = ()
@@ -72,7 +75,7 @@ class Run:
 
     @property
     def defect(self) -> TallygateError | None:
-        """The first failure that trying again does not mend."""
+        """The first failure that a retry cannot fix."""
         return next((failure.error for failure in self.failures if not failure.error.retryable), None)
 
 
@@ -81,9 +84,10 @@ def reset(
 ) -> Run:
     """Close windows that ended by now − grace, oldest first in each of 16 shards.
 
-    most: how many entries of the index one run looks at, so that a backlog leaves others their time; 1 or more.
-    Also bounded by CLOSED_PER_SHARD_MAX and by `time_left`; another shard is the first in each minute, so that none
-    starves. One total that fails never keeps the others open.
+    most: how many index entries one run looks at, 1 or more; bounds the time that a backlog takes
+
+    CLOSED_PER_SHARD_MAX and `time_left` bound it too. Each minute begins with another shard, so no shard starves. A
+    total that fails keeps no other total open.
     """
     closed: list[Fact] = []
     failures: list[Failure] = []
@@ -110,18 +114,18 @@ def reset(
 
 
 def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant) -> Fact | bool:
-    """The fact that closed the total; True: there was nothing to close; False: others won every try."""
+    """Return the fact that closed the total; True: there was nothing to close; False: other writers won every try."""
     for _ in range(TRIES_MAX):
         total = store.total(name)
         if total is None:
             return True
         if not may_close(total, now=now, grace=grace):
-            # Closed already, or never to be closed: the index need not name it. One whose end has moved since it was
-            # first counted falls due at that end, and until then takes no place from those that are over.
+            # The total is closed already, or never closes: the index need not name it. If its end has moved since it
+            # was first counted, it is due at that end. Until then it takes no place from totals that have ended.
             store.look_again(name, at=total.end if total.end + grace > now else None)
             return True
         if total.followed_only:
-            # Nothing was used under it: there is nothing to state, unless late usage comes.
+            # The window has no usage of its own, so there is nothing to state, unless late usage comes.
             late = now < total.end + LATENESS_MAX
             store.look_again(name, at=now + FOLLOWED_POSTPONED if late else None)
             return True
@@ -139,10 +143,10 @@ def _close(store: ClosingStore, name: TotalName, *, now: Instant, grace: Instant
 
 
 def _at_end(store: ClosingStore, total: Total, effective: Effective | None) -> Total:
-    """The total under the limit that was in force at its window's end, whatever it was counted under. One request where
-    limits have changed since, or the quota left before.
+    """Return the total under the limit in force at its window's end, whatever limit it was counted under.
 
-    Under what it was counted under where its quota never was in force in the window: events may come from before.
+    If its quota was never in force in the window, the total keeps the limit that it was counted under: events may be
+    older than the quota. One request where limits have changed since, or the quota was removed before.
     """
     if effective is None:
         return total
@@ -151,12 +155,15 @@ def _at_end(store: ClosingStore, total: Total, effective: Effective | None) -> T
     limits = last_in_force(versions, total.ordinal, total.start, end)
     if limits is None:
         return total
-    # What the next plan would allow is not stated, and not looked up.
+    # A closing does not state what the next plan would allow, so it is not read.
     return replace(total, governed=governed_in(limits, CountedWindow(total.ordinal, total.start, end), {}))
 
 
 def _leaving(store: ClosingStore, total: Total, effective: Effective | None) -> Total:
-    """The total with what its window carries out. One request where the total does not know the layers carried in."""
+    """Return the total with the amount that its window carries out.
+
+    One request where the total does not hold the layers carried in.
+    """
     if not may_carry_out(total, effective):
         return total
     layers = layers_into(total)
@@ -166,7 +173,7 @@ def _leaving(store: ClosingStore, total: Total, effective: Effective | None) -> 
 
 
 def _adjusted(store: ClosingStore, total: Total) -> Total:
-    """The total with the adjustments made in its window. One request where its limit is one that is adjusted."""
+    """Return the total with its window's adjustments. One request where its limit can be adjusted."""
     if total.governed.name != total.feature:
         return total
     found = store.adjustments(total.customer, total.feature, total.end, ADJUSTMENTS_STATED_MAX)

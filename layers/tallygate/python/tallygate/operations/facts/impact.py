@@ -1,6 +1,6 @@
-"""impact: what a limit counted over a stretch of time, and what it would have denied. Reads totals, decides nothing.
+"""impact: what a limit counted in a time range, and what it would have denied. It reads totals and decides nothing.
 
-The fold lags behind decisions by about a second; `as_of` is when the totals were read.
+Totals lag behind decisions by about a second. `as_of` is the time at which the totals were read.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from tallygate.errors import InvalidRequest, NotFound
 from tallygate.operations.facts.ports import ImpactStore
 
 EARLIER_MAX = 5
-"""Windows from their first use that may be read and end before the stretch: of days, those of four."""
+"""The most first-use windows that may be read although they end before the range: four, for windows of a day."""
 
 
 def impact(store: ImpactStore, query: ImpactQuery, *, now: Instant) -> Impact:
-    """The limit's windows in that time. Raises NotFound for an unknown customer or a limit that it never had, and
-    InvalidRequest for more windows than one answer holds."""
+    """Return the limit's windows in the range.
+
+    Raises NotFound for an unknown customer, or a limit that it never had. Raises InvalidRequest for more windows than
+    one answer holds.
+    """
     effective = store.effective(query.customer)
     if effective is None:
         raise NotFound("there is no such customer", code="customer_not_found")
@@ -39,7 +42,7 @@ def impact(store: ImpactStore, query: ImpactQuery, *, now: Instant) -> Impact:
         found += [total for total in listed if total.end > query.start]
         if len(found) > ROWS_MAX:
             raise InvalidRequest(
-                f"the limit has more than {ROWS_MAX} windows with usage in that time; ask for a shorter one",
+                f"the limit has more than {ROWS_MAX} windows with usage in that time range; ask for a shorter range",
                 code="too_many_rows",
             )
     return Impact(query=query, totals=tuple(found), as_of=now)

@@ -1,8 +1,7 @@
-"""periods: a customer's closed periods, as they are stated now.
+"""periods: a customer's closed periods, with their newest statements.
 
-Each is the newest statement of its period: at revision 1 what usage.period_closed said, beyond that what the last
-usage.restated said, with `closed_raw`, the usage that was stated first, beside it. Of another limit they are those of
-limit.period_closed.
+Revision 1 is what usage.period_closed said. A later revision is what the last usage.restated said; `closed_raw` is the
+usage that was stated first. For other limits than the entitlement's own quota, the fact is limit.period_closed.
 """
 
 from __future__ import annotations
@@ -30,18 +29,20 @@ def list_periods(
     named: str | None = None,
     size_of: Callable[[str], int] = int,
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """A page of statements in order of feature, limit and time, and where to go on: those of the entitlements' own
-    quotas, or those of the limits that are `named` so.
+    """Return a page of statements in order of feature, limit and time, and the next page's cursor.
 
-    In other lists `limit` is how many to answer. So a number that no limit of the customer is called is that here too;
-    `size_of` reads it. Raises NotFound, InvalidRequest.
+    They are those of the entitlements' own quotas or, with `named`, those of the limits of that name. In other lists
+    the parameter `limit` is the page size. So if `named` is a number and no limit of the customer has that name, it is
+    the page size here too, read by `size_of`.
+
+    Raises NotFound, InvalidRequest.
     """
     effective = store.effective(customer)
     if effective is None:
         raise NotFound(f"there is no customer {customer[:100]}", code="customer_not_found")
     if named is not None and named not in limit_names(effective).values():
         if not (named.isascii() and named.isdigit()):
-            detail = f"customer {customer[:100]} never had a limit {named[:100]}; page_size says how many to answer"
+            detail = f"customer {customer[:100]} never had a limit {named[:100]}; use page_size for the page size"
             raise NotFound(detail, code="limit_not_found")
         limit, named = size_of(named), None
 

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tallygate.operations.base.ports import Moves
 
 @dataclass(frozen=True, slots=True)
 class TotalName:
-    """Which total; storage alone looks inside."""
+    """The key of a total. Only storage looks inside."""
 
     customer_part: str
     window_part: str
@@ -31,7 +31,12 @@ class TotalName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedTotal:
-    """A closed total as it stands, and what was stated when it was closed. `position` is where a list goes on."""
+    """A closed total.
+
+    position: the cursor after it in a list
+    total: its current state
+    closed_value: the usage that was stated when it was closed
+    """
 
     position: str
     total: Total
@@ -40,42 +45,47 @@ class ClosedTotal:
 
 
 class ClosingStore(Protocol):
-    """Totals whose windows are over."""
+    """Totals whose windows have ended."""
 
     def due(self, shard: int, until: Instant, limit: int) -> tuple[TotalName, ...]:
-        """Totals in a shard whose windows ended by `until`, oldest first; not consistent: look at each again."""
+        """Return a shard's totals whose windows ended by `until`, oldest first.
+
+        The read is not consistent, so look at each total again.
+        """
 
     def total(self, name: TotalName) -> Total | None:
-        """The total as it stands, consistent."""
+        """Return the total, read consistently."""
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force, consistent; None: no such customer."""
+        """Return the customer's limits in force, read consistently; None: no such customer."""
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
-        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
-        asked for; a request for every few."""
+        """Yield the versions that came into force before an instant, newest first.
+
+        Nothing is read until the first is asked for; then one request for every few.
+        """
 
     def unit(self, feature: str) -> Unit | None:
-        """The unit that the feature has now; None: it has none, or there is no such feature."""
+        """Return the feature's current unit; None: it has none, or there is no such feature."""
 
     def cell(self, name: CellName) -> Cell:
-        """The cell, consistent; asked only of what carries over."""
+        """Return the cell, read consistently. Asked only for limits that carry over."""
 
     def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
-        """The newest adjustments of a customer's feature that were made before an instant, newest first, consistent."""
+        """Return the newest adjustments of a customer's feature before an instant, newest first, read consistently."""
 
     def sequence(self, customer: str, feature: str) -> int:
-        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
+        """Return the sequence of the newest fact of a customer's feature, read consistently; 0: there is none."""
 
     def close(self, name: TotalName, total: Total, fact: Fact) -> bool:
-        """Close the total, keep the fact, take the fact's place in its feed: one transaction. Safe to repeat.
+        """Close the total, store the fact, and take the fact's place in its feed: one transaction. Safe to repeat.
 
-        The unit and the limit that the total states stay with it. False: nothing was written, because the total has
-        changed or been closed, or another fact took the place.
+        The unit and the limit that the total states are stored with it. False: nothing was written, because the total
+        has changed or been closed, or another fact took the place.
         """
 
     def look_again(self, name: TotalName, *, at: Instant | None) -> None:
-        """Move when the total is due, or (None) take it out of the index. Repeating it changes nothing."""
+        """Move the total's due time or (None) remove it from the index. Repeating it changes nothing."""
 
     def closed(
         self,
@@ -86,12 +96,18 @@ class ClosingStore(Protocol):
         limit: int,
         wanted: Callable[[Total], bool] = ...,
     ) -> tuple[tuple[ClosedTotal, ...], str | None]:
-        """Closed totals of a customer (and feature) that are wanted, in order of feature, limit and time, and where to
-        go on."""
+        """Return a page of a customer's (and feature's) closed totals that are `wanted`, and the next page's cursor.
+
+        They are in order of feature, limit and time.
+        """
 
 
 class Published(Enum):
-    """What came of publishing a fact: `KNOWN` means that it had been before, `RACED` that its place was taken."""
+    """The result of publishing a fact.
+
+    KNOWN: it had been published before
+    RACED: another fact took its place
+    """
 
     DONE = "done"
     KNOWN = "known"
@@ -100,7 +116,11 @@ class Published(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastStated:
-    """How often something has been stated about a closed total, and what its window carried out by the last of it."""
+    """The last statement about a closed total.
+
+    revision: the number of statements so far
+    carried_out: what its window carried out, by the last statement
+    """
 
     revision: int
     carried_out: Decimal | None
@@ -108,7 +128,7 @@ class LastStated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelMove:
-    """A total's levels as they were seen, and as the facts leave them."""
+    """A change of a total's levels: as they were seen, and after the facts."""
 
     total: Total
     seen: Levels
@@ -116,16 +136,16 @@ class LevelMove:
 
 
 class OutboxStore(Protocol):
-    """Facts, and what hands them on."""
+    """Facts and their deliveries."""
 
     def sequence(self, customer: str, feature: str) -> int:
-        """The sequence of the newest fact of a customer's feature, consistent; 0: there is none."""
+        """Return the sequence of the newest fact of a customer's feature, read consistently; 0: there is none."""
 
     def last_stated(self, total: Total) -> LastStated:
-        """What was last stated about a closed total, consistent."""
+        """Return the last statement about a closed total, read consistently."""
 
     def levels(self, total: Total) -> Levels:
-        """The levels of a total that were told and not left, consistent."""
+        """Return the levels of a total that were announced and not left since, read consistently."""
 
     def publish(
         self,
@@ -137,37 +157,45 @@ class OutboxStore(Protocol):
         revision: int = 0,
         audit: Audit | None = None,
     ) -> Published:
-        """Keep the facts of one feature, take their places in its feed, and (restating) count the total's `revision`,
-        move its levels or keep the audit entry: one transaction. KNOWN where one of them had been published, for they
-        go together."""
+        """Store the facts of one feature and take their places in its feed: one transaction.
+
+        The transaction also counts the total's `revision` (a restatement), moves its levels, or stores the audit entry.
+        KNOWN: one of the facts had been published before; then all had, because they are published together.
+        """
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Every endpoint, consistent."""
+        """Return every endpoint, read consistently."""
 
     def begin_delivery(self, fact_id: str, endpoint: str, now: Instant) -> bool:
-        """Begin a delivery, once. Whether its first attempt is still to be asked for: a crash may have come between."""
+        """Begin a delivery, once.
+
+        Return whether its first attempt must still be asked for: an earlier call may have crashed.
+        """
 
     def passed(self, probe: str, now: Instant) -> None:
-        """Let the probe say when the fold came past it."""
+        """Mark the probe with the time at which the stream's reader reached it."""
 
 
 class AuditStore(Protocol):
     """The audit trail."""
 
     def record(self, audit: Audit) -> Moves:
-        """The write that adds an entry; refused where its id is taken."""
+        """Return the write that adds an entry. It is refused where its id is taken."""
 
     def page(self, customer: str | None, *, after: str | None, limit: int) -> tuple[tuple[Audit, ...], str | None]:
-        """Some entries of a customer (None: the stack's own), the newest first, and where to go on. One request."""
+        """Return a page of a customer's entries (None: the stack's own), newest first, and the next page's cursor.
+
+        One request.
+        """
 
 
 class ImpactStore(Protocol):
-    """Totals of one limit. Reads may be a little old: the fold lags by more than that."""
+    """Totals of one limit. Reads may be slightly old; the lag of the aggregation is longer."""
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force; None: no such customer. One request, consistent."""
+        """Return the customer's limits in force, read consistently; None: no such customer. One request."""
 
     def totals(
         self, customer: str, feature: str, ordinal: int, first: Instant, before: Instant, *, limit: int
     ) -> tuple[Total, ...]:
-        """Totals of a quota's windows that begin in [first, before), in order; at most so many."""
+        """Return the totals of a quota's windows that begin in [first, before), in order; at most `limit`."""

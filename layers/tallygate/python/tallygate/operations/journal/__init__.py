@@ -1,4 +1,4 @@
-"""Appending to the journal, applying it to totals, and finding decisions in it.
+"""Appends to the journal, applies it to totals, and finds decisions in it.
 
 Read first: `append.append`, `find_decision.find_decision`, `ports.JournalStore`.
 """

@@ -1,12 +1,15 @@
-"""append: what happened enters the customer's journal, once, and the journal is applied up to its head.
+"""append: adds stream records to the customer's journal, each once, and applies the journal up to its head.
 
     head ─> keep what is new ─> resolve ─> put as the next number ─┬─ done ─> apply cursor … head ─> move the cursor
       ^                                                            └─ lost
       └────────── read the head again, keep what is still new ─────────┘
 
-Two rules carry everything. The *marks* of all shards in the head decide what is new, so a record that is delivered
-again, by whomever, adds nothing. And whoever is called applies up to the *head*, strictly in order from the cursor,
-also when nothing was appended: a call that died after its append is completed by the next, or by its own repetition.
+Two rules make this exact:
+
+- The *marks* of all shards in the head decide which records are new. So a record that is delivered again adds nothing,
+  whichever container receives it.
+- Every call applies the journal up to its *head*, strictly in order from the cursor, even if it appended nothing. So a
+  call that died after its append is completed by the next call or by its own repetition.
 """
 
 from __future__ import annotations
@@ -70,15 +73,18 @@ from tallygate.operations.limits.ports import RulesStore
 from tallygate.operations.metering.ports import RejectionStore
 
 TRIES_MAX = 30
-"""Records of one customer come from up to a few dozen shards, each of which may append at the same moment."""
+"""Records of one customer come from up to a few dozen shards. Each shard's reader may append at the same moment."""
 UNRESOLVABLE, TOO_LARGE = "unresolvable", "too_large"
-"""Why a stream record of an event is parked; the codes of its rejection too."""
+"""The reasons for which a stream record of an event is parked, and the codes of its rejection."""
 _UNRESOLVABLE = (ValueError, LookupError, TypeError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendSummary:
-    """What one journal's part of a batch came to. `repeated` had been journaled before."""
+    """The result of one customer's part of a batch, in records.
+
+    repeated: records that had been journaled before
+    """
 
     counted: int = 0
     noted: int = 0
@@ -91,7 +97,7 @@ class AppendSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalParts:
-    """The stores that a journal is kept and applied with."""
+    """The stores with which a journal is appended to and applied."""
 
     journal: JournalStore
     totals: TotalStore
@@ -103,10 +109,11 @@ class JournalParts:
 def append(
     parts: JournalParts, owner: str, seen: Sequence[ToJournal], meters: Meters, *, now: Instant, each: Each
 ) -> AppendSummary:
-    """Journal what is new among these records of one customer, and apply the journal up to its head.
+    """Append the new ones of these records of one customer, and apply the journal up to its head.
 
-    `meters` are the catalog's, read after the records were written. Raises Contended where other appenders win every
-    try; everything else is as before, and the batch comes again.
+    meters: the catalog's meters, read after the records were written
+
+    Raises Contended where other appenders win every try. Nothing is lost then: the batch is delivered again.
     """
     resolved = _Resolver(parts, meters, now)
     known: dict[int, Record] = {}
@@ -131,13 +138,13 @@ def append(
             break
         head = parts.journal.head(owner, fresh=True)
     else:
-        raise Contended(f"the journal of {owner} is being appended to by others all the time")
+        raise Contended(f"other writers appended to the journal of {owner} during every try")
     apply(parts, owner, head, known, each=each)
     return _folded(kept, len(seen))
 
 
 def new_among(head: Head, seen: Sequence[ToJournal]) -> list[ToJournal]:
-    """The records beyond the marks, in order of their shard."""
+    """Return the records beyond the marks, in order of their position in their shard."""
     marks: Mapping[str, Mark] = head.marks
     fresh = []
     for journaled in sorted(seen, key=lambda journaled: journaled.position.sequence):
@@ -148,7 +155,7 @@ def new_among(head: Head, seen: Sequence[ToJournal]) -> list[ToJournal]:
 
 
 class _Resolver:
-    """Resolves entries by limits that are read once for each customer, when the first of its records needs them."""
+    """Resolves records into entries. Limits are read once per customer, when the first record needs them."""
 
     def __init__(self, parts: JournalParts, meters: Meters, now: Instant) -> None:
         self._rules = parts.rules
@@ -165,9 +172,9 @@ class _Resolver:
         self._at_end: dict[CountedWindow, Governed | None] = {}
 
     def entries(self, fresh: Sequence[ToJournal]) -> list[tuple[ToJournal, Entry]]:
-        """The records with their entries, in order; an entry is the same each time it is asked for.
+        """Return the records with their entries, in order. A record always gets the same entry.
 
-        Events are resolved in the order of their times: the first of them opens the window that holds the others.
+        Events are resolved in order of their times, so the earliest opens the window that holds the others.
         """
         for journaled in sorted(fresh, key=_time_of):
             sequence = journaled.position.sequence
@@ -181,8 +188,11 @@ class _Resolver:
         return self._effective
 
     def limits(self, customer: str | None, entry: Entry) -> Mapping[int, Governed]:
-        """The limits that an entry names, as they were in force at its time, with what the next plan allows by the
-        catalog as it is now. Of a window that has ended, and of a quota that has left, as they last were in force."""
+        """Return the limits that an entry names, as they were in force at its time.
+
+        They include what the next plan allows by the catalog as it is now. For a window that has ended, or a quota that
+        was removed, they are the limits last in force.
+        """
         windows = entry.windows_moved
         if not windows:
             return {}
@@ -199,8 +209,11 @@ class _Resolver:
     def _last_in_force(
         self, customer: str | None, window: CountedWindow, governed: Mapping[int, Governed]
     ) -> Governed | None:
-        """What is said of the window if it has ended, or if its quota is not in force any more; None: neither, or the
-        quota never was in it. Mostly the present limits know, and nothing is read."""
+        """Return the limit last in force in a window that has ended, or whose quota was removed.
+
+        None: neither is the case, or the quota was never in force in the window. Mostly the present limits are enough,
+        and nothing is read.
+        """
         present = self.effective(customer)
         ended = window.end <= self._now or (present is not None and window.end <= present.since)
         if present is None or (window.ordinal in governed and not ended):
@@ -222,7 +235,7 @@ class _Resolver:
         return None if effective is None else effective.in_force(at)
 
     def _counting_at(self, customer: str, at: Instant) -> Effective | None:
-        """The limits that an event counts under. It may be folded after its customer lost the feature."""
+        """Return the limits that an event counts under. It may be aggregated after its customer lost the feature."""
         present = self.effective(customer)
         return None if present is None else counting_at(self._versions_of(present), at)
 
@@ -253,9 +266,10 @@ def _time_of(journaled: ToJournal) -> Instant:
 
 
 def tell_rejections(store: RejectionStore, entries: Sequence[tuple[ToJournal, Entry]]) -> None:
-    """Keep a rejection of every event that was accepted and counts nothing after all, one a minute and code.
+    """Store a rejection of every accepted event that counts nothing after all: one a minute and code.
 
-    This comes before they are journaled: a call that dies in between is repeated, and finds the rejections there.
+    The rejections are stored before the events are journaled, so a call that dies in between is repeated and finds
+    them.
     """
     for rejection in one_a_minute(
         _rejection(journaled.what, why)
@@ -289,9 +303,9 @@ def _put(
     resolver: _Resolver,
     now: Instant,
 ) -> tuple[list[Record], Head]:
-    """Append as few records as hold the entries; the records that were appended, and the head after them.
+    """Append as few records as hold the entries. Return the appended records, and the head after them.
 
-    Fewer than all of the entries were appended where another appender came between.
+    Not all entries were appended if another appender came between.
     """
     appended: list[Record] = []
     parts = deque(_agreeing(entries, resolver))
@@ -315,7 +329,7 @@ def _put(
 
 
 def _agreeing(entries: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver) -> list[list[tuple[ToJournal, Entry]]]:
-    """The entries in order, in as few parts as agree on the limits: mostly one, two around a change of plan."""
+    """Split the entries, in order, into as few parts as agree on their limits: mostly one, two around a plan change."""
     parts: list[list[tuple[ToJournal, Entry]]] = []
     known: dict[int, Governed] = {}
     for journaled, entry in entries:
@@ -345,9 +359,9 @@ def _record(head: Head, part: Sequence[tuple[ToJournal, Entry]], resolver: _Reso
 
 
 def apply(parts: JournalParts, owner: str, head: Head, known: Mapping[int, Record], *, each: Each) -> None:
-    """Apply every record from the cursor to the head, in order, and move the cursor. Repeating changes nothing.
+    """Apply every record from the cursor to the head, in order, and move the cursor. Repeating it changes nothing.
 
-    The targets of one record are independent of each other; the next record waits until all have been written.
+    The targets of one record are independent of each other. The next record waits until all have been written.
     """
     if head.applied >= head.number:
         return
@@ -367,7 +381,7 @@ def _apply_record(totals: TotalStore, record: Record, each: Each) -> None:
     if not changes.totals and not changes.usage:
         return
     if record.customer is None:
-        raise InvariantBroken(f"number {record.number} of a journal counts for nobody")
+        raise InvariantBroken(f"journal record {record.number} changes totals but names no customer")
     customer, number = record.customer, record.number
 
     def write(change: TotalChange | UsageChange) -> None:

@@ -1,13 +1,12 @@
-"""carry: what the fold does where quota carries over, so that events and late changes count as if all had been on time.
+"""carry: corrects carryover, so that events and late changes count as if all had arrived on time.
 
-    usage by event in a window that nobody has opened ──> open it with what is carried, then bring the usage in
-    a change of a window that has ended               ──> revise what was carried into the windows after it
-    a late window that the cell has passed by         ──> the same: its total learns what was carried into it
+    usage by event in a window that is not open yet ──> open it with its carryover, then add the usage
+    a change of a window that has ended             ──> revise the carryover of the windows after it
+    a late window below the cell's floor            ──> the same; its total learns what was carried into it
 
-Both are computed from what the cell and the totals show, and written only over that. Repeating them changes nothing.
-Each window's total that changes is looked at again, with the window before it. So whatever is written late, twice, or
-over something that has moved since, the totals come to rest only where each window begins with what the one before it
-left.
+Both steps are computed from the cell and the totals, and written only if these have not changed. Repeating them changes
+nothing. Each total that changes is looked at again, together with the window before it. So late writes, repeated writes
+and lost races all lead to the same end: each window begins with what the window before it left.
 """
 
 from __future__ import annotations
@@ -38,17 +37,19 @@ from tallygate.operations.limits.ports import RulesStore
 
 TRIES_MAX = 10
 EARLY = 10 * MINUTE
-"""Events may be a few minutes ahead of time, and open a window before it begins."""
+"""Events may be a few minutes ahead, and open a window before it begins."""
 REMOVED_AT_ONCE_MAX = 25
-"""So many totals of windows that the cell has removed are revised by one call. The change of the last one's total
-brings the next call, so that a long walk takes several batches and no batch takes long."""
+"""The most totals of removed windows that one call revises.
+
+The change of the last total triggers the next call. So a long walk takes several batches, and no batch takes long.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The earliest window of a quota that a batch has changed, by its total as it is now.
+    """The earliest window of a quota that a batch has changed, by its newest total.
 
-    revised: whether what is carried into one of the changed windows was revised, which is looked at once more
+    revised: whether the carryover into a changed window was revised; such a window is checked once more
     """
 
     total: Total
@@ -56,7 +57,10 @@ class Moved:
 
 
 def moved(changes: Sequence[TotalChanged], now: Instant) -> list[Moved]:
-    """Of each quota that carries over, where to begin. What runs is left alone: nobody has opened a window after it."""
+    """Return, for each quota that carries over, where a revision begins.
+
+    A current window is left out: no window after it is open.
+    """
     found: dict[tuple[str, int], Moved] = {}
     for change in changes:
         old, new = change.old, change.new
@@ -75,10 +79,10 @@ def moved(changes: Sequence[TotalChanged], now: Instant) -> list[Moved]:
 
 
 def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Instant) -> bool:
-    """Open the total's window in its cell, so that usage by event can be brought in; whether it is open. A few
-    requests, and none where nothing carries over.
+    """Open the total's window in its cell, so that usage by event can be added to it. Return whether it is open.
 
-    A window that ended below the cell's floor is not opened, since no request can count in it. `revise` handles it.
+    A window that ended below the cell's floor, with a later window open, is not opened: no request can count in it, and
+    `revise` handles it. A few requests, and none where nothing carries over.
     """
     if not total.governed.carries:
         return False
@@ -99,13 +103,13 @@ def open_window(cells: CarriedCells, rules: RulesStore, total: Total, now: Insta
         entry = _entry(total, CountedWindow(total.ordinal, total.start, total.end), opens.layers, now)
         if cells.open_window(total.cell, counter, opens, entry, floor=None if ahead else total.start):
             return True
-    raise Contended("others changed the cell at every try to open its window")
+    raise Contended("other writers changed the counters during every try to open a window")
 
 
 def revise(cells: CarriedCells, rules: RulesStore, since: Moved, now: Instant) -> None:
-    """Let each window after the one that moved begin with what the one before it left.
+    """Make each window after the changed one begin with what the window before it left.
 
-    Two reads where no later window is open; else two or three, and a write for each window that is revised.
+    Two reads where no later window is open. Otherwise two or three, and a write for each revised window.
     """
     total = since.total
     found = carrying(_in_force(rules, total, now), total.ordinal)
@@ -117,11 +121,11 @@ def revise(cells: CarriedCells, rules: RulesStore, since: Moved, now: Instant) -
             return
         if _revised(cells, total, found, cell, now):
             return
-    raise Contended("others changed the cell at every try to revise what was carried")
+    raise Contended("other writers changed the counters during every try to revise carryover")
 
 
 def _revised(cells: CarriedCells, total: Total, by: tuple[Quota, Carryover], cell: Cell, now: Instant) -> bool:
-    """Whether all was written that the look calls for; what still counts for admission comes first."""
+    """Write the revisions, with the windows that still count for admission first. Return whether all were written."""
 
     def enough(known: Total) -> bool:
         return begins_there(total.ordinal, total.start, cell, known)
@@ -140,7 +144,7 @@ def _revised(cells: CarriedCells, total: Total, by: tuple[Quota, Carryover], cel
 def _entry(
     about: Total, window: CountedWindow, layers: tuple[Layer, ...], now: Instant, removed: bool = False
 ) -> CarryEntry:
-    """The entry of a write after which these layers are carried into a window of the total's limit."""
+    """Return the entry of a write that carries these layers into a window of the total's limit."""
     return CarryEntry(
         feature=about.feature,
         meter=about.governed.meter,
@@ -157,7 +161,9 @@ def _shows_later(cell: Cell, total: Total) -> bool:
 
 
 def _in_force(rules: RulesStore, total: Total, now: Instant) -> Effective | None:
-    """The limits as of the window, where it is yet to come, or now: what they say of the past is all that they ever
-    said."""
+    """Return the limits in force at the window's start if it is in the future, else now.
+
+    For past windows this is enough, because the limits keep their past.
+    """
     effective = rules.effective(total.customer)
     return None if effective is None else effective.in_force(max(now, total.start))

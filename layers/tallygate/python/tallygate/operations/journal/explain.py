@@ -1,4 +1,4 @@
-"""explain: what was decided, as it was recorded, and what it was settled to since."""
+"""explain: returns a recorded decision, with its settlement."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from tallygate.operations.journal.ports import DecisionStore
 
 
 def explain(store: DecisionStore, decision_id: str, wanted: DecisionId, *, now: Instant) -> MadeDecision:
-    """The decision as recorded. Raises NotFound, and StoreUnavailable where it is not folded yet or not found yet."""
+    """Return the decision as recorded.
+
+    Raises NotFound, and StoreUnavailable where it is not aggregated or not found yet.
+    """
     customer = wanted.customer
     seen = store.look(CellName(customer, wanted.feature))
     use = told_by(seen, wanted)
     if use is None:
         found: FoundDecision | None = find_decision(store, wanted, seen, now=now)
     else:
-        # Its cell may have gone unused since, while the customer's others filled the journal.
+        # The cell may have been unused since, while the customer's other cells filled the journal.
         found = search(store, wanted, now=now).found
     if found is not None:
         use, limits = found.use, found.kept.record.limits

@@ -1,19 +1,19 @@
-"""Find a decision that was made: the journal entry that a decision id stands for.
+"""Finds the journal entry of a decision by its id.
 
-    journal, the newest first ──┬─ found
-                                ├─ appended before the decision's minute: there is none
-                                └─ all since then: halve the journal by when its records were appended, to the first
-                                   since the decision's minute, and read on from there, page by page
-                                       ├─ found
-                                       ├─ what was written later is journaled: there is none
-                                       └─ PAGES_MAX read: keep the position, ask the caller to come back
+    journal, newest first ──┬─ found
+                            ├─ appended before the decision's minute: there is none
+                            └─ all since then: halve the journal by append time down to the first record
+                               since the decision's minute, and read on from there, page by page
+                                   ├─ found
+                                   ├─ a later write of the cell is journaled: there is none
+                                   └─ PAGES_MAX read: store the position, ask the caller to retry
 
-The id names its minute, and records are numbered in the order in which they were appended. So a decision of weeks ago
-costs a few reads more than one of a second ago, however busy the customer is. Reads grow with the records appended
-around the decision's minute: PAGE_FIRST of them are one request, beyond that each megabyte is one.
+The id names its minute, and records are numbered in the order of their appending. So a decision of some weeks ago costs
+only a few more reads than a recent one, however busy the customer is. The reads grow with the number of records
+appended around the decision's minute: the first PAGE_FIRST records take one request, then each megabyte takes one.
 
-What was decided is journaled about a second later. Until then the cell may still say it itself; where it has gone on
-already, the decision cannot be told from one that was never made, and the caller is asked to come back.
+A decision is journaled about a second after it was made. Until then, the cell's newest write may still hold it. If the
+cell has been written since, a decision on its way cannot be told from one never made, and the caller is asked to retry.
 """
 
 from __future__ import annotations
@@ -32,29 +32,32 @@ from tallygate.errors import NotFound, StoreUnavailable
 from tallygate.operations.journal.ports import DecisionStore, KeptRecord, SeenCell
 
 RECENT_MAX = 25
-"""So many of the newest records are read before the search begins: most decisions are looked up soon."""
+"""The number of newest records that are read first, because most decisions are looked up soon."""
 PAGE_FIRST = 200
-"""So many records are read from the decision's minute on before whole pages of a megabyte are."""
+"""The number of records read from the decision's minute on, before whole pages of a megabyte are read."""
 PAGES_MAX = 8
-"""So many pages one call reads after the first; the next call goes on from there. About 4 seconds of check's 10."""
+"""The number of pages that one call reads after the first, about 4 of check's 10 seconds. The next call continues."""
 FIRST = 1
-"""The number that a journal begins with."""
+"""The number of a journal's first record."""
 CLOCKS_APART = MINUTE
 """How far the clocks of two containers may be apart."""
 STREAM_KEPT = DAY
-"""What has not been journaled after this long never will be: the stream has forgotten it."""
+"""A write not journaled after this time never will be: the stream keeps records for this long."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundDecision:
-    """A granted consume, and the journal record that it is in."""
+    """A granted consume and its journal record."""
 
     use: UseEntry
     kept: KeptRecord
 
 
 def decision_named(decision_id: str, secret: Secret, *, now: Instant) -> DecisionId:
-    """The parts of an id that was answered, and may still be known. Raises NotFound; no decision is looked for."""
+    """Return the parts of a genuine decision id whose decision may still be known.
+
+    Raises NotFound. Reads no decision.
+    """
     wanted = granted_decision(decision_id, secret)
     if wanted is None or not now - SETTLED_WITHIN <= wanted.minute * MINUTE <= now + CLOCKS_APART:
         raise not_found()
@@ -62,18 +65,24 @@ def decision_named(decision_id: str, secret: Secret, *, now: Instant) -> Decisio
 
 
 def not_found() -> NotFound:
-    """What an id leads to that no decision of the last weeks has. A denial has none: it has changed nothing."""
-    detail = "there is no such granted decision of the last 35 days; denials are not kept, ask with explain instead"
+    """Return the error of an id without a granted decision in the last weeks.
+
+    Denials have none: they change nothing.
+    """
+    detail = "no granted decision of the last 35 days has this id; denials are not stored: ask with explain instead"
     return NotFound(detail, code="decision_not_found")
 
 
 def said_by(seen: SeenCell, wanted: DecisionId) -> UseEntry | None:
-    """The decision, if the cell's newest write is the one that made it."""
+    """Return the decision if the cell's newest write made it."""
     return seen.last if isinstance(seen.last, UseEntry) and _is(seen.last, wanted) else None
 
 
 def told_by(seen: SeenCell, wanted: DecisionId) -> UseEntry | None:
-    """The decision, if the cell's newest write made it, or settled it: that says all of it but its trace."""
+    """Return the decision if the cell's newest write made or settled it.
+
+    A settlement holds everything of the decision but its trace.
+    """
     last = seen.last
     if not isinstance(last, SettleEntry) or not _is(last, wanted):
         return said_by(seen, wanted)
@@ -90,26 +99,30 @@ def told_by(seen: SeenCell, wanted: DecisionId) -> UseEntry | None:
 
 
 def find_decision(store: DecisionStore, wanted: DecisionId, seen: SeenCell, *, now: Instant) -> FoundDecision:
-    """The decision in its customer's journal; `seen` is its cell, read before.
+    """Find the decision in its customer's journal.
 
-    Raises NotFound once every record that may hold it was read; StoreUnavailable `decision_not_folded` where it may be
-    on its way, `decision_search_unfinished` where there is more to read than one call may.
+    seen: its cell, read before the journal
+
+    Raises:
+    NotFound: after all records that may hold it were read
+    StoreUnavailable `decision_not_folded`: it may be on its way
+    StoreUnavailable `decision_search_unfinished`: more must be read than one call may
     """
     reading = search(store, wanted, now=now)
     if reading.found is not None:
         return reading.found
     unfolded = not reading.past and seen.cell.revision > reading.journaled
     if unfolded and now - wanted.minute * MINUTE <= STREAM_KEPT:
-        raise StoreUnavailable("the decision is not folded yet; ask again in a second", code="decision_not_folded")
+        raise StoreUnavailable("the decision is not recorded yet; retry in a second", code="decision_not_folded")
     raise not_found()
 
 
 @dataclass(slots=True)
 class Reading:
-    """What the records that were read say of a decision.
+    """The state of a search.
 
-    `journaled` is the newest revision of its feature's cell among them (0: none), `past` whether one of them can only
-    have come after every record that may hold the decision.
+    journaled: the newest revision of the feature's cell in the records read; 0: none
+    past: whether a record was read that can only follow every record that may hold the decision
     """
 
     wanted: DecisionId
@@ -119,22 +132,24 @@ class Reading:
 
     @property
     def since(self) -> Instant:
-        """No record appended before this holds the decision, nor follows one in the journal that does.
+        """The earliest append time of a record that matters.
 
-        One CLOCKS_APART is between who decided and who appended, one between those who appended.
+        Earlier ones neither hold the decision nor follow its record.
+
+        One CLOCKS_APART separates the clocks of decider and appender, another the clocks of two appenders.
         """
         return self.wanted.minute * MINUTE - 2 * CLOCKS_APART
 
     def take(self, records: Sequence[KeptRecord]) -> None:
-        """Look for the decision in these records."""
+        """Search these records for the decision."""
         self.found = self.found or among(records, self.wanted)
         self.journaled = max(self.journaled, _journaled(records, self.wanted.feature))
 
     def follow(self, records: Sequence[KeptRecord]) -> bool:
-        """Look for the decision in the records that come next; whether the search goes on behind them.
+        """Search the next records for the decision. Return whether the search continues.
 
-        The writes of one cell are journaled in their order. So no record after one that holds a later write of its
-        cell holds the decision; what was appended a day later, the stream had forgotten by then.
+        The writes of one cell are journaled in order. So no record after a later write of the cell holds the decision.
+        Nor does a record appended a day later, because the stream had dropped the write by then.
         """
         self.take(records)
         after, feature = (self.wanted.minute + 1) * MINUTE + CLOCKS_APART, self.wanted.feature
@@ -146,8 +161,11 @@ class Reading:
 
 
 def search(store: DecisionStore, wanted: DecisionId, *, now: Instant) -> Reading:
-    """Read the journal until the decision is found or is in no record. Raises StoreUnavailable
-    `decision_search_unfinished` after PAGES_MAX; the next call goes on where this one stopped, in any container."""
+    """Read the journal until the decision is found or no record can hold it.
+
+    Raises StoreUnavailable `decision_search_unfinished` after PAGES_MAX. The next call, in any container, continues
+    where this one stopped.
+    """
     reading = Reading(wanted)
     recent = store.newest(wanted.customer, before=None, limit=RECENT_MAX)
     reading.take(recent)
@@ -166,14 +184,17 @@ def search(store: DecisionStore, wanted: DecisionId, *, now: Instant) -> Reading
     if position is not None:
         store.keep_searched(wanted, position, now=now)
         raise StoreUnavailable(
-            "the journal around the decision is long; ask again, and the search goes on from where it is",
+            "the journal around the decision is long; retry, and the search continues where it stopped",
             code="decision_search_unfinished",
         )
     return reading
 
 
 def _first_since(store: DecisionStore, customer: str, since: Instant, *, before: int) -> int:
-    """The number of the first record appended since then, by halving: log2 of the journal's length in reads."""
+    """Return the number of the first record appended since then, by bisection.
+
+    Needs log2 of the journal's length in reads.
+    """
     low, high = 1, before
     while low < high:
         middle = (low + high) // 2
@@ -186,7 +207,7 @@ def _first_since(store: DecisionStore, customer: str, since: Instant, *, before:
 
 
 def among(kept: Iterable[KeptRecord], wanted: DecisionId) -> FoundDecision | None:
-    """The decision in these records; None: in none of them."""
+    """Return the decision if one of these records holds it."""
     for each in kept:
         for entry in each.record.entries:
             if isinstance(entry, UseEntry) and _is(entry, wanted):
@@ -199,14 +220,14 @@ def _is(use: UseEntry | SettleEntry, wanted: DecisionId) -> bool:
 
 
 def _written_at(entry: Entry, feature: str) -> Instant:
-    """When the feature's cell was written, by the clock of who wrote; 0: another item was."""
+    """Return when the entry's write of the feature's cell was made, by the writer's clock; 0: it wrote another item."""
     return entry.written_at if isinstance(entry, CellKind) and entry.feature == feature else 0
 
 
 def _journaled(records: Iterable[KeptRecord], feature: str) -> int:
-    """The newest revision of the feature's cell that these records hold; 0: none of them does.
+    """Return the newest revision of the feature's cell in these records; 0: none.
 
-    The writes of one cell are journaled in their order, so with one of them all before it are.
+    The writes of one cell are journaled in order, so all earlier revisions are journaled too.
     """
     return max((_revision(each.record, feature) for each in records), default=0)
 

@@ -1,12 +1,12 @@
-"""first uses: in which window usage by event counts, where a period begins with its first use.
+"""first uses: finds the window of usage by event, for periods that begin with their first use.
 
-    time in the newest window ──────────────────────────> that one, by the cell as it was read once
-    at its end or after, or none is there ──> open one ─> [time, time + every)
-    before it ──> the one that holds it, by the cell and the totals; else open one of its own, up to the next
+    time in the newest window ──────────────────────────> that window, by the cell, read once
+    at its end or after, or no window ──────> open one ─> [time, time + every)
+    before it ──> the window that holds it, by cell and totals; else open one for it, up to the next window
 
-Opening counts nothing and may be repeated: a fold that crashes before it has journaled the event finds the window, or
-comes to the same one again. Events of a batch are asked for in the order of their times, so that the first of them
-opens the window that holds the others. An event that is ahead of time opens a window that is; requests join it.
+Opening counts nothing and may be repeated: after a crash before the event is journaled, the repetition finds the window
+or opens the same one again. The events of a batch are asked for in the order of their times, so the earliest opens the
+window that holds the others. An event ahead of time opens a window ahead of time, and requests join it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRIES_MAX = 10
 
 @dataclass(slots=True)
 class FirstUses:
-    """The windows of one customer, for one batch. What has been found out of them stays true."""
+    """The windows of one customer, for one batch. A window once found stays valid."""
 
     cells: FirstUseCells
     customer: str
@@ -37,7 +37,7 @@ class FirstUses:
     _found: dict[tuple[str, int], list[Window]] = field(default_factory=dict)
 
     def window_of(self, feature: str, quota: Quota, time: Instant) -> Window:
-        """The window of the quota that usage at this time counts in; opened, if there was none. Raises Contended."""
+        """Return the quota's window for usage at this time; open it if there is none. Raises Contended."""
         found = self._found.setdefault((feature, quota.ordinal), [])
         for window in found:
             if time in window:
@@ -70,6 +70,6 @@ class FirstUses:
                 window = wanted
                 break
         else:
-            raise Contended("others opened windows at every try")
+            raise Contended("other writers opened windows during every try")
         self._seen[feature] = cell
         return window

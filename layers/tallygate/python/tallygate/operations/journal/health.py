@@ -1,11 +1,11 @@
-"""health: whether the stream's reader keeps up, measured by a probe that goes the way of every fact.
+"""health: measures the lag of the stream's reader, by a probe that takes the same path as every fact.
 
-    asked ──> the newest result is fresh ──────────────────────────────────────────> that result
-          ──> nobody measures: claim, send a probe, wait for it, keep the result ──> this result
-          ──> another container measures: wait for its result ─────────────────────> that result
+    asked ──> the newest result is fresh ───────────────────────────────────────────> that result
+          ──> no container measures: claim, send a probe, wait for it, store result ─> this result
+          ──> another container measures: wait for its result ──────────────────────> that result
 
-Whoever asks, and in however many containers, one probe is sent in FRESH_SECONDS. Times are real ones, also where the
-stack has a test clock: a clock that stands still would keep a result fresh for ever.
+At most one probe is sent in FRESH_SECONDS, however many callers and containers ask. Times are real, even in a stack
+with a test clock: under a frozen clock a result would stay fresh for ever.
 """
 
 from __future__ import annotations
@@ -23,15 +23,21 @@ FRESH_SECONDS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """How time passes: `wait` sleeps for seconds, `ticks` is monotonic, in seconds."""
+    """How time passes.
+
+    wait: sleeps for seconds
+    ticks: a monotonic clock in seconds
+    """
 
     wait: Callable[[float], None]
     ticks: Callable[[], float]
 
 
 def fold_lag(store: ProbeStore, probe: str, *, wall: Instant, waiting: Waiting) -> FoldLag:
-    """How long a write takes to reach the stream's reader, at most FRESH_SECONDS old; None where it takes longer than
-    WAIT_SECONDS_MAX. `probe` is unique to this call. Raises StoreUnavailable."""
+    """Return how long a write takes to reach the stream's reader. The result is at most FRESH_SECONDS old.
+
+    Its lag is None where it is longer than WAIT_SECONDS_MAX. `probe` is unique to this call. Raises StoreUnavailable.
+    """
     oldest = wall - FRESH_SECONDS * SECOND
     known = store.result()
     if known is not None and known.as_of > oldest:
@@ -44,7 +50,7 @@ def fold_lag(store: ProbeStore, probe: str, *, wall: Instant, waiting: Waiting) 
 
 
 def _of_another(store: ProbeStore, oldest: Instant, waiting: Waiting) -> FoldLag | None:
-    """What whoever measures now finds; None where that takes longer than WAIT_SECONDS_MAX, or it died."""
+    """Return the result of the container that measures now; None: it takes too long, or that container died."""
     started = waiting.ticks()
     while waiting.ticks() - started < WAIT_SECONDS_MAX:
         waiting.wait(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Letting cells know the limits in force, and letting usage follow a change of plan.
+"""Announces limits to cells, and lets usage follow a change of plan.
 
 Read first: `in_force.announce_limits`, `follow_usage.with_followed`, `ports.VersionStore`.
 """

@@ -1,7 +1,7 @@
-"""limits_at_end: which limits were in force at a window's end, read from the versions that the customer has had.
+"""limits_at_end: finds the limits in force at a window's end, in the customer's versions of its limits.
 
 the present version ──> mostly it was in force then: nothing more is read
-                    └──> the versions before it, the newest first, as far back as the window reaches
+                    └──> earlier versions, newest first, as far back as the window reaches
 """
 
 from __future__ import annotations
@@ -15,19 +15,26 @@ from tallygate.domain.limits.limits import Effective
 
 
 class FormerLimits(Protocol):
-    """Versions of customers' limits that are in force no more."""
+    """Earlier versions of customers' limits."""
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
-        """Those that came into force before an instant, the newest first, consistent. Nothing is read until the first
-        is asked for; a request for every few."""
+        """Yield the versions that came into force before an instant, newest first, read consistently.
+
+        Nothing is read until the first is asked for; then one request for every few.
+        """
 
 
 class Versions:
-    """One customer's limits by time: the present ones and, as far back as is asked for, those before. Each is read
-    once."""
+    """One customer's versions of its limits: the present one, then earlier ones as far back as is asked for.
+
+    Each version is read once.
+    """
 
     def __init__(self, store: FormerLimits, present: Effective, before: Instant | None = None) -> None:
-        """`before`: those that came into force from this instant on, the present ones aside, are passed over."""
+        """Take the present version.
+
+        before: skip earlier versions that came into force at or after this instant; None: skip none
+        """
         self._read = [present]
         self._more = store.former_limits(present.customer, present.since if before is None else before)
 

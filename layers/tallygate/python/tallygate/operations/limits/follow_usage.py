@@ -1,13 +1,13 @@
-"""follow_usage: what was used before a change of plan and follows into the windows that come into force with it.
+"""follow_usage: computes the usage from before a change of plan that follows into the new windows.
 
-    who counted when (reigns) ──> windows of theirs since the new window's start
+    reigns: which quota counted when ──> its windows since the new window's start
          still in the cell ──────────────> taken from the cell, in the write that raises its version
-         removed from it ────────────────> their totals
-         begun before the new window ────> less what the rollup says of the time before, in whole quarter hours
+         removed from the cell ──────────> taken from their totals
+         begun before the new window ────> less the earlier part, by the rollup, in whole quarter hours
 
-It is found out before the change is stored, and stored with it; so whoever lets it follow, and whenever, needs the cell
-alone (`domain.admission.following`). What is read of the past must be folded: the change waits for that, or is refused
-for now.
+It is computed before the change is stored, and stored with it. So the later step that lets the usage follow needs only
+the cell (`domain.admission.following`). The past that it reads must be aggregated: the change waits for that for a
+short time, or is refused for now.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from tallygate.operations.limits.ports import PastUsageStore
 
 CLOCKS_APART = 10 * SECOND
 EARLY = 6 * MINUTE
-"""Events may be journaled so long before their own time."""
+"""Events may be journaled this long before their own time."""
 WINDOWS_MAX = 2_000
-"""Windows of one quota that are added up for one that follows them."""
+"""The most windows of one quota that are added up for a window that follows them."""
 WAIT_S = 0.25
 WAITS_MAX = 12
-"""The fold is waited for, for three seconds: it lags by about one."""
+"""The wait for the aggregation ends after three seconds. It lags by about one second."""
 
 
 def with_followed(
@@ -63,10 +63,13 @@ def with_followed(
     shared: Callable[[str], bool],
     wait: Callable[[float], None] | None = None,
 ) -> Effective:
-    """The limits with all that follows into windows that come into force with them.
+    """Return the limits with the usage that follows into windows that come into force with them.
 
-    `shared`: whether several features feed a meter. Reads only where something may follow. Raises Conflict
-    `usage_not_followed` beyond the bounds, StoreUnavailable `usage_not_folded` where the fold lags.
+    shared: tells whether several features feed a meter
+    wait: sleeps for seconds; None: do not wait for the aggregation
+
+    Reads only where usage may follow. Raises Conflict `usage_not_followed` beyond the bounds, and StoreUnavailable
+    `usage_not_folded` where the aggregation lags.
     """
     if before is None or after.followings <= before.followings:
         return after
@@ -90,7 +93,7 @@ def with_followed(
 
 
 def _also(to_come: Next, present: Effective) -> Next:
-    """The limits to come, in which quotas that go on keep what follows into them now."""
+    """Return the pending limits, in which continuing quotas keep the usage that follows into them now."""
     known = {
         quota.ordinal: quota.follows
         for entitlement in present.entitlements.values()
@@ -124,7 +127,7 @@ def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
 
 @dataclass(slots=True)
 class _Followed:
-    """What follows into the quotas of one feature. Totals and usage are read once."""
+    """The usage that follows into the quotas of one feature. Totals and usage are read once."""
 
     past: PastUsageStore
     look: Looked
@@ -165,10 +168,10 @@ class _Followed:
         return Follows(number=number, live=live, at=self.look.now, ordinals=ordinals, windows=found)
 
     def _of_new_scope(self, scope: Scope, quota: Quota, number: int) -> Follows | None:
-        """What follows into a window over a scope that no limit has counted before.
+        """Return the usage that follows into windows over a scope that no limit has counted before.
 
-        By the rollup, and all that the feature has counted and is not folded yet, whatever it was used for: so a little
-        too much at most.
+        It is the scope's usage by the rollup, plus all usage of the feature that is not aggregated yet, whatever its
+        scope. So it is a little too high at most.
         """
         live = self._live_of_all()
         if live == NOBODY:
@@ -184,13 +187,13 @@ class _Followed:
         return Follows(number=number, live=live, at=self.look.now, windows=tuple(windows))
 
     def _live_of_all(self) -> int:
-        """The quota that counts all of the feature's usage; NOBODY: none does."""
+        """Return the ordinal of the quota that counts all usage of the feature; NOBODY: there is none."""
         reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, {}))
         return reigns[-1].ordinal if reigns else NOBODY
 
     def _unfolded(self, counted: FollowedSoFar, scope: Scope, since: Instant, live: int) -> None:
-        """Add the usage of a scope that no limit counts: the rollup, and the feature's usage not in the rollup yet."""
-        # The total is read first, so that nothing is missing.
+        """Add a scope's usage that no limit counts: by the rollup, and the feature's usage not yet in the rollup."""
+        # The total is read first, so that no usage is missing.
         running = window_at(self.look.schedules[live], self.look.now)
         totals = self.past.totals(self.look.name, live, running.start, running.start + 1)
         folded = sum((EXACT.subtract(total.value, total.excluded) for total in totals or ()), ZERO)
@@ -200,7 +203,7 @@ class _Followed:
         counted.sources[counter] = Source(*counter, self.look.cell.own(counter))
 
     def _windows(self, quota: Quota) -> list[tuple[Window, Instant, bool]]:
-        """The windows that usage follows into, each with since when, and whether all of it comes from the rollup."""
+        """Return the windows into which usage follows: each with its start, and whether all is from the rollup."""
         now, schedule = self.look.now, quota.schedule
         running = window_at(schedule, now)
         if schedule.from_first_use:
@@ -231,16 +234,16 @@ class _Followed:
             elif ordinal == NOBODY and scope and until > counted.since:
                 self._of_gap(counted, scope, max(begins, counted.since), until, last=index + 1 == len(reigns))
         if reigns[0].since > counted.since and reigns[0].since > self.look.created_at and reigns[0].since > 0:
-            raise self._not_followed("was counted by more kinds of period than are remembered")
+            raise self._not_followed("had more kinds of period than the stored history holds")
         held = (quota.ordinal, window.start) in self.look.cell.used
         in_reign = [until for ordinal, _, until in spans(reigns, self.look.now) if ordinal == quota.ordinal]
         excludes = held and reset is not None and all(until <= reset for until in in_reign)
-        # Where two quotas counted side by side, the sum of one of them holds the usage of both.
+        # If two quotas counted at the same time, the sum of one of them holds the usage of both.
         beside = quota.ordinal not in {reign.ordinal for reign in reigns}
         return counted.window(window, absolute=beside, excludes=excludes)
 
     def _of_gap(self, counted: FollowedSoFar, scope: Scope, since: Instant, until: Instant, *, last: bool) -> None:
-        """Add what was used over a scope while no limit counted it."""
+        """Add the usage over a scope from a time in which no limit counted it."""
         if not last:
             counted.past = EXACT.add(counted.past, self._used(scope, since, until, at_most=True))
         elif (live := self._live_of_all()) != NOBODY:
@@ -257,7 +260,7 @@ class _Followed:
         *,
         live: bool,
     ) -> None:
-        """Add what the windows of one reign counted since."""
+        """Add the usage that the windows of one reign counted since then."""
         schedule, cell, now = self.look.schedules[ordinal], self.look.cell, self.look.now
         known = {start: window_at(schedule, start) for o, start in cell.used if o == ordinal}
         if live and not schedule.from_first_use:
@@ -268,7 +271,7 @@ class _Followed:
             total = totals.get(start)
             window = known[start] if total is None else Window(start, total.end)
             outside = min(window.end, reign.end) <= counted.since or start > reign.end
-            # From before the reign there may be late events; what it counted in an earlier one is seen there.
+            # Late events may count in windows from before the reign. An earlier reign adds its own usage itself.
             outside = outside or (window.end < reign.start and start < counted.since)
             if outside or (ordinal == quota.ordinal and self._is_own(quota, start)):
                 continue
@@ -279,10 +282,10 @@ class _Followed:
                 counted.past = EXACT.subtract(counted.past, earlier)
 
     def _earlier(self, scope: Scope, ordinal: int, start: Instant, reigns: Sequence[Reign], since: Instant) -> Decimal:
-        """What a window shows that was used in it before an instant, since the last reset. Never more than that.
+        """Return the part of a window's usage from before an instant, since the last reset. Never more than that part.
 
-        Whole quarter hours in which its quota counted, and no change of plan is near, come from the rollup. Of all
-        others the journal knows what the window counted; where that is too long, nothing is said of them.
+        The rollup gives whole quarter hours in which the window's quota counted and no change of plan is near. The
+        journal gives the rest; where it is too long, the rest counts 0.
         """
         reigned = min(reign.since for reign in reigns if reign.ordinal == ordinal)
         counts = max(start, self._reset_since(start) or 0)
@@ -298,7 +301,7 @@ class _Followed:
             whole = Span(first + -first % QUARTER, last - last % QUARTER)
             if ruler == ordinal and whole.start < whole.end and not self.look.shared:
                 rolled_up.append(whole)
-        # Late events are of any time; all that it counted was journaled since it counted.
+        # Late events may have any time. But the window's usage was journaled only since its quota began to count.
         used = self._journaled(scope, counts, since, journaled=begins, counter=(ordinal, start), but=rolled_up)
         if used is None and self.look.shared:
             raise self._not_followed("shares its meter with another feature, and its journal is too long")
@@ -311,9 +314,9 @@ class _Followed:
         return any(window.start == start for window, _, _ in self._windows(quota))
 
     def _count(self, counted: FollowedSoFar, counter: CounterName, window: Window, total: Total | None) -> None:
-        """Take a window's usage from the cell while it surely stays there, else from what the cell or total shows."""
+        """Take a window's usage from the cell if it surely stays there, else what the cell or the total shows now."""
         cell, over = self.look.cell, window.end <= self.look.now - DEAD_AFTER_MIN
-        # Usage by event in a window that the cell has passed by is in its total alone, however lately it was over.
+        # If the cell's floor has passed a window, its usage by event is in its total alone, however recently it ended.
         over = over or (counter not in cell.used and cell.floor is not None and window.end <= cell.floor)
         retired = counter[0] in self.look.before.retired
         shown = cell.own(counter)
@@ -323,17 +326,17 @@ class _Followed:
             counted.sources.setdefault(counter, Source(*counter, shown))
         elif counter not in counted.removed:
             counted.removed.add(counter)
-            told = ZERO if total is None else EXACT.subtract(total.value, total.excluded)
-            counted.past = EXACT.add(counted.past, max(shown, told))
+            aggregated = ZERO if total is None else EXACT.subtract(total.value, total.excluded)
+            counted.past = EXACT.add(counted.past, max(shown, aggregated))
 
     def _not_brought_in(self, counter: CounterName, total: Total | None) -> Decimal:
-        """Usage by event that the total has and the cell will never show: it came when the window was over for long."""
+        """Return usage by event that is in the total, but came too late to ever reach the cell."""
         if total is None or total.governed.carries or total.over > self.look.now - DEAD_AFTER:
             return ZERO
         return EXACT.subtract(total.by_event, self.look.cell.brought.get(counter, ZERO))
 
     def _removed(self, ordinal: int, schedule: Schedule, since: Instant, reign: Span) -> tuple[Total, ...]:
-        """The totals of windows that may have left the cell: those that end by its floor, or a while ago."""
+        """Return the totals of windows that may have left the cell: they end by its floor, or ended a while ago."""
         cell, now, until = self.look.cell, self.look.now, reign.end
         gone = min(until, max(cell.floor or 0, now - DEAD_AFTER))
         if gone <= since or until <= self.look.created_at or not self._counts_before(gone):
@@ -347,21 +350,21 @@ class _Followed:
         return tuple(total for total in found if total.end > since)
 
     def _counts_before(self, instant: Instant) -> bool:
-        """Whether the customer can have used anything by then: events may be older than it."""
+        """Return whether the customer can have usage before the instant. Events may be older than the customer."""
         return instant > self.look.created_at - 35 * DAY
 
     def _used(self, scope: Scope, since: Instant, before: Instant, *, at_most: bool, lagging: bool = False) -> Decimal:
-        """What was used over the scope in a stretch of the past.
+        """Return the usage over the scope in a past time span: whole quarter hours by rollup, their parts by journal.
 
-        Whole quarter hours come from the rollup, their parts from the journal. Where that is too long they are left
-        out, or (`at_most`) taken whole: so no window begins with less than was used in it.
+        at_most: if the journal is too long, count parts as whole, so that no window begins too low; otherwise skip them
+        lagging: do not wait for the aggregation
         """
         if before <= since or self._unused_before(before):
             return ZERO
         if not lagging:
             self._must_be_folded(before)
         if self.look.shared:
-            # The rollup is of a meter, and so of all features that move it.
+            # The rollup belongs to the meter, so it holds the usage of all features that feed it.
             used = self._journaled(scope, since, before)
             if used is None:
                 raise self._not_followed("shares its meter with another feature, and its journal is too long")
@@ -391,8 +394,12 @@ class _Followed:
         counter: CounterName | None = None,
         but: Sequence[Span] = (),
     ) -> Decimal | None:
-        """What the journal says was used in a stretch `but` parts of it, or of that what a counter counted and no reset
-        took out; None: it is too long since then. `journaled`: only what was journaled since then, if not all of it."""
+        """Return the usage in a time span by the journal; None: the journal since then is too long.
+
+        journaled: read only records since this instant; None: since the span's start
+        counter: only usage that this counter counted and no reset excluded
+        but: parts of the span to leave out
+        """
         first = since if journaled is None else journaled
         if self._records_since is None or self._records_since[0] > first:
             self._records_since = (first, self.past.records(self.look.customer, first - EARLY))
@@ -410,7 +417,7 @@ class _Followed:
         return used
 
     def _late_elsewhere(self, scope: Scope, counter: CounterName, parts: Sequence[Span]) -> Decimal:
-        """What late events that another quota counted added to the rollup of these parts, by the journal as read."""
+        """Return the usage by late events in these parts that another quota counted, by the journal as read."""
         records = () if self._records_since is None else self._records_since[1] or ()
         used = ZERO
         for entry in (entry for record in records for entry in record.entries):
@@ -432,7 +439,7 @@ class _Followed:
         return sum((added(each.contribution) for each in found if governs(scope, each.dimensions)), ZERO)
 
     def _rolled_up(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
-        """What the rollup says was used in whole quarter hours."""
+        """Return the usage in whole quarter hours by the rollup."""
         if before <= since:
             return ZERO
         found = self.past.usage(self.look.customer, self.look.entitlement.meter, since, before)
@@ -448,12 +455,12 @@ class _Followed:
         return used
 
     def _unused_before(self, until: Instant) -> bool:
-        """Whether the cell shows that nothing was counted before, and has removed nothing."""
+        """Return whether the cell shows that nothing was counted before the instant, and that it removed no window."""
         cell = self.look.cell
         return cell.floor is None and not any(start < until and cell.own((o, start)) for o, start in cell.used)
 
     def _must_be_folded(self, until: Instant) -> None:
-        """Wait until all that the cell counted before an instant is in totals and rollups."""
+        """Wait until all that the cell counted before an instant is aggregated. Raises `usage_not_folded`."""
         known = self._folded_until is not None and until <= self._folded_until
         if known or until <= self.look.created_at or self._unused_before(until):
             return
@@ -467,12 +474,12 @@ class _Followed:
                 break
             self.wait(WAIT_S)
         raise StoreUnavailable(
-            f"usage of {self.look.entitlement.feature} before the change is not folded yet; ask again in a second",
+            f"usage of {self.look.entitlement.feature} before the change is not aggregated yet; retry in a second",
             code="usage_not_folded",
         )
 
     def _reset_since(self, since: Instant) -> Instant | None:
-        """When the last manual reset since an instant was effective."""
+        """Return when the last manual reset since an instant was effective; None: there was none."""
         if since not in self._resets:
             found = self.past.resets(self.look.name, since - 1, self.look.now)
             self._resets[since] = max((at for at in found if at >= since), default=None)

@@ -1,4 +1,4 @@
-"""The parts of what follows into a window, while it is added up; see `operations.limits.follow_usage`."""
+"""The parts of the usage that follows into a window, while it is added up; see `operations.limits.follow_usage`."""
 
 from __future__ import annotations
 
@@ -17,21 +17,28 @@ from tallygate.domain.periods.recurrence import Schedule, Window
 
 
 class Span(NamedTuple):
-    """A stretch of time, that may be none: a clock that tests hold lets several changes come at one instant."""
+    """A time span. It may be empty: while a test clock is frozen, several changes have the same instant."""
 
     start: Instant
     end: Instant
 
 
 def spans(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant, Instant]]:
-    """From when to when each quota counted."""
+    """Return (ordinal, start, end) of the time in which each quota counted."""
     ends = [*(reign.since for reign in reigns[1:]), now + 1]
     return [(reign.ordinal, reign.since, end) for reign, end in zip(reigns, ends, strict=True)]
 
 
 @dataclass(slots=True)
 class FollowedSoFar:
-    """What follows into one window, while it is added up."""
+    """The usage that follows into one window, while it is added up.
+
+    since: usage before this instant does not follow
+    past: usage that is known as a number
+    sources: counters whose usage is taken from the cell
+    removed: windows that were added from their totals
+    straddling: windows begun before `since`, whose earlier part was subtracted
+    """
 
     since: Instant
     past: Decimal = ZERO
@@ -53,7 +60,12 @@ class FollowedSoFar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What is known of one feature while it is looked at."""
+    """The facts about one feature that its windows are computed from.
+
+    before: the limits before the change
+    shared: whether other features feed the same meter
+    schedules: by ordinal, the schedules of present and former quotas
+    """
 
     customer: str
     entitlement: Entitlement

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -17,72 +17,85 @@ from tallygate.domain.usage.queries import UsageItem
 
 
 class PastUsageStore(Protocol):
-    """What was used before a change of plan. Reads are consistent and bounded; a bound that is met is said."""
+    """Usage before a change of plan. Reads are consistent and bounded; a result beyond the bound is None."""
 
     def cell(self, name: CellName) -> Cell:
-        """The root cell. One request."""
+        """Return the root cell. One request."""
 
     def totals(self, cell: CellName, ordinal: int, since: Instant, before: Instant) -> tuple[Total, ...] | None:
-        """Totals of a quota's windows that begin in [since, before); None: too many. As many requests as pages."""
+        """Return the totals of a quota's windows that begin in [since, before); None: too many.
+
+        One request for each page.
+        """
 
     def usage(self, customer: str, meter: str, since: Instant, before: Instant) -> tuple[UsageItem, ...] | None:
-        """A meter's usage on the UTC days of [since, before); None: too many. As many requests as pages."""
+        """Return a meter's usage on the UTC days of [since, before); None: too many. One request for each page."""
 
     def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
-        """The journal's records made since an instant; None: too many. As many requests as pages."""
+        """Return the journal's records appended since an instant; None: too many. One request for each page."""
 
     def folded(self, cell: CellName) -> AppliedRevision:
-        """How much of the feature's cell is folded. Two requests, or some more where other features were busy."""
+        """Return how far the feature's cell is aggregated.
+
+        Two requests, or some more where other features were busy.
+        """
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> Mapping[Instant, str]:
-        """The feature's manual resets made in (since, until], by when they were effective."""
+        """Return the feature's manual resets made in (since, until], by the time at which each was effective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedRevision:
-    """The newest revision of a cell that is journaled and applied, and its time; None: none is."""
+    """The newest revision of a cell that is journaled and applied.
+
+    time: the time of its write; None: no revision is journaled yet
+    """
 
     revision: int
     time: Instant | None
 
 
 class VersionStore(Protocol):
-    """Cells, as far as the version of the limits goes."""
+    """Cells, for the version of the limits."""
 
     @property
     def past(self) -> PastUsageStore:
-        """What was used before."""
+        """The usage before a change."""
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
-        """Let the cell know the limits, and let usage follow that they say follows; the cell after it. Raises
-        Contended."""
+        """Raise the version and let usage follow as the limits say. Return the cell after it. Raises Contended."""
 
     def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
-        """Let the cell refuse writers with older limits; creates it where it is absent. Repeating changes nothing."""
+        """Let the cell refuse writers with older limits; create the cell if it is absent.
+
+        Repeating it changes nothing.
+        """
 
 
 class LimitsStore(Protocol):
     """The limits in force."""
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force, consistent; None: no such customer."""
+        """Return the customer's limits in force, read consistently; None: no such customer."""
 
     def knows_feature(self, feature: str) -> bool:
-        """Whether the catalog has the feature; asked only to explain a refusal."""
+        """Return whether the catalog has the feature. Asked only to explain a refusal."""
 
 
 class RulesStore(Protocol):
-    """What the fold resolves events by, consistent."""
+    """The rules by which events are resolved. Reads are consistent."""
 
     def effective(self, customer: str) -> Effective | None:
-        """The customer's limits in force; None: no such customer. One request."""
+        """Return the customer's limits in force; None: no such customer. One request."""
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
-        """Versions of them that came into force before an instant, the newest first. Nothing is read until the first is
-        asked for; a request for every few."""
+        """Yield the versions that came into force before an instant, newest first.
+
+        Nothing is read until the first is asked for; then one request for every few.
+        """
 
     def decision_secret(self) -> bytes | None:
-        """The secret under which decision ids are signed; None: none was made yet. One request until it is known."""
+        """Return the secret that signs decision ids; None: none was made yet. One request until it is known."""
 
     def meters(self) -> Meters:
-        """The catalog's meters. One request while its version has not changed."""
+        """Return the catalog's meters. One request while its version has not changed."""

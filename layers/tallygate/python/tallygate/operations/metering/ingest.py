@@ -1,4 +1,6 @@
-"""ingest: stores usage events, each once; the stream counts them. What would count nothing is rejected, and says so.
+"""ingest: stores each usage event once; the stream counts it.
+
+An event that would count nothing is rejected with a reason.
 
     draft ─subject─> customer ─time, catalog─┬─ acceptable ─put if absent──┬─ stored: accepted
                                              │                             └─ taken ──┐
@@ -7,12 +9,13 @@
                                              └─ refused ─catalog, identity─┤          └─ conflict
                                                           read again       └─ not stored: rejected
 
-The put is both the claim of the identity and the durable record, so nothing can be claimed and lost. Sending a batch
-again is always safe: what was stored once is a duplicate for as long as its identity is kept, whatever the catalog has
-become. Of several events with one identity in a batch the first acceptable one is stored and the others meet it.
+One put both claims the event's identity and stores it durably. So no event can be claimed and then lost. Sending a
+batch again is always safe: a stored event is a duplicate as long as its identity is kept, even if the catalog has
+changed. If a batch has several events with one identity, the first acceptable one is stored and the others are compared
+with it.
 
-The result of every rejected event says why. One a minute, customer and code is kept as well, for the list of events and
-for the fact that is made from it.
+The result of every rejected event gives the reason. For each minute, customer and code, one rejection is also stored,
+for the list of events and for the fact that is made from it.
 """
 
 from __future__ import annotations
@@ -34,9 +37,11 @@ OTHER_CUSTOMER = "other_customer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """A batch as it was read: drafts, and in their places the rejections of what could not be read as one.
+    """A batch as it was read.
 
-    `customer` is the only one that the sender may post for (None: any); `batch` is unique to this request.
+    submitted: a draft for each event, or the rejection of an event that could not be read
+    batch: unique to this request
+    customer: the only customer that the sender may post for; None: any
     """
 
     submitted: tuple[Draft | Result, ...]
@@ -46,8 +51,13 @@ class Posted:
 
 @dataclass(slots=True, kw_only=True)
 class _Candidate:
-    """One draft of a known customer: its place in the batch, the event that it would become, what it would count, and
-    why it is refused (None: it is not)."""
+    """One draft of a known customer.
+
+    index: its place in the batch
+    event: the event that would be stored
+    judged: what it would count
+    refused: the rejection; None: it is acceptable
+    """
 
     index: int
     draft: Draft
@@ -59,11 +69,12 @@ class _Candidate:
 def ingest(
     store: EventStore, posted: Posted, *, now: Instant, each: Each, granted: Granted = nothing_granted
 ) -> tuple[Result, ...]:
-    """Store what is acceptable; one result for each submitted event, in their order.
+    """Store the acceptable events. Return one result for each submitted event, in order.
 
-    `granted` says which names of decisions in events are believed. Raises StoreUnavailable where an event may not have
-    been stored, after all others have been tried: the whole batch is to be sent again, and what was stored is a
-    duplicate then.
+    granted: tells which decisions named in events are believed
+
+    Raises StoreUnavailable where an event may not have been stored, after all others have been tried. The whole batch
+    must then be sent again; events already stored are then duplicates.
     """
     results: list[Result | None] = [None] * len(posted.submitted)
     customers = _customers(store, {draft.subject for draft in posted.submitted if isinstance(draft, Draft)}, each)
@@ -93,7 +104,7 @@ def _customers(store: EventStore, subjects: set[str], each: Each) -> dict[str, s
 
 
 def _not_for(draft: Draft, customer: str | None, only: str | None) -> Result | None:
-    """The rejection of a subject that names nobody, or (whoever that is) not the sender's only customer."""
+    """Return the rejection of a subject that names no customer, or another than the sender's only customer."""
     if only is not None and customer != only:
         return rejected(draft.id, OTHER_CUSTOMER, "this key is bound to another customer")
     if customer is None:
@@ -102,7 +113,7 @@ def _not_for(draft: Draft, customer: str | None, only: str | None) -> Result | N
 
 
 def _judge(store: EventStore, candidates: Sequence[_Candidate], granted: Granted, now: Instant) -> None:
-    """Judge every candidate by the catalog as it is remembered, and what that refuses by the catalog as it is now."""
+    """Judge every candidate by the cached catalog. Judge refused ones again by the current catalog."""
     if not candidates:
         return
     meters = store.meters()
@@ -123,7 +134,7 @@ def _judge_one(candidate: _Candidate, meters: Meters, granted: Granted, now: Ins
 
 
 def _store(store: EventStore, results: list[Result | None], candidates: Sequence[_Candidate], each: Each) -> None:
-    """Put the first acceptable event of each identity; the others of it meet what is stored then."""
+    """Put the first acceptable event of each identity. Compare the others of that identity with the stored event."""
     same: dict[tuple[str, str, str], list[_Candidate]] = {}
     for candidate in candidates:
         if candidate.refused is None:
@@ -140,9 +151,10 @@ def _store(store: EventStore, results: list[Result | None], candidates: Sequence
 
 
 def _meet(store: EventStore, results: list[Result | None], candidates: Sequence[_Candidate], each: Each) -> None:
-    """Reject what is refused, unless its identity is stored already: then it was accepted before, or contradicts it.
+    """Reject refused events, unless their identity is stored: such an event is a duplicate or a conflict.
 
-    This comes after the puts, so that the batch sent again gets the same answers for what it was refused."""
+    This step follows the puts. So if the batch is sent again, its refused events get the same answers.
+    """
     refused = [candidate for candidate in candidates if candidate.refused is not None]
     stored = _each_done(each, store.stored, [candidate.event for candidate in refused])
     for candidate, met in zip(refused, stored, strict=True):
@@ -153,15 +165,15 @@ def _accepted(candidate: _Candidate) -> Result:
     return Result(
         id=candidate.event.id,
         status=EventStatus.ACCEPTED,
-        time=_time_told(candidate.draft, candidate.event),
+        time=_receipt_time(candidate.draft, candidate.event),
         judged=candidate.judged,
     )
 
 
 def _met(candidate: _Candidate, stored: Event) -> Result:
-    """The result of an event whose identity another one has."""
+    """Return the result of an event whose identity is already stored."""
     if candidate.event.fingerprint == stored.fingerprint:
-        time = _time_told(candidate.draft, stored)
+        time = _receipt_time(candidate.draft, stored)
         return Result(id=candidate.event.id, status=EventStatus.DUPLICATE, time=time)
     return Result(
         id=candidate.event.id,
@@ -171,7 +183,7 @@ def _met(candidate: _Candidate, stored: Event) -> Result:
     )
 
 
-def _time_told(draft: Draft, stored: Event) -> Instant | None:
+def _receipt_time(draft: Draft, stored: Event) -> Instant | None:
     return stored.time if draft.time is None else None
 
 
@@ -183,7 +195,10 @@ def _keep_rejections(
     now: Instant,
     each: Each,
 ) -> None:
-    """Keep one rejection for each customer and code. What was rejected stays so if that fails, and is sent again."""
+    """Store one rejection for each customer and code.
+
+    If this fails, the rejected events are still not stored, and the sender repeats the batch.
+    """
     found = one_a_minute(
         _rejection(submitted, result, _owner(submitted, result, posted, customers), now)
         for submitted, result in zip(posted.submitted, results, strict=True)
@@ -193,7 +208,10 @@ def _keep_rejections(
 
 
 def _owner(submitted: Draft | Result, result: Result, posted: Posted, customers: dict[str, str | None]) -> str | None:
-    """Whose rejection it is. An event that cannot be read, or that its sender may not post, is the sender's own."""
+    """Return the customer of a rejection.
+
+    An event that is unreadable or not allowed to its sender belongs to the sender.
+    """
     if isinstance(submitted, Result) or result.code == OTHER_CUSTOMER:
         return posted.customer
     return customers[submitted.subject]
@@ -217,7 +235,7 @@ def _rejection(submitted: Draft | Result, result: Result, customer: str | None, 
 
 
 def _each_done(each: Each, function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-    """The function's answer for each value. Raises the first TallygateError, after all of them have been tried."""
+    """Return the function's result for each value. Raises the first TallygateError after all values have been tried."""
     answers, failures = attempt(each, function, values)
     if failures:
         raise failures[0]

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -13,23 +13,29 @@ class EventStore(Protocol):
     """Events, each stored once."""
 
     def customer_of(self, subject: str) -> str | None:
-        """The customer that a subject names by a subject key or by its own id; None: nobody. Remembered a minute."""
+        """Return the customer with this subject key or id; None: there is none. Cached for a minute."""
 
     def put(self, event: Event) -> Event | None:
-        """Store the event (None), unless its identity is taken: then the event that has it. One request, repeatable."""
+        """Store the event and return None; if its identity is taken, return the stored event.
+
+        One request, repeatable.
+        """
 
     def stored(self, event: Event) -> Event | None:
-        """The stored event that has this one's identity, consistent; None: there is none. One request."""
+        """Return the stored event with the same identity, read consistently; None: there is none. One request."""
 
     def meters(self, *, again: bool = False) -> Meters:
-        """What events are judged by, at most a minute old, or (`again`) a second. No request where it is remembered."""
+        """Return the catalog's meters, at most a minute old, or (`again`) a second.
+
+        No request while they are cached.
+        """
 
     def keep_rejection(self, rejection: Rejection) -> None:
-        """Keep the rejection, unless one of its customer, minute and code is kept. One request at most; repeatable."""
+        """Store the rejection, unless one of its customer, minute and code exists. At most one request; repeatable."""
 
 
 class RejectionStore(Protocol):
     """Rejections of events, one a minute, customer and code."""
 
     def keep(self, rejection: Rejection) -> None:
-        """Keep the rejection, unless one of its customer, minute and code is kept. One request at most; repeatable."""
+        """Store the rejection, unless one of its customer, minute and code exists. At most one request; repeatable."""

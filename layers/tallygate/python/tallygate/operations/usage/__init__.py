@@ -1,4 +1,4 @@
-"""Answering queries of usage, events and the audit trail.
+"""Answers queries of usage and events.
 
 Read first: `queries.usage`, `events.list_events`, `ports.UsageStore`.
 """

@@ -1,14 +1,14 @@
-"""event_list: the events of a customer and what became of them, the newest first, from two sources.
+"""event_list: lists a customer's events and their outcomes, newest first, from two sources.
 
     journal, backwards      ──> accepted ──┐
                                            ├── merged by when they were received ──> a page
     rejections, backwards   ──> rejected ──┘
 
-A page reads a bounded number of journal records. A filter that matches little may so lead to a short or empty page with
-a cursor: what is asked for is then further back. A page never skips a row that it has not shown.
+A page reads a bounded number of journal records. So a filter that matches little may give a short or empty page with a
+cursor: the matching events are then further back. No row is skipped.
 
-Journal records are in the order in which they were appended, about a second after their events were received. So the
-search begins LAG after the end of what is asked for, by halving, and ends where records were appended before its start.
+Journal records are ordered by append time, about a second after their events were received. So the search begins, by
+bisection, LAG after the end of the requested range. It ends at records appended before the range's start.
 """
 
 from __future__ import annotations
@@ -25,19 +25,23 @@ from tallygate.operations.journal.ports import KeptRecord
 from tallygate.operations.usage.ports import EventLogStore
 
 LAG = 15 * MINUTE
-"""An event that was journaled later than this is found only where the end of what is asked for is as much later."""
+"""An event journaled later than this is only found if the end of the requested range is that much later too."""
 CLOCKS_APART = MINUTE
 """How far the clocks of two containers may be apart."""
 RECORDS_PER_READ = 50
 RECORDS_MAX = 500
-"""So many journal records, and so many rejections, one page looks at."""
+"""The most journal records, and the most rejections, that one page looks at."""
 _NEWEST = 10**19
-"""Beyond every number of a journal."""
+"""Higher than every number in a journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsAfter:
-    """Where a list goes on: below this entry of this journal record, and before this rejection ("": from the start)."""
+    """The cursor of a list.
+
+    record, entry: continue below this entry of this journal record
+    rejection: continue before this rejection; "": from the start
+    """
 
     record: int
     entry: int
@@ -48,7 +52,7 @@ class EventsAfter:
 
 
 def events_after(text: str) -> EventsAfter:
-    """The position that a cursor states. Raises InvalidRequest."""
+    """Return the position that a cursor encodes. Raises InvalidRequest."""
     record, _, rest = text.partition(".")
     entry, dot, rejection = rest.partition(".")
     if not (dot and record.isdecimal() and entry.isdecimal() and len(record) <= 20 and len(entry) <= 9):
@@ -58,8 +62,11 @@ def events_after(text: str) -> EventsAfter:
 
 @dataclass(slots=True)
 class _Source:
-    """Rows of one source, the newest first. `position` is that of the row that was taken last; `seen` is how far back
-    the source has been looked through, where it stopped before its end."""
+    """Rows of one source, newest first.
+
+    position: the position of the row taken last
+    stopped_at: how far back the source was searched, if it stopped before its end
+    """
 
     rows: Iterator[tuple[EventRow, str]]
     position: str
@@ -83,7 +90,7 @@ class _Source:
 def list_events(
     store: EventLogStore, asked: EventsAsked, *, after: EventsAfter | None, limit: int, now: Instant
 ) -> tuple[tuple[EventRow, ...], EventsAfter | None]:
-    """Some events that are asked for, the newest first, and where to go on (None: there are no more).
+    """Return a page of the requested events, newest first, and the next page's cursor (None: there are no more).
 
     Raises NotFound for a customer that does not exist.
     """
@@ -100,7 +107,7 @@ def list_events(
             more = bool(stops)
             break
         newest = max(heads, key=_received)
-        # A source that stopped may have had a row that comes before this one.
+        # A source that stopped early may hold a row that is newer than this one.
         more = len(rows) == limit or any(_received(newest) < stop for stop in stops)
         if not more:
             rows.append(newest.take())
@@ -132,7 +139,7 @@ def _journal(store: EventLogStore, asked: EventsAsked, after: EventsAfter | None
 def _journaled(
     store: EventLogStore, asked: EventsAsked, customer: str, record: int, entry: int, source: _Source
 ) -> Iterator[tuple[EventRow, str]]:
-    """The events in the records from this one downward; of this one, those before the entry."""
+    """Yield the events in the records from `record` downward; of that record only those before `entry`."""
     looked = 0
     before = record + 1 if entry else record
     while looked < RECORDS_MAX:
@@ -162,7 +169,7 @@ def _rows_of(kept: KeptRecord, upto: int) -> Iterator[tuple[int, EventRow]]:
 
 
 def _first_after(store: EventLogStore, customer: str, end: Instant) -> int:
-    """A number above every record appended before the instant: mostly above the newest, else by halving."""
+    """Return a number above every record appended before the instant: mostly above the newest, else by bisection."""
     newest = store.records_before(customer, _NEWEST, limit=1)
     if not newest or newest[0].at < end:
         return _NEWEST
@@ -204,5 +211,8 @@ def _rejected(store: EventLogStore, asked: EventsAsked, before: str, source: _So
 
 
 def _shown(rejection: Rejection, asked: EventsAsked) -> bool:
-    """An event that the journal has is shown from there, unless the journal is not looked at."""
+    """Return whether the rejection is listed.
+
+    An event in the journal is listed from there, if the journal is searched.
+    """
     return not (rejection.journaled and asked.from_journal)

@@ -1,4 +1,4 @@
-"""known_features: tell an empty list of a feature from the list of a misspelt one."""
+"""known_features: distinguishes an empty list of a known feature from a misspelt feature."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from tallygate.operations.usage.ports import UsageStore
 
 
 def require_known(store: UsageStore, feature: str | None, page: tuple[Sized, str | None], *, after: str | None) -> None:
-    """Raises NotFound where a list has nothing of a feature, and the catalog does not have the feature either.
+    """Check the feature of an empty list. Raises NotFound where the catalog does not have the feature.
 
-    The history of a feature that left the catalog stays listed. `page`: the entries and the cursor after them. Only a
-    first page without a cursor proves that the list is empty; only then one request is made.
+    page: the entries and the next page's cursor
+
+    The history of a feature that left the catalog stays listed. Only an empty first page without a cursor proves that
+    the list is empty; only then one request is made.
     """
     listed, more = page
     if feature is None or listed or more is not None or after is not None:

@@ -1,4 +1,4 @@
-"""Ports: what the operations of this room ask of storage, and the values that it answers with."""
+"""Ports: the storage interface of this room's operations, and the values that storage returns."""
 
 from __future__ import annotations
 
@@ -14,41 +14,45 @@ from tallygate.operations.journal.ports import KeptRecord
 
 
 class UsageStore(Protocol):
-    """What GET /v1/usage reads."""
+    """Reads for GET /v1/usage."""
 
     def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterable[UsageItem]:
-        """A meter's usage on these UTC days, in order. As many requests as there are pages."""
+        """Yield a meter's usage on these UTC days, in order. One request for each page."""
 
     def feature(self, feature: str) -> Feature | None:
-        """The feature as the catalog has it; None: no such feature. One request."""
+        """Return the feature as the catalog has it; None: no such feature. One request."""
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> Mapping[Instant, str]:
-        """The feature's resets that were made in (since, until], by when they were effective, and what by. As many
-        requests as there are pages."""
+        """Return the feature's resets made in (since, until]: the cause of each, by the time at which it was effective.
+
+        One request for each page.
+        """
 
     def dimensions(self, meter: str) -> frozenset[str] | None:
-        """The dimensions that the meter declares; None: there is no such meter. One request."""
+        """Return the dimensions that the meter declares; None: no such meter. One request."""
 
     def knows_customer(self, customer: str) -> bool:
-        """Whether the customer exists. One request."""
+        """Return whether the customer exists. One request."""
 
 
 class EventLogStore(Protocol):
-    """Journals and rejections, backwards. Every method is one request at most; reads are consistent."""
+    """Journals and rejections, newest first. Every method is at most one request; reads are consistent."""
 
     def knows_customer(self, customer: str) -> bool:
-        """Whether the customer exists."""
+        """Return whether the customer exists."""
 
     def records_before(self, customer: str, before: int, *, limit: int) -> tuple[KeptRecord, ...]:
-        """The newest journal records numbered less than `before`, the newest first; at most so many, or a page."""
+        """Return the newest journal records numbered less than `before`, newest first: at most `limit`, or one page."""
 
     def rejections_before(
         self, owner: str, before: str, *, limit: int
     ) -> tuple[tuple[tuple[str, Rejection], ...], bool]:
-        """The newest rejections before a position, the newest first, each with its own, and whether there may be more.
+        """Return the newest rejections before a position, newest first, and whether there may be more.
 
-        `owner` "": rejections without a known customer.
+        owner: "": rejections without a known customer
+
+        Each rejection has its own position.
         """
 
     def rejections_upto(self, end: Instant) -> str:
-        """The position after every rejection of the minutes up to the one that holds the instant."""
+        """Return the position after every rejection of the minutes up to the instant's minute."""

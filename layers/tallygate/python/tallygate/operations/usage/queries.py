@@ -1,6 +1,6 @@
-"""usage: what a customer used, by meter or feature, over time and by dimension. Reads the rollup, decides nothing.
+"""usage: a customer's usage by meter or feature, over time and by dimension. It reads the rollup and decides nothing.
 
-The fold lags behind decisions by about a second; `as_of` is when the rollup was read.
+The rollup lags behind decisions by about a second. `as_of` is the time at which it was read.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from tallygate.operations.usage.ports import UsageStore
 
 
 def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
-    """The sums that the query asks for. Raises NotFound for an unknown customer, feature or meter, InvalidRequest for a
-    feature that is not metered, a dimension that the meter does not declare and more rows than one answer holds."""
+    """Return the sums that the query asks for.
+
+    Raises NotFound for an unknown customer, feature or meter. Raises InvalidRequest for a feature that is not metered,
+    a dimension that the meter does not declare, and more rows than one answer holds.
+    """
     if not store.knows_customer(query.customer):
         raise NotFound("there is no such customer", code="customer_not_found")
     meter, unit = _counted(store, query)
@@ -35,11 +38,11 @@ def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
         rows = rows_of(query, store.usage(query.customer, meter, *days_of(query)))
     except TooManyRows:
         raise InvalidRequest(
-            f"the answer would have more than {ROWS_MAX} rows; ask for a shorter time or fewer groups",
+            f"the answer would have more than {ROWS_MAX} rows; ask for a shorter range or fewer groups",
             code="too_many_rows",
         ) from None
     if query.feature is not None and query.window != "none":
-        # One that was effective in the stretch may have been made a good while after it.
+        # A reset that was effective in the range may have been made a good while after it.
         resets = store.resets(CellName(query.customer, query.feature), query.start, query.end + SETTLED_WITHIN)
         rows = marked(rows, resets)
     total = total_of(rows)
@@ -47,22 +50,23 @@ def usage(store: UsageStore, query: UsageQuery, now: Instant) -> UsageAnswer:
 
 
 def _counted(store: UsageStore, query: UsageQuery) -> tuple[str, Unit | None]:
-    """The meter that counts, and the unit of the feature; a meter that is asked for itself has none."""
+    """Return the meter to read, and the feature's unit. A query by meter has no unit."""
     if query.feature is not None:
         feature = store.feature(query.feature)
         if feature is None:
             raise NotFound("there is no such feature", code="feature_not_found")
         if feature.meter is None:
-            raise invalid("?feature", "feature_type_mismatch", "is not metered: nothing is counted of it")
+            raise invalid("?feature", "feature_type_mismatch", "is not a metered feature: it has no usage")
         return feature.meter, feature.unit
     assert query.meter is not None
     return query.meter, None
 
 
 def _require_declared(store: UsageStore, query: UsageQuery, meter: str) -> None:
-    """Refuse what no usage of the meter could have: a misspelt dimension would be answered by nothing but nulls.
+    """Check the dimensions of the query. Raises InvalidRequest for a dimension that the meter does not declare.
 
-    Not asked where a feature's usage is asked for by no dimension at all: its meter is there.
+    A misspelt dimension would otherwise get an answer full of nulls. No check is needed for a feature's usage without
+    dimensions: its meter exists.
     """
     if query.feature is not None and not query.group_by and not query.filters:
         return

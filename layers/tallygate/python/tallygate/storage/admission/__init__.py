@@ -1,4 +1,4 @@
-"""Cells: the one write that decides, with every clause of its condition named.
+"""Cells: the single write that decides, with a name for every clause of its condition.
 
 Read first: `cells.Cells`, `cell_image.cell_of`, `openings.opening_changes`.
 """

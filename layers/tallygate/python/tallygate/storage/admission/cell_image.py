@@ -1,27 +1,27 @@
-"""The image of a cell: its attributes and what they mean.
+"""The image of a cell: its attributes and their meaning.
 
 cell        u.<ordinal>.<start ms>   used in that quota window         n     revision, +1 with every write
             r.<ordinal>.<index>      admitted in that sub-window       last  journal entry of the newest write
             ids.<minute>             request marks of that minute      cv    version of the limits last seen
-            fl                       newest end of a removed window
-            f.<ordinal>              where its newest window begins, of a quota from its first use; of what carries
-                                     over, where the one begins that was opened last
-            fe.<ordinal>             where those begin that were opened for events last
-            sus, sus.<ordinal>       until when (ms) usage is suspended: of all, of the scope of that quota's limit
-            sb, sb.<ordinal>         by which tier it is (`domain.admission.tier_suspensions`)
-            lv.<ordinal>.<start ms>  levels whose tiers suspend no more in it, since somebody has resumed
-            k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it, by as much u is less
-            y.<ordinal>.<start ms>   what was carried in, in layers with their ages; absent: one layer of age 1
-            z.<ordinal>.<start ms>   which decisions resets by hand exclude (`domain.entries.reset_marks`)
+            fl                       floor: newest end of a removed window
+            f.<ordinal>              start of the newest window of a first-use quota; of a carryover quota, start of
+                                     the most recently opened window
+            fe.<ordinal>             starts of the windows opened last for events
+            sus, sus.<ordinal>       until when (ms) usage is suspended: all of it, or the scope of that quota's limit
+            sb, sb.<ordinal>         the tier that suspended it (`domain.admission.tier_suspensions`)
+            lv.<ordinal>.<start ms>  waived levels: after a manual resume their tiers suspend no more in the window
+            k.<ordinal>.<start ms>   carried into the window           a.…   adjusted in it; u is less by the same
+            y.<ordinal>.<start ms>   the carried amount in layers with their ages; absent: one layer of age 1
+            z.<ordinal>.<start ms>   the decisions that manual resets exclude (`domain.entries.reset_marks`)
             st                       revision before the newest settlement or reset
             g.<ordinal>.<start ms>   when its grace began              d.…   when its first denial was marked
             e.<ordinal>.<start ms>   the part of u that came by events
             ev.<ordinal>.<start ms>  the total's journal number that e came from
             w.<ordinal>.<start ms>   the part of u that followed from other windows (`domain.admission.following`)
-            ws.<ordinal>.<start ms>  since when, from which quotas, and from which counter as it was in that write
+            ws.<ordinal>.<start ms>  origin of w: since when, from which quotas, and the live counter at that write
             wn.<ordinal>.<start ms>  revision before the write that let it follow
-            wb.<ordinal>.<start ms>  the part of that counter that came by events, as far as it has followed
-            fw                       how many followings of the customer the cell knows
+            wb.<ordinal>.<start ms>  the part of the live counter that came by events and has followed
+            fw                       how many followings of the customer the cell has applied
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def brought_name(counter: CounterName) -> str:
 
 
 def brought_from_name(counter: CounterName) -> str:
-    """The journal number of the total that it came from."""
+    """The journal number of the total that the part came from."""
     return f"{BROUGHT_FROM}{counter[0]}.{counter[1]}"
 
 
 def window_name(kind: str, counter: CounterName) -> str:
-    """What a cell keeps of a quota's window beside the counter: CARRIED, ADJUSTED, GRACE, DENIED, RESET, WAIVED."""
+    """A value about a quota's window beside its counter: CARRIED, ADJUSTED, GRACE, DENIED, RESET, WAIVED and others."""
     return f"{kind}.{counter[0]}.{counter[1]}"
 
 
@@ -82,7 +82,7 @@ def opened_for_events_name(ordinal: int) -> str:
 
 
 def opened_for_events_text(begins: Sequence[Instant]) -> str:
-    """Where windows begin, as a cell keeps it, in the order in which they were opened."""
+    """Return the stored form of window starts, in the order in which the windows were opened."""
     return ",".join(str(start) for start in begins)
 
 
@@ -91,12 +91,12 @@ def suspended_name(ordinal: int) -> str:
 
 
 def cause_name(ordinal: int) -> str:
-    """What a cell keeps of the tier that suspended usage, beside the suspension of this name."""
+    """The tier that caused the suspension of this name."""
     return CAUSE if ordinal == WHOLE_FEATURE else f"{CAUSE}.{ordinal}"
 
 
 def waived_text(levels: Collection[str]) -> str:
-    """Waived levels as a cell keeps them, in one order."""
+    """Return the stored form of waived levels, sorted."""
     return ",".join(sorted(levels))
 
 
@@ -105,7 +105,7 @@ def marks_name(minute: int) -> str:
 
 
 def cell_of(item: Item | None) -> Cell:
-    """The cell that an item shows; None is a cell that nobody has written yet."""
+    """Return the cell of an item; None: the cell was never written."""
     if item is None:
         return Cell()
     counted: dict[str, dict[CounterName, Decimal]] = {}
@@ -156,7 +156,7 @@ def cell_of(item: Item | None) -> Cell:
 
 
 def _counter(rest: str) -> CounterName:
-    """The counter that the end of an attribute's name tells."""
+    """Return the counter named by the end of an attribute's name."""
     ordinal, _, start = rest.partition(".")
     return int(ordinal), int(start)
 

@@ -1,19 +1,19 @@
-"""The cell family: the one write that decides, with every clause of its condition named.
+"""Writes of cells: the single write that decides, with a name for every clause of its condition.
 
     consume    one UpdateItem; its condition is all the limits at once, its image (new or old) is the answer
     consume    with a receipt: the same update and the receipt in one transaction, then one read for `used`
-    suspend    what a tier asks for when a request reaches for it; mark_denied, the first denial of a window
-    raise      a newer version of the limits, before which stale writers are refused
+    suspend    by a tier, when a request would go beyond it; mark_denied, for the first denial of a window
+    raise      a newer version of the limits, which refuses stale writers
 
-The condition says what `domain.admission.decide.refusal` says of an image; the contract suite compares both.
+The condition must agree with `domain.admission.decide.refusal` on every image; the contract suite compares both.
 
 A refused consume counts nothing. It may leave a suspension, or the mark of a window's first denial:
 
     sus, sus.<ordinal>     until when usage is suspended      sb, sb.<ordinal>   by which tier
     d.<ordinal>.<start>    when the window's first denial was marked
 
-The condition of a suspension repeats why the request was refused. Without it, usage could be suspended after a
-settlement or a raised limit has made room, or by a request that another limit denies by now.
+The condition of a suspension repeats the reason of the refusal. Without it, usage could be suspended although a
+settlement or a raised limit has made room, or although another limit denies by now.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ from tallygate.storage.entries.writes import CellWrite
 from tallygate.storage.limits.versions import effective_of
 
 RECEIPT_KEPT = DAY
-"""How long an Idempotency-Key replays its answer (API.md)."""
+"""How long an Idempotency-Key replays its answer. The API promises 24 hours."""
 
 
 class Cells:
-    """What check and consume ask of storage. Every method is one request, unless it says otherwise."""
+    """Reads and writes of check and consume. Every method is one request, unless it says otherwise."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -101,14 +101,14 @@ class Cells:
         return make_secret(self._engine, secret)
 
     def sold(self, feature: str, *, fresh: bool) -> SoldFeature | None:
-        """The feature as the catalog has it, consistent if `fresh`; None: no such feature."""
+        """Return the feature as the catalog has it, read consistently if `fresh`; None: no such feature."""
         return sold_feature_at(self._engine, feature, fresh=fresh)
 
     def read(self, cell: CellName) -> Cell:
         return cell_image.cell_of(self._engine.get(keys.cell(cell)))
 
     def admit(self, cell: CellName, terms: Terms, entry: CellEntry) -> Admitted | NotAdmitted:
-        """Count the terms' amount in every counter, or in none. Atomic; with a remembered mark safe to repeat."""
+        """Count the terms' amount in every counter, or in none. Atomic; safe to repeat if the mark is remembered."""
         written = self._engine.write(_admission(cell, terms, entry), repeatable=terms.remembered)
         if isinstance(written, Refused):
             return NotAdmitted(cell_image.cell_of(written.image))
@@ -127,7 +127,7 @@ class Cells:
         return Admitted(self.read(cell))
 
     def receipt(self, customer: str, idempotency_key: str, now: Instant) -> Receipt | None:
-        """What the key keeps, consistent; None where nothing is kept, or no longer."""
+        """Return the receipt under the key, read consistently; None: there is none, or it has expired."""
         item = self._engine.get(keys.receipt(customer, "consume", idempotency_key))
         if item is None or items.integer(item, "expires_at") <= now // SECOND:
             return None
@@ -138,14 +138,17 @@ class Cells:
         return None if item is None else total_of(item)
 
     def suspend(self, cell: CellName, suspension: TierSuspension, entry: CellEntry) -> Cell | None:
-        """Suspend usage while it still reaches the tier and no other limit denies: the cell after it, or None."""
+        """Suspend usage if it still reaches the tier and no other limit denies. Return the cell after it, or None."""
         others_grant = _others_grant(suspension.terms, suspension.reached)
         write = suspending(cell, suspension, entry, others_grant)
         written = self._engine.write(write.update, repeatable=True)
         return None if isinstance(written, Refused) else cell_image.cell_of(written.image)
 
     def mark_denied(self, cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> Cell | None:
-        """Mark a window's first denial: the cell after it; None: it is marked already, or removed."""
+        """Mark a window's first denial.
+
+        Return the cell after it; None: it is marked already, or the window was removed.
+        """
         write = marking(cell, counter, over, entry)
         written = self._engine.write(write.update, repeatable=True)
         return None if isinstance(written, Refused) else cell_image.cell_of(written.image)
@@ -164,7 +167,7 @@ def _admission(cell: CellName, terms: Terms, entry: CellEntry) -> Update:
 
 
 def admission_changes(terms: Terms) -> list[Change]:
-    """Count, remember, and tidy what the last seen image showed as over."""
+    """Return the changes of a grant: count, remember the request, and remove what has ended by the last seen image."""
     changes: list[Change] = [change for term in terms.quotas for change in _counts(term, terms.amount)]
     changes += [
         Set(cell_image.newest_name(term.quota.ordinal), term.window.start) for term in terms.quotas if term.begins
@@ -197,7 +200,7 @@ def admission_changes(terms: Terms) -> list[Change]:
 
 
 def _counts(term: QuotaTerm, amount: Decimal) -> list[Change]:
-    """Count the amount in the window, and open it with what is carried where this is its first write."""
+    """Return the changes that count the amount in a window. Its first write also opens it with its carryover."""
     used, opens = cell_image.used_name(term.counter), term.opens
     if opens is None:
         return [Increase(used, amount)]
@@ -205,7 +208,7 @@ def _counts(term: QuotaTerm, amount: Decimal) -> list[Change]:
 
 
 def admission_condition(terms: Terms) -> Condition:
-    """Everything that must hold of the cell, in the order in which a refusal is explained."""
+    """Return the condition on the cell. Its clauses have the order in which a refusal is explained."""
     clauses: list[Condition] = []
     if terms.remembered:
         clauses += _not_seen_before(terms)
@@ -220,7 +223,7 @@ def admission_condition(terms: Terms) -> Condition:
 
 
 def _others_grant(terms: Terms, but: Collection[CounterName]) -> Condition:
-    """Every limit that decides grants the amount, but for the quotas of these counters and the rates of their tiers."""
+    """All other deciding limits grant the amount: all but these counters' quotas and the rates of their tiers."""
     quotas = [term for term in terms.quotas if term.decides and term.counter not in but]
     clauses = [clause for term in quotas for clause in _quota_grants(term)]
     clauses += [_room_in_rate(term) for term in terms.rates if term.decides and term.throttles not in but]
@@ -228,13 +231,13 @@ def _others_grant(terms: Terms, but: Collection[CounterName]) -> Condition:
 
 
 def _quota_grants(term: QuotaTerm) -> list[Condition]:
-    """The window is the one that was seen, and takes the amount as it was expected to."""
+    """The window is the one that was seen, and the amount fits as expected."""
     clauses: list[Condition] = []
     expected = term.expected
     if term.quota.schedule.from_first_use:
         clauses.append(as_seen(cell_image.newest_name(term.quota.ordinal), term.newest))
     if term.opens is not None:
-        # The counter begins below zero, by what is carried into the window.
+        # The counter starts below zero: at minus the carried amount.
         clauses.append(not_open_yet(term.counter, term.opens))
         if expected is not None and not expected.bounds.hold(-term.opens.carried):
             clauses.append(Any(()))
@@ -257,7 +260,10 @@ def _limits_not_newer(version: int) -> Condition:
 
 
 def _clock_not_behind(terms: Terms) -> list[Condition]:
-    """No window written here is below the floor, else a slow clock would revive it at zero; the floor only rises."""
+    """No window of this write lies below the floor, else a slow clock would restart it at zero.
+
+    The floor only rises.
+    """
     clauses: list[Condition] = []
     if (soonest_end := terms.soonest_end) is not None:
         clauses.append(absent_or(Compare(cell_image.FLOOR, "<", soonest_end)))
@@ -267,10 +273,10 @@ def _clock_not_behind(terms: Terms) -> list[Condition]:
 
 
 def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
-    """The counter is within the bounds, and what these were computed from has not moved.
+    """The counter is within its bounds, and the values that the bounds were computed from have not changed.
 
-    A counter that is not there yet stands at zero, but of what carries over: that window is not open. Of a rolling
-    period none of the other sub-windows may have grown since it was seen.
+    An absent counter counts as zero. With carryover it does not: there an absent counter means that the window is not
+    open. In a rolling period, no other sub-window may have grown since it was seen.
     """
     used, bounds = cell_image.used_name(term.counter), expected.bounds
     clauses: list[Condition] = []
@@ -315,7 +321,10 @@ def _room_in_rate(term: RateTerm) -> Condition:
 
 
 def _receipt_put(key: Key, receipt: Receipt) -> Put:
-    """First wins; a receipt that is over by the clock counts as absent, whenever TTL deletes it."""
+    """Put the receipt if absent.
+
+    A receipt that has expired by the clock counts as absent, even before TTL deletes it.
+    """
     return Put(
         key=key,
         item={
@@ -333,7 +342,7 @@ def _receipt_put(key: Key, receipt: Receipt) -> Put:
 def _receipt_of(item: Item) -> Receipt:
     amount = item.get("amount")
     if not isinstance(amount, Decimal):
-        raise InvariantBroken("a consume receipt has an amount")
+        raise InvariantBroken("a consume receipt must have an amount")
     return Receipt(
         fingerprint=items.text(item, "fingerprint"),
         decision_id=items.text(item, "decision_id"),
@@ -351,7 +360,10 @@ def _plain_or_none(quantity: Decimal | None) -> str | None:
 
 
 def suspending(cell: CellName, suspension: TierSuspension, entry: CellEntry, others_grant: Condition) -> CellWrite:
-    """Suspend by this name, unless that is done, usage lies below the tier by now, or another limit denies."""
+    """Return the write that suspends by this name.
+
+    It is refused if the suspension exists, usage is below the tier by now, or another limit denies.
+    """
     name = cell_image.suspended_name(suspension.name)
     enough = Compare(cell_image.used_name(suspension.counter), ">=", suspension.at_least)
     reached: Condition = absent_or(enough) if suspension.unopened else enough
@@ -369,7 +381,10 @@ def suspending(cell: CellName, suspension: TierSuspension, entry: CellEntry, oth
 
 
 def marking(cell: CellName, counter: CounterName, over: Instant, entry: CellEntry) -> CellWrite:
-    """Mark the window's first denial, unless it is marked, or over and removed."""
+    """Return the write that marks the window's first denial.
+
+    It is refused if marked already, or after the window's removal.
+    """
     name = cell_image.window_name(cell_image.DENIED, counter)
     unmarked = All((Absent(name), absent_or(Compare(cell_image.FLOOR, "<", over))))
     return CellWrite(cell, (Set(name, entry.time),), entry, unmarked)

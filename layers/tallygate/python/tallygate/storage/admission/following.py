@@ -1,11 +1,11 @@
-"""How a cell lets usage follow into other windows, in the write that raises its version; see
-`domain.admission.following`.
+"""How usage follows into other windows of a cell, in the write that raises the cell's version of the limits.
 
-    u.<new>   := u.<live> + …      w.<new>  := u.<live> + …     ws, wn, wb   where it came from
-    (`domain.admission.following`) fw        the number of the following        cv   the version of the limits
+    u.<new>      := u.<live> + …     w.<new>   := u.<live> + …     (`domain.admission.following`)
+    ws, wn, wb   the origin of w     fw        number of the following     cv   version of the limits
 
-The counters that were seen must not have moved, but for the live one: uses may come between, and are in the sum. What
-came by events into that one is pinned too, so that it is known how much of it has followed.
+The write requires that the seen counters have not changed. The live counter is the exception: decisions in between are
+included in the sum. The live counter's part by events must be unchanged too, so that it is known how much of it has
+followed.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ TRIES_MAX = 10
 
 
 def follow(engine: Engine, effective: Effective, feature: str, now: Instant) -> Cell:
-    """Let the feature's cell know the limits, and let usage follow that they say follows; the cell after it.
+    """Announce the limits to the feature's cell and let usage follow as they say. Return the cell after it.
 
-    One read and one write, and none where the cell knows them, or newer ones. Repeating changes nothing. Raises
-    Contended where others change what was seen at every try.
+    One read and one write. No write if the cell has these or newer limits. Repeating changes nothing. Raises Contended
+    if other writers change the cell during every try.
     """
     entitlement = effective.entitlements[feature]
     key = keys.cell(CellName(effective.customer, feature))
@@ -66,7 +66,7 @@ def follow(engine: Engine, effective: Effective, feature: str, now: Instant) -> 
         if not isinstance(outcome, Refused):
             return cell_image.cell_of(outcome.image)
         image = outcome.image
-    raise Contended("others changed the counters at every try to let usage follow")
+    raise Contended("other writers changed the counters during every try to let usage follow")
 
 
 def _update(effective: Effective, entitlement: Entitlement, cell: Cell, image: Item | None, now: Instant) -> Update:
@@ -124,7 +124,7 @@ def _changes(following: Following, image: Item | None) -> list[Change]:
 
 
 def _as_they_were(found: Sequence[Following], cell: Cell, image: Item) -> list[Condition]:
-    """What was seen of the counters, each once; of the live one all but the counter itself."""
+    """The seen counters have not changed. For the live counters, all but the counter itself."""
     live = {each.live for each in found if each.live is not None}
     watched = {counter for each in found for counter in each.watched} | live
     names: list[str] = []
@@ -151,11 +151,13 @@ def _number(image: Item, name: str) -> Decimal | None:
 
 
 def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
-    """Let usage by event follow that was brought into the total's counter after that had been taken.
+    """Let late usage by event follow: usage added to the total's counter after that counter had been followed.
 
-    By state: the window comes to have what the cell's counter has. No request where it has, else one for each window,
-    and one for the limits: where the counter's quota counts, again or beside the new one, what is brought into it came
-    after the change. From then on none of it follows. Raises Contended where others come between every time.
+    Each following window gets the counter's current part by events. No request if it has that part already; else one
+    for each window, and one for the limits.
+
+    If the counter's quota is in force, again or beside the new one, usage added to it came after the change. From then
+    on none of it follows. Raises Contended if other writers win every try.
     """
     counter = (total.ordinal, total.start)
     counts: bool | None = None
@@ -175,11 +177,11 @@ def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
         write = _ended(total, *found, now) if counts else _passed_on(total, cell, *found, now)
         outcome = engine.write(write, repeatable=True)
         cell = cell_image.cell_of(outcome.image)
-    raise Contended("others changed the counters at every try to let usage by event follow")
+    raise Contended("other writers changed the counters during every try to let usage by event follow")
 
 
 def _counts(engine: Engine, total: Total, now: Instant) -> bool:
-    """Whether the total's quota is in force."""
+    """Return whether the total's quota is in force."""
     image = engine.get(keys.effective(total.customer))
     known = None if image is None else effective_of(image).in_force(now)
     entitlement = None if known is None else known.entitlements.get(total.feature)
@@ -189,7 +191,7 @@ def _counts(engine: Engine, total: Total, now: Instant) -> bool:
 
 
 def _ended(total: Total, into: CounterName, origin: Origin, now: Instant) -> Update:
-    """The write after which nothing that is brought in follows into the window."""
+    """Return the write after which no usage by event follows into the window any more."""
     name = cell_image.window_name(cell_image.FOLLOWED_FROM, into)
     same = as_seen(cell_image.window_name(cell_image.FOLLOWED_AT, into), origin.revision)
     changes = (Set(name, origin_text(replace(origin, live=None))),)

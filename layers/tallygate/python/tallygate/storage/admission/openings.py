@@ -1,7 +1,7 @@
-"""How a window of what carries over is opened in its cell; see `domain.admission.openings`.
+"""How a window of a carryover quota is opened in its cell; see `domain.admission.openings`.
 
-u.<ordinal>.<start>   begins at minus what is carried     k.…   what is carried     y.…   its layers (`kept_layers`)
-f.<ordinal>           the window that was opened last
+u.<ordinal>.<start>   starts at minus the carried amount     k.…   the carried amount     y.…   its layers
+f.<ordinal>           start of the most recently opened window
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tallygate.storage.base.expressions import Absent, All, Change, Compare, Con
 
 
 def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
-    """Nobody has opened the window, and what it begins with is still so."""
+    """The window is not open, and its opening balance has not changed."""
     clauses: list[Condition] = [Absent(cell_image.used_name(counter))]
     if opens.after is not None:
         earlier, seen = opens.after
@@ -28,7 +28,7 @@ def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
 
 
 def opening_changes(counter: CounterName, opens: Opening) -> list[Change]:
-    """What the window keeps of what is carried into it, beside the counter that begins below zero."""
+    """Return the changes that store the carried amount, beside the counter that starts below zero."""
     changes: list[Change] = [Set(cell_image.newest_name(counter[0]), counter[1])]
     if not opens.layers:
         return changes
@@ -39,10 +39,10 @@ def opening_changes(counter: CounterName, opens: Opening) -> list[Change]:
 
 
 def kept_layers(layers: Sequence[Layer]) -> str | None:
-    """The layers as a cell keeps them; None: that they are one layer, granted a window ago, goes without saying."""
+    """Return the stored form of the layers; None for the implied form: one layer of age 1."""
     return None if len(layers) == 0 or (len(layers) == 1 and layers[0].age == 1) else layers_text(layers)
 
 
 def as_seen(name: str, seen: Decimal | int | str | None) -> Condition:
-    """The attribute is what it was seen to be, or still absent."""
+    """The attribute has the value that was seen, or is still absent."""
     return Absent(name) if seen is None else Compare(name, "=", seen)

@@ -1,10 +1,11 @@
-"""The secret under which decision ids are signed: one item, made once, never changed.
+"""The secret that signs decision ids: one item, made once, never changed.
 
     SECRET#decisions   SECRET   secret (32 bytes)
 
-It is put if absent by the first container that decides, and lies in the table so that it is backed up and restored with
-the journal that the ids lead to. Whoever knows it can name decisions that were never granted, and so keep events out of
-one meter each; nothing else is signed with it. It has a partition of its own: IAM grants no prefix that would reach it.
+The first container that decides puts it if absent. It lies in the table, so it is backed up and restored together with
+the journal that decision ids refer to. Whoever has the secret could forge ids of decisions that were never granted, and
+so keep one meter from counting an event. The secret signs nothing else. It has its own partition: no IAM grant by
+prefix reaches it.
 """
 
 from __future__ import annotations
@@ -16,27 +17,27 @@ from tallygate.storage.base.expressions import Absent, Item
 
 
 class DecisionSecrets:
-    """Remembers the secret for the life of a container; that there is none is not remembered."""
+    """Caches the secret for the life of a container. The absence of a secret is not cached."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._known: bytes | None = None
 
     def known(self) -> bytes | None:
-        """The secret; None: none was made yet. One consistent read, none once it is known."""
+        """Return the secret; None: none was made yet. One consistent read; none once it is cached."""
         if self._known is None:
             self._known = read_secret(self._engine)
         return self._known
 
 
 def read_secret(engine: Engine) -> bytes | None:
-    """The secret, consistent; None: none was made yet. One request."""
+    """Return the secret, read consistently; None: none was made yet. One request."""
     item = engine.get(keys.DECISION_SECRET)
     return None if item is None else _secret_of(item)
 
 
 def make_secret(engine: Engine, secret: bytes) -> bytes:
-    """Keep the secret unless there is one; the one that stands. One request, repeatable."""
+    """Store the secret unless there is one, and return the stored one. One request, repeatable."""
     written = engine.write(
         Put(key=keys.DECISION_SECRET, item={"secret": secret}, condition=Absent("pk")), repeatable=True
     )
@@ -48,5 +49,5 @@ def make_secret(engine: Engine, secret: bytes) -> bytes:
 def _secret_of(item: Item) -> bytes:
     secret = item.get("secret")
     if not isinstance(secret, bytes):
-        raise InvariantBroken("the secret of decision ids is bytes")
+        raise InvariantBroken("the secret of decision ids must be bytes")
     return secret

@@ -1,9 +1,9 @@
-"""Attributes: values of the domain as items, and back, by what their types say of themselves.
+"""Attributes: domain values as items, and back, derived from their type annotations.
 
     text, number, truth, bytes, Enum    an attribute of that kind, so that conditions and indexes can use it
     everything else                     compact JSON text (`storage.base.documents`)
 
-A field at its default is left out, and so is one that the key of the item holds.
+A field with its default value is left out. So is a field that the item's key holds.
 """
 
 from __future__ import annotations
@@ -24,8 +24,13 @@ _DOCUMENTS = Codec()
 
 
 class _Field(NamedTuple):
-    """A field: its name, its stored name, its form, how to make its default (None: it has none), whether it may be
-    None."""
+    """A field.
+
+    stored: its stored name
+    form: how it is written and read
+    default: makes its default value; None: it has none
+    optional: whether it may be None
+    """
 
     name: str
     stored: str
@@ -37,7 +42,7 @@ class _Field(NamedTuple):
 class Attributes(Generic[T]):
     """Writes and reads the items of one class.
 
-    names: stored names of fields that do not keep their own
+    names: stored names of fields whose stored name differs
     apart: fields that the item does not hold: its key does, or they follow from others
     forms: forms of fields that are stored in another way
     """
@@ -55,7 +60,7 @@ class Attributes(Generic[T]):
         self._plan: list[_Field] = []
 
     def item(self, value: T) -> Item:
-        """The attributes of a value, without its key."""
+        """Return the attributes of a value, without its key."""
         found: Item = {}
         for field in self._fields():
             held = getattr(value, field.name)
@@ -64,7 +69,12 @@ class Attributes(Generic[T]):
         return found
 
     def value(self, item: Item, **apart: Any) -> T:
-        """The value that an item shows, with the fields that stand apart. Raises InvariantBroken."""
+        """Return the value of an item.
+
+        apart: the values of the fields that the item does not hold
+
+        Raises InvariantBroken.
+        """
         held = dict(apart)
         for field in self._fields():
             stored = item.get(field.stored)
@@ -115,7 +125,7 @@ def _form(kind: Any) -> Form:
 
 
 def document_text(value: Any, kind: Any) -> str:
-    """A value of a type as its attribute keeps it."""
+    """Return the text that stores a value of this type."""
     return compact(_DOCUMENTS.write(value, kind))
 
 

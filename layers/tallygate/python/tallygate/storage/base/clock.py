@@ -1,4 +1,4 @@
-"""The test clock's item: `now` in milliseconds while it is frozen, without the attribute while time is real."""
+"""The test clock's item: `now` in milliseconds while time is frozen; no such attribute while real time runs."""
 
 from __future__ import annotations
 

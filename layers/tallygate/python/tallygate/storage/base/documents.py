@@ -1,4 +1,4 @@
-"""Documents: values of the domain as JSON, and back, by what their types say of themselves.
+"""Documents: domain values as JSON, and back, derived from their type annotations.
 
     dataclass     an object of its fields; a field at its default is left out
     NamedTuple    a list of its fields; defaults at the end are left out
@@ -7,8 +7,8 @@
     frozenset     a sorted list
     Mapping       an object; whole numbers as keys become text
 
-A `Codec` has the stored names: a kind or a field that it gives no name cannot be stored. So a field that is renamed in
-the domain keeps its stored name, or its first use fails. What a class needs is worked out once, when it is first used.
+A `Codec` knows the stored names. A kind or a field without a stored name cannot be stored. So a field renamed in the
+domain keeps its stored name, or its first use fails. The form of a class is computed once, at its first use.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ from tallygate.errors import InvariantBroken
 
 KIND = "k"
 STORED_FORM = 2
-"""Raised whenever items that were stored before can no longer be read. A local stack keeps it beside its state."""
+"""The version of the stored form.
+
+It is raised when older items become unreadable. A local stack keeps it with its state.
+"""
 
 Convert = Callable[[Any], Any]
 
 
 class Form(NamedTuple):
-    """How values of a type are written and read; None: as they are."""
+    """How values of a type are written and read; None: unchanged."""
 
     write: Convert | None = None
     read: Convert | None = None
@@ -43,7 +46,12 @@ AS_IT_IS = Form()
 
 
 class _Field(NamedTuple):
-    """A field of a class: its name, its stored name, its form, and how to make its default (None: it has none)."""
+    """A field of a class.
+
+    stored: its stored name
+    form: how it is written and read
+    default: makes its default value; None: it has none
+    """
 
     name: str
     stored: str
@@ -74,7 +82,7 @@ class Codec:
         assert names is None or len({*names.values(), KIND}) == len(names) + 1, "a stored name has one meaning"
 
     def write(self, value: Any, kind: Any = None) -> Any:
-        """The document of a value; of a member of a union where no `kind` is given."""
+        """Return the document of a value. Without `kind`, the value is a member of a union."""
         if kind is not None:
             form = self.form(kind)
             return value if form.write is None else form.write(value)
@@ -83,15 +91,17 @@ class Codec:
         return {KIND: self._kind_of[made], **writer(value)}
 
     def read(self, document: Any, kind: Any = None) -> Any:
-        """The value of a document; of a member of a union where no `kind` is given. Raises LookupError and ValueError
-        where it is none."""
+        """Return the value of a document. Without `kind`, it is a member of a union.
+
+        Raises LookupError and ValueError for an invalid document.
+        """
         if kind is None:
             return self._read_member(document)
         form = self.form(kind)
         return document if form.read is None else form.read(document)
 
     def form(self, kind: Any) -> Form:
-        """The form of a type, by its annotation."""
+        """Return the form of a type annotation."""
         found = self._forms.get(kind)
         if found is None:
             found = self._forms[kind] = self._form(kind)
@@ -119,7 +129,7 @@ class Codec:
             return self._list(kind)
         if is_dataclass(kind) and isinstance(kind, type):
             return self._object(kind)
-        raise InvariantBroken(f"no form is known of {kind}")
+        raise InvariantBroken(f"the type {kind} has no stored form")
 
     def _union(self, parts: Sequence[Any], or_none: bool) -> Form:
         if len(parts) == 1:
@@ -163,7 +173,7 @@ class Codec:
         def read(document: Any) -> Any:
             return self._reader(kind)(document)
 
-        # Its fields are looked at when the first value comes: a class may contain itself.
+        # The fields are read when the first value comes, because a class may contain itself.
         return Form(write, read)
 
     def _writer(self, kind: type) -> Convert:
@@ -198,7 +208,7 @@ class Codec:
             try:
                 return kind(**held)
             except (TypeError, AssertionError) as error:
-                raise LookupError(f"a stored {kind.__name__} is none: {error}") from error
+                raise LookupError(f"a stored {kind.__name__} is invalid: {error}") from error
 
         self._readers[kind] = read
         return read
@@ -219,7 +229,7 @@ class Codec:
 
 
 def defaults_of(kind: type) -> dict[str, Callable[[], Any] | None]:
-    """The fields that a class is made with, and how to make the default of each (None: it has none)."""
+    """Return the fields of a class's constructor, with a function that makes each default (None: it has none)."""
     if not is_dataclass(kind):
         given = kind._field_defaults  # type: ignore[attr-defined]  # a NamedTuple
         return {name: _constant(given[name]) if name in given else None for name in kind._fields}  # type: ignore[attr-defined]
@@ -271,22 +281,22 @@ def _mapping(key: type | None, part: Form) -> Form:
 
 
 def compact(value: Any) -> str:
-    """Compact JSON with sorted keys, the stored form of documents; `read_document` reads it."""
+    """Return compact JSON with sorted keys, the stored form of documents. `read_document` reads it."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=_number)
 
 
 def in_order(value: Any) -> str:
-    """Compact JSON with the members as they come, so that equal values made alike are equal texts."""
+    """Return compact JSON with members in their given order, so that equal values made alike give equal texts."""
     return _IN_ORDER.encode(value)
 
 
 def read_document(text: str | bytes) -> Any:
-    """The value of a stored document, its decimals exact."""
+    """Return the value of a stored document, with exact decimals."""
     return json.loads(text, parse_float=Decimal)
 
 
 def _number(value: object) -> float:
-    """A decimal in a stored document: a number of at most 15 digits, which a double keeps exactly. For `json`."""
+    """Return a decimal of at most 15 digits, which a double holds exactly, as a number for `json`."""
     if not isinstance(value, Decimal) or isinstance(format_quantity(value), str):
         raise TypeError(f"{type(value).__name__} is not stored as a number")
     return float(value)

@@ -1,10 +1,13 @@
-"""The engine over DynamoDB: the only module that speaks it.
+"""The engine over DynamoDB: the only module that calls it.
 
-It decides three things. How a value is written on the wire (numbers as exact decimals). What a client error means:
-one function maps error codes to outcomes. And what may be sent again: botocore's own retries are off, because a write
-whose outcome is unknown (time-out, reset, 5xx) would be counted twice; reads and writes whose condition refuses a
-second application are repeated once, everything else becomes `OutcomeUnknown`. A throttled request was certainly not
-applied, so it is always safe to repeat; nor was one for which no connection could be made.
+It decides three things:
+
+- How a value is written on the wire: numbers as exact decimals.
+- What a client error means: one function maps error codes to outcomes.
+- Which requests may be repeated. botocore's own retries are off, because a write whose outcome is unknown (time-out,
+  reset, 5xx) would be counted twice. Reads are repeated once, and so are writes whose condition refuses a second
+  application. Everything else becomes `OutcomeUnknown`. A throttled request, or one without a connection, was certainly
+  not applied, so repeating it is always safe.
 """
 
 from __future__ import annotations
@@ -65,7 +68,7 @@ Wire = dict[str, Any]
 
 
 def client_config() -> Config:
-    """The botocore configuration that this engine relies on: no hidden retries, short time-outs, kept connections."""
+    """Return the botocore configuration of this engine: no hidden retries, short time-outs, kept connections."""
     return Config(
         retries={"total_max_attempts": 1},
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -77,7 +80,7 @@ def client_config() -> Config:
 
 
 def to_wire(value: Value) -> Wire:
-    """One attribute value as DynamoDB's JSON."""
+    """Return an attribute value as DynamoDB's JSON."""
     match value:
         case str():
             return {"S": value}
@@ -91,11 +94,11 @@ def to_wire(value: Value) -> Wire:
             return {"BS": sorted(value)}
         case None:
             return {"NULL": True}
-    raise InvariantBroken(f"no attribute value is a {type(value).__name__}")
+    raise InvariantBroken(f"an attribute value cannot be a {type(value).__name__}")
 
 
 def from_wire(image: Wire) -> Item:
-    """An item from DynamoDB's JSON; numbers as decimals. Unknown types are refused, never guessed."""
+    """Return an item from DynamoDB's JSON, with numbers as decimals. Raises InvariantBroken for types never written."""
     item: Item = {}
     for name, typed in image.items():
         ((kind, value),) = typed.items()
@@ -235,9 +238,9 @@ class DynamoEngine:
         return request
 
     def _call(self, call: Callable[..., Wire], request: Wire, *, repeatable: bool = True) -> Wire:
-        """One request with bounded retries, each only where repeating cannot count twice."""
+        """Send a request, with bounded retries only where repeating cannot count twice."""
         unknown = 0
-        outcome: TallygateError = StoreUnavailable("the database was not asked")
+        outcome: TallygateError = StoreUnavailable("no request was sent to the database")
         for attempt in range(TRIES_MAX):
             try:
                 return call(**request)
@@ -255,7 +258,10 @@ class DynamoEngine:
 
 
 class _ConditionFailed(TallygateError):
-    """The condition of a single write failed; carries the image that it failed on."""
+    """The condition of a single write failed.
+
+    image: the item that it failed on
+    """
 
     def __init__(self, image: Item | None) -> None:
         super().__init__("condition failed")
@@ -269,7 +275,7 @@ class _TransactionCancelled(TallygateError):
 
 
 def outcome_of(error: ClientError | BotoCoreError) -> TallygateError:
-    """What a client error means. Total: an unforeseen code is a defect of ours and alarms."""
+    """Return the meaning of a client error. An unforeseen code is a defect and raises an alarm."""
     if not isinstance(error, ClientError):
         if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
             return StoreUnavailable("the database could not be reached")
@@ -289,15 +295,16 @@ def outcome_of(error: ClientError | BotoCoreError) -> TallygateError:
     if code in _CONFLICT:
         return Contended("another transaction holds the item")
     if code in _UNKNOWN or status >= 500:
-        return OutcomeUnknown("the database failed while it was asked")
+        return OutcomeUnknown("the database failed during the request")
     return InvariantBroken(f"the database refused the request: {code}: {response.get('Error', {}).get('Message', '')}")
 
 
 def _cancellation(reasons: list[Wire]) -> TallygateError:
-    """A cancelled transaction: refused conditions are an outcome, conflicts and throttles pass, the rest is ours.
+    """Return the meaning of a cancelled transaction.
 
-    Beside a conflict a refused condition is no outcome yet: the item in conflict was not judged, and might have said
-    that all of it has happened before.
+    Refused conditions are an outcome, conflicts and throttling are transient, everything else is a defect. A refused
+    condition beside a conflict is no outcome yet: the item in conflict was not judged, and might have shown that the
+    whole transaction had happened before.
     """
     codes = [reason.get("Code", "None") for reason in reasons]
     if "TransactionConflict" in codes:

@@ -1,7 +1,7 @@
-"""What storage asks of a database: six primitives, each with its atomicity. dynamo.py and memory.py provide them.
+"""The database interface: six primitives, each with its atomicity. dynamo.py and memory.py implement it.
 
-Everything above this line (keys, items, the families' named moves) is written once and runs on both engines; the
-contract suite holds the two against each other.
+All other storage code (keys, items, the stores' moves) is written once and runs on both engines. The contract suite
+compares the two engines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Put:
-    """Replace the whole item; `item` is without its key."""
+    """Replace the whole item.
+
+    item: its attributes without the key
+    """
 
     key: Key
     item: Item
@@ -36,7 +39,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Change some attributes; the item is created where it does not exist."""
+    """Change some attributes. Creates the item if it does not exist."""
 
     key: Key
     changes: tuple[Change, ...]
@@ -51,7 +54,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Require:
-    """Write nothing, but let the transaction fail unless the condition holds."""
+    """Write nothing, but cancel the transaction unless the condition holds."""
 
     key: Key
     condition: Condition
@@ -62,26 +65,36 @@ Write = Put | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The write was made; `image` is the item after an Update (None after Put and Delete)."""
+    """The write succeeded.
+
+    image: the item after an Update; None after Put and Delete
+    """
 
     image: Item | None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The condition did not hold of `image` (None: there is no such item). Nothing was written."""
+    """The condition did not hold, and nothing was written.
+
+    image: the item that it was checked on; None: there is no such item
+    """
 
     image: Item | None
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Every write of the transaction was made."""
+    """Every write of the transaction succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Nothing was written. `refused[i]` says whether the i-th condition failed, `images[i]` of what item."""
+    """Nothing was written.
+
+    refused: by write, whether its condition failed
+    images: by write, the item that its condition failed on
+    """
 
     refused: tuple[bool, ...]
     images: tuple[Item | None, ...]
@@ -89,17 +102,20 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items in order of their sort key; `next_after` continues the query where the engine or the limit cut it."""
+    """Items in order of their sort keys.
+
+    next_after: where the query continues; None: it is complete
+    """
 
     items: tuple[Item, ...]
     next_after: str | None
 
 
 class Engine(Protocol):
-    """Single-item writes and transactions are atomic and serialised per item; reads say how fresh they are."""
+    """Reads and writes of the table. Writes of one item and transactions are atomic and serialised per item."""
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
-        """One item as of now, or (consistent=False) as of about a second ago."""
+        """Return an item as of now or (consistent=False) as of about a second ago."""
 
     def query(
         self,
@@ -112,17 +128,23 @@ class Engine(Protocol):
         limit: int | None = None,
         consistent: bool = False,
     ) -> Page:
-        """Items of one partition whose sort key has the prefix, or lies in (after, until]; not a snapshot.
+        """Return items of one partition whose sort keys have the prefix, or lie in (after, until]. Not a snapshot.
 
-        `prefix` excludes `until`. With newest_first the order is descending and `after` is an upper bound (exclusive).
+        `prefix` excludes `until`. With newest_first the order is descending, and `after` is an upper bound (exclusive).
         """
 
     def due(self, shard: str, until: int, limit: int) -> tuple[Key, ...]:
-        """Keys of the `due` index with due_at ≤ until, oldest first; eventually consistent: look again at the item."""
+        """Return keys of the `due` index with due_at ≤ until, oldest first.
+
+        The index is eventually consistent, so read the item again.
+        """
 
     def write(self, write: Write, *, repeatable: bool = False) -> Written | Refused:
-        """One conditional write. `repeatable`: its own condition refuses a second application, so that it may be sent
-        again once when its outcome is unknown (the second answer is then Refused with the image of the first)."""
+        """Make one conditional write.
+
+        repeatable: the condition refuses a second application. So after an unknown outcome the write may be sent once
+            more; the second answer is then Refused, with the image of the first.
+        """
 
     def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
-        """All of up to 100 writes to different items, or none."""
+        """Make all of up to 100 writes to different items, or none."""

@@ -1,10 +1,10 @@
-"""Conditions and changes as values: rendered to DynamoDB's text for the engine, or evaluated against an image.
+"""Conditions and changes as values: rendered to DynamoDB's expressions, or evaluated against an image.
 
-The two readings of a condition must agree on every image; the contract suite holds the memory engine, which evaluates,
-against a real engine, which is sent the text. Names are flat attributes and always go through placeholders.
+Both readings of a condition must agree on every image. The contract suite compares the memory engine, which evaluates
+it, with a real engine, which receives the text. Names are flat attributes and always go through placeholders.
 
-Facts of the engine that shape this vocabulary: a condition knows no arithmetic, SET takes one + or −, a comparison with
-an absent attribute is false, contains() of an absent set is false.
+DynamoDB's rules shape this vocabulary: a condition has no arithmetic, SET takes one + or −, a comparison with an absent
+attribute is false, contains() of an absent set is false.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`name op value`; false where the attribute is absent."""
+    """`name op value`. False if the attribute is absent."""
 
     name: str
     op: str
@@ -56,21 +56,21 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """Every part holds; without parts it holds always."""
+    """Every part holds. True without parts."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Any:
-    """At least one part holds; without parts it never does."""
+    """At least one part holds. False without parts."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AbsentOr:
-    """The attribute does not exist, or compares so."""
+    """The attribute is absent, or the comparison holds."""
 
     comparison: Compare
 
@@ -86,7 +86,7 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class SetOnce:
-    """Set where the attribute is absent; otherwise it keeps its value."""
+    """Set the attribute if it is absent; otherwise keep its value."""
 
     name: str
     value: str | int | Decimal | bytes | bool
@@ -94,7 +94,7 @@ class SetOnce:
 
 @dataclass(frozen=True, slots=True)
 class Increase:
-    """Add to a number that starts at zero."""
+    """Add to a number. An absent number counts as zero."""
 
     name: str
     by: int | Decimal
@@ -102,7 +102,7 @@ class Increase:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """Add elements to a set that may not exist yet."""
+    """Add elements to a set. An absent set counts as empty."""
 
     name: str
     elements: frozenset[bytes]
@@ -110,7 +110,7 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Set to what another attribute was before the write; the item must have that one."""
+    """Set to another attribute's value before the write. The item must have that attribute."""
 
     name: str
     source: str
@@ -118,7 +118,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class SetSum:
-    """Set to what another attribute was before the write, or to zero where it is absent, and so much more."""
+    """Set to another attribute's value before the write (zero if absent), plus `by`."""
 
     name: str
     source: str
@@ -134,11 +134,11 @@ Change = Set | SetOnce | Increase | Include | Copy | SetSum | Remove
 
 
 absent_or = AbsentOr
-"""Reads as the clause that it makes."""
+"""A name that reads like the clause it makes."""
 
 
 class _Names(dict[str, str]):
-    """Attribute name -> placeholder, allotted where a name is asked for first."""
+    """Attribute name -> placeholder, allotted at first use."""
 
     def __missing__(self, name: str) -> str:
         found = self[name] = f"#{len(self)}"
@@ -146,7 +146,7 @@ class _Names(dict[str, str]):
 
 
 class _Values(dict[tuple[type, Value], str]):
-    """Value -> placeholder. Its type is part of the name: True is no 1."""
+    """Value -> placeholder. The key includes the type, because True and 1 are different values."""
 
     def __missing__(self, key: tuple[type, Value]) -> str:
         found = self[key] = f":{len(self)}"
@@ -154,7 +154,7 @@ class _Values(dict[tuple[type, Value], str]):
 
 
 class Placeholders:
-    """Allots `#0` and `:0` placeholders; one instance per request to the engine."""
+    """Allots placeholders `#0` and `:0`. One instance per request to the engine."""
 
     __slots__ = ("allotted_names", "allotted_values")
 
@@ -164,7 +164,7 @@ class Placeholders:
 
     @property
     def names(self) -> dict[str, str]:
-        """Placeholder -> attribute name, as the engine wants it."""
+        """Placeholder -> attribute name, in the engine's form."""
         return {placeholder: name for name, placeholder in self.allotted_names.items()}
 
     @property
@@ -174,9 +174,9 @@ class Placeholders:
 
 
 def render(condition: Condition, using: Placeholders) -> str:
-    """The ConditionExpression. An `Any` without parts, which never holds, asks for an impossible attribute.
+    """Return the ConditionExpression. An `Any` without parts never holds, so it requires an impossible attribute.
 
-    The kinds are asked in the order of how often they occur: this runs several times per decision.
+    The kinds are tested in the order of their frequency, because this runs several times per decision.
     """
     kind, names, values = type(condition), using.allotted_names, using.allotted_values
     if isinstance(condition, Compare):
@@ -204,7 +204,7 @@ def render(condition: Condition, using: Placeholders) -> str:
 
 
 def render_changes(changes: tuple[Change, ...], using: Placeholders) -> str:
-    """The UpdateExpression."""
+    """Return the UpdateExpression."""
     sets, adds, removes = [], [], []
     names, values = using.allotted_names, using.allotted_values
     for change in changes:
@@ -231,7 +231,7 @@ def render_changes(changes: tuple[Change, ...], using: Placeholders) -> str:
 
 
 def holds(condition: Condition, image: Item | None) -> bool:
-    """Whether the condition holds of an image; None is an item that does not exist."""
+    """Return whether the condition holds for an image; None: the item does not exist."""
     match condition:
         case Absent(name):
             return image is None or name not in image
@@ -271,7 +271,7 @@ def _kind(value: Value) -> type:
 
 
 def changed(image: Item | None, key: Item, changes: tuple[Change, ...]) -> Item:
-    """The image after the changes; every right side reads the image before them, as in the engine."""
+    """Return the image after the changes. As in the engine, every right side reads the image before them."""
     before = image or {}
     after: Item = dict(before) if image is not None else dict(key)
     for change in changes:

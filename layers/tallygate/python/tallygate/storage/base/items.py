@@ -1,4 +1,4 @@
-"""Attributes of items, read strictly."""
+"""Strict reading of item attributes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from decimal import Decimal
 from tallygate.errors import InvalidRequest, InvariantBroken
 
 DOCUMENT_BYTES_MAX = 380_000
-"""An item holds 400 KB, its other attributes included."""
+"""An item holds at most 400 KB, including its other attributes."""
 REVISION = "n"
 
 
 def integer(item: Mapping[str, object], name: str, default: int | None = None) -> int:
-    """A whole-number attribute. Raises InvariantBroken where it is missing without a default, or anything else."""
+    """Return a whole-number attribute.
+
+    Raises InvariantBroken for any other value, or if it is missing without a default.
+    """
     value = item.get(name, default)
     if not isinstance(value, int | Decimal) or value != int(value):
         raise InvariantBroken(f"attribute {name} must be a whole number")
@@ -21,7 +24,7 @@ def integer(item: Mapping[str, object], name: str, default: int | None = None) -
 
 
 def text(item: Mapping[str, object], name: str) -> str:
-    """A string attribute that must be there."""
+    """Return a string attribute. Raises InvariantBroken if it is missing or another type."""
     value = item.get(name)
     if not isinstance(value, str):
         raise InvariantBroken(f"attribute {name} must be a string")
@@ -29,7 +32,7 @@ def text(item: Mapping[str, object], name: str) -> str:
 
 
 def bounded(document: str, what: str) -> str:
-    """A document that an item can hold. Raises InvalidRequest `too_large` otherwise."""
+    """Return the document if one item can hold it. Raises InvalidRequest `too_large` otherwise."""
     if len(document.encode()) > DOCUMENT_BYTES_MAX:
-        raise InvalidRequest(f"{what} is too large to be stored as one", code="too_large")
+        raise InvalidRequest(f"{what} is too large to be stored", code="too_large")
     return document

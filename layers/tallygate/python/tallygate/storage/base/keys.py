@@ -1,9 +1,9 @@
-"""Keys of the one table. A prefix of the partition key is a privilege boundary: the template grants by it.
+"""Keys of the table. The prefix of a partition key is a privilege boundary: the template grants access by it.
 
-Foreign ids (customers, features, event ids, dimension values) are escaped so that no id can forge another's key: `%`,
-`#` and control characters become %XX, and what is longer than 200 characters becomes its digest. DynamoDB counts the
-bytes of a key: 2,048 for a partition key, 1,024 for a sort key. Two escaped ids always fit the first; where more than
-one stands in a sort key, the whole becomes its digest beyond the bound.
+Foreign ids (customers, features, event ids, dimension values) are escaped, so that no id can forge another's key. `%`,
+`#` and control characters become %XX; an id of more than 200 characters becomes its digest. DynamoDB limits keys by
+bytes: 2,048 for a partition key, 1,024 for a sort key. Two escaped ids always fit a partition key. A sort key with
+several ids becomes a digest if it is longer than the bound.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tallygate.storage.base.engine import Key
 DUE_SHARDS = 16
 DELIVERY_SHARD = "d"
 EVENT_PARTITIONS = 16
-"""Fixed for ever: an event's partition is part of its identity."""
+"""Never to be changed: an event's partition is part of its identity."""
 PLAIN_LENGTH_MAX = 200
 SORT_KEY_BYTES_MAX = 1_024
 
@@ -26,7 +26,7 @@ _ESCAPED = re.compile(r"%([0-9A-F]{2})")
 
 
 def escaped(foreign: str) -> str:
-    """A foreign id as part of a key: reversible up to 200 characters, `%~` and a digest beyond."""
+    """Return a foreign id as part of a key: reversible up to 200 characters; `%~` and a digest beyond."""
     if len(foreign) > PLAIN_LENGTH_MAX:
         return _digest(foreign)
     if not _UNSAFE.search(foreign):
@@ -39,27 +39,27 @@ def _digest(text: str) -> str:
 
 
 def unescaped(part: str) -> str | None:
-    """The foreign id that a part of a key stands for; None where it is only its digest."""
+    """Return the foreign id of a part of a key; None: the part is only a digest."""
     if part.startswith("%~"):
         return None
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), part)
 
 
 def bounded(sort_key: str) -> str:
-    """A sort key that nobody reads back: itself, or its digest where it is longer than one can be."""
+    """Return the sort key, or its digest if it is too long. Only for sort keys that are never read back."""
     return sort_key if len(sort_key.encode()) <= SORT_KEY_BYTES_MAX else _digest(sort_key)
 
 
 def shard_of(text: str, shards: int = DUE_SHARDS) -> str:
-    """A stable shard number for a text."""
+    """Return a stable shard number for a text."""
     return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % shards)
 
 
 PLAN_SHARDS = 16
-"""So many customers may take one plan at once without meeting at its counter."""
+"""How many counters each plan version has, so that customers taking the same plan at once rarely conflict."""
 PLAN_CUSTOMERS = "CUSTOMERS#"
 BEFORE_CATALOG = "CUSTOMERS$"
-"""Lies between the counters and the entries, so that whoever reads the catalog passes the counters over."""
+"""Sorts between the counters and the entries, so that a read of the catalog skips the counters."""
 OWN_LIMIT = "LIMIT#"
 EFFECTIVE_VERSION = "EFFECTIVE#"
 CATALOG_PARTITION = "CATALOG"
@@ -85,13 +85,13 @@ def catalog_plan(plan: str, version: int) -> Key:
 
 
 def plan_customers(plan: str, version: int, customer: str) -> Key:
-    """The counter of a plan version's customers that this customer is counted by. Sorts before all of the catalog."""
+    """The counter that counts this customer for a plan version. Counters sort before all entries of the catalog."""
     shard = shard_of(customer, PLAN_SHARDS)
     return Key(CATALOG_PARTITION, f"{PLAN_CUSTOMERS}{escaped(plan)}#{version:06d}#{shard}")
 
 
 def former(entry: Key) -> Key:
-    """Where the catalog remembers an entry that was removed."""
+    """The key of a removed entry."""
     return Key(entry.pk, f"FORMER#{entry.sk}")
 
 
@@ -112,7 +112,7 @@ def effective(customer: str) -> Key:
 
 
 def effective_version(customer: str, since: int) -> Key:
-    """Limits that were in force from an instant on. Versions sort by time."""
+    """The version of the limits in force since an instant. Versions sort by time."""
     return Key(customer_partition(customer), f"{EFFECTIVE_VERSION}{since:015d}")
 
 
@@ -125,25 +125,30 @@ def subject(subject_key: str) -> Key:
 
 
 def cell(cell_name: CellName) -> Key:
-    """The item of a cell. So far there are root cells alone."""
+    """The item of a cell. In this version only root cells exist."""
     assert not cell_name.dimensions, "a cell with free dimensions has no item yet"
     return Key(f"CELL#{escaped(cell_name.customer)}#{escaped(cell_name.feature)}", "ROOT")
 
 
 def receipt(customer: str, operation: str, idempotency_key: str) -> Key:
-    """`customer` may be "" for receipts of the control plane that no customer owns; their operation names the path, and
-    so foreign ids."""
+    """The receipt of an operation.
+
+    customer: "": a receipt of the control plane without a customer; its operation names the path, with foreign ids
+    """
     return Key(f"RECEIPT#{escaped(customer)}", bounded(f"{operation}#{escaped(idempotency_key)}"))
 
 
 def event(customer: str, source: str, event_id: str) -> Key:
-    """Source and id together may be longer than a sort key can be: then their digest stands there."""
+    """The item of an event. If source and id together exceed a sort key, their digest replaces them."""
     identity = f"{escaped(source)}#{escaped(event_id)}"
     return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", bounded(identity))
 
 
 def journal_of(owner: str) -> str:
-    """The journal's partition of a customer as it stands in keys: what a stream record's own key says."""
+    """The partition of a customer's journal.
+
+    owner: the customer's id in the form used in keys, as in the key of a stream record
+    """
     return f"JOURNAL#{owner}"
 
 
@@ -152,7 +157,7 @@ def journal_record(owner: str, number: int) -> Key:
 
 
 def journal_cursor(owner: str) -> Key:
-    """Sorts after every record, so that one backward query of two finds the cursor and the head."""
+    """The journal's cursor. It sorts after every record, so a backward query of two items finds cursor and head."""
     return Key(journal_of(owner), "CURSOR")
 
 
@@ -161,7 +166,7 @@ def total_partition(customer: str) -> str:
 
 
 def total_prefix(feature: str, ordinal: int) -> str:
-    """What the sort keys of a quota's totals begin with."""
+    """The prefix of the sort keys of a quota's totals."""
     return f"{escaped(feature)}#{ordinal:06d}#"
 
 
@@ -174,7 +179,11 @@ def usage_partition(customer: str, meter: str) -> str:
 
 
 def usage(customer: str, meter: str, day: str, dimensions: str) -> Key:
-    """`day` is a UTC date, `dimensions` their canonical text (which may be long: then its digest stands here)."""
+    """The usage of a meter.
+
+    day: a UTC date
+    dimensions: their canonical text, replaced by its digest if it is long
+    """
     return Key(usage_partition(customer, meter), f"{day}#{escaped(dimensions)}")
 
 
@@ -195,8 +204,11 @@ def delivery(fact_id: str, endpoint: str) -> Key:
 
 
 def delivery_shard(fact_id: str, endpoint: str) -> str:
-    """The due shard of a delivery. Deliveries have shards of their own, so that a month's end with its thousands of
-    periods to close delays no retry, and a receiver's outage delays no closing."""
+    """The due shard of a delivery.
+
+    Deliveries have their own shards. So thousands of closings at a month's end delay no retry, and a receiver's outage
+    delays no closing.
+    """
     return f"{DELIVERY_SHARD}{shard_of(f'{fact_id}#{endpoint}')}"
 
 
@@ -205,12 +217,15 @@ def endpoint(endpoint_id: str) -> Key:
 
 
 def endpoint_deliveries_partition(endpoint_id: str) -> str:
-    """Beside the deliveries, whose ids begin otherwise: whoever may touch the one may touch the other."""
+    """The partition of an endpoint's list of deliveries.
+
+    It has the prefix of deliveries, whose fact ids begin differently, so one grant covers both.
+    """
     return f"DELIVERY#{endpoint_id}"
 
 
 def endpoint_delivery(endpoint_id: str, created_at: int, fact_id: str) -> Key:
-    """The listing entry of a delivery under its endpoint, in order of time; the delivery itself says how it stands."""
+    """The list entry of a delivery under its endpoint, in order of time. The delivery itself holds its status."""
     return Key(endpoint_deliveries_partition(endpoint_id), f"{created_at:015d}#{fact_id}")
 
 
@@ -219,47 +234,53 @@ def api_key(digest: str) -> Key:
 
 
 def api_key_entry(key_id: str) -> Key:
-    """The listing entry of a key; it holds the digest, never the key."""
+    """The list entry of a key. It holds the digest, never the key."""
     return Key(KEYS_PARTITION, escaped(key_id))
 
 
 def audit_partition(customer: str | None) -> str:
-    """A customer's trail; None: the stack's own. No customer's id is empty."""
+    """The partition of a customer's audit trail; None: the stack's own trail. No customer's id is empty."""
     return f"AUDIT#{escaped(customer) if customer is not None else ''}"
 
 
 def audit(customer: str | None, at: int, audit_id: str) -> Key:
-    """Entries sort by time."""
+    """An audit entry. Entries sort by time."""
     return Key(audit_partition(customer), f"{at:015d}#{audit_id}")
 
 
 def adjustment_partition(customer: str, feature: str | None = None) -> str:
-    """Adjustments of a customer, or of one of its features."""
+    """The partition of a customer's adjustments, or of one feature's."""
     return f"ADJUSTMENT#{escaped(customer)}" + ("" if feature is None else f"#{escaped(feature)}")
 
 
 def adjustment(customer: str, feature: str | None, at: int, adjustment_id: str) -> Key:
-    """Adjustments sort by time."""
+    """An adjustment. Adjustments sort by time."""
     return Key(adjustment_partition(customer, feature), f"{adjustments_before(at)}#{adjustment_id}")
 
 
 def adjustments_before(at: int) -> str:
-    """Sorts after every adjustment before an instant, and before all others."""
+    """A sort key after every adjustment before the instant, and before all later ones."""
     return f"{at:015d}"
 
 
 def rejections_of(owner: str) -> str:
-    """`owner` is a customer, or "" where none is known."""
+    """The partition of rejections.
+
+    owner: a customer, or "" where the customer is unknown
+    """
     return f"REJECTED#{escaped(owner)}"
 
 
 def rejection(owner: str, minute: int, *what: str) -> Key:
-    """Rejections sort by minute; `what` is the code, and what sets it apart."""
+    """A rejection. Rejections sort by minute.
+
+    what: the code, and what else distinguishes it
+    """
     return Key(rejections_of(owner), "#".join((f"{minute:010d}", *what)))
 
 
 def rejections_after(instant: int) -> str:
-    """Sorts after every rejection of the minutes up to the one that holds the instant, before all later ones."""
+    """A sort key after every rejection of the minutes up to the instant's minute, and before all later ones."""
     return f"{instant // 60_000 + 1:010d}"
 
 
@@ -268,5 +289,8 @@ def probe(probe_id: str) -> Key:
 
 
 def health() -> Key:
-    """What the newest probe found. A partition of its own: the stream's reader marks whatever is put beside probes."""
+    """The result of the newest probe.
+
+    It has its own partition, because the stream's reader marks every item beside probes.
+    """
     return Key("HEALTH", "fold")

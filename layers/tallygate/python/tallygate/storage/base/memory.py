@@ -1,7 +1,7 @@
 """An engine in memory: the same primitives, evaluated by `storage.base.expressions` under one lock.
 
-It serves the simulation and the tests of operations. Its stream is part of it: every write appends the record that a
-DynamoDB stream would carry, in commit order, for tests that play the stream's part. Nothing here is persistent.
+It serves the simulation and the tests of operations. Every write also appends the record that a DynamoDB stream would
+carry, in commit order, for tests that read the stream. Nothing is persistent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tallygate.storage.base.expressions import Item, changed, holds
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One stream record: old and new image of one item (None: there was, or is, none)."""
+    """One stream record: an item's images before and after the write (None: no item)."""
 
     sequence: int
     key: Key
@@ -40,7 +40,11 @@ class Change:
 
 @dataclass(slots=True)
 class MemoryEngine:
-    """Items by key. `stream` holds one `Change` per item written, in order; `requests` counts calls."""
+    """Items by key.
+
+    stream: one `Change` per written item, in order
+    requests: the number of calls
+    """
 
     items: dict[Key, Item] = field(default_factory=dict)
     stream: list[Change] = field(default_factory=list)
@@ -137,7 +141,7 @@ class MemoryEngine:
 
 
 def _stored(item: Item) -> Item:
-    """Numbers come back from the engine as exact decimals, whatever they went in as; empty sets do not exist."""
+    """Return the item as an engine returns it: integers as decimals, and without empty sets."""
     return {
         name: Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
         for name, value in item.items()

@@ -1,8 +1,8 @@
-"""Receipts of the control plane: put if absent in the transaction of the moves that they stand for.
+"""Receipts of the control plane: put if absent, in the transaction of the moves that they document.
 
     RECEIPT   fingerprint, status, body (JSON, secrets null), kept_until (ms, by the stack's clock), expires_at (s)
 
-A receipt whose kept_until has passed counts as absent, whether or not the table has removed it yet.
+A receipt whose kept_until has passed counts as absent, even while its item still exists.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Receipts:
     def commit_once(
         self, moves: Moves, operation: str, idempotency_key: str, answer: StoredAnswer, now: Instant
     ) -> bool:
-        """All of the moves and the receipt, or none, in one transaction; its own receipt makes it safe to repeat."""
+        """Commit all moves and the receipt, or nothing, in one transaction. Its own receipt makes it safe to repeat."""
         receipt = Put(
             key=keys.receipt(NO_CUSTOMER, operation, idempotency_key),
             item={
@@ -58,8 +58,8 @@ class Receipts:
 
 
 def writes_of(moves: Moves) -> tuple[Put | Update | Delete | Require, ...]:
-    """The writes that another family of storage prepared as moves."""
+    """Return the writes that another store prepared as moves."""
     writes = tuple(move for move in moves if isinstance(move, Put | Update | Delete | Require))
     if len(writes) != len(moves):
-        raise InvariantBroken("a move is no write of this storage")
+        raise InvariantBroken("a move must be a write of this storage")
     return writes

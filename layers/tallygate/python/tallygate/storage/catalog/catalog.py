@@ -1,18 +1,19 @@
-"""The catalog's items: one for each meter, feature and plan version, the settings, and HEAD with its version.
+"""The catalog's items: one for each meter, feature and plan version, the settings, and HEAD with the version.
 
     CATALOG  METER#key · FEATURE#key · PLAN#key#version   form (JSON), since (the catalog's version that brought it),
                                                           in_use (a plan that customers have had)
              SETTINGS                                     form (JSON), since; absent: the defaults
              HEAD                                         version, changed_at, applying (digest and first version of
-                                                          a declaration that is not whole yet)
+                                                          a declaration that is only partly applied)
              CUSTOMERS#plan#version#shard                 plan, plan_version, n: customers that have it now
-             FORMER#METER#key · FORMER#FEATURE#key        form of what was removed, lest it comes back otherwise
+             FORMER#METER#key · FORMER#FEATURE#key        form of a removed entry, which must not return changed
 
-A change is one transaction of the entries that differ and HEAD, conditional on the version that it was planned on; what
-one cannot hold goes on in the next, in an order in which no entry ever refers to one that is missing. A
-plan is marked in use by the transaction that gives it to a customer, and replacing or removing it requires that it is
-not: whichever of the two comes first, the other is refused. The mark is refused as well where the plan is newer than
-the catalog that its customer's limits were compiled from.
+A change is one transaction of the differing entries and HEAD, conditional on the version that it was planned on.
+Further entries go into the next transactions, in an order in which every entry refers only to existing entries.
+
+A plan is marked in use by the transaction that gives it to a customer. Replacing or removing a plan requires that it is
+not marked. So of two such writes the later one is refused. The mark is refused too if the plan is newer than the
+catalog that the customer's limits were compiled from.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ from tallygate.storage.base.expressions import Absent, All, Compare, Condition, 
 from tallygate.storage.base.receipts import writes_of
 
 CHANGES_MAX = TRANSACTION_WRITES_MAX - 2
-"""The rest of the transaction is HEAD and the entry of the audit trail."""
+"""The remaining writes of a transaction are HEAD and the audit entry."""
 STEP_BYTES_MAX = 3_000_000
-"""A transaction holds 4 MB, keys and names included."""
+"""A transaction holds at most 4 MB, including keys and names."""
 READS_MAX = 6
 APPLYING = "applying"
 SETTINGS = keys.CATALOG_SETTINGS.sk
@@ -59,7 +60,7 @@ class Catalogs:
         self._engine = engine
 
     def read(self) -> StoredCatalog:
-        """The whole catalog, consistent and of one version: it is read again where it changed meanwhile.
+        """Return the whole catalog at one version, read consistently. It is read again if it changed meanwhile.
 
         Raises Contended after READS_MAX. One query and two reads; more queries beyond 1 MB.
         """
@@ -78,9 +79,9 @@ class Catalogs:
         now: Instant,
         beside: BesideStep | None = None,
     ) -> Replaced | CatalogMoved | PlansTaken:
-        """Make as many of the changes, from the first on, as one transaction takes, to the version that was seen.
+        """Apply as many changes, from the first on, as one transaction takes. Atomic.
 
-        Atomic. Where some are left, HEAD keeps what is being applied; the last transaction takes that away.
+        While changes are left, HEAD names the declaration that is being applied. The last transaction removes that.
         """
         writes = [_write(change, seen + 1) for change in changes]
         done = _step(changes, writes)
@@ -93,8 +94,8 @@ class Catalogs:
             condition=Absent(VERSION) if seen == 0 else Compare(VERSION, "=", seen),
         )
         kept = [_former(change.entry) for change in changes[:done] if change.writes > 1]
-        told = writes_of(beside(changes[:done], seen + 1)) if beside is not None else ()
-        outcome = self._engine.transact((first, *writes[:done], *kept, *told), repeatable=True)
+        audits = writes_of(beside(changes[:done], seen + 1)) if beside is not None else ()
+        outcome = self._engine.transact((first, *writes[:done], *kept, *audits), repeatable=True)
         if isinstance(outcome, Committed):
             return Replaced(seen + 1, done)
         if outcome.refused[0]:
@@ -125,7 +126,7 @@ class Catalogs:
 
 
 def key_of(entry: CatalogEntry) -> Key:
-    """Where an entry is stored."""
+    """Return the key of an entry."""
     match entry:
         case Settings():
             return keys.CATALOG_SETTINGS
@@ -138,22 +139,22 @@ def key_of(entry: CatalogEntry) -> Key:
 
 
 def mark_in_use(plan: PlanId, read_at: int) -> Update:
-    """The write, in the transaction that gives the plan to a customer, by which it becomes immutable.
+    """Return the write that makes a plan immutable, for the transaction that gives it to a customer.
 
-    Refused where there is no such plan, or another than the catalog had at the version `read_at`.
+    It is refused if there is no such plan, or the plan is newer than the catalog's version `read_at`.
     """
     as_read = All((Present(FORM), absent_or(Compare(SINCE, "<=", read_at))))
     return Update(key=keys.catalog_plan(*plan), changes=(Set(IN_USE, True),), condition=as_read)
 
 
 def count_customer(plan: PlanId, customer: str, by: int) -> Update:
-    """The write, in the transaction that gives or takes the plan, that counts who has it."""
+    """Return the write that counts a plan's customers, for the transaction that gives or takes the plan."""
     named = (Set("plan", plan[0]), Set("plan_version", plan[1]))
     return Update(key=keys.plan_customers(*plan, customer), changes=(*named, Increase(COUNT, by)))
 
 
 def _step(changes: tuple[CatalogChange, ...], writes: list[Write]) -> int:
-    """How many of the changes, from the first on, one transaction takes."""
+    """Return how many of the changes, from the first on, fit one transaction."""
     count = size = 0
     for index, (change, write) in enumerate(zip(changes, writes, strict=True)):
         count += change.writes
@@ -173,7 +174,7 @@ def _write(change: CatalogChange, version: int) -> Write:
 
 
 def _former(entry: CatalogEntry) -> Put:
-    """What remains of an entry that is removed: what usage was counted by."""
+    """Return the write that keeps a removed entry: the rule by which usage was counted."""
     return Put(key=keys.former(key_of(entry)), item={FORM: compact(_form(entry))})
 
 

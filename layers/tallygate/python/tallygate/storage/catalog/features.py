@@ -1,16 +1,11 @@
-"""A feature as decisions need it: what its quantities are shown in, and which dimensions its requests may give.
+"""Features in the form that decisions need: the display unit, and the dimensions of requests.
 
-    CATALOG   FEATURE#<feature>   form (JSON): unit, meter, require
-              METER#<meter>       form (JSON): dimensions
+    CATALOG            FEATURE#<feature>              form (JSON): unit, meter, require
+                       METER#<meter>                  form (JSON): dimensions
+    TOTAL#<customer>   <feature>#<ordinal>#<start>    unit (JSON), kept by a closed window
 
-Both are read without waiting for the newest, unless a request is about to be refused by them.
-
-The unit of a feature: a part of its item in the catalog, and a text of its own where a closed window keeps it.
-
-    CATALOG            FEATURE#<feature>              form (JSON), with its unit
-    TOTAL#<customer>   <feature>#<ordinal>#<start>    unit (JSON)
-
-A unit only shows, so it is read without waiting for the newest.
+Reads are eventually consistent. They are consistent only before a request is refused by them. A unit decides nothing,
+so its reads are always eventually consistent.
 """
 
 from __future__ import annotations
@@ -27,10 +22,10 @@ from tallygate.storage.base.engine import Engine, Key
 
 
 def sold_feature_at(engine: Engine, feature: str, *, fresh: bool) -> SoldFeature | None:
-    """The feature as the catalog has it; None: no such feature. Two requests for a metered feature, else one.
+    """Return the feature as the catalog has it; None: no such feature. Two requests for a metered feature, else one.
 
-    A meter is written before its features. So a feature whose meter is not there yet was read too early, and both are
-    read again consistently.
+    A meter is written before its features. If a feature's meter is missing, it was read too early, so both are read
+    again consistently.
     """
     form = _form(engine, keys.catalog_feature(feature), consistent=fresh)
     if form is None:
@@ -48,7 +43,7 @@ def sold_feature_at(engine: Engine, feature: str, *, fresh: bool) -> SoldFeature
 
 
 def declared_by(engine: Engine, meter: str) -> frozenset[str] | None:
-    """The dimensions that a meter declares; None: there is no such meter. One request."""
+    """Return the dimensions that a meter declares; None: no such meter. One request."""
     form = _form(engine, keys.catalog_meter(meter), consistent=False)
     return None if form is None else frozenset(form.get("dimensions", ()))
 
@@ -62,7 +57,7 @@ def _form(engine: Engine, key: Key, *, consistent: bool) -> dict[str, Any] | Non
 
 
 def unit_at(engine: Engine, feature: str) -> Unit | None:
-    """The unit that the catalog gives the feature; None: it has none, or there is no such feature. One request."""
+    """Return the feature's unit by the catalog; None: it has none, or there is no such feature. One request."""
     item = engine.get(keys.catalog_feature(feature), consistent=False)
     unit = None if item is None else read_document(items.text(item, "form")).get("unit")
     return None if unit is None else unit_of(unit)

@@ -1,4 +1,4 @@
-"""Writes to cells by hand: resumes, adjustments, resets.
+"""Manual changes of cells: resumes, adjustments, resets.
 
 Read first: `controls.CellControls`, `resets.CellResets`.
 """

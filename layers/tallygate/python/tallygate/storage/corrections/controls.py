@@ -1,6 +1,6 @@
-"""What the control plane does to a cell by hand: it lifts what tiers have suspended and waives, or adjusts a limit.
+"""Manual changes of a cell: lifting suspensions by tiers with a waiver, and adjusting a limit.
 
-u.<ordinal>.<start>   less by the amount     a.<ordinal>.<start>   more by it     cv   as it is
+u.<ordinal>.<start>   less by the amount     a.<ordinal>.<start>   more by the amount     cv   unchanged
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tallygate.storage.entries.writes import CellWrite
 
 @dataclass(slots=True)
 class CellControls:
-    """Moves on cells, to be committed together with the change that they follow from."""
+    """Writes of cells, to be committed together with the change that causes them."""
 
     engine: Engine
 
@@ -76,7 +76,7 @@ def _adjusts(found: CellAdjustment) -> list[Change]:
 
 
 def _as_it_was(found: CellAdjustment) -> Condition:
-    """The limits and the window are those in force, and its parts and suspensions are what they were seen to be."""
+    """The limits and the window are those in force, and the window's parts and suspensions have not changed."""
     term = found.term
     clauses: list[Condition] = [
         absent_or(Compare(cell_image.VERSION, "<=", found.version)),

@@ -1,13 +1,12 @@
-"""Manual resets of a cell: what is taken out of its windows, and what must still be so.
+"""Manual resets of a cell: the changes of its windows, and their conditions.
 
-    u.<ordinal>.<start>   less by what is taken out, not below what was seen to be used
-    z.…                   which decisions are excluded (`domain.entries.reset_marks`)      d.…   gone: the next denial
-    is told
+    u.<ordinal>.<start>   less by the excluded amount, not below the usage that was seen
+    z.…                   the excluded decisions (`domain.entries.reset_marks`)
+    d.…                   removed, so that the next denial is announced
+    st                    the revision before this write: that of the newest settlement or reset
 
-    st                    the revision before this one: that of the newest settlement or reset
-
-What is counted between the look and the write stays counted. A settlement in between, or another reset, could take back
-what this one takes out already, so by `st` there must be none.
+Usage between the read and the write stays counted. A settlement or another reset in between could take back usage that
+this reset already excludes. So the condition on `st` requires that there was none.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class CellResets:
     engine: Engine
 
     def look(self, cell: CellName) -> ResettableCell:
-        """The cell, consistent, with what it shows of usage by event."""
+        """Return the cell, read consistently, with its usage by event."""
         item = self.engine.get(keys.cell(cell))
         seen, corrected = cell_image.cell_of(item), items.integer(item or {}, cell_image.CORRECTED, -1) + 1
         return ResettableCell(cell=seen, brought=seen.brought, corrected=corrected)
@@ -84,6 +83,6 @@ class CellResets:
 
 
 def _still(name: str, seen: Decimal) -> Condition:
-    """The number is what it was seen to be; one that was never set is nothing."""
+    """The number has not changed; a number never set counts as zero."""
     same = Compare(name, "=", seen)
     return absent_or(same) if seen == 0 else same

@@ -1,4 +1,4 @@
-"""Customers with their subscriptions, and API keys.
+"""Stored customers with their subscriptions, and API keys.
 
 Read first: `customers.Customers`, `api_keys.ApiKeys`.
 """

@@ -1,11 +1,12 @@
-"""API keys: one item found by the digest of each text of a key, and one that lists the key.
+"""API keys: one item for each text of a key, found by its digest, and one item that lists the key.
 
     KEY#digest  KEY     key_id, name, scopes (JSON), customer, expires_at_ms, created_at,
                         used_on_ms (a day); expires_at, the time to live, where a rotation has ended the text
     KEYS        key_id  digest, the same, and former: earlier texts that are still valid, as JSON
                         used_on_ms is here the day of the last use before the newest rotation
 
-They are written and removed together, conditional on the texts that were seen. Nothing here knows a text itself.
+All items of a key are written and removed together, on the condition that its texts are those that were seen. No text
+itself is stored.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ class ApiKeys:
         self._engine = engine
 
     def find(self, digest: str) -> tuple[ApiKey, Instant | None] | None:
-        """What the key with this digest stands for, and the last day of its use, consistent. One request."""
+        """Return the key with this digest and the last day of its use, read consistently. One request."""
         item = self._engine.get(keys.api_key(digest))
         return None if item is None else (_KEYS.value(item), _used_on(item))
 
     def use(self, digest: str, day: Instant) -> None:
-        """Keep the day as that of the last use; harmless to repeat, and where the key was removed. One request."""
+        """Store the day of the last use. Harmless to repeat, and after the key was removed. One request."""
         earlier = All((Present("key_id"), absent_or(Compare(USED_ON, "<", day))))
         self._engine.write(
             Update(key=keys.api_key(digest), changes=(Set(USED_ON, day),), condition=earlier), repeatable=True
@@ -107,7 +108,7 @@ class ApiKeys:
 
 
 def _as_seen(seen: KeyTexts) -> Compare:
-    """Every rotation brings a new digest, so the digest alone tells which texts are valid."""
+    """The texts have not changed. Every rotation brings a new digest, so comparing the digest is enough."""
     return Compare(DIGEST, "=", seen.text.digest)
 
 

@@ -8,8 +8,8 @@
                  LIMIT#name    name, form (JSON): a limit of the customer's own
     SUBJECT#key  SUBJECT       customer
 
-PROFILE's version counts the changes of any of them, and every save is conditional on it: that one condition keeps the
-others consistent. A customer's own id is a subject key of its own, so that no other customer can take it as one.
+PROFILE's version counts the changes of all these items, and every save is conditional on it. This single condition
+keeps the items consistent. A customer's id is also one of its subject keys, so that no other customer can take it.
 """
 
 from __future__ import annotations
@@ -44,10 +44,9 @@ class Customers:
         self._engine = engine
 
     def customer(self, customer: str) -> CustomerRecord | None:
-        """The customer, consistent and of one version: read again where it changed meanwhile. Four requests;
-        one more where the customer has limits of its own.
+        """Return the customer at one version, read consistently. It is read again if it changed meanwhile.
 
-        Raises Contended after READS_MAX.
+        Raises Contended after READS_MAX. Four requests; one more if the customer has limits of its own.
         """
         profile = self._engine.get(keys.profile(customer))
         for _ in range(READS_MAX):
@@ -89,10 +88,10 @@ class Customers:
         catalog: int,
         beside: Moves = (),
     ) -> Saved | CustomerMoved | SubjectsTaken:
-        """Write what differs, claim and give up subject keys, mark the plans in use, and make the moves `beside`: all
-        or none, in one transaction.
+        """Write the differences in one transaction, all or nothing.
 
-        The limits in force were compiled from the version `catalog` of the catalog: a plan replaced since is refused.
+        It claims and releases subject keys, marks the plans in use, and makes the moves `beside`. The limits in force
+        were compiled from the catalog's version `catalog`, so a plan replaced since then is refused.
         """
         assert seen is None or wanted.version == seen.version + 1
         claimed = sorted(_subjects(wanted) - _subjects(seen))
@@ -120,7 +119,7 @@ class Customers:
 
 
 def _counts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
-    """The plan that the customer leaves has one customer less, the one that it takes has one more."""
+    """Count one customer less for the plan that it leaves, and one more for the plan that it takes."""
     before, after = seen.active_plan if seen is not None else None, wanted.active_plan
     if before == after:
         return
@@ -142,9 +141,9 @@ def _own_limits(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator
 
 
 def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Write]:
-    """PROFILE always, because its version guards the rest; SUBSCRIPTION and EFFECTIVE where they differ.
+    """Write PROFILE always, because its version guards the rest, and SUBSCRIPTION and EFFECTIVE if they differ.
 
-    The limits that are replaced are kept beside those in force.
+    Replaced limits are kept as a former version.
     """
     customer = wanted.customer.id
     unchanged: Condition = Absent(VERSION) if seen is None else Compare(VERSION, "=", seen.version)
@@ -152,8 +151,8 @@ def _parts(seen: CustomerRecord | None, wanted: CustomerRecord) -> Iterator[Writ
     if wanted.subscription is not None and (seen is None or seen.subscription != wanted.subscription):
         yield Put(key=keys.subscription(customer), item=_SUBSCRIPTIONS.item(wanted.subscription))
     if seen is None or seen.effective != wanted.effective:
-        # Each version is in force for at least a millisecond: two changes in one, or a clock that lags behind, keep
-        # their order.
+        # Each version is in force for at least a millisecond, so the order holds for two changes in one millisecond,
+        # and under a clock that lags.
         now = wanted.customer.changed_at
         since = now if seen is None else max(now, seen.effective.since + 1)
         yield Put(

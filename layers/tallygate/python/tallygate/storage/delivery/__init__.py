@@ -1,4 +1,4 @@
-"""Endpoints and deliveries.
+"""Stored endpoints, deliveries and announced facts.
 
 Read first: `facts.Facts`, `deliveries.Deliveries`, `endpoints.Endpoints`.
 """

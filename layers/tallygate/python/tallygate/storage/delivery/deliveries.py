@@ -1,20 +1,19 @@
-"""Endpoints and deliveries as items, in both directions.
+"""Deliveries, and the stored forms of endpoints and deliveries.
 
     ENDPOINT          <id>                url, events (JSON), scheme, secrets (JSON: slot, version and until of each),
                                           status, created_at, disabled_reason?
-                                          secret: its text, only of one registered before secrets were kept elsewhere
+                                          secret: its text, only in endpoints older than the store of secrets
     DELIVERY#<fact>   <endpoint>          endpoint, status, attempts, history (JSON), created_at,
-                                          claimed_by (who began the newest attempt)
+                                          claimed_by (the call that began the newest attempt)
                                           while pending: due_shard, due_at; settled: expires_at
-    DELIVERY#<id>     <created>#<fact>    the listing entry of a delivery under its endpoint: type, expires_at
+    DELIVERY#<id>     <created>#<fact>    the list entry of a delivery under its endpoint: type, expires_at
 
-A secret itself is kept elsewhere (`delivery.secrets`): who may read this table cannot sign in our name.
+Secrets are stored elsewhere (`delivery.secrets`), so read access to this table does not allow signing.
 
-The delivery family: each attempt is claimed by one conditional write and recorded by another.
-
-`attempts` counts the attempts begun. The claim of attempt n + 1 holds only over exactly n, so of all that ask (a
-message delivered twice, the sweep, a late message) one makes it. A pending delivery is in the `due` index at every
-moment, so that the sweep finds whatever was lost.
+Each attempt is claimed by one conditional write and recorded by another. `attempts` counts the attempts begun. The
+claim of attempt n + 1 requires exactly n. So of several callers (a message delivered twice, the sweep, a late message)
+exactly one makes the attempt. A pending delivery is in the `due` index at every moment, so the sweep finds every lost
+one.
 """
 
 from __future__ import annotations
@@ -44,32 +43,32 @@ DUE_SHARD, DUE_AT, ATTEMPTS, HISTORY, CLAIMED_BY = "due_shard", "due_at", "attem
 
 
 def endpoint_item(endpoint: Endpoint) -> Item:
-    """A new endpoint."""
+    """Return the item of a new endpoint."""
     return _ENDPOINTS.item(endpoint)
 
 
 def endpoint_of(item: Item) -> Endpoint:
-    """The endpoint that an item states."""
+    """Return the endpoint of an item."""
     return _ENDPOINTS.value(item, id=items.text(item, "sk"))
 
 
 def secrets_text(secrets: tuple[SigningSecret, ...]) -> str:
-    """The stored form of where an endpoint's secrets are kept."""
+    """Return the stored form of the places of an endpoint's secrets."""
     return document_text(secrets, tuple[SigningSecret, ...])
 
 
 def history_text(history: tuple[DeliveryAttempt, ...]) -> str:
-    """The stored form of a history."""
+    """Return the stored form of a history."""
     return document_text(history, tuple[DeliveryAttempt, ...])
 
 
 def delivery_of(item: Item) -> Delivery:
-    """The delivery that an item shows. Raises InvariantBroken."""
+    """Return the delivery of an item. Raises InvariantBroken."""
     return _DELIVERIES.value(item, fact_id=items.text(item, "pk").partition("#")[2], endpoint=items.text(item, "sk"))
 
 
 def disabling(endpoint_id: str, reason: str) -> Update:
-    """The write that lets nothing more be sent to an endpoint; refused where there is none."""
+    """Return the write that disables an endpoint. It is refused if there is none."""
     return Update(
         key=keys.endpoint(endpoint_id),
         changes=(Set(STATUS, EndpointStatus.DISABLED.value), Set(DISABLED_REASON, reason)),
@@ -78,14 +77,16 @@ def disabling(endpoint_id: str, reason: str) -> Update:
 
 
 KEPT = 30 * DAY
-"""How long a settled delivery and its listing entry are kept, in real time: the table's TTL knows no other."""
+"""How long a settled delivery and its list entry are kept. In real time, because the table's TTL knows no other."""
 
 _PENDING = Compare(STATUS, "=", DeliveryStatus.PENDING.value)
 
 
 def begun(fact_id: str, endpoint: str, *, now: Instant) -> Put:
-    """The write that begins a delivery, once. Whoever makes it then sends the first attempt's message; should that be
-    lost, the sweep makes up for it."""
+    """Return the write that begins a delivery, once.
+
+    Its caller then sends the message of the first attempt. If that message is lost, the sweep sends another.
+    """
     return Put(
         key=keys.delivery(fact_id, endpoint),
         item={
@@ -101,7 +102,7 @@ def begun(fact_id: str, endpoint: str, *, now: Instant) -> Put:
 
 
 class Deliveries:
-    """What deliver asks of storage. Every method is one request."""
+    """Reads and writes of deliver. Every method is one request."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -115,7 +116,7 @@ class Deliveries:
         return None if item is None else fact_of(fact_id, item)
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """To whom, consistent: one that was deleted or disabled a moment ago gets no further attempt."""
+        """Return the endpoint, read consistently, so that one just deleted or disabled gets no further attempt."""
         item = self._engine.get(keys.endpoint(endpoint_id))
         return None if item is None else endpoint_of(item)
 
@@ -158,7 +159,7 @@ class Deliveries:
         outcome = self._engine.write(update, repeatable=True)
         if isinstance(outcome, Written):
             return True
-        # Repeated after an unknown outcome, a settling write is refused by what it did itself the first time.
+        # After an unknown outcome, a repeated write that ends the delivery is refused by its own first application.
         wanted = [change for change in changes if isinstance(change, Set)]
         return outcome.image is not None and all(outcome.image.get(c.name) == c.value for c in wanted)
 
@@ -186,7 +187,7 @@ class Deliveries:
 
 
 def _mine(delivery: Delivery) -> Condition:
-    """No attempt has begun since the delivery was seen, and it is not settled."""
+    """No attempt has begun since the delivery was seen, and the delivery is pending."""
     return All((_PENDING, Compare(ATTEMPTS, "=", delivery.attempts)))
 
 

@@ -1,4 +1,4 @@
-"""The endpoint family: who receives webhooks. One small partition: a stack has few of them."""
+"""Webhook endpoints. They share one partition, because a stack has only a few of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tallygate.storage.delivery.deliveries import (
 
 
 class Endpoints:
-    """What the control plane and the fold ask of storage about endpoints."""
+    """Reads and writes of endpoints, for the control plane and the stream's reader."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -1,7 +1,7 @@
-"""What the fold makes known: a fact with its place in its feed, and the deliveries that follow from it.
+"""Announced facts with their places in their feeds, and the deliveries that follow from them.
 
-The facts of one change, their feed and (where it moves them) the total's levels or revision move in one transaction. A
-fact's id says what it is about, so a fact that is made again meets itself and changes nothing.
+One transaction writes the facts of one change, their feed and, if they change, the total's levels or its revision. A
+fact's id is derived from its subject. So a fact that is made again meets its stored copy and changes nothing.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Facts:
         return Published.KNOWN if any(outcome.refused[: len(facts)]) else Published.RACED
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Every endpoint, consistent. One request for each MB of them."""
+        """Return every endpoint, read consistently. One request for each MB of them."""
         return Endpoints(self.engine).all()
 
     def begin_delivery(self, fact_id: str, endpoint: str, now: Instant) -> bool:

@@ -1,4 +1,4 @@
-"""Entries as they are stored, the write of a cell, and totals as items.
+"""The stored form of entries, the write of a cell, and totals as items.
 
 Read first: `entries.ENTRIES`, `writes.CellWrite`, `totals.total_of`.
 """

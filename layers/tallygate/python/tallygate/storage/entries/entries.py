@@ -1,8 +1,9 @@
-"""Entries as they are stored: in a cell, as `last`, and in the records of the journal. One codec serves both.
+"""The stored form of entries, in a cell (as `last`) and in journal records. One codec serves both.
 
 last   compact JSON: `k` the kind, `c` the customer, and the entry's fields under the names below
 
-The names are short: `last` lives in the cell, and a cell should stay below the 1 KB that one write unit pays for.
+The names are short because `last` lies in the cell, which should stay below 1 KB: the size that one write unit pays
+for.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ NAMES = {
     "window": "wi",
     "windows": "w",
 }
-"""One meaning each; a field that is renamed in the domain keeps its stored name."""
+"""Each stored name has one meaning. A field renamed in the domain keeps its stored name."""
 
 ENTRIES = Codec(
     {**CELL_KINDS, **CONTRIBUTIONS, "event": EventEntry, "parked": ParkedEntry},
@@ -119,15 +120,20 @@ ENTRIES = Codec(
 
 
 def entry_text(customer: str, entry: CellEntry) -> str:
-    """An entry as its cell keeps it. The order of its fields is kept, so that equal entries are equal texts."""
+    """Return the stored form of an entry in its cell.
+
+    It keeps the order of fields, so equal entries give equal texts.
+    """
     return in_order({**ENTRIES.write(entry), CUSTOMER: customer})
 
 
 def entry_of(text: str) -> tuple[str, CellEntry]:
-    """The customer, and the entry that its cell keeps; the revision is the cell's. Raises LookupError, ValueError and
-    TypeError where it cannot be read."""
+    """Return the customer and the entry of a cell. The entry's revision is the cell's.
+
+    Raises LookupError, ValueError and TypeError if it cannot be read.
+    """
     document: Any = read_document(text)
     if document["k"] not in CELL_KINDS:
-        raise LookupError(f"no write to a cell has the kind {document['k']}")
+        raise LookupError(f"the kind {document['k']} is not a kind of cell entry")
     entry: CellEntry = ENTRIES.read(document)
     return document[CUSTOMER], entry

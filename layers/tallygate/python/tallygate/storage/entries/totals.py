@@ -1,15 +1,15 @@
-"""Totals as items: what the journal adds up to, and what the closing of a window adds.
+"""Totals as items: the sums of the journal, and the values that the closing of a window adds.
 
 TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter, limit_name, limit, ordinal, start,
-                          end, value, by_event, upto, under (JSON: the limit as it stood), traceparent,
-                          carried, adjusted, excluded, followed, would_n, would_q (where there is anything of it),
-                          layers (what was carried in, as `100@2,50@1`; "": nothing), opened_after (start of the
-                          window opened before it): where something carries over
-                          reset (which decisions resets exclude, `domain.entries.reset_marks`)
+                          end, value, by_event, upto, under (JSON: the limit that it was counted under), traceparent,
+                          carried, adjusted, excluded, followed, would_n, would_q (each only if not zero),
+                          with carryover: layers (carried in, as `100@2,50@1`; "": nothing), opened_after (start of
+                          the window opened before it)
+                          reset (the decisions that resets exclude, `domain.entries.reset_marks`)
                           due_shard, due_at
-                          set by the closing of the window: closed, revision, unit (JSON, where the feature has
-                          one), carried_out, closed_under (JSON: the limit as it was in force at the end, in place
-                          of `under`), adjustments (JSON, where there are any); it removes due_shard, due_at
+                          set by the closing of the window: closed, revision, unit (JSON, if the feature has one),
+                          carried_out, closed_under (JSON: the limit in force at the end; replaces `under`),
+                          adjustments (JSON, if there are any); the closing removes due_shard, due_at
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TOTALS = Attributes(
 
 
 def governed_text(governed: Governed) -> str:
-    """A limit as it stood, in the form in which totals keep it."""
+    """Return the stored form of a limit in a total."""
     return compact(ENTRIES.write(governed, Governed))
 
 
@@ -50,7 +50,7 @@ def governed_from(text: str) -> Governed:
 
 
 def total_of(item: Item) -> Total:
-    """The total that an item shows."""
+    """Return the total of an item."""
     governed = governed_from(items.text(item, CLOSED_UNDER if CLOSED_UNDER in item else UNDER))
     unopened = governed.carries and CARRIED not in item and item.get(VALUE) == item.get(BY_EVENT)
     return _TOTALS.value(item, governed=governed, closed=CLOSED in item, unopened=unopened)

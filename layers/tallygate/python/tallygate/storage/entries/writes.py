@@ -1,9 +1,9 @@
-"""A cell's write: what it changes, on which condition, and what it says of itself.
+"""A cell's write: its changes, its condition and its journal entry.
 
 last   the entry (`storage.entries.entries`)      n   the revision, one more with every write
 
-This is the only place that makes an update of a cell. So no write of a cell is without its entry, and none counts twice
-or not at all in the journal. A write is a value: it is sent by itself, or in a transaction with others.
+Only this module makes updates of cells. So every write of a cell has its entry, and the journal counts every write
+exactly once. A write is a value: it is sent alone, or in a transaction with others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ LAST = "last"
 
 @dataclass(frozen=True, slots=True)
 class CellWrite:
-    """One write to a cell; `condition` None: it holds always."""
+    """One write to a cell.
+
+    condition: None: always
+    """
 
     cell: CellName
     changes: Iterable[Change]
@@ -32,7 +35,7 @@ class CellWrite:
 
     @property
     def update(self) -> Update:
-        """What the engine is asked for."""
-        said = Set(LAST, entry_text(self.cell.customer, self.entry))
-        changes = (*self.changes, said, Increase(items.REVISION, 1))
+        """The engine's update."""
+        last = Set(LAST, entry_text(self.cell.customer, self.entry))
+        changes = (*self.changes, last, Increase(items.REVISION, 1))
         return Update(key=keys.cell(self.cell), changes=changes, condition=self.condition)

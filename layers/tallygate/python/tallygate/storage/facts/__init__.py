@@ -1,4 +1,4 @@
-"""Facts and their sequence, closed totals, adjustments, the audit trail.
+"""Stored facts and their sequence, closed totals, adjustments, and the audit trail.
 
 Read first: `outbox.put_fact`, `closings.Closings`, `audits.put_audit`.
 """

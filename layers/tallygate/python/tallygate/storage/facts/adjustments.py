@@ -1,10 +1,10 @@
-"""The adjustments family: entries that are put twice, once to be listed by customer and once by feature, and kept.
+"""The list of adjustments. Each is put twice, listed by customer and by feature, and kept.
 
     ADJUSTMENT#<customer>             <at, ms>#<id>   customer, feature, amount, reason, actor, category, name,
     ADJUSTMENT#<customer>#<feature>   <at, ms>#<id>   ordinal, window, after, resumed
 
-Both are in the transaction of the write that they tell of. The cell decides and the journal counts; here is only what
-is listed, and what the closing of a window states.
+Both items join the transaction of the adjustment's write. The cell decides and the journal counts; these items serve
+only the list and the statement at a window's closing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ADJUSTMENTS = Attributes(Adjustment, apart=("id", "at"))
 
 
 class Adjustments:
-    """What the control plane asks of storage about adjustments."""
+    """Reads and writes of the list of adjustments."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -48,13 +48,13 @@ class Adjustments:
 def newest_adjustments(
     engine: Engine, customer: str, feature: str, before: Instant, limit: int
 ) -> tuple[Adjustment, ...]:
-    """The newest adjustments of a feature that were made before an instant, newest first. One request."""
+    """Return a feature's newest adjustments made before an instant, newest first. One request."""
     partition, until = keys.adjustment_partition(customer, feature), keys.adjustments_before(before)
     page = engine.query(partition, after=until, newest_first=True, limit=limit, consistent=True)
     return tuple(adjustment_of(item) for item in page.items)
 
 
 def adjustment_of(item: Item) -> Adjustment:
-    """The adjustment that an item states."""
+    """Return the adjustment of an item."""
     at, _, adjustment_id = items.text(item, "sk").partition("#")
     return _ADJUSTMENTS.value(item, id=adjustment_id, at=int(at))

@@ -1,7 +1,7 @@
-"""The audit family: entries that are put once, in the transaction of the change that they tell of, and kept.
+"""The audit trail: entries are put once, in the transaction of the change that they document, and kept.
 
 AUDIT#<customer>   <at, ms>#<id>   customer, action, actor, key_id, reason, feature, about, before, after (JSON)
-AUDIT#             <at, ms>#<id>   the same of changes that concern no customer
+AUDIT#             <at, ms>#<id>   the same for changes that concern no customer
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _AUDITS = Attributes(Audit, apart=("id", "at"))
 
 
 class Audits:
-    """What the control plane asks of storage about the audit trail."""
+    """Reads and writes of the audit trail."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -32,11 +32,11 @@ class Audits:
 
 
 def put_audit(audit: Audit) -> Put:
-    """The write that adds an entry; refused where its id is taken."""
+    """Return the write that adds an entry. It is refused where its id is taken."""
     return Put(key=keys.audit(audit.customer, audit.at, audit.id), item=_AUDITS.item(audit), condition=Absent("pk"))
 
 
 def audit_of(item: Item) -> Audit:
-    """The entry that an item states."""
+    """Return the audit entry of an item."""
     at, _, audit_id = items.text(item, "sk").partition("#")
     return _AUDITS.value(item, id=audit_id, at=int(at))

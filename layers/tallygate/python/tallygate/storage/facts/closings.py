@@ -1,11 +1,11 @@
-"""The closings family: totals whose windows are over, closed in one transaction with the fact that says so.
+"""Closings: a total whose window has ended is closed in one transaction with the fact that states it.
 
     TOTAL#<customer>   <feature>#<ordinal>#<start>   closed (when), closed_value, closed_under, revision, unit,
                        carried_out, layers, adjustments; due_shard, due_at go
 
-The transaction holds only over the total that the fact states, by the journal number that it came from: nothing is
-counted, carried into the window or adjusted in it between the look and the closing without being stated. What is
-applied later meets a closed total, and the reader of the stream restates it.
+The transaction requires that the total is still the stated one, by the journal number that it came from. So no usage,
+carryover or adjustment between the read and the closing goes unstated. Later changes meet a closed total, and the
+stream's reader restates it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ _READ_AT_ONCE = 100
 
 
 class Closings:
-    """What reset, and the listing of closed periods, ask of storage. Every method is one request, unless it says so."""
+    """Reads and writes of reset and of the list of closed periods.
+
+    Every method is one request, unless it says otherwise.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -76,7 +79,7 @@ class Closings:
         return unit_at(self._engine, feature)
 
     def cell(self, name: CellName) -> Cell:
-        """The cell, consistent."""
+        """Return the cell, read consistently."""
         return cell_image.cell_of(self._engine.get(keys.cell(name)))
 
     def adjustments(self, customer: str, feature: str, before: Instant, limit: int) -> tuple[Adjustment, ...]:
@@ -111,7 +114,7 @@ class Closings:
         outcome = self._engine.transact((closing, put_fact(fact), next_in_feed((fact,))), repeatable=True)
         if not isinstance(outcome, Cancelled):
             return True
-        # Repeated after an unknown outcome, the transaction is refused by what it did itself the first time.
+        # After an unknown outcome, a repeated transaction is refused by its own first application.
         kept = outcome.images[1]
         return kept is not None and fact_of(fact.id, kept) == fact
 
@@ -154,7 +157,7 @@ def _key(name: TotalName) -> Key:
 
 def _closed_total(item: Item) -> ClosedTotal:
     value = item.get(CLOSED_VALUE)
-    assert isinstance(value, Decimal), "the closing states a value"
+    assert isinstance(value, Decimal), "a closed total has a closed value"
     return ClosedTotal(
         position=items.text(item, "sk"),
         total=total_of(item),

@@ -2,7 +2,8 @@
 
     TOTAL#<customer>   <feature>#<ordinal>#<start>   would_n, would_q: uses that the limit would have denied, their sum
 
-The fold writes them (`storage.journal.totals`). Reads are eventually consistent: the fold lags by more than that.
+They are written by `storage.journal.totals`. Reads are eventually consistent, because the lag of the aggregation is
+longer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tallygate.storage.entries.totals import total_of
 
 @dataclass(slots=True)
 class Impacts:
-    """What GET …/limits/{name}/impact reads."""
+    """Reads for GET …/limits/{name}/impact."""
 
     engine: Engine
 

@@ -1,20 +1,21 @@
-"""Usage by event on its way into the cells: what the newest total says, brought in once.
+"""Usage by event, added to the cells from the newest totals.
 
-    u.<ordinal>.<start>    what admission counts, events included
-    e.<ordinal>.<start>    the part of it that came by events: the total's `by_event` as it was last brought in
-    ev.<ordinal>.<start>   the total's `upto` that it came from
+    u.<ordinal>.<start>    the counter of admission, events included
+    e.<ordinal>.<start>    the part of u that came by events: the total's `by_event` when it was last added
+    ev.<ordinal>.<start>   the total's `upto` that e came from
     sf.<ordinal>.0         the `upto` of the total by which usage was last suspended here
-    lv.<ordinal>.<start>   levels that suspend no more in the window, since somebody has resumed
+    lv.<ordinal>.<start>   waived levels: after a manual resume their tiers suspend no more in the window
 
-The move is by state, not by change: `u += new − e, e = new`, where the cell shows e as it was seen and a smaller ev. So
-totals that arrive twice, late or out of order leave what the newest of them says. It asks for no room: it has happened.
+The write transfers state, not a change: `u += new − e, e = new`, if the cell still has the seen e and a smaller ev. So
+totals that arrive twice, late or out of order leave the value of the newest total. The write needs no room under the
+limit, because the usage has already happened.
 
-Where such usage begins a grace or reaches a tier that suspends, the cell is told after it. A suspension holds only
-while the cell too shows so much usage, and only by a later change of the totals than the one before, so that what
-somebody has resumed is not suspended again by a record that is seen twice. A level that is waived in the window
-suspends nothing, however often usage by event passes its tier.
+If such usage begins a grace or reaches a suspending tier, the cell is updated afterwards. A suspension requires that
+the cell too shows that usage. It also requires a later change of the total than the last suspension, so a record seen
+twice does not suspend again after a resume. A waived level suspends nothing in its window, however often usage by event
+passes its tier.
 
-A cell that nobody consumes from is tidied here: the first events of a window remove the limit's earlier ones.
+This module also tidies cells without consume requests: the first events of a window remove the limit's earlier windows.
 """
 
 from __future__ import annotations
@@ -67,15 +68,16 @@ _SUSPENDED_FROM = "sf"
 
 @dataclass(slots=True)
 class CellEvents:
-    """What the fold tells the root cells."""
+    """The updates that root cells receive from the aggregation."""
 
     engine: Engine
 
     def bring_in(self, total: Total, *, seen: Decimal, now: Instant) -> bool:
-        """Let the cell count what the total says came by events. One request where the cell shows what was `seen`.
+        """Add the total's usage by event to the cell. One request if the cell has the `seen` part.
 
-        A window that is over for long, or that the cell has removed, is left alone: nothing is admitted there any more.
-        Where quota carries over, any window counts that the cell still has. False: this one it has not, or no more.
+        Nothing is added to a window that ended long ago or was removed, because nothing is admitted in it any more.
+        With carryover, usage is added to every window that the cell still has. False: nothing was added, because the
+        cell no longer counts in the window, or the window is not open.
         """
         if total.over <= now - DEAD_AFTER and not total.governed.carries:
             return False
@@ -94,7 +96,7 @@ class CellEvents:
                 pass_on(self.engine, total, cell_image.cell_of(image), now)
                 return True
             seen = _number(image, brought)
-        raise Contended("other totals' events won every try")
+        raise Contended("other totals of the window won every try")
 
     def begin_grace(self, total: Total, now: Instant) -> None:
         if total.end <= now:
@@ -105,10 +107,10 @@ class CellEvents:
         self.engine.write(CellWrite(total.cell, (Set(name, now),), entry, unless_begun).update, repeatable=True)
 
     def suspend(self, total: Total, by: SuspendingTier, now: Instant) -> None:
-        """Suspend usage where the cell too shows more than the tier allows, once for each change of the total.
+        """Suspend usage if the cell too shows more than the tier allows, once for each change of the total.
 
-        One request where the cell shows the limit raised as the total does, and nothing waived. A window that is over
-        for long, or that the cell has removed, suspends nothing, nor does a waived level.
+        One request if the cell has the same carryover and adjustments as the total, and no waiver. A window that ended
+        long ago or was removed suspends nothing, and neither does a waived level.
         """
         until = by.until(total, now)
         if until is None or total.over <= now - DEAD_AFTER:
@@ -129,7 +131,7 @@ class CellEvents:
             if shown == seen or by.tier.level in (levels or "").split(","):
                 return
             seen = shown
-        raise Contended("the limit of the window was raised anew every time")
+        raise Contended("the limit of the window changed during every try")
 
     def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
         Cells(self.engine).raise_version(cell, version, now)
@@ -138,10 +140,10 @@ class CellEvents:
         return Cells(self.engine).follow(effective, feature, now)
 
     def _tidy(self, total: Total, image: Item, now: Instant) -> None:
-        """Remove the limit's earlier windows where they have been over for long; the floor then guards their names.
+        """Remove the limit's windows that ended long ago. The floor then guards their names.
 
-        Windows of one limit do not overlap, so all that began before this one ended by its start; of what rolls, those
-        that no longer count by then.
+        Windows of one limit do not overlap, so a window that began before this one ended by its start. For a rolling
+        period, only sub-windows that no longer count are removed.
         """
         if total.start > now - DEAD_AFTER or total.governed.carries:
             return
@@ -157,12 +159,13 @@ class CellEvents:
         changes: tuple[Change, ...] = (*(Remove(name) for name in earlier), Set(cell_image.FLOOR, total.start))
         entry = TidyEntry(feature=total.feature, time=now, floor=total.start)
         unless_higher = absent_or(Compare(cell_image.FLOOR, "<=", total.start))
-        # Refused, somebody else has tidied further; repeated, there is nothing left to remove but the floor stands.
+        # If refused, another writer has already removed more. A repetition finds nothing to remove and the floor in
+        # place.
         self.engine.write(CellWrite(total.cell, changes, entry, unless_higher).update)
 
 
 def _kept(total: Total, image: Item) -> bool:
-    """Whether the cell may still count in the total's window."""
+    """Return whether the cell may still count in the total's window."""
     if total.governed.carries:
         return cell_image.used_name((total.ordinal, total.start)) in image
     return _number(image, cell_image.FLOOR) < total.over
@@ -198,7 +201,7 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
 
 
 class _Window(NamedTuple):
-    """What a cell was seen to keep of a window that a suspension depends on."""
+    """The values of a window that a suspension depends on, as seen in its cell."""
 
     carried: Decimal
     adjusted: Decimal
@@ -206,9 +209,9 @@ class _Window(NamedTuple):
 
 
 def _suspension(total: Total, by: SuspendingTier, until: Instant, seen: _Window, now: Instant) -> Update:
-    """The write that suspends usage while the window is as it was seen."""
+    """Return the write that suspends usage. It is refused if the window has changed since it was seen."""
     counter, base = (total.ordinal, total.start), total.governed.limit
-    assert base is not None, "what is unlimited suspends nothing"
+    assert base is not None, "an unlimited quota has no suspending tier"
     raised = seen.carried + seen.adjusted
     name = total.ordinal if total.governed.scope else WHOLE_FEATURE
     suspended, cause = cell_image.suspended_name(name), TierCause(total.ordinal, total.start, now, by.tier.level)

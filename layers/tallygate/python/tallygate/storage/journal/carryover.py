@@ -1,9 +1,9 @@
-"""What the fold does to the windows of what carries over: open them for events, and revise what was carried into them.
+"""Windows of limits that carry over: opening them for events, and revising the carryover into them.
 
-    u.<ordinal>.<start>, k.…, y.…   see `domain.admission.openings`; u and k move together, so that what was used stays
-    what it is
+    u.<ordinal>.<start>, k.…, y.…   see `domain.admission.openings`; u and k change together, so used = u + k stays
 
-Every write says in its journal entry what is carried into the window now, and holds over what it was computed from.
+Every write states in its journal entry the amount now carried into the window. It requires that the values it was
+computed from have not changed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tallygate.storage.entries.totals import total_of
 from tallygate.storage.entries.writes import CellWrite
 
 READ_FIRST, READ_AT_ONCE = 8, 200
-"""Most late changes are of one of the newest windows; totals have some 700 bytes."""
+"""Most late changes concern one of the newest windows. A total has about 700 bytes."""
 
 
 @dataclass(slots=True)
@@ -51,10 +51,10 @@ class CellCarryover:
         return cell_image.cell_of(self.engine.get(keys.cell(cell)))
 
     def totals(self, cell: CellName, ordinal: int, *, until: Callable[[Total], bool]) -> dict[Instant, Total]:
-        """The newest totals of a quota by their windows' starts, back to the first that `until` says is enough.
+        """Return the newest totals of a quota by window start, back to the first for which `until` holds.
 
-        The newest is read first: of a window whose opening a total shows, everything used before it is in the totals
-        that are read after it. One request for the first few, one more for each READ_AT_ONCE, each consistent.
+        The newest total is read first. So if a total shows a window's opening, all usage before that opening is in the
+        totals read after it. One request for the first few totals, one more for each READ_AT_ONCE; each is consistent.
         """
         found: dict[Instant, Total] = {}
         position: str | None = None
@@ -79,9 +79,9 @@ class CellCarryover:
     def open_window(
         self, cell: CellName, counter: CounterName, opens: Opening, entry: CarryEntry, *, floor: Instant | None
     ) -> bool:
-        """Open a window of which nothing is used yet, unless it is open, or what it begins with has moved. Repeatable.
+        """Open a window without usage, unless it is open or its opening balance has changed. Repeatable.
 
-        By `floor`, nobody counts in a window before it any more.
+        floor: no window that ended by this instant counts any more; None: leave the floor
         """
         changes: list[Change] = [Set(cell_image.used_name(counter), -opens.carried), *opening_changes(counter, opens)]
         condition: Condition = not_open_yet(counter, opens)
@@ -91,9 +91,9 @@ class CellCarryover:
         return self._written(CellWrite(cell, changes, entry, condition))
 
     def revise(self, cell: CellName, found: Revision, entry: CarryEntry) -> bool:
-        """Replace the opening balance of a window, if it and the window before are as they were seen. Repeatable.
+        """Replace a window's opening balance, if it and the window before are as they were seen. Repeatable.
 
-        Of a window that the cell has removed only the entry is written, which revises its total.
+        For a window that the cell has removed, only the entry is written, which revises the window's total.
         """
         used, carried = cell_image.used_name(found.counter), cell_image.window_name(cell_image.CARRIED, found.counter)
         if found.removed:

@@ -1,12 +1,14 @@
-"""The family of decisions that were made: found again in the cell or the journal, and settled once.
+"""Granted decisions: found in the cell or the journal, and settled once.
 
     CELL#<customer>#<feature>   u.<ordinal>.<start> grows by the difference; st; last, n as with every write
     RECEIPT#<customer>          settle#<decision id>   granted, amount, settled_at, expires_at
                                 search#<decision>      n: the journal up to it does not hold the decision; expires_at
 
-The receipt is put if absent in the transaction that corrects the cell: so the first settlement stands, and a repetition
-is answered by what refused it. The journal never changes, so what a search has read in vain stays so: its position is
-kept where every container finds it, for as long as somebody may come back.
+The receipt is put if absent, in the transaction that corrects the cell. So the first settlement is final, and a
+repetition is answered by the stored receipt that refused it.
+
+The journal never changes, so a part searched without success need not be read again. The position of a search is stored
+where every container finds it, for as long as callers may come back.
 """
 
 from __future__ import annotations
@@ -46,20 +48,20 @@ from tallygate.storage.entries.writes import LAST, CellWrite
 from tallygate.storage.journal.records import KEPT, record_of
 
 SEARCH_KEPT = DAY
-"""How long the position of an unfinished search is kept; a search that is taken up later begins anew."""
+"""How long the position of an unfinished search is kept. A later search starts again."""
 _SETTLEMENTS = Attributes(Settlement, apart=("decision_id",))
 _CURSOR = 1
-"""The journal's newest item is its cursor."""
+"""The cursor counts as one item: it sorts after the newest record."""
 
 
 class Decisions:
-    """What settle and explain ask of storage. Every method is one request."""
+    """Reads and writes of settle and explain. Every method is one request."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def look(self, cell: CellName) -> SeenCell:
-        """The cell, consistent, and the decision that it was last written by."""
+        """Return the cell, read consistently, and the decision that its newest write made or settled."""
         item = self._engine.get(keys.cell(cell))
         seen = cell_image.cell_of(item)
         if item is None or LAST not in item:
@@ -137,8 +139,11 @@ def _correction(
     followed: Collection[CountedWindow],
     followings: int,
 ) -> Update:
-    """Unconditional but for the windows still being there, and not having been reset: a counter that was removed must
-    not come back, and one from which the decision was taken out must not fall below zero."""
+    """Return the write that corrects the windows.
+
+    It requires no room, only that the windows are still in the cell and were not reset since. A removed counter must
+    not return, and a counter from which a reset excluded the decision must not fall below zero.
+    """
     by, changes, conditions = settlement.amount - settlement.granted, list[Change](), list[Condition]()
     for window, mark in held.items():
         used, reset = (
@@ -150,7 +155,8 @@ def _correction(
         conditions.append(Absent(reset) if mark is None else Compare(reset, "=", mark_text(mark)))
         if window in followed:
             changes.append(Increase(cell_image.window_name(cell_image.FOLLOWED, used), by))
-    # Usage that follows is taken from the counters in one write: this one comes before it, or knows of it.
+    # Usage follows in a single write of its own. The correction must come before that write, or be based on the cell
+    # after it.
     conditions.append(as_seen(cell_image.FOLLOWINGS, followings or None))
     if held:
         changes.append(Copy(cell_image.CORRECTED, items.REVISION))

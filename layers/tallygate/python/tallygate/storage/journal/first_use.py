@@ -1,10 +1,11 @@
-"""What the fold asks of the cells where a period begins with its first use: which window is open, and to open one.
+"""Windows that begin with their first use: finding the open ones, and opening one for events.
 
-f.<ordinal>    where the newest window begins; a first use that is decided moves it as well (`storage.admission.cells`)
-fe.<ordinal>   where those begin that were opened for events last, in the order in which they were
+f.<ordinal>    start of the newest window; a granted first use moves it as well (`storage.admission.cells`)
+fe.<ordinal>   starts of the windows opened last for events, in the order of their opening
 
-A window is opened only over what was seen of both. So whatever decides or folds at the same moment, no two windows of a
-quota overlap. Totals say where the older ones begin, once something of them is folded; until then fe does.
+A window is opened only if both attributes are as they were seen. So windows of one quota never overlap, whatever
+decides or aggregates at the same moment. The starts of older windows are in the totals once their usage is aggregated;
+until then they are in fe.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tallygate.storage.base.expressions import All, Change, Set
 from tallygate.storage.entries.writes import CellWrite
 
 OPENED_KEPT = 8
-"""Windows that several folds have opened for events and that are in no total yet; each takes 14 bytes of the cell."""
+"""The most windows kept in fe: opened for events, and not in a total yet. Each takes 14 bytes of the cell."""
 
 
 @dataclass(slots=True)
@@ -36,7 +37,10 @@ class CellFirstUse:
         return cell_image.cell_of(self.engine.get(keys.cell(cell)))
 
     def begins_beside(self, cell: CellName, ordinal: int, time: Instant) -> tuple[Instant, ...]:
-        """Where the last window begins by the time, and the first after it, of those with totals. Two requests."""
+        """Return the start of the last window at or before the time and of the first one after it, by the totals.
+
+        Two requests.
+        """
         before = keys.total(cell.customer, cell.feature, ordinal, time + 1).sk
         after = keys.total(cell.customer, cell.feature, ordinal, time).sk
         found: list[Instant] = []
@@ -53,8 +57,13 @@ class CellFirstUse:
         return tuple(found)
 
     def open(self, cell: CellName, seen: Cell, entry: OpenEntry) -> Cell:
-        """Open the entry's window over the cell as it was seen, the newest one if it begins after that; nothing is
-        counted. The cell after it; or, where somebody has opened one since, as it is. Repeatable: it finds its own."""
+        """Open the entry's window if the cell is as it was seen.
+
+        Counts nothing. Repeatable: it recognizes its own write.
+
+        If it begins after the newest window, it becomes the newest. Returns the cell after the write, or the current
+        cell if another writer has opened a window since.
+        """
         ordinal, start, _ = entry.window
         newest, opened = seen.newest.get(ordinal), seen.opened_for_events.get(ordinal, ())
         name = cell_image.opened_for_events_name(ordinal)

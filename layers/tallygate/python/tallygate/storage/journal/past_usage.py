@@ -1,4 +1,4 @@
-"""What was used before a change of plan, read from totals, rollups, the journal's newest records and the audit trail.
+"""Usage before a change of plan, read from totals, rollups, the journal's newest records and the audit trail.
 
 Every read is consistent. Totals and rollups are read up to PAGES_MAX pages of 1 MB each.
 """
@@ -27,15 +27,18 @@ from tallygate.storage.journal.records import Journal, record_of
 from tallygate.storage.journal.rollup import resets_of, usage_item_of
 
 PAGES_MAX = 10
-"""Of one quota's totals, and of a meter's usage: ten MB are some 15,000 windows, or a year of 20 dimension values."""
+"""The bound for one quota's totals and for a meter's usage.
+
+Ten MB are about 15,000 windows, or a year of 20 dimension values.
+"""
 RECORDS_MAX = 100
-"""The newest records of the journal in which a write of the feature is looked for."""
+"""The most journal records, from the newest on, that are searched for a write of the feature."""
 _AFTER_ALL = "~"
 
 
 @dataclass(slots=True)
 class PastUsage:
-    """See `control_store.PastUsageStore`."""
+    """See `operations.limits.ports.PastUsageStore`."""
 
     engine: Engine
 
@@ -91,7 +94,7 @@ class PastUsage:
         return None
 
     def folded(self, cell: CellName) -> AppliedRevision:
-        """The newest write to the feature's cell that is journaled, if the journal is applied."""
+        """Return the newest write to the feature's cell that is journaled, if the whole journal is applied."""
         owner = keys.escaped(cell.customer)
         head = Journal(self.engine).head(owner, fresh=True)
         if head.newest is None or head.applied < head.number:
@@ -117,7 +120,7 @@ class PastUsage:
 
 @dataclass(slots=True)
 class CellVersions:
-    """What a change of limits asks of cells: to learn of it, and what was used before it."""
+    """Updates and reads of cells for a change of limits."""
 
     engine: Engine
 

@@ -1,7 +1,7 @@
-"""Probes: put by who asks how far the stream's reader is, marked by it with `seen_at`, dropped by who put them.
+"""Probes: put by a health check, marked with `seen_at` by the stream's reader, and dropped by the check.
 
 PROBE    <id>   sent_at, seen_at?, expires_at
-HEALTH   fold   claimed_at: when the newest measurement began; as_of, lag_ms (-1: too long): what the newest found
+HEALTH   fold   claimed_at: when the newest measurement began; as_of, lag_ms (-1: too long): the newest result
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ SEEN_AT = "seen_at"
 CLAIMED_AT, AS_OF, LAG = "claimed_at", "as_of", "lag_ms"
 _TOO_LONG = -1
 KEPT = HOUR
-"""A probe whose sender died is removed by the table."""
+"""TTL removes a probe whose sender died."""
 
 
 class Probes:
-    """Sends probes and looks after them."""
+    """Sends, reads and removes probes."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -45,9 +45,10 @@ class Probes:
         return FoldLag(lag_ms=None if lag == _TOO_LONG else int(lag), as_of=int(as_of))
 
     def claim_result(self, wall: Instant, *, over: Instant) -> bool:
-        """Whether the caller is the one who measures now: nobody has begun to after `over`. One request.
+        """Claim the measurement for the caller. False: another one began after `over`. One request.
 
-        A claim that is repeated after an unknown outcome may refuse itself: then nobody measures until the next.
+        A claim repeated after an unknown outcome may be refused by its own first application. Then no container
+        measures until the next claim.
         """
         unclaimed = Any((Absent(CLAIMED_AT), Compare(CLAIMED_AT, "<=", over)))
         claim = Update(key=keys.health(), changes=(Set(CLAIMED_AT, wall),), condition=unclaimed)

@@ -1,11 +1,11 @@
-"""The journal family: append where the number is free, read from the cursor on, move the cursor forward.
+"""The journal: records are appended where their number is free, and read from the cursor on.
 
     JOURNAL#<owner>   <n, 20 digits>   body (zlib JSON: marks, limits, entries, at), at, expires_at
                       CURSOR           n: every record up to it has been applied
 
-`owner` is the customer as it stands in keys. Put-if-absent is the whole of the concurrency control: the marks inside
-a record are those of the newest one when its number was free, so they are right exactly when the put succeeds. That is
-why a container may remember the head that it wrote itself: a stale memory only loses the put, and reads.
+`owner` is the customer's id in the form used in keys. Put-if-absent is the only concurrency control. A record's marks
+continue those of the record before it, so they are right exactly if the put succeeds. That is why a container may cache
+the head that it wrote itself: a stale cache only loses the put, and then the head is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tallygate.storage.entries.entries import ENTRIES
 
 BODY_BYTES_MAX = 300_000
 KEPT = 40 * DAY
-"""Longer than the longest calendar month and than any event may be late."""
+"""Longer than the longest calendar month, and than an event may be late."""
 REMEMBERED_MAX = 4_096
 FIRST = 1
 _CURSOR_SK = "CURSOR"
@@ -54,9 +54,9 @@ class Journal:
         return Head(number=newest.number, applied=applied, marks=newest.marks, newest=newest)
 
     def append(self, owner: str, record: Record, *, applied: int, now: Instant) -> Appended:
-        """Put the record if its number is free. `applied` is how far the caller knows the journal to be applied.
+        """Append the record if its number is free. Safe to repeat: a record that meets its own stored copy is appended.
 
-        Safe to repeat: a record that meets itself, put before with an unknown outcome, is appended.
+        applied: the number up to which the caller knows the journal to be applied
         """
         body = body_of(record)
         if len(body) > BODY_BYTES_MAX:
@@ -95,14 +95,14 @@ class Journal:
 
 
 def body_of(record: Record) -> bytes:
-    """The stored form of a record; equal records have equal bodies."""
+    """Return the stored form of a record. Equal records have equal bodies."""
     return zlib.compress(compact(ENTRIES.write(record, Record)).encode())
 
 
 def record_of(item: Item) -> Record:
-    """The record that an item holds."""
+    """Return the record of an item."""
     body = item.get("body")
     if not isinstance(body, bytes):
-        raise InvariantBroken("a journal record has a body")
+        raise InvariantBroken("a journal record must have a body")
     record: Record = ENTRIES.read(read_document(zlib.decompress(body)), Record)
     return record

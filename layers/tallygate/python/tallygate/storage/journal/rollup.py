@@ -1,7 +1,7 @@
-"""What is read back of a meter's rollup, and when resets were made of a feature's usage.
+"""Reads of a meter's rollup, and of the resets of a feature's usage.
 
 USAGE#<customer>#<meter>  <day>#<dimensions>   day, dims (JSON), q00 … q95 (quarter hours), upto
-AUDIT#<customer>          <at, ms>#<id>        resets among what operators did
+AUDIT#<customer>          <at, ms>#<id>        audit entries, resets among them
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AFTER_ALL = "~"
 
 
 def resets_of(engine: Engine, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
-    """The feature's resets that were made in (since, until], by when they were effective, and what by."""
+    """Return the feature's resets made in (since, until]: the cause of each, by the time at which it was effective."""
     found: dict[Instant, str] = {}
     position: str | None = keys.audit(cell.customer, since, "").sk
     last = keys.audit(cell.customer, until, _AFTER_ALL).sk
@@ -40,7 +40,7 @@ def resets_of(engine: Engine, cell: CellName, since: Instant, until: Instant) ->
 
 
 def usage_item_of(item: Item) -> UsageItem:
-    """The usage that an item shows."""
+    """Return the usage of an item."""
     quarters = {
         int(name[1:]): value
         for name, value in item.items()

@@ -1,7 +1,7 @@
-"""What the fold resolves by: the limits in force, and the catalog as far as it needs it, remembered by its version.
+"""The rules by which events are resolved: the limits in force and the catalog.
 
-Both are read consistently and after the event was stored. So whatever was in force when the event was accepted, the
-fold knows at least that.
+Both are read consistently, after the event was stored. So they are at least as new as when the event was accepted. The
+needed part of the catalog is cached by its version.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tallygate.storage.metering.rules import catalog_entries, catalog_version, f
 
 @dataclass(slots=True)
 class Rules:
-    """Remembers one catalog. Every method is one request while nothing has changed."""
+    """Caches one catalog. Every method is one request while nothing has changed."""
 
     engine: Engine
     _secrets: DecisionSecrets = field(init=False)
@@ -44,7 +44,7 @@ class Rules:
         return self._secrets.known()
 
     def meters(self) -> Meters:
-        """The catalog's meters, consistent. What is read after a version is at least that version's."""
+        """Return the catalog's meters, read consistently. Entries read after a version are at least of that version."""
         version = catalog_version(self.engine)
         if version != self._version:
             plans = tuple(forms.plan_of(form) for form in catalog_entries(self.engine, "PLAN#"))

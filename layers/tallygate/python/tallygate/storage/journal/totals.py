@@ -1,10 +1,10 @@
-"""The totals family: what each journal record adds, written to each target once.
+"""Totals and usage: the sums of journal records, written to each target once.
 
     TOTAL#<customer>          see `storage.entries.totals`
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
-`upto` is the last journal number applied; a write holds only below it. Whoever applies goes through the journal in
-order from its cursor, so a target that has seen a number has seen all before it, and repeating changes nothing.
+`upto` is the last journal number applied to the target, and a write requires a smaller `upto`. Records are applied in
+order from the cursor. So a target with a number has all records up to it, and repeating changes nothing.
 """
 
 from __future__ import annotations
@@ -68,12 +68,13 @@ class Totals:
     engine: Engine
 
     def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
-        """Add one record's part to a total, once. One request more where the window is new.
+        """Add one record's part to a total, once. One more request for a new window.
 
-        The window's closing falls due at its end, if it is ever closed. That is written with the first part only, for
-        the closing takes it away again, and a late part must not call for a second closing.
+        The first part sets the window's closing as due at its end, if such windows are closed. Later parts do not: the
+        closing removes the due time, and a late part must not cause a second closing.
 
-        One request more too for a late settlement in a window that was reset: a reset may exclude the decision.
+        A late settlement in a window that was reset also needs one more request, because the reset may exclude the
+        decision.
         """
         window, move = change.move.window, change.move
         key = keys.total(customer, change.governed.feature, window.ordinal, window.start)
@@ -85,14 +86,15 @@ class Totals:
         if not isinstance(outcome, Refused):
             return
         if asks and outcome.image is not None and RESET in outcome.image:
-            # Marks come by the journal, like this change and in order: below its number the mark stays what it is.
+            # Marks come through the journal in order, like this change. So below this number the mark cannot change.
             marked = _total_changes(customer, change, number, mark_of(items.text(outcome.image, RESET)))
             self.engine.write(Update(key=key, changes=marked, condition=below), repeatable=True)
         elif outcome.image is None:
             due: tuple[Change, ...] = ()
             if is_closed(change.governed, window.start, window.end):
                 due = (Set(DUE_SHARD, keys.shard_of(f"{key.pk}#{key.sk}")), Set(DUE_AT, window.end))
-            # Should another applier create it first, it has applied this very record: nobody begins with a later one.
+            # If another caller creates the total first, it has applied this very record, because records are applied in
+            # order.
             self.engine.write(Update(key=key, changes=(*changes, *due), condition=Absent(UPTO)), repeatable=True)
 
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
@@ -108,17 +110,17 @@ class Totals:
 
 
 def contributed(name: str, contribution: Contribution) -> Change:
-    """The change that a contribution makes to the quantity in an attribute."""
+    """Return the change that a contribution makes to the quantity in an attribute."""
     match contribution:
         case Add(amount):
             return Increase(name, amount)
         case Raise() | contributions.Set() | Member():
-            raise InvariantBroken("no meter makes such contributions: its aggregation is sum or count")
+            raise InvariantBroken("meters make no such contribution: their aggregation is sum or count")
     assert_never(contribution)
 
 
 def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetMark) -> tuple[Change, ...]:
-    """What the change adds to a total with this mark, or which gets it by the change."""
+    """Return the changes of a total that has this reset mark, or gets it by this change."""
     governed, move, excluded = change.governed, change.move, change.move.excluded_by(mark)
     about: dict[str, str | int] = {
         "customer": customer,
@@ -127,7 +129,8 @@ def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetM
         **move.window._asdict(),
         UPTO: number,
     }
-    # Of a limit that was never in force in the window only names are known; then the total keeps what it has.
+    # If the limit was never in force in the window, only its names are known. The total then keeps the limit that it
+    # has.
     put = SetOnce if governed.named_only else Set
     trace = Remove(TRACE) if move.traceparent is None else Set(TRACE, move.traceparent)
     raised = _carried_in(move)

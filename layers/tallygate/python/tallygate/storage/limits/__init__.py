@@ -1,4 +1,4 @@
-"""The limits in force, and versions of them that are no longer.
+"""The stored limits in force, and their former versions.
 
 Read first: `versions.effective_of`, `versions.former_limits`.
 """

@@ -1,10 +1,10 @@
-"""Versions of limits that are in force no more, for what is stated of windows that ended under them.
+"""Former versions of limits, needed to state windows that ended under them.
 
     CUSTOMER#c   EFFECTIVE          version, doc (JSON), since: the limits in force
                  EFFECTIVE#<since>  the same of each version before, expires_at
 
-A version gets its item in the transaction that replaces it. So every version is in exactly one of the two places,
-whoever dies, and a change of limits costs one more write of its size.
+The transaction that replaces a version gives it an item of its own. So every version is in exactly one of the two
+places, whichever process dies. A change of limits costs one more write of the version's size.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ _LIMITS = Codec(
     },
 )
 READ_AT_ONCE = 4
-"""Mostly the first is the one; a version is some KB, and may be many."""
+"""The first version read is mostly the needed one. A version has some KB, and there may be many."""
 
 
 def effective_item(limits: Effective, since: Instant) -> Item:
-    """The limits as an item, in force from an instant on. Raises InvalidRequest `too_large`."""
-    document = items.bounded(effective_document(limits), "what the plan grants this customer")
+    """Return the item of limits in force since an instant. Raises InvalidRequest `too_large`."""
+    document = items.bounded(effective_document(limits), "the customer's set of limits")
     return {"version": limits.version, "doc": document, SINCE: since}
 
 
 def effective_document(limits: Effective) -> str:
-    """The stored form of the limits in force; `effective_of` reads it back to an equal value."""
+    """Return the stored form of the limits in force. `effective_of` reads it back to an equal value."""
     return compact(_LIMITS.write(limits, Effective))
 
 
 def effective_of(item: Item) -> Effective:
-    """The limits in force that an EFFECTIVE item states."""
+    """Return the limits in force of an EFFECTIVE item."""
     found: Effective = _LIMITS.read(read_document(items.text(item, "doc")), Effective)
     return replace(found, version=items.integer(item, "version"), since=items.integer(item, SINCE, 0))
 
 
 def put_former(replaced: Effective, by: Effective, now: Instant) -> Put:
-    """The write that keeps a version which is replaced now, for as long as windows may have to be stated by it."""
+    """Return the write that keeps a replaced version, for as long as windows may have to be stated by it."""
     return Put(
         key=keys.effective_version(replaced.customer, replaced.since),
         item={
@@ -65,9 +65,9 @@ def put_former(replaced: Effective, by: Effective, now: Instant) -> Put:
 
 
 def former_limits(engine: Engine, customer: str, before: Instant) -> Iterator[Effective]:
-    """Versions that came into force before an instant, the newest first, consistent.
+    """Yield the versions that came into force before an instant, newest first, read consistently.
 
-    Nothing is read until the first is asked for; one request for every READ_AT_ONCE.
+    Nothing is read until the first is asked for; then one request for every READ_AT_ONCE.
     """
     after: str | None = keys.effective_version(customer, before).sk
     while after is not None:

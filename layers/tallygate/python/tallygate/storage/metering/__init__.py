@@ -1,4 +1,4 @@
-"""Events, each stored once; rejections; what events are judged by.
+"""Stored events and rejections, and the rules by which events are judged.
 
 Read first: `events.Events`, `rules.read_meters`.
 """

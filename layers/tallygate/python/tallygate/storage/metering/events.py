@@ -1,11 +1,11 @@
-"""The event family: who is meant by a subject, and each event put once.
+"""Events, each put once, and the customers that subjects name.
 
     EVENT#<customer>#<0…15>  <source>#<id>   customer, source, id, type, subject, time, received_at, data (JSON),
                                              fingerprint, batch, ext (JSON)?, traceparent?, expires_at
     SUBJECT#<key>            SUBJECT         customer
 
-The first put wins for as long as the item is kept, which is longer than events may be late: so an event that is sent
-again is either recognised or too old.
+The first put wins for as long as the item is kept. That is longer than events may be late, so a repeated event is
+either recognized or too old.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ from tallygate.storage.metering.rules import EventRules
 KEPT = LATENESS_MAX + DAY
 _EVENTS = Attributes(Event, names={"extensions": "ext"})
 SUBJECTS_KEPT_SECONDS = 60.0
-"""How long a container may go on posting for the customer that a subject key has just been taken from."""
+"""How long a container may use a subject key after it was taken from its customer."""
 SUBJECTS_MAX = 10_000
 
 
 @dataclass(slots=True)
 class Events:
-    """What ingest asks of storage. `ticks` is a monotonic clock in seconds."""
+    """Reads and writes of ingest.
+
+    ticks: a monotonic clock in seconds
+    """
 
     engine: Engine
     ticks: Callable[[], float] = time.monotonic
@@ -50,10 +53,10 @@ class Events:
         return self._rules.meters(again=again)
 
     def customer_of(self, subject: str) -> str | None:
-        """The customer that a subject names: by one of its subject keys, or by its own id; None: nobody.
+        """Return the customer with this subject key or id; None: there is none.
 
-        Up to two requests, none where it is remembered. Nobody is never remembered: a customer that was created a
-        moment ago is found.
+        At most two requests; none while it is cached. The absence of a customer is not cached, so a new customer is
+        found at once.
         """
         held = self._subjects.get(subject)
         if held is not None and self.ticks() - held[1] < SUBJECTS_KEPT_SECONDS:
@@ -72,8 +75,10 @@ class Events:
         return subject if self.engine.get(keys.profile(subject)) is not None else None
 
     def put(self, event: Event) -> Event | None:
-        """Store the event if none has its identity; otherwise the one that has. One request; safe to repeat: an event
-        that meets itself, put before with an unknown outcome, is stored."""
+        """Store the event and return None; if its identity is taken, return the stored event. One request.
+
+        Safe to repeat: an event that meets its own stored copy is stored.
+        """
         key = keys.event(event.customer, event.source, event.id)
         outcome = self.engine.write(Put(key=key, item=item_of(event), condition=Absent("pk")), repeatable=True)
         if not isinstance(outcome, Refused):
@@ -91,10 +96,10 @@ class Events:
 
 
 def item_of(event: Event) -> Item:
-    """The stored form of an event."""
+    """Return the item of an event."""
     return {**_EVENTS.item(event), "expires_at": (max(event.time, event.received_at) + KEPT) // SECOND}
 
 
 def event_of(item: Item) -> Event:
-    """The event that an item states."""
+    """Return the event of an item."""
     return _EVENTS.value(item)

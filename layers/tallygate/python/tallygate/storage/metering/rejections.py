@@ -1,11 +1,11 @@
-"""The family of rejections: one a minute, customer and code, put if absent and never changed.
+"""Rejections: one for each minute, customer and code, put if absent and never changed.
 
-    REJECTED#<customer>   <minute, 10 digits>#<code>          status, detail, received_at, others, and as far as they
-                          <minute, 10 digits>#<code>#stored   are known id, source, type, subject, time; expires_at
+    REJECTED#<customer>   <minute, 10 digits>#<code>          status, detail, received_at, others, and if known
+                          <minute, 10 digits>#<code>#stored   id, source, type, subject, time; expires_at
 
-The second form is of an event that was accepted and could not be counted; `journaled` where its customer's journal has
-it. Without a customer the rejections stand under an empty name. A container remembers what it has put: a producer that
-is wrong all the time costs one write a minute, customer and code.
+The second form is for an event that was accepted and could not be counted; `journaled` if its customer's journal holds
+it. Rejections without a customer have an empty customer name. A container caches what it has put. So a producer that
+always sends wrong events costs one write for each minute, customer and code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tallygate.storage.base.engine import Engine, Key, Put
 from tallygate.storage.base.expressions import Absent, Item
 
 KEPT = 36 * DAY
-"""A day longer than they are listed."""
+"""One day longer than rejections are listed."""
 REMEMBERED_MAX = 1_024
 _REJECTIONS = Attributes(Rejection, names={"at": "received_at"})
 _STORED = "stored"
@@ -28,7 +28,7 @@ _STORED = "stored"
 
 @dataclass(slots=True)
 class Rejections:
-    """Keeps and lists rejections."""
+    """Stores and lists rejections."""
 
     engine: Engine
     _kept: dict[Key, None] = field(default_factory=dict)
@@ -50,9 +50,11 @@ class Rejections:
         self._kept[key] = None
 
     def newest(self, owner: str, *, before: str | None, limit: int) -> tuple[tuple[tuple[str, Rejection], ...], bool]:
-        """Some rejections, the newest first, each with its position, and whether there may be more. One request.
+        """Return a page of rejections, newest first, each with its position, and whether there may be more.
 
-        `before` is a position, or what `keys.rejections_after` writes.
+        One request.
+
+        before: a position, or a result of `keys.rejections_after`
         """
         page = self.engine.query(
             keys.rejections_of(owner), after=before, newest_first=True, limit=limit, consistent=True
@@ -67,5 +69,5 @@ def _key(rejection: Rejection) -> Key:
 
 
 def rejection_of(item: Item) -> Rejection:
-    """The rejection that an item states."""
+    """Return the rejection of an item."""
     return _REJECTIONS.value(item)

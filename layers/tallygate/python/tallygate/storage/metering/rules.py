@@ -1,9 +1,9 @@
-"""What events are judged by: the catalog's meters, what its features require of them, and its settings.
+"""The rules by which events are judged: the catalog's meters, the requirements of its features, and its settings.
 
     CATALOG   METER#… · FEATURE#… · SETTINGS   form (JSON)
 
-Ingest judges an event by it before it is stored, the fold when it is counted. Ingest may be as much as a minute behind,
-and reads it again before it rejects anything.
+Ingest judges an event before it is stored, and aggregate judges it again when it is counted. The rules of ingest may be
+up to a minute old, and are read again before a rejection.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.expressions import Item
 
 KEPT_SECONDS = 60.0
-"""So old the catalog may be that events are accepted by."""
+"""The maximum age of the catalog by which events are accepted."""
 READ_AGAIN_SECONDS = 1.0
-"""Before a rejection the catalog is read again, at most once in so long; what a minute asks for does not count."""
+"""Before a rejection the catalog is read again, at most once in this time. Reads of KEPT_SECONDS do not count."""
 
 
 @dataclass(slots=True)
 class EventRules:
-    """Remembers one catalog, as far as events need it. `ticks` is a monotonic clock in seconds."""
+    """Caches one catalog, as far as events need it.
+
+    ticks: a monotonic clock in seconds
+    """
 
     engine: Engine
     ticks: Callable[[], float] = time.monotonic
@@ -41,9 +44,9 @@ class EventRules:
     _read_again_at: float = -READ_AGAIN_SECONDS
 
     def meters(self, *, again: bool = False) -> Meters:
-        """The catalog's meters, at most KEPT_SECONDS old, or (`again`) as they are now, or were READ_AGAIN_SECONDS ago.
+        """Return the catalog's meters, at most KEPT_SECONDS old, or (`again`) READ_AGAIN_SECONDS old.
 
-        No request while they are remembered, one while the catalog's version is the same, else three more or a few.
+        No request while they are cached; one while the catalog's version is the same; else three more or a few.
         """
         now = self.ticks()
         since = now - (self._read_again_at if again else self._read_at)
@@ -59,13 +62,16 @@ class EventRules:
 
 
 def catalog_version(engine: Engine) -> int:
-    """The catalog's version, consistent. What is read after a version is at least that version's."""
+    """Return the catalog's version, read consistently. Entries read after a version are at least of that version."""
     head = engine.query(keys.CATALOG_PARTITION, prefix=keys.CATALOG_HEAD.sk, limit=1, consistent=True)
     return items.integer(head.items[0], "version", 0) if head.items else 0
 
 
 def read_meters(engine: Engine) -> Meters:
-    """The meters, what features require of them, and the settings, consistent. Three requests, more beyond 1 MB."""
+    """Return the meters, the features' requirements and the settings, read consistently.
+
+    Three requests, more beyond 1 MB.
+    """
     features = [forms.feature_of(form) for form in catalog_entries(engine, "FEATURE#")]
     return meters_of(
         tuple(forms.meter_of(form) for form in catalog_entries(engine, "METER#")),
@@ -76,7 +82,7 @@ def read_meters(engine: Engine) -> Meters:
 
 
 def _required(features: list[Feature]) -> dict[str, tuple[str, ...]]:
-    """By meter, the dimensions that at least one of its features requires."""
+    """Return, by meter, the dimensions that at least one of its features requires."""
     found: dict[str, tuple[str, ...]] = {}
     for feature in features:
         if feature.meter is not None and feature.require:
@@ -85,7 +91,10 @@ def _required(features: list[Feature]) -> dict[str, tuple[str, ...]]:
 
 
 def catalog_entries(engine: Engine, prefix: str) -> Iterator[Any]:
-    """The forms of the catalog's entries whose sort key has the prefix, consistent. One request for each MB."""
+    """Yield the forms of the catalog's entries whose sort keys have the prefix, read consistently.
+
+    One request for each MB.
+    """
     position: str | None = None
     while True:
         page = engine.query(keys.CATALOG_PARTITION, prefix=prefix, after=position, consistent=True)
@@ -96,5 +105,5 @@ def catalog_entries(engine: Engine, prefix: str) -> Iterator[Any]:
 
 
 def form_of(item: Item) -> Any:
-    """An entry's form, with exact numbers."""
+    """Return an entry's form, with exact numbers."""
     return json.loads(items.text(item, "form"), parse_float=Decimal)

@@ -1,4 +1,4 @@
-"""Usage and events, read.
+"""Reads of usage and events.
 
 Read first: `queries.UsageReader`, `events.EventLog`.
 """

@@ -1,4 +1,4 @@
-"""The list of events reads what others keep: the journal of a customer, and the rejections."""
+"""Reads for the list of events: a customer's journal, and its rejections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallygate.storage.metering.rejections import Rejections
 
 
 class EventLog:
-    """Every method is one request at most."""
+    """Every method is at most one request."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -1,9 +1,10 @@
-"""The usage family, read: the rollup's items, and the names that a query may use.
+"""Reads of usage: the rollup's items, and the names that a query may use.
 
     USAGE#<customer>#<meter>  <day>#<dimensions>   day, dims (JSON), q00 … q95 (quarter hours), upto
-    AUDIT#<customer>          <at, ms>#<id>        resets among what operators did
+    AUDIT#<customer>          <at, ms>#<id>        audit entries, resets among them
 
-The fold writes them (`storage.journal.totals`). Reads are eventually consistent: the fold lags by more than that.
+The items are written by `storage.journal.totals`. Reads are eventually consistent, because the lag of the aggregation
+is longer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _AFTER_ALL_DIMENSIONS = "~"
 
 @dataclass(slots=True)
 class UsageReader:
-    """What GET /v1/usage reads."""
+    """Reads for GET /v1/usage."""
 
     engine: Engine
 
