@@ -44,7 +44,7 @@ class SuspendingTier:
         return EXACT.add(self.tier.at.of(limit), self.grace)
 
     def until(self, total: Total, now: Instant) -> Instant | None:
-        """Return when a suspension that begins now would end; None: it would end with a period that has ended already."""
+        """Return when a suspension that begins now ends; None: it would end with a period that has already ended."""
         if self.policy.until == NEXT_PERIOD and total.end <= now:
             return None
         return suspended_until(self.policy, window_end=total.end, now=now)

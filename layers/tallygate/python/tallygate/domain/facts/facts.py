@@ -1,12 +1,12 @@
 """Facts: past-tense records for webhooks and the event bus, and the facts that a total's change announces.
 
     total:  old value ──────────────── new value         usage.threshold_crossed    a tier's threshold t, old < t ≤ new
-                 80 %  ↑        100 %  ↑                 usage.limit_reached        the limit itself
+                 80 %  ↑        100 %  ↑                 usage.limit_reached        old < limit ≤ new
                                         ↑ the next unit  usage.overage_started      old ≤ limit < new
-            new value ──────────────── old value         usage.threshold_recovered  an announced level has ended:
+            new value ──────────────── old value         usage.threshold_recovered  an announced level ends:
           ↓ 75 %   80 %                                                             new < t − hysteresis
-    a closed total changes                               usage.restated             next revision, entitlement's own quota
-                                                         limit.period_closed        next revision, any other quota
+    a closed total changes: the next revision            usage.restated             of an entitlement's own quota
+                                                         limit.period_closed        of any other quota
 
 The only state is `Levels`: the levels that were announced and have not ended. Levels and facts change in one
 transaction. `Levels` carries the number of the change that last moved it. So if a change is seen again, late or by two
