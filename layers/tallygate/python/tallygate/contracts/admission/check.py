@@ -42,7 +42,12 @@ ASKS_MAX = 20
 
 
 class Ask(Contract):
-    """The body of check and consume. An amount of 0 returns the state and changes nothing."""
+    """The body of check and consume.
+
+    An `amount` of 0 returns the state and changes nothing. A retry of a granted consume with the same `request_id` is
+    not counted again. With `allow_partial`, a smaller amount is granted if the whole amount does not fit. `detail`
+    lists every window, and `explain` adds an explanation.
+    """
 
     customer: CustomerId
     feature: FeatureKey

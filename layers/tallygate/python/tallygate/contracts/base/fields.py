@@ -217,9 +217,11 @@ def _quantity_schema(more: str, pattern: str, **least: int) -> dict[str, Any]:
 QUANTITY_SCHEMA = _quantity_schema(
     "", rf"{_TOO_LARGE}{_NOTHING_LEFT}-?{_DIGITS}", exclusiveMinimum=-(10**INTEGER_DIGITS_MAX)
 )
-AMOUNT_SCHEMA = _quantity_schema(" Not negative.", rf"(?:{_TOO_LARGE}{_NOTHING_LEFT}{_DIGITS}|-0+(?:\.0+)?)", minimum=0)
+AMOUNT_SCHEMA = _quantity_schema(
+    " Must not be negative.", rf"(?:{_TOO_LARGE}{_NOTHING_LEFT}{_DIGITS}|-0+(?:\.0+)?)", minimum=0
+)
 POSITIVE_SCHEMA = _quantity_schema(
-    " More than 0.", rf"{_TOO_LARGE}{_NOTHING_LEFT}{_NOT_ZERO}{_DIGITS}", exclusiveMinimum=0
+    " Must be more than 0.", rf"{_TOO_LARGE}{_NOTHING_LEFT}{_NOT_ZERO}{_DIGITS}", exclusiveMinimum=0
 )
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX), kept(_unprintable)]

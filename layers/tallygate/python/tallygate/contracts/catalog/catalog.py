@@ -124,7 +124,11 @@ class MeterFilter(Judged):
 
 
 class MeterEntry(Judged):
-    """A meter: the rule from events to a quantity."""
+    """A meter: the rule from events to a quantity.
+
+    `value` is the path in the event's data of the number that a sum adds up, like $.tokens. `dimensions` are paths by
+    dimension name. An event counts only if it meets all `filters`.
+    """
 
     key: Name
     event_type: Id

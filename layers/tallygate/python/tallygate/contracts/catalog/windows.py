@@ -90,7 +90,7 @@ class Period(Judged):
     The anchor determines the boundaries: the calendar, the start of the subscription, or a time. A rolling period
     covers the last days or hours at any time; usage leaves it at most a twelfth of its length late. With first_use, a
     period begins with the first usage, and the next one with the first usage after its end. A billing_period is a month
-    from the start of the subscription. The period never does not end.
+    from the start of the subscription. With `every` never, there is one period without an end.
     """
 
     every: Every

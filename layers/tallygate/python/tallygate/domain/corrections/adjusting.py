@@ -32,9 +32,9 @@ class CellAdjustment:
     carried, adjusted: the window's amounts as read; the write requires that they are unchanged
     version: version of the limits in force
     lifted: names of suspensions that wait for a top-up and that the write ends
-    watched: names of suspensions that must not wait for a top-up
-    floor: new floor of the cell, if the write opens the window; None: the write does not raise the floor, because the
-        window is open or windows of an earlier period have already raised the floor further
+    watched: names of all other suspensions; the write requires that none of them waits for a top-up
+    floor: new floor of the cell; None: the write opens no window, or windows of a former period have already raised the
+        floor further
     """
 
     term: QuotaTerm

@@ -139,7 +139,7 @@ def resets(
 ) -> tuple[WindowReset, ...]:
     """Return what a reset removes from each window of a cell.
 
-    upto: revision of the cell as read; the reset covers the writes up to it
+    upto: the reset covers the cell's writes up to this revision
     carry_overage: whether usage beyond the limit remains
     before: the effective instant; None: now, all usage is removed
     used: with `before`, the usage decided before it, by counter

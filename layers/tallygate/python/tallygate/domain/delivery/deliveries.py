@@ -186,7 +186,7 @@ class Delivery:
 
     attempts: number of attempts begun
     due_at: when the sweep takes over; None: not pending
-    claimed_by: who is making an attempt
+    claimed_by: the worker that began the newest attempt
     """
 
     fact_id: str

@@ -197,8 +197,8 @@ def changed(
     idle_since: nothing was counted after this instant. The change applies from the end of the window that contains it,
         so no window that has usage is cut.
 
-    A pending change is replaced. An equal recurrence changes nothing. Rolling periods and periods that never end do not
-    change. A first_use period changes at `now`; windows open at that time keep their end.
+    A pending change is replaced, or dropped if `wanted` equals the recurrence in force. Rolling periods and periods
+    that never end do not change. A first_use period changes at `now`; windows open at that time keep their end.
     """
     decided = tuple(s for s in schedule.segments if s.since is None or s.since <= now)
     kept = Schedule(decided)
