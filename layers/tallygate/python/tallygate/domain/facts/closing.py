@@ -13,8 +13,8 @@ about a second. Usage accepted before the end but counted after the closing is r
 vendor that bills from the closing sets close_grace.
 
 Only quotas of an hour or longer are closed. Rates, rolling periods and periods without an end are never closed. Windows
-without usage and adjustments have no total and are not closed. A window cut short by a change is closed when the full
-window would have ended; the statement shows the actual end.
+without usage and adjustments have no total and are not closed. If a change cuts a window short after its first usage,
+the window is closed at its original end; the statement shows the actual end.
 
 Statements have one form for the closing and for every restatement:
 

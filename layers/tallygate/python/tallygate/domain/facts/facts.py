@@ -13,7 +13,7 @@ transaction. `Levels` carries the number of the change that last moved it. So if
 workers at once, it announces nothing twice. The changes of one total are announced in order.
 
 Events may be counted before the opening balance of their window is known. Until then the window announces nothing.
-After that, everything is announced at once, by the actual limit.
+After that, everything is announced at once, by the limit that the window then has.
 """
 
 from __future__ import annotations
