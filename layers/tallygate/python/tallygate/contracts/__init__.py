@@ -1,1 +1,4 @@
-"""The wire, one file per verb: names, sizes and defaults that a caller can see (API.md)."""
+"""The wire contracts: names, sizes, defaults and answers of the HTTP API, by subject.
+
+Boundary: contracts read requests and shape answers; `domain` decides.
+"""

@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document, generated from the route tables and the contracts that the functions read with.
+"""The OpenAPI 3.1 document, generated from the route tables and from the contracts with which functions read bodies.
 
-Route tables live with their functions. The function that serves the document has its own table. The rows of the others
-come from their contracts.
+Route tables are part of their functions. The function that serves the document passes its own table. The rows of other
+functions are imported from their contracts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tallygate.contracts.metering.ingest import EVENTS
 from tallygate.domain.admission import decision_ids
 
 ELSEWHERE = (CHECK, CONSUME, SETTLE, EVENTS)
-"""The rows of other functions' tables."""
+"""The routes of other functions."""
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REPEATABLE = (CHECK.key, EVENTS.key, SETTLE.key)
-"""POSTs that are safe to repeat by themselves, and so know no Idempotency-Key."""
+"""POST routes that are safe to repeat and therefore have no Idempotency-Key."""
 _LENGTHS = {
     "decision_id": decision_ids.LENGTH_MAX,
     "key": IDENTIFIER_LENGTH_MAX,
@@ -35,7 +35,11 @@ _LENGTHS = {
 
 _TEXT = {"type": "string"}
 _RULE: Mapping[str, Any] = {
-    "pointer": {"type": "string", "description": "JSON pointer; ?name for a query parameter."},
+    "pointer": {
+        "type": "string",
+        "description": "JSON pointer of a field of the body; ?name of a query parameter, {name} of a path parameter, "
+        "!name of a header.",
+    },
     "code": _TEXT,
     "detail": _TEXT,
 }
@@ -52,14 +56,14 @@ _PROBLEM: Mapping[str, Any] = {
 }
 PROBLEM_SCHEMA: Mapping[str, Any] = {
     "type": "object",
-    "description": "RFC 9457 problem details. `code` is stable; `errors` names every field that broke a rule.",
+    "description": "RFC 9457 problem details. `code` is stable. `errors` lists every broken rule with its field.",
     "required": list(_PROBLEM),
     "properties": _PROBLEM,
 }
 
 
 def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> dict[str, Any]:
-    """The whole document. `revocation_s`: so long the stack may honour a key that was revoked, seconds."""
+    """Return the whole document. `revocation_s`: how long a revoked key may still be accepted, in seconds."""
     listed = sorted(rows, key=lambda row: (row.path, row.method))
     contracts = {row.contract for row in listed if row.contract is not None and issubclass(row.contract, BaseModel)}
     paths: dict[str, dict[str, Any]] = {}
@@ -79,7 +83,7 @@ def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> dict[st
             "schemas": {"Problem": dict(PROBLEM_SCHEMA), **_schemas(contracts)},
             "responses": {
                 "Problem": {
-                    "description": "Something is wrong with the request, or the service cannot answer now.",
+                    "description": "The request is invalid, or the service cannot answer now.",
                     "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}},
                 }
             },
@@ -100,13 +104,13 @@ def _operation(row: Row, revocation_s: int) -> dict[str, Any]:
         "summary": row.summary.replace("{revocation_s}", str(revocation_s)),
         "parameters": [*_path_parameters(row.path), *_query_parameters(row.key), *_header_parameters(row)],
         "responses": {
-            "2XX": {"description": "Done.", "content": {"application/json": {"schema": {}}}},
+            "2XX": {"description": "Success.", "content": {"application/json": {"schema": {}}}},
             "default": {"$ref": "#/components/responses/Problem"},
         },
         "security": [] if row.scope is None else [{"key": []}],
     }
     if row.scope is not None:
-        operation["description"] = f"Needs a key with the scope `{row.scope}`."
+        operation["description"] = f"Requires an API key with the scope `{row.scope}`."
     if row.contract is not None:
         schema = {"$ref": _REF.format(model=row.contract.__name__)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
@@ -131,8 +135,9 @@ def _query_parameters(key: str) -> list[dict[str, Any]]:
 def _header_parameters(row: Row) -> list[dict[str, Any]]:
     found = []
     if row.method == "POST" and row.key not in _REPEATABLE:
-        text = "The same key again within 24 hours replays the answer. Secrets in it are null then."
+        text = "A repeated key within 24 hours returns the stored answer again, with secrets replaced by null."
         found.append(("Idempotency-Key", text, {"type": "string", "minLength": 1, "maxLength": 255}))
     if row.key in CONDITIONAL:
-        found.append(("If-Match", "The ETag that was read; another one now is refused with 412.", {"type": "string"}))
+        text = "The ETag as read. If the resource has another ETag now, the request is refused with 412."
+        found.append(("If-Match", text, {"type": "string"}))
     return [{"name": name, "in": "header", "description": text, "schema": schema} for name, text, schema in found]

@@ -1,4 +1,4 @@
-"""Requests of check and consume, and what they answer.
+"""Requests and answers of check and consume.
 
 Read first: `check.Ask`, `check.decision_answer`, `explanations`.
 """

@@ -1,4 +1,4 @@
-"""check and consume on the wire: the request, the decision as a caller reads it, and the decision as recorded."""
+"""check and consume on the wire: the request, the decision as answered, and the decision as recorded."""
 
 from __future__ import annotations
 
@@ -38,11 +38,16 @@ from tallygate.domain.catalog.units import Unit, presented
 from tallygate.domain.corrections.settlements import Charge, MadeDecision
 
 ASKS_MAX = 20
-"""So many questions one check answers; a consume is always one."""
+"""The most questions in one check. A consume is always a single one."""
 
 
 class Ask(Contract):
-    """The body of check and consume. An amount of 0 asks for the state and changes nothing."""
+    """The body of check and consume.
+
+    An `amount` of 0 returns the state and changes nothing. A retry of a granted consume with the same `request_id` is
+    not counted again. With `allow_partial`, a smaller amount is granted if the whole amount does not fit. `detail`
+    lists every window, and `explain` adds an explanation.
+    """
 
     customer: CustomerId
     feature: FeatureKey
@@ -62,12 +67,12 @@ class Ask(Contract):
         if isinstance(data, dict) and "amount" in data:
             sent = data["amount"]
             exact = ask.amount if isinstance(sent, int) else sent_amount(sent).exact
-            ask._amount_sent = exact  # noqa: SLF001  # its own, where it is made
+            ask._amount_sent = exact  # noqa: SLF001  # a private attribute of the class itself
         return ask
 
     @property
     def amount_sent(self) -> Decimal:
-        """The amount before it was rounded."""
+        """The amount as sent, before rounding."""
         return self._amount_sent
 
 
@@ -76,13 +81,14 @@ CONSUME = Row("POST /v1/consume", "check", "Check and count in one step", Ask)
 
 
 def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> JSON:
-    """A decision as JSON; the numbers at the top are those of the feature's entitlement quota, as raw quantities.
+    """Return a decision as JSON. Its top-level numbers are those of the entitlement's quota, in raw quantities.
 
-    `unit` is the feature's, in which they are presented beside.
+    detail: whether to list every window
+    unit: the feature's unit, in which `presented` repeats the numbers
     """
     quota, as_of, would_reason = decision.quota, decision.numbers_as_of, decision.would_reason
     used = quota.used if quota else ZERO
-    # Without a quota, what is granted has no limit, and what is denied has nothing left.
+    # Without a quota, a granted request has no limit and a denied one has a limit of 0.
     limit = quota.limit if quota else None if decision.granted else ZERO
     return {
         "granted": decision.granted,
@@ -121,10 +127,14 @@ def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = Non
 
 
 def _breakdown(quota: Node | None, limit: Decimal | None) -> JSON:
-    """What the limit is made of: the plan's or the customer's own, what was carried into the period, adjusted in it.
+    """Return the parts of the limit.
 
-    `followed` is the usage since the period's start that was counted in another plan's windows. The sum of the first
-    three may be below the limit that is shown, which is never below zero.
+    base: the limit of the plan, or the customer's own
+    carried: carried into the period
+    adjusted: added or removed by adjustments in the period
+    followed: usage since the period's start that was counted in another plan's windows
+
+    The limit shown is never below 0. It is therefore larger than the sum of the first three if that sum is negative.
     """
     followed = ZERO if quota is None else quota.followed
     if quota is None or limit is None:
@@ -138,7 +148,7 @@ def _breakdown(quota: Node | None, limit: Decimal | None) -> JSON:
 
 
 def feature_type(decision: Decision) -> str | None:
-    """The type of the decision's feature; None where there is no right to it that would say."""
+    """Return the type of the decision's feature; None if the customer has no right to the feature."""
     match decision.fixed:
         case Switch():
             return BOOLEAN
@@ -153,13 +163,13 @@ def _shown(quota: Node) -> dict[str, Decimal | None]:
 
 
 def _period(node: Node) -> JSON:
-    """The window of a quota and the recurrence that it is an instance of."""
+    """Return the window of a quota and its recurrence."""
     assert node.period is not None, "a quota has a period"
     return {**period_answer(node.start, node.end), **recurrence_answer(node.period)}
 
 
 def node_answer(node: Node, as_of: Instant) -> JSON:
-    """One window of one limit as JSON."""
+    """Return one window of one limit as JSON."""
     return {
         "name": node.name,
         "scope": dict(node.scope),
@@ -177,7 +187,7 @@ def node_answer(node: Node, as_of: Instant) -> JSON:
 
 
 def decision_record_answer(made: MadeDecision) -> JSON:
-    """A decision as recorded, as JSON."""
+    """Return a recorded decision as JSON."""
     use, settlement = made.use, made.settlement
     amount = use.amount if settlement is None else settlement.amount
     plans = [(limit.plan, limit.plan_version) for limit in made.limits.values() if limit.plan is not None]
@@ -201,7 +211,7 @@ def decision_record_answer(made: MadeDecision) -> JSON:
 
 
 def _charged(charge: Charge) -> JSON:
-    """A window that the decision counts in, under its limit as recorded, with the numbers before and after it."""
+    """Return a window in which the decision counts, with the recorded limit and the numbers before and after."""
     window, governed = charge.window, charge.governed
     return {
         "name": None if governed is None else governed.name,

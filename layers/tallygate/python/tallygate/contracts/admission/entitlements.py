@@ -1,4 +1,4 @@
-"""Entitlements on the wire: the state of a feature, in the same words as a decision."""
+"""Entitlements on the wire: the state of a feature, with the same fields as a decision."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ _STATE = (
 
 
 def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
-    """A feature's state. `stale` false: the numbers were read from the counters themselves.
+    """Return a feature's state as JSON.
 
-    `enabled` is false only for a boolean feature that the plan names and switches off. `suspended` says what denies the
-    whole feature; suspensions of its scopes are listed with the customer. `waived` are the levels whose tiers do not
-    suspend again in the running period, since somebody has resumed.
+    enabled: false only for a boolean feature that the plan switches off
+    suspended: the suspension of the whole feature; null: none. Suspensions of scopes are listed with the customer.
+    waived: levels whose tiers do not suspend again in the running period, because an operator resumed usage
+    stale: always false: the numbers come from the counters
     """
     stated = decision_answer(decision, detail=True, unit=unit)
     return {
@@ -35,14 +36,14 @@ def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
 
 
 def _suspended(decision: Decision) -> JSON | None:
-    """What suspends the decision's feature; null: nothing."""
+    """Return the suspension of the decision's feature; null: none."""
     if decision.suspension is not None:
         return suspension_answer(decision.suspension)
     return None if decision.stopped is None else tier_suspension_answer(decision.stopped)
 
 
 def _waived(decision: Decision) -> list[JSON]:
-    """What a resume has waived of the decision's feature, in the running periods."""
+    """Return the tiers of the decision's feature that a resume has waived, in the running periods."""
     grounds = decision.grounds
     if grounds is None or grounds.cell is None:
         return []

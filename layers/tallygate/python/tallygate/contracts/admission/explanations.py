@@ -1,4 +1,4 @@
-"""An explanation on the wire: what `explain: true` adds to a decision, and the page in the docs of each reason."""
+"""Explanations on the wire: the fields that `explain: true` adds to a decision, and the docs page of each reason."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from tallygate.domain.catalog.tiers import RATE_ORDINAL, Policy, policy_form, th
 from tallygate.domain.limits.rungs import UNTIL_TOP_UP, Rung
 
 REASONS = "docs/reasons"
-"""Where each reason has its page, in the project itself."""
+"""The folder with the page of each reason, in the project."""
 WAITS_TEXTS: Mapping[Waits, str] = {
     Waits.NOTHING: "There is nothing to wait for.",
     Waits.PERIOD_END: "The period ends then, and the next one has room.",
-    Waits.ROLLING_OFF: "By then enough usage lies further back than the period reaches.",
+    Waits.ROLLING_OFF: "By then enough usage has left the rolling period.",
     Waits.RATE: "By then the rate has room again, if nothing else is consumed.",
-    Waits.LARGER_LIMIT: "Time does not help: not even an unused window of this limit would hold the amount.",
+    Waits.LARGER_LIMIT: "Waiting does not help: the amount exceeds the limit even in an unused window.",
     Waits.SUSPENSION_END: "The suspension ends then.",
     Waits.TOP_UP: "The suspension ends with an upward adjustment.",
-    Waits.RESUME: "The suspension ends when somebody resumes.",
+    Waits.RESUME: "The suspension ends when an operator resumes usage.",
 }
 _PER_NAMES = {length: name for name, length in PER.items()}
 
 
 def reason_page(reason: Reason) -> str:
-    """The page that explains a reason."""
+    """Return the path of the page that explains a reason."""
     return f"{REASONS}/{reason.value}.md"
 
 
 def explanation_answer(explained: Explanation) -> JSON:
-    """An explanation as JSON. Like the decision's, its numbers are raw quantities."""
+    """Return an explanation as JSON. Its numbers are raw quantities, like those of the decision."""
     decision = explained.decision
     effective = None if decision.grounds is None else decision.grounds.effective
     return {
@@ -125,12 +125,15 @@ def _of_quota(quota: ExplainedQuota) -> JSON:
 
 
 def _waived(each: ExplainedTier, node: Node) -> JSON:
-    """Of a tier that is waived, until when; null: its window never ends."""
+    """Return until when a waived tier is waived; null: its window never ends."""
     return {"waived_until": _bounds(node)["end"]} if each.waived else {}
 
 
 def _rung(rung: Rung) -> JSON:
-    """The stretch of usage (above, upto] that the request lands on; `level` is that of the tier which decides there."""
+    """Return the step of usage (above, upto] that contains the last unit of the request, with its policy.
+
+    level: the level of the tier that decides on this step
+    """
     return {
         **fields_of(rung, "above upto grants"),
         "level": None if rung.tier is None else rung.tier.level,
@@ -139,7 +142,7 @@ def _rung(rung: Rung) -> JSON:
 
 
 def _policy(policy: Policy) -> JSON:
-    """A policy as a catalog states it: the ordinals of rates in force are nobody's to see."""
+    """Return a policy as a catalog states it, without the internal ordinals of rates."""
     form = policy_form(policy)
     form.pop(RATE_ORDINAL, None)
     if isinstance(then := form.get("then"), dict):

@@ -1,4 +1,4 @@
-"""What every contract is made of: reading bodies and queries, fields, answers, routes.
+"""The common parts of all contracts: reading bodies and queries, fields, answers, routes.
 
 Read first: `reading.read`, `fields`, `answers`.
 """

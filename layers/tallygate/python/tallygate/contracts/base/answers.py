@@ -1,4 +1,4 @@
-"""What answers have in common: quantities, times and windows as JSON, pages of a list, and the ETag."""
+"""Common parts of answers: quantities, times and windows as JSON, pages of a list, and the ETag."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def quantity(value: Decimal | None) -> Wire | None:
 
 
 def fields_of(value: object, names: str) -> JSON:
-    """The members of a value that an answer states under their own names; not for instants, nor on the hot path."""
+    """Return the named members of a value as JSON, under the same names. Not for instants, nor on the hot path."""
     return {name: _stated(getattr(value, name)) for name in names.split()}
 
 
@@ -43,7 +43,7 @@ def time(instant: Instant | None) -> str | None:
 
 
 def window_end(end: Instant) -> str | None:
-    """The end of a window; null: it never ends."""
+    """Return the end of a window; null: it never ends."""
     return None if end >= NEVER_ENDS else format_instant(end)
 
 
@@ -52,7 +52,7 @@ def period_answer(start: Instant, end: Instant) -> JSON:
 
 
 def recurrence_answer(segment: Segment) -> JSON:
-    """The period that a window is an instance of."""
+    """Return the recurrence of a window."""
     return {"every": segment.every, "anchor": segment.anchor_named, "timezone": segment.zone}
 
 
@@ -61,11 +61,11 @@ def window_answer(kind: str, start: Instant, end: Instant) -> JSON:
 
 
 def page_answer(data: list[JSON], next_after: str | None) -> JSON:
-    """A page of a list."""
+    """Return a page of a list. `next_after`: the key after which the next page begins; None: the last page."""
     cursor = None if next_after is None else base64.urlsafe_b64encode(next_after.encode()).decode().rstrip("=")
     return {"data": data, "next_cursor": cursor}
 
 
 def etag(version: int) -> str:
-    """A version as a strong entity tag (RFC 9110)."""
+    """Return a version as a strong entity tag (RFC 9110)."""
     return f'"{version}"'

@@ -1,6 +1,6 @@
-"""The kinds of value that contracts are made of: identifiers, quantities, instants, and what is not available yet.
+"""Field types of contracts: identifiers, quantities, instants, and fields that are not available yet.
 
-Callers choose identifiers. There is one rule for names in a path, and one for all others:
+Callers choose identifiers. There is one rule for names that occur in a path, and one for all others:
 
     name         customer, feature, meter, plan, limit, pool, alert, dimension
                  1 to 200 characters, NFC, no control or format characters, no `/`, no space at either end,
@@ -8,7 +8,7 @@ Callers choose identifiers. There is one rule for names in a path, and one for a
     identifier   event id, source and type, subject (and subject keys), request_id, series, dimension values
                  1 to 255 characters, NFC, no control characters; `/` is allowed, and percent-encoded in a path
 
-The same text must be reachable however it is typed, and two texts that look alike must not differ by accident: so NFC.
+NFC is required so that equal-looking texts are equal, independent of how they were typed.
 """
 
 from __future__ import annotations
@@ -43,27 +43,27 @@ DIMENSIONS_MAX = 10
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EARLIEST = 0
 _LATEST = 253_370_764_800_000
-"""Instants are in the years 1970 to 9998, so that every window around one can be written as a date."""
+"""Instants are limited to the years 1970 to 9998, so that the bounds of every window are valid dates."""
 
 Rule = tuple[str, str]
-"""A broken rule: its code, and what it says."""
+"""A broken rule: its code and its detail text."""
 
 
 def broken_name(text: str, length_max: int = NAME_LENGTH_MAX) -> Rule | None:
-    """Which rule the text breaks as a name in a path; None: none."""
+    """Return the rule that the text breaks as a name in a path; None: none."""
     if found := _broken(text, length_max, ("Cc", "Cf"), "control or format characters"):
         return found
     if "/" in text:
-        return "invalid", "must have no slash"
+        return "invalid", "must not contain a slash"
     if text != text.strip():
-        return "invalid", "must have no space at either end"
+        return "invalid", "must not begin or end with a space"
     if text in (".", ".."):
-        return "invalid", "must not be . or .., which paths resolve"
+        return "invalid", "must not be . or .., which URL paths resolve"
     return None
 
 
 def broken_identifier(text: str) -> Rule | None:
-    """Which rule the text breaks as an identifier that is no name in a path; None: none."""
+    """Return the rule that the text breaks as an identifier outside paths; None: none."""
     return _broken(text, IDENTIFIER_LENGTH_MAX, ("Cc",), "control characters")
 
 
@@ -83,7 +83,7 @@ def _broken(text: str, length_max: int, categories: tuple[str, ...], called: str
 
 
 def kept(rule: Callable[[Any], Rule | None]) -> AfterValidator:
-    """Refuse what breaks the rule; what keeps it is never changed."""
+    """Return a validator that refuses values that break the rule. It never changes a value."""
 
     def check(value: Any) -> Any:
         if found := rule(value):
@@ -98,7 +98,7 @@ def _unprintable(text: str) -> Rule | None:
 
 
 def _blank(text: str) -> Rule | None:
-    return None if text.strip() else ("invalid", "must have more than spaces")
+    return None if text.strip() else ("invalid", "must not consist of spaces only")
 
 
 def _not_a_zone(name: str) -> Rule | None:
@@ -106,17 +106,17 @@ def _not_a_zone(name: str) -> Rule | None:
 
 
 def sent_amount(value: object) -> Read:
-    """A quantity that is not negative, with what was sent before it was rounded; for validators."""
+    """Read a quantity that is not negative, with its value before rounding; for validators."""
     return _read(value, negative=False)
 
 
 def amount_of(value: object) -> Decimal:
-    """A quantity that is not negative, for validators."""
+    """Read a quantity that is not negative; for validators."""
     return sent_amount(value).quantity
 
 
 def positive_of(value: object) -> Decimal:
-    """A quantity of more than nothing, for validators."""
+    """Read a quantity above 0; for validators."""
     quantity = amount_of(value)
     if not quantity:
         raise broken("out_of_range", "must be more than 0")
@@ -134,12 +134,12 @@ def _read(value: object, *, negative: bool) -> Read:
     if read.negative and not negative:
         raise broken("out_of_range", "must not be negative")
     if read.rounded_to_zero:
-        raise broken("too_small", f"must not be so small: it has {FRACTION_DIGITS_MAX} decimals, and is 0 with them")
+        raise broken("too_small", f"is too small: rounded to {FRACTION_DIGITS_MAX} decimals it is 0")
     return read
 
 
 def instant_of(value: object) -> instants.Instant:
-    """The instant of an RFC 3339 time, for validators."""
+    """Read the instant of an RFC 3339 time; for validators."""
     if not isinstance(value, str):
         raise broken("type", "must be a string: an RFC 3339 time with an offset")
     try:
@@ -182,19 +182,22 @@ class _Words:
 
 
 def wrong_word(value: object, detail: str) -> PydanticCustomError:
-    """What a validator raises for a value that is none of its words."""
+    """Return the error of a validator for a value that is none of its words."""
     return broken("not_allowed" if isinstance(value, str) else "type", detail)
 
 
 def one_of(available: tuple[str, ...], later: tuple[str, ...] = ()) -> _Words:
-    """For `Annotated[str, …]`: one of these words. The words of `later` exist but are not available in this version."""
+    """Return an annotation for `Annotated[str, …]`: one of these words.
+
+    later: words of the wire contract that are refused as not available in this version
+    """
     return _Words(available, later)
 
 
 _TOO_LARGE = r"(?!-?0*9{18}\.9{9}[5-9])"
-"""What would be rounded to 19 integer digits."""
+"""Excludes strings that would be rounded to 19 integer digits."""
 _NOTHING_LEFT = r"(?!-?0+\.0{9}(?:[0-4](?=[0-9]*[1-9])|[1-4]|50*$))"
-"""What is not 0 and would be rounded to it: half of the last decimal is rounded to even, which is 0."""
+"""Excludes strings other than 0 that would be rounded to 0. Half of the last decimal is rounded to even, which is 0."""
 _DIGITS = r"0*[0-9]{1,18}(?:\.[0-9]+)?"
 _NOT_ZERO = r"(?=.*[1-9])"
 
@@ -203,7 +206,10 @@ _ROUNDED = "A number or decimal string with at most 18 integer digits; more than
 
 
 def _quantity_schema(more: str, pattern: str, **least: int) -> dict[str, Any]:
-    """Numbers from `least` on, and strings that the parser accepts: a test holds the pattern to it."""
+    """Return the schema of a number with a lower bound `least`, or a string that the parser accepts.
+
+    A test compares the pattern with the parser.
+    """
     number = {"type": "number", **least, "exclusiveMaximum": 10**INTEGER_DIGITS_MAX}
     return {"description": _ROUNDED + more, "anyOf": [number, {"type": "string", "pattern": f"^{pattern}$"}]}
 
@@ -211,24 +217,26 @@ def _quantity_schema(more: str, pattern: str, **least: int) -> dict[str, Any]:
 QUANTITY_SCHEMA = _quantity_schema(
     "", rf"{_TOO_LARGE}{_NOTHING_LEFT}-?{_DIGITS}", exclusiveMinimum=-(10**INTEGER_DIGITS_MAX)
 )
-AMOUNT_SCHEMA = _quantity_schema(" Not negative.", rf"(?:{_TOO_LARGE}{_NOTHING_LEFT}{_DIGITS}|-0+(?:\.0+)?)", minimum=0)
+AMOUNT_SCHEMA = _quantity_schema(
+    " Must not be negative.", rf"(?:{_TOO_LARGE}{_NOTHING_LEFT}{_DIGITS}|-0+(?:\.0+)?)", minimum=0
+)
 POSITIVE_SCHEMA = _quantity_schema(
-    " More than 0.", rf"{_TOO_LARGE}{_NOTHING_LEFT}{_NOT_ZERO}{_DIGITS}", exclusiveMinimum=0
+    " Must be more than 0.", rf"{_TOO_LARGE}{_NOTHING_LEFT}{_NOT_ZERO}{_DIGITS}", exclusiveMinimum=0
 )
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX), kept(_unprintable)]
-"""A word or two for people: 1 to 255 characters without control characters."""
+"""A short text for people: 1 to 255 characters without control characters."""
 Words = Annotated[Text, kept(_blank)]
-"""A reason, or who gives it: what an audit entry is read for, so it says something."""
+"""A reason or an actor for the audit trail, so it must not be blank."""
 Id = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX), kept(broken_identifier)]
-"""An identifier that is in no path: an event's id, source, type and subject, a request id."""
+"""An identifier that never occurs in a path: an event's id, source, type and subject, a request id."""
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX),
     kept(broken_name),
-    Field(description="NFC, without control or format characters, slashes and outer spaces; not . or .."),
+    Field(description="NFC; no control or format characters, no slash, no space at either end; not . or .."),
 ]
-"""An identifier that is in a path: a customer, feature, meter, plan or limit."""
+"""An identifier that may occur in a path: a customer, feature, meter, plan or limit."""
 CustomerId = Name
 FeatureKey = Name
 DimensionKey = Annotated[str, StringConstraints(min_length=1, max_length=DIMENSION_LENGTH_MAX), kept(broken_name)]
@@ -243,6 +251,6 @@ Time = Annotated[
 """An RFC 3339 time, read as an Instant (milliseconds)."""
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), kept(_not_a_zone)]
 NotAvailable = Annotated[Any, PlainValidator(_not_available), WithJsonSchema({"not": {}})]
-"""A field of the wire contract that this version refuses by name, so that nobody believes it was honoured."""
+"""A field of the wire contract that this version refuses by name instead of ignoring it."""
 Empty = Annotated[list[Any], PlainValidator(_empty), WithJsonSchema({"type": "array", "maxItems": 0})]
-"""A list of the wire contract that can only be empty in this version."""
+"""A list of the wire contract that must be empty in this version."""

@@ -1,12 +1,12 @@
-"""From a JSON value to a contract, or to every rule that it breaks, each at its JSON pointer.
+"""Reading: from a JSON value to a contract, or to all the rules that it breaks, each with its JSON pointer.
 
-Every contract is a `Contract`: unknown fields are refused, nothing is converted silently, and a value that was read is
-never changed. This module alone knows pydantic's errors. A caller sees `InvalidRequest` with codes of this closed list:
+Every contract is a `Contract`: unknown fields are refused, no value is converted silently, and instances are immutable.
+Only this module knows pydantic's errors. Callers get `InvalidRequest` with codes of this closed list:
 
     required  unknown_field  type  length  not_allowed  not_available  out_of_range  invalid
-    and what a contract's own rules raise through `broken`
+    and the codes that a contract's own rules raise through `broken`
 
-A broken rule is a `FieldError`. Inside a validator its pointer begins at the value that is validated.
+A broken rule is a `FieldError`. Inside a validator, pointers are relative to the validated value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from tallygate.errors import FieldError, InvalidRequest
 
 ERRORS_MAX = 100
-"""One answer names at most this many broken rules. A body that breaks more is wrong as a whole."""
+"""The most broken rules in one answer. A body that breaks more is wrong as a whole."""
 _KEY = "[key]"
 _RULES_OF = "rules"
 _OBJECT = ("type", "must be an object")
@@ -41,20 +41,20 @@ _RULES: Mapping[str, tuple[str, str]] = {
     "int_from_float": _WHOLE,
     "none_required": ("type", "must be null"),
 }
-"""What pydantic's errors are called on the wire. Those that are not here keep pydantic's words."""
+"""The wire codes and texts of pydantic's errors. Errors that are not listed keep pydantic's text."""
 
 
 class Contract(BaseModel):
-    """What goes over the wire in one direction: exact types, no unknown fields, immutable once read."""
+    """The base of all wire contracts: exact types, no unknown fields, immutable once read."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Judged(Contract):
-    """A contract whose members have rules together. Every rule that they break is named."""
+    """A contract with rules across its members. All broken rules are reported together."""
 
     def rules_broken(self, known: Mapping[str, Any]) -> Iterator[FieldError]:
-        """The broken rules. `known` is the reader's context: what the catalog declares."""
+        """Return the broken rules. `known`: the reader's context, the names that the catalog declares."""
         raise NotImplementedError
 
     @model_validator(mode="after")
@@ -68,9 +68,12 @@ C = TypeVar("C", bound=Contract)
 
 
 def read(model: type[C], data: object, *, at: str = "", context: dict[str, Any] | None = None) -> C:
-    """The contract that the data states. `at` is the pointer of the data itself, where it is part of a body.
+    """Read data as a contract.
 
-    Raises InvalidRequest with one FieldError for every broken rule (at most ERRORS_MAX).
+    at: JSON pointer of the data, if it is a part of a body
+    context: passed to the rules as `known`
+
+    Raises InvalidRequest with one FieldError for every broken rule, at most ERRORS_MAX.
     """
     try:
         return model.model_validate(data, context=context)
@@ -79,41 +82,41 @@ def read(model: type[C], data: object, *, at: str = "", context: dict[str, Any] 
 
 
 def rule(code: str, detail: str, *steps: str | int) -> FieldError:
-    """A broken rule at a member of a value, or at the value itself."""
+    """Return a broken rule at a member of a value; without steps, at the value itself."""
     return FieldError(pointer=pointer(*steps), code=code, detail=detail)
 
 
 def broken(code: str, detail: str, *steps: str | int) -> PydanticCustomError:
-    """What a validator raises for one broken rule."""
+    """Return the error that a validator raises for one broken rule."""
     return broken_several((rule(code, detail, *steps),))
 
 
 def broken_several(rules: Iterable[FieldError]) -> PydanticCustomError:
-    """What a validator raises for several broken rules of one value."""
+    """Return the error that a validator raises for several broken rules of one value."""
     found = tuple(rules)
     return PydanticCustomError(found[0].code, "{rules}", {_RULES_OF: found})
 
 
 def broken_rules(failed: ValidationError, at: str = "") -> tuple[FieldError, ...]:
-    """Pydantic's errors in the terms of the wire."""
+    """Translate pydantic's errors to wire codes and texts. `at`: JSON pointer of the validated value."""
     details = failed.errors(include_url=False, include_input=False)
     return tuple(error for detail in details[:ERRORS_MAX] for error in _field_errors(detail, at))[:ERRORS_MAX]
 
 
 def invalid_fields(errors: Iterable[FieldError]) -> InvalidRequest:
-    """One InvalidRequest about all of them. Its detail names the first."""
+    """Return one InvalidRequest for all errors. Its detail names the first."""
     first, *more = errors = tuple(errors)
     also = f" (and {len(more)} more)" if more else ""
     return InvalidRequest(f"{first.pointer or 'the body'}: {first.detail}{also}", errors=errors)
 
 
 def refused(code: str, detail: str, *steps: str | int) -> InvalidRequest:
-    """An InvalidRequest about one broken rule of a body."""
+    """Return an InvalidRequest for one broken rule of a body."""
     return invalid_fields((rule(code, detail, *steps),))
 
 
 def pointer(*steps: str | int) -> str:
-    """A JSON pointer (RFC 6901) of unescaped steps. A lone surrogate, which no answer could carry, is written out."""
+    """Build a JSON pointer (RFC 6901) from unescaped steps. Lone surrogates are escaped, since answers are UTF-8."""
     text = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     return text.encode("utf-8", "backslashreplace").decode()
 

@@ -1,16 +1,16 @@
-"""What a request says besides its body: path, query and headers. A route refuses what it would ignore.
+"""Path, query and headers of a request. A route refuses parameters and conditions that it would ignore.
 
-    path       names and identifiers, by the same rules as in a body
-    query      one declaration for each route; every other parameter is refused, and one that is given twice
+    path       names and identifiers, with the same rules as in a body
+    query      declared for each route; undeclared and repeated parameters are refused
                    text     read by the route's own contract, which knows its form
-                   switch   1, true, yes or 0, false, no; a misspelt switch must not act
-                   name, identifier     by the same rules as in a body or a path
-    headers    Accept       an answer is JSON (a problem: problem+json); what excludes that is refused
-               If-Match     honoured by the routes of CONDITIONAL; elsewhere a write would ignore its condition
-               If-None-Match, If-Modified-Since, If-Unmodified-Since      on a write: no route honours them
+                   switch   1, true, yes or 0, false, no; a misspelt switch is refused instead of acting
+                   name, identifier     with the same rules as in a body or a path
+    headers    Accept       answers are JSON, problems problem+json; a header that excludes JSON is refused
+               If-Match     honoured by the routes in CONDITIONAL; refused on other writes, which would ignore it
+               If-None-Match, If-Modified-Since, If-Unmodified-Since      refused on writes; no route honours them
 
-On a read the conditions may be ignored: the whole answer is always right. `Prefer` only ever asks. These rules are
-asked before the route is, so that nothing is done for a request with a broken one.
+On reads, conditions are ignored, because the full answer is always correct. `Prefer` is a wish and may be ignored.
+These rules are checked before the route runs, so a request that breaks one has no effect.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ LATEST = parse_instant("9999-01-01T00:00:00Z")
 PAGE_DEFAULT = 20
 PAGE_MAX = 100
 CURSOR_BYTES_MAX = 1_024
-"""The longest sort key there is."""
+"""The longest possible sort key."""
 ON, OFF = ("1", "true", "yes"), ("0", "false", "no")
 TEXT, SWITCH, NAME, IDENTIFIER = "text", "switch", "name", "identifier"
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BEFORE_ALL = date(1970, 1, 1)
-"""Before EARLIEST in every zone; an older date would lie before the calendar in some."""
+"""Older dates are replaced by this one, which is before EARLIEST in every zone. In some zones, the start of the oldest
+dates is no valid date."""
 _FAMILY = re.compile(r"(\w+)\[([^\]]{1,64})\]")
 _TAG = re.compile(r'\s*(W/)?"([^"]*)"\s*')
 _RANGES = ("*/*", "application/*", "application/json", "application/problem+json")
@@ -58,12 +59,12 @@ _KINDS: Mapping[str, tuple[dict[str, Any], Callable[[str], Rule | None]]] = {
     NAME: ({"minLength": 1, "maxLength": NAME_LENGTH_MAX}, broken_name),
     IDENTIFIER: ({"minLength": 1, "maxLength": IDENTIFIER_LENGTH_MAX}, broken_identifier),
 }
-"""The schema of each kind of parameter, and its rule."""
+"""The JSON schema and the rule of each kind of parameter."""
 PATH: Mapping[str, Callable[[str], Rule | None]] = {
     **dict.fromkeys(("customer", "feature", "name"), broken_name),
     **dict.fromkeys(("key", "endpoint"), broken_identifier),
 }
-"""The rule of each parameter of a path. A decision id has a form of its own, which its operation reads."""
+"""The rule of each path parameter. The form of a decision id is checked by its operation."""
 CONDITIONAL = frozenset(
     (
         "PUT /v1/catalog",
@@ -79,25 +80,25 @@ CONDITIONAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a parameter means, and its kind. One that is declared as `filter[dimension]` takes any dimension."""
+    """The description and kind of a query parameter. The declaration `filter[dimension]` accepts any dimension."""
 
     text: str
     kind: str = TEXT
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of its values."""
+        """The JSON schema of the parameter's values."""
         return {"type": "string", **_KINDS[self.kind][0]}
 
     def broken(self, value: str) -> Rule | None:
-        """The rule that the value breaks, its code first."""
+        """Return the rule that the value breaks; None: none."""
         return _KINDS[self.kind][1](value)
 
 
 Query = Mapping[str, Parameter]
 PAGE: Query = {
-    "limit": Parameter("How many entries to answer, 1 to 100; 20 by default."),
-    "cursor": Parameter("The next_cursor of the page before."),
+    "limit": Parameter("Maximum number of entries in the answer, 1 to 100; default 20."),
+    "cursor": Parameter("The next_cursor of the previous page."),
 }
 _AS_STATUS: Query = {"http_status": Parameter("Answer a denial with 429, 402 or 403 instead of 200.", SWITCH)}
 
@@ -112,14 +113,14 @@ QUERIES: Mapping[str, Query] = {
     "GET /v1/customers/{customer}/entitlements": PAGE,
     "GET /v1/customers/{customer}/limits": PAGE,
     "GET /v1/customers/{customer}/limits/{name}/impact": {
-        "from": Parameter("Windows that reach beyond this time (RFC 3339 or a date); by default 30 days before `to`."),
-        "to": Parameter("Windows that begin before this time (RFC 3339 or a date); by default now."),
+        "from": Parameter("Only windows that end after this time (RFC 3339 or a date); default 30 days before `to`."),
+        "to": Parameter("Only windows that begin before this time (RFC 3339 or a date); default now."),
     },
     "GET /v1/customers/{customer}/periods": {
         "feature": Parameter("Only periods of this feature.", NAME),
         "limit": Parameter(
-            "Only periods of this limit; by default those of the entitlements' own quotas, which are billed. A number "
-            "that is no name of the customer's limits is read as page_size.",
+            "Only periods of this limit; by default those of the entitlements' own quotas, which are billed. If the "
+            "value is a number and no limit has this name, it is read as page_size.",
             NAME,
         ),
         "page_size": PAGE["limit"],
@@ -129,48 +130,51 @@ QUERIES: Mapping[str, Query] = {
         "customer": Parameter(
             "The customer of the events. Without it: rejected events without a known customer.", NAME
         ),
-        "from": Parameter("Received from this time on (RFC 3339 or a date); by default 35 days ago."),
+        "from": Parameter("Only events received at or after this time (RFC 3339 or a date); default 35 days ago."),
         "to": Parameter(
-            "Received before this time (RFC 3339 or a date); by default now. Without it the list includes events that "
-            "were counted more than 15 minutes after their receipt."
+            "Only events received before this time (RFC 3339 or a date); default now. Without `to`, the list includes "
+            "events that were counted more than 15 minutes after their receipt."
         ),
         "status": Parameter("Only events with this status: accepted, rejected or conflict."),
         "type": Parameter("Only events of this type.", IDENTIFIER),
-        "id": Parameter("Only events of this id.", IDENTIFIER),
+        "id": Parameter("Only events with this id.", IDENTIFIER),
         **PAGE,
     },
     "GET /v1/keys": PAGE,
     "GET /v1/audit": {
-        "customer": Parameter("The customer whose entries are listed; without it those of the stack itself.", NAME),
+        "customer": Parameter("The customer whose entries to list; without it, entries of the stack.", NAME),
         **PAGE,
     },
     "GET /v1/webhook-endpoints": PAGE,
     "GET /v1/webhook-endpoints/{endpoint}/deliveries": PAGE,
-    "GET /v1/health": {"deep": Parameter("Send a probe through the stream, and measure its time.", SWITCH)},
+    "GET /v1/health": {"deep": Parameter("Send a probe through the stream and measure its latency.", SWITCH)},
     "GET /v1/usage": {
         "customer": Parameter("The customer.", NAME),
-        "feature": Parameter("The feature; or give a meter.", NAME),
-        "meter": Parameter("The meter.", NAME),
-        "from": Parameter("Start (RFC 3339, or a date in `tz`); by default the start of the current month."),
-        "to": Parameter("End, exclusive (RFC 3339, or a date in `tz`); by default now."),
-        "window": Parameter("hour, day, week, month or none (one sum); none by default."),
-        "tz": Parameter("The time zone of the windows; by default UTC."),
+        "feature": Parameter("The feature. Give either feature or meter.", NAME),
+        "meter": Parameter("The meter. Give either feature or meter.", NAME),
+        "from": Parameter("Start (RFC 3339, or a date in `tz`); default: the start of the current month."),
+        "to": Parameter("End, exclusive (RFC 3339, or a date in `tz`); default: now."),
+        "window": Parameter("hour, day, week, month or none (one sum); default none."),
+        "tz": Parameter("Time zone of the windows; default UTC."),
         "group_by": Parameter("Dimensions, separated by commas."),
         "filter[dimension]": Parameter("Only usage with this value of the dimension.", IDENTIFIER),
     },
 }
-"""By the route's key. A route that is not here takes no parameters."""
+"""The query parameters of each route. A route that is not listed has none."""
 
 
 def broken_path(parameters: Mapping[str, str]) -> Iterator[FieldError]:
-    """Every rule that the parameters of a path break."""
+    """Return every rule that the parameters of a path break."""
     for name, value in parameters.items():
         if name in PATH and (found := PATH[name](value)):
             yield FieldError(pointer=f"{{{name}}}", code=found[0], detail=found[1])
 
 
 def broken_query(route: str, query: Mapping[str, str], repeated: Collection[str]) -> tuple[FieldError, ...]:
-    """Every rule that a route's query breaks: parameters it does not have, given twice, or of the wrong kind."""
+    """Return every rule that a query breaks: undeclared parameters, repeated ones, and values of the wrong kind.
+
+    repeated: the names of parameters given more than once
+    """
     return tuple(_broken(QUERIES.get(route, {}), query, repeated))
 
 
@@ -186,24 +190,24 @@ def _broken(declared: Query, query: Mapping[str, str], repeated: Collection[str]
 
 
 def _of_family(declared: Query, name: str) -> Parameter | None:
-    """The declaration of `filter[model]`, which is that of `filter[dimension]`; its own name is declared by nobody."""
+    """Return the declaration `filter[dimension]` for a parameter like `filter[model]`."""
     family = _FAMILY.fullmatch(name)
     return next((p for known, p in declared.items() if family and known.startswith(f"{family[1]}[")), None)
 
 
 def parameter_error(name: str, code: str, detail: str) -> FieldError:
-    """A broken rule of a query parameter."""
+    """Return the error of a broken rule of a query parameter."""
     return FieldError(pointer=f"?{name}".encode("utf-8", "backslashreplace").decode(), code=code, detail=detail)
 
 
 def switched_on(query: Mapping[str, str], name: str) -> bool:
-    """Whether a switch that was found to be one is on."""
+    """Return whether a valid switch is on."""
     return query.get(name) in ON
 
 
 @dataclass(slots=True)
 class Parameters:
-    """The parameters of a query as its route reads them. It collects every broken rule until `require_sound`."""
+    """The parameters of a query while its route reads them. Collects broken rules until `require_sound`."""
 
     given: Mapping[str, str]
     errors: list[FieldError] = field(default_factory=list)
@@ -219,7 +223,12 @@ class Parameters:
         zone: str = "UTC",
         longest: Instant | None = None,
     ) -> tuple[Instant, Instant]:
-        """[from, to); the default of `from` depends on `to`. A plain date is its midnight in the zone."""
+        """Read the range [from, to).
+
+        start_default: returns the default of `from`, given the value of `to`
+        zone: the zone in which a plain date means midnight
+        longest: maximum length of the range, in ms; None: no bound
+        """
         before = len(self.errors)
         end = self._instant("to", end_default, zone)
         start = self._instant("from", start_default(end), zone)
@@ -230,7 +239,7 @@ class Parameters:
         return start, end
 
     def require_sound(self) -> None:
-        """Raises InvalidRequest with every rule that was found to be broken."""
+        """Raise InvalidRequest with all broken rules, if there are any."""
         if self.errors:
             first = self.errors[0]
             raise InvalidRequest(f"{first.pointer}: {first.detail}", errors=tuple(self.errors))
@@ -252,16 +261,18 @@ class Parameters:
 
 
 def _instant_of(given: str, zone: str) -> Instant:
-    """The instant of a time or a date. Raises ValueError."""
+    """Read the instant of a time or a date. Raises ValueError."""
     if _DATE.fullmatch(given):
         return midnight(max(date.fromisoformat(given), _BEFORE_ALL), zone)
-    # An unescaped plus sign of an offset arrives as a space.
+    # An unescaped plus sign in an offset arrives as a space.
     return parse_instant(re.sub(r" (?=\d\d:\d\d$)", "+", given))
 
 
 def page_asked(limit: str | None, cursor: str | None, *, named: str = "limit") -> tuple[int, str | None]:
-    """How many entries a list is asked for (1..PAGE_MAX), by the parameter of this name, and after which. Raises
-    InvalidRequest."""
+    """Read the page size (1 to PAGE_MAX) and the key after which the page begins. Raises InvalidRequest.
+
+    named: the name of the page size's parameter, for errors
+    """
     count = PAGE_DEFAULT
     if limit is not None:
         if not (limit.isascii() and limit.isdigit() and len(limit) <= 9 and 1 <= int(limit) <= PAGE_MAX):
@@ -279,7 +290,7 @@ def page_asked(limit: str | None, cursor: str | None, *, named: str = "limit") -
 
 
 def acceptable(accept: str | None) -> bool:
-    """Whether the Accept header lets an answer be JSON (RFC 9110: no header accepts anything)."""
+    """Return whether the Accept header allows JSON (RFC 9110: without the header, anything is accepted)."""
     if accept is None or not accept.strip():
         return True
     return any(_takes_json(part) for part in accept.split(","))
@@ -293,10 +304,10 @@ def _takes_json(part: str) -> bool:
 
 
 def broken_conditions(route: str, headers: Mapping[str, str]) -> tuple[FieldError, ...]:
-    """The conditions that the route would ignore; header names are lower case."""
+    """Return an error for each condition that the route would ignore. Header names are lower case."""
     if not route.startswith(_WRITES):
         return ()
-    detail = "is not available on this route, which would act without it"
+    detail = "is not available on this route, which would ignore the condition"
     ignored = _CONDITIONS if route in CONDITIONAL else ("if-match", *_CONDITIONS)
     return tuple(
         FieldError(pointer=f"!{name}", code="not_available", detail=detail) for name in ignored if name in headers
@@ -304,7 +315,7 @@ def broken_conditions(route: str, headers: Mapping[str, str]) -> tuple[FieldErro
 
 
 def expected(headers: Mapping[str, str]) -> ExpectedVersion | None:
-    """What If-Match (RFC 9110) demands; None without one. A weak or foreign tag matches nothing, as the RFC has it."""
+    """Read If-Match (RFC 9110); None without the header. Weak or unknown tags match nothing, as the RFC requires."""
     given = headers.get("if-match")
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""Routes: what a route table says of one, and every path of the planned API, implemented or not."""
+"""Routes: the rows of route tables, and every path of the planned API, implemented or not."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a function's table, as the OpenAPI document shows it.
+    """One row of a function's route table, as the OpenAPI document shows it.
 
-    key: method and path, as the HTTP API names the route
-    scope: what the API key needs; None: the route is public
-    contract: the body's contract; the route's own function reads it
+    key: method and path, as in the HTTP API
+    scope: the scope that the API key needs; None: the route is public
+    contract: the contract of the body, read by the route's function
     """
 
     key: str
@@ -101,9 +101,9 @@ ROUTES: Mapping[str, str] = {
     f"{_ENDPOINT}/test": "POST",
     "/v1/webhooks/schemas": "GET",
 }
-"""Every path with its methods. A route that no route table has is missing."""
+"""Every planned path with its methods. A route without a row in a route table is not implemented."""
 
 
 def planned_routes() -> frozenset[str]:
-    """The keys of all planned routes."""
+    """Return the keys of all planned routes."""
     return frozenset(f"{method} {path}" for path, methods in ROUTES.items() for method in methods.split())

@@ -1,4 +1,4 @@
-"""The catalog as it is declared: windows, tiers, limits, plans.
+"""The catalog on the wire: windows, tiers, limits, plans.
 
 Read first: `catalog.read_catalog`, `limits`, `tiers`.
 """

@@ -1,10 +1,10 @@
-"""The catalog on the wire: what PUT /v1/catalog takes, checked as a whole, and what it answers.
+"""The catalog on the wire: the body of PUT /v1/catalog, checked as a whole, and its answer.
 
-    shape        every field by its contract; what this version does not offer is refused by name, never ignored
-    references   feature -> meter, entitlement and limit -> feature, upgrade_to -> plan, against the same body
-    repetitions  keys, versions, names and windows that are there twice
+    shape        every field by its contract; fields that this version does not offer are refused by name, not ignored
+    references   feature -> meter, entitlement and limit -> feature, upgrade_to -> plan, within the same body
+    repetitions  repeated keys, versions, names and windows
 
-All broken rules come back together, each at its pointer, so that a catalog is mended in one go.
+All broken rules are answered together, each with its pointer, so that a catalog can be fixed in one go.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tallygate.domain.metering.settings import PARK, REJECT, UNKNOWN_CUSTOMERS, 
 from tallygate.errors import FieldError
 
 SAID_OF = {BOOLEAN: "enabled", CONFIG: "value"}
-"""What an entitlement says of a feature of these types."""
+"""The field that an entitlement gives for a feature of these types."""
 ENTRIES_MAX = 1_000
 PLAN_VERSION_MAX = 999_999
 FILTER_DIGITS_MAX = 15
@@ -46,7 +46,7 @@ SETTING_LENGTH_MAX = 1_000
 
 
 def _refers_to(kind: str) -> AfterValidator:
-    """The key of something of this kind in the same catalog; the reader's context holds what there is."""
+    """Return a validator for a reference to an entry of this kind. The reader's context has the existing keys."""
 
     def check(key: str, info: ValidationInfo) -> str:
         if info.context is not None and key not in info.context[kind]:
@@ -89,13 +89,13 @@ def _setting(value: object) -> Any:
 
 
 def _filter_value(value: object) -> Any:
-    """Nothing equals null and nothing is in an empty list: such a filter would silently match all events or none."""
+    """Refuse null and an empty list: no value equals them, so the filter would match all events or none."""
     if value == []:
         raise broken("length", "must have at least 1 element")
     parts = value if isinstance(value, list) else [value]
     read = [_scalar(part) for part in parts]
     if any(part is None for part in read):
-        raise broken("not_allowed", "must not be null: ask with the operator exists whether the property is there")
+        raise broken("not_allowed", "must not be null: use the operator exists to test whether a property is present")
     return read if isinstance(value, list) else value
 
 
@@ -110,7 +110,7 @@ _SAID_OF_FIXED = tuple(SAID_OF.values())
 
 
 class MeterFilter(Judged):
-    """A condition on an event's data. A meter counts an event that meets all of its conditions."""
+    """A condition on an event's data. A meter counts an event only if the event meets all conditions."""
 
     property: Path
     op: Annotated[str, one_of(OPERATORS)]
@@ -124,7 +124,11 @@ class MeterFilter(Judged):
 
 
 class MeterEntry(Judged):
-    """The rule from events to a quantity."""
+    """A meter: the rule from events to a quantity.
+
+    `value` is the path in the event's data of the number that a sum adds up, like $.tokens. `dimensions` are paths by
+    dimension name. An event counts only if it meets all `filters`.
+    """
 
     key: Name
     event_type: Id
@@ -144,26 +148,26 @@ class MeterEntry(Judged):
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if self.aggregation == "sum" and self.value is None:
-            yield rule("required", "a sum needs the path of the value that it adds up", "value")
+            yield rule("required", "is required for sum: the path of the value to add up", "value")
         if self.aggregation != "sum" and self.value is not None:
-            yield rule("not_allowed", f"{self.aggregation} takes no value", "value")
+            yield rule("not_allowed", f"is not allowed for {self.aggregation}", "value")
 
 
 class BillingEntry(Judged):
-    """A bill counts multiples of the increment, in the display unit. It is rounded once for a whole period."""
+    """How a bill rounds usage: to multiples of the increment in the display unit, once for a whole period."""
 
     increment: PositiveQuantity | None = None
     rounding: RoundingWord = Rounding.UP.value
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if self.rounding == Rounding.NONE and self.increment is not None:
-            yield rule("not_allowed", "does not go with rounding none, which rounds to no increment", "increment")
+            yield rule("not_allowed", "is not allowed with rounding none, which does not round", "increment")
 
 
 class UnitEntry(Judged):
-    """The name of raw quantities, and the unit that they are shown in: raw ÷ divide_by, or raw × multiply_by.
+    """The name of raw quantities and their display unit: raw ÷ divide_by, or raw × multiply_by.
 
-    A precision or an increment that nothing would be rounded to is refused, never ignored.
+    With rounding none, a precision or increment is refused instead of being ignored.
     """
 
     name: Text
@@ -177,16 +181,16 @@ class UnitEntry(Judged):
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if self.divide_by is not None and self.multiply_by is not None:
-            yield rule("not_allowed", "divide_by is there already: one of the two converts", "multiply_by")
+            yield rule("not_allowed", "is not allowed together with divide_by", "multiply_by")
         if self.rounding == Rounding.NONE and self.precision is not None:
-            yield rule("not_allowed", "does not go with rounding none, which rounds to no precision", "precision")
+            yield rule("not_allowed", "is not allowed with rounding none, which does not round", "precision")
 
 
 class FeatureEntry(Judged):
-    """What the product sells: metered, counted by one meter; boolean, there or not; config, set to a value.
+    """A feature: metered (counted by one meter), boolean (on or off) or config (set to a value).
 
-    A metered one may have a unit that its quantities are shown and billed in, and may require dimensions of its meter
-    in every request.
+    A metered feature may have a unit in which its quantities are shown and billed. It may require dimensions of its
+    meter in every request.
     """
 
     key: Name
@@ -210,20 +214,20 @@ class FeatureEntry(Judged):
                 yield rule("unknown_reference", f"the feature's meter has no dimension {name}", "require", index)
         for index, name in enumerate(self.require):
             if name in self.require[:index]:
-                yield rule("repeated", "is required already", "require", index)
+                yield rule("repeated", "is listed twice", "require", index)
 
     def _of_type(self) -> Iterator[FieldError]:
         if self.type != METERED:
             for name in sorted({"meter", "unit", "require"} & self.model_fields_set):
-                yield rule("not_allowed", f"nothing is counted for a {self.type} feature", name)
+                yield rule("not_allowed", f"is not allowed for a {self.type} feature, which is not counted", name)
         elif self.meter is None:
-            yield rule("required", "a metered feature needs the meter that counts it", "meter")
+            yield rule("required", "is required for a metered feature", "meter")
 
 
 class EntitlementEntry(Windowed):
-    """What a plan grants of a feature: limits of a metered one, `enabled` of a boolean, `value` of a config one.
+    """The right to a feature: limits of a metered feature, `enabled` of a boolean one, `value` of a config one.
 
-    With a rate alone, usage is counted by calendar month without a limit.
+    An entitlement with only a rate also counts usage by calendar month, without a limit.
     """
 
     feature: Annotated[Name, _refers_to("feature")]
@@ -232,7 +236,7 @@ class EntitlementEntry(Windowed):
 
     @property
     def fixed(self) -> Form:
-        """The setting of a feature that nothing is counted for."""
+        """The given fields of a boolean or config feature."""
         return {name: getattr(self, name) for name in _SAID_OF_FIXED if name in self.model_fields_set}
 
     def rules_broken(self, known: Mapping[str, Any]) -> Iterator[FieldError]:
@@ -241,21 +245,21 @@ class EntitlementEntry(Windowed):
         yield from rules if rules or kind != METERED else super().rules_broken(known)
 
     def _broken_type(self, kind: str) -> Iterator[FieldError]:
-        """What it says must be of its feature's type."""
+        """Return the fields that are missing or not allowed for the feature's type."""
         wanted = SAID_OF.get(kind)
         if wanted is not None and wanted not in self.model_fields_set:
             yield rule("required", f"is required: {self.feature} is a {kind} feature", wanted)
         for name in sorted(self.model_fields_set - {"feature", wanted}):
             if wanted is not None or name in _SAID_OF_FIXED:
-                yield rule("not_allowed", f"does not go with a {kind} feature like {self.feature}", name)
+                yield rule("not_allowed", f"is not allowed for {self.feature}, a {kind} feature", name)
 
     def form(self) -> Form:
-        """The stored form."""
+        """Return the stored form."""
         return {"feature": self.feature, **(self.fixed or self.window_forms())}
 
 
 class LimitEntry(Windowed):
-    """A further limit on an entitled feature: for all its requests, or for those with certain dimension values."""
+    """A further limit on an entitled feature: for all requests, or for requests with certain dimension values."""
 
     name: Name
     feature: Annotated[Name, _refers_to("feature")]
@@ -268,12 +272,12 @@ class LimitEntry(Windowed):
         yield from super().rules_broken(known)
 
     def form(self) -> Form:
-        """The stored form."""
+        """Return the stored form."""
         return {"name": self.name, "feature": self.feature, "scope": self.scope, **self.window_forms()}
 
 
 class PlanEntry(Judged):
-    """One version of a plan; immutable once a customer has had it."""
+    """One version of a plan. Immutable once a customer has had it."""
 
     key: Name
     version: PlanVersion = 1
@@ -288,7 +292,7 @@ class PlanEntry(Judged):
     billing: NotAvailable = None
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
-        """All limits of a feature share a counter item, and one condition holds only so many windows."""
+        """Refuse plans with too many windows for a feature: one condition must check them all."""
         plan = plan_of(self.form())
         for index, entitlement in enumerate(self.entitlements):
             feature = entitlement.feature
@@ -296,7 +300,7 @@ class PlanEntry(Judged):
                 yield rule("too_many", f"{feature} has {crowd}", "entitlements", index)
 
     def form(self) -> Form:
-        """The stored form."""
+        """Return the stored form."""
         return {
             "key": self.key,
             "version": self.version,
@@ -307,14 +311,14 @@ class PlanEntry(Judged):
 
 
 class SettingsEntry(Contract):
-    """What happens to events that would count nothing."""
+    """How to treat events of unknown types and of unknown customers."""
 
     unknown_events: Annotated[str, one_of(UNKNOWN_EVENTS, (PARK,))] = REJECT
     unknown_customers: Annotated[str, one_of(UNKNOWN_CUSTOMERS, (PARK,))] = REJECT
 
 
 class CatalogBody(Contract):
-    """The whole catalog. A PUT removes what it does not list, and an absent setting has its default."""
+    """The whole catalog. A PUT removes every entry that the body does not list. An absent setting has its default."""
 
     settings: SettingsEntry = Field(default_factory=SettingsEntry)
     meters: list[MeterEntry] = Field(max_length=ENTRIES_MAX)
@@ -324,7 +328,7 @@ class CatalogBody(Contract):
 
 
 def read_catalog(body: object) -> Catalog:
-    """The catalog that a body declares. Raises InvalidRequest with every broken rule at its pointer."""
+    """Read the catalog that a body declares. Raises InvalidRequest with every broken rule and its pointer."""
     try:
         read = CatalogBody.model_validate(body, context=declared_in(body))
     except ValidationError as failed:
@@ -348,7 +352,11 @@ def changes_answer(
     customers: int,
     resumed: bool,
 ) -> Form:
-    """What PUT answers: every change with the number of customers that it touches, and all of them together."""
+    """Return the answer to PUT.
+
+    concerned: number of affected customers, for each change
+    customers: number of customers affected by all changes together
+    """
     return {
         "version": version,
         "dry_run": dry_run,
@@ -362,7 +370,7 @@ def changes_answer(
 
 
 def known_of(catalog: Catalog) -> dict[str, Any]:
-    """What the readers of limits know of a catalog: the context of `read`."""
+    """Return the names that a catalog declares, as the context of `read`."""
     dimensions = {meter.key: set(meter.dimensions) for meter in catalog.meters}
     return {
         "meter": set(dimensions),
@@ -374,7 +382,10 @@ def known_of(catalog: Catalog) -> dict[str, Any]:
 
 
 def declared_in(body: object) -> dict[str, Any]:
-    """The same of a body. A reference to a declared key is no second error where that entry is unsound elsewhere."""
+    """Return the names that a body declares, as `known_of` does for a catalog.
+
+    An entry with other errors still declares its key, so references to it are no additional errors.
+    """
     declared = {
         kind: [entry for _, entry in _objects(body, f"{kind}s") if isinstance(entry.get("key"), str)]
         for kind in ("meter", "feature", "plan")
@@ -390,7 +401,7 @@ def declared_in(body: object) -> dict[str, Any]:
 
 
 def repetitions(body: object) -> Iterator[FieldError]:
-    """What is there twice, in a body that may be unsound elsewhere."""
+    """Return an error for every repetition, in a body that may have other errors."""
     for kind in ("meters", "features"):
         keys = [(pointer(kind, index, "key"), entry.get("key")) for index, entry in _objects(body, kind)]
         yield from _repeated(keys, f"another of the {kind} has this key")
@@ -406,7 +417,7 @@ def repetitions(body: object) -> Iterator[FieldError]:
         ]
         named = [(pointer(*at, "limits", i, "name"), entry.get("name")) for i, entry in limits]
         yield from _repeated(
-            entitled + named, "another limit of this plan has this name (an entitlement's is its feature)"
+            entitled + named, "another limit of this plan has this name (an entitlement has the name of its feature)"
         )
         features = {feature for _, feature in entitled if isinstance(feature, str)}
         for i, entry in limits:
@@ -416,7 +427,7 @@ def repetitions(body: object) -> Iterator[FieldError]:
 
 
 def _repeated(named: Iterable[tuple[str, object]], detail: str) -> Iterator[FieldError]:
-    """An error at every name that was there before; what is no name at all has its error already."""
+    """Return an error for every repeated name. Invalid names are skipped, because they have an error already."""
     seen: set[object] = set()
     for where, name in named:
         parts = name if isinstance(name, tuple) else (name,)
@@ -427,7 +438,7 @@ def _repeated(named: Iterable[tuple[str, object]], detail: str) -> Iterator[Fiel
 
 
 def _objects(body: object, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The objects in a list of a body, with their places; nothing where the body is of another shape."""
+    """Return the objects in a list of a body with their indexes; nothing if the body has another shape."""
     listed = body.get(name) if isinstance(body, dict) else None
     for index, entry in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(entry, dict):

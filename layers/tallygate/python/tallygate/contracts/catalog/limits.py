@@ -1,6 +1,6 @@
 """Limits on the wire, as the catalog declares them: windows in the short form or as a list, tiers and carryover.
 
-Windows and tiers have contracts of their own; what they break together is found here.
+Windows and tiers have contracts of their own. This module checks the rules across them.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ EXPIRES_AFTER_MAX = 120
 PERIODS_MAX = 1_000
 PERCENT_MAX = 100 * PERIODS_MAX
 API_KEY = "api_key"
-"""The dimension that the credential fills in; no meter has to name it."""
+"""The dimension that is set from the caller's credential. Meters need not declare it."""
 SHORT_FORM = ("limit", "period", "rate")
 
 
 def _free(value: str) -> Rule | None:
-    detail = "a free dimension is not available in this version; a fixed value is"
+    detail = "a free dimension is not available in this version; give a fixed value"
     return ("not_available", detail) if value == "*" else None
 
 
@@ -52,7 +52,7 @@ Enforcement = Annotated[str, one_of(tuple(mode.value for mode in Mode))]
 
 
 class CapOfPeriods(Contract):
-    """The base of so many periods."""
+    """A cap as a number of periods: that many times the base limit."""
 
     periods: int = Field(ge=1, le=PERIODS_MAX)
 
@@ -70,12 +70,12 @@ def _most(value: object) -> object:
     except ValueError as error:
         if isinstance(value, str | int) and not isinstance(value, bool):
             raise
-        detail = 'must be a quantity, a share of the base like "50%", {"periods": 3}, or null: without a cap'
+        detail = 'must be a quantity, a share of the base like "50%", {"periods": 3}, or null (no cap)'
         raise broken("type", detail) from error
 
 
 _MOST_SCHEMA: dict[str, Any] = {
-    "description": "The most that is carried: an amount, a share of the base, the base of so many periods; null: all.",
+    "description": "The maximum carried: an amount, a share of the base, or a number of periods; null: no maximum.",
     "anyOf": [
         *AMOUNT_SCHEMA["anyOf"],
         {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$", "examples": ["50%"]},
@@ -91,9 +91,10 @@ _MOST_SCHEMA: dict[str, Any] = {
 
 
 class CarryoverEntry(Contract):
-    """The unused part of every quota of the limit carries over: up to `max`, for `expires_after` periods. `{}` is all.
+    """The unused part of every quota of the limit carries over, up to `max`, for `expires_after` periods.
 
-    Usage beyond the total is forgiven, or deducted from the next period's.
+    `{}` carries over everything without expiry. Usage beyond the total is forgiven, or deducted from the next period's
+    total.
     """
 
     max: Annotated[Any, PlainValidator(_most), WithJsonSchema(_MOST_SCHEMA)] = None
@@ -101,12 +102,12 @@ class CarryoverEntry(Contract):
     overage: Annotated[str, one_of(OVERAGE)] = FORGIVE
 
     def form(self) -> Form:
-        """The stored form, all of it."""
+        """Return the stored form, with defaults."""
         return carryover_form(carryover_of(as_json(self.model_dump())))
 
 
 class Windowed(Judged):
-    """What entitlements and limits share: windows in the short form or as a list, enforcement, tiers and carryover."""
+    """The common part of entitlements and limits: windows (short form or list), enforcement, tiers, carryover."""
 
     limit: Amount | None = None
     period: Period | None = None
@@ -124,7 +125,7 @@ class Windowed(Judged):
 
     @property
     def parts(self) -> list[WindowEntry]:
-        """The windows in either form, each with one kind."""
+        """The windows of either form, each with either a quota or a rate."""
         if self.windows is not None:
             return self.windows
         quota = [WindowEntry.model_construct(_fields_set={"limit"}, limit=self.limit, period=self.period)]
@@ -141,7 +142,7 @@ class Windowed(Judged):
 
     @property
     def tiered(self) -> list[Tiered]:
-        """The quotas that its tiers are thresholds of."""
+        """The quotas to which the tiers apply."""
         return [
             Tiered(limit=part.limit, ends=part.period is None or part.period.ends)
             for part in self.quotas
@@ -155,7 +156,7 @@ class Windowed(Judged):
         if self.tiers and not limited:
             yield rule("not_allowed", "need a quota with a limit", "tiers")
         elif self.tiers and not self.tiered:
-            yield rule("not_available", "of a rolling period are not available in this version", "tiers")
+            yield rule("not_available", "are not available for a rolling period in this version", "tiers")
         else:
             yield from broken_tiers(self.tiers, self.tiered)
         if self.carryover is not None:
@@ -164,23 +165,25 @@ class Windowed(Judged):
                 yield rule("not_allowed", reason, "carryover")
 
     def short_form_too(self) -> Iterator[FieldError]:
-        """The fields of the short form that are given beside `windows`."""
+        """Return an error for each field of the short form that is given together with `windows`."""
         for name in SHORT_FORM:
             if name in self.model_fields_set:
-                yield rule("not_allowed", "is the short form: give it, or windows", name)
+                yield rule("not_allowed", "is not allowed together with windows", name)
 
     def _repeated_windows(self) -> Iterator[FieldError]:
         at = ("windows",) if self.windows is not None else ()
         counted = Counter(part.counted for part in self.quotas)
         for every, _ in sorted(name for name, count in counted.items() if count > 1):
-            yield rule("repeated", f"two windows of this limit have a {every}: the lower one alone decides", *at)
+            yield rule(
+                "repeated", f"two windows of this limit have the period {every}; only the lower would decide", *at
+            )
         widths = Counter(rate.width for rate in self.rates)
         for width in sorted(width for width, count in widths.items() if count > 1):
-            detail = f"two rates of this limit refill their burst in the same {width} ms: one alone decides"
+            detail = f"two rates of this limit refill their burst in {width} ms; only the lower would decide"
             yield rule("repeated", detail, *at)
 
     def window_forms(self) -> Form:
-        """The windows, tiers and carryover in the stored form."""
+        """Return the stored form of windows, tiers and carryover."""
         return {
             "enforcement": self.enforcement,
             "windows": [part.form() for part in self.parts],
@@ -190,7 +193,12 @@ class Windowed(Judged):
 
 
 def broken_scope(scope: Mapping[str, str], dimensions: Collection[str] | None) -> Iterator[FieldError]:
-    """A scope names dimensions that the feature's meter has (None: unknown), else no event would ever match it."""
+    """Return an error for each dimension of a scope that the feature's meter does not declare.
+
+    dimensions: the declared ones; None: unknown, no error
+
+    No event would ever match a scope with an undeclared dimension.
+    """
     for name in scope:
         if dimensions is not None and name not in dimensions and name != API_KEY:
             yield rule("unknown_reference", f"the feature's meter has no dimension {name}", "scope", name)

@@ -1,11 +1,11 @@
-"""Tiers on the wire. A policy's parameters are beside its name, or in an object under it; answers have the first form.
+"""Tiers on the wire. A policy has two forms: flat, with its parameters in the tier, or nested. Answers use the first.
 
     {"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 500}
     {"at": "100%", "level": "over", "policy": {"allow_with_overage": {"max_overage": 500}}}
 
-The same contracts read the parameters in either place, so the same rule is broken at the pointer where it was given.
-The rules that concern several tiers are judged against the limit's quotas, as far as they are known. A customer's own
-limit may differ, and what was carried over is unknown here.
+The same contracts read the parameters of both forms. An error points to where the parameter was given. Rules across
+tiers are checked against the limit's quotas as far as they are known: a customer's own limit may differ, and carried
+amounts are unknown here.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ TIERS_MAX = 16
 PERCENT_MAX = 1_000
 POLICIES = tuple(POLICY_FIELDS)
 THEN = ("deny", "suspend_usage", "rate_limit", "allow_with_overage")
-"""What a grace may end in."""
+"""The policies that may follow a grace."""
 UNTIL = (RESUMED, NEXT_PERIOD, TOP_UP)
 _PERCENT = "%"
-_NEVER_LEFT = "must be less than the threshold: else the level is never left"
+_NEVER_LEFT = "must be less than the threshold; otherwise the level never ends"
 
 
 def percent_of(value: str, most: int) -> Decimal:
-    """The share that a text like 80% states; for validators."""
+    """Read a percentage like 80%; for validators."""
     try:
         percent = parse_quantity(value.removesuffix(_PERCENT))
     except ValueError:
@@ -100,23 +100,23 @@ Until = Annotated[str, PlainValidator(_until), WithJsonSchema({"anyOf": [{"enum"
 
 
 class NoParameters(Contract):
-    """The policy takes none."""
+    """A policy without parameters."""
 
 
 class OverageParameters(Contract):
-    """Usage is granted up to `max_overage` beyond the limit, or without a bound."""
+    """Usage is granted up to `max_overage` units beyond the limit; without it, unbounded."""
 
     max_overage: Amount | None = None
 
 
 class SuspendParameters(Contract):
-    """What ends the suspension: a resume, the next period, a top-up, or so much time."""
+    """What ends the suspension: a resume, the next period, a top-up, or a duration."""
 
     until: Until = RESUMED
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    """A name that is left out is no null, which would be refused."""
+    """Remove the default from the schema: the field may be left out, but null is refused."""
     schema.pop("default")
 
 
@@ -124,13 +124,13 @@ _LEFT_OUT: Any = Field(default=None, json_schema_extra=_without_default)
 
 
 class _ByName(Judged):
-    """A policy as an object: one name, its parameters under it."""
+    """A policy in the nested form: an object with one name and its parameters."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if len(self.model_fields_set) != 1:
-            yield rule("invalid", "is one policy: give one name with its parameters under it")
+            yield rule("invalid", "must have exactly one policy name, with its parameters as value")
 
     @property
     def name(self) -> str:
@@ -143,7 +143,7 @@ class _ByName(Judged):
 
 
 class ThenByName(_ByName):
-    """The policy after a grace, with its parameters."""
+    """The policy that follows a grace, with its parameters."""
 
     deny: NoParameters = _LEFT_OUT
     suspend_usage: SuspendParameters = _LEFT_OUT
@@ -168,7 +168,10 @@ Then = Annotated[
 
 
 class GraceParameters(Judged):
-    """Usage is granted up to `grace_amount` beyond the threshold, and for `grace_for` from the first crossing."""
+    """Usage is granted up to `grace_amount` beyond the threshold, for `grace_for` from the first crossing.
+
+    Beyond either bound, the policy `then` applies.
+    """
 
     grace_amount: PositiveQuantity | None = None
     grace_for: Duration | None = None
@@ -176,7 +179,7 @@ class GraceParameters(Judged):
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if self.grace_amount is None and self.grace_for is None:
-            yield rule("required", "is required, or grace_for: a grace ends", "grace_amount")
+            yield rule("required", "is required, or grace_for: a grace must end", "grace_amount")
 
 
 class PolicyByName(_ByName):
@@ -203,35 +206,36 @@ _PARAMETER_NAMES = frozenset(name for names in POLICY_FIELDS.values() for name i
 
 
 def _of(parameter: str) -> Any:
-    """A policy's parameter beside its name."""
-    return Field(default=None, description=f"Of {parameter}")
+    """Return a field for a policy's parameter in the flat form."""
+    return Field(default=None, description=f"For {parameter}")
 
 
 class TierEntry(Judged):
-    """A threshold of a limit's quotas. Usage that reaches it has this level, and usage beyond it this policy.
+    """A threshold of a limit's quotas, with a level and a policy.
 
-    `at` is a share of the limit (with what was carried over and adjusted) or an amount. The level is left once usage is
-    below the threshold by more than the `hysteresis`. A policy's parameters are beside its name, or under it:
+    The level begins when usage reaches the threshold. The policy governs usage beyond it. `at` is a share of the total
+    limit (with carried and adjusted amounts) or an amount. The level ends when usage is below the threshold by more
+    than `hysteresis`. Parameters of a policy are fields of the tier, or an object under the policy's name:
     allow_with_overage {max_overage}, allow_with_grace {grace_amount, grace_for, then}, rate_limit {limit, per, burst},
-    suspend_usage {until}; notify_only and deny take none.
+    suspend_usage {until}; notify_only and deny have none.
     """
 
     at: Place
     level: Level
     policy: Annotated[PolicyName | PolicyByName, BeforeValidator(_policy)] = "notify_only"
     hysteresis: Place | None = None
-    max_overage: Amount | None = _of("allow_with_overage: the most beyond the limit.")
-    grace_amount: PositiveQuantity | None = _of("allow_with_grace: the most beyond the threshold.")
-    grace_for: Duration | None = _of("allow_with_grace: the time from the first crossing in a period.")
-    then: Then | None = _of("allow_with_grace: the policy after it; deny by default.")
-    limit: PositiveQuantity | None = _of("rate_limit: the units granted in each `per`.")
+    max_overage: Amount | None = _of("allow_with_overage: maximum units beyond the limit.")
+    grace_amount: PositiveQuantity | None = _of("allow_with_grace: maximum units beyond the threshold.")
+    grace_for: Duration | None = _of("allow_with_grace: duration from the first crossing in a period.")
+    then: Then | None = _of("allow_with_grace: the policy after the grace; default deny.")
+    limit: PositiveQuantity | None = _of("rate_limit: units granted in each `per`.")
     per: Per | None = _of("rate_limit: the time unit.")
-    burst: PositiveQuantity | None = _of("rate_limit: the most at once; the limit by default.")
-    until: Until | None = _of("suspend_usage: what ends it; resumed by default.")
+    burst: PositiveQuantity | None = _of("rate_limit: maximum units at once; default: the limit.")
+    until: Until | None = _of("suspend_usage: what ends the suspension; default resumed.")
 
     @property
     def tier(self) -> Tier:
-        """The tier that it states. The rate of a policy has no ordinal yet."""
+        """The tier as a domain value. The rate of its policy has no ordinal yet."""
         policy = self._by_name
         form: Form = as_json(policy.parameters.model_dump(exclude_unset=True, exclude_none=True))
         form |= {"level": self.level, "at": threshold_form(self.at), "policy": policy.name}
@@ -240,11 +244,14 @@ class TierEntry(Judged):
         return tier_of(form)
 
     def form(self) -> Form:
-        """The stored form."""
+        """Return the stored form."""
         return tier_form(self.tier)
 
     def place_of(self, parameter: str, *, of_then: bool) -> tuple[str, ...]:
-        """Where a parameter of its policy, or of what a grace ends in, was given or would be."""
+        """Return the path at which a parameter was given or would be given.
+
+        of_then: whether it is a parameter of the policy that follows a grace
+        """
         steps = () if isinstance(self.policy, str) else ("policy", self.policy.name)
         if not of_then:
             return (*steps, parameter)
@@ -253,7 +260,7 @@ class TierEntry(Judged):
 
     @property
     def _flat(self) -> Form:
-        """The parameters that are given beside the name."""
+        """The given parameters of the flat form."""
         return {name: getattr(self, name) for name in sorted(self.model_fields_set & _PARAMETER_NAMES)}
 
     @property
@@ -270,15 +277,15 @@ class TierEntry(Judged):
                 yield rule("out_of_range", _NEVER_LEFT, "hysteresis")
 
     def _misplaced(self) -> Iterator[FieldError]:
-        """The parameters beside the name that its policy does not take, or not so."""
+        """Return errors of flat parameters: not of this policy, invalid, or mixed with the nested form."""
         if not isinstance(self.policy, str):
             for name in self._flat:
-                yield rule("not_allowed", "belongs under the policy's name, where its parameters are given", name)
+                yield rule("not_allowed", "must be under the policy's name, like its other parameters", name)
             return
         own = {name: value for name, value in self._flat.items() if name in POLICY_FIELDS[self.policy]}
         for name in self._flat:
             if name not in own:
-                yield rule("not_allowed", f"is no parameter of {self.policy}", name)
+                yield rule("not_allowed", f"is not a parameter of {self.policy}", name)
         try:
             PolicyByName.model_validate({self.policy: own})
         except ValidationError as failed:
@@ -288,28 +295,28 @@ class TierEntry(Judged):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiered:
-    """A limited quota that tiers are thresholds of, and whether its periods end."""
+    """A limited quota to which tiers apply. `ends`: whether its periods end."""
 
     limit: Decimal
     ends: bool
 
 
 def broken_tiers(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> Iterator[FieldError]:
-    """What the tiers of these quotas break together."""
+    """Return the rules that the tiers of these quotas break together."""
     yield from repeated_levels(entries)
     tiers = [entry.tier for entry in entries]
     limit = quotas[0].limit if len(quotas) == 1 else None
     for index, (entry, tier) in enumerate(zip(entries, tiers, strict=True)):
         if tier.at.amount is not None and limit is None:
-            detail = "must be a share like 80%: a limit with several quotas has no one amount"
+            detail = "must be a share like 80%, because the limit has several quotas"
             yield rule("not_allowed", detail, "tiers", index, "at")
         if any(_same_place(tier.at, other.at, limit) for other in tiers[:index]):
-            yield rule("repeated", "another tier begins here", "tiers", index, "at")
+            yield rule("repeated", "another tier of this limit has this threshold", "tiers", index, "at")
         yield from _broken_policy(entry, tier, quotas, ("tiers", index))
 
 
 def repeated_levels(entries: Sequence[TierEntry]) -> Iterator[FieldError]:
-    """A level is one tier's: who overrides a tier names it by the level."""
+    """Return an error for every repeated level. Overrides identify a tier by its level, so levels are unique."""
     levels = [entry.level for entry in entries]
     for index, level in enumerate(levels):
         if level in levels[:index]:
@@ -317,7 +324,7 @@ def repeated_levels(entries: Sequence[TierEntry]) -> Iterator[FieldError]:
 
 
 def in_order(entries: Sequence[TierEntry], quotas: Sequence[Tiered]) -> list[TierEntry]:
-    """From the lowest to the highest, as far as it can be told: else shares before amounts."""
+    """Sort tiers from lowest to highest. Without a single positive limit, shares come before amounts."""
     limits = [quota.limit for quota in quotas]
 
     def place(entry: TierEntry) -> tuple[bool, Decimal]:
@@ -334,7 +341,7 @@ def _same_place(one: Threshold, other: Threshold, limit: Decimal | None) -> bool
 
 
 def _broken_policy(entry: TierEntry, tier: Tier, quotas: Sequence[Tiered], at: tuple[str, int]) -> Iterator[FieldError]:
-    """A limit of 0 is left out: each of its shares is 0 too."""
+    """Return the rules that one tier's policy breaks. Limits of 0 are ignored, because all their shares are 0."""
     limits = [quota.limit for quota in quotas if quota.limit > 0]
     margin = tier.hysteresis
     if margin is not None and any(margin.of(limit) >= tier.at.of(limit) for limit in limits):
@@ -342,8 +349,8 @@ def _broken_policy(entry: TierEntry, tier: Tier, quotas: Sequence[Tiered], at: t
     for each, of_then in ((tier.policy, False), (getattr(tier.policy, "then", None), True)):
         most: Decimal | None = getattr(each, "max_overage", None)
         if most is not None and any(limit + most <= tier.at.of(limit) for limit in limits):
-            detail = "must reach beyond the tier: the limit with it is not more than the threshold"
+            detail = "is too small: limit + max_overage must be more than the threshold"
             yield rule("out_of_range", detail, *at, *entry.place_of("max_overage", of_then=of_then))
         if getattr(each, "until", None) == NEXT_PERIOD and not all(quota.ends for quota in quotas):
-            detail = "must not be next_period: a period that never ends has none"
+            detail = "must not be next_period: the quota's period never ends"
             yield rule("not_allowed", detail, *at, *entry.place_of("until", of_then=of_then))

@@ -18,13 +18,13 @@ from tallygate.domain.periods.recurrence import CALENDAR, FIRST_USE, ROLLING, SU
 from tallygate.errors import FieldError
 
 COUNTED_EVERY = "month"
-"""What is unlimited is still counted: by this period, unless another is given."""
+"""The default period of an unlimited quota, which is still counted."""
 ROLLING_MIN = HOUR
-"""What rolls faster is a rate."""
+"""The shortest rolling period. For shorter intervals use a rate."""
 RATE_WIDTH_MAX = 366 * DAY
-"""A rate that takes longer than this to refill its burst is a quota."""
+"""The longest time in which a rate may refill its burst. For longer times use a quota."""
 ANCHOR_WORDS = (CALENDAR, SUBSCRIPTION_START, ROLLING, FIRST_USE)
-"""An instant is the other form."""
+"""The words for an anchor. The other form is an instant."""
 
 
 def _every(value: object) -> str:
@@ -62,7 +62,7 @@ Per = Annotated[str, one_of(tuple(PER))]
 
 
 class RateWindow(Judged):
-    """At most burst + limit × T ÷ per units in any interval T; burst defaults to the limit."""
+    """A rate: at most burst + limit × T ÷ per units in any interval T. `burst` defaults to the limit."""
 
     limit: PositiveQuantity
     per: Per
@@ -74,23 +74,23 @@ class RateWindow(Judged):
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if self.terms.width < SECOND:
-            yield rule("out_of_range", "must be at least what the rate allows in one second", "burst")
+            yield rule("out_of_range", "must be at least the units that the rate grants in one second", "burst")
         if self.terms.width > RATE_WIDTH_MAX:
-            yield rule("out_of_range", "must be at most what the rate allows in 366 days", "burst")
+            yield rule("out_of_range", "must be at most the units that the rate grants in 366 days", "burst")
 
     def form(self) -> Form:
-        """The stored form."""
+        """Return the stored form."""
         terms = self.terms
         return {"limit": terms.limit, "per": terms.per, "burst": terms.burst}
 
 
 class Period(Judged):
-    """A recurring period. Without a timezone it is in the customer's.
+    """A recurring period. The timezone defaults to the customer's.
 
-    Boundaries are those of the calendar, or are counted from the start of the subscription, or from a time. A rolling
-    period counts the last so many days or hours at any time. Usage leaves it a twelfth of its length late at most. With
-    first_use, a period begins with the first usage outside one, and the next begins with the first usage after its end.
-    A billing_period is a month from the start of the subscription. A period that never ends counts for ever.
+    The anchor determines the boundaries: the calendar, the start of the subscription, or a time. A rolling period
+    covers the last days or hours at any time; usage leaves it at most a twelfth of its length late. With first_use, a
+    period begins with the first usage, and the next one with the first usage after its end. A billing_period is a month
+    from the start of the subscription. With `every` never, there is one period without an end.
     """
 
     every: Every
@@ -112,16 +112,16 @@ class Period(Judged):
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         step = step_of(self.every)
         if self.every == BILLING_PERIOD and self.counted_from != SUBSCRIPTION_START:
-            yield rule("not_allowed", "must be subscription_start: a billing period is driven by it", "anchor")
+            yield rule("not_allowed", "must be subscription_start for a billing period", "anchor")
         if not self.ends and self.counted_from not in (CALENDAR, SUBSCRIPTION_START):
-            yield rule("not_allowed", "has no boundaries to be counted from", "anchor")
+            yield rule("not_allowed", "is not allowed with a period that never ends", "anchor")
         if self.counted_from == ROLLING and (length_of(step) or 0) < ROLLING_MIN:
-            yield rule("not_allowed", "must be days, weeks or hours to roll: P30D, not a month", "every")
+            yield rule("not_allowed", "must be hours, days or weeks for a rolling period, like P30D", "every")
         if "week_starts" in self.model_fields_set and not (step.weekly and self.counted_from == CALENDAR):
-            yield rule("not_allowed", "is for weeks of the calendar", "week_starts")
+            yield rule("not_allowed", "is only allowed for calendar weeks", "week_starts")
 
     def form(self) -> Form:
-        """The stored form."""
+        """Return the stored form."""
         form: Form = {"every": self.every, "anchor": self.counted_from}
         if self.timezone is not None:
             form["timezone"] = self.timezone
@@ -140,7 +140,7 @@ class WindowEntry(Judged):
 
     @property
     def limited(self) -> bool:
-        """Whether it is a quota, be it unlimited."""
+        """Whether the window is a quota, limited or unlimited."""
         return "limit" in self.model_fields_set
 
     @property
@@ -149,7 +149,7 @@ class WindowEntry(Judged):
 
     @property
     def counted(self) -> tuple[str, str]:
-        """What tells the counters of a limit's windows apart: the period and the kind of its anchor."""
+        """The identity of the window's counters within a limit: the period and the kind of its anchor."""
         if self.period is None:
             return COUNTED_EVERY, CALENDAR
         every, anchor = plainest(self.period.every), self.period.counted_from
@@ -161,10 +161,10 @@ class WindowEntry(Judged):
         if rules := list(broken_pair(self)):
             yield from rules
         elif self.limited and self.rate is not None:
-            yield rule("invalid", "is one window: give limit with period, or rate")
+            yield rule("invalid", "must have either limit with period, or rate")
 
     def form(self) -> Form:
-        """The stored form."""
+        """Return the stored form."""
         if self.rate is not None:
             return {"rate": self.rate.form()}
         period = Period(every=COUNTED_EVERY) if self.period is None else self.period
@@ -172,12 +172,15 @@ class WindowEntry(Judged):
 
 
 def broken_pair(entry: Contract) -> Iterator[FieldError]:
-    """Of a window, or a limit in the short form: limit and period go together. Only what is unlimited has no period."""
+    """Return the rules that a window, or a limit in the short form, breaks: limit and period belong together.
+
+    Only an unlimited quota may omit the period.
+    """
     given = entry.model_fields_set
     limit, period, rate = (getattr(entry, name) for name in ("limit", "period", "rate"))
     if "limit" in given and limit is not None and period is None:
-        yield rule("required", "is required beside limit", "period")
+        yield rule("required", "is required together with limit", "period")
     if "limit" not in given and period is not None:
-        yield rule("required", "is required beside period; null is unlimited", "limit")
+        yield rule("required", "is required together with period; null means unlimited", "limit")
     if "limit" not in given and period is None and rate is None:
-        yield rule("required", "is required (null is unlimited), unless there is a rate", "limit")
+        yield rule("required", "is required unless there is a rate; null means unlimited", "limit")

@@ -18,7 +18,7 @@ FORGIVE, CARRY, KEEP = "forgive", "carry", "keep"
 
 
 class SettleBody(Contract):
-    """The final amount of a decision; 0 where nothing was consumed after all."""
+    """The final amount of a decision; 0 if nothing was consumed."""
 
     amount: Amount
 
@@ -26,13 +26,13 @@ class SettleBody(Contract):
 SETTLE = Row(
     "POST /v1/consume/{decision_id}/settle",
     "check",
-    "Correct what a granted consume counts, once: from an estimate to the final amount",
+    "Correct a granted consume once, from the estimated to the final amount",
     SettleBody,
 )
 
 
 def settlement_answer(settlement: Settlement, *, customer: str, feature: str, replayed: bool) -> JSON:
-    """A settlement as JSON."""
+    """Return a settlement as JSON."""
     return {
         "decision_id": settlement.decision_id,
         "customer": customer,
@@ -45,13 +45,14 @@ def settlement_answer(settlement: Settlement, *, customer: str, feature: str, re
     }
 
 
-_ZERO = ("out_of_range", "must not be 0: there would be nothing to adjust")
+_ZERO = ("out_of_range", "must not be 0")
 
 
 class AdjustmentBody(Contract):
-    """The amount to add to a feature's quota in its running period (negative: to take away), why, and who asks.
+    """An adjustment of a feature's quota in the running period.
 
-    `category` is a word of your own for adjustments of one kind: goodwill, correction, top-up.
+    `amount` is added to the limit; a negative amount is subtracted. `reason` and `actor` are for the audit trail.
+    `category` is free text to group adjustments: goodwill, correction, top-up.
     """
 
     feature: FeatureKey
@@ -62,8 +63,12 @@ class AdjustmentBody(Contract):
 
 
 def adjustment_answer(adjustment: Adjustment) -> JSON:
-    """An adjustment; `breakdown` and `limit` are as they were right after it, `resumed` whether a suspension that
-    waited for a top-up ended by it. The limit is never below zero, also where its parts come to less."""
+    """Return an adjustment as JSON.
+
+    limit: the limit right after the adjustment, never below 0 even if the sum of its parts is
+    breakdown: the parts of the limit right after the adjustment
+    resumed: whether the adjustment ended a suspension that waited for a top-up
+    """
     return {
         **fields_of(adjustment, "id customer feature amount reason actor category resumed"),
         "at": format_instant(adjustment.at),
@@ -74,15 +79,15 @@ def adjustment_answer(adjustment: Adjustment) -> JSON:
 
 
 def parts_answer(parts: LimitParts) -> JSON:
-    """What a window's limit is made of."""
+    """Return the parts of a window's limit."""
     return fields_of(parts, "base carried adjusted")
 
 
 class ResetBody(Contract):
-    """What to reset, as of when (by default now), why, and who asks.
+    """A reset of a feature's usage to zero for enforcement. Billing is unaffected.
 
-    Usage before that time counts against no limit of the feature any more. Billing is unaffected. Overage is forgiven
-    too, or, with `overage` carry, still counts.
+    Usage before `effective_at` (default: now) no longer counts against the feature's limits. Overage is forgiven as
+    well; with `overage` carry, it still counts. `reason` and `actor` are for the audit trail.
     """
 
     feature: FeatureKey
@@ -94,8 +99,11 @@ class ResetBody(Contract):
 
 
 def reset_answer(made: Made) -> JSON:
-    """A reset: of each window what was used, what is excluded of that, and what is left used. `rolling` names limits
-    with a rolling period, which forgets by itself and is left alone."""
+    """Return a reset as JSON.
+
+    windows: for each window the usage before, the excluded part, and the usage after
+    rolling: names of limits with a rolling period, which is not reset because old usage leaves it anyway
+    """
     asked = made.asked
     return {
         **fields_of(asked, "customer feature reason actor"),

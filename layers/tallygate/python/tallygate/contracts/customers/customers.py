@@ -1,4 +1,4 @@
-"""Customers and subscriptions on the wire. A field that is left out stays as it is; null clears it."""
+"""Customers and subscriptions on the wire. A field that is left out stays unchanged; null clears it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tallygate.domain.limits.compiled import PeriodChange, period_changes
 from tallygate.domain.limits.suspensions import Waiver, waiver_form
 
 SUBJECT_KEYS_MAX = 40
-"""Claiming this many and giving up as many others still fits one transaction."""
+"""The most subject keys. Adding this many and removing as many others still fits one transaction."""
 METADATA_MAX = 50
 PLAN_VERSION_MAX = 999_999
 
 _ONLY_NOW = (
-    ("usage", "reset", "the next period begins with nothing used"),
-    ("base", "prorated", "from the next period on its limits are whole"),
+    ("usage", "reset", "the next period begins without usage anyway"),
+    ("base", "prorated", "the next period has the full limits anyway"),
 )
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 NextPeriodOrNow = Annotated[When, one_of(("next_period", "now"))]
@@ -41,10 +41,10 @@ NextPeriodOrNow = Annotated[When, one_of(("next_period", "now"))]
 class CustomerBody(Contract):
     """Fields of a customer.
 
-    `plan` subscribes the customer to the newest version of that plan, unless it has a version of that plan already. A
-    change of the timezone takes effect at the end of each running period (`effective`: next_period). With now, it takes
-    effect at the new zone's next boundary if that is sooner. The answer states the resulting periods, and no quota is
-    refilled. `effective` applies to the plan as well; without it the plan changes now.
+    `plan` subscribes the customer to the newest version of that plan, unless the customer has a version of it already.
+    A change of the timezone takes effect at the end of each running period (`effective` next_period). With `effective`
+    now, it takes effect at the new zone's next boundary if that is sooner. The answer states the resulting periods. No
+    quota is refilled. `effective` applies to the plan as well; without it, the plan changes now.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
@@ -56,7 +56,7 @@ class CustomerBody(Contract):
     effective: NextPeriodOrNow = "next_period"
 
     def change(self) -> ProfileChange:
-        """What the request changes. Raises InvalidRequest where plan is null: a subscription is ended by DELETE."""
+        """Return the requested change. Raises InvalidRequest if plan is null: DELETE ends a subscription."""
         given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"effective"}}
         if "plan" in given and self.plan is None:
             raise refused("type", "must be a plan's key; DELETE the customer's subscription to end it", "plan")
@@ -70,13 +70,14 @@ class CustomerBody(Contract):
 
 
 class SubscriptionBody(Contract):
-    """A plan from now on, or from the end of the longest running period. Without a version: the customer's current or
-    pending version of this plan, else the newest.
+    """A change of plan, now or at the end of the longest running period.
 
-    `started_at` moves the boundaries that are counted from it. They move after the running periods, or at the first new
-    boundary with `effective` now. Usage so far still counts. With `usage` reset it counts against no limit of the new
-    plan, and stays billed. `base` sets the limits of the running periods under a plan from now on: the new plan's whole
-    limits (full), or the old share for the time before and the new share for the time after (prorated).
+    Without `version`: the customer's current or pending version of this plan, else the newest. `started_at` moves the
+    boundaries that are counted from the start of the subscription. They move after the running periods; with
+    `effective` now, at the first new boundary. Usage so far still counts. With `usage` reset, it no longer counts
+    against the limits of the new plan; billing is unaffected. `base` determines the limits of the running periods when
+    the plan changes now: the new plan's full limits (full), or a pro-rata share of the old and the new limit by time
+    (prorated).
     """
 
     plan: Name
@@ -88,10 +89,10 @@ class SubscriptionBody(Contract):
     billing_anchor: NotAvailable = None
 
     def change(self) -> SubscriptionChange:
-        """The change that is asked for. Raises InvalidRequest for what only a plan from now on can say."""
+        """Return the requested change. Raises InvalidRequest for fields that only a change now allows."""
         for field, word, why in _ONLY_NOW if self.effective == "next_period" else ():
             if getattr(self, field) == word:
-                raise refused("not_allowed", f"is for a plan from now on: {why}", field)
+                raise refused("not_allowed", f"is only allowed if the plan changes now: {why}", field)
         return SubscriptionChange(
             plan=self.plan,
             version=self.version,
@@ -106,10 +107,10 @@ class SubscriptionBody(Contract):
 def customer_answer(
     record: CustomerRecord, *, now: Instant, stops: Sequence[TierStop] = (), waivers: Sequence[Waiver] = ()
 ) -> JSON:
-    """A customer as JSON, with subscription, suspensions and the periods that a change of zone or anchor results in:
-    as of now, whatever plan was in force when it was last changed.
+    """Return a customer as JSON, as of now: a pending plan that has become due is applied.
 
-    `stops` are its suspensions by tiers, `waivers` what somebody has waived of tiers since.
+    stops: suspensions by tiers
+    waivers: tiers that a resume has waived
     """
     record = taken(record, now)
     customer, subscription = record.customer, record.subscription
@@ -132,7 +133,7 @@ def customer_answer(
 
 
 def period_changes_answer(record: CustomerRecord, *, now: Instant) -> list[JSON]:
-    """The periods that a change of zone or anchor results in: those to come, and those that it has begun."""
+    """Return the periods that result from a change of zone or anchor: future ones, and those already begun."""
     return [_period_change(change) for change in period_changes(record.effective.in_force(now), now)]
 
 
@@ -147,7 +148,7 @@ def _period_change(change: PeriodChange) -> JSON:
 
 
 def subscription_answer(subscription: Subscription) -> JSON:
-    """A subscription as JSON."""
+    """Return a subscription as JSON."""
     return {
         "plan": subscription.plan[0],
         "version": subscription.plan[1],

@@ -1,4 +1,4 @@
-"""API keys and the test clock on the wire. A key's text is in one answer only: that of the POST that made it."""
+"""API keys and the test clock on the wire. Only the answer of the POST that created a key's text shows the text."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Scope = Annotated[str, one_of(SCOPES, ("read",))]
 class KeyBody(Judged):
     """A new API key.
 
-    customer: the one customer that the key is for; such a key cannot have the scope manage
-    expires_at: the end of its validity; null: it never expires; absent: the stack's default
+    customer: binds the key to one customer; such a key cannot have the scope manage
+    expires_at: the end of its validity; null: never; absent: the stack's default
     """
 
     name: Text
@@ -39,14 +39,17 @@ class KeyBody(Judged):
             yield rule("not_allowed", why, "scopes")
 
     def expiry(self, *, now: Instant, lifetime_ms: int | None) -> Instant | None:
-        """When the key expires; `lifetime_ms` is the stack's default, None: never."""
+        """Return when the key expires; None: never. `lifetime_ms`: the stack's default; None: keys never expire."""
         if "expires_at" in self.model_fields_set or lifetime_ms is None:
             return self.expires_at
         return now + lifetime_ms
 
 
 class RotationBody(Contract):
-    """A new text for a key. The former text stays valid for so many seconds; with 0 it ends at once."""
+    """The rotation of a key to a new text.
+
+    overlap_seconds: how long the former text stays valid; 0 ends it at once
+    """
 
     overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=OVERLAP_MAX_S)]
 
@@ -59,10 +62,10 @@ class TestClockBody(Contract):
 
 
 def key_answer(texts: KeyTexts, now: Instant) -> JSON:
-    """What a key stands for, as JSON; never one of its texts.
+    """Return a key as JSON, without its texts.
 
-    last_used: the last UTC day on which any of its texts was used; null: on none
-    previous: earlier texts that a rotation left valid for a while
+    last_used: the last UTC day on which any text of the key was used; null: never used
+    previous: earlier texts that are still valid after a rotation
     """
     key = texts.key
     return {

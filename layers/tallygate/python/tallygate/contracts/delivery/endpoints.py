@@ -1,6 +1,6 @@
-"""Webhook endpoints on the wire: what is registered, and what lists answer.
+"""Webhook endpoints and deliveries on the wire.
 
-A secret is answered once, by the POST that made it; nothing else ever shows it.
+Only the answer of the POST that created a secret shows the secret.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PATTERN_LENGTH_MAX = 100
 OVERLAP_SECONDS_DEFAULT = 86_400
 OVERLAP_SECONDS_MAX = 604_800
 ALLOW_PRIVATE = "allow_private"
-"""The reader's context says whether private receivers are allowed."""
+"""The key in the reader's context for whether private receivers are allowed."""
 
 
 def _url(url: str, info: ValidationInfo) -> str:
@@ -47,7 +47,7 @@ def _url(url: str, info: ValidationInfo) -> str:
     if parts.scheme not in schemes or not parts.hostname or port == 0:
         raise broken("invalid", f"must be an absolute URL with {' or '.join(schemes)}")
     if parts.username is not None or parts.password is not None:
-        raise broken("invalid", "must not have a user name or password in it")
+        raise broken("invalid", "must not have a user name or password")
     if parts.fragment:
         raise broken("invalid", "must not have a fragment")
     if not permitted_host(parts.hostname, allow_private=allow_private):
@@ -66,7 +66,7 @@ def _pattern(pattern: str) -> str:
 
 
 class EndpointRequest(Contract):
-    """A webhook endpoint to register: where webhooks go, and which events it receives."""
+    """A webhook endpoint to register: its URL, and the events it receives."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=URL_LENGTH_MAX), AfterValidator(_url)]
     events: Annotated[
@@ -78,16 +78,16 @@ class EndpointRequest(Contract):
 
 
 class EndpointRotationBody(Contract):
-    """The rotation of an endpoint's secret; an empty body has the defaults.
+    """The rotation of an endpoint's secret. An empty body means the defaults.
 
-    overlap_seconds: how long webhooks are signed with the former secret too; 0 ends it at once
+    overlap_seconds: how long webhooks are also signed with the former secret; 0 ends it at once
     """
 
     overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS_DEFAULT
 
 
 def endpoint_answer(endpoint: Endpoint) -> JSON:
-    """An endpoint as lists and reads show it: without its secret."""
+    """Return an endpoint as JSON, without its secret."""
     return {
         **fields_of(endpoint, "id url events scheme status disabled_reason"),
         "former_secret_until": time(next((s.until for s in endpoint.secrets if s.until is not None), None)),
@@ -96,7 +96,7 @@ def endpoint_answer(endpoint: Endpoint) -> JSON:
 
 
 def delivery_answer(fact_type: str, delivery: Delivery) -> JSON:
-    """A delivery with its attempts, oldest first. `next_attempt_at` is about when the next one is due."""
+    """Return a delivery with its attempts, oldest first. `next_attempt_at`: approximate time of the next attempt."""
     return {
         "id": delivery.fact_id,
         "type": fact_type,

@@ -1,7 +1,6 @@
-"""Limits of a customer's own on the wire: the catalog's form of a limit, or of one what differs from the plan's.
+"""A customer's own limits on the wire: a whole limit in the catalog's form, or the fields that differ from the plan's.
 
-What is given is judged together with the plan's limit that it overrides, by the rules of the catalog: what would be no
-sound limit in a plan is none here.
+An own limit is merged with the plan's limit that it overrides. The result must satisfy the catalog's rules for limits.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ _ONCE_GIVEN = ("period", "rate", "windows")
 
 
 class OwnLimitBody(Windowed):
-    """A limit of the customer's own, named by the path. A field that is left out keeps the value of the plan's limit.
+    """A customer's own limit, named by the path. A field that is left out keeps the value of the plan's limit.
 
-    A tier replaces the plan's tier of the same level. A carryover replaces the plan's; null ends it. A boolean feature
-    takes `enabled`, a config feature takes `value`.
+    A tier replaces the plan's tier with the same level. A carryover replaces the plan's; null removes it. A boolean
+    feature takes `enabled`, a config feature takes `value`.
     """
 
     feature: FeatureKey | None = None
@@ -41,16 +40,16 @@ class OwnLimitBody(Windowed):
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         given = self.model_fields_set
         if not given - {"feature"}:
-            yield rule("required", "gives nothing: name at least one field of the limit")
+            yield rule("required", "must have at least one field of the limit")
         for name in _ONCE_GIVEN:
             if name in given and getattr(self, name) is None:
-                yield rule("type", "must not be null: leave it out to keep the plan's", name)
+                yield rule("type", "must not be null: leave it out to keep the plan's value", name)
         if self.windows is not None:
             yield from self.short_form_too()
         yield from repeated_levels(self.tiers)
 
     def form(self) -> Form:
-        """The fields that are given, in the catalog's form."""
+        """Return the given fields, in the catalog's form."""
         given = self.model_fields_set
         form: Form = {name: getattr(self, name) for name in ("feature", "scope", "enabled") if name in given}
         form |= {name: value for name, value in self.window_forms().items() if name in given}
@@ -67,31 +66,35 @@ class OwnLimitBody(Windowed):
 
 
 def judge(plan: Plan | None, catalog: Catalog, own: OwnLimit) -> None:
-    """Raises InvalidRequest where the limit would not be sound under this plan, or alone."""
+    """Raise InvalidRequest if the limit, merged with the plan's limit or alone, breaks a rule of the catalog."""
     known = known_of(catalog)
     if plan is not None and role(plan, own) is Role.OVERRIDES:
         base = _base(plan, own)
         form = merged(base, own.form)
         if "name" not in base:
             if own.form.get("scope"):
-                raise refused("not_allowed", "the limit that is named by its feature has no scope", "scope")
+                raise refused("not_allowed", "is not allowed for the limit with the name of its feature", "scope")
             form.pop("scope", None)
             read(EntitlementEntry, _as_read(form), context=known)
         else:
             read(LimitEntry, form, context=known)
         return
     if own.feature is None:
-        detail = f"is required: the customer's plan has no limit {own.name} that this could override"
+        detail = f"is required: the customer's plan has no limit {own.name} to override"
         raise refused("required", detail, "feature")
     if own.feature in known["feature"] and known["type"].get(own.feature, METERED) != METERED:
-        raise refused("not_entitled", f"the customer's plan says nothing of {own.feature}", "feature")
+        raise refused("not_entitled", f"the customer's plan does not include {own.feature}", "feature")
     if {"enabled", "value"} & own.form.keys():
         read(EntitlementEntry, _as_read(dict(own.form)), context=known)
     read(LimitEntry, standing_alone(own) if own.stands_alone else {"name": own.name, **own.form}, context=known)
 
 
 def own_limit_answer(record: CustomerRecord, own: OwnLimit, plan: Plan | None) -> dict[str, Any]:
-    """The limit as it was given, what it does under the customer's plan, and (`effective`) what is in force with it."""
+    """Return an own limit as JSON: the given fields, its role, and the resulting limit.
+
+    role: its effect under the customer's plan
+    effective: the limit in force; null: the limit has no effect
+    """
     does = role(plan, own)
     effective: Form | None = None
     if plan is not None and does is not Role.DORMANT:
@@ -100,7 +103,7 @@ def own_limit_answer(record: CustomerRecord, own: OwnLimit, plan: Plan | None) -
 
 
 def _base(plan: Plan, own: OwnLimit) -> Form:
-    """The form of the plan's limit of this name; an entitlement's has none."""
+    """Return the form of the plan's limit with this name. The form of an entitlement has no name."""
     for entitlement in plan.entitlements:
         if own.overrides(entitlement.name, entitlement.feature):
             return {name: value for name, value in limit_form(entitlement).items() if name != "name"}
@@ -111,7 +114,7 @@ def _base(plan: Plan, own: OwnLimit) -> Form:
 
 
 def _as_read(form: Form) -> Form:
-    """A form as a request states it: numbers of a setting are exact there."""
+    """Return a form as a request has it: with exact numbers in the value of a config feature."""
     if "value" not in form:
         return form
     value = value_of(form["value"])

@@ -21,7 +21,10 @@ from tallygate.errors import FieldError
 
 
 class SuspensionBody(Judged):
-    """What to suspend or resume: the whole customer, a feature, or one scope of a feature; why, and who asks."""
+    """A suspension or resume of the whole customer, a feature, or one scope of a feature.
+
+    `reason` and `actor` are for the audit trail.
+    """
 
     feature: FeatureKey | None = None
     scope: Scope = Field(default_factory=dict)
@@ -30,13 +33,13 @@ class SuspensionBody(Judged):
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
         if "scope" in self.model_fields_set and self.feature is None:
-            yield rule("not_allowed", "is one of a feature: name the feature, or leave the scope out", "scope")
+            yield rule("not_allowed", "is only allowed together with a feature", "scope")
         elif "scope" in self.model_fields_set and not self.scope:
-            yield rule("length", "must have at least 1 dimension: leave it out to mean the whole feature", "scope")
+            yield rule("length", "must have at least 1 dimension: leave it out for the whole feature", "scope")
 
 
 def judge(catalog: Catalog, feature: str, scope: Mapping[str, str]) -> None:
-    """Raises InvalidRequest where there is no such feature, or no usage of it that the scope could govern."""
+    """Raise InvalidRequest if there is no such feature, or if its meter lacks a dimension of the scope."""
     known = known_of(catalog)
     if feature not in known["feature"]:
         raise refused("feature_not_found", f"there is no feature {feature}", "feature")
@@ -45,7 +48,7 @@ def judge(catalog: Catalog, feature: str, scope: Mapping[str, str]) -> None:
 
 
 def suspension_answer(suspension: Suspension) -> JSON:
-    """A suspension by an operator; a feature of null is the whole customer. It has no limit, and no time ends it."""
+    """Return a suspension by an operator as JSON. `feature` null: the whole customer. It lasts until a resume."""
     return {
         **fields_of(suspension, "feature scope reason actor"),
         "by": OPERATOR,
@@ -57,7 +60,7 @@ def suspension_answer(suspension: Suspension) -> JSON:
 
 
 def tier_suspension_answer(stop: TierStop) -> JSON:
-    """A suspension by a tier, in the same form; `until` null: until somebody resumes, or a top-up."""
+    """Return a suspension by a tier, in the same form. `until` null: until a resume or a top-up."""
     known = stop.level is not None and stop.limit is not None
     return {
         **fields_of(stop, "feature scope limit level"),

@@ -1,4 +1,4 @@
-"""Events as they come in, and the result of each.
+"""Incoming events, and the result of each.
 
 Read first: `ingest.read_events`.
 """

@@ -1,12 +1,12 @@
-"""POST /v1/events on the wire: one event, a list of them, or CloudEvents, structured or batched; and the answer.
+"""POST /v1/events on the wire: one event, a list of events, or CloudEvents (structured or batched); and the answer.
 
-    application/json                       {id, source?, type, subject, time?, data, specversion?}, or a list of them
+    application/json                       {id, source?, type, subject, time?, data, specversion?}, or a list of these
     application/cloudevents+json           one CloudEvent: specversion and source required, data may be absent
-    application/cloudevents-batch+json     a list of them
+    application/cloudevents-batch+json     a list of CloudEvents
 
-A CloudEvent may carry extension attributes (lower-case letters and digits, a scalar each); they are kept with the event
-and are part of its content, `traceparent` and `tracestate` excepted. Elsewhere an unknown field is refused. Each event
-is read on its own: what is wrong with one is said in its result, and the others are not held up.
+A CloudEvent may have extension attributes: names of lower-case letters and digits, scalar values. They are stored with
+the event and are part of its content, except `traceparent` and `tracestate`. Other unknown fields are refused. Each
+event is read separately: an invalid event is rejected in its own result and does not affect the others.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class EventIn(Contract):
 
 
 class CloudEventIn(Contract):
-    """One event as a CloudEvent, its extension attributes aside."""
+    """One event as a CloudEvent, without its extension attributes."""
 
     id: Id
     source: Id
@@ -67,16 +67,18 @@ class CloudEventIn(Contract):
 EVENTS = Row(
     "POST /v1/events",
     "ingest",
-    "Post usage events, up to 500; each has its own result and sending them again is always safe",
+    "Send up to 500 usage events. Each event has its own result; sending events again is always safe",
     EventIn,
 )
 
 
 def read_events(body: Any, content_type: str, traceparent: str | None) -> tuple[Draft | Result, ...]:
-    """The drafts of a body, and in their places the rejections of what is no event.
+    """Read the events of a body, in order: a draft, or the rejection of an invalid event.
 
-    `traceparent` is the request's, for events without one of their own. Raises InvalidRequest only where no event could
-    be read at all: the body is neither an object nor a list, or holds more than EVENTS_MAX.
+    traceparent: the request's; used for events without their own
+
+    Raises InvalidRequest only if the body as a whole is invalid: neither an object nor a list, a list with the content
+    type of a single CloudEvent, or more than EVENTS_MAX events.
     """
     kind = content_type.partition(";")[0].strip().lower()
     cloud = kind in (CLOUDEVENTS, CLOUDEVENTS_BATCH)
@@ -84,7 +86,7 @@ def read_events(body: Any, content_type: str, traceparent: str | None) -> tuple[
     if not single and not isinstance(body, list):
         raise MalformedRequest("the body must be an event or a list of events")
     if kind == CLOUDEVENTS and not single:
-        raise MalformedRequest(f"a list of events has the content type {CLOUDEVENTS_BATCH}")
+        raise MalformedRequest(f"a list of events must have the content type {CLOUDEVENTS_BATCH}")
     events = [body] if single else body
     if len(events) > EVENTS_MAX:
         detail = f"must have at most {EVENTS_MAX} events"
@@ -148,7 +150,7 @@ def _at(pointer: str, code: str, detail: str) -> tuple[FieldError]:
 
 
 def events_answer(results: Sequence[Result]) -> JSON:
-    """The results as JSON, with their sums; conflicts count as rejected, `warnings` counts every warning."""
+    """Return the results and their counts as JSON. Conflicts count as rejected; `warnings` counts all warnings."""
     statuses = [result.status for result in results]
     return {
         "accepted": statuses.count(EventStatus.ACCEPTED),
@@ -161,7 +163,7 @@ def events_answer(results: Sequence[Result]) -> JSON:
 
 
 def warning_answer(warning: EventWarning) -> JSON:
-    """One warning; a meter of null concerns the event as a whole."""
+    """Return a warning as JSON. `meter` null: the warning concerns the whole event."""
     return fields_of(warning, "meter code detail")
 
 

@@ -1,15 +1,15 @@
-"""What is asked of the past, on the wire: usage, events, what a limit would have denied, and the audit trail.
+"""History on the wire: usage, events, the impact of an observing limit, and the audit trail.
 
-GET /v1/usage       customer, feature | meter   what to sum
-                    from, to                    RFC 3339, or a date in `tz`; aligned outward to quarter hours, the
-                                                resolution, and answered so; by default the current calendar month
-                                                in `tz`, up to now
-                    window none | hour | day |  one sum, or one for each hour, day, week (from Monday) or month of
+GET /v1/usage       customer, feature | meter   the usage to sum
+                    from, to                    RFC 3339, or a date in `tz`; extended to whole quarter hours, the
+                                                resolution, as the answer states; default: the current calendar
+                                                month in `tz`, up to now
+                    window none | hour | day |  one sum, or one for each hour, day, week (from Monday) or month in
                            week | month, tz     an IANA zone (default UTC)
                     group_by=a,b  filter[a]=x   by dimension values; usage without the dimension has the value null
-GET …/impact        data   the limit's windows that overlap [from, to) and have usage, whole ones
-                    sums   one for each quota of the limit: a month's and a day's count the same uses, and are not
-                           added up
+GET …/impact        data   the whole windows of the limit that overlap [from, to) and have usage
+                    sums   one for each quota of the limit. A monthly and a daily quota count the same uses, so their
+                           sums are not added.
 """
 
 from __future__ import annotations
@@ -39,14 +39,13 @@ _FILTER = re.compile(r"filter\[([^\]]{1,64})\]")
 
 
 def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
-    """The query that the parameters state, which are known to be this route's. Raises InvalidRequest with every rule
-    that is broken."""
+    """Read a usage query from parameters that the route declares. Raises InvalidRequest with every broken rule."""
     asked = Parameters(parameters)
     filters = {found[1]: value for name, value in parameters.items() if (found := _FILTER.fullmatch(name))}
     if not parameters.get("customer"):
         asked.refuse("customer", "required", "is required")
     if bool(parameters.get("feature")) == bool(parameters.get("meter")):
-        asked.refuse("feature", "required", "exactly one of feature and meter must be given")
+        asked.refuse("feature", "required", "is required, or meter instead: exactly one of the two")
     window, zone = parameters.get("window", "none"), parameters.get("tz", "UTC")
     if window not in WINDOWS:
         asked.refuse("window", "not_allowed", f"must be {' or '.join(WINDOWS)}")
@@ -57,7 +56,7 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
     def month(end: Instant) -> Instant:
         return window_at(calendar("month", zone), min(now, end - 1)).start
 
-    # Events may be a little ahead of now, so the default reaches there.
+    # Events may be up to FUTURE_MAX ahead of now, so the default end includes them.
     start, end = asked.stretch(now + FUTURE_MAX, month, zone=zone, longest=RANGE_MAX)
     start, end = aligned(start, end)
     group_by = tuple(name for name in parameters.get("group_by", "").split(",") if name)
@@ -79,7 +78,7 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
 
 
 def usage_answer(answer: UsageAnswer) -> JSON:
-    """The answer as JSON."""
+    """Return the answer to a usage query as JSON."""
     return {
         "meter": answer.meter,
         "from": format_instant(answer.start),
@@ -101,14 +100,14 @@ def usage_answer(answer: UsageAnswer) -> JSON:
 
 
 def read_event_list(parameters: Mapping[str, str], *, now: Instant) -> EventsAsked:
-    """What the parameters ask for; by default up to now. Raises InvalidRequest with every rule that is broken."""
+    """Read a query for events; the default end is now. Raises InvalidRequest with every broken rule."""
     asked, status = Parameters(parameters), parameters.get("status")
     if status == "parked":
         asked.refuse("status", "not_available", "parked is not available in this version")
     elif status is not None and status not in STATUSES:
         asked.refuse("status", "not_allowed", f"must be {' or '.join(STATUSES)}")
     elif status == "accepted" and "customer" not in parameters:
-        asked.refuse("customer", "required", "is required: an accepted event is one of a customer")
+        asked.refuse("customer", "required", "is required with status accepted")
     start, end = asked.stretch(now + 1, lambda end: min(now, end) - LISTED_FOR)
     asked.require_sound()
     return EventsAsked(
@@ -122,7 +121,7 @@ def read_event_list(parameters: Mapping[str, str], *, now: Instant) -> EventsAsk
 
 
 def event_row_answer(row: EventRow) -> JSON:
-    """One event; what is not known of one that could not be read is null."""
+    """Return one event as JSON. Fields that could not be read are null."""
     answer: JSON = {
         **fields_of(row, "id source type status counted_by"),
         "time": time(row.time),
@@ -139,7 +138,7 @@ def event_row_answer(row: EventRow) -> JSON:
 
 
 def read_impact(customer: str, name: str, parameters: Mapping[str, str], *, now: Instant) -> ImpactQuery:
-    """The query that the parameters state. Raises InvalidRequest with every rule that is broken."""
+    """Read an impact query. Raises InvalidRequest with every broken rule."""
     asked = Parameters(parameters)
     start, end = asked.stretch(now + 1, lambda end: end - RANGE, longest=IMPACT_RANGE_MAX)
     asked.require_sound()
@@ -147,7 +146,7 @@ def read_impact(customer: str, name: str, parameters: Mapping[str, str], *, now:
 
 
 def impact_answer(impact: Impact) -> JSON:
-    """The answer as JSON."""
+    """Return the answer to an impact query as JSON."""
     query = impact.query
     return {
         "customer": query.customer,
@@ -161,7 +160,7 @@ def impact_answer(impact: Impact) -> JSON:
 
 
 def _window(total: Total) -> JSON:
-    """A window under the limit at its last count; `limit` includes all that it was raised by."""
+    """Return a window with the limit as of its last usage. `limit` includes carried and adjusted amounts."""
     governed = total.governed
     return {
         "feature": total.feature,
@@ -185,9 +184,10 @@ def _would_deny(decisions: int, amount: Decimal) -> JSON:
 
 
 def audit_answer(audit: Audit) -> JSON:
-    """An entry of the audit trail: who did what, when and why, and the state before and after.
+    """Return an entry of the audit trail: who did what, when and why, and the state before and after.
 
-    `key_id` is the API key that asked; null where a tier acted. `customer` is null for a change of the stack itself.
+    customer: null for a change of the stack
+    key_id: the API key of the request; null if a tier acted
     """
     return {
         **fields_of(audit, "id customer action feature actor key_id reason"),

@@ -1,7 +1,8 @@
 """Instants: whole milliseconds since 1970-01-01T00:00:00Z, as `int`, everywhere inside the layer.
 
-An int compares, hashes and stores exactly and costs nothing on the hot path. Boundaries of periods are whole
-milliseconds, so cutting an event's time to the millisecond never moves it across one. The wire form is RFC 3339 in UTC.
+An int compares, hashes and stores exactly and is cheap on the hot path. Period boundaries are whole milliseconds.
+Truncating an event's time to the millisecond therefore never moves the event across a boundary. The wire form is
+RFC 3339 in UTC.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def parse_instant(text: str) -> Instant:
-    """The instant an RFC 3339 string names, cut to the millisecond. Raises ValueError, also without an offset."""
+    """Parse an RFC 3339 string, truncated to the millisecond. Raises ValueError, also when the offset is missing."""
     if not _RFC3339.fullmatch(text):
         raise ValueError("must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z")
     return of_datetime(datetime.fromisoformat(text.upper().replace(" ", "T")))
@@ -31,7 +32,10 @@ def parse_instant(text: str) -> Instant:
 
 @lru_cache(maxsize=1024)
 def format_instant(instant: Instant) -> str:
-    """RFC 3339 in UTC; milliseconds only where there are any: `2026-01-31T12:00:00Z`. Boundaries recur: remembered."""
+    """Format as RFC 3339 in UTC, with milliseconds only if not zero: `2026-01-31T12:00:00Z`.
+
+    The result is cached, because the same period boundaries are formatted again and again.
+    """
     moment = to_datetime(instant)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else moment.isoformat()[:19]
     rest = instant % SECOND
@@ -39,10 +43,10 @@ def format_instant(instant: Instant) -> str:
 
 
 def of_datetime(moment: datetime) -> Instant:
-    """An aware datetime as an instant (floor of the millisecond, also before 1970)."""
+    """Convert an aware datetime to an instant, rounded down to the millisecond (also before 1970)."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def to_datetime(instant: Instant) -> datetime:
-    """An instant as an aware datetime in UTC."""
+    """Convert an instant to an aware datetime in UTC."""
     return _EPOCH + timedelta(milliseconds=instant)

@@ -1,11 +1,11 @@
 """JSON with exact numbers: read without floats, written without exponents.
 
     1 -> int      0.1, 1e3 -> Decimal      a whole number of more than 40 digits -> Decimal
-    NaN, Infinity, and what has an exponent that no Decimal can have -> a Decimal that is no quantity
+    NaN, Infinity, or an exponent outside Decimal's range -> a Decimal that is not a valid quantity
 
-What is no quantity is left for whoever reads the field to refuse: so one bad number spoils its field, or its event, and
-not all of the body. Reading is linear in the length of the text. `write_json` is for answers
-and for events that leave: quantities are in their wire form there.
+Such invalid numbers are not refused here but by the reader of the field. One bad number then invalidates its field or
+its event, not the whole body. Reading takes linear time in the length of the text. `write_json` serves answers and
+outgoing events: it writes quantities in their wire form.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any
 from tallygate.domain.base.quantities import format_quantity, plain
 
 _INT_LENGTH_MAX = 40
-"""A longer whole number becomes a Decimal, which is read in linear time; Python's int refuses 4,300 digits."""
+"""A longer whole number becomes a Decimal, which parses in linear time. Python's int refuses more than 4,300 digits."""
 _TINY = Decimal("1E-999999")
 
 
 def read_json(text: str) -> Any:
-    """The value of a JSON text. Raises ValueError (and RecursionError where it is nested too deeply)."""
+    """Parse a JSON text. Raises ValueError, and RecursionError if the text is nested too deeply."""
     return _DECODER.decode(text)
 
 
@@ -45,10 +45,10 @@ def _whole(text: str) -> int | Decimal:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. A name that is there twice would mean what its reader happens to take."""
+    """Build an object. Repeated names are refused: parsers disagree on which value counts."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("an object has the same name twice")
     return found
 
 
@@ -56,7 +56,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, pars
 
 
 def write_json(value: Any) -> str:
-    """Compact JSON text of strings, numbers, lists and objects; decimals as quantities are written."""
+    """Write compact JSON of strings, numbers, lists and objects. Decimals take the wire form of quantities."""
     parts: list[str] = []
     _write(value, parts)
     return "".join(parts)
@@ -98,4 +98,4 @@ _LEAVES: Mapping[type, Callable[[Any], str]] = {
     type(None): {None: "null"}.__getitem__,
     Decimal: _quantity,
 }
-"""What has no members, by its type: most of an answer, so that it is written without a call of ours."""
+"""The writer of each scalar type. Most values of an answer are scalars; these writers avoid a recursive call each."""

@@ -2,13 +2,15 @@
 
     sent                       counted
     0.30000000000000004        0.3          more than 9 decimals are rounded half-even to 9: producers add floats
-    "1e-07"                    0.0000001    an exponent in a string: only in the data of events
+    "1e-07"                    0.0000001    exponents in strings are allowed only in the data of events
     0.0000000001               0            refused `too_small` in a request; in an event it counts 0, with a warning
     1e18, 1e1000000            refused      more than 18 integer digits after rounding
 
-At most 18 integer and 9 fractional digits each, so that every sum fits DynamoDB's 38. Sums are exact because the whole
-process computes in one context (`domain.base.exact`). The wire form is a JSON number where at most 15 digits are
-significant, so that every JSON reader keeps it exactly, else a string; never with an exponent.
+A quantity has at most 18 integer and 9 fractional digits, so that every sum fits DynamoDB's 38 digits. Sums are exact
+because the whole process computes in one context (`domain.base.exact`).
+
+The wire form is a JSON number for at most 15 significant digits, which every JSON reader keeps exactly. A longer
+quantity is written as a string. Neither form has an exponent.
 """
 
 from __future__ import annotations
@@ -22,38 +24,45 @@ ONE = Decimal(1)
 INTEGER_DIGITS_MAX = 18
 FRACTION_DIGITS_MAX = 9
 NUMBER_DIGITS_MAX = 15
-"""So many significant digits survive a reader that takes JSON numbers for doubles."""
+"""The number of significant digits that survive a reader that parses JSON numbers as doubles."""
 FORM = r"-?[0-9]+(?:\.[0-9]+)?"
-"""A quantity as a string."""
+"""The pattern of a quantity written as a string."""
 _FORM = re.compile(FORM)
 _FORM_WITH_EXPONENT = re.compile(FORM + r"(?:[eE][+-]?[0-9]{1,17})?")
 _STEP = Decimal(1).scaleb(-FRACTION_DIGITS_MAX)
 
 Wire = int | Decimal | str
-"""A quantity as it is written: a whole number, a plain decimal number, or a decimal string."""
+"""The wire form of a quantity: a whole number, a plain decimal number, or a decimal string."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """A quantity that was read, rounded to 9 decimals. `exact` is what was sent, before it was rounded."""
+    """A quantity as read.
+
+    quantity: the value rounded to 9 decimals
+    exact: the value as sent, before rounding
+    """
 
     quantity: Decimal
     exact: Decimal
 
     @property
     def negative(self) -> bool:
-        """Whether what was sent is below zero, however little."""
+        """Whether the sent value is below zero, even if it rounds to 0."""
         return self.exact < 0
 
     @property
     def rounded_to_zero(self) -> bool:
-        """Whether something was sent, of which nothing is left."""
+        """Whether the sent value is not zero but rounds to 0."""
         return not self.quantity and bool(self.exact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAQuantity:
-    """No quantity. `code` is type (no number and no string), invalid (no decimal number) or out_of_range."""
+    """The reason why a value is not a quantity.
+
+    code: `type` (neither number nor string), `invalid` (not a decimal number) or `out_of_range`
+    """
 
     code: str
     detail: str
@@ -65,10 +74,12 @@ _TOO_LARGE = NotAQuantity(code="out_of_range", detail=f"must have at most {INTEG
 
 
 def read_quantity(value: object, *, exponent: bool = False) -> Read | NotAQuantity:
-    """A JSON number or decimal string as a quantity. `exponent`: strings may have one, as in the data of events.
+    """Read a JSON number or decimal string as a quantity.
 
-    Its work is bounded by the length of what was sent: no exponent is ever written out. Floats arrive as Decimal
-    already (`exact_json` reads them so); a Python float here is a defect and refused.
+    exponent: allow an exponent in strings, as in the data of events
+
+    The work is linear in the length of the input: exponents are never expanded into digits. `read_json` already
+    delivers JSON fractions as Decimal, so a Python float here is a defect and is refused.
     """
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return _NO_TYPE
@@ -90,7 +101,7 @@ def read_quantity(value: object, *, exponent: bool = False) -> Read | NotAQuanti
 
 
 def parse_quantity(value: object, *, exponent: bool = False) -> Decimal:
-    """The quantity that `read_quantity` reads. Raises ValueError that names the rule."""
+    """Read a quantity with `read_quantity`. Raises ValueError whose message states the broken rule."""
     found = read_quantity(value, exponent=exponent)
     if isinstance(found, NotAQuantity):
         raise ValueError(found.detail)  # noqa: TRY004  # one kind of error for one rule
@@ -98,7 +109,7 @@ def parse_quantity(value: object, *, exponent: bool = False) -> Decimal:
 
 
 def format_quantity(quantity: Decimal) -> Wire:
-    """The wire form: a number where at most 15 digits are significant, else a plain decimal string."""
+    """Return the wire form: a number up to 15 significant digits, else a plain decimal string."""
     text = format(quantity, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -108,6 +119,6 @@ def format_quantity(quantity: Decimal) -> Wire:
 
 
 def plain(quantity: Decimal) -> str:
-    """A decimal string without exponent or trailing zeros, the form that is stored in documents and entries."""
+    """Return a decimal string without exponent or trailing zeros: the form stored in documents and journal entries."""
     text = format(quantity, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,7 +1,7 @@
-"""The catalog: meters, features, plans and their limits as they are declared.
+"""The catalog: meters, features, plans and their limits as the vendor declares them.
 
-Decides what a declaration changes, what is immutable, and the declarative form of every entry. Boundary: nothing here
-knows a customer; what a customer's limits come to is decided in `limits`.
+Decides what a declaration changes, what is immutable, and the declarative form of every entry. Boundary: customers are
+unknown here; `limits` decides the limits of a customer.
 
 Read first: `catalog.Plan`, `tiers.Tier`, `carryover.Carryover`.
 """

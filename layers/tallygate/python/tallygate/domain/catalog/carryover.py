@@ -1,17 +1,18 @@
-"""Carryover: what of one period's quota moves on to the next.
+"""Carryover (rollover): how unused quota of one period moves to the next.
 
     base 1000, carried 300, used 800      carried out = 1300 − 800 = 500      next: base 1000 + carried 500
 
-What is left of the whole total moves on, so carryover of carryover too, up to the cap, and by `expires_after` for so
-many periods after the one that granted it. What was used beyond the total is forgiven, or taken off the next period's.
+The unused part of the total (base + carried) moves on, so quota that was carried in can be carried again. A cap limits
+the amount. With `expires_after`, quota expires that many periods after the period that granted it. Usage beyond the
+total is forgiven, or deducted from the next period's total.
 
-The declarative form of carryover: what a catalog states, and what is stored of it.
+The declarative form, as stated in a catalog and as stored:
 
-    {"max": null, "expires_after": null, "overage": "forgive"}      everything, for ever
+    {"max": null, "expires_after": null, "overage": "forgive"}      no cap, no expiry
     {"max": "50%", "expires_after": 2, "overage": "deduct"}
     {"max": {"periods": 3}, "expires_after": null, "overage": "forgive"}
 
-Whatever is left out is as in the first line. Reading a form that was written here gives an equal value.
+The first line shows the defaults. Reading a form that this module wrote gives an equal value.
 """
 
 from __future__ import annotations
@@ -30,12 +31,17 @@ from tallygate.domain.periods.recurrence import FIRST_USE, ROLLING
 FORGIVE, DEDUCT = "forgive", "deduct"
 OVERAGE = (FORGIVE, DEDUCT)
 PERIOD_MIN = HOUR
-"""What is shorter is too soon over for anybody to save up in it."""
+"""The shortest period that may carry over. Shorter periods end too soon to save up quota."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
-    """The most that is carried: an amount, a share of the base in percent, or the base of so many periods."""
+    """The maximum that is carried over. Exactly one field is set.
+
+    amount: units
+    percent: share of the base
+    periods: multiple of the base
+    """
 
     amount: Decimal | None = None
     percent: Decimal | None = None
@@ -43,10 +49,10 @@ class Cap:
 
     def __post_init__(self) -> None:
         given = [part for part in (self.amount, self.percent, self.periods) if part is not None]
-        assert len(given) == 1, "a cap is one of them"
+        assert len(given) == 1, "a cap has exactly one form"
 
     def of(self, base: Decimal) -> Decimal:
-        """The cap under a base, in units."""
+        """Return the cap for a base, in units."""
         if self.amount is not None:
             return self.amount
         if self.percent is not None:
@@ -56,7 +62,12 @@ class Cap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carryover:
-    """How unused quota carries over. None: without a cap, and for ever."""
+    """How unused quota carries over.
+
+    most: the cap; None: no cap
+    expires_after: number of periods until carried quota expires; None: never
+    overage: FORGIVE, or DEDUCT from the next period
+    """
 
     most: Cap | None = None
     expires_after: int | None = None
@@ -68,16 +79,16 @@ class Carryover:
 
 
 def nothing_carried(every: str, anchor: str) -> str | None:
-    """Why nothing carries over from periods like these; None: it does."""
+    """Return why a period with this length and anchor cannot carry over; None if it can."""
     step = step_of(every)
     if step.unit is TimeUnit.NEVER:
-        return "does not go with a period that never ends: it has no next one"
+        return "is not allowed with a period that never ends: there is no next period"
     if anchor == ROLLING:
-        return "does not go with a rolling period: it has no end at which something is left"
+        return "is not allowed with a rolling period: it has no end at which quota is left"
     if anchor == FIRST_USE:
-        return "does not go with a period from its first use: after it nothing is open that something could move into"
+        return "is not allowed with a first_use period: when it ends, no next period is open"
     if step.unit is TimeUnit.ELAPSED and step.count < PERIOD_MIN:
-        return "does not go with periods shorter than an hour"
+        return "is not allowed with periods shorter than an hour"
     return None
 
 

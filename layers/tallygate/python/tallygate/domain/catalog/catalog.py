@@ -1,11 +1,11 @@
 """The catalog: meters, features and plans as the vendor declares them, and what a new declaration may change.
 
-A plan's version is immutable once a customer has had it; a meter's and a feature's identity once it is stored, because
-usage has been counted by it: one that is removed is remembered, and comes back as what it was or not at all. Whatever
-else is declared anew simply replaces what was there. A catalog is whole: every
-name in it refers to something in it (its contract sees to that).
+A plan version is immutable once a customer has had it. The identity of a meter or feature is immutable once it is
+stored, because usage has been counted by it. A removed meter or feature is remembered: it may return only with its old
+identity. Everything else in a new declaration replaces the old value. Every reference in a catalog names an entry of
+the same catalog; the catalog's contract ensures this.
 
-Expected versions: what a caller that has read something requires of it when it writes.
+Also here: `ExpectedVersion`, the version that a conditional write requires (If-Match).
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from tallygate.errors import FieldError, PreconditionFailed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """What the product sells. A metered one is counted by one meter; nothing is counted for the others.
+    """What the product sells.
 
-    Its `unit` is how what is counted is shown and billed, and may change at any time: limits are raw.
+    type: metered (counted by one meter), boolean or config (both not counted)
+    meter: only of a metered feature
+    unit: how quantities are shown and billed. It may change at any time, because limits are in raw quantities.
     """
 
     key: str
@@ -41,7 +43,7 @@ class Feature:
     meter: str | None = None
     unit: Unit | None = None
     require: tuple[str, ...] = ()
-    """Dimensions of its meter that every request must give."""
+    """Dimensions of the meter that every request must give."""
 
     def __post_init__(self) -> None:
         assert self.type in FEATURE_TYPES
@@ -52,9 +54,14 @@ class Feature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaTerms:
-    """At most `limit` units (None: unlimited) in every period; `zone` None is the customer's.
+    """A quota: at most `limit` units in every period.
 
-    `anchor` is calendar, subscription_start, rolling, first_use, or timestamp with its `origin`.
+    limit: raw units; None: unlimited
+    every: length of the period
+    zone: IANA name; None: the customer's zone
+    anchor: calendar, subscription_start, rolling, first_use or timestamp
+    origin: the instant of a timestamp anchor; else None
+    week_starts: first day of calendar weeks
     """
 
     limit: Decimal | None
@@ -65,12 +72,12 @@ class QuotaTerms:
     week_starts: str = "monday"
 
     def __post_init__(self) -> None:
-        assert (self.origin is not None) == (self.anchor == TIMESTAMP), "a timestamp is an instant"
+        assert (self.origin is not None) == (self.anchor == TIMESTAMP), "only a timestamp anchor has an origin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateTerms:
-    """At most burst + limit × T ÷ per units in any interval T; `per` is a key of PER."""
+    """A rate: at most burst + limit × T ÷ per units in any interval T. `per` is a key of PER."""
 
     limit: Decimal
     per: str
@@ -78,15 +85,17 @@ class RateTerms:
 
     @property
     def width(self) -> Instant:
-        """Length of the sub-windows that it is counted in."""
+        """The length of the rate's sub-windows, in ms."""
         return rate_width(limit=self.limit, per=PER[self.per], burst=self.burst)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanLimit:
-    """A limit that every customer of a plan has on a feature; an entitlement's own is named by its feature.
+    """A limit that a plan sets on a feature for each customer.
 
-    Without a `carryover` every period begins with the limit alone.
+    name: the limit of an entitlement has the name of its feature
+    scope: the dimension values that the limit governs; empty: all requests for the feature
+    carryover: None: every period begins with the limit alone
     """
 
     name: str
@@ -99,15 +108,17 @@ class PlanLimit:
     carryover: Carryover | None = None
 
     def __post_init__(self) -> None:
-        assert self.quotas or self.rates, "a limit limits something"
+        assert self.quotas or self.rates, "a limit has at least one window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One version of a plan.
 
-    `entitlements` are limits on metered features, named by them; `limits` are further ones. `fixed` is what the plan
-    says of boolean and config features.
+    entitlements: one limit for each metered feature, named like the feature
+    limits: further limits on entitled features
+    fixed: the values of boolean and config features
+    upgrade_to: key of the next larger plan; None: none
     """
 
     key: str
@@ -127,12 +138,12 @@ class Plan:
 
     @property
     def features(self) -> frozenset[str]:
-        """Every feature that it says something of."""
+        """Every feature that the plan mentions."""
         limits, fixed = (*self.entitlements, *self.limits), self.fixed
         return frozenset({limit.feature for limit in limits} | {each.feature for each in fixed})
 
     def limits_of(self, feature: str) -> tuple[PlanLimit, ...]:
-        """The limits on an entitled feature, the entitlement's own first."""
+        """Return the limits on an entitled feature, starting with the entitlement's own limit."""
         own = tuple(limit for limit in self.entitlements if limit.feature == feature)
         return own + tuple(limit for limit in self.limits if limit.feature == feature)
 
@@ -143,7 +154,7 @@ PlanId = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """All that is declared, in the order of the declaration."""
+    """Everything that is declared, in the order of the declaration."""
 
     meters: tuple[Meter, ...] = ()
     features: tuple[Feature, ...] = ()
@@ -154,33 +165,33 @@ class Catalog:
         return next((feature for feature in self.features if feature.key == key), None)
 
     def plan(self, key: str, version: int | None = None) -> Plan | None:
-        """A version of a plan; None for the newest."""
+        """Return a version of a plan. `version` None: the newest. Returns None if there is no such plan."""
         versions = [plan for plan in self.plans if plan.key == key and version in (None, plan.version)]
         return max(versions, key=lambda plan: plan.version, default=None)
 
 
 CatalogEntry = Settings | Meter | Feature | Plan
-"""What a catalog consists of."""
+"""One entry of a catalog."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogChange:
-    """What becomes of one entry; `entry` is the new one, or the one that goes."""
+    """The change of one entry. `entry`: the new entry, or the removed one."""
 
     action: Literal["added", "changed", "removed"]
     entry: CatalogEntry
 
     @property
     def writes(self) -> int:
-        """How many items it takes: what is removed and must be remembered is written elsewhere."""
+        """The number of items to write. A removed meter or feature takes two, because it is also stored as former."""
         return 2 if self.action == "removed" and not isinstance(self.entry, Plan) else 1
 
 
 def changes(stored: Catalog, wanted: Catalog) -> tuple[CatalogChange, ...]:
-    """What turns one catalog into the other, in an order in which each step leaves a whole catalog.
+    """Return the changes from `stored` to `wanted`, in an order in which all references hold after each step.
 
-    What others refer to comes before them and goes after them: meters, features, plans; plans, features, meters. The
-    settings are always there, and nothing refers to them.
+    A referenced entry is added before and removed after the entries that refer to it. So the order of additions is
+    meters, features, plans; of removals plans, features, meters. Settings always exist, and no entry refers to them.
     """
     before, after = _entries(stored), _entries(wanted)
     found: list[CatalogChange] = []
@@ -194,9 +205,10 @@ def changes(stored: Catalog, wanted: Catalog) -> tuple[CatalogChange, ...]:
 
 
 def upgrades(catalog: Catalog, plan: Plan) -> Mapping[str, Decimal | None]:
-    """What the newest version of the next plan allows of each feature in the same period, None being unlimited.
+    """Return the limit of each feature in the newest version of the `upgrade_to` plan; None: unlimited.
 
-    A feature is left out where the next plan has none, or counts it by another period: then nobody can compare.
+    Only limits over the same period and anchor are comparable. A feature is left out if the next plan lacks it or
+    counts it over another period.
     """
     better = catalog.plan(plan.upgrade_to) if plan.upgrade_to is not None else None
     if better is None:
@@ -215,9 +227,10 @@ def upgrades(catalog: Catalog, plan: Plan) -> Mapping[str, Decimal | None]:
 
 
 def touched(stored: Catalog, wanted: Catalog, change: CatalogChange) -> frozenset[PlanId]:
-    """The stored plan versions whose customers a change concerns.
+    """Return the stored plan versions whose customers a change affects.
 
-    What a plan in use grants cannot change; but how its features are counted can, and what the next plan would allow.
+    The limits of a plan in use cannot change. But a meter or feature of the plan can change, and so can the limits of
+    its `upgrade_to` plan.
     """
     entry = change.entry
     match entry:
@@ -236,7 +249,11 @@ def touched(stored: Catalog, wanted: Catalog, change: CatalogChange) -> frozense
 
 
 def forbidden(stored: Catalog, former: Catalog, wanted: Catalog, in_use: frozenset[PlanId]) -> tuple[FieldError, ...]:
-    """Every change that must not be made, as errors of the wanted catalog's form. `former` is what was once removed."""
+    """Return an error for every forbidden change, with pointers into the wanted catalog's form.
+
+    former: removed entries, whose identity is still reserved
+    in_use: plan versions that customers have or have had
+    """
     meters = {meter.key: meter for meter in (*former.meters, *stored.meters)}
     features = {feature.key: feature for feature in (*former.features, *stored.features)}
     return (
@@ -264,7 +281,7 @@ def _changed_meters(before: Mapping[str, Meter], wanted: Catalog) -> Iterable[Fi
                 yield _immutable(f"/meters/{index}/{name}", f"the {name} of meter {meter.key} cannot change")
         for name, path in held.dimensions.items():
             if meter.dimensions.get(name) != path:
-                detail = f"the dimension {name} of meter {meter.key} cannot change or go; others may be added"
+                detail = f"the dimension {name} of meter {meter.key} cannot change or be removed; others may be added"
                 yield _immutable(f"/meters/{index}/dimensions", detail)
 
 
@@ -294,13 +311,13 @@ def _immutable(pointer: str, detail: str) -> FieldError:
 
 
 def in_use_error(pointer: str, plan: PlanId, rule: str) -> FieldError:
-    """The error of a plan version that customers have."""
+    """Return the error for a forbidden change of a plan version in use."""
     detail = f"plan {plan[0]} version {plan[1]} is in use by customers and {rule}"
     return FieldError(pointer=pointer, code="plan_in_use", detail=detail)
 
 
 def name_of(entry: CatalogEntry) -> dict[str, str | int]:
-    """What an entry is called in an answer."""
+    """Return the fields that identify an entry in an answer."""
     match entry:
         case Settings():
             return {"kind": "settings", "key": entry.key}
@@ -315,13 +332,13 @@ def name_of(entry: CatalogEntry) -> dict[str, str | int]:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedVersion:
-    """One of these versions (If-Match with entity tags), or with None any at all (`If-Match: *`)."""
+    """The versions that a conditional write accepts (If-Match); None: any existing version (`If-Match: *`)."""
 
     versions: frozenset[int] | None
 
 
 def require(expected: ExpectedVersion | None, version: int) -> None:
-    """Raises PreconditionFailed unless the version is an expected one. Version 0 is what does not exist yet."""
+    """Raise PreconditionFailed unless the version is expected. Version 0 means that the resource does not exist."""
     if expected is None or (expected.versions is None and version > 0):
         return
     if expected.versions is None or version not in expected.versions:

@@ -1,7 +1,7 @@
-"""Features that nothing is counted for: a switch that a plan turns on or off, a setting that a plan gives a value.
+"""Features that are not counted: boolean (a switch) and config (a setting with a value).
 
-They need no cell: what a plan says of them is the whole answer. So nothing proves them as a cell proves its limits, and
-whoever answers by them reads the limits in force first.
+The plan alone answers for such a feature, so it has no cell. A cell would prove that the limits in use are current.
+Without one, callers must read the limits in force before they answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ METERED, BOOLEAN, CONFIG = "metered", "boolean", "config"
 FEATURE_TYPES = (METERED, BOOLEAN, CONFIG)
 
 Value = Scalar | tuple[Scalar, ...]
-"""What a config feature may be set to: a string, a number, true, false, or a list of those."""
+"""The value of a config feature: a string, a number, true, false, or a list of those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Switch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A config feature, at a value."""
+    """A config feature with its value."""
 
     feature: str
     value: Value
@@ -41,14 +41,14 @@ Fixed = Switch | Setting
 
 
 def fixed_form(fixed: Fixed) -> dict[str, Any]:
-    """As a plan's entitlement in the catalog."""
+    """Return the form of an entitlement in a plan."""
     if isinstance(fixed, Switch):
         return {"feature": fixed.feature, "enabled": fixed.enabled}
     return {"feature": fixed.feature, "value": value_form(fixed.value)}
 
 
 def fixed_of(form: Mapping[str, Any]) -> Fixed | None:
-    """What an entitlement's form says of a feature that is not counted; None: it is one of a metered feature."""
+    """Read the entitlement of a feature that is not counted; None if it is an entitlement of a metered feature."""
     if "enabled" in form:
         return Switch(feature=form["feature"], enabled=form["enabled"])
     if "value" in form:
@@ -57,12 +57,12 @@ def fixed_of(form: Mapping[str, Any]) -> Fixed | None:
 
 
 def value_form(value: Value) -> Any:
-    """The value as JSON, in which a decimal is a number."""
+    """Return the value as a JSON value, with decimals as numbers."""
     return [value_form(part) for part in value] if isinstance(value, tuple) else value
 
 
 def value_of(form: Any) -> Value:
-    """The value that its JSON states, with decimals read exactly."""
+    """Read a value from its JSON value, with exact decimals."""
     if isinstance(form, list):
         return tuple(_scalar_of(part) for part in form)
     return _scalar_of(form)
@@ -74,7 +74,7 @@ def _scalar_of(form: Any) -> Scalar:
 
 
 def value_text(value: Value) -> str:
-    """The value as JSON text, whatever else its document holds."""
+    """Return the value as JSON text, independent of the document that stores it."""
     return write_json(value_form(value))
 
 

@@ -1,8 +1,8 @@
-"""The declarative form of the catalog's entries: what is stored, and what GET gives back to be put again.
+"""The declarative form of catalog entries: what is stored, and what GET returns so that it can be PUT again.
 
-A form is JSON: strings, whole numbers, lists and objects, quantities as `format_quantity` writes them. Reading a form
-that was written here gives an equal entry; forms from outside are read by the catalog's contract, which comes here only
-with what it has found to be sound.
+A form is JSON: strings, whole numbers, lists, objects, and quantities as `format_quantity` writes them. Reading a form
+that this module wrote gives an equal entry. The catalog's contract validates forms from outside before this module
+reads them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Form = dict[str, Any]
 
 
 def catalog_form(catalog: Catalog) -> Form:
-    """The whole catalog as PUT takes it."""
+    """Return the whole catalog in the form that PUT accepts."""
     return {
         "settings": settings_form(catalog.settings),
         "meters": [meter_form(meter) for meter in catalog.meters],
@@ -63,7 +63,7 @@ def meter_of(form: Mapping[str, Any]) -> Meter:
 
 
 def filter_of(form: Mapping[str, Any]) -> Filter:
-    """Raises ValueError that names the rule."""
+    """Read a filter. Raises ValueError whose message states the broken rule."""
     value = form["value"]
     return Filter(
         property=parse_path(form["property"]),
@@ -119,7 +119,7 @@ def plan_of(form: Mapping[str, Any]) -> Plan:
 
 
 def as_json(form: Any) -> Any:
-    """A form without decimals, which stand as quantities do on the wire: equal forms are equal texts."""
+    """Return the form with decimals in their wire form, so that equal forms have equal texts."""
     match form:
         case Decimal():
             return format_quantity(form)
@@ -131,7 +131,7 @@ def as_json(form: Any) -> Any:
 
 
 def limit_form(limit: PlanLimit) -> Form:
-    """A further limit, as a plan lists it."""
+    """Return the form of a further limit in a plan."""
     form: Form = {"name": limit.name, "feature": limit.feature}
     if limit.scope:
         form["scope"] = dict(limit.scope)
@@ -139,7 +139,7 @@ def limit_form(limit: PlanLimit) -> Form:
 
 
 def _windows_form(limit: PlanLimit) -> Form:
-    """The short form where there is at most one window of a kind, else the list of windows."""
+    """Return the short form if there is at most one quota and one rate, else a list of windows."""
     quotas, rates = [_quota_form(quota) for quota in limit.quotas], [_rate_form(rate) for rate in limit.rates]
     if len(quotas) <= 1 and len(rates) <= 1:
         form = {name: value for window in (*quotas, *rates) for name, value in window.items()}
@@ -167,7 +167,7 @@ def _rate_form(rate: RateTerms) -> Form:
 
 
 def limit_of(form: Mapping[str, Any], name: str) -> PlanLimit:
-    """The limit that a form states, under this name."""
+    """Read a limit and give it this name."""
     windows = form.get("windows", (form,))
     carryover = form.get("carryover")
     return PlanLimit(

@@ -1,13 +1,15 @@
-"""Rates as two weighted sub-windows, in a form that one conditional write can check.
+"""Rates: a sliding window of two weighted sub-windows, in a form that one conditional write can check.
 
     previous sub-window      current sub-window
-    [───────── p ─────────)[──── c ────┊· · · · ·)        w = share of the current one that is still to come
+    [───────── p ─────────)[──── c ────┊· · · · ·)        w = remaining share of the current sub-window
                                        now
 
-A request of q is granted while `c + q + p × w ≤ burst`: in any interval T at most burst + limit × T ÷ per. DynamoDB's
-conditions know no arithmetic, so the rule becomes alternatives `p ≤ P and c ≤ C`, each of which implies it. They are
-exact where c is absent and at each pinned P: what was last seen, which never shrinks, and the most there can be. A
-refusal whose image the rule itself would grant is tried again with that image, so none of them ever denies falsely.
+A request for q units is granted if `c + q + p × w ≤ burst`. So any interval T admits at most burst + limit × T ÷ per.
+
+DynamoDB conditions have no arithmetic. The rule is therefore written as alternatives `p ≤ P and c ≤ C`, each of which
+implies it. An alternative is exact if c is absent or p equals its P. P is the value of p last seen, which never
+shrinks, or the burst, which is the maximum of p. A refused write returns the counters. If the rule grants with those
+counters, the write is retried with them. So the alternatives never cause a false denial.
 """
 
 from __future__ import annotations
@@ -22,14 +24,16 @@ from tallygate.domain.base.quantities import ZERO
 
 _STEP = Decimal("1e-9")
 PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
-"""What a rate may be per."""
+"""The time units of a rate, with their lengths in ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """At most burst + limit × T ÷ per units in any interval T; see `domain.catalog.rates`.
 
-    width: length of a sub-window, the time in which the rate refills a whole burst, rounded up to a millisecond
+    ordinal: number of the rate's counters; 0 in a catalog
+    per: length of the time unit, in ms
+    width: length of a sub-window in ms: the time in which the rate refills a full burst, rounded up
     """
 
     ordinal: int
@@ -45,14 +49,17 @@ class Rate:
 
 
 def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
-    """per × burst ÷ limit, rounded up: a longer sub-window only ever admits less."""
+    """Return per × burst ÷ limit in ms, rounded up, because a longer sub-window never admits more."""
     whole, rest = EXACT.divmod(EXACT.multiply(Decimal(per), burst), limit)
     return int(whole) + bool(rest)
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """`previous ≤ previous_max and current ≤ current_max`; current_max None: the current counter does not exist."""
+    """One alternative: `previous ≤ previous_max and current ≤ current_max`.
+
+    current_max: None: the current counter must not exist
+    """
 
     previous_max: Decimal
     current_max: Decimal | None
@@ -60,9 +67,12 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class SubWindow:
-    """Where an instant stands in a rate's sub-windows.
+    """The sub-window of a rate that contains an instant.
 
-    over: when the current counter stops mattering, which is its successor's end
+    index: number of the sub-window since 1970
+    left: remaining time of the sub-window, in ms
+    width: length of the sub-window, in ms
+    over: when its counter stops to matter: at the end of the next sub-window
     """
 
     index: int
@@ -81,18 +91,18 @@ def sub_window(rate: Rate, now: Instant) -> SubWindow:
 
 
 def current_room(burst: Decimal, amount: Decimal, previous: Decimal, at: SubWindow) -> Decimal:
-    """The largest c that still lets `amount` in; negative where none does. Rounded down at the ninth digit."""
+    """Return the largest c that still admits `amount`, rounded down to 9 decimals; negative if no c does."""
     carried = EXACT.divide(EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
     return EXACT.subtract(burst - amount, carried).quantize(_STEP, rounding=ROUND_FLOOR, context=EXACT)
 
 
 def admits(rate: Rate, amount: Decimal, previous: Decimal, current: Decimal, at: SubWindow) -> bool:
-    """The rule itself."""
+    """Return whether the rule grants the amount."""
     return current <= current_room(rate.burst, amount, previous, at)
 
 
 def alternatives(rate: Rate, amount: Decimal, seen_previous: Decimal, at: SubWindow) -> tuple[Alternative, ...]:
-    """The rule as alternatives for a condition; empty where no state of the counters would admit the amount."""
+    """Return the rule as alternatives for a condition; empty if no state of the counters admits the amount."""
     free = rate.burst - amount
     if free < 0:
         return ()
@@ -106,7 +116,7 @@ def alternatives(rate: Rate, amount: Decimal, seen_previous: Decimal, at: SubWin
 
 
 def admitted_at(rate: Rate, amount: Decimal, previous: Decimal, current: Decimal, now: Instant) -> Instant | None:
-    """The first instant at which the amount would be admitted if nothing else is consumed; None: never."""
+    """Return the first instant at which the rate admits the amount if nothing else is consumed; None: never."""
     at = sub_window(rate, now)
     if amount > rate.burst:
         return None
@@ -120,17 +130,17 @@ def admitted_at(rate: Rate, amount: Decimal, previous: Decimal, current: Decimal
 
 
 def _wait_share(room: Decimal, weighted: Decimal, width: Instant) -> Instant:
-    """How much of a sub-window may be left when `weighted × left ÷ width ≤ room`."""
+    """Return the largest `left` in ms for which `weighted × left ÷ width ≤ room`."""
     share = EXACT.divide(EXACT.multiply(room, Decimal(width)), weighted)
     return int(share.to_integral_value(rounding=ROUND_FLOOR, context=EXACT))
 
 
 def remaining(rate: Rate, previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
-    """What could be admitted now; never below zero."""
+    """Return the largest amount that could be admitted now; never below zero."""
     return max(ZERO, current_room(rate.burst, current, previous, at))
 
 
 def weighted(previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
-    """What counts as used now: c + p × w, rounded up at the ninth digit."""
+    """Return the usage that counts now: c + p × w, rounded up to 9 decimals."""
     carried = EXACT.divide(EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
     return EXACT.add(current, carried).quantize(_STEP, rounding=ROUND_CEILING, context=EXACT)

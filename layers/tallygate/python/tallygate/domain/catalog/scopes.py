@@ -1,11 +1,11 @@
 """Scopes: which requests a limit governs, by dimension values.
 
-    {}                               every request on the feature
-    {"model": "large"}               those whose dimension model is large
-    {"model": "large", "team": "a"}  those where both are so
+    {}                               every request for the feature
+    {"model": "large"}               requests with model=large
+    {"model": "large", "team": "a"}  requests with model=large and team=a
 
-A request without one of the dimensions is governed by no limit that asks for it. Two scopes can govern one request
-exactly where they agree on the dimensions that both name; so of the scopes over one set of dimensions at most one does.
+A limit does not govern a request that lacks a dimension of its scope. Two scopes can govern the same request if they
+agree on all dimensions that both name. So of the scopes over one set of dimensions, at most one governs a request.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Scope = Mapping[str, str]
 
 
 def governs(scope: Scope, dimensions: Mapping[str, str]) -> bool:
-    """Whether a limit over the scope governs a request with these dimensions."""
+    """Return whether a limit with this scope governs a request with these dimensions."""
     return all(dimensions.get(name) == value for name, value in scope.items())
 
 
 def scope_text(scope: Scope) -> str:
-    """A scope in the one form that names its counters."""
+    """Return the canonical text of a scope, which identifies its counters."""
     return json.dumps(dict(scope), sort_keys=True, separators=(",", ":"), ensure_ascii=True)

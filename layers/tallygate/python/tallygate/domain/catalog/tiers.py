@@ -1,13 +1,13 @@
-"""Tiers: the thresholds of a quota, the level that begins at each, and the policy for what is used beyond it.
+"""Tiers: the thresholds of a quota, with a level and a policy for usage beyond each threshold.
 
     used   0 ─────────── 80 % ──────────── 100 % ─────────── 120 %
     level        normal    │    warning      │     critical     │   over_usage
     policy                 │  notify_only    │  allow_with_…    │     deny
 
-A level begins where usage reaches the threshold, `used ≥ at`; a policy governs only the units beyond it, so that deny
-at 100 % grants exactly the limit. A request takes the strictest policy of any tier that its last unit lies beyond.
+A level begins when usage reaches the threshold: `used ≥ at`. A policy governs only the units beyond the threshold, so
+`deny` at 100 % grants exactly the limit. A request gets the strictest policy of all tiers that its last unit exceeds.
 
-The declarative form of tiers and their policies: what a catalog states, and what is stored wherever tiers are kept.
+The declarative form of tiers and policies, as stated in a catalog and as stored:
 
     {"at": "80%", "level": "warning", "policy": "notify_only", "hysteresis": "5%"}
     {"at": "100%", "level": "over", "policy": "allow_with_overage", "max_overage": 500}
@@ -15,7 +15,7 @@ The declarative form of tiers and their policies: what a catalog states, and wha
      "then": {"suspend_usage": {"until": "next_period"}}}
     {"at": 900000, "level": "slow", "policy": "rate_limit", "limit": 10, "per": "minute", "burst": 20}
 
-Of tiers in force the rate's ordinal is in the form too. Reading a form that was written here gives an equal tier.
+The form of a tier in force also contains the rate's ordinal. Reading a form that this module wrote gives an equal tier.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ from tallygate.domain.periods.boundaries import length_of, step_of
 
 NORMAL = "normal"
 WHOLE = Decimal(100)
-"""The percentage that is the limit itself."""
+"""The percentage that equals the limit."""
 
 
 class Enforcement(StrEnum):
-    """What a limit does about usage beyond it. It is changed by the control plane alone; every mode counts.
+    """How a limit treats usage beyond it. Every mode counts usage. Only the control plane changes the mode.
 
-    hard denies; soft grants and says so; observe grants and says what hard would have done; off only counts.
+    hard: deny
+    soft: grant, and report the overage
+    observe: grant, and report what hard would have decided
+    off: only count
     """
 
     HARD = "hard"
@@ -51,16 +54,16 @@ class Enforcement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """A share of the limit in percent, or an amount of its own. Exactly one of them is given."""
+    """A threshold: a share of the limit in percent, or an amount in units. Exactly one field is set."""
 
     percent: Decimal | None = None
     amount: Decimal | None = None
 
     def __post_init__(self) -> None:
-        assert (self.percent is None) != (self.amount is None), "a threshold is a share or an amount"
+        assert (self.percent is None) != (self.amount is None), "a threshold is either a share or an amount"
 
     def of(self, limit: Decimal) -> Decimal:
-        """The usage that it stands for under a limit, all that the limit was raised by included."""
+        """Return the threshold in units. `limit`: the total limit, including carried and adjusted amounts."""
         if self.amount is not None:
             return self.amount
         assert self.percent is not None
@@ -72,19 +75,19 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyOnly:
-    """Grants; the crossing is told."""
+    """Grants everything. Only the crossing is reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowWithOverage:
-    """Grants, up to `max_overage` units beyond the limit (None: without end)."""
+    """Grants up to `max_overage` units beyond the limit; None: without bound."""
 
     max_overage: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """Grants no faster than the rate. In a catalog the rate has the ordinal 0; in force it has one of its own."""
+    """Grants no faster than the rate. The rate's ordinal is 0 in a catalog, and its own once in force."""
 
     rate: Rate
 
@@ -98,8 +101,9 @@ class Deny:
 class SuspendUsage:
     """Grants nothing, and suspends all usage of the feature in the limit's scope.
 
-    `until` says what ends it: somebody resumes it, the next period begins, a top-up (an upward adjustment), or, with
-    `lasts`, so much time.
+    until: what ends the suspension: `resumed` (a manual resume), `next_period`, `top_up` (an upward adjustment) or
+        `after` (a fixed time)
+    lasts: duration in ms; only with `after`
     """
 
     until: str
@@ -116,8 +120,11 @@ UNTIL = (RESUMED, NEXT_PERIOD, TOP_UP, AFTER)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowWithGrace:
-    """Grants up to `amount` units beyond the threshold, and for as long as it `lasts` from the first crossing in a
-    period; what is beyond either takes the policy `then`."""
+    """Grants a limited amount beyond the threshold for a limited time. Beyond either bound the policy `then` applies.
+
+    amount: units beyond the threshold; None: no bound
+    lasts: duration in ms from the first crossing in a period; None: no bound
+    """
 
     amount: Decimal | None = None
     lasts: Instant | None = None
@@ -142,10 +149,12 @@ POLICY_NAMES: dict[type[Policy], str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """A threshold of a quota. `level` begins where usage reaches `at`, `policy` governs what is used beyond it.
+    """One tier of a quota.
 
-    By its `hysteresis` usage must fall that far below the threshold before the level counts as left, and may be
-    reached anew.
+    level: name of the level, which begins when usage reaches `at`
+    at: the threshold
+    policy: governs usage beyond `at`
+    hysteresis: how far usage must fall below the threshold before the level has ended and can be reached again
     """
 
     level: str
@@ -154,31 +163,32 @@ class Tier:
     hysteresis: Threshold | None = None
 
     def rearms_below(self, limit: Decimal) -> Decimal:
-        """The usage below which the level is left for good."""
+        """Return the usage below which the level has ended and can be reached again."""
         margin = Decimal(0) if self.hysteresis is None else self.hysteresis.of(limit)
         return EXACT.subtract(self.at.of(limit), margin)
 
 
 def may_suspend(tiers: Sequence[Tier]) -> bool:
-    """Whether one of the tiers' policies suspends."""
+    """Return whether a tier's policy, or the `then` policy of its grace, suspends usage."""
     return any(isinstance(getattr(tier.policy, "then", tier.policy), SuspendUsage) for tier in tiers)
 
 
 def tier_rates(tiers: Sequence[Tier]) -> tuple[Rate, ...]:
-    """The rates that tiers slow usage down to, also where a grace is over."""
+    """Return the rates of all rate_limit policies, including those that follow a grace."""
     policies = (tier.policy.then if isinstance(tier.policy, AllowWithGrace) else tier.policy for tier in tiers)
     return tuple(policy.rate for policy in policies if isinstance(policy, RateLimit))
 
 
 def percent(at: Decimal | int | str) -> Threshold:
-    """So many percent of the limit."""
+    """Return a threshold in percent of the limit."""
     return Threshold(percent=Decimal(at))
 
 
 def level_at(tiers: tuple[Tier, ...], limit: Decimal | None, used: Decimal) -> str:
-    """The level of the highest tier that usage has reached; `normal` below all of them and without a limit.
+    """Return the level of the highest tier that usage has reached; `normal` below all tiers or without a limit.
 
-    Of a limit of nothing, or of less where something is owed, all shares are nothing: the last tier is the highest.
+    If the limit is 0, or negative because of a debt, all percentage thresholds are 0. Then the last tier is the
+    highest.
     """
     if limit is None or not tiers:
         return NORMAL
@@ -196,7 +206,7 @@ POLICY_FIELDS: Mapping[str, tuple[str, ...]] = {
     "deny": (),
     "suspend_usage": ("until",),
 }
-"""What each policy is given beside its name; `ordinal` of a rate in force is nobody's to give."""
+"""The parameters of each policy. The `ordinal` of a rate in force is assigned, so it is not a parameter."""
 _PER_NAMES = {length: name for name, length in PER.items()}
 RATE_ORDINAL = "ordinal"
 
@@ -219,12 +229,12 @@ def tier_of(form: Mapping[str, Any]) -> Tier:
 
 
 def policy_form(policy: Policy) -> Form:
-    """A policy by its name, with its parameters beside."""
+    """Return a policy's name with its parameters in the same object."""
     return {"policy": POLICY_NAMES[type(policy)], **_parameters(policy)}
 
 
 def threshold_form(threshold: Threshold) -> Wire:
-    """`80%`, or an amount."""
+    """Return `80%`, or an amount."""
     if threshold.amount is not None:
         return format_quantity(threshold.amount)
     return f"{plain(threshold.percent or Decimal(0))}%"
@@ -237,7 +247,7 @@ def threshold_of(form: object) -> Threshold:
 
 
 def duration_form(length: Instant) -> str:
-    """An ISO 8601 duration of elapsed time, days being of 24 hours."""
+    """Return an ISO 8601 duration of elapsed time, with days of 24 hours."""
     for unit, before, sign in ((DAY, "P", "D"), (HOUR, "PT", "H"), (MINUTE, "PT", "M")):
         if length % unit == 0:
             return f"{before}{length // unit}{sign}"
@@ -245,7 +255,7 @@ def duration_form(length: Instant) -> str:
 
 
 def duration_of(text: str) -> Instant:
-    """The elapsed time of an ISO 8601 duration. Raises ValueError where it has none, as months have."""
+    """Return the elapsed time of an ISO 8601 duration. Raises ValueError for months, whose length varies."""
     if not text.startswith("P"):
         raise ValueError("must be an ISO 8601 duration like P3D or PT12H")
     length = length_of(step_of(text))
@@ -284,7 +294,7 @@ def _policy(name: str, form: Mapping[str, Any]) -> Policy:
             lasts, then = form.get("grace_for"), form.get("then", "deny")
             (after, parameters) = (then, {}) if isinstance(then, str) else next(iter(then.items()))
             fallback = _policy(after, parameters)
-            assert not isinstance(fallback, NotifyOnly | AllowWithGrace), "a grace ends in something else"
+            assert not isinstance(fallback, NotifyOnly | AllowWithGrace), "a grace ends in another policy"
             return AllowWithGrace(
                 amount=_quantity(form.get("grace_amount")),
                 lasts=None if lasts is None else duration_of(lasts),

@@ -1,22 +1,22 @@
-"""Units: how a feature's raw quantities are shown to people, and what they come to on a bill. Pure.
+"""Units: how raw quantities of a feature are shown to people and rounded on a bill. Pure.
 
     20,000,000 byte ── ÷ 1,000,000,000 ──> 0.02 GB ─┬─ to the precision ──────> shown "0.02"
                                                     └─ to the next increment ──> billed 1
 
-A unit decides nothing. Limits are declared, kept and enforced in raw quantities, so that changing a unit changes no
-limit, and what is rounded is never counted with again: every number is converted from the raw one, and rounded once.
-What is billed is rounded once for the line of a period, not for each use: two uses of 0.02 GB still bill 1.
+Units do not affect decisions: limits are declared, stored and enforced in raw quantities. So changing a unit changes no
+limit. Rounded values are never used in further calculations: each number is converted from the raw one and rounded
+once. A bill rounds once for the line of a period, not for each use: two uses of 0.02 GB still bill 1.
 
-Rounding goes by magnitude, so that a negative quantity is its positive counterpart with a sign: `up` is away from zero,
-`down` towards it, `half_up` to the nearest, and away from zero in the middle.
+Rounding applies to the magnitude, so negative quantities round like positive ones: `up` away from zero, `down` towards
+zero, `half_up` to the nearest and in the middle away from zero.
 
-The declarative form of units: what a catalog states, and what is stored of them; and quantities as they show them.
+The declarative form of units, as stated in a catalog and as stored:
 
     {"name": "byte", "display": "GB", "divide_by": 1000000000, "precision": 2, "rounding": "half_up",
      "billing": {"increment": 1, "rounding": "up"}}
 
-A factor of one, a plural and a bill's rounding stand there only where they say something, a precision and an increment
-only where something is rounded to them. Reading a form that was written here gives an equal unit.
+A factor of one, an absent plural and absent billing are left out. So are a precision and an increment that rounding
+`none` would not use. Reading a form that this module wrote gives an equal unit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PRECISION_MAX = FRACTION_DIGITS_MAX
 
 
 class Rounding(StrEnum):
-    """`none` rounds no further than every quantity is: to nine decimals, the nearest."""
+    """The rounding modes. `none` rounds to the nearest 9 decimals, the resolution of every quantity."""
 
     NONE = "none"
     UP = "up"
@@ -52,7 +52,7 @@ class Rounding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Billing:
-    """A bill counts multiples of the increment, in the unit that is shown."""
+    """How a bill rounds: to multiples of the increment, in display units."""
 
     increment: Decimal = ONE
     rounding: Rounding = Rounding.UP
@@ -63,9 +63,13 @@ class Billing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One `display` is `divide_by` raw quantities called `name`, or one raw quantity is `multiply_by` of it.
+    """A display unit for raw quantities: display = raw × multiply_by ÷ divide_by, where one factor is 1.
 
-    Without `billing` a bill counts what was used, not rounded.
+    name: the raw unit
+    display: the unit shown
+    plural: plural of `display`; None: not declared
+    precision: decimals shown, 0 to PRECISION_MAX
+    billing: None: the bill has the exact quantity
     """
 
     name: str
@@ -78,24 +82,24 @@ class Unit:
     billing: Billing | None = None
 
     def __post_init__(self) -> None:
-        assert self.divide_by > 0, "a factor keeps the sign"
-        assert self.multiply_by > 0, "a factor keeps the sign"
-        assert ONE in (self.divide_by, self.multiply_by), "one of the two converts"
+        assert self.divide_by > 0, "a factor is positive"
+        assert self.multiply_by > 0, "a factor is positive"
+        assert ONE in (self.divide_by, self.multiply_by), "only one of the factors converts"
         assert 0 <= self.precision <= PRECISION_MAX
 
     def present(self, quantity: Decimal) -> str:
-        """A raw quantity as people read it: a decimal string at the precision, without trailing zeros."""
+        """Return a raw quantity in display units: a decimal string at the precision, without trailing zeros."""
         digits = PRECISION_MAX if self.rounding is Rounding.NONE else self.precision
         return plain(self._in_steps(quantity, ONE.scaleb(-digits), self.rounding))
 
     def billable(self, quantity: Decimal) -> Decimal:
-        """What a raw quantity comes to as one line of a bill, in this unit."""
+        """Return a raw quantity as one line of a bill, in display units."""
         if self.billing is None or self.billing.rounding is Rounding.NONE:
             return self._in_steps(quantity, ONE.scaleb(-FRACTION_DIGITS_MAX), Rounding.NONE)
         return self._in_steps(quantity, self.billing.increment, self.billing.rounding)
 
     def _in_steps(self, quantity: Decimal, step: Decimal, rounding: Rounding) -> Decimal:
-        """The quantity in this unit as a multiple of the step: the one place where anything is rounded."""
+        """Return the quantity in display units as a multiple of the step. All rounding happens here."""
         raw, whole_step = EXACT.multiply(quantity.copy_abs(), self.multiply_by), EXACT.multiply(step, self.divide_by)
         steps, rest = EXACT.divmod(raw, whole_step)
         nearest = rounding in (Rounding.HALF_UP, Rounding.NONE)
@@ -108,7 +112,12 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of a bill: all of it, what of it the limit covers, and what lies beyond. All in one unit."""
+    """One line of a bill, all values in one unit.
+
+    billable: the whole quantity
+    included: the part within the limit
+    overage: the part beyond the limit
+    """
 
     billable: Decimal
     included: Decimal
@@ -116,10 +125,13 @@ class Line:
 
 
 def line_of(unit: Unit | None, *, raw: Decimal, overage: Decimal) -> Line:
-    """The line of a period with this much usage, of which `overage` is beyond the limit; raw where there is no unit.
+    """Return the bill's line of a period, in display units, or in raw quantities without a unit.
 
-    The whole and what is beyond are rounded, each once and from what was counted, and what is included is the rest:
-    so the two parts always make the whole.
+    raw: usage of the period
+    overage: the part of the usage beyond the limit
+
+    The whole and the overage are each rounded once from the raw value. The included part is their difference, so the
+    two parts always sum to the whole.
     """
     billable = raw if unit is None else unit.billable(raw)
     beyond = overage if unit is None else unit.billable(overage)
@@ -160,9 +172,9 @@ def unit_of(form: Mapping[str, Any]) -> Unit:
 
 
 def presented(unit: Unit | None, quantities: Mapping[str, Decimal | None]) -> Form | None:
-    """Raw quantities as people read them, each under its name, beside the unit; None without one.
+    """Return named raw quantities in display units together with the unit's name; None without a unit.
 
-    The plural stands there only where the catalog has one.
+    The plural is included only if the catalog declares one.
     """
     if unit is None:
         return None

@@ -1,8 +1,9 @@
-"""How an adjustment stands in a cell: the counter of its window goes down by as much as the limit goes up.
+"""Adjustments in a cell: the window's counter decreases by the amount that the limit increases.
 
-    u.<ordinal>.<start>   800 ──> 600          a.<ordinal>.<start>   ──> 200          u ≤ base − amount, as ever
+    adjustment of + 200:   u.<ordinal>.<start>   800 ──> 600      a.<ordinal>.<start>   0 ──> 200
 
-So no condition of a write ever changes, and an adjustment acts at the very next decision, whatever containers remember.
+The condition of a write stays `u ≤ base − amount`. So an adjustment applies from the next decision on, whatever
+containers have cached.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ from tallygate.domain.limits.rungs import UNTIL_TOP_UP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellAdjustment:
-    """What one write does to a cell, and what must still be as it was seen for it to hold.
+    """The write of an adjustment to a cell, and the state of the cell that the write requires.
 
-    `carried` and `adjusted` are what the cell showed of the window that the term names. `lifted` are suspensions that
-    wait for a top-up, by their names; those of `watched` must not. `floor` is what opening the window raises the cell's
-    floor to; None: windows of another period, which the customer had before, have raised it beyond already.
+    term: the adjusted quota and its window
+    amount: units added to the limit
+    carried, adjusted: the window's amounts as read; the write requires that they are unchanged
+    version: version of the limits in force
+    lifted: names of suspensions that wait for a top-up and that the write ends
+    watched: names of all other suspensions; the write requires that none of them waits for a top-up
+    floor: new floor of the cell; None: the write opens no window, or windows of a former period have already raised the
+        floor further
     """
 
     term: QuotaTerm
@@ -42,7 +48,7 @@ class CellAdjustment:
 
 
 def not_adjustable(term: QuotaTerm) -> str | None:
-    """Why the quota has nothing to adjust now, or in a rolling period no window of its own to do so; None: it has."""
+    """Return why the quota's window cannot be adjusted now; None if it can."""
     if term.quota.limit is None:
         return "has no limit"
     if term.quota.schedule.reach:
@@ -51,16 +57,16 @@ def not_adjustable(term: QuotaTerm) -> str | None:
 
 
 def too_late(term: QuotaTerm, cell: Cell) -> bool:
-    """Whether the cell has passed the window by, so that it must not be written any more.
+    """Return whether the cell's floor lies beyond the window, so that the window must not be written any more.
 
-    A floor within the window is none of its own: a day quota that the customer had before has removed, or opened, its
-    days. A consume opens the window all the same.
+    A floor inside the window comes from another quota: for example a former day quota that opened or removed its days.
+    A consume opens the window regardless.
     """
     return cell.floor is not None and cell.floor >= term.window.end
 
 
 def parts_in(term: QuotaTerm, cell: Cell) -> LimitParts:
-    """What the window's limit is made of in the cell, or what it begins with where it is not open yet."""
+    """Return the parts of the window's limit from the cell, or its opening parts if it is not open yet."""
     assert term.quota.limit is not None
     if term.opens is not None:
         return LimitParts(base=term.quota.limit, carried=term.opens.carried)
@@ -69,7 +75,7 @@ def parts_in(term: QuotaTerm, cell: Cell) -> LimitParts:
 
 
 def cell_adjustment(asked: Terms, cell: Cell, amount: Decimal) -> CellAdjustment:
-    """The write that adjusts the window of the feature's own quota, by the terms of the cell as it was seen."""
+    """Return the write that adjusts the window of the feature's own quota, given the cell as read."""
     term = asked.quotas[0]
     assert amount != 0 and not_adjustable(term) is None
     waiting = tuple(sorted(name for name, until in cell.suspended.items() if until == UNTIL_TOP_UP))
@@ -89,14 +95,14 @@ def cell_adjustment(asked: Terms, cell: Cell, amount: Decimal) -> CellAdjustment
 
 
 def scope_lifted(entitlement: Entitlement, lifted: tuple[int, ...]) -> Scope:
-    """The scope that suspensions of these names denied together; empty: all of the feature, or several scopes."""
+    """Return the common scope of these suspensions; empty: the whole feature, or several scopes."""
     scopes = {quota.ordinal: limit.scope for limit in entitlement.limits for quota in limit.quotas}
     denied = [scopes.get(name, {}) for name in lifted]
     return denied[0] if denied and all(scope == denied[0] for scope in denied) else {}
 
 
 def adjust_entry(adjustment: Adjustment, *, meter: str, lifted: Scope | None, traceparent: str | None) -> AdjustEntry:
-    """The entry of the write; `lifted` None: it lifted no suspension."""
+    """Return the journal entry of the write. `lifted`: scope of the ended suspensions; None: none ended."""
     return AdjustEntry(
         id=adjustment.id,
         feature=adjustment.feature,

@@ -1,11 +1,11 @@
-"""Manual resets: what is taken out of the windows that run, so that it counts against their limits no more. Pure.
+"""Manual resets: set usage in the current windows to zero for enforcement. Billing is unaffected. Pure.
 
-    used      ──────────── 800 ┤ reset ├ 0 ─────── 150 ──────>     what the limit is held against
-    value     ──────────── 800 ─────────── 800 ─── 950 ──────>     what is billed
+    used      ──────────── 800 ┤ reset ├ 0 ─────── 150 ──────>     enforced against the limit
+    value     ──────────── 800 ─────────── 800 ─── 950 ──────>     billed
 
-What a window was raised by stays. Overage is forgiven with the rest, or carried: then what lies beyond the limit stays
-used. As of an instant that has passed, what was decided before it is taken out, by the journal's word; what came since
-stays used. Limits that roll, and rates, are left alone: they forget by themselves.
+Carried and adjusted amounts stay. Overage is forgiven, or carried: then usage beyond the limit remains. A reset may be
+effective at an earlier instant. Then it removes only usage decided before that instant, according to the journal. Later
+usage remains. Rolling limits and rates are not reset, because old usage leaves them anyway.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tallygate.domain.limits.limits import Entitlement
 from tallygate.domain.metering.contributions import added
 
 RESET = "reset"
-"""What the audit trail calls it."""
+"""The action name of a reset in the audit trail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """The window of a quota that runs; `base` is its limit, None: unlimited."""
+    """The current window of a quota. `base`: its limit without carried and adjusted amounts; None: unlimited."""
 
     name: str
     scope: Scope
@@ -47,11 +47,13 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowReset:
-    """What a reset takes out of a window: `amount` of what the cell was seen to show as `used`.
+    """The reset of one window.
 
-    Of that it showed so much as `followed` from other windows, which goes first.
-
-    `counter_at_least` is the counter as it was seen, `seen` the mark that it had, `mark` the one that it gets.
+    used: usage in the cell as read
+    amount: the part of it that the reset removes
+    counter_at_least: the counter as read; the write requires that it has not decreased
+    seen, mark: the window's reset mark before and after
+    followed: the part of `used` that followed from other windows; it is removed first
     """
 
     running: Running
@@ -64,13 +66,19 @@ class WindowReset:
 
     @property
     def followed_taken(self) -> Decimal:
-        """The part of the amount that had followed."""
+        """The part of the amount that is followed usage."""
         return min(self.amount, max(ZERO, self.followed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetRequest:
-    """What to reset, as of when (None: now), who asks and why; `id` names the reset and its audit entry."""
+    """A request to reset a feature's usage.
+
+    id: identifies the reset and its audit entry
+    effective_at: usage before this instant is removed; None: now
+    carry_overage: whether usage beyond the limit remains
+    actor, key_id: who asks, with which API key
+    """
 
     id: str
     customer: str
@@ -84,7 +92,11 @@ class ResetRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A reset: what it took out of which windows, and the limits of which it left windows that roll alone."""
+    """A reset that was made.
+
+    windows: the windows it reset
+    left: names of limits with rolling windows, which it did not reset
+    """
 
     asked: ResetRequest
     effective_at: Instant
@@ -93,7 +105,10 @@ class Made:
 
 
 def running(entitlement: Entitlement, cell: Cell, now: Instant) -> tuple[Running, ...]:
-    """The windows that a reset concerns, used or not; of what begins with its first use, as the cell shows."""
+    """Return the current windows that a reset applies to, with or without usage.
+
+    The current window of a first_use quota comes from the cell.
+    """
     return tuple(
         Running(
             name=limit.name,
@@ -109,7 +124,7 @@ def running(entitlement: Entitlement, cell: Cell, now: Instant) -> tuple[Running
 
 
 def rolls(entitlement: Entitlement) -> tuple[str, ...]:
-    """The limits with windows that roll, of which a reset leaves those alone."""
+    """Return the names of limits with rolling windows. A reset does not change rolling windows."""
     return tuple(limit.name for limit in entitlement.limits if any(quota.schedule.reach for quota in limit.quotas))
 
 
@@ -122,9 +137,12 @@ def resets(
     before: Instant | None = None,
     used: Mapping[CounterName, Decimal] | None = None,
 ) -> tuple[WindowReset, ...]:
-    """What is taken out of each window of a cell that the cell's writes up to a revision have counted.
+    """Return what a reset removes from each window of a cell.
 
-    All of it, or of what was decided `before` an instant what is said to be `used` of it.
+    upto: the reset covers the cell's writes up to this revision
+    carry_overage: whether usage beyond the limit remains
+    before: the effective instant; None: now, all usage is removed
+    used: with `before`, the usage decided before it, by counter
     """
     found: list[WindowReset] = []
     for each in windows:
@@ -151,14 +169,17 @@ def resets(
 
 
 def used_in(cell: Cell, counter: CounterName) -> Decimal:
-    """What the cell shows as used of a window's limit."""
+    """Return the usage of a window's limit in the cell."""
     return EXACT.add(cell.used.get(counter, ZERO), cell.raised(counter)) if counter in cell.used else ZERO
 
 
 def used_before(instant: Instant, total: Total, records: Iterable[Record], brought: Decimal) -> Decimal:
-    """What was decided before an instant and is held against the limit, by a total and all the records since then.
+    """Return the enforced usage that was decided before an instant, from a total and the records since the instant.
 
-    Of usage by event only `brought` is in the cell yet; what is on its way counts as older, and comes in later.
+    brought: usage by events that has reached the cell
+
+    Usage by events that has not reached the cell yet is subtracted: it counts as older usage, and the cell gets it
+    later.
     """
     since = ZERO
     for record in records:

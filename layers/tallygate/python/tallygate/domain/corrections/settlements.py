@@ -1,10 +1,10 @@
-"""Settlements: a granted consume corrected once, from what was estimated to what it came to.
+"""Settlements: correct a granted consume once, from the estimated amount to the actual amount.
 
     consume 1000 (an estimate) ──> granted ──> … the work … ──> settle 1310 (or 870, or 0)
     the decision's own windows      + 1000                       + 310 (− 130, − 1000)
 
-It has happened, so an upward correction asks for no room; rates are not corrected, for their moment is over. The first
-settlement stands: the same amount again is a repetition, another one a conflict.
+The usage has happened, so an upward settlement is never denied. Rates are not corrected, because their interval has
+passed. The first settlement is final: the same amount again is a repetition, another amount is a conflict.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ from tallygate.domain.limits.rungs import deciding, ladder, landing, left
 from tallygate.domain.metering.events import LATENESS_MAX
 
 SETTLED_WITHIN = LATENESS_MAX
-"""A decision may be settled for as long as an event may be late. The journal and the receipt are kept for longer."""
+"""How long a decision can be settled: as long as an event may be late. Journal and receipts are kept longer."""
 _BEYOND = (Reason.GRACE, Reason.OVERAGE_ALLOWED, Reason.SOFT_LIMIT_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What a decision was settled to: it was granted `granted` and counts `amount` since."""
+    """The settlement of a decision.
+
+    granted: units granted by the decision
+    amount: units that count since the settlement
+    """
 
     decision_id: str
     granted: Decimal
@@ -41,10 +45,11 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A window that a decision counted in: its limit, and what the window showed when the decision was made.
+    """A window in which a decision counted, with its limit and its numbers at the time of the decision.
 
-    `governed` None: nothing is known of the limit; `shown` None: nothing of the numbers. Of what rolls there are none,
-    for no single window of it is held against the limit.
+    governed: the limit; None: unknown
+    shown: the window's numbers; None: unknown. Always None for rolling periods, where no single window is held against
+        the limit.
     """
 
     window: CountedWindow
@@ -54,7 +59,7 @@ class Charge:
 
     @property
     def limit(self) -> Decimal | None:
-        """The limit with all that it was raised by then; None: unlimited, or not known."""
+        """The total limit at that time, with carried and adjusted amounts; None: unlimited or unknown."""
         base = None if self.governed is None else self.governed.limit
         return base if base is None or self.shown is None else EXACT.add(base, self.shown.raised)
 
@@ -74,16 +79,17 @@ class Charge:
 
     @property
     def level(self) -> str | None:
-        """The level that the window was at after the decision; None: not known."""
+        """The level of the window after the decision; None: unknown."""
         if self.governed is None or self.shown is None:
             return None
         return level_at(self.governed.tiers, self.limit, self.shown.used)
 
     @property
     def beyond(self) -> frozenset[Reason]:
-        """Why the window let through what is beyond a threshold of it; empty: it had no need to, or nothing is known.
+        """The possible reasons why the window granted usage beyond a threshold; empty: not beyond, or unknown.
 
-        Not known is when a grace began: where one that time ends is followed by what grants, it may have been either.
+        The start of a grace is unknown. If a grace with a duration ends in a granting policy, either of the two may
+        have granted; then both reasons are returned.
         """
         limit, used = self.limit, self.used_after
         if self.governed is None or not self.governed.enforced or limit is None or used is None:
@@ -97,16 +103,19 @@ class Charge:
         if used <= limit:
             return frozenset()
         if not landed.grants:
-            # Somebody had waived a tier by then; which policy granted below it is not recorded.
+            # An operator had waived a tier at that time. The policy that granted instead is not recorded.
             return frozenset({Reason.GRACE, Reason.OVERAGE_ALLOWED})
         return frozenset({Reason.SOFT_LIMIT_EXCEEDED if soft and landed.tier is None else Reason.OVERAGE_ALLOWED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeDecision:
-    """A decision: its entry, the limits it counted under by ordinal, its settlement if there is one.
+    """A granted decision as stored.
 
-    `folded` says whether it is in the journal, with `limits` as recorded; before that they are those in force.
+    use: its journal entry
+    limits: the limits it counted under, by ordinal: as recorded in the journal, or before that those in force
+    settlement: None: not settled
+    folded: whether the decision is in the journal
     """
 
     decision_id: str
@@ -118,7 +127,7 @@ class MadeDecision:
 
     @property
     def charges(self) -> tuple[Charge, ...]:
-        """The windows that it counted in, in the order of its entry."""
+        """The windows in which the decision counted, in the order of its entry."""
         shown: Sequence[Shown | None] = self.use.after or [None] * len(self.use.windows)
         limits = [self.limits.get(window.ordinal) for window in self.use.windows]
         return tuple(
@@ -133,9 +142,9 @@ class MadeDecision:
 
     @property
     def reason(self) -> Reason | None:
-        """The reason that it was granted for, where the windows prove it: that it went beyond one of them.
+        """The reason of the grant, if the windows prove that it went beyond a threshold; None: unproven.
 
-        None: nothing proves it. Rates leave nothing in the record, so that `ok` cannot be told from a soft rate's.
+        Rates leave nothing in the record. So `ok` cannot be distinguished from the reason of a soft rate.
         """
         if not self.folded:
             return None
@@ -145,8 +154,10 @@ class MadeDecision:
 
     @property
     def tightest(self) -> Charge | None:
-        """Of the windows under a hard limit the one with the least left, the first of equals; where there is none, of
-        the others. None: without any limit, or where the numbers are not known."""
+        """The window with the least remaining, hard limits before others, the first of equals.
+
+        None: no window has a limit, or the numbers are unknown.
+        """
         left = [(charge, remaining) for charge in self.charges if (remaining := charge.remaining_after) is not None]
         return min(left, key=lambda found: (not _denies(found[0]), found[1]), default=(None, ZERO))[0]
 

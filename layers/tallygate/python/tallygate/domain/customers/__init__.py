@@ -1,7 +1,7 @@
 """Customers: profiles, subscriptions and API keys.
 
-Decides what a change of a customer or its plan does, and what an API key may do. Boundary: the limits that follow from
-a subscription are compiled in `limits`.
+Decides the effect of a change to a customer or its plan, and the rights of an API key. Boundary: `limits` compiles the
+limits that follow from a subscription.
 
 Read first: `customers.CustomerRecord`, `subscriptions.subscribed`, `api_keys.ApiKey`.
 """

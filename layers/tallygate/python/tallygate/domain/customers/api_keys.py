@@ -1,4 +1,4 @@
-"""API keys: who may call what. The key itself is shown once and kept nowhere; its digest finds what it stands for."""
+"""API keys: who may call what. The text of a key is shown once and never stored; a key is looked up by its digest."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ INGEST, CHECK, READ, MANAGE = "ingest", "check", "read", "manage"
 SCOPES = (INGEST, CHECK, READ, MANAGE)
 OVERLAP_MAX_S = 30 * 86_400
 FORMER_TEXTS_MAX = 3
-"""So many earlier texts of one key may be valid at once."""
+"""The maximum number of earlier texts of a key that are valid at once."""
 PREFIX = "tg_"
 KEY_LENGTH_MAX = 128
-"""No key that was ever made is longer; what is need not be looked up."""
+"""The maximum length of a key. A longer text is not looked up."""
 _FORM = re.compile(rf"{PREFIX}[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """What a key stands for. `customer` binds it to one customer; from `expires_at` on it is no key any more."""
+    """An API key and its rights.
+
+    scopes: subset of SCOPES
+    customer: the only customer that the key may access; None: all
+    expires_at: the key is invalid from this instant on; None: never
+    """
 
     id: str
     name: str
@@ -39,8 +44,8 @@ class ApiKey:
 class KeyText:
     """One text of a key, by its digest.
 
-    until: from then on the text is not valid any more, by a rotation; None: until the key expires
-    used_on: start of the last UTC day on which it was used, ms; None: not yet
+    until: end of validity, set by a rotation; None: valid until the key expires
+    used_on: start of the last UTC day on which it was used, ms; None: never used
     """
 
     digest: str
@@ -50,9 +55,9 @@ class KeyText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyTexts:
-    """A key with its text and the earlier ones that a rotation left valid for a while, the newest first.
+    """A key with its current text and the earlier texts that rotations left valid for a while, newest first.
 
-    used_before: the last UTC day on which any text was used before the newest rotation, ms; None: on none
+    used_before: start of the last UTC day on which any text was used before the newest rotation, ms; None: never used
     """
 
     key: ApiKey
@@ -62,16 +67,16 @@ class KeyTexts:
 
     @property
     def used_on(self) -> Instant | None:
-        """The last UTC day on which any text of the key was used."""
+        """The start of the last UTC day on which any text of the key was used; None: never used."""
         days = (self.used_before, *(text.used_on for text in (self.text, *self.former)))
         return max((day for day in days if day is not None), default=None)
 
     def valid_former(self, now: Instant) -> tuple[KeyText, ...]:
-        """The earlier texts that are still valid."""
+        """Return the earlier texts that are still valid."""
         return tuple(text for text in self.former if text.until is not None and text.until > now)
 
     def rotated(self, digest: str, *, overlap_ms: int, now: Instant) -> KeyTexts:
-        """The key with a new text. Without an overlap all earlier texts end at once, whoever rotated them."""
+        """Return the key with a new text. With an overlap of 0, all earlier texts become invalid at once."""
         new = replace(self, text=KeyText(digest=digest), former=(), used_before=self.used_on)
         if overlap_ms == 0:
             return new
@@ -82,24 +87,24 @@ class KeyTexts:
 
 
 def broken_scopes(scopes: Collection[str], customer: str | None) -> str | None:
-    """Why a key cannot have these scopes; None: it can."""
+    """Return why a key cannot have these scopes; None if it can."""
     if customer is not None and MANAGE in scopes:
-        return "a key of one customer cannot have manage: read shows that customer's own limits and usage"
+        return "a key bound to one customer cannot have manage; read gives access to that customer's limits and usage"
     return None
 
 
 def day_of(now: Instant) -> Instant:
-    """The start of the UTC day."""
+    """Return the start of the UTC day."""
     return now - now % DAY
 
 
 def digest_of(key: str) -> str:
-    """What is stored instead of the key. Its 256 random bits make a slow or salted hash needless."""
+    """Return the digest stored instead of the key. A key has 256 random bits, so no slow or salted hash is needed."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def bearer(header: str | None) -> str | None:
-    """The key in an Authorization header; None where it holds none that could be ours."""
+    """Return the key in an Authorization header; None if the header has no well-formed key."""
     scheme, _, token = (header or "").strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or len(token) > KEY_LENGTH_MAX or not _FORM.fullmatch(token):

@@ -1,4 +1,4 @@
-"""Customers and their subscriptions: the billable parties, and which version of a plan each of them has."""
+"""Customers and subscriptions: the billable parties, and the plan version of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_ZONE = "UTC"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The plan version that follows at an instant. No job changes it over: it is in force from then on."""
+    """The plan version that takes effect at an instant, without any job."""
 
     plan: PlanId
     at: Instant
@@ -25,7 +25,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A customer's right to one version of a plan, from `started_at` until it is ended, or another one follows."""
+    """A customer's right to one version of a plan, from `started_at` until it ends or the pending plan takes effect."""
 
     plan: PlanId
     started_at: Instant
@@ -33,7 +33,7 @@ class Subscription:
     pending: Pending | None = None
 
     def __post_init__(self) -> None:
-        assert self.pending is None or self.ended_at is None, "nothing follows what has ended"
+        assert self.pending is None or self.ended_at is None, "an ended subscription has no pending plan"
 
     @property
     def active(self) -> bool:
@@ -42,7 +42,11 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """Who is billed. `subject_keys` are what events may call it beside its id; no two customers share one."""
+    """A billable party.
+
+    timezone: IANA name, the default zone of the customer's periods
+    subject_keys: the subjects, besides the id, that events may use for the customer; unique across customers
+    """
 
     id: str
     name: str | None = None
@@ -56,9 +60,11 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerRecord:
-    """All of a customer that one transaction writes. `version` grows by one with every change of any part of it.
+    """Everything of a customer that one transaction writes.
 
-    `limits` are the customer's own, in order of their names.
+    version: grows by one with every change of any part
+    effective: the limits in force
+    limits: the customer's own limits, sorted by name
     """
 
     version: int
@@ -77,12 +83,12 @@ class CustomerRecord:
 
     @property
     def active_plan(self) -> PlanId | None:
-        """The plan that the customer has, as of the last change."""
+        """The customer's plan as of the last change; None: no active subscription."""
         return self.subscription.plan if self.subscription is not None and self.subscription.active else None
 
 
 class Keep(Enum):
-    """A field that a request leaves out."""
+    """The value of a field that a request leaves out."""
 
     KEEP = "keep"
 
@@ -93,10 +99,11 @@ When = Literal["now", "next_period"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
-    """What a request says of a customer; None clears a field, KEEP leaves it. `plan` is the newest version of one.
+    """A requested change of a customer. None clears a field; KEEP leaves it unchanged.
 
-    A new timezone acts from the end of each window that runs, or, `at_once`, from its own next boundary. `plan_when`:
-    None leaves a customer who has the plan as he is.
+    plan: subscribe to the newest version of this plan
+    plan_when: when the plan takes effect; None: at once, without effect on a customer who has the plan already
+    at_once: a new timezone applies from the next boundary in that zone, instead of from the end of each running window
     """
 
     name: str | Keep | None = KEEP
@@ -111,8 +118,14 @@ class ProfileChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionChange:
-    """A plan from now on, or from the next period. Without a version: the one that the customer has of this plan, or
-    is to have, else the newest."""
+    """A requested change of subscription.
+
+    version: None: the customer's current version of this plan, else its pending one, else the newest
+    started_at: start of the subscription; None: unchanged, or now for a new subscription
+    when: when the plan takes effect
+    base: whether the running windows get the new limit in full or pro rata
+    usage: whether enforcement keeps the usage or resets it
+    """
 
     plan: str
     version: int | None = None
@@ -121,12 +134,14 @@ class SubscriptionChange:
     base: Literal["full", "prorated"] = "full"
     usage: Literal["keep", "reset"] = "keep"
     at_once: bool = False
-    """Whether another `started_at` acts on the windows that run, or (by default) from their ends."""
+    """Whether a new `started_at` changes the running windows; default: it applies from their ends."""
 
 
 def taken(record: CustomerRecord, now: Instant) -> CustomerRecord:
-    """The customer with the plan that has become due, as every reader sees it; what is stored follows with the next
-    change."""
+    """Return the customer with a pending plan that has become due.
+
+    Every reader applies this. The stored subscription is updated with the next change.
+    """
     subscription = record.subscription
     if subscription is None or subscription.pending is None or now < subscription.pending.at:
         return record
@@ -135,7 +150,7 @@ def taken(record: CustomerRecord, now: Instant) -> CustomerRecord:
 
 
 def profile_form(customer: Customer) -> dict[str, Any]:
-    """What a request may say of a customer, beside its plan, as JSON."""
+    """Return the fields of a customer that a request may set, except the plan, as JSON."""
     return {
         "name": customer.name,
         "timezone": customer.timezone,
@@ -146,7 +161,10 @@ def profile_form(customer: Customer) -> dict[str, Any]:
 
 
 def changed_profile(before: Customer, change: ProfileChange) -> Customer:
-    """The customer with what the request says of it; its own id is no subject key that it could give up."""
+    """Return the customer with the change applied.
+
+    The id always identifies the customer in events, so it is never stored as a subject key.
+    """
 
     def field_of(given: Any, held: Any, cleared: Any) -> Any:
         return held if given is KEEP else cleared if given is None else given

@@ -1,10 +1,10 @@
-"""Subscriptions: what becomes of one when a plan is asked for, and what its changes make known.
+"""Subscriptions: the effect of requesting a plan, and the audit entry of the change.
 
-    effective now           the plan is another from now on; what was to follow is dropped
-    effective next_period   the plan follows at the end of the longest running period of what is in force
-    the plan that it has    nothing changes, but that what was to follow is dropped
+    effective now           the plan changes now; a pending plan is dropped
+    effective next_period   the plan changes at the end of the longest running period in force
+    the current plan        nothing changes, except that a pending plan is dropped
 
-Each change is one entry of the audit trail, and so one fact.
+Each change has one entry in the audit trail, and so one fact.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tallygate.errors import invalid
 
 
 def subscribed(held: CustomerRecord | None, change: SubscriptionChange, catalog: Catalog, now: Instant) -> Subscription:
-    """The subscription after the change. Raises InvalidRequest at the field that is not possible."""
+    """Return the subscription after the change. Raises InvalidRequest with a pointer to the invalid field."""
     before = held.subscription if held is not None else None
     going_on = before if before is not None and before.active else None
     plan = _plan(change, going_on, catalog)
     if change.started_at is not None and change.started_at > now:
         raise invalid(
-            "/started_at", "not_available", "a subscription that starts later is not available in this version"
+            "/started_at", "not_available", "a subscription that starts in the future is not available in this version"
         )
     if change.when == "now":
         started_at = change.started_at
@@ -37,26 +37,26 @@ def subscribed(held: CustomerRecord | None, change: SubscriptionChange, catalog:
             started_at = going_on.started_at if going_on is not None else now
         return Subscription(plan=plan.id, started_at=started_at)
     if held is None or going_on is None:
-        raise invalid("/effective", "not_allowed", "there is no subscription of which a period could end; now is")
+        raise invalid("/effective", "not_allowed", "must be now: the customer has no active subscription")
     if change.started_at not in (None, going_on.started_at):
-        raise invalid("/started_at", "not_allowed", "is for a subscription that changes now")
+        raise invalid("/started_at", "not_allowed", "is only allowed if the plan changes now")
     if plan.id == going_on.plan:
         return replace(going_on, pending=None)
     at = next_period(held.effective, now)
     if at is None:
-        raise invalid("/effective", "not_allowed", "nothing that the customer has is in a period that ends; now is")
+        raise invalid("/effective", "not_allowed", "must be now: none of the customer's periods ends")
     return replace(going_on, pending=Pending(plan=plan.id, at=at))
 
 
 def rebase(held: CustomerRecord | None, after: Subscription | None, change: SubscriptionChange) -> Rebase:
-    """What the change makes of the bases of windows that go on; asked for once more, it makes nothing of them."""
+    """Return how the change affects the base of running windows. Requesting the current plan again keeps the base."""
     if held is None or after is None or held.active_plan == after.plan:
         return Rebase.KEEP
     return Rebase(change.base)
 
 
 def begins(before: CustomerRecord | None, after: CustomerRecord) -> bool:
-    """Whether a plan begins with the change: another one, after none, or anew with another start."""
+    """Return whether a plan begins with the change: a first plan, a different plan, or the same with a new start."""
     old, new = before.subscription if before is not None else None, after.subscription
     if new is None or not new.active:
         return False
@@ -73,8 +73,10 @@ def audit_of_change(
     now: Instant,
     usage: str = "keep",
 ) -> Audit | None:
-    """The entry that tells of a change of the subscription; None: it has not changed. `usage` says what becomes of it
-    where a plan begins."""
+    """Return the audit entry of a change of subscription; None: it has not changed.
+
+    usage: `keep` or `reset`: the effect on usage if a plan begins
+    """
     old = before.subscription if before is not None else None
     new = after.subscription
     if old == new:
@@ -104,7 +106,7 @@ def audit_of_change(
 
 
 def pending_form(pending: Pending) -> dict[str, Any]:
-    """The plan that follows, as JSON."""
+    """Return the pending plan as JSON."""
     return {"plan": pending.plan[0], "version": pending.plan[1], "at": format_instant(pending.at)}
 
 

@@ -1,4 +1,4 @@
-"""Delivery: endpoints, deliveries, and when a failed delivery is tried again.
+"""Delivery: webhook endpoints, deliveries, and the retry schedule.
 
 Boundary: no HTTP here; the layer `delivery` sends.
 

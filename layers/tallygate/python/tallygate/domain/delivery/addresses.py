@@ -1,8 +1,9 @@
-"""Which addresses webhooks may be sent to. Pure, and the same in every Python: the ranges stand here.
+"""Addresses: the IP addresses to which webhooks may be sent. Pure.
 
-Public unicast addresses only; private and loopback ones where the operator allows them. Never, whatever is allowed:
-link-local (metadata services answer there), multicast, reserved, documentation, and IPv6 addresses that carry an IPv4
-address inside (mapped, 6to4, Teredo, NAT64), which would reach it past the examination.
+The ranges are listed here, so the result does not depend on the Python version. Public unicast addresses are allowed.
+Private and loopback addresses are allowed if the operator allows them. Other addresses are never allowed: link-local
+(metadata services), multicast, reserved, documentation, and IPv6 addresses that embed an IPv4 address (mapped, 6to4,
+Teredo, NAT64). An embedded address would bypass the check.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ _PRIVATE = tuple(
     )
 )
 _GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
-"""What is not in here is no global unicast address: mapped, translated, link-local, site-local, multicast."""
+"""All global unicast IPv6 addresses. Mapped, translated, link-local, site-local and multicast ones are outside."""
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", re.IGNORECASE)
 
 
 def permitted(address: str, *, allow_private: bool) -> bool:
-    """Whether webhooks may go to this literal address. What cannot be read as one is refused."""
+    """Return whether webhooks may be sent to this literal address. Text that is not an address is refused."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -61,8 +62,11 @@ def permitted(address: str, *, allow_private: bool) -> bool:
 
 
 def permitted_host(host: str, *, allow_private: bool) -> bool:
-    """Whether a URL's host may be registered. A name is examined when it is resolved, at every attempt; a literal
-    address at once, and numbers that resolvers read as one (`127.1`, `0x7f000001`) are refused for what they are."""
+    """Return whether a URL with this host may be registered.
+
+    Names are checked at every attempt, when they are resolved. Literal addresses are checked here. Numeric forms that
+    resolvers accept as addresses (`127.1`, `0x7f000001`) are refused.
+    """
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return allow_private

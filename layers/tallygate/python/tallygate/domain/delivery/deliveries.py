@@ -1,12 +1,12 @@
-"""Deliveries: what is handed over, to whom, and what an attempt means for it. Pure.
+"""Deliveries: facts to send to endpoints, and the effect of each attempt. Pure.
 
     pending ──attempt──> delivered            a 2xx answer
-       │   └──attempt──> pending, later       anything else, while the timetable has attempts left
+       │   └──attempt──> pending, later       any other answer, while attempts are left
        │   └──attempt──> failed               the last attempt failed; or 410, which also disables the endpoint
-       └──no attempt───> failed               the endpoint is gone or disabled, or the fact has expired
+       └──no attempt───> failed               the endpoint was deleted or disabled, or the fact has expired
 
-Delivery is at least once: an attempt whose outcome was not recorded (a crash) counts as interrupted and another is
-made. The fact's id is the same in every attempt and is the receiver's idempotency key.
+Delivery is at least once. An attempt whose outcome was not recorded (a crash) counts as interrupted, and another
+attempt is made. The fact's id is equal in all attempts, so receivers can use it as idempotency key.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from enum import StrEnum
 from tallygate.domain.base.instants import MINUTE, Instant
 
 BUS = "BUS"
-"""The endpoint that stands for the event bus; it has no item, no secret and cannot be disabled."""
+"""The endpoint id of the event bus, which has no item and no secret and cannot be disabled."""
 
 STANDARD = "standard"
 STRIPE = "stripe"
 SCHEMES = (STANDARD, STRIPE)
-"""How an endpoint wants its webhooks signed: as Standard Webhooks, or as Stripe signs its own."""
+"""The signature schemes: Standard Webhooks, or the scheme of Stripe's webhooks."""
 
 FACT_TYPES = (
     "usage.threshold_crossed",
@@ -39,7 +39,7 @@ FACT_TYPES = (
     "quota.adjusted",
     "subscription.changed",
 )
-"""Every type of fact that is stated."""
+"""The types of facts that this version sends."""
 FACT_TYPES_LATER = (
     "usage.updated",
     "usage.late",
@@ -52,10 +52,10 @@ FACT_TYPES_LATER = (
     "reservation.expired",
     "stripe.export_failed",
 )
-"""Types that the wire contract names and that nothing states yet: asking for one of them alone would wait for ever."""
+"""Types of the wire contract that this version never sends. An endpoint for one of these alone would get nothing."""
 
 QUEUE_GRACE = MINUTE
-"""How long after its time the sweep hands an attempt over that the queue should have brought."""
+"""How long after its due time the sweep takes over an attempt that the queue should have delivered."""
 REMARK = 0
 HISTORY_MAX = 24
 DETAIL_LENGTH_MAX = 200
@@ -67,16 +67,16 @@ class EndpointStatus(StrEnum):
 
 
 SLOTS = ("a", "b")
-"""An endpoint has two places for secrets, so that one can be replaced while receivers still hold the other."""
+"""The two slots for secrets of an endpoint: one secret can be replaced while receivers still use the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningSecret:
-    """Where one secret of an endpoint is kept; never what it is.
+    """The place of an endpoint's secret, without the secret itself.
 
     slot: one of SLOTS
-    version: of what the slot holds; a version never changes
-    until: when it is valid no longer; None: it is the newest, and valid until it is replaced
+    version: version of the slot's content; the content of a version never changes
+    until: end of validity; None: the newest secret, valid until it is replaced
     """
 
     slot: str
@@ -89,8 +89,12 @@ class SigningSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A receiver of webhooks. `events` are patterns: a type, `prefix.*`, or `*`. `secrets` are the newest and, where it
-    was replaced, the one before."""
+    """A receiver of webhooks.
+
+    events: patterns: a type, `prefix.*`, or `*`
+    scheme: one of SCHEMES
+    secrets: the newest secret and, after a rotation, the previous one
+    """
 
     id: str
     url: str
@@ -102,34 +106,36 @@ class Endpoint:
     disabled_reason: str | None = None
 
     def wants(self, fact_type: str) -> bool:
-        """Whether facts of this type go to this endpoint."""
+        """Return whether facts of this type are sent to the endpoint."""
         return self.status is EndpointStatus.ACTIVE and any(matches(p, fact_type) for p in self.events)
 
     def valid_secrets(self, now: Instant) -> tuple[SigningSecret, ...]:
-        """The secrets that a webhook is signed with now, the newest first; one or two."""
+        """Return the one or two secrets that sign a webhook now, newest first."""
         return tuple(secret for secret in self.secrets if secret.valid(now))
 
     @property
     def spare_slot(self) -> str:
-        """The slot that the newest secret is not in."""
+        """The slot without the newest secret."""
         return next(slot for slot in SLOTS if slot != self.secrets[0].slot)
 
     def rotated(self, version: int, *, now: Instant, overlap: Instant) -> tuple[SigningSecret, ...]:
-        """The secrets once `version` of the spare slot is the newest: the one that was stays valid for the overlap. One
-        that was replaced before ends now."""
+        """Return the secrets after `version` of the spare slot becomes the newest.
+
+        overlap: how long the previous secret stays valid, in ms. A secret that was replaced before ends now.
+        """
         newest = SigningSecret(slot=self.spare_slot, version=version)
         return (newest, replace(self.secrets[0], until=now + overlap)) if overlap else (newest,)
 
 
 def matches(pattern: str, fact_type: str) -> bool:
-    """Whether a pattern (exact, `prefix.*`, `*`) covers a type."""
+    """Return whether a pattern (exact, `prefix.*`, `*`) matches a type."""
     if pattern.endswith("*"):
         return fact_type.startswith(pattern[:-1])
     return pattern == fact_type
 
 
 class Verdict(StrEnum):
-    """What one attempt came to. `gone` is a refusal for good (410): the receiver wants nothing more."""
+    """The result of one attempt. `gone`: the receiver answered 410 and wants no more webhooks."""
 
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -138,7 +144,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOutcome:
-    """One attempt as its sender saw it. `retry_after` is how long the receiver asked to be left alone."""
+    """The outcome of one attempt.
+
+    status: HTTP status; None: no answer
+    retry_after: the wait that the receiver asked for, in ms
+    took: duration in ms
+    """
 
     verdict: Verdict
     status: int | None = None
@@ -149,7 +160,11 @@ class AttemptOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAttempt:
-    """A line of a delivery's history. Attempts are numbered from 1; REMARK is a line about the delivery itself."""
+    """A line of a delivery's history.
+
+    number: number of the attempt, from 1; REMARK: a remark about the delivery
+    took: duration in ms
+    """
 
     number: int
     at: Instant
@@ -167,7 +182,12 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One fact on its way to one endpoint. `attempts` counts those begun; `due_at` is when the sweep looks after it."""
+    """The delivery of one fact to one endpoint.
+
+    attempts: number of attempts begun
+    due_at: when the sweep takes over; None: not pending
+    claimed_by: the worker that began the newest attempt
+    """
 
     fact_id: str
     endpoint: str
@@ -180,13 +200,13 @@ class Delivery:
 
     @property
     def name(self) -> str:
-        """What tells this delivery from every other."""
+        """The unique name of the delivery."""
         return f"{self.fact_id}#{self.endpoint}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What the queue carries: which delivery, and which of its attempts is asked for."""
+    """A message of the queue: the delivery, and the number of the attempt to make."""
 
     fact: str
     endpoint: str
@@ -194,8 +214,10 @@ class Message:
 
 
 def extended(history: tuple[DeliveryAttempt, ...], line: DeliveryAttempt, *, begun: int) -> tuple[DeliveryAttempt, ...]:
-    """The history with one more line, bounded. Of the `begun` attempts before it, those that were never recorded are
-    named as interrupted."""
+    """Return the history with one more line, at most HISTORY_MAX lines.
+
+    begun: number of attempts begun before; those without a recorded outcome are added as interrupted
+    """
     last = max((entry.number for entry in history), default=0)
     lost = tuple(
         DeliveryAttempt(

@@ -1,15 +1,15 @@
-"""When a delivery is attempted again: the Standard Webhooks timetable, with jitter. Pure.
+"""The retry schedule of deliveries: the Standard Webhooks timetable, with jitter. Pure.
 
-    attempt       1     2     3       4        5     6     7      8      9      10
-    after the     at    5 s   5 min   30 min   2 h   5 h   10 h   14 h   20 h   24 h        then: failed
-    one before    once
+    attempt            1      2     3       4        5     6     7      8      9      10
+    delay after the    none   5 s   5 min   30 min   2 h   5 h   10 h   14 h   20 h   24 h        then: failed
+    previous one
 
-The jitter is a tenth of the delay at most and derived from the delivery's name and the attempt, so that it is the same
-whoever computes it, and receivers that came back are not met by everything at once. `Retry-After` only ever postpones.
+The jitter is at most a tenth of the delay. It is derived from the delivery's name and the attempt, so every worker
+computes the same value. It spreads the retries to a receiver that has recovered. `Retry-After` can only postpone.
 
-While a delivery is pending it always has a due time in the index: the sweep is the safety net under the queue. Where
-the queue brings the next attempt, the net hangs a little later than it; while an attempt is being made, later than the
-longest attempt can take. So a crash at any point costs a delay and never the delivery.
+A pending delivery always has a due time in the index. The sweep uses it as safety net for the queue. If the queue
+brings the next attempt, the due time is a little later than the attempt. During an attempt, the due time is later than
+the longest possible attempt. So a crash at any point delays a delivery but never loses it.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ RETRY_AFTER_MAX = 24 * HOUR
 JITTER_DIVISOR = 10
 
 QUEUE_DELAY_MAX = 15 * MINUTE
-"""The longest that an SQS message can be delayed; what is due later is left to the sweep."""
+"""The longest delay of an SQS message. The sweep handles later attempts."""
 CLAIM = MINUTE
-"""How long one attempt may take before it counts as interrupted; longer than the function may run."""
+"""How long one attempt may take before it counts as interrupted; longer than the function's timeout."""
 HAND_OVER = 2 * MINUTE
-"""How long the sweep leaves alone what it has handed to the queue."""
+"""How long the sweep ignores a delivery after it has put the delivery into the queue."""
 
 
 def delay_before(attempt: int, delivery_name: str, retry_after: Instant | None = None) -> Instant:
-    """Milliseconds from the attempt before to this one (2..10), at least what the receiver asked for."""
+    """Return the delay in ms between the previous attempt and this one (2 to 10), at least `retry_after`."""
     assert 2 <= attempt <= ATTEMPTS_MAX
     delay = DELAYS[attempt - 1]
     delay += _fraction(f"{delivery_name}#{attempt}", delay // JITTER_DIVISOR)
@@ -54,21 +54,21 @@ def delay_before(attempt: int, delivery_name: str, retry_after: Instant | None =
 
 
 def by_queue(delay: Instant) -> bool:
-    """Whether the queue brings an attempt that is this far away, rather than the sweep."""
+    """Return whether the queue, not the sweep, triggers an attempt after this delay."""
     return delay <= QUEUE_DELAY_MAX
 
 
 def queue_seconds(delay: Instant) -> int:
-    """The delay of the message in whole seconds, never earlier than the delay."""
+    """Return the message's delay in seconds, rounded up."""
     return -(-delay // SECOND)
 
 
 def net_at(at: Instant, delay: Instant) -> Instant:
-    """When the sweep looks after an attempt that should be made at `at`."""
+    """Return when the sweep takes over an attempt that is due at `at`."""
     return at + QUEUE_GRACE if by_queue(delay) else at
 
 
 def _fraction(text: str, most: Instant) -> Instant:
-    """A number from 0 to `most` that the text decides."""
+    """Return a number from 0 to `most`, derived from the text."""
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8]) % (most + 1)

@@ -1,13 +1,13 @@
-"""Adjustments: an operator raises or lowers by hand what a customer may use of a feature in the window that runs.
+"""Adjustments: an operator manually raises or lowers a customer's limit in the current window of a feature.
 
                          base   carried   adjusted   total   used   remaining
-    as it is             1000       300          0    1300    800         500
+    before               1000       300          0    1300    800         500
     + 200                1000       300        200    1500    800         700
-    − 900                1000       300       −700     600    800           0   everything is denied, nothing is owed
+    − 900                1000       300       −700     600    800           0   every request is denied, no debt
 
-It is the window's own: what is left of it carries over with the rest, where anything does, and it is gone with the
-window where nothing does. What is lowered below what was used leaves nothing to carry; only a carryover that deducts
-what was used too much makes a debt of it. Nothing takes an adjustment back but an opposite one.
+An adjustment belongs to its window. With carryover, the unused part moves to the next window like other quota. Without
+carryover, it ends with the window. If an adjustment lowers the total below usage, nothing carries over. Only carryover
+with `overage: deduct` turns the difference into a debt. Only an opposite adjustment undoes an adjustment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tallygate.domain.periods.recurrence import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitParts:
-    """What a window's limit is made of."""
+    """The parts of a window's limit, in units: total = base + carried + adjusted."""
 
     base: Decimal
     carried: Decimal = ZERO
@@ -35,7 +35,7 @@ class LimitParts:
 
     @property
     def statable(self) -> bool:
-        """Whether every sum stays within the bounds of a quantity."""
+        """Whether the adjustment and the total are within the bounds of a quantity."""
         try:
             parse_quantity(self.adjusted)
             parse_quantity(self.total)
@@ -46,7 +46,16 @@ class LimitParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """One adjustment, as it is kept and listed. `resumed`: it ended a suspension that waited for a top-up."""
+    """One adjustment, as stored and listed.
+
+    amount: units added to the limit; negative: subtracted
+    actor: who made it
+    at: when it was made
+    name, ordinal: the limit and its quota
+    window: the adjusted window
+    after: the parts of the limit after the adjustment
+    resumed: whether it ended a suspension that waited for a top-up
+    """
 
     id: str
     customer: str
@@ -63,12 +72,12 @@ class Adjustment:
     resumed: bool = False
 
     def of(self, ordinal: int, start: Instant) -> bool:
-        """Whether it was made in this window of this quota."""
+        """Return whether the adjustment was made in the window of this quota that begins at `start`."""
         return (self.ordinal, self.window.start) == (ordinal, start)
 
 
 def adjustment_form(adjustment: Adjustment) -> dict[str, Any]:
-    """As the statement of its closed window has it, as JSON."""
+    """Return the JSON form for the statement of the closed window."""
     return {
         "id": adjustment.id,
         "amount": format_quantity(adjustment.amount),

@@ -1,10 +1,10 @@
-"""The audit trail: what was changed in the control plane, by whom, when and why, and how it was before and after.
+"""The audit trail: who changed what in the control plane, when and why, with the state before and after.
 
-Changes of one customer are in that customer's trail. Changes of the catalog, of keys, endpoints and the clock are in
-the stack's own trail: their entries name no customer.
+Each customer has a trail for changes of that customer. Changes of the catalog, keys, endpoints and the clock are in the
+stack's trail: their entries name no customer.
 
-An entry is written in the transaction of the change that it tells of, so there is none without the other. It is the
-outbox of the facts that the change makes known: their ids come from the entry's, so that each leaves once.
+An entry is written in the same transaction as its change, so neither exists without the other. The entry is also the
+outbox of the facts about the change. The facts' ids derive from the entry's id, so each fact is sent once.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tallygate.domain.metering.rejections import Rejection
 SUSPENDED, RESUMED, ADJUSTED = "suspended", "resumed", "adjusted"
 FACTS = {SUSPENDED: "entitlement.suspended", RESUMED: "entitlement.resumed"}
 SUSPENDED_BY_TIER = "suspended_by_tier"
-"""Nobody's act, but of a limit: it is told from the cell's write, and kept here beside what people did."""
+"""A suspension by a tier. No caller requested it; the entry comes from the cell's write."""
 SUBSCRIPTION_CHANGED, CHANGED_FACT = "subscription_changed", "subscription.changed"
 EVERY_FEATURE = "*"
-"""Names the sequence of facts that concern the whole customer, since a feed has the name of a feature."""
+"""The feed of facts about the whole customer. Other feeds have the name of a feature."""
 NO_LEVEL = ""
 CUSTOMER_CREATED, CUSTOMER_CHANGED = "customer_created", "customer_changed"
 LIMIT_SET, LIMIT_REMOVED = "limit_set", "limit_removed"
@@ -34,19 +34,20 @@ ENDPOINT_CREATED, ENDPOINT_ROTATED, ENDPOINT_DELETED = "endpoint_created", "endp
 CLOCK_MOVED = "clock_moved"
 
 Form = Mapping[str, Any]
-"""JSON as it goes over the wire."""
+"""A JSON object in its wire form."""
 REJECTED_FACT = "usage.rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """One entry.
+    """One entry of an audit trail.
 
-    customer: whose trail it is in; None: the stack's own
-    actor: who the caller says that it is; the key's id where the request names nobody
-    key_id: the API key that asked; None: nobody asked (a tier suspended)
-    about: what was acted on, beside the feature
-    before, after: how it was and is; None: it was not there, or is not any more
+    customer: the customer whose trail has the entry; None: the stack's trail
+    action: one of the action names of this module
+    actor: the actor that the request states; else the id of the API key
+    key_id: the API key of the request; None: no request (a tier suspended usage)
+    about: what the change acted on, besides the feature
+    before, after: the state before and after; None: it did not exist then
     """
 
     id: str
@@ -64,7 +65,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """Who makes a change that names nobody: the API key. `id` is the id that the change's entry is to have."""
+    """The author of a change whose request states no actor: the API key. `id` is the id of the future entry."""
 
     id: str
     key_id: str
@@ -73,7 +74,7 @@ class Author:
     def entry(
         self, action: str, about: Form, *, customer: str | None = None, before: Form | None = None, after: Form | None
     ) -> Audit:
-        """The entry of a change by this author; without a customer it is one of the stack's own."""
+        """Return the entry of a change by this author. Without a customer it belongs to the stack's trail."""
         return Audit(
             id=self.id,
             customer=customer,
@@ -89,14 +90,17 @@ class Author:
 
 
 def announced(audit: Audit) -> Announcement | None:
-    """What the entry makes known: that a suspension began or ended, not that another reason was given for it. An
-    adjustment is told from its cell's write."""
+    """Return the fact that an entry announces; None: it announces none.
+
+    Subscription changes and the begin and end of suspensions are announced. A new reason for a suspension is not. The
+    fact of an adjustment comes from the write to its cell.
+    """
     if audit.action == SUBSCRIPTION_CHANGED:
         return _subscription_changed(audit)
     if audit.action not in FACTS or (audit.before is None) == (audit.after is None):
         return None
-    stood = audit.after or audit.before
-    assert stood is not None
+    suspension = audit.after or audit.before
+    assert suspension is not None
     assert audit.customer is not None
     return Announcement(
         id=fact_id("audit", audit.id),
@@ -111,13 +115,13 @@ def announced(audit: Audit) -> Announcement | None:
             "reason": audit.reason,
             "actor": audit.actor,
             "by": OPERATOR,
-            "since": stood["since"],
+            "since": suspension["since"],
         },
     )
 
 
 def _subscription_changed(audit: Audit) -> Announcement:
-    """From which plan to which, and when: a plan of null is no subscription."""
+    """Return the fact about a change of subscription. A plan of null means no subscription."""
     before, after, about = audit.before or {}, audit.after or {}, audit.about
     assert audit.customer is not None
     return Announcement(
@@ -145,7 +149,7 @@ def _subscription_changed(audit: Audit) -> Announcement:
 
 
 def rejection_announced(rejection: Rejection) -> Announcement:
-    """What a rejection makes known. Its id comes from the rejection's place, so it is told once."""
+    """Return the fact about a stored rejection. Its id derives from the rejection's key, so it is sent once."""
     return Announcement(
         id=fact_id("rejected", rejection.owner, rejection.minute, rejection.code, int(rejection.accepted)),
         type=REJECTED_FACT,

@@ -1,12 +1,12 @@
-"""Cell facts: the facts that writes to cells make, and what goes with them.
+"""Cell facts: the facts announced by writes to cells.
 
     denied    the first denial of a limit in a window       usage.denied
     suspend   usage was suspended                           entitlement.suspended
     resume    a suspension ended                            entitlement.resumed
-    adjust    a window's limit was adjusted by hand         quota.adjusted
+    adjust    a window's limit was adjusted manually        quota.adjusted
 
-The stream record of the write is the only place where they are. A fact's id is made from the cell's revision, so a
-record that is seen again makes the same fact, and finds it there.
+Only the stream record of the write contains such a fact. The fact's id derives from the cell's revision. A repeated
+stream record therefore gives the same id, and the fact is found to exist already.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tallygate.domain.limits.suspensions import TIER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A fact that one write to the cell of a customer's feature makes, as of the cell's revision."""
+    """A fact from one write to a cell. `revision`: the cell's revision after the write."""
 
     customer: str
     feature: str
@@ -40,7 +40,7 @@ class Note:
 
 
 def audited(note: Note, fact_id: str) -> Audit | None:
-    """The entry of the audit trail that goes with the note's fact; None: nobody asks later who did it."""
+    """Return the audit entry for the note's fact. Only suspensions by a tier have one; else None."""
     fact = note.fact
     if fact.type != SUSPENDED:
         return None
@@ -60,7 +60,7 @@ def audited(note: Note, fact_id: str) -> Audit | None:
 
 
 def announcement(note: Note, effective: Effective | None, upgrades: Mapping[str, Decimal | None]) -> Announcement:
-    """The fact to be. What the limits in force say of plan and upgrade is as of now; all else is the note's."""
+    """Return the announcement of a note. Plan and upgrade are as of now; everything else is as of the write."""
     fact, governed = note.fact, _governed(note, effective, upgrades)
     offered = upgrade(governed) if fact.offers_upgrade else {}
     return Announcement(
@@ -74,7 +74,7 @@ def announcement(note: Note, effective: Effective | None, upgrades: Mapping[str,
 
 
 def _governed(note: Note, effective: Effective | None, upgrades: Mapping[str, Decimal | None]) -> Governed:
-    """The limit that the note names, as it is in force; else the feature's own, else nothing but names."""
+    """Return the limit in force that the note names; else the feature's own limit; else only the names."""
     limits, window = governed_of(effective, upgrades), note.fact.window
     if window is not None and window.ordinal in limits:
         return limits[window.ordinal]
@@ -85,7 +85,7 @@ def _governed(note: Note, effective: Effective | None, upgrades: Mapping[str, De
 
 
 def _about(note: Note, governed: Governed) -> dict[str, Any]:
-    """What every fact of a note says of it."""
+    """Return the fields common to all facts of a note."""
     fact, about = note.fact, dict[str, Any](customer=note.customer)
     if governed.stripe_customer_id is not None:
         about["stripe_customer_id"] = governed.stripe_customer_id

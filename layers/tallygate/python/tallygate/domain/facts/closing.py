@@ -1,31 +1,34 @@
-"""Closing: when a window is over for billing, and what is stated of it. Pure.
+"""Closing: when a window is closed for billing, and the statement about it. Pure.
 
     |<------- window ------->|<-- close_grace -->|
     start                   end            may be closed ──> usage.period_closed, revision 1
-                                                 usage that is counted later ──> usage.restated, revision 2 …
+                                                 usage counted later ──────> usage.restated, revision 2 …
 
-Every other quota than the entitlement's own is stated as limit.period_closed, in its closing and in its restatements.
-So the sum of `billable` in usage.period_closed is what to bill, and usage.restated says by how much it has changed.
+An entitlement's own quota is stated as usage.period_closed and usage.restated. Any other quota is stated as
+limit.period_closed, both at its closing and in restatements. So the sum of `billable` in usage.period_closed is the
+amount to bill, and usage.restated states how it changed.
 
-Closing decides nothing about admission: the next window begins at `end`, whether or not any job has run. Usage that was
-accepted before the end but is counted after the closing (the fold lags by about a second) is a restatement like any
-other late usage; whoever bills from the closing sets close_grace.
+Closing does not affect admission: the next window begins at `end`, whether or not any job has run. The fold lags by
+about a second. Usage accepted before the end but counted after the closing is restated like any other late usage. A
+vendor that bills from the closing sets close_grace.
 
-Only quotas of an hour or longer are closed, never rates, never what counts for ever or rolls, and only windows with
-usage or an adjustment: without, there is no total. A window that a change has cut is closed when it would have ended,
-with the end that it has.
+Only quotas of an hour or longer are closed. Rates, rolling periods and periods without an end are never closed. Windows
+without usage and adjustments have no total and are not closed. If a change cuts a window short after its first usage,
+the window is closed at its original end; the statement shows the actual end.
 
-Statements: what is said of a closed window, in one form for its closing and for every restatement. Pure.
+Statements have one form for the closing and for every restatement:
 
-`raw` is what was used, `presented` how it is shown. `billable` is what a bill counts, rounded once for the window, in
-the unit that the feature had when it was closed (`domain.catalog.units`), named `unit`; raw without one. Of that,
-`included` is
-covered by the limit, with all that was carried over and adjusted, and `overage` is beyond it. Without a limit
-everything is included. What followed from other windows is billed there: here it only leaves less of the limit.
-`adjustments` are the newest of those made by hand in the window, `breakdown` has their sum.
+    raw           usage in raw quantities
+    presented     the same in the unit in which the feature is shown
+    billable      the amount to bill, rounded once for the window, in `unit`; only for an entitlement's own quota,
+                  because other limits count the same usage again
+    included      the part of the usage within the limit, including carried and adjusted amounts; all of it if unlimited
+    overage       the part beyond the limit
+    unit          the feature's unit when the window was closed (`domain.catalog.units`); without one, raw quantities
+    adjustments   the newest manual adjustments in the window; `breakdown` has the sum of all
 
-The total's limit must be the one that is stated: that in force at the window's end (`domain.limits.governing`). Only
-the entitlement's own quota is `billable`: what other limits count is the same usage once more.
+Followed usage (counted in other windows) is billed in those windows. Here it only reduces the remaining limit. Callers
+must pass a total whose limit is the one in force at the window's end (`domain.limits.governing`).
 """
 
 from __future__ import annotations
@@ -50,12 +53,15 @@ FIRST_REVISION = 1
 
 
 def may_close(total: Total, *, now: Instant, grace: Instant) -> bool:
-    """Whether the window is over, its grace too, and nothing has been stated of it yet."""
+    """Return whether the window and its grace have ended and the window has not been closed yet."""
     return not total.closed and total.end + grace <= now and is_closed(total.governed, total.start, total.end)
 
 
 def is_closed(governed: Governed, start: Instant, end: Instant) -> bool:
-    """Whether a window of this limit is ever closed: by its period's length, for a change may have cut it short."""
+    """Return whether windows like this are closed at all.
+
+    The length of the period decides, because a change may have cut the window itself short.
+    """
     if governed.reach:
         return False
     if governed.every is not None:
@@ -64,30 +70,31 @@ def is_closed(governed: Governed, start: Instant, end: Instant) -> bool:
 
 
 def closed_as(governed: Governed) -> str:
-    """The type of the fact that closes a window of this limit."""
+    """Return the type of the fact that closes a window of this limit."""
     return PERIOD_CLOSED if governed.own else LIMIT_CLOSED
 
 
 def closing_id(total: Total) -> str:
-    """The id of the fact that closes this total: the same whoever closes it, and however often it is tried."""
+    """Return the id of the fact that closes this total. It is the same for every closer and every attempt."""
     return fact_id(total.customer, total.feature, total.ordinal, total.start, PERIOD_CLOSED, FIRST_REVISION)
 
 
 def trace_of(fact_id: str) -> str:
-    """A closing begins a trace of its own; a W3C traceparent that its fact's id decides."""
+    """Return the W3C traceparent of a closing. A closing begins a new trace, derived from the fact's id."""
     digits = fact_id.rpartition("_")[2]
     return f"00-{digits[:32]}-{digits[:16]}-01"
 
 
 FIGURES = ("raw", "presented", "billable", "included", "overage", "breakdown", "carried_out", "amount")
-"""What a restatement says a second time, as it was stated before."""
+"""The figures that a restatement repeats with their earlier values."""
 
 
 def period_of(total: Total, effective: Effective | None) -> dict[str, Any]:
-    """The window and the recurrence that it is an instance of, as JSON.
+    """Return the window and its recurrence, as JSON.
 
-    A window that was cut after it was last counted ends where it was cut. Without the limit's schedule (a customer that
-    is gone, limits of long ago) there is the window as it was counted, in the customer's zone or UTC.
+    A window that was cut after its last usage has the cut as its end. The limit's schedule may be unknown (the customer
+    was deleted, the limit was removed long ago). Then the answer has the window as counted, in the customer's zone or
+    UTC.
     """
     stated = {"start": format_instant(total.start), "end": format_instant(total.end)}
     if effective is None:
@@ -101,7 +108,7 @@ def period_of(total: Total, effective: Effective | None) -> dict[str, Any]:
 
 
 def end_of(total: Total, effective: Effective) -> Instant:
-    """The window's end: where it was cut, if it was cut after it was last counted."""
+    """Return the window's end, also if the window was cut after its last usage."""
     schedule = _schedule(total.ordinal, effective.in_force(total.start))
     if schedule is None:
         return total.end
@@ -118,7 +125,7 @@ def _schedule(ordinal: int, effective: Effective) -> Schedule | None:
 
 
 def billed_to(total: Total, effective: Effective | None) -> str | None:
-    """The customer's id at the billing provider: as the total knows it, else as it has become known since."""
+    """Return the customer's Stripe id: from the total, else from the limits in force."""
     known = total.governed.stripe_customer_id
     return known if known is not None or effective is None else effective.stripe_customer_id
 
@@ -126,10 +133,10 @@ def billed_to(total: Total, effective: Effective | None) -> str | None:
 def statement(
     total: Total, *, period: Mapping[str, Any], stripe_customer_id: str | None, revision: int
 ) -> dict[str, Any]:
-    """The statement as JSON, the feature's sequence aside; quantities in their wire form."""
+    """Return the statement as JSON, without the feed's sequence number; quantities are in their wire form."""
     governed = total.governed
     limit = total.limit
-    # What followed has taken its part of the limit; it is billed in the windows that counted it.
+    # Followed usage takes its part of the limit here but is billed in the windows that counted it.
     included = total.value if limit is None else min(total.value, left(limit, max(ZERO, total.followed)))
     overage, unit = max(ZERO, total.value - included), total.unit
     line = line_of(unit, raw=total.value, overage=overage)
@@ -159,5 +166,5 @@ def statement(
 
 
 def before(stated: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of an earlier statement, as a restatement has them beside its own: each as `<figure>_before`."""
+    """Return the figures of an earlier statement as `<figure>_before`, for a restatement."""
     return {f"{figure}_before": stated[figure] for figure in FIGURES}

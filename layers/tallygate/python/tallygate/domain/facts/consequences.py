@@ -1,12 +1,14 @@
-"""Consequences: what a total's change brings about in its cell, beside the usage itself. Pure.
+"""Consequences: effects of a total's change on its cell, besides counting the usage. Pure.
 
     used   ──────────── 100 % ────────── + grace_amount ──────────
                           │ the first unit beyond: the grace's time begins, or usage is suspended
-                                               │ usage is suspended, where the grace ends in that
+                                               │ usage is suspended, if the grace's `then` policy suspends
 
-A consume that reaches so far has seen to it in its own write, or was denied; usage by event and upward settlements have
-happened without asking, so the fold does the same for them. A limit that is lowered below usage brings about nothing:
-the next request does. Nor does usage by events while it is not known what is carried into their window.
+A consume that crosses such a threshold starts the grace or suspension in its own write, or is denied. Events and upward
+settlements are counted without a decision, so the fold starts the grace or suspension for them.
+
+A limit that is lowered below usage has no consequences here; the next request handles it. Nor do events have
+consequences while the opening balance of their window is unknown.
 """
 
 from __future__ import annotations
@@ -28,25 +30,28 @@ from tallygate.domain.limits.rungs import suspended_until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendingTier:
-    """A tier by which usage is suspended that goes beyond its threshold by more than its grace."""
+    """A tier that suspends usage beyond its threshold plus its grace amount.
+
+    grace: units beyond the threshold; 0: no grace
+    """
 
     tier: Tier
     policy: SuspendUsage
     grace: Decimal = ZERO
 
     def above(self, limit: Decimal) -> Decimal:
-        """The most usage that suspends nothing yet, under a limit with all that it was raised by."""
+        """Return the largest usage that does not suspend yet. `limit`: total limit, with carried and adjusted parts."""
         return EXACT.add(self.tier.at.of(limit), self.grace)
 
     def until(self, total: Total, now: Instant) -> Instant | None:
-        """When a suspension that begins now ends; None: with a period that is over, so that there is none."""
+        """Return when a suspension that begins now ends; None: it would end with a period that has already ended."""
         if self.policy.until == NEXT_PERIOD and total.end <= now:
             return None
         return suspended_until(self.policy, window_end=total.end, now=now)
 
 
 def suspensions(old: Total | None, new: Total) -> tuple[SuspendingTier, ...]:
-    """The tiers that suspend usage by what this change of the total adds."""
+    """Return the tiers that suspend usage because of this change of the total."""
     if not _decides(new):
         return ()
     found = (_suspending(tier) for tier in new.governed.tiers)
@@ -54,7 +59,7 @@ def suspensions(old: Total | None, new: Total) -> tuple[SuspendingTier, ...]:
 
 
 def begins_grace(old: Total | None, new: Total) -> bool:
-    """Whether a grace in time begins with this change of the total."""
+    """Return whether a grace with a duration begins with this change of the total."""
     if not _decides(new):
         return False
     lasting = (t for t in new.governed.tiers if isinstance(t.policy, AllowWithGrace) and t.policy.lasts is not None)
@@ -85,7 +90,7 @@ def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
 
 
 def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> SuspendEntry:
-    """The entry of a write by which aggregation suspended usage: as a request's that reaches so far."""
+    """Return the journal entry of a suspension by aggregation, equal to that of a request with the same usage."""
     governed = total.governed
     return suspend_entry(
         feature=governed.feature,

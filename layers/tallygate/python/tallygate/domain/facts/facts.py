@@ -1,19 +1,19 @@
-"""Facts: what happened, in the past tense, for webhooks and the event bus; and which of them a total's change makes.
+"""Facts: past-tense records for webhooks and the event bus, and the facts that a total's change announces.
 
     total:  old value ──────────────── new value         usage.threshold_crossed    a tier's threshold t, old < t ≤ new
-                 80 %  ↑        100 %  ↑                 usage.limit_reached        the limit itself
+                 80 %  ↑        100 %  ↑                 usage.limit_reached        old < limit ≤ new
                                         ↑ the next unit  usage.overage_started      old ≤ limit < new
-            new value ──────────────── old value         usage.threshold_recovered  a level that was told is left:
+            new value ──────────────── old value         usage.threshold_recovered  an announced level ends:
           ↓ 75 %   80 %                                                             new < t − hysteresis
-    a closed total that is changed                       usage.restated             with the next revision; of any other
-                                                         limit.period_closed        quota than the entitlement's own
+    a closed total changes: the next revision            usage.restated             of an entitlement's own quota
+                                                         limit.period_closed        of any other quota
 
-Which levels have been told and not left is all the state there is (`Levels`). It moves with the facts that move it, in
-one transaction, and carries the number of the change that it came from: a change that is seen again, late or by two at
-once, finds that and tells nothing new. Of one total, changes are told in their order.
+The only state is `Levels`: the levels that were announced and have not ended. Levels and facts change in one
+transaction. `Levels` carries the number of the change that last moved it. So if a change is seen again, late or by two
+workers at once, it announces nothing twice. The changes of one total are announced in order.
 
-Events may be counted before it is known what is carried into their window. Until then nothing is told of it, and then
-all of it at once, by the limit that it has.
+Events may be counted before the opening balance of their window is known. Until then the window announces nothing.
+After that, everything is announced at once, by the limit that the window then has.
 """
 
 from __future__ import annotations
@@ -39,12 +39,16 @@ OVERAGE_STARTED = "usage.overage_started"
 RESTATED = "usage.restated"
 LIMIT_CLOSED = "limit.period_closed"
 BY_USAGE, BY_LIMIT, BY_RESET, BY_CLOSING = "usage", "limit", "reset", "period_closed"
-"""What a level was left by: less usage, a higher limit, a reset by hand, the end of its period."""
+"""Why a level has ended: less usage, a changed limit or tier, a manual reset, or the end of the period."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One fact. `sequence` grows by one with each fact of a customer's feature; `data` is JSON and holds no secret."""
+    """One fact.
+
+    sequence: grows by one with each fact of a customer's feature
+    data: JSON without secrets
+    """
 
     id: str
     type: str
@@ -58,10 +62,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """A fact to be: all but its place in the feature's sequence.
+    """A future fact, without its sequence number.
 
-    One that `restates` is the total's next revision; its data is the statement of the window. A `level` of "" says
-    nothing of the feature's.
+    level: the feature's level after the fact; "": the fact does not concern levels
+    restates: whether the fact is the next revision of a closed total; its data is the window's statement
     """
 
     id: str
@@ -75,7 +79,10 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """The levels of a total that were told and not left since; `upto` is that of the change that last moved them."""
+    """The levels of a total that were announced and have not ended.
+
+    upto: number of the change that last moved them
+    """
 
     crossed: frozenset[str] = frozenset()
     upto: int = 0
@@ -83,14 +90,14 @@ class Levels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcements:
-    """What one change makes known, in order, and how the levels stand then; None: as before."""
+    """The facts that one change announces, in order, and the levels afterwards (None: unchanged)."""
 
     announcements: tuple[Announcement, ...] = ()
     levels: Levels | None = None
 
 
 def concerns_levels(old: Total | None, new: Total) -> bool:
-    """Whether the change could tell or leave a level, so that it must be known which ones have been told."""
+    """Return whether the change may begin or end a level, so that the announced levels must be read."""
     if (old is not None and old.closed) or new.unopened:
         return False
     old = opened(old)
@@ -102,10 +109,11 @@ def concerns_levels(old: Total | None, new: Total) -> bool:
 
 
 def announcements(old: Total | None, new: Total, levels: Levels) -> Announcements:
-    """What one change of a total makes known; most often nothing.
+    """Return the facts that one change of a total announces; usually none.
 
-    `levels` are those that changes before it left; without need (`concerns_levels`) they may be anybody's. A level is
-    told where usage itself reaches its threshold: a limit that is lowered below usage tells nothing.
+    levels: the levels after the previous changes; unused and arbitrary unless `concerns_levels`
+
+    A level is announced when usage reaches its threshold. A limit that is lowered below usage announces nothing.
     """
     if old is not None and old.closed:
         moved = restates_figures(old, new) or (old.excluded, old.layers) != (new.excluded, new.layers)
@@ -138,21 +146,23 @@ def announcements(old: Total | None, new: Total, levels: Levels) -> Announcement
 
 
 def restates_figures(old: Total, new: Total) -> bool:
-    """Whether a closed total's change alters a figure of its statement in any case.
+    """Return whether the change of a closed total certainly alters a figure of its statement.
 
-    What a reset excludes, and the ages of what was carried in, alter at most what the window carries out.
+    Other changes (the usage that a reset excludes, the ages of carried amounts) alter at most what is carried out.
     """
     return (old.value, old.carried, old.adjusted) != (new.value, new.carried, new.adjusted)
 
 
 def opened(old: Total | None) -> Total | None:
-    """The total before a change, as far as anything was told of it."""
+    """Return the total before a change; None if it was not opened yet, because nothing was announced about it then."""
     return None if old is None or old.unopened else old
 
 
 def used_before(old: Total | None, new: Total) -> Decimal:
-    """What was held against the limit before a change. What follows from other windows is no use of this one: it counts
-    as if it had been there."""
+    """Return the usage counted against the limit before a change.
+
+    Followed usage is not new usage of this window, so it counts as if it had been there before the change.
+    """
     before = old.used if old is not None else ZERO
     more = EXACT.subtract(new.followed, ZERO if old is None else old.followed)
     return max(ZERO, EXACT.add(before, more)) if more else before
@@ -163,13 +173,13 @@ def _tiers(total: Total) -> tuple[Tier, ...]:
 
 
 def _reached(tier: Tier, old: Total | None, new: Total) -> bool:
-    """Whether usage crosses the threshold, where it lies now, upward."""
+    """Return whether usage crosses the tier's current threshold upward."""
     assert new.limit is not None
     return used_before(old, new) < tier.at.of(new.limit) <= new.used
 
 
 def _holds(tier: Tier, total: Total) -> bool:
-    """Whether the level, once told, would not have been left."""
+    """Return whether usage is high enough that the level, once announced, has not ended."""
     assert total.limit is not None
     return total.used >= tier.rearms_below(total.limit)
 
@@ -179,7 +189,10 @@ def _stays(level: str, new: Total) -> bool:
 
 
 def _left(old: Total | None, new: Total, levels: Levels) -> tuple[Announcement, ...]:
-    """The levels that the change leaves, the highest first. A closing leaves them all: a new period arms them anew."""
+    """Return a fact for each level that ends with the change, highest first.
+
+    A closing ends all levels, because the next period announces them anew.
+    """
     if old is None:
         return ()
     left = [
@@ -193,7 +206,7 @@ def _left(old: Total | None, new: Total, levels: Levels) -> tuple[Announcement, 
 
 
 def _last_stated(level: str, old: Total, new: Total) -> list[tuple[Tier, Total]]:
-    """The level's tier as it is, else as it was before the limit's tiers changed or it went."""
+    """Return the level's tier from the new total; else, if the tier or limit was removed, from the old total."""
     return [(tier, total) for total in (new, old) for tier in _tiers(total) if tier.level == level][:1]
 
 
@@ -230,9 +243,9 @@ def _crossing(new: Total, tier: Tier, threshold: Decimal) -> Announcement:
 
 
 def _limit_facts(old: Total | None, new: Total) -> tuple[Announcement, ...]:
-    """That usage reached the limit, and that it went beyond: by the changes in which it does.
+    """Return the facts that usage reached the limit and exceeded it, if this change does so.
 
-    What was used too much before, or an adjustment, may leave less than nothing: then the first unit is beyond it.
+    A debt or an adjustment may make the limit negative. It then counts as 0, so the first unit is beyond it.
     """
     if new.limit is None:
         return ()
@@ -250,7 +263,7 @@ def _restatement(new: Total) -> Announcement:
 
 
 def _about(new: Total) -> dict[str, Any]:
-    """What every fact about a total says of it."""
+    """Return the fields common to all facts about a total."""
     governed = new.governed
     about: dict[str, Any] = {"customer": new.customer}
     if governed.stripe_customer_id is not None:
@@ -272,8 +285,10 @@ def _about(new: Total) -> dict[str, Any]:
 
 
 def breakdown(total: Total) -> dict[str, Any]:
-    """What a total's limit is made of, and what of its usage was counted in other windows; without a limit there is no
-    base."""
+    """Return the parts of a total's limit, and the followed usage (counted in other windows).
+
+    base: null without a limit
+    """
     return {
         "base": _stated(total.governed.limit),
         "carried": format_quantity(total.carried),
@@ -283,7 +298,7 @@ def breakdown(total: Total) -> dict[str, Any]:
 
 
 def period(start: Instant, end: Instant) -> dict[str, Any]:
-    """A window as facts state it; what never ends has no end."""
+    """Return a window as JSON; `end` is null if the window never ends."""
     return {"start": format_instant(start), "end": format_instant(end) if end < NEVER_ENDS else None}
 
 
@@ -292,7 +307,7 @@ def _stated(quantity: Decimal | None) -> Wire | None:
 
 
 def upgrade(governed: Governed) -> dict[str, Any]:
-    """Enough for an automation to upgrade the customer without a second call."""
+    """Return the fields with which an automation can upgrade the customer without another call."""
     return {
         "upgrade_to": governed.upgrade_to,
         "upgrade_limit": _stated(governed.upgrade_limit),
@@ -315,6 +330,6 @@ def _announcement(
 
 
 def fact_id(*parts: str | int) -> str:
-    """An id derived from what a fact is about: the same for the same parts, on every attempt."""
+    """Derive a fact's id from the parts that identify it, so that every attempt gives the same id."""
     text = "\n".join(str(part) for part in parts)
     return f"fact_{hashlib.sha256(text.encode()).hexdigest()[:32]}"

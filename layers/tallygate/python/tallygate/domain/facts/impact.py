@@ -1,15 +1,16 @@
-"""Impact: what a limit would have denied, had it been enforced already. Pure.
+"""Impact: what an observing limit would have denied if it had been enforced. Pure.
 
-    a granted use ──what the counter showed after it──> would the limit have denied it? ──fold──> its total ──> impact
+    granted use ──counter value after it──> would the limit have denied it? ──fold──> its total ──> impact
 
-That is asked of limits that observe, and once, where the fold counts the use: so a window's sum is of the very uses
-that its total is of, however often the stream delivers them. It is what the answer said (`would_deny`), except that
+Each use is judged once, when the fold counts it. So a window's impact covers exactly the uses in its total, however
+often the stream delivers them. The judgement equals `would_deny` of the answer, with these exceptions:
 
-- a rate has no total, and so no part in it; nor has what rolls, which no single window of it decides;
-- a grace is judged by its amount alone: how long it had run is not told by a counter;
-- a use is judged by the limit as it was when the use was folded, about a second later, and keeps that judgement.
+- Rates have no totals and are left out. So are rolling periods, because no single window of them decides.
+- A grace is judged by its amount alone, because a counter does not show how long the grace had run.
+- A use is judged by the limit at the time of the fold, about a second later. Later changes do not alter the judgement.
 
-An event is never judged: it has happened, and nobody asked. Neither is a settlement: what was asked for is.
+Events are not judged, because they are no requests. For a settled consume, the requested amount is judged, not the
+settlement.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from tallygate.domain.periods.recurrence import Schedule
 
 RANGE_MAX = 400 * DAY
 RANGE = 30 * DAY
-"""How far back is looked where no beginning is given."""
+"""The default range: how far before the end it begins."""
 ROWS_MAX = 1_000
 _QUOTA = "quota/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactQuery:
-    """Of which limit, and over which time: windows that overlap [start, end)."""
+    """A query for the impact of one limit, over its windows that overlap [start, end)."""
 
     customer: str
     name: str
@@ -51,7 +52,7 @@ class ImpactQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedQuota:
-    """A quota that the customer has under a limit's name, or had: its counters go by the ordinal."""
+    """A quota that the customer has or had under a limit's name. The ordinal identifies its counters."""
 
     feature: str
     ordinal: int
@@ -60,7 +61,13 @@ class CountedQuota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """What the windows of one quota come to. Windows of two quotas are never added: both count the same use."""
+    """The sums over the windows of one quota. Different quotas count the same use, so they are never added.
+
+    windows: number of windows
+    usage: units counted
+    decisions: number of uses that the limit would have denied
+    amount: units of these uses
+    """
 
     feature: str
     scope: Scope
@@ -84,7 +91,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impact:
-    """A limit's windows with usage, in order of quota and time, and their sums by quota."""
+    """The windows of a limit that have usage, ordered by quota and time, with sums by quota."""
 
     query: ImpactQuery
     totals: tuple[Total, ...]
@@ -92,7 +99,7 @@ class Impact:
 
     @property
     def sums(self) -> tuple[Sum, ...]:
-        """One for each quota, in their order."""
+        """The sums, one for each quota, in the order of the quotas."""
         sums: dict[int, Sum] = {}
         for total in self.totals:
             governed = total.governed
@@ -102,7 +109,7 @@ class Impact:
 
 
 def would_deny(governed: Governed, shown: Shown) -> bool:
-    """Whether the limit, had it been enforced, would have denied the use after which a counter showed this much."""
+    """Return whether the limit, if enforced, would have denied the use. `shown`: the counter after the use."""
     if governed.enforcement is not Enforcement.OBSERVE or governed.limit is None:
         return False
     total = EXACT.add(governed.limit, shown.raised)
@@ -111,9 +118,9 @@ def would_deny(governed: Governed, shown: Shown) -> bool:
 
 
 def counted_as(effective: Effective, name: str) -> tuple[CountedQuota, ...] | None:
-    """The quotas that the customer has or had under a limit's name; None: it has had no such limit.
+    """Return the quotas that the customer has or had under a limit's name; None: there was never such a limit.
 
-    One whose schedule is forgotten has counted nothing.
+    A quota without a stored schedule has counted nothing and is left out.
     """
     schedules: dict[int, Schedule] = dict(effective.retired)
     for entitlement in effective.entitlements.values():

@@ -1,18 +1,18 @@
-"""Revisions: what is carried into later windows, computed anew because an earlier window has changed since.
+"""Revisions: recompute the opening balances of later windows after an earlier window has changed.
 
     window          Mon     Tue     Wed     Thu     Fri           a late event of Tue
     counter item                            Thu     Fri           u and k together
     total           Mon     Tue     Wed     Thu     Fri           carried, layers
 
-    Mon ──> Tue ──> Wed ──> Thu ──> Fri       each from the window before it: its layers, what was used, adjustments
+    Mon ──> Tue ──> Wed ──> Thu ──> Fri       each from the window before: its layers, its usage, its adjustments
 
-The walk is the one that opens windows (`domain.limits.rollover`), so it gives what they would have begun with, had
-everything been known in time. While the cell shows a window, the cell is newer than the total. Once the cell has
-removed it, the total is complete. A revision may carry less than was already spent. Then nothing remains, and usage
-stays as it is.
+The walk uses the rules that open windows (`domain.limits.rollover`). It gives the opening balances that the windows
+would have had if all usage had been known in time. While the cell shows a window, the cell is newer than the total.
+Once the cell has removed the window, the total is complete. A revised opening balance may be less than was already
+used. Then nothing remains, and usage stays as it is.
 
-A window that was opened, and whose usage is not folded yet, must not pass for an idle one. So every window names
-the window opened before it. The walk stops at one whose total is missing, and goes on when that total arrives.
+A window that was opened, but whose usage is not folded yet, must not look like an idle window. So every window names
+the window opened before it. The walk stops at a window whose total is missing, and continues when that total arrives.
 """
 
 from __future__ import annotations
@@ -35,10 +35,14 @@ from tallygate.domain.periods.recurrence import window_at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """What is carried into a window, as it was and as it should be.
+    """The corrected opening balance of one window.
 
-    removed: whether the cell has removed the window, so that the total alone is revised
-    after: window before it in the cell, and what its counter must show for this to hold; None: the cell shows none
+    counter: name of the window's counter
+    end: end of the window
+    was: the opening balance before the revision
+    layers: the correct opening balance, by age
+    removed: whether the cell has removed the window, so that only the total is revised
+    after: previous window in the cell and the counter value on which the revision depends; None: the cell has none
     """
 
     counter: CounterName
@@ -55,11 +59,12 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """A window of which something is known.
+    """A window known from the cell or from its total.
 
-    layers: what is carried into it as it says itself; None: it does not
-    shown: whether the cell shows it
-    told: whether its opening is in the journal; `opened_after` what that says
+    layers: the opening balance that the window itself records; None: not recorded
+    shown: whether the cell has the window
+    journaled: whether the total has seen the window's opening
+    opened_after: start of the window opened before, as recorded by the opening; None: none
     """
 
     start: Instant
@@ -68,11 +73,11 @@ class _Known:
     carried: Decimal
     layers: tuple[Layer, ...] | None
     shown: bool
-    told: bool
+    journaled: bool
     opened_after: Instant | None
 
     def window_state(self, layers: tuple[Layer, ...]) -> WindowState:
-        """How it stands with these layers carried into it."""
+        """Return the state of the window with these layers as its opening balance."""
         raised = EXACT.add(total(layers), self.adjusted)
         return WindowState(
             start=self.start, counter=EXACT.subtract(self.used, raised), layers=layers, adjusted=self.adjusted
@@ -80,9 +85,10 @@ class _Known:
 
 
 def carrying(effective: Effective | None, ordinal: int) -> tuple[Quota, Carryover] | None:
-    """The quota of this ordinal as it carries over, or did and is frozen; None: it does not.
+    """Return the quota of this ordinal with its carryover rule; None if it does not carry over.
 
-    A frozen quota has no base from when it left on. Where its rules are known no more, all that it has is kept.
+    A quota that left the plan is frozen: it has no base from then on. If its rules are no longer known, it keeps
+    everything it has.
     """
     if effective is None:
         return None
@@ -114,10 +120,11 @@ def _quota(effective: Effective, ordinal: int) -> tuple[Limit, Quota] | None:
 def revisions(
     quota: Quota, carryover: Carryover, changed: Instant, cell: Cell, totals: Mapping[Instant, Total]
 ) -> tuple[Revision, ...]:
-    """What is to be revised from the window that began at `changed` on, oldest first.
+    """Return the revisions from the window that began at `changed` on, oldest first.
 
-    `totals` are all from the newest back to one before `changed` whose layers are known (`begins_there`). Windows after
-    the newest one that the cell shows have not been opened, and those before anything carried over are left alone.
+    totals: by window start, all from the newest back to one before `changed` whose layers are known (`begins_there`)
+
+    Windows after the newest one in the cell have not been opened. Windows before carryover began are left alone.
     """
     first = window_at(quota.schedule, quota.stretches[0].since).start
     newest = max((start for ordinal, start in cell.used if ordinal == quota.ordinal), default=None)
@@ -150,7 +157,7 @@ def revisions(
 
 
 def begins_there(ordinal: int, changed: Instant, cell: Cell, known: Total) -> bool:
-    """Whether the walk may begin with this total, or with a window that the cell shows, so that no older is needed."""
+    """Return whether the walk can begin at this total or at a later window in the cell, so no older total is needed."""
     if known.start >= changed:
         return False
     shown = any(o == ordinal and known.start <= start < changed for o, start in cell.used)
@@ -158,7 +165,7 @@ def begins_there(ordinal: int, changed: Instant, cell: Cell, known: Total) -> bo
 
 
 def layers_into(known: Total) -> tuple[Layer, ...] | None:
-    """What was carried into a total's window, in layers; None: it is not known."""
+    """Return the opening balance of a total's window, by age; None: unknown."""
     if known.unopened:
         return None
     if known.carried == 0:
@@ -183,7 +190,7 @@ def _shown(cell: Cell, counter: CounterName, known: Total | None) -> _Known:
         carried=cell.carried.get(counter, ZERO),
         layers=standing.layers,
         shown=True,
-        told=known is not None and not known.unopened,
+        journaled=known is not None and not known.unopened,
         opened_after=None if known is None else known.opened_after,
     )
 
@@ -196,20 +203,20 @@ def _removed(known: Total) -> _Known:
         carried=known.carried,
         layers=layers_into(known),
         shown=False,
-        told=not known.unopened,
+        journaled=not known.unopened,
         opened_after=known.opened_after,
     )
 
 
 def _may_lack(before: _Known | None, each: _Known, shown: Sequence[Instant], first: Instant) -> bool:
-    """Whether a window may have been opened between the two of which no total is there yet.
+    """Return whether a window without a total yet may have been opened between `before` and `each`.
 
-    The cell keeps its newest windows (`WINDOWS_KEPT_TO_CARRY`), so it has removed none between those that it shows, and
-    none at all while it shows fewer.
+    The cell keeps its newest windows (`WINDOWS_KEPT_TO_CARRY`). So it has removed none between the windows that it
+    shows, and none at all while it shows fewer than that number.
     """
     if each.shown and (each.start != shown[0] or len(shown) < WINDOWS_KEPT_TO_CARRY):
         return False
-    if each.shown and not each.told:
+    if each.shown and not each.journaled:
         return True
     if each.opened_after is None or each.opened_after < first:
         return False
@@ -217,15 +224,17 @@ def _may_lack(before: _Known | None, each: _Known, shown: Sequence[Instant], fir
 
 
 def may_carry_out(closed: Total, effective: Effective | None) -> bool:
-    """Whether something may be left to a later window: by the rule that the total was counted under, or kept since."""
+    """Return whether the window may carry something out: its limit carries over, or its quota is frozen."""
     return closed.governed.carries or (effective is not None and closed.ordinal in effective.frozen)
 
 
 def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Layer, ...] | None) -> Decimal:
-    """What a window leaves to the next, by its total; `layers` are those carried into it, None: they are not known.
+    """Return the amount that a closed window carries to the next, in units.
 
-    By the rule in force at its end, which the next window is opened by; of a quota that the plan that follows has not,
-    by its own.
+    layers: the opening balance of the window; None: unknown
+
+    The carryover rule in force at the window's end applies, because the next window is opened by it. If the next plan
+    lacks the quota, the quota's own rule applies.
     """
     found = None if effective is None else carrying(effective.in_force(closed.end), closed.ordinal)
     if found is None:
@@ -240,7 +249,7 @@ def carried_out_of(closed: Total, effective: Effective | None, layers: tuple[Lay
 
 
 def _as_standing(known: Total, layers: tuple[Layer, ...] | None) -> WindowState:
-    """A window as its total alone shows it. Without known layers the whole opening balance is one layer."""
+    """Return the window's state from its total alone. If the layers are unknown, the opening balance is one layer."""
     carried = (Layer(known.carried, 1),) if known.carried else ()
     return WindowState(
         start=known.start,

@@ -1,7 +1,7 @@
-"""The journal: everything that happened to one customer, and what it adds up to.
+"""The journal: everything that happened to one customer, and the sums that follow from it.
 
 Decides which stream records are new, whether a record proves itself, and what each entry adds to totals and usage.
-Boundary: a pure function of records; whoever repeats it gets the same.
+Boundary: pure functions of records; repeating them gives the same result.
 
 Read first: `records.Record`, `fold.changes_of`, `proof.disproved`.
 """

@@ -1,17 +1,19 @@
-"""The fold: from what happened to what it adds up to. Pure, so that whoever repeats it gets the same.
+"""The fold (aggregation): from journal entries to totals and usage. Pure, so repeating it gives the same result.
 
     event ──resolve (meters, limits in force)──> entry ──┐
-    use, settle ──as the cell's entry states it─> entry ──┴─ record ──changes──> per total: + value, + by_event
-                                                                                 per usage item: + quarter hours
+    use, settle ──copied from the cell's entry─> entry ──┴─ record ──changes──> per total: + value, + by_event
+                                                                                per usage item: + quarter hours
 
-An event counts in the windows of its own time, in every limit of every feature whose meter it feeds. One that names the
-decision which already counted the same work feeds the other meters and adds nothing to the meter of that decision. A
-settled decision moves its own windows, time and dimension values by the difference; it comes after the decision in the
-same cell, and so in the journal: no sum ever shows less than nothing.
+An event counts in the windows of its own time, in every limit of every feature whose meter counts the event. If a
+decision already counted the same work and the event names it, the decision's meter does not count the event again.
+Other meters still count it.
 
-What raises a window's limit is in the journal too: what was carried into it is stated as it is now, an adjustment as
-the difference. So a total has both exactly once, like its usage. A reset takes nothing from what was used: a total
-knows beside it how much of that is excluded from what its limit is held against.
+A settlement changes the decision's windows, time and dimension values by the difference. Its entry follows the decision
+in the same cell and therefore in the journal. So no sum is ever negative.
+
+The journal also has the parts that raise a window's limit: the opening balance as its current value, an adjustment as
+a difference. So a total includes both exactly once, like its usage. A reset does not reduce usage. The total records
+separately how much of its usage is excluded from enforcement.
 """
 
 from __future__ import annotations
@@ -39,15 +41,15 @@ from tallygate.domain.metering.meters import Meters
 from tallygate.domain.periods.recurrence import Window, window_at
 
 QUARTER = 15 * MINUTE
-"""Every zone's days and hours are made of whole quarter hours."""
+"""In every zone, days and hours consist of whole quarter hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotalChange:
-    """What one record adds under one limit in one window.
+    """The change by one record of the total of one limit in one window.
 
-    would_decisions, would_amount: the uses that an observing limit would have denied (`domain.facts.impact`), and
-    their sum
+    would_decisions: number of uses that an observing limit would have denied (`domain.facts.impact`)
+    would_amount: units of these uses
     """
 
     governed: Governed
@@ -58,7 +60,7 @@ class TotalChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageChange:
-    """What one record adds to one meter on one UTC day under one combination of dimension values."""
+    """The change by one record of a meter's usage on one UTC day, for one combination of dimension values."""
 
     meter: str
     day: str
@@ -68,18 +70,18 @@ class UsageChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """All that follows from a record; each change has a target of its own."""
+    """All changes that follow from a record. No two changes have the same target."""
 
     totals: tuple[TotalChange, ...]
     usage: tuple[UsageChange, ...]
 
 
 WindowOf = Callable[[str, Quota, Instant], Window]
-"""The window in which a feature's quota counts usage of a time."""
+"""Return the window in which a feature's quota counts usage of a given time."""
 
 
 def by_time(_feature: str, quota: Quota, time: Instant) -> Window:
-    """The window as time alone tells it: for every quota but those from their first use, of which the cell is asked."""
+    """Return the window by time alone. First_use quotas need the cell instead, which records their windows."""
     return window_at(quota.schedule, time)
 
 
@@ -90,9 +92,12 @@ def resolve_event(
     first_use: WindowOf = by_time,
     granted: Granted = nothing_granted,
 ) -> EventEntry:
-    """What an event adds to which meters and windows, of quotas from their first use in those that are told.
+    """Resolve an event into the entry that states what it adds to which meters and windows.
 
-    `granted` says which names of decisions in events are believed. Raises ValueError where its data cannot be read.
+    first_use: returns the window of a first_use quota
+    granted: looks up the decision that an event names
+
+    Raises ValueError if the event's data cannot be read.
     """
     judged = judgement_of(event, meters, effective, granted)
     refusal = judged.refusal
@@ -115,8 +120,11 @@ def resolve_event(
 
 
 def judgement_of(event: Event, meters: Meters, effective: Effective | None, granted: Granted) -> EventJudgement:
-    """What a stored event counts. A feature is counted by the meter that the customer's limits in force name, so that a
-    feature which left the catalog still does. Raises ValueError where its data cannot be read."""
+    """Judge a stored event. Raises ValueError if its data cannot be read.
+
+    The meter of a feature is the one in the customer's limits in force. So a feature that left the catalog still
+    counts.
+    """
 
     def meter_of(feature: str) -> str | None:
         entitlement = effective.entitlements.get(feature) if effective is not None else None
@@ -129,7 +137,7 @@ def judgement_of(event: Event, meters: Meters, effective: Effective | None, gran
 def _windows(
     fed: Mapping[str, Mapping[str, str]], time: Instant, effective: Effective | None, first_use: WindowOf
 ) -> tuple[CountedWindow, ...]:
-    """The windows that an event counts in, by the meters that it feeds and its dimensions on each of them."""
+    """Return the windows in which an event counts. `fed`: the event's dimension values by meter that counts it."""
     if effective is None or not fed:
         return ()
     found: list[CountedWindow] = []
@@ -147,9 +155,12 @@ def _windows(
 def limits_named(
     entries: Iterable[Entry], governed: Mapping[int, Governed], names: Mapping[int, str] | None = None
 ) -> dict[int, Governed]:
-    """The limits that entries name, as a record keeps them; of one that is no longer in force only the names.
+    """Return the limits that entries refer to, by ordinal, as a record stores them.
 
-    `names` are those of limits that have left force; one that is not even there was the feature's own.
+    governed: the limits in force
+    names: names of limits no longer in force; a limit that is missing here was the feature's own
+
+    Of a limit that is no longer in force, only the names are stored.
     """
     known = names or {}
     named: dict[int, Governed] = {}
@@ -162,7 +173,7 @@ def limits_named(
 
 
 def changes_of(record: Record) -> Changes:
-    """What follows from a record, and nothing but the record."""
+    """Return the changes that follow from a record. They depend on the record alone."""
     totals: dict[CounterName, TotalMove] = {}
     usage: dict[tuple[str, str, str], dict[int, Contribution]] = {}
     for entry in record.entries:
@@ -188,10 +199,10 @@ def _total_change(governed: Governed, move: TotalMove) -> TotalChange:
 
 
 def day_and_quarter(time: Instant) -> tuple[str, int]:
-    """The UTC day of an instant (`2026-01-31`) and the number of its quarter hour in it, from 0."""
+    """Return the UTC day of an instant (`2026-01-31`) and the index of its quarter hour, 0 to QUARTERS − 1."""
     return format_instant(time - time % DAY)[:10], time % DAY // QUARTER
 
 
 def dimensions_text(dimensions: Mapping[str, str]) -> str:
-    """Dimension values in the one form that names their usage item."""
+    """Return the canonical text of dimension values, which identifies their usage item."""
     return json.dumps(dict(dimensions), sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,16 +1,16 @@
-"""What the table's stream shows, as the fold understands it: one value or two per record that means something to it.
+"""Observed changes: the records of the table's stream as the fold reads them. A relevant record gives one value or two.
 
-    EVENT, CELL  ──> Journaled      enters the customer's journal, once
+    EVENT, CELL  ──> ToJournal      enters the customer's journal, once
     CELL         ──> CellNoted      becomes a fact: a first denial, a suspension, an adjustment
-    AUDIT        ──> Audited        becomes a fact, where the entry makes something known
+    AUDIT        ──> AuditSeen      becomes a fact, if the entry announces one
     REJECTED     ──> EventRejected  becomes a fact
-    TOTAL        ──> TotalChanged   reaches the cells and becomes facts
+    TOTAL        ──> TotalChanged   updates the cells and becomes facts
     OUTBOX       ──> FactMade       becomes deliveries
-    EFFECTIVE    ──> LimitsChanged  raises the version in the cells, in case the change itself did not get to it
-    PROBE        ──> ProbePassed    tells that the fold has come this far
+    EFFECTIVE    ──> LimitsChanged  raises the version in the cells, in case the change itself did not do so
+    PROBE        ──> ProbePassed    shows that the fold has processed the stream up to the probe
 
-Stages write only kinds that come later in this list (a total's way into its cell is journaled, and counts nothing), so
-nothing goes round in circles.
+A stage writes only kinds that come later in this list, so there are no loops. One exception is harmless: a total's
+update of its cell is journaled, but it counts nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tallygate.domain.metering.events import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToJournal:
-    """Something that belongs into a journal. `owner` is the customer as it stands in keys."""
+    """An event or entry to append to a journal. `owner`: the customer as written in keys."""
 
     position: Position
     owner: str
@@ -40,28 +40,28 @@ class ToJournal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellNoted:
-    """What a write to a cell did that is known nowhere else; the same write is journaled beside it."""
+    """A fact of a write to a cell. The same write is also journaled."""
 
     note: Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSeen:
-    """An entry of the audit trail that makes something known."""
+    """An entry of the audit trail that announces a fact."""
 
     announcement: Announcement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRejected:
-    """The first rejection of a customer, minute and code."""
+    """The first rejection of its customer, minute and code."""
 
     announcement: Announcement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotalChanged:
-    """A total before and after one journal record was applied to it (or it was closed)."""
+    """A total before and after one journal record was applied to it, or before and after it was closed."""
 
     old: Total | None
     new: Total
@@ -69,12 +69,19 @@ class TotalChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactMade:
+    """A new fact to deliver."""
+
     fact: Fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsChanged:
-    """A customer's limits in force changed to these; `features` are those that it had or has."""
+    """A change of a customer's limits in force.
+
+    version: version of the new limits
+    features: the features that the customer has now or had before
+    effective: the new limits
+    """
 
     customer: str
     version: int
@@ -84,6 +91,8 @@ class LimitsChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbePassed:
+    """A health probe that has passed through the stream."""
+
     id: str
 
 
@@ -92,7 +101,12 @@ Observed = ToJournal | CellNoted | AuditSeen | EventRejected | TotalChanged | Fa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One call of aggregate: what its records show, in order; when the oldest of them was written."""
+    """One invocation of the fold.
+
+    observed: the observed changes, in the order of the stream
+    records: number of stream records
+    oldest: when the oldest record was written
+    """
 
     shard: str
     observed: tuple[Observed, ...]

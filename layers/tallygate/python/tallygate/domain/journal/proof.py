@@ -1,8 +1,8 @@
-"""The proof that a stream record of a cell carries in itself: new image − old image = what its journal entry says.
+"""The proof of a cell's stream record: new image − old image = the changes stated by its journal entry.
 
-A counter starts below zero by what its window's limit was raised by, so what was used is the sum of the three, and each
-of what raised it changes by its entry alone. What followed into a window is in its counter too, and moves with it. What
-a write removed is left aside: a window that is over for long, whose name the floor guards from then on.
+A counter starts at minus the carried and adjusted amounts of its window. So usage = counter + carried + adjusted, and
+the carried and adjusted amounts change only as the entry states. Followed usage is part of the counter and moves with
+it. Removed windows are not compared: they ended long ago, and the cell's floor prevents their names from being reused.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from tallygate.domain.limits.counters import CounterName
 
 
 def disproved(old: Cell, new: Cell, moves: CellMoves) -> str | None:
-    """Why the record does not prove itself; None where it does.
+    """Return the name of the first check that fails; None if the record proves itself.
 
-    Every rate counter may have grown by `rated` (the entry does not name them). Whatever else changed was removed.
+    Each rate counter may have grown by `moves.rated`, because the entry does not name the rate counters. Any other
+    missing attribute was removed.
     """
     if new.revision != old.revision + 1:
         return "revision"
@@ -48,5 +49,5 @@ def disproved(old: Cell, new: Cell, moves: CellMoves) -> str | None:
 
 
 def _own(cell: Cell, counter: CounterName) -> Decimal:
-    """What the window itself counted."""
+    """Return the counter without followed usage."""
     return EXACT.subtract(cell.used_of(counter), cell.followed.get(counter, ZERO))

@@ -1,17 +1,17 @@
 """The journal: everything that happened to one customer, in densely numbered records that never change.
 
     shard A ─ 1 2 3 ─┐                        ┌ number 7 ┐┌ number 8 ┐
-    shard B ─ 9 10 ──┴─ keep what is new ──>  │ marks    ││ marks    │ ──> totals, usage
-    zombie A ─ 1 2 ───  meets the marks       │ entries  ││ entries  │
+    shard B ─ 9 10 ──┴─ keep new records ──>  │ marks    ││ marks    │ ──> totals, usage
+    zombie A ─ 1 2 ───  dropped by the marks  │ entries  ││ entries  │
                                               └──────────┘└──────────┘
 
-Each record carries the *marks* of all shards: how far each one has been read. An entry is new when it lies beyond the
-mark of its shard. Since a record is put only where its number is free, whoever loses a race reads the newer marks
-before trying again, and a stream record enters the journal once, however often it is delivered. The marks of *all*
-shards are needed because a shard that was split may be delivered again after its children have written records.
+Each record carries the *marks* of all shards: the last sequence number read of each. A stream record is new if it lies
+beyond the mark of its shard. A journal record is put only if its number is free. A writer that loses this race reads
+the newer marks before it tries again. So a stream record enters the journal once, however often it is delivered. The
+marks of *all* shards are needed, because a split shard may be delivered again after its children have written records.
 
-Entries are *resolved*: they say what an event adds to which meters and windows, and the record says under which limits.
-So what follows from a record is a pure function of it (`domain.journal.fold`), whoever computes it and whenever.
+Entries are *resolved*: an entry states what an event adds to which meters and windows, and the record states the
+limits. So the changes are a pure function of the record (`domain.journal.fold`), independent of when it runs.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tallygate.domain.entries.entry import Entry
 from tallygate.domain.limits.governing import Governed
 
 MARK_KEPT = 48 * HOUR
-"""Twice as long as a stream keeps records: no shard that could still deliver loses its mark."""
+"""Twice the retention of a stream, so a shard that could still deliver keeps its mark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a stream record stands. `seen_at` is when it was written, by the engine's clock."""
+    """The position of a stream record. `seen_at`: when it was written, by DynamoDB's clock."""
 
     shard: str
     sequence: int
@@ -38,7 +38,7 @@ class Position:
 
 
 class Mark(NamedTuple):
-    """The last sequence number read of a shard, and when its record was written."""
+    """The last sequence number read of a shard, and the time its record was written."""
 
     sequence: int
     seen_at: Instant
@@ -48,13 +48,13 @@ Marks = Mapping[str, Mark]
 
 
 def is_new(marks: Marks, position: Position) -> bool:
-    """Whether a stream record lies beyond what its shard has contributed."""
+    """Return whether a stream record lies beyond the mark of its shard."""
     mark = marks.get(position.shard)
     return mark is None or position.sequence > mark.sequence
 
 
 def advanced(marks: Marks, positions: Iterable[Position]) -> Marks:
-    """The marks after these records; those of shards that have long been silent are dropped."""
+    """Return the marks after these records. Marks more than MARK_KEPT older than the newest are dropped."""
     after = dict(marks)
     for position in positions:
         if is_new(after, position):
@@ -65,10 +65,13 @@ def advanced(marks: Marks, positions: Iterable[Position]) -> Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One number of a customer's journal. `limits` are those in force for the ordinals that its entries name, `at` is
-    when it was made (0: not known).
+    """One record of a customer's journal.
 
-    `customer` is None only where nothing is counted and the key holds but a digest of the id.
+    number: position in the journal, without gaps
+    customer: None only if nothing is counted and the key has only a digest of the customer's id
+    marks: positions of all shards after the record
+    limits: the limits in force for the ordinals that the entries name
+    at: when the record was made; 0: unknown
     """
 
     number: int
@@ -81,10 +84,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """How far a journal reaches: `number` of its newest record with the marks, `applied` of the last one applied.
+    """The end of a journal.
 
-    `remembered` says that this container knows it from its own writes: still true unless another one has appended,
-    which the next append would find out. `newest` is the newest record itself, where it was read.
+    number: number of the newest record
+    applied: number of the last record applied to totals and usage
+    marks: marks of the newest record
+    newest: the newest record, if it was read
+    remembered: whether this container knows the head from its own writes. Another container may have appended since;
+        the next append would detect that.
     """
 
     number: int = 0

@@ -1,10 +1,10 @@
-"""Contributions: what usage does to a quantity that is kept of it. Which one, the aggregation of its meter says.
+"""Contributions: how one usage changes an aggregated quantity. The meter's aggregation determines the kind.
 
-    Add      sum, count     5 and 3 are 8         Set      latest    the one with the later time
-    Raise    max            5 and 3 are 5         Member   unique    the values together
+    Add      sum, count     5 and 3 are 8         Set      latest    the value with the later time
+    Raise    max            5 and 3 are 5         Member   unique    the union of the values
 
-Two contributions to one quantity are one of the same kind: in any order, but for two Sets of one time, of which the
-later one counts.
+Two contributions to one quantity combine into one of the same kind. The order does not matter, except for two Sets with
+equal times: then the second one counts.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from tallygate.domain.base.quantities import ZERO
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """So much more; negative: less."""
+    """Add an amount; a negative amount subtracts."""
 
     amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """At least so much."""
+    """Raise the quantity to at least this value."""
 
     to: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """Exactly so much, as of a time."""
+    """Set the quantity to this value, as of a time."""
 
     to: Decimal
     at: Instant
@@ -42,7 +42,7 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """These values, each counted once."""
+    """Add values to a set, each counted once."""
 
     values: frozenset[bytes]
 
@@ -52,7 +52,7 @@ NOTHING = Add(ZERO)
 
 
 def combined(first: Contribution, then: Contribution) -> Contribution:
-    """Both as one. A sum that has nothing yet takes any kind."""
+    """Combine two contributions into one. `NOTHING` combines with any kind."""
     if first == NOTHING:
         return then
     match then:
@@ -71,5 +71,5 @@ def combined(first: Contribution, then: Contribution) -> Contribution:
 
 
 def added(contribution: Contribution) -> Decimal:
-    """What it adds to a counter of a limit: nothing, where usage is not counted but observed."""
+    """Return the amount to add to a limit's counter: 0 for kinds that observe instead of adding."""
     return contribution.amount if isinstance(contribution, Add) else ZERO

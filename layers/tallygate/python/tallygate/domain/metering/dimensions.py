@@ -1,8 +1,8 @@
-"""Dimensions of a request: which names a feature's meter declares, and which of them the feature requires.
+"""Dimensions of a request: the names that a feature's meter declares, and those that the feature requires.
 
-A request that misspells a dimension, or leaves out one that a limit looks at, would be governed by no limit over that
-dimension. So a name that the meter does not declare is refused, and so is a request without a required one. Where
-nothing is counted (boolean and config features) no limit can have a scope, and any name may be given.
+A limit with a scope would not apply to a request that misspells or omits the dimension of the scope. So a request is
+refused if it names an undeclared dimension or omits a required one. Boolean and config features have no limits and
+therefore no scopes; their requests may name any dimension.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 API_KEY = "api_key"
-"""The dimension that the credential fills in; no meter has to declare it."""
+"""The dimension that is set from the caller's credential. Meters need not declare it."""
 UNKNOWN, REQUIRED, MISSING = "unknown_dimension", "dimension_required", "dimension_missing"
 NAMES_SHOWN_MAX = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredDimensions:
-    """What a feature says of the dimensions of its requests.
+    """The dimensions that requests for a feature may and must give.
 
-    names: declared by its meter; None: no meter counts the feature
-    required: those of them that every request must give
+    names: declared by the feature's meter; None: the feature has no meter
+    required: the subset that every request must give
     """
 
     names: frozenset[str] | None = None
     required: tuple[str, ...] = ()
 
     def broken_by(self, given: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
-        """The rules that a request with these dimensions breaks: name, code, detail of each."""
+        """Return the rules that a request with these dimensions breaks, as (dimension, code, detail)."""
         if self.names is None:
             return ()
         unknown = [

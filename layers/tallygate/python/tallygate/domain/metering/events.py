@@ -1,11 +1,11 @@
-"""Events: immutable usage facts, told apart by (customer, source, id); the first one stored wins.
+"""Events: immutable records of usage, identified by (customer, source, id); the first stored event wins.
 
     draft ──time and subject acceptable──> event ──put if absent──> accepted | duplicate | conflict
       └── rejected: unknown_customer, timestamp_in_future, timestamp_too_far_in_past, …
 
-Two submissions are the same event when their *fingerprints* are equal: a digest of type, subject, time, data and
-extensions in canonical form, without anything that belongs to the transport. An event that came without a time has
-none in its fingerprint, so that sending it again later is still the same event.
+A second submission with the same identity is a duplicate if its *fingerprint* is equal, else a conflict. The
+fingerprint is a digest of type, subject, time, data and extensions in canonical form, without transport metadata. An
+event sent without a time has none in its fingerprint, so sending it again later is still the same event.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from tallygate.domain.metering.judgement import EventJudgement
 from tallygate.errors import FieldError
 
 LATENESS_MAX = 35 * DAY
-"""How old an event may be. Identities are remembered for longer than this, so that no replay counts twice."""
+"""The maximum age of an event. Identities are kept for longer than this, so no replay counts twice."""
 FUTURE_MAX = 5 * MINUTE
 """How far a producer's clock may be ahead."""
 DATA_BYTES_MAX = 65_536
 DEPTH_MAX = 32
 NUMBER_PLAIN_MAX = 100
-"""Numbers of up to so many digits on either side of the point are stored in plain form."""
+"""Numbers with at most this exponent, in either direction, are stored in plain form."""
 NUMBER_EXPONENT_MAX = 400
-"""Beyond what any double is; what is larger is no measurement."""
+"""The largest accepted exponent, beyond the range of a double. Larger numbers are no measurements."""
 
 
 class EventStatus(StrEnum):
-    """What became of one submitted event; conflicts count as rejected, parked ones wait for what they lack."""
+    """The outcome of one submitted event. Conflicts count as rejected. Parked events wait for a customer or meter."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -47,7 +47,11 @@ class EventStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """One event as it was sent, read and found well formed. `data` is canonical JSON text."""
+    """One well-formed event as sent.
+
+    time: None: the sender left it to the time of receipt
+    data: canonical JSON text
+    """
 
     source: str
     id: str
@@ -60,14 +64,14 @@ class Draft:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the content: equal for equal events, whatever their transport."""
+        """A digest of the content, without transport metadata: equal events have equal fingerprints."""
         content = f"{canonical([self.type, self.subject, self.time, self.extensions])}{self.data}"
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event of a known customer, as it is stored. `batch` names the request that brought it."""
+    """One event of a known customer, as stored. `batch` identifies the request that sent the event."""
 
     customer: str
     source: str
@@ -89,9 +93,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one submitted event. `time` is told where the sender left it to the receipt.
+    """The outcome of one submitted event.
 
-    judged: what an accepted one counts, and what is said of it; None of all others
+    code, detail, errors: why the event was not accepted
+    time: the time of receipt, if the event was sent without a time
+    judged: what an accepted event counts, and its warnings; else None
     """
 
     id: str | None
@@ -108,7 +114,7 @@ def rejected(event_id: str | None, code: str, detail: str, errors: tuple[FieldEr
 
 
 def untimely(draft: Draft, now: Instant) -> Result | None:
-    """The rejection of an event whose time lies outside what is accepted; None where it is acceptable."""
+    """Return the rejection of an event that is too old or too far ahead; None if its time is acceptable."""
     if draft.time is None:
         return None
     if draft.time > now + FUTURE_MAX:
@@ -121,7 +127,7 @@ def untimely(draft: Draft, now: Instant) -> Result | None:
 
 
 def accepted_as(draft: Draft, customer: str, now: Instant, batch: str) -> Event:
-    """The event that a draft becomes once its customer is known; its time defaults to the receipt."""
+    """Return the event of a draft whose customer is known. The time defaults to the time of receipt."""
     return Event(
         customer=customer,
         source=draft.source,
@@ -139,7 +145,7 @@ def accepted_as(draft: Draft, customer: str, now: Instant, batch: str) -> Event:
 
 
 def data_of(text: str) -> dict[str, Any]:
-    """The data that an event's canonical text states, with exact numbers. Raises ValueError."""
+    """Parse an event's canonical data text, with exact numbers. Raises ValueError."""
     data = json.loads(text, parse_float=Decimal)
     if not isinstance(data, dict):
         raise ValueError("the data of an event is an object")  # noqa: TRY004  # text that cannot be read, not a type
@@ -147,9 +153,9 @@ def data_of(text: str) -> dict[str, Any]:
 
 
 def canonical(value: Any) -> str:
-    """JSON text that is equal for equal values: sorted names, no spaces, numbers in plain decimal form.
+    """Return JSON text that is equal for equal values: sorted names, no spaces, numbers in plain decimal form.
 
-    Raises ValueError that names the rule for what is nested too deeply, too large a number, or no valid Unicode.
+    Raises ValueError whose message states the rule: nested too deeply, number out of range, or invalid Unicode.
     """
     parts: list[str] = []
     _write(value, parts, 0)
@@ -185,7 +191,7 @@ def _write(value: Any, parts: list[str], depth: int) -> None:
 
 
 def _number(value: Decimal) -> str:
-    """Plain decimal form near the point, else the digits and their exponent: never longer than what was sent."""
+    """Return plain decimal form up to NUMBER_PLAIN_MAX, else digits and exponent, so the text stays short."""
     if not value.is_finite():
         raise ValueError("numbers must be finite")
     if not value:

@@ -1,13 +1,14 @@
-"""What an event counts, and what is said of it where it counts nothing: the same rule for ingest and for the fold.
+"""Judgement: what an event counts, and the warnings it gets. Ingest and the fold apply the same rule.
 
-    meters of the type ──┬─ none: rejected unknown_event_type, or accepted with the warning no_meter
-                         ├─ its work was counted by a decision: not counted again, counted_by_decision
-                         ├─ its filters exclude the event: nothing is said
-                         ├─ its value can be read: counted by it, rounded_to_zero where that is nothing
-                         └─ its value cannot: value_missing, value_invalid, value_negative
+    no meter has the event's type         rejected unknown_event_type, or accepted with the warning no_meter
+    for each meter of the type:
+      a named decision has counted it     not counted again; warning counted_by_decision
+      the meter's filters exclude it      not counted; no warning
+      the value is readable               counted; warning rounded_to_zero if a value above 0 rounds to 0
+      the value is not readable           not counted; warning value_missing, value_invalid or value_negative
 
-An event is rejected where no meter counts it and at least one could not read its value. So one that is accepted with an
-empty `counted_by` and without a warning was excluded by filters, by every meter of its type.
+An event is rejected if no meter counts it and at least one meter could not read its value. So if an accepted event has
+an empty `counted_by` and no warning, the filters of every meter of its type excluded it.
 """
 
 from __future__ import annotations
@@ -31,14 +32,16 @@ from tallygate.domain.metering.meters import (
 )
 
 Granted = Callable[[str, object], str | None]
-"""The feature of the decision that was granted to a customer (the first) and that a value of an event's data (the
-second) names; None: it names none. Ingest and the fold are given the same one."""
+"""Return the feature of a granted decision, given the customer and the event's `decision_id` value.
+
+None: the value names no decision that was granted to this customer. Ingest and the fold pass the same function.
+"""
 SHOWN_LENGTH_MAX = 80
 DETAIL_LENGTH_MAX = 1_000
 
 
 class EventCode(StrEnum):
-    """Why an event, or one meter of its type, counts nothing or otherwise than its sender may expect."""
+    """Why an event, or one meter of its type, does not count as its sender may expect."""
 
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
     VALUE_MISSING = "value_missing"
@@ -56,7 +59,7 @@ UNREADABLE = frozenset({EventCode.VALUE_MISSING, EventCode.VALUE_INVALID, EventC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventWarning:
-    """Something that the sender of an event should know; `meter` None concerns the event as a whole."""
+    """A warning to the sender of an event. `meter`: the meter concerned; None: the event as a whole."""
 
     meter: str | None
     code: str
@@ -65,7 +68,7 @@ class EventWarning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRefusal:
-    """Why an event counts nowhere."""
+    """The reason why an event is rejected."""
 
     code: str
     detail: str
@@ -73,23 +76,28 @@ class EventRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventJudgement:
-    """What an event adds to which meters, what is to be said of it, and (`refusal`) why it is to be rejected."""
+    """What an event counts.
+
+    measured: what the event adds, one element for each meter that counts it
+    warnings: warnings to the sender
+    refusal: why the event is rejected; None: it is accepted
+    """
 
     measured: tuple[Measured, ...] = ()
     warnings: tuple[EventWarning, ...] = ()
     refusal: EventRefusal | None = None
 
     def __post_init__(self) -> None:
-        assert self.refusal is None or not self.measured, "what is rejected counts nothing"
+        assert self.refusal is None or not self.measured, "a rejected event counts nothing"
 
     @property
     def counted_by(self) -> tuple[str, ...]:
-        """The meters that count it, in order of their keys."""
+        """The keys of the meters that count the event, sorted."""
         return tuple(found.meter for found in self.measured)
 
 
 def nothing_granted(_customer: str, _name: object) -> str | None:
-    """Believes no name of a decision: of a stack in which nothing was ever decided."""
+    """Recognise no decision: the `Granted` of a stack that has made no decisions."""
     return None
 
 
@@ -102,8 +110,11 @@ def judge(
     granted: Granted,
     meter_of: Callable[[str], str | None] | None = None,
 ) -> EventJudgement:
-    """What an event of this type and data counts. `meter_of` says by which meter a feature is counted (default: as the
-    catalog does)."""
+    """Judge an event of this type and data.
+
+    granted: looks up the decision that the event names
+    meter_of: returns the meter of a feature; default: as the catalog declares
+    """
     known = meters.of_type.get(event_type, ())
     if not known:
         return _of_no_meter(event_type, meters)
@@ -116,7 +127,11 @@ def judge(
         match measure(meter, data):
             case Measured() | Unmeasured() if meter.key == counted_before:
                 counted_by_decision = True
-                warnings.append(_warning(meter, EventCode.COUNTED_BY_DECISION, "the decision it names has counted it"))
+                warnings.append(
+                    _warning(
+                        meter, EventCode.COUNTED_BY_DECISION, "the decision that the event names has already counted it"
+                    )
+                )
             case Measured() as found:
                 measured.append(found)
                 warnings += _remarks(meter, meters.required.get(meter.key, ()), found, data)
@@ -140,7 +155,7 @@ def _of_no_meter(event_type: str, meters: Meters) -> EventJudgement:
 def _decision(
     data: Mapping[str, Any], customer: str, granted: Granted, meter_of: Callable[[str], str | None]
 ) -> tuple[str | None, EventWarning | None]:
-    """The meter that the decision named in an event has moved already, or what is said of a name that is none."""
+    """Return the meter that the event's decision has already counted, and a warning if the name is unknown."""
     named = data.get("decision_id")
     if named is None:
         return None, None
@@ -152,7 +167,7 @@ def _decision(
 
 
 def _remarks(meter: Meter, required: tuple[str, ...], found: Measured, data: Mapping[str, Any]) -> list[EventWarning]:
-    """What is said of an event that the meter counts."""
+    """Return the warnings about an event that the meter counts."""
     said = [
         _warning(
             meter,

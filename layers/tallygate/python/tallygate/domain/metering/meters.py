@@ -2,9 +2,9 @@
 
     event ─type─> its meters ─filters─> value (sum: `$.tokens`, count: 1), dimensions {model: $.model}
 
-A filter that excludes (`ne`) does not drop an event that lacks the property. A value that is missing, no
-quantity or negative makes the event *unmeasured* for that meter: it stays a fact and in the journal, with
-the reason, and counts nothing there. Dimensions that are missing or null are left out.
+An excluding filter (`ne`) keeps events that lack the property. If the value is missing, negative or not a quantity, the
+event is *unmeasured* for that meter. An unmeasured event stays in the journal with the reason, but the meter does not
+count it. Dimensions that are missing or null are left out.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ AGGREGATIONS = ("sum", "count")
 OPERATORS = ("eq", "ne", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
 _ORDERED = ("gt", "gte", "lt", "lte")
 DIMENSION_LENGTH_MAX = 255
-"""A longer value is kept as its digest, so that no event can fill an item with one dimension."""
+"""A longer value is replaced by its digest, so that one dimension of an event cannot fill an item."""
 FILTERS_MAX = 16
 DIMENSIONS_MAX = 16
 _PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_-]*)+")
 
 Path = tuple[str, ...]
-"""Where a value lies in an event's data: the names on the way to it."""
+"""The path to a value in an event's data: the property names from the outside in."""
 Scalar = str | int | Decimal | bool | None
 
 
 def parse_path(text: str) -> Path:
-    """`$.usage.tokens` as ("usage", "tokens"). Raises ValueError for anything but names joined by dots."""
+    """Parse `$.usage.tokens` to ("usage", "tokens"). Raises ValueError unless the text is names joined by dots."""
     if not _PATH.fullmatch(text):
         raise ValueError("must be a path of names like $.usage.tokens")
     return tuple(text.split(".")[1:])
 
 
 def format_path(path: Path) -> str:
-    """The text that `parse_path` reads."""
+    """Return the text form of a path, the inverse of `parse_path`."""
     return ".".join(("$", *path))
 
 
 def value_at(data: Mapping[str, Any], path: Path) -> Any:
-    """The value at a path; None where a step is missing, as for a JSON null."""
+    """Return the value at a path; None if it is null or a step is missing."""
     found: Any = data
     for name in path:
         if not isinstance(found, Mapping):
@@ -59,11 +59,17 @@ def value_at(data: Mapping[str, Any], path: Path) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """One condition on a property. `value` is a scalar; a tuple of them for `in`; a bool for `exists`.
+    """One condition on a property of an event's data.
 
-    eq, ne and in compare JSON values of one type (1 and "1" differ, 1 and 1.0 do not); gt, gte, lt and lte
-    compare quantities, so that "5" and 5 are one; prefix compares strings. A property that is missing or null
-    is not equal to anything: `ne` and `exists: false` match it, every other operator does not.
+    property: path of the property
+    op: one of OPERATORS
+    value: a scalar; a tuple of scalars for `in`; a bool for `exists`
+
+    eq, ne, in          compare JSON values of one type: 1 and "1" differ, 1 and 1.0 are equal
+    gt, gte, lt, lte    compare quantities: "5" and 5 are equal
+    prefix              compares strings
+
+    A missing or null property equals nothing: `ne` and `exists: false` match it, every other operator does not.
     """
 
     property: Path
@@ -71,7 +77,7 @@ class Filter:
     value: Scalar | tuple[Scalar, ...]
 
     def __post_init__(self) -> None:
-        """Raises ValueError that names the rule: the catalog's reader reports it beside the field."""
+        """Raises ValueError whose message states the broken rule. The catalog's reader reports it with the field."""
         if self.op not in OPERATORS:
             raise ValueError(f"op must be one of {', '.join(OPERATORS)}")
         if (self.op == "in") != isinstance(self.value, tuple):
@@ -84,7 +90,7 @@ class Filter:
             parse_quantity(self.value)
 
     def matches(self, data: Mapping[str, Any]) -> bool:
-        """Whether the event's data satisfies the condition."""
+        """Return whether the event's data satisfies the condition."""
         found = value_at(data, self.property)
         if self.op == "exists":
             return (found is not None) == self.value
@@ -118,7 +124,13 @@ def _ordered(found: Any, op: str, value: Scalar) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """`value` is where a sum finds what it adds up; a count has none."""
+    """The rule from events of one type to a quantity and its dimensions.
+
+    aggregation: one of AGGREGATIONS
+    value: path of the value that a sum adds up; None for a count
+    dimensions: path of each dimension's value, by the dimension's name
+    filters: an event counts only if it satisfies all of them
+    """
 
     key: str
     event_type: str
@@ -128,11 +140,11 @@ class Meter:
     filters: tuple[Filter, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ValueError that names the rule: the catalog's reader reports it beside the field."""
+        """Raises ValueError whose message states the broken rule. The catalog's reader reports it with the field."""
         if self.aggregation not in AGGREGATIONS:
             raise ValueError(f"aggregation must be one of {', '.join(AGGREGATIONS)}")
         if (self.aggregation == "sum") != (self.value is not None):
-            raise ValueError("value is needed for sum, and only there")
+            raise ValueError("value is required for sum and not allowed for other aggregations")
         if len(self.filters) > FILTERS_MAX:
             raise ValueError(f"a meter has at most {FILTERS_MAX} filters")
         if len(self.dimensions) > DIMENSIONS_MAX:
@@ -141,10 +153,13 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meters:
-    """What ingest and the fold know of the catalog: the meters of each event type, and the meter of each feature.
+    """The parts of the catalog that ingest and the fold need.
 
-    `upgrades` says of each plan version what the next plan allows of its features, where that can be compared.
-    `required` are the dimensions that features require of each meter's events, `settings` the catalog's.
+    of_type: meters by event type, in order of their keys
+    of_feature: meter by feature
+    upgrades: for each plan version, the limits of its `upgrade_to` plan by feature, where comparable; None: unlimited
+    required: by meter, the dimensions that features require
+    settings: the catalog's settings
     """
 
     of_type: Mapping[str, tuple[Meter, ...]] = field(default_factory=dict)
@@ -161,7 +176,7 @@ def meters_of(
     required: Mapping[str, tuple[str, ...]] | None = None,
     settings: Settings | None = None,
 ) -> Meters:
-    """The catalog's meters, ready to measure events; those of one event type in order of their keys."""
+    """Return `Meters` with the meters grouped by event type and sorted by key."""
     of_type: dict[str, tuple[Meter, ...]] = {}
     for meter in sorted(meters, key=lambda meter: meter.key):
         of_type[meter.event_type] = (*of_type.get(meter.event_type, ()), meter)
@@ -175,7 +190,7 @@ def meters_of(
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What an event adds to a meter, and under which dimension values."""
+    """What an event adds to a meter, with the event's dimension values."""
 
     meter: str
     contribution: Contribution
@@ -184,7 +199,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
-    """The event concerns the meter but cannot be measured: `reason` is a stable machine string, `detail` says where."""
+    """The event passes the meter's filters but has no countable value.
+
+    reason: stable machine-readable code
+    detail: the path of the value and the problem
+    """
 
     meter: str
     reason: str
@@ -193,14 +212,14 @@ class Unmeasured:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a value cannot be counted: `code` is value_missing, value_invalid or value_negative."""
+    """Why a value cannot be counted. `code`: value_missing, value_invalid or value_negative."""
 
     code: str
     detail: str
 
 
 def read_value(data: Mapping[str, Any], path: Path) -> Decimal | Unreadable:
-    """The quantity at a path of an event's data, or why there is none that a meter could add up."""
+    """Return the quantity at a path of an event's data, or why a meter cannot add it up."""
     found, where = value_at(data, path), format_path(path)
     if found is None:
         return Unreadable("value_missing", f"{where} is absent")
@@ -213,7 +232,7 @@ def read_value(data: Mapping[str, Any], path: Path) -> Decimal | Unreadable:
 
 
 def rounds_to_zero(found: Any, amount: Decimal) -> bool:
-    """Whether what was found is more than nothing, and too small to count as more than 0."""
+    """Return whether the value found is not 0 but its amount was rounded to 0."""
     if amount != 0:
         return False
     if isinstance(found, str):
@@ -222,7 +241,7 @@ def rounds_to_zero(found: Any, amount: Decimal) -> bool:
 
 
 def measure(meter: Meter, data: Mapping[str, Any]) -> Measured | Unmeasured | None:
-    """What an event of the meter's type adds to it; None where a filter does not match."""
+    """Measure an event of the meter's type; None if a filter does not match."""
     if not all(condition.matches(data) for condition in meter.filters):
         return None
     amount = ONE
@@ -236,7 +255,7 @@ def measure(meter: Meter, data: Mapping[str, Any]) -> Measured | Unmeasured | No
 
 
 def dimension_text(value: Any) -> str | None:
-    """A dimension's value as text: "5" and 5 are one value; None for what is missing or no scalar."""
+    """Return a dimension's value as text, so that "5" and 5 are one value; None if missing or not a scalar."""
     match value:
         case bool():
             text = "true" if value else "false"
@@ -245,7 +264,7 @@ def dimension_text(value: Any) -> str | None:
         case Decimal() if value.is_finite() and abs(value.adjusted()) < DIMENSION_LENGTH_MAX:
             text = plain(value)
         case str():
-            # Requests must name dimension values in NFC, so the same value in an event is counted with theirs.
+            # Requests must send dimension values in NFC. Normalising here makes equal values of events match.
             text = unicodedata.normalize("NFC", value)
         case _:
             return None

@@ -1,10 +1,10 @@
-"""Rejections that are kept: of the events that were rejected, one a minute, customer and code.
+"""Stored rejections: one sample of the rejected events for each minute, customer and code.
 
-Every event has its result. A rejection is kept beside it, so that somebody other than the sender learns that usage is
-not counted: it is listed, and it makes the fact `usage.rejected`. The others of its minute are counted by a metric.
+The sender gets a result for every event. A rejection is also stored, so that others than the sender learn of usage that
+is not counted: it is listed and announced as `usage.rejected`. A metric counts the other rejections of the minute.
 
-    by ingest         the event was not stored; `others` of the same request had the same customer and code
-    after acceptance  the event was stored, but what it says could not be counted (its meter went meanwhile)
+    by ingest         the event was not stored; `others` counts events of the same request with equal customer and code
+    after acceptance  the event was stored but could not be counted, for example because its meter was removed meanwhile
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from tallygate.domain.base.instants import MINUTE, Instant
 from tallygate.domain.metering.events import EventStatus
 
 NO_CUSTOMER = ""
-"""In place of a customer: the subject is unknown, or the event could not be read."""
+"""The placeholder for an unknown customer: the subject is unknown, or the event could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """One rejected event, and how many others are known to share its customer, minute and code.
+    """One rejected event, as the sample of its customer, minute and code.
 
-    customer: whose event it was; None: no customer is known
-    at: when it was received
-    id, source, type, subject, time: as sent; None where that could not be read
-    accepted: it was accepted and stored, and could not be counted afterwards
-    journaled: its customer's journal has the event, which is listed from there
+    customer: the event's customer; None: unknown
+    at: time of receipt
+    id, source, type, subject, time: as sent; None: could not be read
+    others: number of other known rejections with equal customer, minute and code
+    accepted: whether the event was accepted and stored, and could not be counted afterwards
+    journaled: whether the customer's journal has the event; lists then take it from the journal
     """
 
     customer: str | None
@@ -50,12 +51,12 @@ class Rejection:
 
     @property
     def owner(self) -> str:
-        """The customer as keys and facts have it."""
+        """The customer as used in keys and facts, with the placeholder for None."""
         return NO_CUSTOMER if self.customer is None else self.customer
 
 
 def one_a_minute(rejections: Iterable[Rejection]) -> tuple[Rejection, ...]:
-    """The first of each customer, minute and code, with the number of the others."""
+    """Return the first rejection of each customer, minute, code and stage, with the number of the others."""
     found: dict[tuple[str, int, str, bool], Rejection] = {}
     for rejection in rejections:
         name = (rejection.owner, rejection.minute, rejection.code, rejection.accepted)

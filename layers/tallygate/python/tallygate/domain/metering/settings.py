@@ -1,7 +1,7 @@
-"""Settings of the catalog: what becomes of events that would count nothing.
+"""Settings of the catalog: how to treat events that no meter or no customer counts.
 
-unknown_events      of a type that no meter names: `reject`, or `accept` (kept, counted nowhere, with a warning)
-unknown_customers   whose subject names no customer: `reject`
+unknown_events      events of a type that no meter has: `reject`, or `accept` (stored with a warning, not counted)
+unknown_customers   events whose subject names no customer: `reject`
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ UNKNOWN_CUSTOMERS = (REJECT,)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the catalog sets; a catalog that says nothing has the defaults."""
+    """The catalog's settings. An absent setting has its default."""
 
     unknown_events: str = REJECT
     unknown_customers: str = REJECT
@@ -27,7 +27,7 @@ class Settings:
 
     @property
     def key(self) -> str:
-        """What the entry is called among the catalog's: there is one."""
+        """The key of the settings among the catalog's entries. There is one settings entry."""
         return "settings"
 
     @property
@@ -36,7 +36,7 @@ class Settings:
 
 
 def settings_form(settings: Settings) -> dict[str, str]:
-    """As the catalog states them."""
+    """Return the declarative form, as in the catalog."""
     return {"unknown_events": settings.unknown_events, "unknown_customers": settings.unknown_customers}
 
 

@@ -1,7 +1,7 @@
-"""Periods: when a recurrence begins a window and ends it, in any time zone.
+"""Periods: when the windows of a recurrence begin and end, in any time zone.
 
-Decides boundaries of calendar, anchored, rolling and first-use periods, and what a change of zone or anchor does to the
-running window. Boundary: pure arithmetic over time; nothing is counted here.
+Decides the boundaries of calendar, anchored, rolling and first-use periods, and how a change of zone or anchor affects
+the running window. Boundary: pure arithmetic over time; usage is counted elsewhere.
 
 Read first: `recurrence.window_at`, `recurrence.Schedule`, `boundaries.Grid`.
 """

@@ -1,16 +1,17 @@
-"""Boundaries: where the periods of one recurrence begin and end, each counted from the anchor. Pure.
+"""Boundaries: where the periods of one recurrence begin and end, each computed from the anchor. Pure.
 
     anchor 31 January    |31 Jan ──────|28 Feb ──────|31 Mar ──────|30 Apr ──────|31 May      k = 0, 1, 2, 3, 4
 
-The k-th boundary is the anchor + k steps, never the previous boundary + one, and a day that a month does not have is
-its last one: nothing drifts. k may be negative. What a step is decides how it is added, in the anchor's zone:
+The k-th boundary is the anchor + k steps, never the previous boundary + one step. Where a month lacks the anchor's day,
+the boundary is the month's last day. So boundaries do not drift. k may be negative. A step is added in the anchor's
+zone, according to its unit:
 
-    months, days    calendar arithmetic on the wall clock, so that a day may have 23, 24 or 25 hours. A local time that
-                    does not exist is the first instant after the gap, one that exists twice its first occurrence.
-    minutes, hours  elapsed time from an anchor. Without one (`calendar`) they are what the wall clock shows: an hour is
-                    from the top of one local hour to the next, also the second time that a clock shows it when it is
-                    set back. Steps of more than an hour fall on multiples since local 1970-01-01T00:00, the first
-                    time the clock shows them.
+    months, days    calendar arithmetic on the wall clock, so a day has 23, 24 or 25 hours. A local time in a DST gap
+                    becomes the first instant after the gap. An ambiguous local time means its first occurrence.
+    minutes, hours  with an anchor: elapsed time from it. Without one (`calendar`): multiples on the wall clock. A
+                    calendar hour runs from the top of one local hour to the next. When the clock is set back, the
+                    repeated hour is a window of its own. Steps longer than an hour start at multiples since local
+                    1970-01-01T00:00, at the first time the clock shows the multiple.
 
 The zone database is the pinned tzdata package, never the machine's.
 """
@@ -29,10 +30,10 @@ from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, o
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 YEARS_MAX = 100
-"""The longest step; what is longer is `never`."""
+"""The longest step. The API asks callers to use `never` for anything longer."""
 BEGINNING: Instant = 0
 NEVER_ENDS: Instant = 253_370_764_800_000
-"""The year 9999: no instant on the wire reaches it (contracts.fields), and every boundary before it is a date."""
+"""The year 9999. No instant on the wire reaches it (contracts.base.fields), and every earlier boundary is a date."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _FIRST_MONDAY = datetime(1969, 12, 29, tzinfo=UTC).replace(tzinfo=None)
@@ -53,7 +54,11 @@ class TimeUnit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The length of a period: `count` of the unit. `weekly` steps without an anchor begin on the week's first day."""
+    """The length of a period.
+
+    count: number of units
+    weekly: whether periods without an anchor begin on the first day of the week
+    """
 
     unit: TimeUnit
     count: int
@@ -61,7 +66,7 @@ class Step:
 
 
 BILLING_PERIOD = "billing_period"
-"""A month from when the subscription started."""
+"""One month, counted from the start of the subscription."""
 _WORDS = {
     "minute": Step(TimeUnit.ELAPSED, MINUTE),
     "hour": Step(TimeUnit.ELAPSED, HOUR),
@@ -74,15 +79,15 @@ _WORDS = {
     BILLING_PERIOD: Step(TimeUnit.MONTHS, 1),
 }
 EVERY = tuple(_WORDS)
-"""The words for a period's length; an ISO 8601 duration is the other form."""
+"""The words for a period's length. The other form is an ISO 8601 duration."""
 
 
 @lru_cache(maxsize=1024)
 def step_of(every: str) -> Step:
-    """What `every` means. Raises ValueError that names the rule.
+    """Parse `every`, a word or a duration. Raises ValueError whose message states the broken rule.
 
-    A duration has years and months, or weeks, or days, or hours, minutes and seconds: a mixture has no one meaning. It
-    is at least a minute and at most YEARS_MAX years.
+    A duration has years and months, or weeks, or days, or hours, minutes and seconds. Mixtures are refused because they
+    are ambiguous. The length is at least one minute and at most YEARS_MAX years.
     """
     word = _WORDS.get(every)
     if word is not None:
@@ -103,9 +108,10 @@ def step_of(every: str) -> Step:
 
 @lru_cache(maxsize=1024)
 def plainest(every: str) -> str:
-    """The one spelling of a period that counts: `P1M`, `billing_period` and `month` are the same length of time.
+    """Return the canonical spelling of a period: `P1M`, `billing_period` and `month` are the same length.
 
-    A counter is named by it, so that a plan which only spells its period otherwise refills nothing.
+    Counters are identified by the canonical spelling. A plan that merely spells its period differently therefore keeps
+    the counters of its customers.
     """
     step = step_of(every)
     for word, meaning in _WORDS.items():
@@ -122,7 +128,7 @@ def plainest(every: str) -> str:
 
 
 def length_of(step: Step) -> Instant | None:
-    """The length of a step in elapsed time, days being of 24 hours; None for months, which have none, and for never."""
+    """Return the length of a step in ms, with days of 24 hours; None for months (variable length) and for never."""
     if step.unit is TimeUnit.ELAPSED:
         return step.count
     return step.count * DAY if step.unit is TimeUnit.DAYS else None
@@ -131,14 +137,14 @@ def length_of(step: Step) -> Instant | None:
 def _bounded(step: Step) -> Step:
     days = {TimeUnit.MONTHS: step.count / 12 * 366, TimeUnit.DAYS: step.count}.get(step.unit, step.count / (24 * HOUR))
     if days > YEARS_MAX * 366:
-        raise ValueError(f"must be at most {YEARS_MAX} years; what never starts anew is never")
+        raise ValueError(f"must be at most {YEARS_MAX} years; for a period without an end use never")
     if step.unit is TimeUnit.ELAPSED and step.count < MINUTE:
-        raise ValueError("must be at least a minute; what is shorter is a rate")
+        raise ValueError("must be at least a minute; for shorter intervals use a rate")
     return step
 
 
 def is_zone(name: str) -> bool:
-    """Whether the pinned zone database knows this IANA name."""
+    """Return whether the pinned zone database has this IANA name."""
     try:
         _info(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -153,7 +159,13 @@ def _info(zone: str) -> ZoneInfo:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """All boundaries of one recurrence. `origin` is the anchor; None: the calendar, with weeks from `week_starts`."""
+    """All boundaries of one recurrence.
+
+    every: word or ISO 8601 duration
+    zone: IANA name
+    origin: the anchor; None: calendar boundaries
+    week_starts: first day of calendar weeks
+    """
 
     every: str
     zone: str
@@ -161,7 +173,7 @@ class Grid:
     week_starts: str = "monday"
 
     def around(self, instant: Instant) -> tuple[Instant, Instant]:
-        """The boundary at or before the instant, and the one after it."""
+        """Return the last boundary at or before the instant, and the first boundary after it."""
         assert instant < NEVER_ENDS, "an instant on the wire is before the year 9999"
         step = step_of(self.every)
         if step.unit is TimeUnit.NEVER:
@@ -180,7 +192,7 @@ class Grid:
 
 
 def _estimate(grid: Grid, step: Step, instant: Instant) -> int:
-    """About how many steps lie between the anchor and an instant: at most a few off."""
+    """Estimate the number of steps between the anchor and an instant, wrong by at most a few."""
     wall, anchor = _wall(instant, grid.zone), _anchor(grid, step)
     if step.unit is TimeUnit.MONTHS:
         return ((wall.year - anchor.year) * 12 + wall.month - anchor.month) // step.count
@@ -191,7 +203,7 @@ def _estimate(grid: Grid, step: Step, instant: Instant) -> int:
 
 @lru_cache(maxsize=8192)
 def _boundary(grid: Grid, k: int) -> Instant:
-    """The k-th boundary. The anchor itself is one, also where its local time exists twice and it is the second."""
+    """Return the k-th boundary. Boundary 0 is the anchor itself, even if it is the later of two equal local times."""
     if k == 0 and grid.origin is not None:
         return grid.origin
     step = step_of(grid.every)
@@ -210,18 +222,18 @@ def _boundary(grid: Grid, k: int) -> Instant:
 
 @lru_cache(maxsize=1024)
 def _anchor(grid: Grid, step: Step) -> datetime:
-    """The local time from which boundaries are counted."""
+    """Return the local time from which boundaries are counted."""
     if grid.origin is not None:
         return _wall(grid.origin, grid.zone)
     if step.weekly:
-        # The week of 1 January 1970, so that longer steps of weeks begin with it.
+        # Steps of several weeks count from the week that contains 1 January 1970.
         first = _FIRST_MONDAY + timedelta(days=WEEKDAYS.index(grid.week_starts))
         return first if first <= _EPOCH else first - timedelta(days=7)
     return _EPOCH
 
 
 def _months_later(anchor: datetime, months: int) -> datetime:
-    """The same day so many months later, or the last one of a month that has no such day."""
+    """Return the same day `months` later, or the last day of a month that lacks this day."""
     year, month = divmod(anchor.year * 12 + anchor.month - 1 + months, 12)
     if not 1 <= year <= 9999:
         raise OverflowError(f"the year {year} is no date")
@@ -229,24 +241,24 @@ def _months_later(anchor: datetime, months: int) -> datetime:
 
 
 def midnight(day: date, zone: str) -> Instant:
-    """When a day begins in a zone: its midnight, or the first instant after a gap that swallows it."""
+    """Return the start of a day in a zone: midnight, or the first instant after a DST gap that contains midnight."""
     return _instant(_EPOCH + (day - _EPOCH.date()), zone)
 
 
 def _wall(instant: Instant, zone: str) -> datetime:
-    """What the wall clock shows, without its zone."""
+    """Return the wall-clock time in the zone, as a naive datetime."""
     return to_datetime(instant).astimezone(_info(zone)).replace(tzinfo=None, fold=0)
 
 
 def _offset(instant: Instant, zone: str) -> Instant:
-    """How far the wall clock is ahead of UTC, in milliseconds."""
+    """Return the offset of the wall clock from UTC, in milliseconds."""
     offset = to_datetime(instant).astimezone(_info(zone)).utcoffset()
     assert offset is not None
     return offset // _MILLISECOND
 
 
 def _instant(local: datetime, zone: str) -> Instant:
-    """When the wall clock first shows this, or the first instant after the gap in which it would have."""
+    """Return the first instant at which the wall clock shows `local`, or the end of the DST gap that contains it."""
     info = _info(zone)
     earlier = of_datetime(local.replace(tzinfo=info, fold=0).astimezone(UTC))
     if _wall(earlier, zone) == local:
@@ -255,7 +267,10 @@ def _instant(local: datetime, zone: str) -> Instant:
 
 
 def _transition(low: Instant, high: Instant, zone: str) -> Instant:
-    """The instant in (low, high] at which the zone's offset changes. There is one; offsets change on whole seconds."""
+    """Return the instant in (low, high] at which the zone's offset changes.
+
+    Callers ensure that there is exactly one. Offsets change on whole seconds.
+    """
     before = _offset(low, zone)
     under, over = low // SECOND, -(-high // SECOND)
     while over - under > 1:
@@ -268,9 +283,9 @@ def _transition(low: Instant, high: Instant, zone: str) -> Instant:
 
 
 def _shown_by_the_clock(length: Instant, zone: str, instant: Instant) -> tuple[Instant, Instant]:
-    """The stretch from one multiple of `length` on the wall clock to the next.
+    """Return the window from one multiple of `length` on the wall clock to the next.
 
-    Where the clock is moved in between, that moment is a boundary if a multiple is skipped or shown just then.
+    A clock change inside the window is a boundary itself if the change skips a multiple or lands exactly on one.
     """
     offset = _offset(instant, zone)
     start = instant - (instant + offset) % length
@@ -287,7 +302,7 @@ def _shown_by_the_clock(length: Instant, zone: str, instant: Instant) -> tuple[I
 
 
 def _begins(length: Instant, moved: Instant, before: Instant, after: Instant) -> bool:
-    """Whether the clock skips a multiple when it is moved forward, or shows one when it is moved back."""
+    """Return whether the clock skips a multiple when it moves forward, or lands on one when it moves back."""
     if after > before:
         return moved + after - (moved + after) % length >= moved + before
     return (moved + after) % length == 0

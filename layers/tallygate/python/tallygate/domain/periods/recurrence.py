@@ -1,21 +1,23 @@
 """Periods: which window of a recurring schedule holds an instant. Pure; the only clock is the argument.
 
     schedule   ──segment (month, Paris)──┬──segment (month, Tokyo)── …
-    next_period  [Oct) [Nov) [Dec ──────)[──) [Jan Tokyo) [Feb)      the running window goes on to its end
-    now          [Oct) [Nov) [Dec ─)[──────)  [Jan Tokyo) [Feb)      the running window is cut
+    next_period  [Oct) [Nov) [Dec ──────)[──) [Jan Tokyo) [Feb)      the running window keeps its end
+    now          [Oct) [Nov) [Dec ─)[──────)  [Jan Tokyo) [Feb)      the running window is cut short
 
-A schedule is a list of segments, so that a change of zone or anchor keeps what has already been decided; between the
-old boundaries and the new ones lies a partial window. Windows are half-open `[start, end)` in UTC and tile time without
-gap or overlap. Where the boundaries of one segment lie is `domain.periods.boundaries`' to say.
+A schedule is a list of segments. A change of zone or anchor appends a segment and leaves past windows as they are. A
+partial window connects the old boundaries to the new ones. Windows are half-open `[start, end)` in UTC and cover time
+without gap or overlap. `domain.periods.boundaries` computes the boundaries of a segment.
 
-The period of a schedule and the kind of its anchor never change: a counter counts by one of each.
+The length (`every`) and the anchor kind of a schedule never change: a counter belongs to one pair of them.
 
-A rolling period is counted in ROLLING_PARTS equal sub-windows and the running one, of which only the newest grows; they
-are its windows here, and each counts for another `reach` after it is over. So the last 30 days are counted as at least
-30 and at most 32.5 days: never too little is seen, and what was used is forgotten at most a twelfth late.
+A rolling period consists of ROLLING_PARTS complete sub-windows of equal length and the running one. Only the newest
+sub-window grows. The sub-windows are the windows of this module, and each counts for another `reach` after its end. So
+"the last 30 days" covers at least 30 and at most 32.5 days: usage is never forgotten early, and at most one twelfth of
+the period late.
 
-A period from its first use tiles nothing: the cell alone tells its windows (`domain.admission.openings`). Here
-its window at an instant is the one that opens there, so that whoever asks with a window's own start gets that window.
+The windows of a first_use period do not cover time: usage opens them, and only the cell records which are open
+(`domain.admission.openings`). In this module the window at an instant is the window that would open at that instant.
+A caller that passes the start of an existing window therefore gets that window.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING = "calendar", "subscription_sta
 FIRST_USE = "first_use"
 ANCHORS = (CALENDAR, SUBSCRIPTION_START, TIMESTAMP, ROLLING, FIRST_USE)
 UNANCHORED = (CALENDAR, FIRST_USE)
-"""What is counted from no instant that is known beforehand."""
+"""The anchor kinds without an origin: no instant is known beforehand from which boundaries are counted."""
 ROLLING_PARTS = 12
-"""Sub-windows in a rolling period: its error, and what a cell has to hold of it."""
+"""Sub-windows in a rolling period. More parts reduce its error (one part) and add counters to the cell."""
 SCHEDULES_REMEMBERED = 4_096
 
 
@@ -52,11 +54,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A recurrence in `zone`, in force from `since` (None: from the beginning of time).
+    """One recurrence, in force during one part of a schedule.
 
-    `origin` is the instant that boundaries are counted from, None for the calendar and for what begins with its first
-    use. `anchor` says where it came from. Windows before it were granted for the time until `covered`, where that
-    reaches into it.
+    every: word or ISO 8601 duration
+    zone: IANA name
+    since: start of the segment; None: the beginning of time
+    anchor: one of ANCHORS
+    origin: the instant from which boundaries are counted; None for calendar and first_use
+    week_starts: first day of calendar weeks
+    covered: end of the time for which earlier windows were already granted, if later than `since`; else None
     """
 
     every: str
@@ -70,24 +76,24 @@ class Segment:
     def __post_init__(self) -> None:
         step = step_of(self.every)
         assert self.anchor in ANCHORS, self.anchor
-        assert self.anchor != ROLLING or length_of(step) is not None, "what rolls has a fixed length"
-        assert (self.origin is None) == (self.anchor in UNANCHORED), "an anchor is an instant"
+        assert self.anchor != ROLLING or length_of(step) is not None, "a rolling period has a fixed length"
+        assert (self.origin is None) == (self.anchor in UNANCHORED), "only anchored segments have an origin"
 
     @property
     def grid(self) -> Grid:
-        """Its boundaries, were it in force for all time."""
+        """The boundaries of the segment if it were in force for all time."""
         return Grid(self.every, self.zone, self.origin, self.week_starts)
 
     @property
     def width(self) -> Instant:
-        """The length of a rolling period's sub-windows."""
+        """The length of one sub-window of a rolling period, in ms."""
         length = length_of(step_of(self.every))
         assert self.anchor == ROLLING and length is not None
         return -(-length // ROLLING_PARTS)
 
     @property
     def anchor_named(self) -> str:
-        """The anchor as it is told: its kind, or the timestamp itself."""
+        """The anchor as answers show it: its kind, or the timestamp itself."""
         if self.anchor != TIMESTAMP:
             return self.anchor
         assert self.origin is not None
@@ -96,11 +102,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Segments in order of time; the first has no start.
+    """All segments of one period, in order of time.
 
-    current: the segment that is in force from its start on, for ever
-    reach: how long a window counts after its end: nothing, but for the sub-windows of what rolls
-    from_first_use: whether a window opens where none is and something is used, so that the cell has to be asked
+    segments: the first has no start
+    current: the last segment, in force from its start on without end
+    reach: how long a window still counts after its end, in ms; 0 except for the sub-windows of rolling periods
+    from_first_use: whether usage opens the windows, so that only the cell knows which are open
     """
 
     segments: tuple[Segment, ...]
@@ -113,36 +120,36 @@ class Schedule:
         object.__setattr__(self, "current", current)
         object.__setattr__(self, "reach", ROLLING_PARTS * current.width if current.anchor == ROLLING else 0)
         object.__setattr__(self, "from_first_use", current.anchor == FIRST_USE)
-        assert self.segments and self.segments[0].since is None, "a schedule covers all of time"
+        assert self.segments and self.segments[0].since is None, "a schedule covers all time"
         starts = [segment.since for segment in self.segments[1:]]
         assert all(start is not None for start in starts) and starts == sorted(starts, key=lambda s: s or 0)
-        assert len({(segment.every, segment.anchor) for segment in self.segments}) == 1, "a schedule counts one period"
+        assert len({(segment.every, segment.anchor) for segment in self.segments}) == 1, "a schedule has one period"
 
 
 def calendar(every: str, zone: str) -> Schedule:
-    """The schedule of one calendar period in one zone, unchanged for all time."""
+    """Return the schedule of one calendar period in one zone, unchanged for all time."""
     return Schedule((Segment(every, zone),))
 
 
 def rolling(every: str, zone: str) -> Segment:
-    """The last so much time, at any time; the zone is only told."""
+    """Return the segment of a rolling period ("the last 30 days"). The zone is only shown in answers."""
     return Segment(every, zone, None, ROLLING, 0)
 
 
 def closes(every: str) -> bool:
-    """Whether windows of this period are closed and billed: those of an hour or longer that end at all."""
+    """Return whether windows of this period are closed and billed: the period ends and is an hour or longer."""
     step = step_of(every)
     return step.unit is not TimeUnit.NEVER and (step.unit is not TimeUnit.ELAPSED or step.count >= HOUR)
 
 
 def segment_at(schedule: Schedule, instant: Instant) -> Segment:
-    """The segment that is in force at the instant."""
+    """Return the segment in force at the instant."""
     segments = schedule.segments
     return segments[0] if len(segments) == 1 else segments[_index_at(segments, instant)]
 
 
 def window_at(schedule: Schedule, instant: Instant) -> Window:
-    """The one window that holds the instant; of what begins with its first use, the one that opens there."""
+    """Return the window that contains the instant; for first_use, the window that would open at the instant."""
     segments = schedule.segments
     if len(segments) == 1:
         return _natural_window(segments[0], instant)
@@ -159,36 +166,39 @@ def window_at(schedule: Schedule, instant: Instant) -> Window:
 
 
 def earliest_reaching(schedule: Schedule, instant: Instant) -> Instant:
-    """No window that begins before this reaches to the instant, or beyond it."""
+    """Return a lower bound of starts: no window that begins earlier still contains the instant."""
     if not schedule.from_first_use:
         return window_at(schedule, instant).start
     length = max(_opened(segment, instant).end for segment in schedule.segments) - instant
-    # Of steps by the calendar no two differ by more than the days of two months and a change of the clock.
+    # Two calendar steps of one period differ by at most the days of two months and a clock change.
     elapsed = step_of(schedule.current.every).unit is TimeUnit.ELAPSED
     return instant - length + (1 if elapsed else -4 * DAY)
 
 
 def is_partial(schedule: Schedule, window: Window) -> bool:
-    """Whether a change cut this window of the schedule short."""
+    """Return whether a change of zone or anchor cut this window short."""
     return whole_window(schedule, window) != window
 
 
 def whole_window(schedule: Schedule, window: Window) -> Window:
-    """What a window of the schedule would be, had no change cut it short."""
+    """Return the full window of which a change of zone or anchor may have left only a part."""
     return _natural_window(segment_at(schedule, window.start), window.start)
 
 
 def changed(
     schedule: Schedule, wanted: Segment, now: Instant, *, at_once: bool = False, idle_since: Instant | None = None
 ) -> Schedule:
-    """The schedule with another zone, anchor or week from the end of the window that holds `now`, or `at_once`.
+    """Return the schedule with another zone, anchor or first day of the week.
 
-    At once is the first boundary of the new recurrence, where that comes sooner: the running window ends there, and
-    begins anew nowhere, so that its counter goes on. Another change that was still to come is replaced. What has been
-    idle since some instant changes at the end of the window that held that instant: nothing was counted after it, so
-    that no window that was begun is cut. Equal recurrences change nothing, and neither does a period that never ends
-    or rolls. What begins with its first use changes at once: the windows that are open then end as they would have.
-    `wanted.since` and `wanted.covered` have no meaning here.
+    wanted: the new recurrence; its `since` and `covered` are ignored
+    now: the change applies from the end of the window that contains `now`
+    at_once: apply the change at the first boundary of the new recurrence, if that is sooner. The running window ends
+        there and does not restart, so its counter continues.
+    idle_since: nothing was counted after this instant. The change applies from the end of the window that contains it,
+        so no window that has usage is cut.
+
+    A pending change is replaced, or dropped if `wanted` equals the recurrence in force. Rolling periods and periods
+    that never end do not change. A first_use period changes at `now`; windows open at that time keep their end.
     """
     decided = tuple(s for s in schedule.segments if s.since is None or s.since <= now)
     kept = Schedule(decided)
@@ -214,9 +224,9 @@ def changed(
 
 
 def begun(schedule: Schedule, at: Instant) -> Schedule:
-    """The schedule with a window that begins at the instant, whatever window held it before; the boundaries stay.
+    """Return the schedule with an extra window start at the instant. All other boundaries stay.
 
-    What never ends, rolls or begins with its first use stays as it is.
+    Rolling and first_use periods, and periods that never end, stay unchanged.
     """
     current = schedule.current
     if step_of(current.every).unit is TimeUnit.NEVER or current.anchor in (ROLLING, FIRST_USE):
@@ -228,10 +238,10 @@ def begun(schedule: Schedule, at: Instant) -> Schedule:
 
 
 def recent(schedule: Schedule, cut: Instant, now: Instant) -> Schedule:
-    """The schedule without the segments that were left by `cut`, so that it is bounded; the running window stays."""
+    """Return the schedule without segments that ended by `cut`, to bound its size. The window of `now` stays."""
     over = [index for index, s in enumerate(schedule.segments) if s.since is not None and s.since <= cut]
     if schedule.from_first_use:
-        # The last window that opened before a change may be open for long after it.
+        # The last window that opened before a change may stay open long after the change.
         before, since = schedule.segments, [s.since or 0 for s in schedule.segments]
         over = [index for index in over if _opened(before[index - 1], since[index]).end <= cut]
     if not over:
@@ -246,13 +256,13 @@ def _index_at(segments: tuple[Segment, ...], instant: Instant) -> int:
 
 
 _newest: dict[Segment, Window] = {}
-"""The window last asked for of each segment, bounded: mostly the one that is asked for again, without arithmetic. It
-remembers what a pure function said and decides nothing."""
+"""A cache of the window last computed for each segment, at most SCHEDULES_REMEMBERED. Most callers ask for the same
+window again. Only results of a pure function are cached."""
 
 
 @lru_cache(maxsize=SCHEDULES_REMEMBERED)
 def _opened(segment: Segment, instant: Instant) -> Window:
-    """The window of what begins with its first use that opens at the instant."""
+    """Return the first_use window that opens at the instant."""
     return Window(*Grid(segment.every, segment.zone, instant).around(instant))
 
 

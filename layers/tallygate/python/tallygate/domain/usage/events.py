@@ -1,7 +1,7 @@
-"""The list of events: what arrived and what became of it, the newest first, for as long as events may be late.
+"""The list of events: received events and their outcomes, newest first, for LISTED_FOR.
 
-accepted    every one, from the journal of its customer; it is there about a second after it was sent
-rejected    one a minute, customer and code, with the number of the others that are known; conflicts too
+accepted    every event, from the customer's journal, about a second after it was sent
+rejected    one event for each minute, customer and code, with the number of other known ones; includes conflicts
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from tallygate.domain.metering.rejections import Rejection
 
 LISTED_FOR = LATENESS_MAX
 STATUSES = (EventStatus.ACCEPTED.value, EventStatus.REJECTED.value, EventStatus.CONFLICT.value)
-"""What can be asked for: a duplicate is the event that it repeats."""
+"""The statuses to filter by. Duplicates are not listed, because the original event is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsAsked:
-    """Which events are asked for: received in [start, end), and as far as they are given of this customer (None: those
-    of which no customer is known), status, type and id."""
+    """A query for events.
+
+    customer: None: rejected events without a known customer
+    start, end: events received in [start, end)
+    status, type, id: None: any
+    """
 
     customer: str | None
     start: Instant
@@ -33,7 +37,7 @@ class EventsAsked:
 
     @property
     def from_journal(self) -> bool:
-        """Whether the journal can hold the events asked for. Rejected events are stored apart from it."""
+        """Whether the journal may have matching events. Rejected events are stored elsewhere."""
         return self.customer is not None and self.status in (None, EventStatus.ACCEPTED)
 
     @property
@@ -53,8 +57,8 @@ class EventsAsked:
 class EventRow:
     """One event of the list.
 
-    received_at: when it was received
-    others: events with the same customer, minute and code that are known beside this rejected one
+    received_at: time of receipt
+    others: number of other known rejected events with the same customer, minute and code
     """
 
     status: str
@@ -72,7 +76,10 @@ class EventRow:
 
 
 def row_of_entry(entry: EventEntry) -> EventRow:
-    """An accepted event. One that could not be counted after all is shown as rejected, with all that was said of it."""
+    """Return the row of an event in the journal.
+
+    An accepted event that could not be counted later is shown as rejected, with the details of its warnings.
+    """
     refused = entry.rejected is not None
     said = [w.detail for w in entry.warnings if w.code in UNREADABLE or w.code == EventCode.UNKNOWN_EVENT_TYPE]
     return EventRow(

@@ -1,7 +1,7 @@
-"""Usage over a stretch of time: quarter hours of the rollup, summed into windows and groups. Pure.
+"""Usage queries: quarter hours of the rollup, summed into windows and groups. Pure.
 
-quarter hours   |q|q|q|q|q|q|q|q|q|q|q|q|          from and to are aligned outward to whole ones; the answer
-days in a zone  |  day 1  |  day 2  |  …           says which stretch it covers; hours, weeks and months likewise
+quarter hours   |q|q|q|q|q|q|q|q|q|q|q|q|          `from` and `to` are extended to whole quarter hours; the answer
+days in a zone  |  day 1  |  day 2  |  …           states the time it covers; hours, weeks and months likewise
 """
 
 from __future__ import annotations
@@ -24,15 +24,23 @@ ROWS_MAX = 10_000
 _DAY_TEXT_END = "T00:00:00Z"
 
 MANUAL, PLAN_CHANGE = "MANUAL", "PLAN_CHANGE"
-"""What set back to nothing what limits are held against: a reset by hand, or a plan that began so."""
+"""The causes of a reset of enforced usage: a manual reset, or a plan change with `usage: reset`."""
 
 Group = tuple[str | None, ...]
-"""The values of the dimensions that usage is grouped by; None where it has none."""
+"""The values of the `group_by` dimensions; None: usage without the dimension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageQuery:
-    """What is asked. Exactly one of feature and meter is given; `start` and `end` lie on quarter hours."""
+    """A query for usage.
+
+    start, end: [start, end), both on quarter hours
+    feature, meter: exactly one is given
+    window: one of WINDOWS
+    zone: IANA name, the zone of the windows
+    group_by: dimensions
+    filters: required dimension values
+    """
 
     customer: str
     start: Instant
@@ -53,7 +61,7 @@ class UsageQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageItem:
-    """Usage of one meter on one UTC day under one combination of dimension values, by quarter hour."""
+    """Usage of one meter on one UTC day for one combination of dimension values, by index of the quarter hour."""
 
     day: str
     dimensions: Mapping[str, str]
@@ -62,8 +70,10 @@ class UsageItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """Usage of one group in one window, clipped to the stretch that was asked for. `marker` says by what the newest
-    reset in it came about; None: there was none."""
+    """Usage of one group in one window, clipped to the query's time.
+
+    marker: cause of the newest reset in the window, MANUAL or PLAN_CHANGE; None: no reset
+    """
 
     start: Instant
     end: Instant
@@ -74,9 +84,10 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageAnswer:
-    """Rows in order of time and group. A window without usage has no row, but a single sum always has one.
+    """The answer to a usage query.
 
-    `unit` is that of the feature that was asked for.
+    rows: in order of time and group. Windows without usage have no row, but a single sum always has one.
+    unit: the unit of the queried feature
     """
 
     meter: str
@@ -93,17 +104,17 @@ class TooManyRows(ValueError):
 
 
 def aligned(start: Instant, end: Instant) -> tuple[Instant, Instant]:
-    """The smallest stretch of whole quarter hours that holds [start, end)."""
+    """Return the smallest range of whole quarter hours that contains [start, end)."""
     return start - start % QUARTER, end + -end % QUARTER
 
 
 def days_of(query: UsageQuery) -> tuple[str, str]:
-    """The first and the last UTC day that the stretch touches."""
+    """Return the first and the last UTC day of the query's time."""
     return day_and_quarter(query.start)[0], day_and_quarter(query.end - 1)[0]
 
 
 def rows_of(query: UsageQuery, found: Iterable[UsageItem]) -> tuple[UsageRow, ...]:
-    """The sums. Raises TooManyRows."""
+    """Sum usage items into rows. Raises TooManyRows."""
     sums: dict[tuple[Instant, Instant, Group], Decimal] = {}
     if query.window == "none" and not query.group_by:
         sums[(query.start, query.end, ())] = ZERO
@@ -128,7 +139,7 @@ def rows_of(query: UsageQuery, found: Iterable[UsageItem]) -> tuple[UsageRow, ..
 
 
 def marked(rows: Iterable[UsageRow], resets: Mapping[Instant, str]) -> tuple[UsageRow, ...]:
-    """The rows with the resets in them, of which each is given by when it was effective."""
+    """Return the rows with markers of resets. `resets`: cause by effective instant."""
     found = sorted(resets.items(), reverse=True)
     return tuple(
         replace(row, marker=next((marker for at, marker in found if row.start <= at < row.end), None)) for row in rows
