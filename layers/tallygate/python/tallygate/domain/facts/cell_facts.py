@@ -21,7 +21,7 @@ from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.entries.moves import CellFact
 from tallygate.domain.entries.notices import SUSPENDED
 from tallygate.domain.facts.audits import SUSPENDED_BY_TIER, Audit
-from tallygate.domain.facts.facts import Announcement, fact_id, period, upgrade
+from tallygate.domain.facts.facts import Announcement, about, fact_id, period, upgrade
 from tallygate.domain.limits.governing import Governed, governed_of
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.limits.suspensions import TIER
@@ -86,19 +86,15 @@ def _governed(note: Note, effective: Effective | None, upgrades: Mapping[str, De
 
 def _about(note: Note, governed: Governed) -> dict[str, Any]:
     """Return the fields common to all facts of a note."""
-    fact, about = note.fact, dict[str, Any](customer=note.customer)
-    if governed.stripe_customer_id is not None:
-        about["stripe_customer_id"] = governed.stripe_customer_id
-    about |= {
-        "feature": note.feature,
-        "meter": governed.meter or None,
-        "plan": governed.plan,
-        "plan_version": governed.plan_version,
-    }
+    fact, said = note.fact, {**about(note.customer, governed), "feature": note.feature}
     if fact.window is None:
-        return about
+        return said
     scope = fact.scope
     if scope is None:
         scope = governed.scope if governed.name == fact.limit_name else {}
-    about |= {"limit_name": fact.limit_name, "scope": dict(scope)}
-    return {**about, "period": period(fact.window.start, fact.window.end)}
+    return {
+        **said,
+        "limit_name": fact.limit_name,
+        "scope": dict(scope),
+        "period": period(fact.window.start, fact.window.end),
+    }

@@ -40,7 +40,7 @@ from tallygate.domain.base.instants import HOUR, Instant, format_instant
 from tallygate.domain.base.quantities import ZERO, format_quantity
 from tallygate.domain.catalog.units import line_of, presented
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts.facts import LIMIT_CLOSED, breakdown, fact_id
+from tallygate.domain.facts.facts import LIMIT_CLOSED, about_total, breakdown, fact_id
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.limits.rungs import left
@@ -141,14 +141,8 @@ def statement(
     overage, unit = max(ZERO, total.value - included), total.unit
     line = line_of(unit, raw=total.value, overage=overage)
     return {
-        "customer": total.customer,
+        **about_total(total),
         "stripe_customer_id": stripe_customer_id,
-        "plan": governed.plan,
-        "plan_version": governed.plan_version,
-        "feature": governed.feature,
-        "meter": governed.meter,
-        "limit_name": governed.name,
-        "scope": dict(governed.scope),
         "unlimited": limit is None,
         "period": dict(period),
         "raw": format_quantity(total.value),

@@ -263,24 +263,34 @@ def _restatement(new: Total) -> Announcement:
 
 
 def _about(new: Total) -> dict[str, Any]:
-    """Return the fields common to all facts about a total."""
+    """Return the fields common to all facts about a running window."""
     governed = new.governed
-    about: dict[str, Any] = {"customer": new.customer}
-    if governed.stripe_customer_id is not None:
-        about["stripe_customer_id"] = governed.stripe_customer_id
     return {
-        **about,
-        "feature": governed.feature,
-        "meter": governed.meter,
-        "plan": governed.plan,
-        "plan_version": governed.plan_version,
-        "limit_name": governed.name,
-        "scope": dict(governed.scope),
+        **about_total(new),
         "limit": None if new.limit is None else format_quantity(max(ZERO, new.limit)),
         "unlimited": governed.limit is None,
         "breakdown": breakdown(new),
         "usage": format_quantity(new.used),
         "period": period(new.start, new.end),
+    }
+
+
+def about_total(total: Total) -> dict[str, Any]:
+    """Return what every fact and statement says of the limit that a total is kept under."""
+    governed = total.governed
+    return {**about(total.customer, governed), "limit_name": governed.name, "scope": dict(governed.scope)}
+
+
+def about(customer: str, governed: Governed) -> dict[str, Any]:
+    """Return what every fact says of its customer, feature and plan."""
+    billed = {} if governed.stripe_customer_id is None else {"stripe_customer_id": governed.stripe_customer_id}
+    return {
+        "customer": customer,
+        **billed,
+        "feature": governed.feature,
+        "meter": governed.meter or None,
+        "plan": governed.plan,
+        "plan_version": governed.plan_version,
     }
 
 
