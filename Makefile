@@ -133,8 +133,8 @@ $(STAMPS)/ministack $(STAMPS)/sam $(STAMPS)/node: $(STAMPS)/%: tools/locks/%.txt
 	@$(UV) pip install --quiet --require-hashes --python .local/$*/bin/python -r $<
 	@mkdir -p $(@D) && touch $@
 
-# Dynoxide, the engine of the storage tests, comes from npm. On a machine without npm, npm comes from PyPI. The lock has the
-# package for Linux on x64, the platform of CI. Other platforms get their package of the same version.
+# Dynoxide, the engine of the storage tests, comes from npm. On a machine without npm, npm comes from PyPI. The lock has
+# the package for Linux on x64, the platform of CI. Other platforms get their package of the same version.
 DYNOXIDE := @dynoxide/$(shell uname -s | tr A-Z a-z)-$(patsubst x86_64,x64,$(patsubst aarch64,arm64,$(shell uname -m)))
 dynoxide: $(STAMPS)/dynoxide
 $(STAMPS)/dynoxide: tests/package.json tests/package-lock.json $(if $(shell command -v npm),,$(STAMPS)/node)
