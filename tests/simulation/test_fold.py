@@ -82,7 +82,7 @@ def unguarded(self: Totals, customer: str, change: UsageChange, number: int) -> 
 
 
 def forgetful(old: Total | None, new: Total, levels: Levels) -> Announcements:
-    """Knows which levels were told, but not by which change."""
+    """Knows which levels were reported, but not by which change."""
     return announcements(old, new, replace(levels, upto=0))
 
 
@@ -95,7 +95,7 @@ def test_the_runs_notice_a_broken_rule(rule: str, monkeypatch: pytest.MonkeyPatc
     elif rule == "apply to the head":
         monkeypatch.setattr(append, "apply", own_records_only)
     elif rule == "number of the levels":
-        monkeypatch.setattr(announce, "told", forgetful)
+        monkeypatch.setattr(announce, "announcements", forgetful)
     else:
         monkeypatch.setattr(Totals, "add_to_usage", unguarded)
     assert any(fails(seed) is not None for seed in range(200)), f"no run of 200 noticed: {rule}"
