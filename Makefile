@@ -1,18 +1,18 @@
-# Everything a developer does with Tallygate; `make help` lists it. Only Python 3.11+ and make are presumed: whatever
-# else is needed is installed, in pinned versions, into .venv and .local, and nothing outside this folder is touched.
+# All commands for developers of Tallygate; `make help` lists them. They need only Python 3.11+ and make. Everything else
+# is installed in pinned versions into .venv and .local. Nothing outside this folder is changed.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-print-directory
 
-# The first interpreter that Lambda has a runtime for; `make PYTHON=/path/to/python …` names another.
+# The first interpreter for which Lambda has a runtime; `make PYTHON=/path/to/python …` selects another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
 	2>/dev/null && { command -v $$p; break; }; done)
 
-# make run: the port of the emulator, the folder of the stack, DETACH=1 to return once it is ready, TOUR=0 for no tour,
-# FRESH=1 to begin without the state of earlier runs.
+# For make run: the port of the emulator, the folder of the stack, DETACH=1 to return once it is ready, TOUR=0 for no
+# tour, FRESH=1 to remove the state of earlier runs first.
 PORT ?= 4566
 STATE ?= .local
 DETACH ?=
@@ -21,7 +21,7 @@ TOUR ?= 1
 
 UV := .local/uv/bin/uv
 STAMPS := .local/stamps
-# The layer is on the path of what runs here, as it is in the functions.
+# The layer is on the module path, as in the functions.
 RUN := PYTHONPATH="$(CURDIR)/layers/tallygate/python" .venv/bin/python -m
 FUNCTIONS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/app.py)))))
 
@@ -43,24 +43,24 @@ help: ## this list
 # ---------------------------------------------------------------------------------------------------------------------
 
 .PHONY: run stop logs demo apply test check bench deploy key clean
-run: venv tools ## the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0, FRESH=1)
+run: venv tools ## run the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0, FRESH=1)
 	@$(RUN) local.stack run --port $(PORT) --folder "$(STATE)" $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour) \
 		$(if $(FRESH),--fresh)
 
-stop: venv ## stop it; its state stays
+stop: venv ## stop the stack and keep its state
 	@$(RUN) local.stack stop --folder "$(STATE)"
 
-logs: venv ## what its functions logged (FUNCTION=check)
+logs: venv ## show what the functions logged (FUNCTION=check)
 	@$(RUN) local.stack logs --folder "$(STATE)" $(if $(FUNCTION),--function $(FUNCTION))
 
-demo: venv tools ## an hour of LLM traffic through the running stack (QUICK=1 for its first ten minutes)
+demo: venv tools ## send an hour of LLM traffic through the running stack (QUICK=1 for its first ten minutes)
 	@$(RUN) local.demo --folder "$(STATE)" $(if $(QUICK),--quick)
 
 apply: venv ## apply a catalog: FILE=catalog.yaml|json (DRY=1 shows what changes; API=… KEY=… for any stack)
 	@$(RUN) local.apply "$(FILE)" --folder "$(STATE)" --api "$(API)" --key "$(KEY)" $(if $(DRY),--dry-run)
 
-# What fails soonest comes first.
-test: venv tools dynoxide ## every test, set-up included
+# The fastest tests come first.
+test: venv tools dynoxide ## run every test, set-up included
 	$(call say,domain and template)
 	@.venv/bin/pytest -n auto tests/domain tests/template
 	$(call say,everything else in process)
@@ -68,7 +68,7 @@ test: venv tools dynoxide ## every test, set-up included
 	$(call say,the deployed stack)
 	@.venv/bin/pytest tests/stack
 
-check: venv $(STAMPS)/sam ## format, lint, types, template, import direction
+check: venv $(STAMPS)/sam ## check format, lint, types, template, import direction
 	$(call say,ruff)
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/ruff check --quiet
@@ -83,12 +83,12 @@ check: venv $(STAMPS)/sam ## format, lint, types, template, import direction
 	$(call say,import direction and layer lock)
 	@.venv/bin/pytest -q tests/template/test_direction.py tests/template/test_locks.py
 
-bench: venv dynoxide ## requests, write units, CPU and wall time per operation
+bench: venv dynoxide ## measure requests, write units, CPU and wall time per operation
 	@$(RUN) bench
 
 RUNTIME = $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 ARCHITECTURE ?= arm64
-# The layer is built for these two, so that they are chosen here and not in the questions that follow.
+# The layer is built for this runtime and architecture, so `sam deploy --guided` must not ask for them.
 deploy: venv $(STAMPS)/sam ## deploy to the account of your AWS credentials, asks first (ARCHITECTURE=x86_64, TAGS="a=b c=d")
 	$(call say,building for $(RUNTIME) on $(ARCHITECTURE))
 	@PATH="$(CURDIR)/.local/sam/bin:$$PATH" TALLYGATE_RUNTIME=$(RUNTIME) TALLYGATE_ARCHITECTURE=$(ARCHITECTURE) \
@@ -97,16 +97,16 @@ deploy: venv $(STAMPS)/sam ## deploy to the account of your AWS credentials, ask
 	@.local/sam/bin/sam deploy --guided $(if $(TAGS),--tags "$(TAGS)") --parameter-overrides \
 		Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
 
-key: venv ## the first API key of a deployed stack (STACK=tallygate NAME=first SCOPES="manage ingest check")
+key: venv ## make the first API key of a deployed stack (STACK=tallygate NAME=first SCOPES="manage ingest check")
 	@$(RUN) local.keys --stack "$(or $(STACK),tallygate)" --name "$(or $(NAME),first)" \
 		--scopes "$(or $(SCOPES),manage ingest check)"
 
-clean: ## remove what was installed and built, and the local stack's state
+clean: ## remove everything installed and built, and the local stack's state
 	@[ ! -x .venv/bin/python ] || $(RUN) local.stack stop --folder "$(STATE)" --quiet
 	rm -rf .local .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/node_modules
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is installed. Every environment is made from a lock and again when its lock changes.
+# Installation. Every environment is made from a lock, and made again when its lock changes.
 # ---------------------------------------------------------------------------------------------------------------------
 
 .PHONY: python venv tools dynoxide locks
@@ -125,16 +125,16 @@ $(STAMPS)/venv: pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --frozen --quiet
 	@mkdir -p $(@D) && touch $@
 
-tools: $(STAMPS)/ministack $(STAMPS)/sam ## the emulator and the SAM CLI, each in an environment of its own
-# The emulator's environment is the Lambda runtime's as well, so it holds boto3 and nothing that a layer brings.
+tools: $(STAMPS)/ministack $(STAMPS)/sam ## the emulator and the SAM CLI, each in its own environment
+# The emulator's environment is also the Lambda runtime. So it has boto3 and no package that a layer brings.
 $(STAMPS)/ministack $(STAMPS)/sam $(STAMPS)/node: $(STAMPS)/%: tools/locks/%.txt | $(UV)
 	$(call say,installing $* into .local/$*)
 	@$(UV) venv --quiet --clear .local/$*
 	@$(UV) pip install --quiet --require-hashes --python .local/$*/bin/python -r $<
 	@mkdir -p $(@D) && touch $@
 
-# Dynoxide, the engine of the storage tests, comes from npm; where there is no npm, npm comes from PyPI. The lock holds
-# the package for Linux on x64, which CI runs on; on another machine its sibling of the same version is fetched.
+# Dynoxide, the engine of the storage tests, comes from npm. On a machine without npm, npm comes from PyPI. The lock has
+# the package for Linux on x64, the platform of CI. Other platforms get their package of the same version.
 DYNOXIDE := @dynoxide/$(shell uname -s | tr A-Z a-z)-$(patsubst x86_64,x64,$(patsubst aarch64,arm64,$(shell uname -m)))
 dynoxide: $(STAMPS)/dynoxide
 $(STAMPS)/dynoxide: tests/package.json tests/package-lock.json $(if $(shell command -v npm),,$(STAMPS)/node)

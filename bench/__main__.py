@@ -2,9 +2,9 @@
 
 Requests and units are exact; time is a ratio to a bare call in the same run.
 
-The bare call is one `update_item` of boto3 that adds 1 to a counter, on the same engine, interleaved with what is
-measured, so that a machine that slows down slows both. CPU is this process's own (the client's side); the engine runs
-in another process. Prints a table and writes bench/results/bench.json.
+The bare call is one `update_item` of boto3 that adds 1 to a counter on the same engine. It is interleaved with the
+measured calls, so that a slow machine slows both. CPU is the time of this process (the client's side); the engine runs
+in another process. The command prints a table and writes bench/results/bench.json.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS, WARM_UP = 2_000, 200
 BATCH = 100
 IDS_EACH = 30
-"""Requests with ids on one customer, so that its cell stays within one unit, as at 30 a minute."""
+"""Requests with ids on one customer. At 30 a minute its cell stays within one write unit."""
 TABLE = "bench"
 FEATURE = "ai-tokens"
 DIMENSIONS = {name: (name,) for name in ("team", "user", "model")}
@@ -62,7 +62,7 @@ class Row:
 
 
 def bare(dynamodb: Any, table: str) -> Callable[[int], object]:
-    """The yardstick: the least that an atomic counter can cost through boto3."""
+    """The reference call: the least that an atomic counter can cost through boto3."""
 
     def call(_: int) -> object:
         return dynamodb.update_item(
@@ -76,14 +76,14 @@ def bare(dynamodb: Any, table: str) -> Callable[[int], object]:
 
 
 def timed(call: Callable[[int], object], index: int) -> tuple[float, float]:
-    """(CPU, wall) milliseconds of one call."""
+    """Return (CPU, wall) milliseconds of one call."""
     wall, cpu = time.perf_counter(), time.process_time()
     call(index)
     return (time.process_time() - cpu) * 1000, (time.perf_counter() - wall) * 1000
 
 
 def compare(yardstick: Callable[[int], object], call: Callable[[int], object], runs: int) -> tuple[float, ...]:
-    """Medians of both, interleaved: (bare CPU, bare wall, CPU, wall)."""
+    """Return the medians of both, interleaved: (bare CPU, bare wall, CPU, wall), in milliseconds."""
     samples: list[tuple[float, ...]] = []
     for index in range(WARM_UP + runs):
         sample = (*timed(yardstick, index), *timed(call, index))
@@ -93,7 +93,7 @@ def compare(yardstick: Callable[[int], object], call: Callable[[int], object], r
 
 
 def customer(engine: Engine, name: str, *, limit: int, windows: int = 1) -> None:
-    """A customer with so many quotas and rates on one feature."""
+    """Store a customer with this number of quotas and rates on one feature."""
     own = Quota(ordinal=1, limit=Decimal(limit), schedule=calendar("month", "UTC"))
     further = tuple(
         Limit(
@@ -117,7 +117,7 @@ def customer(engine: Engine, name: str, *, limit: int, windows: int = 1) -> None
 
 
 def feature(engine: Engine) -> None:
-    """The feature that all of them ask for, with its meter, as a catalog has them."""
+    """Store the feature that all requests use, with its meter, as a catalog does."""
     meter = Meter(
         key="tokens", event_type="llm.completion", aggregation="sum", value=("tokens",), dimensions=DIMENSIONS
     )
@@ -139,7 +139,7 @@ def event(path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
 
 
 def cases(handler: Callable[[dict[str, Any], object], Any]) -> dict[str, Callable[[int], object]]:
-    """Every measured decision as a call of the check function's handler, as Lambda would call it."""
+    """Every measured decision: a call of the check function's handler, as Lambda makes it."""
 
     def ask(path: str, name: str, amount: int = 1, **more: object) -> dict[str, Any]:
         dimensions = {"team": "eng", "user": "u7", "model": "large"}
@@ -166,7 +166,7 @@ def cases(handler: Callable[[dict[str, Any], object], Any]) -> dict[str, Callabl
 
 
 def decisions(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
-    """What check and consume cost."""
+    """Measure check and consume."""
     engine = DynamoEngine(dynamodb, TABLE)
     feature(engine)
     customer(engine, "warm", limit=10**12)
@@ -184,7 +184,7 @@ def decisions(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
 
 
 def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
-    """What an event costs until it is stored, and until it is counted: batches of one customer, warm."""
+    """Measure an event until it is stored, and until it is counted: batches of one customer, warm."""
     engine = DynamoEngine(dynamodb, TABLE)
     customer(engine, "events", limit=10**12)
     engine.write(Put(key=keys.profile("events"), item={"name": "events"}))
@@ -236,7 +236,7 @@ def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
 
 
 def row(name: str, cost: Cost, each: int, times: tuple[float, ...]) -> Row:
-    """One row, per operation where a call does several at once."""
+    """One row. If a call does several operations, its figures are per operation."""
     bare_cpu, bare_wall, cpu, wall = times
     return Row(
         operation=name,
@@ -251,7 +251,7 @@ def row(name: str, cost: Cost, each: int, times: tuple[float, ...]) -> Row:
 
 
 def quiet() -> contextlib.AbstractContextManager[object]:
-    """What the functions log is not what is measured here."""
+    """Suppress the functions' logs, which are not measured."""
     return contextlib.redirect_stdout(io.StringIO())
 
 

@@ -1,11 +1,11 @@
-"""Counts what a piece of code asks of DynamoDB: requests by operation, and capacity units as the engine bills them.
+"""Count the DynamoDB requests of a piece of code by operation, and their capacity units as the engine bills them.
 
     with counting(client) as cost:
         …
     assert cost.requests == {"UpdateItem": 1} and cost.write_units == 1
 
-It listens to the client's own events, so it counts what is sent, retries included. A refused write reports no units
-(AWS charges for it all the same), so units are those of the requests that succeeded.
+It listens to the client's own events, so it counts every sent request, including retries. The engine reports no units
+for a refused write, although AWS charges for it. So units are those of successful requests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Cost:
-    """Requests sent, and units consumed by those that succeeded."""
+    """Sent requests, and the units of those that succeeded."""
 
     requests: Counter[str] = field(default_factory=Counter)
     read_units: float = 0.0
@@ -46,7 +46,7 @@ class Cost:
 
 @contextlib.contextmanager
 def counting(client: Any) -> Iterator[Cost]:
-    """Count everything that the client sends within the block."""
+    """Count all requests that the client sends within the block."""
     cost = Cost()
     events = client.meta.events
 

@@ -30,7 +30,7 @@ class EngineMissing(RuntimeError):
 
 
 def binary() -> Path:
-    """Where npm has put the engine of this platform."""
+    """The path at which npm installed the engine of this platform."""
     architecture = _NODE_ARCHITECTURE.get(platform.machine().lower(), platform.machine())
     found = ROOT / "tests/node_modules/@dynoxide" / f"{platform.system().lower()}-{architecture}" / "dynoxide"
     if not found.exists():
@@ -76,7 +76,7 @@ def start(database: Path | None = None, port: int | None = None) -> Dynoxide:
 
 @contextlib.contextmanager
 def running(database: Path | None = None) -> Iterator[Dynoxide]:
-    """An engine for the time of a `with` block."""
+    """Run an engine during a `with` block."""
     engine = start(database)
     try:
         yield engine
@@ -92,7 +92,7 @@ def free_port() -> int:
 
 
 def client(url: str, service: str = "dynamodb") -> Any:
-    """A client as the functions make it, for a local engine that knows no credentials."""
+    """A client as the functions make it, for a local engine without credentials."""
     return boto3.client(
         service,  # type: ignore[call-overload]  # one of two services by name
         endpoint_url=url,
@@ -104,7 +104,7 @@ def client(url: str, service: str = "dynamodb") -> Any:
 
 
 class _Template(yaml.SafeLoader):
-    """YAML with CloudFormation's short intrinsic functions, which stay as they are written."""
+    """YAML with CloudFormation's short intrinsic functions, which are not evaluated."""
 
 
 _Template.add_multi_constructor("!", lambda _loader, suffix, node: {suffix: getattr(node, "value", None)})
@@ -117,7 +117,7 @@ def template() -> dict[str, Any]:
 
 
 def create_table(dynamodb: Any, name: str) -> str:
-    """Create the template's table under a name, without what only the cloud has (recovery, TTL, protection, bounds)."""
+    """Create the template's table under a name, without what only AWS has (recovery, TTL, protection, bounds)."""
     properties = template()["Resources"]["Table"]["Properties"]
     kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
     for index in properties["GlobalSecondaryIndexes"]:

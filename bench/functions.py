@@ -1,4 +1,4 @@
-"""Functions as Lambda loads them: app.py imported afresh, with its environment, against a table of a local engine."""
+"""Functions as Lambda loads them: a new import of app.py with its environment, over a table of a local engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FUNCTIONS = Path(__file__).resolve().parent.parent / "functions"
 
 
 def environment(verb: str, url: str, table: str) -> dict[str, str]:
-    """What the template gives a function, with a local engine in the place of AWS."""
+    """The environment that the template gives a function, with a local engine instead of AWS."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "local",
@@ -31,7 +31,7 @@ def environment(verb: str, url: str, table: str) -> dict[str, str]:
 
 
 class HeldSecrets:
-    """Secrets in memory, as SSM keeps them: the engine that answers here is no SSM."""
+    """Secrets in memory, in place of SSM, which the local engine does not have."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], list[str]] = {}
@@ -52,7 +52,10 @@ class HeldSecrets:
 
 @contextlib.contextmanager
 def loaded(verb: str, variables: dict[str, str]) -> Iterator[ModuleType]:
-    """The function's app module, with its environment. Others may be loaded beside it: their modules share names."""
+    """Load the function's app module with its environment.
+
+    Several functions can be loaded at once, although their modules have the same names.
+    """
     folder = str(FUNCTIONS / verb)
     before = {name: os.environ.get(name) for name in variables}
     known = set(sys.modules)

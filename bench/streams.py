@@ -1,4 +1,4 @@
-"""A table's stream on the real engine, read as Lambda's poller reads it: every record of every shard, in order."""
+"""Read a table's stream on the real engine as Lambda's poller does: every record of every shard, in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILTER_PREFIXES = ("EVENT#", "CELL#", "TOTAL#", "OUTBOX#", "PROBE")
 
 @dataclass(slots=True)
 class StreamReader:
-    """Remembers how far it has read; a new one begins at the trim horizon."""
+    """A reader that remembers its position. A new reader begins at the trim horizon."""
 
     streams: Any
     stream_arn: str
@@ -22,7 +22,7 @@ class StreamReader:
     _iterators: dict[str, str] = field(default_factory=dict)
 
     def batches(self) -> Iterator[dict[str, Any]]:
-        """What has been written since the last call, as events of the event source mapping, filtered as it filters."""
+        """Yield the records since the last call as events of the event source mapping, with the mapping's filter."""
         for shard in self._shards():
             iterator = self._iterators.get(shard) or self._begin(shard)
             while True:
@@ -48,12 +48,12 @@ class StreamReader:
 
 
 def reader(dynamodb: Any, streams: Any, table: str, size: int = RECORDS_MAX) -> StreamReader:
-    """A reader of a table's stream from its beginning, in batches of at most `size` records."""
+    """Return a reader of a table's stream from its beginning, in batches of at most `size` records."""
     return StreamReader(streams, dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"], size)
 
 
 def _record(raw: dict[str, Any]) -> dict[str, Any] | None:
-    """A record of the API as Lambda would write it; None where the filter holds it back."""
+    """A record of the API in Lambda's form; None if the filter drops it."""
     change = raw["dynamodb"]
     key = change["Keys"]
     if raw["eventName"] == "REMOVE":
@@ -73,7 +73,7 @@ def _record(raw: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def json_typed(typed: dict[str, Any]) -> dict[str, Any]:
-    """A typed value as it stands in Lambda's JSON."""
+    """A typed value in Lambda's JSON form."""
     ((kind, value),) = typed.items()
     if kind == "B":
         return {"B": base64.b64encode(bytes(value)).decode()}

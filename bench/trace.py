@@ -1,8 +1,8 @@
-"""`python -m bench.trace`: through how much of our own code one warm decision goes.
+"""`python -m bench.trace`: how much of our own code one warm decision executes.
 
-Counts calls, distinct functions and files under layers/ and functions/ while the check function's handler answers.
-Not counted: dunders, comprehensions and lambdas, and the module that speaks to DynamoDB. A memory engine answers in
-the client's place, so the figures are exact and need no network.
+It counts calls, distinct functions and files under layers/ and functions/ while the check function's handler answers.
+It does not count dunders, comprehensions, lambdas, and the module that calls DynamoDB. A memory engine answers instead
+of the client, so the figures are exact and need no network.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Trace:
 
 
 class AnsweredClient:
-    """A DynamoDB client whose requests a memory engine answers, outside of what is traced."""
+    """A DynamoDB client whose requests a memory engine answers, outside the trace."""
 
     def __init__(self, memory: MemoryEngine) -> None:
         self.memory = memory
@@ -83,7 +83,7 @@ class AnsweredClient:
 
 
 class TracedEngine(DynamoEngine):
-    """The DynamoDB engine over an `AnsweredClient`, which is told the write itself beside its text."""
+    """The DynamoDB engine over an `AnsweredClient`, which also gets the write as a value."""
 
     def write(self, write: Write, *, repeatable: bool = False) -> Written | Refused:
         self._client.write = write
@@ -96,7 +96,7 @@ def _wire(item: Item) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def untraced() -> Iterator[None]:
-    """Pause what is being traced."""
+    """Pause the trace."""
     held = sys.getprofile()
     sys.setprofile(None)
     try:
@@ -106,7 +106,7 @@ def untraced() -> Iterator[None]:
 
 
 def traces() -> dict[str, Trace]:
-    """One warm consume, one warm check and one denial, each of one quota and one rate, without a request id."""
+    """Trace one warm consume, one warm check and one denial, each of one quota and one rate, without a request id."""
     memory = MemoryEngine()
     engine = TracedEngine(AnsweredClient(memory), "trace")  # type: ignore[arg-type]  # two methods are all it is asked
     feature(memory)
@@ -115,7 +115,7 @@ def traces() -> dict[str, Trace]:
     found = {}
     with contextlib.redirect_stdout(io.StringIO()), loaded("check", environment("check", "http://none", "t")) as module:
         module.app.store, module.app.decisions = Cells(engine), Decisions(engine)
-        # Else a run across a boundary of the rate would count a call or two more.
+        # With a running clock, a run across a boundary of the rate would count a call or two more.
         module.app.clock = Clock(real=lambda: NOW)
         asked = {"consume": ("consume", "warm", 1), "check": ("check", "warm", 1), "denial": ("consume", "full", 2)}
         for name, (verb, whom, amount) in asked.items():
@@ -123,7 +123,7 @@ def traces() -> dict[str, Trace]:
             warm = event(f"/v1/{verb}", body)
             for _ in range(2):
                 answered = module.handler(warm, None)
-                module.app.memory._denials.clear()  # noqa: SLF001  # else the next denial asks by a read first
+                module.app.memory._denials.clear()  # noqa: SLF001  # without this the next denial reads first
             trace = Trace()
             sys.setprofile(trace.saw)
             try:

@@ -1,1 +1,1 @@
-"""The local stack: the real template on an emulator, with state that survives, and a tour of it."""
+"""The local stack: the real template on an emulator, with state that survives a restart, and a tour."""

@@ -1,4 +1,4 @@
-"""The public API of a running stack with every request and answer printed, as the tour shows it."""
+"""The public API of a running stack. Prints every request and answer, as the tour shows them."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ class Api:
         return reply.status, reply.json if isinstance(reply.json, dict) else {"body": reply.json}
 
     def call(self, method: str, path: str, body: Any = None, *, shown: Callable[[Json], Json] | None = None) -> Json:
-        """Ask, print the request with its answer, and insist on success."""
+        """Send the request, print it with its answer, and raise StackError unless it succeeds."""
         print(f"-> {method} {path}" + (f"\n   {compact(body)}" if body is not None else ""))
         status, answer = self.ask(method, path, body)
         show_answer(status, shown(answer) if shown and status == 200 else answer)
@@ -39,7 +39,7 @@ class Api:
         return answer
 
     def publish(self, plan: str, ours: Json) -> None:
-        """Put a catalog, unless its plan is there already; what somebody else has put stays."""
+        """Put our catalog, unless the stack already has its plan. Keep all entries of other catalogs."""
         status, known = self.ask("GET", "/v1/catalog")
         known = known if status == 200 else {}
         if plan in {entry["key"] for entry in known.get("plans", [])}:
@@ -49,7 +49,7 @@ class Api:
 
 
 def request(method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[int, Json]:
-    """One HTTP exchange in JSON: the status, and the answer as it was."""
+    """Make one HTTP exchange in JSON and return the status and the answer."""
     content = None if body is None else json.dumps(body).encode()
     question = urllib.request.Request(url, content, headers | {"content-type": "application/json"}, method=method)
     try:
@@ -65,11 +65,11 @@ def request(method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[
 
 
 def await_that(ask: Callable[[], Json], holds: Callable[[Json], bool], what: str) -> Json:
-    """Ask until the answer holds; StackError when it never does."""
+    """Ask until `holds` accepts the answer, and return it. Raises StackError after WAIT_S."""
     deadline = time.monotonic() + WAIT_S
     while not holds(answer := ask()):
         if time.monotonic() > deadline:
-            raise StackError(f"Waited {WAIT_S} s in vain: {what}. The last answer: {compact(answer)}")
+            raise StackError(f"Waited {WAIT_S} s without result: {what}. The last answer: {compact(answer)}")
         time.sleep(POLL_INTERVAL_S)
     return answer
 
@@ -79,6 +79,6 @@ def show_answer(status: int, answer: Any) -> None:
 
 
 def compact(value: Any) -> str:
-    """JSON on a line, cut where nobody reads on."""
+    """JSON on one line, cut to SHOWN_CHARACTERS."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} …"

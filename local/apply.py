@@ -1,11 +1,11 @@
-"""Apply a catalog from a file to a stack: show what it would change and whom that touches, then declare it.
+"""Apply a catalog from a file to a stack. Show the changes and the number of affected customers first.
 
     make apply FILE=catalog.yaml                                the local stack
     make apply FILE=catalog.json API=https://… KEY=tg_…          any stack
-    … DRY=1                                                     show, and change nothing
+    … DRY=1                                                     only show the changes
 
-What is declared is what was shown: the catalog is put with the version that the changes were worked out for. Where a
-call is cut off, the same command goes on from there.
+The applied changes are the shown changes: the catalog is put with the version that they were computed from. After an
+interrupted call, the same command continues.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 
 class _Plain(yaml.SafeLoader):
-    """YAML 1.2's core: `off` and `no` are words, times stay text, and decimals keep their digits."""
+    """YAML 1.2's core schema: `off` and `no` are text, times are text, and decimals keep their digits."""
 
 
 _Plain.yaml_implicit_resolvers = {}
@@ -48,7 +48,7 @@ _Plain.add_constructor("tag:yaml.org,2002:float", lambda _, node: Decimal(node.v
 
 
 def read_file(path: Path) -> Any:
-    """The catalog that a file states, in YAML or JSON. Raises StackError."""
+    """Read a catalog from a YAML or JSON file. Raises StackError."""
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix.lower() == ".json":
@@ -60,19 +60,19 @@ def read_file(path: Path) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Where the catalog goes."""
+    """The stack that receives the catalog: its address and a key with the scope manage."""
 
     api_url: str
     key: str
 
     def put(self, catalog: Any, query: str = "", if_match: str | None = None) -> tuple[Json, str]:
-        """The answer and the ETag. Raises StackError with every broken rule."""
+        """Put the catalog and return the answer and the ETag. Raises StackError with every broken rule."""
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
         if if_match is not None:
             headers["if-match"] = if_match
         url = f"{self.api_url.rstrip('/')}/v1/catalog{query}"
         if not url.startswith(("http://", "https://")):
-            raise StackError(f"{self.api_url} is no address of an API: it begins with https://")
+            raise StackError(f"{self.api_url} is not the address of an API: it must begin with https://")
         request = urllib.request.Request(url, text_of(catalog).encode(), headers, method="PUT")
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
@@ -85,7 +85,7 @@ class Stack:
 
 
 def text_of(value: Any) -> str:
-    """JSON in which numbers have the digits of the file."""
+    """JSON whose numbers keep the digits of the file."""
     match value:
         case dict():
             return "{" + ",".join(f"{json.dumps(str(name))}:{text_of(held)}" for name, held in value.items()) + "}"
@@ -97,16 +97,16 @@ def text_of(value: Any) -> str:
 
 
 def apply(stack: Stack, catalog: Any, *, dry_run: bool) -> None:
-    """Show the changes, then make them. Raises StackError."""
+    """Show the changes, then apply them unless `dry_run`. Raises StackError."""
     planned, etag = stack.put(catalog, "?dry_run=1")
     if not planned["changes"]:
-        print(f"The catalog is as the file says (version {planned['version']}).")
+        print(f"No changes: the stack already has this catalog (version {planned['version']}).")
         return
     for change in planned["changes"][:SHOWN_MAX]:
         print(shown(change))
     if len(planned["changes"]) > SHOWN_MAX:
         print(f"… and {len(planned['changes']) - SHOWN_MAX} more")
-    print(f"{len(planned['changes'])} changes, {planned['customers']} customers touched.")
+    print(f"{len(planned['changes'])} changes, {planned['customers']} customers affected.")
     if dry_run:
         return
     made, _ = stack.put(catalog, if_match=etag)
@@ -114,7 +114,7 @@ def apply(stack: Stack, catalog: Any, *, dry_run: bool) -> None:
 
 
 def shown(change: Json) -> str:
-    """One change on a line."""
+    """One change on one line."""
     sign = {"added": "+", "changed": "~", "removed": "-"}[change["action"]]
     version = f" version {change['version']}" if "version" in change else ""
     touched = f"   ({change['customers']} customers)" if change["customers"] else ""
@@ -133,7 +133,7 @@ def _refusal(status: int, body: bytes) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.apply", description="Apply a catalog to a stack.")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--api", default="", help="the stack's address; without one, the local stack's")
+    parser.add_argument("--api", default="", help="the stack's address; default: the local stack")
     parser.add_argument("--key", default="", help="an API key with the scope manage")
     parser.add_argument("--folder", type=Path, default=Path(".local"), help="the local stack's folder")
     parser.add_argument("--dry-run", action="store_true")
@@ -148,7 +148,7 @@ def main() -> int:
 
 def _stack(asked: argparse.Namespace) -> Stack:
     if bool(asked.api) != bool(asked.key):
-        raise StackError("API and KEY go together; without both it is the local stack.")
+        raise StackError("Give both API and KEY, or neither for the local stack.")
     if asked.api:
         return Stack(asked.api, asked.key)
     handle = read_handle(Layout(folder=asked.folder.resolve(), port=0))

@@ -1,4 +1,4 @@
-"""A plain client of a running stack's API: every answer as it came. For the tour, the demo and the tests."""
+"""A plain client of a running stack's API, for the tour, the demo and the tests. Answers are not interpreted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ CATALOG_PARTS = ("meters", "features", "plans")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. Header names are lower case; `json` is None where there is no body, and text where it is not JSON."""
+    """One answer.
+
+    headers: names in lower case
+    json: the parsed body; None without a body; text if the body is not JSON
+    """
 
     status: int
     headers: dict[str, str]
@@ -34,7 +38,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Client:
-    """The API with one key. Each thread keeps a connection of its own."""
+    """The API with one key. Each thread keeps its own connection."""
 
     api_url: str
     key: str
@@ -42,7 +46,7 @@ class Client:
     _connections: list[http.client.HTTPConnection] = field(default_factory=list)
 
     def send(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
-        """One exchange; a string for a body is sent as it is. Raises OSError where nobody answers."""
+        """Make one exchange. A body that is a string is sent unchanged. Raises OSError if no server answers."""
         url = urllib.parse.urlsplit(self.api_url)
         content = body if isinstance(body, str | None) else json.dumps(body)
         sent = {"content-type": "application/json", "authorization": f"Bearer {self.key}", **(headers or {})}
@@ -62,7 +66,7 @@ class Client:
         raise AssertionError("the second try answers or raises")
 
     def settled(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
-        """As `send`, and sent again for as long as the answer says that a retry makes sense."""
+        """Like `send`, but repeat the request while the answer is `retryable`, for at most RETRIES_S."""
         deadline = time.monotonic() + RETRIES_S
         while True:
             reply = self.send(method, path, body, headers)
@@ -88,7 +92,7 @@ class Client:
 
 
 def with_ours(known: Json, ours: Json, parts: Iterable[str] = CATALOG_PARTS) -> Json:
-    """A catalog that has all of ours, and of the known one what ours does not replace."""
+    """Merge two catalogs: all entries of ours, and the known entries that ours does not replace."""
     merged: Json = {name: catalog[name] for catalog in (known, ours) for name in catalog if name == "settings"}
     for part in parts:
         taken = {entry["key"] for entry in ours.get(part, [])}

@@ -1,13 +1,13 @@
-"""`make demo`: a real hour of LLM traffic through the running stack, checked to the token.
+"""`make demo`: send a real hour of LLM traffic through the running stack and check every token.
 
-    code.csv   reported as events in batches        the totals must equal the file
-    conv.csv   asked for first, row by row, against a hard limit of half of its tokens:
+    code.csv   sent as events in batches            the totals must equal the file
+    conv.csv   consumed row by row, against a hard limit of half of its tokens:
                granted + denied must equal the file, and granted must not exceed the limit
 
-A row's tokens are its prompt and generated tokens together. The times of code.csv are shifted so that its last row is
-now; the shift is kept, so that a second run sends the same events, which count nothing again, and the same
-Idempotency-Keys, which are granted nothing again. Without the trace (it is not part of this project) a sample of the
-same shape is made up, and said to be.
+A row's tokens are its prompt tokens plus its generated tokens. The times of code.csv are shifted so that its last row
+is now. The shift is stored. So a second run sends the same events, which count nothing again, and the same
+Idempotency-Keys, which grant nothing again. The trace is not part of this project: without it, the demo generates a
+sample of the same shape and says so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BAR = 40
 
 @dataclass(frozen=True)
 class Row:
-    """One request of the trace; `number` is its place in the file."""
+    """One request of the trace. `number` is its position in the file."""
 
     number: int
     at: datetime
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def replay(handle: Handle, layout: Layout, *, quick: bool) -> None:
-    """Send both files and hold what was counted against them; StackError where they differ."""
+    """Send both files and compare the counted usage with them. Raises StackError if they differ."""
     code, conv, name = traffic(quick=quick)
     limit = sum(row.tokens for row in conv) // 2
     customer = f"demo-{name}-{limit}"
@@ -89,9 +89,9 @@ def replay(handle: Handle, layout: Layout, *, quick: bool) -> None:
 
 
 def traffic(*, quick: bool) -> tuple[list[Row], list[Row], str]:
-    """(code, conv, a name for the data): the trace, or a sample of its shape."""
+    """Return (code, conv, a name for the data): the trace, or a sample of its shape."""
     if not TRACE.exists():
-        print(f"The trace is not in {TRACE.relative_to(REPOSITORY.parent)}: a made-up sample stands in for it.")
+        print(f"The trace is not in {TRACE.relative_to(REPOSITORY.parent)}: the demo uses a generated sample.")
         return sample(1, 900, 2_000), sample(2, 2_000, 1_400), "sample"
     code, conv = rows(TRACE / "code.csv"), rows(TRACE / "conv.csv")
     if not quick:
@@ -115,7 +115,7 @@ def rows(path: Path) -> list[Row]:
 
 
 def sample(seed: int, count: int, mean: int) -> list[Row]:
-    """Made-up traffic, the same at every run."""
+    """Generate traffic, the same at every run."""
     draw, at = random.Random(seed), datetime(2026, 1, 1, tzinfo=UTC)
     made = []
     for number in range(count):
@@ -125,7 +125,7 @@ def sample(seed: int, count: int, mean: int) -> list[Row]:
 
 
 def publish(api: Api, plan: str, limit: int) -> None:
-    """Add the demo's meters, features and plan to the catalog, unless they are there."""
+    """Add the demo's meters, features and plan to the catalog, unless it has them."""
     known = api.ask("GET", "/v1/catalog")
     if any(entry["key"] == plan for entry in known.get("plans", [])):
         return
@@ -155,7 +155,7 @@ def publish(api: Api, plan: str, limit: int) -> None:
 
 
 def report(api: Api, layout: Layout, customer: str, code: list[Row]) -> None:
-    """Post code.csv as events, its times shifted so that the last row was now at the first run."""
+    """Post code.csv as events. Its times are shifted so that the last row is at the time of the first run."""
     shift = timedelta(microseconds=kept_shift(layout, customer, code[-1].at))
     events = [
         {
@@ -176,11 +176,11 @@ def report(api: Api, layout: Layout, customer: str, code: list[Row]) -> None:
         progress.add(len(batch))
     progress.done(", ".join(f"{count:,} {status}" for status, count in sorted(statuses.items())))
     if statuses["accepted"] + statuses["duplicate"] != len(events):
-        raise StackError(f"Of {len(events)} events, some were neither accepted nor known: {dict(statuses)}")
+        raise StackError(f"Of {len(events)} events, some were neither accepted nor duplicates: {dict(statuses)}")
 
 
 def kept_shift(layout: Layout, customer: str, last: datetime) -> int:
-    """Microseconds from the trace's time to the first run's, the same for every run on this stack's state."""
+    """Microseconds from the trace's time to the first run, the same for every run on this stack's state."""
     path = layout.folder / "demo.json"
     shifts: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
     if customer not in shifts:
@@ -190,18 +190,18 @@ def kept_shift(layout: Layout, customer: str, last: datetime) -> int:
 
 
 def check_reported(api: Api, customer: str, code: list[Row]) -> None:
-    """Wait until the fold has caught up, then hold its totals against the file."""
+    """Wait until aggregation has caught up, then compare its totals with the file."""
     expected = {"demo-tokens": sum(row.tokens for row in code), "demo-requests": len(code)}
     for meter, value in expected.items():
         path = f"/v1/usage?{urllib.parse.urlencode({'customer': customer, 'meter': meter})}"
         counted = until(lambda path=path: int(api.ask("GET", path)["total"]), value)  # type: ignore[misc]
         print(f"  {meter}: {counted:,} counted, {value:,} in the file")
         if counted != value:
-            raise StackError(f"{meter} counted {counted}, the file says {value}")
+            raise StackError(f"{meter} counted {counted}, the file has {value}")
 
 
 def until(ask: Callable[[], int], value: int) -> int:
-    """What is answered once it is the value, or at the end of patience."""
+    """Ask until the answer is the value, for at most SETTLE_SECONDS_MAX; return the last answer."""
     deadline = time.monotonic() + SETTLE_SECONDS_MAX
     while (answer := ask()) != value and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -209,7 +209,7 @@ def until(ask: Callable[[], int], value: int) -> int:
 
 
 def consume(api: Api, customer: str, conv: list[Row]) -> Counter[str]:
-    """Ask for every row of conv.csv in order, several at a time; tokens by what became of them."""
+    """Consume every row of conv.csv in order, several at a time; return the tokens by outcome."""
     tokens: Counter[str] = Counter()
     progress, lock = Progress("requests", len(conv)), threading.Lock()
 
@@ -234,19 +234,19 @@ def consume(api: Api, customer: str, conv: list[Row]) -> Counter[str]:
 
 
 def check_consumed(api: Api, customer: str, conv: list[Row], limit: int, tokens: Counter[str]) -> None:
-    """Hold the decisions against the file, the limit, and what the counter says."""
+    """Compare the decisions with the file, the limit and the counter."""
     total = sum(row.tokens for row in conv)
     state = api.ask("POST", "/v1/check", {"customer": customer, "feature": "demo-chat-tokens", "amount": 0})
     granted = tokens["granted"] + tokens["replayed"]
     print(f"  demo-chat-tokens: {state['used']:,} used of {limit:,}; {granted:,} granted + {tokens['denied']:,} denied")
     if granted + tokens["denied"] != total:
-        raise StackError(f"granted and denied make {granted + tokens['denied']}, the file says {total}")
+        raise StackError(f"granted + denied is {granted + tokens['denied']}, the file has {total}")
     if granted > limit or state["used"] != granted:
-        raise StackError(f"granted {granted} and used {state['used']}, with a limit of {limit}")
+        raise StackError(f"granted {granted}, used {state['used']}, limit {limit}")
 
 
 class Api:
-    """The deployed API with the manage key. What may be retried is; what fails all the same ends the demo."""
+    """The deployed API with the manage key. Retries retryable answers; any other failure ends the demo."""
 
     def __init__(self, handle: Handle) -> None:
         self._client = Client(handle.api_url, handle.manage_key)
@@ -260,7 +260,7 @@ class Api:
 
 
 class Progress:
-    """A bar on the terminal, drawn at most ten times a second; where there is no terminal, only its last line."""
+    """A progress bar, drawn at most ten times a second. Without a terminal, only its last line is printed."""
 
     def __init__(self, what: str, total: int) -> None:
         self._what, self._total, self._done = what, total, 0

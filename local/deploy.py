@@ -1,7 +1,8 @@
-"""`sam build` and `sam deploy` of the real template to the emulator, each only when something has changed.
+"""Build and deploy the real template to the emulator with SAM, each only after a change.
 
-A build is named by the content that went into it and shared by all stacks; a deployment is remembered per
-stack and trusted only when the emulator still has it. Invariant: what runs is what the working tree says.
+A build is named by a digest of its sources and shared by all stacks. The last deployment is recorded per stack. The
+record counts only while the emulator still has that deployment. Invariant: the deployed code is the code of the working
+tree.
 """
 
 import fcntl
@@ -25,17 +26,17 @@ BUCKET = "tallygate-deployments"
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
 PARAMETERS = {
-    # The emulator runs the functions with the interpreter that it runs on itself.
+    # The emulator runs the functions with its own interpreter.
     "Runtime": RUNTIME,
     "Architecture": ARCHITECTURE,
     "TestClock": "enabled",
     # The inbox of the local stack listens on loopback.
     "AllowPrivateWebhooks": "true",
     "TableProtection": "disabled",
-    # Everything shares one machine here: a backlog of deliveries or closings must leave decisions their time.
+    # Everything shares one machine here. A backlog of deliveries or closings must leave time for decisions.
     "SweepMax": "50",
     "DeliveryConcurrency": "4",
-    # Alarms exist only with a topic, and they shall be deployed here as well.
+    # Alarms exist only with a topic. They should be deployed here too.
     "AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:tallygate-alarms",
 }
 SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
@@ -52,7 +53,7 @@ def built_folder() -> Path:
 
 
 def build() -> Path:
-    """The folder of the built template, built now unless this very content has been built before."""
+    """Return the folder of the built template. Build it unless the same sources were built before."""
     folder = built_folder()
     BUILDS.mkdir(parents=True, exist_ok=True)
     with exclusive(BUILDS / "lock"):
@@ -67,7 +68,7 @@ def build() -> Path:
 
 
 def deploy(layout: Layout, clients: Clients, built: Path) -> dict[str, str]:
-    """The outputs of the deployed stack, deployed now unless this build with these parameters already is."""
+    """Return the outputs of the stack. Deploy it unless this build with these parameters is deployed."""
     digest = hashlib.sha256(f"{built.name} {sorted(PARAMETERS.items())}".encode()).hexdigest()
     outputs = deployed_outputs(clients)
     if outputs and layout.deployed.exists() and layout.deployed.read_text() == digest:
@@ -86,13 +87,13 @@ def deploy(layout: Layout, clients: Clients, built: Path) -> dict[str, str]:
     )
     outputs = deployed_outputs(clients)
     if outputs is None:
-        raise StackError("sam deploy said nothing was wrong, but the emulator has no such stack.")
+        raise StackError("sam deploy reported success, but the emulator has no such stack.")
     write_whole(layout.deployed, digest)
     return outputs
 
 
 def deployed_outputs(clients: Clients) -> dict[str, str] | None:
-    """The outputs of the stack as the emulator knows it; None where it has none that is complete."""
+    """The outputs of the emulator's stack; None if it has no complete stack."""
     try:
         stack = clients.of("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     except ClientError as error:
@@ -105,7 +106,7 @@ def deployed_outputs(clients: Clients) -> dict[str, str] | None:
 
 
 def source_digest() -> str:
-    """Names a build by everything that goes into it, this machine's Python included."""
+    """A digest of everything that a build depends on, including this machine's Python."""
     digest = hashlib.sha256(f"{RUNTIME} {ARCHITECTURE} {platform.system()}".encode())
     for root in SOURCES:
         path = REPOSITORY / root
@@ -127,11 +128,11 @@ def forget_old_builds() -> None:
 
 
 def sam(*arguments: str, endpoint_url: str | None = None) -> None:
-    """Run the SAM CLI quietly; StackError with the end of what it said when it fails."""
+    """Run the SAM CLI without output. Raises StackError with the end of its output if it fails."""
     if not SAM.exists():
         raise StackError("The SAM CLI is not installed: run this through `make run`, or `make tools` once.")
     environment = os.environ | CREDENTIALS | {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(SAM.parents[1])}
-    # SAM looks on the path for a Python of the template's version: the one that it runs on itself.
+    # SAM looks on the path for a Python of the template's version: that is its own Python.
     environment["PATH"] = f"{SAM.parent}{os.pathsep}{os.environ['PATH']}"
     environment |= {"TALLYGATE_RUNTIME": RUNTIME, "TALLYGATE_PLATFORM": "host", "TALLYGATE_UV": str(UV)}
     if endpoint_url:
@@ -154,7 +155,7 @@ def sam(*arguments: str, endpoint_url: str | None = None) -> None:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock between processes for the length of the block."""
+    """Hold a lock between processes during the block."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

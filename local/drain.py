@@ -1,8 +1,8 @@
-"""Stopping without losing what is on its way: the intake closes, then the fold catches up, then the rest may stop.
+"""Stop without losing data in transit: close the intake, let aggregation catch up, then stop the rest.
 
-The emulator saves its tables but not its streams, so a record that has not been folded when it stops is never
-folded. A probe is an item whose record follows all others of its moment; aggregate answers it by setting `seen_at`
-on it. What one stage writes makes records for the next, so as many probes follow each other as there are stages.
+The emulator saves its tables but not its streams. So a record that is not aggregated before the stop is never
+aggregated. A probe is an item whose record follows all earlier records; aggregate answers by setting `seen_at` on it.
+The writes of one stage make records for the next stage, so there is one probe after another for each stage.
 """
 
 import time
@@ -10,7 +10,7 @@ import uuid
 
 from local.emulator import Clients
 
-# EVENT or CELL -> JOURNAL and TOTAL -> OUTBOX -> DELIVERY, and one more for what was in flight.
+# EVENT or CELL -> JOURNAL and TOTAL -> OUTBOX -> DELIVERY, and one more for records in flight.
 STAGES = 4
 PROBE_TIMEOUT_S = 60
 POLL_INTERVAL_S = 0.05
@@ -18,7 +18,7 @@ INTAKE = ("IngestFunctionName", "CheckFunctionName", "ManageFunctionName")
 
 
 def close_intake(clients: Clients, outputs: dict[str, str]) -> None:
-    """Let no request reach a function that writes; those that are running finish."""
+    """Stop requests from reaching functions that write. Running calls finish."""
     functions = clients.of("lambda")
     for name in INTAKE:
         functions.put_function_concurrency(FunctionName=outputs[name], ReservedConcurrentExecutions=0)
@@ -30,8 +30,8 @@ def open_intake(clients: Clients, outputs: dict[str, str]) -> None:
         functions.delete_function_concurrency(FunctionName=outputs[name])
 
 
-def drain_fold(clients: Clients, table: str) -> bool:
-    """Wait until the stream's reader has seen everything; False when it did not within its time."""
+def drain_stream(clients: Clients, table: str) -> bool:
+    """Wait until the stream's reader has seen every record; False if it has not within PROBE_TIMEOUT_S."""
     dynamodb = clients.of("dynamodb")
     deadline = time.monotonic() + PROBE_TIMEOUT_S
     for _ in range(STAGES):

@@ -1,7 +1,7 @@
-"""MiniStack as a child process: started on loopback with state on disk, stopped so that its state is saved.
+"""MiniStack as a child process: start it on loopback with state on disk, stop it so that it saves its state.
 
-Invariants: it listens on 127.0.0.1 only, IAM is enforced, and its Lambda workers inherit nothing of this
-machine's environment that could change how the functions behave. Leaves alone what is deployed on it.
+Invariants: it listens on 127.0.0.1 only, and IAM is enforced. Its Lambda workers inherit no environment variable that
+could change the functions' behaviour. This module does not know what is deployed on it.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ QUEUE_ADDRESS = re.compile(rf"http://localhost:(\d+)/{ACCOUNT}/")
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 POLL_INTERVAL_S = 0.05
-# Certificates of a company's proxy are needed to send webhooks out; nothing else of the environment is.
+# Sending webhooks may need the certificates of a company's proxy. Nothing else of the environment is needed.
 INHERITED = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_REGION": REGION,
-    # A profile or a role of this machine must not be looked up for an emulator.
+    # Never use a profile or a role of this machine for an emulator.
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -44,7 +44,7 @@ CREDENTIALS = {
 
 
 def start(layout: Layout) -> subprocess.Popen[bytes]:
-    """Start the emulator and return once it answers; StackError when the port is taken or it stays silent."""
+    """Start the emulator and return once it answers. Raises StackError if the port is taken or it never answers."""
     if not MINISTACK_PYTHON.exists():
         raise StackError("The emulator is not installed: run this through `make run`, or `make tools` once.")
     require_port(layout)
@@ -65,7 +65,7 @@ def start(layout: Layout) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Ctrl-C at the terminal goes to this process only, which drains before it stops the emulator.
+            # Ctrl-C at the terminal reaches this process only. It drains the stream before it stops the emulator.
             start_new_session=True,
         )
     layout.emulator_pid.write_text(f"{process.pid} {layout.port}")
@@ -80,7 +80,7 @@ def start(layout: Layout) -> subprocess.Popen[bytes]:
 def require_port(layout: Layout) -> None:
     if not port_is_free(layout.port):
         raise StackError(
-            f"Port {layout.port} is taken by another program. Choose one: make run PORT={layout.port + 10}"
+            f"Port {layout.port} is used by another program. Choose another: make run PORT={layout.port + 10}"
         )
 
 
@@ -107,8 +107,8 @@ def environment(layout: Layout) -> dict[str, str]:
 def forget_stream_positions(layout: Layout) -> None:
     """Make the stream's reader begin at the oldest record after a restart.
 
-    The emulator saves how far an event source mapping has read, but not the records: the position would point
-    into a stream that begins at zero again, and the first writes would never be delivered.
+    The emulator saves the read position of an event source mapping, but not the records. The position would point into
+    a stream that starts at zero again, and the first writes would never be delivered.
     """
     path = layout.state / "lambda.json"
     if not path.exists():
@@ -119,11 +119,11 @@ def forget_stream_positions(layout: Layout) -> None:
 
 
 def move_queue_addresses(layout: Layout) -> None:
-    """Give every queue the address that it has on the port of this start.
+    """Rewrite the address of every queue to the port of this start.
 
-    The emulator files a queue under its address, port included, and reads queues for Lambda by the address of the port
-    that it runs on now: on another port than before, no message would ever reach a function. The same address stands
-    in the functions' environment and in the stack's outputs. The table holds customers' data and is left alone.
+    The emulator files a queue under its address with the port, and reads queues for Lambda by the address with its
+    current port. After a change of the port, no message would reach a function. The functions' environment and the
+    stack's outputs have the same address. The table has customers' data and is not changed.
     """
     path = layout.state / "sqs.json"
     if not path.exists():
@@ -143,7 +143,7 @@ def await_answer(layout: Layout, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StackError(f"The emulator ended while it started; its last words are in {layout.emulator_log}")
+            raise StackError(f"The emulator ended during its start; see {layout.emulator_log}")
         with (
             contextlib.suppress(OSError),
             urllib.request.urlopen(f"{layout.endpoint_url}/_ministack/health", timeout=2),
@@ -154,7 +154,7 @@ def await_answer(layout: Layout, process: subprocess.Popen[bytes]) -> None:
 
 
 def stop(layout: Layout, process: subprocess.Popen[bytes]) -> bool:
-    """Stop the emulator and wait until it has saved its state; False when it had to be killed."""
+    """Stop the emulator and wait until it has saved its state; False if it had to be killed."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_TIMEOUT_S)
@@ -169,7 +169,7 @@ def stop(layout: Layout, process: subprocess.Popen[bytes]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orphan:
-    """An emulator whose owner was killed: still running, still with the state that it has not saved."""
+    """An emulator whose owner was killed. It still runs and has not saved its state."""
 
     pid: int
     layout: Layout
@@ -183,12 +183,12 @@ class Orphan:
 
 
 def find_orphan(layout: Layout) -> Orphan | None:
-    """The emulator that an earlier run has left behind in this folder, on whatever port."""
+    """The emulator that an earlier run of this folder left behind, on any port; None if there is none."""
     try:
         pid, port = map(int, layout.emulator_pid.read_text().split())
     except (FileNotFoundError, ValueError):
         return None
-    # The number may meanwhile belong to another program.
+    # The process id may belong to another program by now.
     command = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     if "emulator_process" not in command.stdout:
         layout.emulator_pid.unlink(missing_ok=True)
@@ -209,7 +209,7 @@ def clients(layout: Layout) -> "Clients":
 
 
 class Clients:
-    """boto3 clients for one stack's emulator, as the account's owner."""
+    """boto3 clients for one stack's emulator, with the rights of the account's owner."""
 
     def __init__(self, layout: Layout) -> None:
         self._session = boto3.Session(
@@ -225,8 +225,8 @@ class Clients:
 
 
 def write_whole(path: "Path", text: str) -> None:
-    """Replace a file so that a reader sees the old content or the new, never half of one; for its owner only, from the
-    first byte on, since some hold keys."""
+    """Replace a file atomically: a reader sees the old content or the new. Only the owner may read it, from the first
+    byte on, since some files hold keys."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)

@@ -1,15 +1,15 @@
-"""What runs as the emulator: MiniStack with three additions that it has no setting for.
+"""The emulator's process: MiniStack with three additions for which it has no setting.
 
-It runs under the emulator's own interpreter, which is the Lambda runtime as well, so it must not import
-anything of this project, and what it adds must not reach the workers, which are started afresh.
+It runs under the emulator's own interpreter, which is also the Lambda runtime. So it must not import anything of this
+project. Its additions must not reach the workers, which are new processes.
 
-1. The SAM transform. MiniStack expands a template with aws-sam-translator, which brings pydantic and more.
-   Installed beside it, they would be there for every function, and a layer that lacks one would still work
-   here. So they are lent from the SAM CLI's environment, to this process alone.
-2. dynamodb:LeadingKeys. MiniStack evaluates IAM conditions but does not know this key, and an absent key
-   satisfies ForAllValues: the privileges by partition-key prefix would be enforced on AWS only.
-3. A queue's MaximumConcurrency as a number. MiniStack hands a parameter of type Number on as text, where AWS
-   converts it to what the property is, and its reader of queues compares the text with a number.
+1. The SAM transform. MiniStack expands a template with aws-sam-translator, which brings pydantic and other packages.
+   Installed in the emulator's environment, they would be available to every function, and a layer without one of them
+   would still work here. So this process alone gets them from the SAM CLI's environment.
+2. dynamodb:LeadingKeys. MiniStack evaluates IAM conditions but does not know this key. A missing key satisfies
+   ForAllValues, so the privileges by partition-key prefix would be enforced on AWS only.
+3. A queue's MaximumConcurrency as a number. AWS converts a parameter of type Number to the property's type. MiniStack
+   passes it on as text, and its queue reader compares the text with a number.
 """
 
 import json
@@ -25,10 +25,10 @@ WRITES = ("Put", "Update", "Delete", "ConditionCheck", "Get")
 
 
 def leading_keys(request: dict[str, Any]) -> list[str]:
-    """The partition keys that a DynamoDB request names, as AWS puts them into dynamodb:LeadingKeys.
+    """Return the partition keys of a DynamoDB request, as AWS puts them into dynamodb:LeadingKeys.
 
-    A query on the index has its shards for partition keys, which no policy restricts; it names none here.
-    The actions of a transaction are each judged by the keys of all: AWS does not say which, and this is stricter.
+    A query on the index has shards as partition keys, which no policy restricts: it names none here. Each action of a
+    transaction is judged by the keys of all actions: AWS does not document which keys it uses, and this is stricter.
     """
     keys = [request.get("Key"), request.get("Item")]
     for action in request.get("TransactItems", []):
@@ -45,7 +45,7 @@ def leading_keys(request: dict[str, Any]) -> list[str]:
 
 
 def queried_keys(request: dict[str, Any]) -> list[str]:
-    """The partition key of a query on the table: the value that its condition sets equal to the key."""
+    """The partition key of a query on the table: the value that its condition compares with the key."""
     condition = request.get("KeyConditionExpression")
     if not condition or "IndexName" in request:
         return []
@@ -65,7 +65,7 @@ def with_leading_keys(known: Any) -> Any:
         try:
             found = leading_keys(json.loads(body or b"{}"))
         except (ValueError, AttributeError, KeyError, TypeError):
-            # Not a request that DynamoDB will accept either.
+            # DynamoDB will not accept this request either.
             return context
         return context | ({"dynamodb:LeadingKeys": found} if found else {})
 

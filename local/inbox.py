@@ -1,12 +1,12 @@
-"""A webhook receiver of the local stack, for looking at what a customer's server would get.
+"""A webhook receiver of the local stack. It shows what a customer's server would receive.
 
-It verifies with nothing but the two published schemes and the secrets that it was told, so it proves the sender's
-signatures from the outside. It shows every arrival, repeats included, and decides nothing.
+It verifies signatures with the two published schemes and the secrets that it was given, and with no code of the sender.
+It shows every arrival, also repeated ones.
 
-    POST /any/path    a webhook arrives: verified, kept, printed; `?status=500` or `?hang=30` misbehave on purpose
-    GET  /            what arrived, oldest first, as JSON: {"data": [{id, path, received_at, headers, body, verified}]}
-    PUT  /secrets     {"secret": "whsec_…"}: one more secret to verify with
-    DELETE /          forget what arrived
+    POST /any/path    receive a webhook: verify, store and print it; `?status=500` or `?hang=30` simulate failures
+    GET  /            all arrivals, oldest first, as JSON: {"data": [{id, path, received_at, headers, body, verified}]}
+    PUT  /secrets     {"secret": "whsec_…"}: add a secret to verify with
+    DELETE /          remove all arrivals
 """
 
 import base64
@@ -38,7 +38,7 @@ SECRET_PREFIX = "whsec_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One webhook as it came in; `verified` is None where it bears no signature at all."""
+    """One received webhook. `verified` is None if it has no signature."""
 
     id: str | None
     path: str
@@ -49,7 +49,7 @@ class Arrival:
 
 
 class Inbox:
-    """The receiver: a server on loopback in threads of its own, its arrivals kept in a file across restarts."""
+    """The receiver: a server on loopback in its own threads. A file keeps the arrivals across restarts."""
 
     def __init__(self, port: int, kept: Path, announce: Callable[[Arrival], None]) -> None:
         self._kept = kept
@@ -60,7 +60,7 @@ class Inbox:
         self._secrets: list[str] = read_json(self._secrets_file, [])
         self._arrivals = deque(read_arrivals(kept), maxlen=KEPT_ARRIVALS)
         if kept.exists():
-            # Whole lines only, so that the next one does not join one that a kill has cut off.
+            # Keep whole lines only: the next line must not continue a line that a kill has cut off.
             self._rewrite()
         self._server = ThreadingHTTPServer((HOST, port), handler_of(self))
         self._server.daemon_threads = True
@@ -111,7 +111,7 @@ class Inbox:
             self._kept.unlink(missing_ok=True)
 
     def hang(self, seconds: float) -> None:
-        """Keep a sender waiting, though never beyond the end of the inbox."""
+        """Keep a sender waiting, at most until the inbox closes."""
         self._released.wait(min(seconds, HANG_S_MAX))
 
 
@@ -120,7 +120,7 @@ def line_of(arrival: Arrival) -> str:
 
 
 def verify(headers: dict[str, str], body: bytes, secrets: list[str], now: float) -> bool | None:
-    """Whether any of the secrets made this signature in the last minutes; None when there is none to look at."""
+    """Whether one of the secrets made this signature within TOLERANCE_S; None without a signature."""
     if "webhook-signature" in headers:
         timestamp = headers.get("webhook-timestamp", "")
         signed = b".".join([headers.get("webhook-id", "").encode(), timestamp.encode(), body])
@@ -151,7 +151,7 @@ def standard_key(secret: str) -> bytes | None:
 
 
 def read_json(path: Path, default: Any) -> Any:
-    """The file's value; the default where it is missing or was left unfinished by a kill."""
+    """The file's value; the default if the file is missing or a kill left it incomplete."""
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -159,7 +159,7 @@ def read_json(path: Path, default: Any) -> Any:
 
 
 def read_arrivals(path: Path) -> Iterator[Arrival]:
-    """The arrivals that were kept, without a line that a kill has cut off."""
+    """The stored arrivals, without a line that a kill has cut off."""
     for line in path.read_text().splitlines() if path.exists() else ():
         with suppress(ValueError, TypeError):
             yield Arrival(**json.loads(line))
@@ -188,7 +188,7 @@ def handler_of(inbox: Inbox) -> type[BaseHTTPRequestHandler]:
             try:
                 inbox.learn(str(json.loads(body)["secret"]))
             except (ValueError, KeyError, TypeError):
-                self.answer(422, {"detail": 'say {"secret": "whsec_…"}'})
+                self.answer(422, {"detail": 'send {"secret": "whsec_…"}'})
                 return
             self.answer(200, {})
 
@@ -212,6 +212,6 @@ def handler_of(inbox: Inbox) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002, the name is the base class's
-            """Arrivals are announced; nothing else needs a line."""
+            """Print nothing: arrivals are announced elsewhere."""
 
     return Handler

@@ -1,9 +1,9 @@
-"""API keys that nobody's API key has made: a local stack's own, and the first one of a stack on AWS.
+"""API keys that are made without an API key: those of a local stack, and the first one of a stack on AWS.
 
     python -m local.keys --stack tallygate [--name first] [--scopes "manage ingest check"]
 
-Written by the layer's own storage, so a key is stored in one way only: by the digest of its text. Whoever can write to
-the table can make one; that is what makes the first key possible, and the table worth guarding.
+The layer's own storage writes them, so every key is stored in the same way: by the digest of its text. Everyone who can
+write to the table can make a key. This makes the first key possible; it is also a reason to protect the table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tallygate.domain.customers.api_keys import ApiKey, digest_of
 from tallygate.storage.base.dynamo import DynamoEngine, client_config
 from tallygate.storage.customers.api_keys import ApiKeys
 
-# What each key of a local stack may do, by the name that the handle has for it.
+# Scopes of each key of a local stack, by its name in the handle.
 SCOPES = {
     "manage_key": ("manage", "ingest", "check"),
     "ingest_key": ("ingest",),
@@ -34,7 +34,7 @@ SCOPES = {
 
 
 def bootstrap(layout: Layout, clients: Clients, table: str) -> dict[str, str]:
-    """The stack's keys by name, each of them known to the table."""
+    """Return the stack's keys by name. Make sure that the table has each of them."""
     if layout.keys.exists():
         texts: dict[str, str] = json.loads(layout.keys.read_text())
     else:
@@ -42,18 +42,18 @@ def bootstrap(layout: Layout, clients: Clients, table: str) -> dict[str, str]:
         write_whole(layout.keys, json.dumps(texts, indent=2))
     engine = DynamoEngine(clients.of("dynamodb"), table)
     for name, text in texts.items():
-        # Every time, because after an unclean stop the table may have lost them; one that is there is left as it is.
+        # At every start: the table may have lost them after an unclean stop. An existing key is not changed.
         add(engine, f"local_{name}", f"{name.removesuffix('_key')} (local stack)", SCOPES[name], text)
     return texts
 
 
 def new_text() -> str:
-    """A key: 43 characters of randomness behind a prefix that scanners for leaked secrets can know."""
+    """Make a key: 43 random characters after a prefix that scanners for leaked secrets can recognise."""
     return f"{api_keys.PREFIX}{secrets.token_urlsafe(32)}"
 
 
 def add(engine: DynamoEngine, key_id: str, name: str, scopes: tuple[str, ...], text: str) -> None:
-    """Add the key, unless it is there."""
+    """Add the key, unless it exists."""
     now = time.time_ns() // 1_000_000
     key = ApiKey(id=key_id, name=name, scopes=scopes, customer=None, expires_at=None, created_at=now)
     writes: Any = ApiKeys(engine).create(key, digest_of(text))  # opaque to operations; written directly here
@@ -78,12 +78,12 @@ def main() -> int:
     except (BotoCoreError, ClientError, LookupError) as error:
         print(f"No key was made for the stack {arguments.stack}: {error}", file=sys.stderr)
         return 1
-    print(f"{text}\n\nShown once. It may {', '.join(scopes)}; DELETE /v1/keys/… revokes it.")
+    print(f"{text}\n\nShown once. Scopes: {', '.join(scopes)}. DELETE /v1/keys/… revokes it.")
     return 0
 
 
 def table_of(stack: str) -> str:
-    """The table of a deployed stack. Raises LookupError where the stack has no such output."""
+    """The table of a deployed stack. Raises LookupError if the stack has no such output."""
     stacks = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     outputs: dict[str, Any] = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
     if "TableName" not in outputs:

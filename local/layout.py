@@ -1,7 +1,7 @@
-"""Where one local stack keeps what it keeps.
+"""The paths of one local stack.
 
-Decides paths and nothing else. A stack is a folder: two stacks in two folders, on two ports, do not meet.
-Only the builds and the tool environments are shared, because they are the same for all.
+A stack is a folder: two stacks in two folders, on two ports, share nothing but the builds and the tool environments,
+which are the same for all.
 """
 
 import socket
@@ -21,7 +21,7 @@ DEFAULT_PORT = 4566
 
 
 class StackError(Exception):
-    """What a person has to know and do, as one message for the terminal."""
+    """A problem that the user must know of or solve. Its text is printed to the terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Layout:
 
     @property
     def stored_form(self) -> Path:
-        """Which form the items in the state have."""
+        """The file with the stored form of the state's items."""
         return self.folder / "stored-form"
 
     @property
@@ -101,7 +101,7 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on; somebody else may take it before the caller does."""
+    """A port on which no server listens. Another process may take it before the caller does."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -1,7 +1,7 @@
-"""From nothing to a stack that serves, and back, as one context manager.
+"""Start and stop a local stack, as one context manager.
 
-Invariants: a folder has at most one running stack; the handle exists exactly while the stack can be used; leaving
-closes the intake, lets the fold catch up and saves the emulator's state, in this order.
+Invariants: a folder has at most one running stack, and the handle exists exactly while the stack can be used. The exit
+closes the intake, lets aggregation catch up and saves the emulator's state, in this order.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """What stack.json says: all that a script needs to use the stack."""
+    """The content of stack.json: everything that a script needs to use the stack."""
 
     api_url: str
     manage_key: str
@@ -58,7 +58,7 @@ class AlreadyRunning(StackError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A stack that serves."""
+    """A stack that is ready."""
 
     handle: Handle
     process: Popen[bytes]
@@ -69,7 +69,7 @@ class Running:
 def running(
     layout: Layout, say: Say, announce: Callable[[Arrival], None], *, afresh: bool = False
 ) -> Iterator[Running]:
-    """Run the stack for the length of the block; `afresh` without the state that it has."""
+    """Run the stack during the block. `afresh` removes its state first."""
     with owned(layout):
         clean_up_after_a_kill(layout, say)
         if afresh:
@@ -95,12 +95,12 @@ def running(
                 if process.poll() is None:
                     settle(clients, outputs, say)
                 else:
-                    say("the emulator has ended by itself; what it had not saved is lost")
+                    say("the emulator ended unexpectedly; unsaved data is lost")
                 inbox.close()
         finally:
             say("saving the state")
             if not emulator.stop(layout, process):
-                say("the emulator did not stop in time and was killed; what it had not saved is lost")
+                say("the emulator did not stop in time and was killed; unsaved data is lost")
 
 
 def build(say: Say) -> Path:
@@ -110,16 +110,16 @@ def build(say: Say) -> Path:
 
 
 def settle(clients: Clients, outputs: dict[str, str], say: Say) -> None:
-    """Close the intake and let everything on its way arrive."""
-    say("closing the intake and waiting for the fold")
+    """Close the intake and wait until all data in transit has arrived."""
+    say("closing the intake and waiting for aggregation")
     drain.close_intake(clients, outputs)
-    if not drain.drain_fold(clients, outputs["TableName"]):
-        say(f"the fold did not catch up within {drain.PROBE_TIMEOUT_S} s; `verify` repairs what it missed")
+    if not drain.drain_stream(clients, outputs["TableName"]):
+        say(f"aggregation did not catch up within {drain.PROBE_TIMEOUT_S} s; some usage may be missing in totals")
 
 
 @contextmanager
 def owned(layout: Layout) -> Iterator[None]:
-    """Hold the folder's lock; AlreadyRunning when another process does."""
+    """Hold the folder's lock. Raises AlreadyRunning if another process holds it."""
     layout.folder.mkdir(parents=True, exist_ok=True)
     with layout.lock.open("a+") as lock:
         try:
@@ -133,7 +133,7 @@ def owned(layout: Layout) -> Iterator[None]:
 
 
 def owner(layout: Layout) -> int | None:
-    """The process that runs this folder's stack; None when none does."""
+    """The process that runs this folder's stack; None if no process does."""
     if not layout.lock.exists():
         return None
     with layout.lock.open("a+") as lock:
@@ -145,22 +145,24 @@ def owner(layout: Layout) -> int | None:
 
 
 def owner_of(lock: TextIO) -> int:
-    """Who holds the lock. Whoever has just taken it writes its number next; no number must never be taken for 0, which
-    to kill() means everybody in the caller's group."""
+    """The process that holds the lock. A process writes its id just after it has taken the lock.
+
+    An empty file must never be read as 0: kill(0) would kill the caller's whole process group.
+    """
     deadline = time.monotonic() + OWNER_TIMEOUT_S
     while time.monotonic() < deadline:
         lock.seek(0)
         if text := lock.read():
             return int(text)
         time.sleep(POLL_INTERVAL_S)
-    raise StackError(f"Another process holds {lock.name} and does not say which.")
+    raise StackError(f"Another process holds {lock.name} and has not written its id.")
 
 
 def clean_up_after_a_kill(layout: Layout, say: Say) -> None:
-    """Nobody holds the lock, so whatever speaks of a running stack is a remnant."""
+    """Remove what a killed run left behind. The caller holds the lock, so no stack of this folder is running."""
     layout.handle.unlink(missing_ok=True)
     if orphan := emulator.find_orphan(layout):
-        say("stopping the emulator of an earlier run that was killed")
+        say("stopping the emulator of an earlier, killed run")
         clients = Clients(orphan.layout)
         if outputs := deploy.deployed_outputs(clients):
             settle(clients, outputs, say)
@@ -169,7 +171,7 @@ def clean_up_after_a_kill(layout: Layout, say: Say) -> None:
 
 
 def remove_state(layout: Layout, say: Say) -> None:
-    """Remove what the stack has stored, and what belongs to it."""
+    """Remove the stack's stored state and the files that belong to it."""
     say("removing the state of earlier runs")
     shutil.rmtree(layout.state, ignore_errors=True)
     for kept in (layout.keys, layout.deployed, layout.toured, layout.stored_form):
@@ -177,20 +179,22 @@ def remove_state(layout: Layout, say: Say) -> None:
 
 
 def require_readable(layout: Layout) -> None:
-    """Keep in mind in which form items are stored. StackError where those of the state have another."""
+    """Record the stored form of a new state. Raises StackError if an existing state has another form."""
     form = str(STORED_FORM)
     if not layout.state.exists():
         write_whole(layout.stored_form, form)
     elif not layout.stored_form.exists() or layout.stored_form.read_text() != form:
         raise StackError(
-            f"The state in {layout.folder} was stored by another version of Tallygate. This one cannot read it.\n"
-            "`make run FRESH=1` removes it and starts afresh; `make run STATE=<another folder>` leaves it alone."
+            f"The state in {layout.folder} was stored by another version of Tallygate. This version cannot read it.\n"
+            "`make run FRESH=1` removes it and starts again; `make run STATE=<another folder>` keeps it."
         )
 
 
 def inbox_port(layout: Layout) -> int:
-    """The port that the folder's inbox has had so far, so that endpoints registered with it go on working whatever
-    port the emulator is started on; at first the one beside the emulator's."""
+    """The inbox's port. It stays the same in later runs, so that registered endpoints work on any port of the emulator.
+
+    The first choice is the port after the emulator's.
+    """
     if not layout.inbox_port.exists():
         beside = layout.port + 1
         write_whole(layout.inbox_port, str(beside if port_is_free(beside) else free_port()))
@@ -217,7 +221,7 @@ def describe(layout: Layout, outputs: dict[str, str], api_keys: dict[str, str], 
 
 
 def read_handle(layout: Layout) -> Handle | None:
-    """The handle of the stack that runs in this folder; None when there is none, or only a remnant."""
+    """The handle of the stack that runs in this folder; None if no stack runs."""
     with suppress(FileNotFoundError):
         return Handle(**json.loads(layout.handle.read_text()))
     return None

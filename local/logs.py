@@ -1,4 +1,4 @@
-"""`make logs`: what the functions of the running stack have logged, oldest first."""
+"""`make logs`: the log lines of the running stack's functions, oldest first."""
 
 from local.emulator import Clients
 from local.layout import Layout, StackError
@@ -20,7 +20,7 @@ def show(layout: Layout, verb: str | None) -> None:
 
 def newest(handle: Handle, layout: Layout, verb: str) -> list[tuple[int, str, str]]:
     if verb not in handle.functions:
-        raise StackError(f"There is no function {verb!r}; there are {', '.join(handle.functions)}.")
+        raise StackError(f"There is no function {verb!r}. The functions are {', '.join(handle.functions)}.")
     clients = Clients(Layout(folder=layout.folder, port=int(handle.endpoint_url.rpartition(":")[2])))
     function = clients.of("lambda").get_function_configuration(FunctionName=handle.functions[verb])
     group = function["LoggingConfig"]["LogGroup"]

@@ -46,7 +46,7 @@ def main() -> int:
             return run_detached(layout, with_tour=not arguments.no_tour, afresh=arguments.fresh)
         return run(layout, with_tour=not arguments.no_tour, quiet=arguments.quiet, afresh=arguments.fresh)
     except AlreadyRunning as running_already:
-        return told_that_it_runs(running_already, layout)
+        return report_running(running_already, layout)
     except StackError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -68,7 +68,7 @@ def parse() -> argparse.Namespace:
 
 
 def port(text: str) -> int:
-    """A port that leaves room for the inbox beside it."""
+    """Parse a port. The next port must exist too, for the inbox."""
     number = int(text)
     if not 1 <= number < PORT_MAX:
         raise argparse.ArgumentTypeError(f"choose a port from 1 to {PORT_MAX - 1}")
@@ -76,7 +76,7 @@ def port(text: str) -> int:
 
 
 def run(layout: Layout, *, with_tour: bool, quiet: bool, afresh: bool = False) -> int:
-    """Run the stack here until it is told to stop."""
+    """Run the stack in this process until a signal stops it."""
     signal.signal(signal.SIGTERM, interrupt)
     try:
         with running(layout, say, announce, afresh=afresh) as stack:
@@ -89,7 +89,7 @@ def run(layout: Layout, *, with_tour: bool, quiet: bool, afresh: bool = False) -
                 while stack.process.poll() is None:
                     time.sleep(POLL_INTERVAL_S)
             finally:
-                # From here it must come to its end: a second Ctrl-C would lose what is on its way.
+                # The shutdown must finish: a second Ctrl-C would lose data in transit.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 print(flush=True)
@@ -100,11 +100,11 @@ def run(layout: Layout, *, with_tour: bool, quiet: bool, afresh: bool = False) -
 
 
 def walk(handle: Handle, layout: Layout) -> bool:
-    """The tour. Where it fails the stack goes on, for whoever wants to see why."""
+    """Perform the tour and return whether it succeeded. After a failure the stack keeps running for inspection."""
     try:
         tour.walk(handle, layout)
     except StackError as error:
-        print(f"\nThe tour ends here: {error}\n`make logs` shows what the functions logged.", file=sys.stderr)
+        print(f"\nThe tour stopped: {error}\n`make logs` shows what the functions logged.", file=sys.stderr)
         return False
     return True
 
@@ -114,7 +114,7 @@ def interrupt(*_: object) -> None:
 
 
 def run_detached(layout: Layout, *, with_tour: bool, afresh: bool = False) -> int:
-    """Start the stack in a process of its own and return once it can be used."""
+    """Start the stack in its own process and return once it can be used."""
     if pid := owner(layout):
         raise AlreadyRunning(pid, read_handle(layout))
     layout.folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def run_detached(layout: Layout, *, with_tour: bool, afresh: bool = False) -> in
 
 
 def stop(layout: Layout, *, quiet: bool) -> int:
-    """Stop the stack of this folder, and wait until it is gone."""
+    """Stop the stack of this folder and wait until its process has ended."""
     pid = owner(layout)
     if pid is None:
         if layout.lock.exists():
@@ -162,19 +162,19 @@ def stop(layout: Layout, *, quiet: bool) -> int:
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while owner(layout) == pid:
         if time.monotonic() > deadline:
-            raise StackError(f"It has not stopped within {STOP_TIMEOUT_S} s; see {layout.run_log}")
+            raise StackError(f"The stack has not stopped within {STOP_TIMEOUT_S} s; see {layout.run_log}")
         time.sleep(POLL_INTERVAL_S)
     say("stopped; the state is kept for the next `make run`")
     return 0
 
 
-def told_that_it_runs(found: AlreadyRunning, layout: Layout) -> int:
-    """Success where what was asked for is already so."""
+def report_running(found: AlreadyRunning, layout: Layout) -> int:
+    """Report the running stack; 0 if it runs on the requested port, else 1."""
     print(found)
     handle = found.handle
     if handle and handle.endpoint_url == layout.endpoint_url:
         return 0
-    print("One folder holds one stack; another needs a folder of its own: make run STATE=.local/second PORT=…")
+    print("A folder holds one stack. Start another in its own folder: make run STATE=.local/second PORT=…")
     return 1
 
 
@@ -188,7 +188,7 @@ def announce(arrival: Arrival) -> None:
 
 def invitation(handle: Handle) -> str:
     return f"""
-Serving. `make stop` stops it, Ctrl-C as well where it runs in front; scripts find it by stack.json in .local.
+Ready. `make stop` stops the stack; in the foreground, Ctrl-C does too. Scripts find it by stack.json in its folder.
 
   API={handle.api_url!r}
   KEY={handle.manage_key}
@@ -196,7 +196,7 @@ Serving. `make stop` stops it, Ctrl-C as well where it runs in front; scripts fi
   curl -s -H "Authorization: Bearer $KEY" "$API/v1/catalog"
   curl -s -H "Authorization: Bearer $KEY" -X PUT -d '{{"plan": "tour"}}' "$API/v1/customers/acme"
   curl -s -H "Authorization: Bearer $KEY" -d '{{"customer": "acme", "feature": "images"}}' "$API/v1/consume"
-  curl -s {handle.inbox_url}    what the inbox received
+  curl -s {handle.inbox_url}    the webhooks that the inbox received
 """
 
 

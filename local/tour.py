@@ -1,8 +1,8 @@
-"""What a newcomer sees: the main job, end to end, request by request with its answers.
+"""The tour: the main job from end to end, request by request with its answers.
 
-Walks the public API only, as any client would, with customers of its own, so that a second walk on the same state
-shows the same. The clock is moved in the first walk of a stack only: it would end the periods of every customer
-that has been made since.
+It uses the public API only, as any client would, and makes its own customers. So a second tour on the same state shows
+the same. Only the first tour of a stack moves the clock: later, that would end the periods of every customer made
+since.
 """
 
 import json
@@ -21,16 +21,16 @@ LIMIT = 5
 
 
 def walk(handle: Handle, layout: Layout) -> None:
-    """Perform the tour; StackError where an answer is not the one that the product promises."""
+    """Perform the tour. Raises StackError if an answer is not the promised one."""
     api = Api(handle=handle)
     customer = f"tour-{uuid.uuid4().hex[:8]}"
-    title("A catalog: what is metered, what is sold, and in which plan")
+    title("A catalog: meters, features and a plan")
     api.publish(PLAN, json.loads(CATALOG.read_text()))
     title("A customer on that plan")
     api.call("PUT", f"/v1/customers/{customer}", {"name": "Tour", "plan": PLAN})
-    title("Somewhere to send webhooks: the local inbox, which verifies what arrives")
+    title("A receiver of webhooks: the local inbox, which verifies each signature")
     register_inbox(api)
-    title("Usage reported after the fact: three events, and one of them again")
+    title("Report usage afterwards: three events, and one of them twice")
     events = [completion(f"{customer}-{n}", customer, tokens) for n, tokens in enumerate((1200, 300, 4500))]
     api.call("POST", "/v1/events", [*events, events[0]])
     counted = await_that(
@@ -38,18 +38,18 @@ def walk(handle: Handle, layout: Layout) -> None:
     )
     print(f"-> GET {usage_path(customer)}")
     show_answer(200, counted)
-    title(f"Usage asked for first: a hard limit of {LIMIT} images a month")
+    title(f"Ask before use: a hard limit of {LIMIT} images a month")
     consume_until_denied(api, customer)
     title("The signed webhook, as the inbox received and verified it")
     show_webhook(handle, customer, "usage.limit_reached")
     if layout.toured.exists():
         return
-    title("A month later: the clock moves over the period's end, and back")
+    title("A month later: the clock moves past the period's end, and back")
     try:
         roll_the_period(api, customer)
         show_webhook(handle, customer, "usage.period_closed")
     except BaseException:
-        # However the tour ends, the stack goes on in real time.
+        # Return the stack to real time, however the tour ends.
         api.ask("POST", "/v1/test-clock", {"now": None})
         raise
     api.call("POST", "/v1/test-clock", {"now": None})
@@ -57,7 +57,7 @@ def walk(handle: Handle, layout: Layout) -> None:
 
 
 def register_inbox(api: Api) -> None:
-    """Have webhooks sent to the inbox, and tell it the secret; once per stack, for the secret is shown once."""
+    """Register the inbox as an endpoint and give it the secret. Once per stack: the secret is shown once."""
     url = f"{api.handle.inbox_url}/webhooks"
     _, known = api.ask("GET", "/v1/webhook-endpoints")
     if any(endpoint["url"] == url for endpoint in known.get("data", [])):
@@ -85,7 +85,7 @@ def consume_until_denied(api: Api, customer: str) -> None:
     question = {"customer": customer, "feature": "images", "amount": 1}
     granted = [api.call("POST", "/v1/consume", question, shown=decision_line)["granted"] for _ in range(LIMIT + 1)]
     if granted != [True] * LIMIT + [False]:
-        raise StackError(f"Of {LIMIT + 1} requests against a limit of {LIMIT}, these were granted: {granted}")
+        raise StackError(f"{LIMIT + 1} requests against a limit of {LIMIT}: granted {granted}")
 
 
 def roll_the_period(api: Api, customer: str) -> None:
@@ -98,7 +98,7 @@ def roll_the_period(api: Api, customer: str) -> None:
 
 
 def show_webhook(handle: Handle, customer: str, kind: str) -> None:
-    """Wait for a webhook of this kind and customer, and show it; StackError when it is missing or not verified."""
+    """Wait for a webhook of this kind and customer and show it. Raises StackError if it is missing or not verified."""
 
     def arrived() -> Json:
         _, inbox = request("GET", handle.inbox_url, None, {})
@@ -111,16 +111,16 @@ def show_webhook(handle: Handle, customer: str, kind: str) -> None:
     print(f"   {found['body']}")
     print(f"   signature {'verified' if found['verified'] else 'NOT verified'}", flush=True)
     if not found["verified"]:
-        raise StackError("A webhook arrived whose signature does not verify.")
+        raise StackError("A webhook arrived with an invalid signature.")
 
 
 def decision_line(decision: Json) -> Json:
-    told = ("granted", "reason", "used", "limit", "remaining", "level", "resets_at", "retry_at")
-    return {name: decision[name] for name in told if decision.get(name) is not None}
+    shown = ("granted", "reason", "used", "limit", "remaining", "level", "resets_at", "retry_at")
+    return {name: decision[name] for name in shown if decision.get(name) is not None}
 
 
 def arrival_line(arrival: Arrival) -> str:
-    """One line of the terminal for a webhook that came in."""
+    """One line of the terminal for a received webhook."""
     try:
         body = json.loads(arrival.body)
     except ValueError:

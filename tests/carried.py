@@ -1,4 +1,4 @@
-"""A shop whose quota carries over and whose stream is read when the test says so, with all that may come late."""
+"""A shop with a quota that carries over. Its stream is read only when the test asks, so that usage can be late."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from tallygate.storage.facts.audits import Audits
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.journal.decisions import Decisions
 from tallygate.storage.metering.events import Events
-from tests.by_hand import adjust
 from tests.given import FEATURE, known_to
+from tests.operator_actions import adjust
 from tests.shops import Shop
 from tests.truth import container, draft, facts, fold, wanted_by_the_filter
 
 ORDINAL = 1
 CELLS, TOTALS = SHARDS = ("cells", "totals")
-"""Two shards of the stream: what is journaled, and what follows from the journal."""
+"""Two shards of the stream: records that are journaled, and records that follow from the journal."""
 _OF_TOTALS = ("TOTAL#", "OUTBOX#")
 
 
 class Killed(BaseException):
-    """The process is gone: nothing catches this."""
+    """The process was killed. No handler catches this."""
 
 
 class _Killed:
-    """An engine whose process is killed after so many writes."""
+    """An engine whose process is killed after this number of writes."""
 
     def __init__(self, engine: MemoryEngine, writes: int) -> None:
         self._engine, self._left = engine, writes
@@ -62,7 +62,7 @@ class _Killed:
 
 
 class CarriedShop(Shop):
-    """Events of the type `e` add their property `tokens`."""
+    """A shop whose meter sums the property `tokens` of events of type `e`."""
 
     METER: ClassVar[dict[str, Any]] = {"key": "m", "event_type": "e", "aggregation": "sum", "value": "$.tokens"}
 
@@ -72,15 +72,17 @@ class CarriedShop(Shop):
         self.folded, self._numbered = dict.fromkeys(SHARDS, 0), 0
 
     def fold(self, size: int = 500) -> None:
-        """All that there is, and what follows from it, by containers that remember nothing."""
+        """Aggregate all waiting records and those that follow from them, by containers without memory."""
         while any(self.waiting(shard) for shard in SHARDS):
             for shard in SHARDS:
                 self.fold_batch(shard, size)
 
     def fold_batch(self, shard: str, size: int, *, again: int = 0, writes: int | None = None) -> None:
-        """The next records of a shard, and so many before them once more: shards are read independently.
+        """Aggregate the next records of a shard. Shards are read independently.
 
-        The process is killed after so many `writes`; then the batch is to come again.
+        size: new records at most
+        again: earlier records that are delivered once more
+        writes: the process is killed after this number of writes, and the batch must come again; None: never
         """
         records = self._records(shard)
         begin = self.folded[shard]
@@ -93,7 +95,7 @@ class CarriedShop(Shop):
             self.folded[shard] = min(begin + size, len(records))
 
     def waiting(self, shard: str) -> int:
-        """How many records of a shard have not been folded."""
+        """The number of records of a shard that were not aggregated yet."""
         return len(self._records(shard)) - self.folded[shard]
 
     def _records(self, shard: str) -> list[Change]:
@@ -105,7 +107,7 @@ class CarriedShop(Shop):
         return self._numbered
 
     def use(self, amount: int | str) -> str | None:
-        """The decision's id; None: it was denied."""
+        """Consume. Return the decision's id, or None if the request was denied."""
         answer = self.consume(amount)
         return answer["decision_id"] if answer["granted"] else None
 
@@ -123,14 +125,14 @@ class CarriedShop(Shop):
         )
 
     def adjust(self, amount: int) -> bool:
-        """Whether it was made: a limit is not lowered below nothing."""
+        """Adjust. Return whether it was accepted: a limit is never lowered below 0."""
         with suppress(Conflict, InvalidRequest):
             adjust(self.memory_engine, self.customer, amount, named=f"a{self.number()}", now=self.now)
             return True
         return False
 
     def take_out(self, **how: Any) -> None:
-        """Reset by hand what was used."""
+        """Reset the usage, as an operator does."""
         engine = self.memory_engine
         stores = usage_resets.Stores(limits=Cells(engine), cells=CellResets(engine), audits=Audits(engine))
         asked = {"effective_at": None, "carry_overage": False, "reason": "goodwill", "actor": "ops", **how}
@@ -148,7 +150,7 @@ class CarriedShop(Shop):
         reset(Closings(self.memory_engine), now=self.now, grace=grace, time_left=lambda: True)
 
     def carried(self) -> Any:
-        """What is carried into the window that runs."""
+        """The opening balance of the running window."""
         return self.state()["breakdown"]["carried"]
 
     def windows_of_the_cell(self) -> list[Instant]:
@@ -164,9 +166,9 @@ class CarriedShop(Shop):
         return {total.start: total for total in found if total.ordinal == ORDINAL}
 
     def stated(self) -> dict[str, dict[str, Any]]:
-        """What was last stated of each closed window, by its start."""
+        """The newest statement of each closed window, by its start."""
         return {fact["period"]["start"]: fact for fact in self.statements()}
 
     def statements(self) -> list[dict[str, Any]]:
-        """All that was stated, in order."""
+        """All statements, in order."""
         return [f for f in facts(self.memory_engine) if f["type"] in ("usage.period_closed", "usage.restated")]

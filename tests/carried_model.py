@@ -1,5 +1,8 @@
-"""What should be carried, as a plain list of windows: computed anew from everything that happened, in no matter which
-order. Shares no code with the product; amounts are fractions, layers are dated by the window that granted them."""
+"""A model of carryover: a plain list of windows.
+
+It computes the carried amounts from all usage and adjustments, whatever their order of arrival. It shares no code with
+the product. Amounts are fractions. Layers are dated by the window that granted them.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,11 @@ NOTHING = Fraction(0)
 
 @dataclass
 class Happened:
-    """All that happened in one window: `used` is what counts against the limit, `billed` that and what a reset took
-    out."""
+    """The usage and adjustments of one window.
+
+    used: counts against the limit
+    billed: `used` plus the usage that resets exclude
+    """
 
     used: Fraction = NOTHING
     billed: Fraction = NOTHING
@@ -23,7 +29,10 @@ class Happened:
 
 @dataclass
 class Dated:
-    """An amount that a window granted, named by how many windows had a base before it; a debt is negative."""
+    """An amount that a window granted; a debt is negative.
+
+    granted_by: number of earlier windows with a base
+    """
 
     granted_by: int
     amount: Fraction
@@ -31,7 +40,7 @@ class Dated:
 
 @dataclass
 class Rule:
-    """A base for each window, and what moves on of it.
+    """The base of each window, and how much of it moves on.
 
     most: the cap in units
     lasts: windows with a base after the granting one
@@ -45,14 +54,17 @@ class Rule:
 
 @dataclass
 class Model:
-    """Windows are numbered from the first in which the quota was in force. `rule_of` a window is the one in force at
-    its end, or last in force in it; None: it was not, so the window grants nothing, and no time passes for layers."""
+    """Windows, numbered from the first in which the quota was in force.
+
+    rule_of: the rule in force at the window's end, or last in force in it. None: the quota was not in force in it, so
+        the window grants nothing, and layers do not age
+    """
 
     rule_of: Callable[[int], Rule | None]
     windows: dict[int, Happened] = field(default_factory=lambda: defaultdict(Happened))
 
     def into(self, number: int) -> list[Dated]:
-        """What is carried into a window, oldest first."""
+        """The amounts carried into a window, oldest first."""
         held: list[Dated] = []
         for window in range(number):
             rule = self.rule_of(window)
@@ -64,7 +76,7 @@ class Model:
         return sum((each.amount for each in self.into(number)), NOTHING)
 
     def with_base_before(self, number: int) -> int:
-        """How many windows before this one had a base."""
+        """The number of earlier windows with a base."""
         return sum(self.rule_of(window) is not None for window in range(number))
 
 
@@ -88,7 +100,7 @@ def _left(rule: Rule, happened: Happened, held: list[Dated], number: int) -> lis
 
 
 def _without(pool: list[Dated], burnt: Fraction) -> list[Dated]:
-    """The pool when so much of it is gone, the oldest first."""
+    """The pool after the amount was taken, the oldest first."""
     kept: list[Dated] = []
     for each in pool:
         gone = min(burnt, each.amount)

@@ -1,4 +1,4 @@
-"""Totals as the fold leaves them, and the facts that close them, for the tests of closings."""
+"""Totals as aggregation leaves them, and the facts that close them, for the tests of closings."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def add_usage(
     ordinal: int = 1,
     under: Governed | None = None,
 ) -> None:
-    """What the fold does with usage of a window: the next journal record, applied to its total."""
+    """Add usage of a window as aggregation does: append the next journal record and apply it to the total."""
     under = under or governed()
     held = engine.get(keys.total(customer, under.feature, ordinal, start)) or {}
     move = TotalMove(window=CountedWindow(ordinal, start, end), value=Add(Decimal(value)))
@@ -62,7 +62,7 @@ def add_usage(
 
 
 def total_item(value: int, *, feature: str = "ai-tokens", start: int = START) -> Item:
-    """A total's item, as the fold would write it."""
+    """A total's item, as aggregation writes it."""
     engine = MemoryEngine()
     add_usage(engine, value, start=start, end=start + 28 * DAY, under=governed(feature=feature))
     item = engine.get(keys.total("acme", feature, 1, start))

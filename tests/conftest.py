@@ -1,4 +1,4 @@
-"""Engines for the tests: one Dynoxide for the whole run, a fresh table or a fresh memory for each test that asks."""
+"""Engines for the tests: one Dynoxide for the whole run, and a new table or a new memory engine for each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.memory import MemoryEngine
 
-# As in the functions, where PYTHONTZPATH is empty: only the pinned tzdata package may answer.
+# As in the functions, where PYTHONTZPATH is empty: only the pinned tzdata package is used.
 zoneinfo.reset_tzpath(to=())
 
 # A slow machine is no defect: no example has a deadline.
@@ -50,7 +50,7 @@ def dynamo_engine(dynamodb: Any, table: str) -> DynamoEngine:
 
 @pytest.fixture(params=["memory", "dynoxide"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each storage engine in turn: what holds of one must hold of the other."""
+    """Each storage engine in turn: a test must pass on both."""
     if request.param == "memory":
         return MemoryEngine()
     found: DynamoEngine = request.getfixturevalue("dynamo_engine")

@@ -1,4 +1,4 @@
-"""A container of check as tests run it: its memory, and a counter instead of randomness."""
+"""A container of check in tests: its memory, and a counter instead of randomness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.given import NOW
 
 
 class Clocked:
-    """One container: its memory, and a counter in the place of randomness."""
+    """One container: its memory, and a counter instead of randomness."""
 
     def __init__(self, engine: Engine, drawn: int = 0) -> None:
         self.engine = engine

@@ -1,4 +1,4 @@
-"""Crashes: an engine whose n-th request kills its caller, before it has an effect or just after."""
+"""Crashes: an engine whose n-th request kills its caller, just before or just after the request's effect."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ T = TypeVar("T")
 
 
 class Crash(BaseException):
-    """The process is gone. Not an Exception: nothing may catch it on the way out."""
+    """The process was killed. It is not an Exception, so that no handler catches it."""
 
 
 @dataclass(slots=True)
 class Fuse:
-    """Burns at the `at`-th step (from 1; 0 never), once; `after` says whether the step still has its effect."""
+    """Raises Crash once, at the `at`-th step (from 1; 0: never).
+
+    after: whether the step has its effect before the crash
+    """
 
     at: int = 0
     after: bool = False
@@ -37,7 +40,7 @@ class Fuse:
 
 @dataclass(slots=True)
 class FusedEngine:
-    """An engine each of whose requests is a step of the fuse."""
+    """An engine whose every request is a step of the fuse."""
 
     engine: Engine
     fuse: Fuse

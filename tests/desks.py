@@ -36,7 +36,7 @@ from tests.truth import container, draft, drain, facts, totals
 
 
 class Desk(Shop):
-    """A shop whose operator resets, whose decisions are settled and, in memory, folded."""
+    """A shop with resets and settlements. On the memory engine its usage is also aggregated."""
 
     def __init__(self, engine: Engine, **plans: dict[str, Any] | None) -> None:
         super().__init__(engine, customer="acme", **plans)
@@ -52,7 +52,7 @@ class Desk(Shop):
         return reset_usage(stores, wanted, reset_answer, now=self.now)
 
     def reset(self, *, key: str | None = None, meanwhile: Callable[[], object] | None = None, **how: Any) -> Outcome:
-        """Reset, while something else is done between the look and the write."""
+        """Reset. `meanwhile` runs between the read and the write."""
 
         def plan() -> Planned:
             planned = self.plan(**how)
@@ -65,7 +65,7 @@ class Desk(Shop):
     def subscribe_anew(
         self, plan: str, *, usage: Literal["keep", "reset"] = "reset", meanwhile: Callable[[], object] | None = None
     ) -> None:
-        """Change over to a plan with nothing used, while something else is done between the look and the write."""
+        """Change to a plan with a reset of usage. `meanwhile` runs between the read and the write."""
         anew = usage_resets.with_plan(CellResets(self.engine), reset_id="anew", actor="key", now=self.now)
 
         def resets(before: CustomerRecord | None, after: CustomerRecord) -> Moves:
@@ -92,7 +92,7 @@ class Desk(Shop):
         settle(Decisions(self.engine), request, now=self.now)
 
     def post(self, event_id: str, *, at: Instant | None = None) -> None:
-        """One event, which counts one."""
+        """Post one event, which counts 1."""
         event = draft(event_id, time=at or self.now, event_type="e", subject=self.customer)
         (result,) = ingest(Events(self.engine), Posted(submitted=(event,), batch="b"), now=self.now, each=in_turn)
         assert result.status == "accepted"
@@ -105,12 +105,12 @@ class Desk(Shop):
         return self.state()["used"]
 
     def billed(self) -> Decimal:
-        """All that was ever used under the feature's own limit."""
+        """The billed usage under the feature's own limit, over all windows."""
         self.fold()
         assert isinstance(self.engine, MemoryEngine)
         return sum((value for value, _ in totals(self.engine).values()), Decimal(0))
 
-    def told(self, *types: str) -> list[dict[str, Any]]:
+    def facts_of(self, *types: str) -> list[dict[str, Any]]:
         self.fold()
         assert isinstance(self.engine, MemoryEngine)
         return [fact for fact in facts(self.engine) if fact["type"] in types]

@@ -1,4 +1,4 @@
-"""Customers, limits and requests as tests state them."""
+"""Customers, limits and requests for tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOW = parse_instant("2026-11-20T10:00:00Z")
 FEATURE = "ai-tokens"
 METER = "tokens"
 ENTRY = TidyEntry(feature=FEATURE, time=NOW, floor=0)
-"""An entry where it does not matter which."""
+"""An entry for tests in which its kind does not matter."""
 COUNTED = Meter(
     key=METER,
     event_type="llm.completion",
@@ -58,7 +58,7 @@ def entitlement(
     enforcement: str = "hard",
     hysteresis: Mapping[str, int] | None = None,
 ) -> Entitlement:
-    """The feature's entitlement with its own quota first; `enforcement` is that of its own limit."""
+    """The feature's entitlement: the first quota is its own limit, with `enforcement`; others are further limits."""
     bands = {level: percent(band) for level, band in (hysteresis or {}).items()}
     levels = tuple(
         Tier(level=level, at=percent(at), hysteresis=bands.get(level)) for level, at in (tiers or {}).items()
@@ -100,7 +100,7 @@ def effective(
 
 
 def in_force(engine: Engine, limits: Effective) -> None:
-    """Put the limits in force, and the feature with its meter into the catalog; something was decided before."""
+    """Store the limits in force, and the feature with its meter in the catalog, as after an earlier decision."""
     known_to(engine)
     item: Item = {"version": limits.version, "doc": effective_document(limits)}
     engine.write(Put(key=keys.effective(limits.customer), item=item))
@@ -109,18 +109,18 @@ def in_force(engine: Engine, limits: Effective) -> None:
 
 
 def known_to(engine: Engine) -> Secret:
-    """The secret of decision ids, as its container remembers it; made where there is none."""
+    """The secret of decision ids, as a container remembers it. Make the secret if there is none."""
     held = read_secret(engine) or make_secret(engine, b"\x07" * SECRET_BYTES)
     return lambda: held
 
 
 def metered(engine: Engine, meter: Meter) -> None:
-    """Put a meter into the catalog, as it is from now on."""
+    """Put a meter into the catalog, or replace it."""
     engine.write(Put(key=keys.catalog_meter(meter.key), item={"form": compact(meter_form(meter))}))
 
 
 def sold(engine: Engine, feature: Feature) -> None:
-    """Put a feature into the catalog, as it is from now on."""
+    """Put a feature into the catalog, or replace it."""
     engine.write(Put(key=keys.catalog_feature(feature.key), item={"form": compact(feature_form(feature))}))
 
 

@@ -1,4 +1,4 @@
-"""A shop as tests keep it: a catalog of plans on one feature, one customer, containers that consume, and a clock."""
+"""A shop for tests: a catalog of plans on one feature, one customer, containers that consume, and a clock."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ def _without_limits(form: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 class Shop:
-    """`plans` are by their keys what each entitles to of the one feature (None: nothing of it), in a catalog's form;
-    `limits` in it are the plan's further ones on the feature."""
+    """A catalog with one customer.
+
+    plans: entitlement of each plan to the feature, by the plan's key, in the catalog's form (None: no entitlement).
+        `limits` in an entitlement are further limits of the plan on the feature
+    """
 
     METER: ClassVar[dict[str, Any]] = {
         "key": "m",
@@ -88,7 +91,7 @@ class Shop:
     def consume(
         self, amount: int | str = 1, *, memory: Memory | None = None, at: Instant | None = None
     ) -> dict[str, Any]:
-        """What consume answers; by another container than usual, or at another time."""
+        """Consume and return the answer. Another container or another time may be given."""
         self._drawn += 1
         decision = consume(
             Cells(self.engine),
@@ -100,6 +103,6 @@ class Shop:
         return decision_answer(decision, detail=True)
 
     def state(self, amount: int | str = 0) -> dict[str, Any]:
-        """What check answers, by a container that remembers nothing."""
+        """Return the answer of check, by a container without memory."""
         asked = wanted(amount, customer=self.customer)
         return decision_answer(check(Cells(self.engine), Memory(), asked, now=self.now), detail=True)

@@ -1,5 +1,4 @@
-"""The fold as tests run it: stream records as Lambda writes them, a container's parts, a catalog, and the sums that
-must come out."""
+"""Aggregation for tests: stream records in Lambda's form, a container's parts, a catalog, and the resulting sums."""
 
 from __future__ import annotations
 
@@ -55,7 +54,7 @@ STREAM_CLOCK = NOW // 1000
 
 @dataclass(slots=True)
 class Requested:
-    """A queue that keeps what it was asked for."""
+    """A queue that keeps its messages."""
 
     messages: list[Message] = field(default_factory=list)
 
@@ -64,7 +63,7 @@ class Requested:
 
 
 def container(engine: Engine, queue: Requested | None = None, each: Each = in_turn) -> Parts:
-    """What one Lambda container of aggregate works with; its memory of journals is its own."""
+    """The parts of one Lambda container of aggregate, with its own memory of journals."""
     rules = Rules(engine)
     return Parts(
         journal=JournalParts(
@@ -95,7 +94,7 @@ def _form(entry: Meter | Feature) -> Any:
 
 
 def exists(engine: Engine, customer: str, *subject_keys: str) -> None:
-    """Create a customer with subject keys, as far as ingest is concerned."""
+    """Store the items of a customer with subject keys that ingest reads."""
     engine.write(Put(key=keys.profile(customer), item={"name": customer}))
     for subject in subject_keys:
         engine.write(Put(key=keys.subject(subject), item={"customer": customer}))
@@ -112,13 +111,13 @@ def draft(
     traceparent: str | None = None,
     **data: Any,
 ) -> Draft:
-    """An event as contracts.ingest would read it."""
+    """An event as `contracts.metering.ingest` reads it."""
     content = {**({} if tokens is None else {"tokens": tokens}), **data}
     return Draft(source=source, id=event_id, type=event_type, subject=subject, time=time, data=canonical(content))
 
 
 def said(change: Change) -> tuple[str, CellEntry]:
-    """The customer and the entry of a write to a cell, as the commit log has it."""
+    """The customer and the entry of a write to a cell, from the commit log."""
     return entry_of(items.text(change.new or {}, LAST))
 
 
@@ -130,7 +129,7 @@ def record(change: Change, *, written_at: float = STREAM_CLOCK) -> dict[str, Any
 def stream_record(
     key: Item, old: Item | None, new: Item | None, sequence: int | str, written_at: float
 ) -> dict[str, Any]:
-    """A stream record: binary values are base64 there."""
+    """A stream record in Lambda's form: binary values are base64."""
     name = "REMOVE" if new is None else "INSERT" if old is None else "MODIFY"
     change: dict[str, Any] = {
         "Keys": _image(key),
@@ -150,19 +149,19 @@ def _image(item: Item) -> dict[str, Any]:
 
 
 def wanted_by_the_filter(change: Change) -> bool:
-    """Whether the template's filter lets a record through."""
+    """Whether the template's filter passes a record."""
     prefixes = ("EVENT#", "CELL#", "TOTAL#", "OUTBOX#", "AUDIT#", "REJECTED#", "PROBE")
     return change.key.pk.startswith(prefixes) or change.key.sk == "EFFECTIVE"
 
 
 def fold(parts: Parts, changes: Iterable[Change], *, shard: str = "0", now: Instant = NOW) -> Summary:
-    """One call of aggregate with these changes."""
+    """Call aggregate once with these changes."""
     event = {"Records": [record(change) for change in changes], "shardId": shard}
     return aggregate(parts, batch_of(json.loads(json.dumps(event))), now=now)
 
 
 def drain(engine: MemoryEngine, parts: Parts, *, after: int = 0, now: Instant = NOW, size: int = 500) -> int:
-    """Fold everything that the stream holds after a position, and what follows from it; the new position."""
+    """Aggregate all records after a position and those that follow from them. Return the new position."""
     while after < len(engine.stream):
         batch = [change for change in engine.stream[after : after + size] if wanted_by_the_filter(change)]
         after = min(after + size, len(engine.stream))
@@ -185,7 +184,7 @@ def totals(engine: MemoryEngine) -> dict[tuple[str, int, int], tuple[Decimal, De
 
 
 def used(engine: MemoryEngine, customer: str, ordinal: int, start: int) -> Decimal:
-    """What the root cell counts in a window."""
+    """The value of a window's counter in the root cell."""
     cell = cell_image.cell_of(engine.get(keys.cell(CellName(customer, FEATURE))))
     return cell.used.get((ordinal, start), Decimal(0))
 

@@ -1,9 +1,8 @@
-"""Put the pinned uv into a folder, with nothing but the standard library at hand.
+"""Install the pinned uv into a folder, with the standard library only.
 
-Decides only how uv arrives: through a virtual environment and its pip where Python has both, so that the
-machine's pip configuration (mirror, proxy, certificates) is honoured; else, as on a Debian without
-python3-venv, by unpacking uv's wheel straight from the package index. Either way its digest is one of those
-pinned in locks/uv.txt.
+If Python has venv and pip, uv is installed through them, so that the machine's pip configuration (mirror, proxy,
+certificates) applies. Otherwise, for example on a Debian without python3-venv, uv's wheel is unpacked directly from the
+package index. In both cases locks/uv.txt must have its digest.
 """
 
 import hashlib
@@ -32,7 +31,7 @@ PLATFORM_TAGS = {
 
 
 def main(folder: Path) -> None:
-    """Leave a working `<folder>/bin/uv` behind, or exit with one sentence that says what is missing."""
+    """Install a working `<folder>/bin/uv`, or exit with one sentence that says what is missing."""
     if importlib.util.find_spec("ensurepip") is None:
         unpack_wheel(folder / "bin")
         return
@@ -44,7 +43,7 @@ def main(folder: Path) -> None:
 
 
 def unpack_wheel(bin_folder: Path) -> None:
-    """Fetch the wheel that the lock pins, compare its digest, and unpack the one program in it."""
+    """Fetch the wheel that the lock pins, check its digest, and unpack its program."""
     lock = LOCK.read_text()
     version = re.findall(r"^uv==(\S+)", lock, re.MULTILINE)[0]
     tag = PLATFORM_TAGS.get((platform.system(), platform.machine()))
@@ -57,7 +56,7 @@ def unpack_wheel(bin_folder: Path) -> None:
     with urllib.request.urlopen(wheel["url"], timeout=300) as answer:
         content = answer.read()
     if f"sha256:{hashlib.sha256(content).hexdigest()}" not in lock:
-        sys.exit(f"{wheel['filename']} is not what {LOCK.name} pins: its digest is another")
+        sys.exit(f"{wheel['filename']} has another digest than {LOCK.name} pins")
     bin_folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         program = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))

@@ -1,4 +1,4 @@
-"""Write README's list of what is planned and not there yet: `python -m tools.planned`."""
+"""Write README's list of planned features that are missing: `python -m tools.planned`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH = 120
 
 
 def answered() -> frozenset[str]:
-    """The keys of the routes that the functions answer."""
+    """Return the keys of all routes that the functions answer."""
     found: set[str] = set()
     for table in sorted((ROOT / "functions").glob("*/routes.py")):
         sys.path.insert(0, str(table.parent))
@@ -26,14 +26,14 @@ def answered() -> frozenset[str]:
         finally:
             sys.path.remove(str(table.parent))
             for name in set(sys.modules) - before:
-                # Another function has modules of these names too.
+                # Another function has modules with the same names.
                 if str(getattr(sys.modules[name], "__file__", "")).startswith(str(table.parent)):
                     del sys.modules[name]
     return frozenset(found)
 
 
 def section(routes: frozenset[str]) -> str:
-    """The list in Markdown, where the functions answer these routes."""
+    """The list in Markdown, if the functions answer these routes."""
     found = missing(routes)
     parts = {
         "routes": ", ".join(found.routes),

@@ -1,14 +1,14 @@
-"""The planned surface of the API, and what of it is missing.
+"""The planned surface of the API, and its missing parts.
 
-A planned name stays in the list once it is implemented. The route tables and the contracts show which names are.
-Whoever implements one changes nothing here and runs `python -m tools.planned`, which writes README's section "Not there
-yet". A test compares the section with this list.
+An implemented name stays in the list. The route tables and the contracts show which names are implemented. After
+implementing one, change nothing here and run `python -m tools.planned`: it writes README's section "Not there yet". A
+test compares the section with this list.
 
     a route        missing until a function answers it
     a field        missing while its contract lacks it or refuses it as `not_available`
-    a value        missing while its field does not take it
+    a value        missing while its field does not accept it
     a parameter    missing while the route does not declare it
-    an event       missing while nothing states it
+    an event       missing while no code sends it
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ CALLED: Mapping[type[Contract], str] = {
     EndpointRequest: "webhook endpoint",
     TestClockBody: "test clock",
 }
-"""What people call that which a contract states."""
+"""Names of the contracts for readers."""
 
 VALUES: Mapping[tuple[type[Contract], str], str] = {
     (SettingsEntry, "unknown_events"): "reject park accept",
@@ -122,12 +122,12 @@ OTHERS = (
     "the portal's pages",
     "the Python client",
 )
-"""What the contracts do not show. Whoever makes one of them takes it out here."""
+"""Missing features that the contracts do not show. Remove one here when you implement it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """What is planned and not there: each in the words of the API."""
+    """Planned names that are missing, in the words of the API."""
 
     routes: tuple[str, ...]
     fields: tuple[str, ...]
@@ -137,7 +137,7 @@ class Missing:
 
 
 def missing(routes: Collection[str]) -> Missing:
-    """What is missing of the planned surface, where the functions answer these routes."""
+    """The missing part of the planned surface, if the functions answer these routes."""
     return Missing(
         routes=tuple(_missing_routes(routes)),
         fields=tuple(_missing_fields()),
@@ -177,12 +177,12 @@ def _missing_parameters() -> Iterator[str]:
 
 
 def offered(contract: type[Contract]) -> frozenset[str]:
-    """The fields that a contract takes: those that it does not refuse, nor takes only empty."""
+    """The fields that a contract accepts. A field that must be empty does not count."""
     properties = contract.model_json_schema()["properties"]
     return frozenset(name for name, schema in properties.items() if "not" not in schema and schema.get("maxItems") != 0)
 
 
 def taken(contract: type[Contract], name: str) -> frozenset[str]:
-    """The words that a field takes, as the published schema lists them."""
+    """The values that a field accepts, as the published schema lists them."""
     schema: dict[str, Any] = contract.model_json_schema()["properties"][name]
     return frozenset(schema.get("enum") or schema.get("items", {}).get("enum", ()))

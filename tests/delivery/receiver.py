@@ -1,4 +1,4 @@
-"""A real receiver of webhooks on loopback: each connection is answered by the next of its scripted behaviours."""
+"""A real receiver of webhooks on loopback. Each connection gets the next of its scripted behaviours."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ Behaviour = Callable[[socket.socket, threading.Event], None]
 
 @dataclass(slots=True)
 class Receiver:
-    """`behaviours` are used in turn, the last one for ever; `received` is what came, in order of arrival."""
+    """A receiver with scripted answers.
+
+    behaviours: used in turn, the last one for ever
+    received: requests in order of arrival
+    """
 
     behaviours: list[Behaviour]
     received: list[Received] = field(default_factory=list)
@@ -65,7 +69,7 @@ class Receiver:
 
 
 def read_request(connected: socket.socket) -> Received | None:
-    """One whole HTTP request; None where the other side gave up before."""
+    """Read one whole HTTP request; None if the sender gave up before its end."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connected.recv(65_536)
@@ -107,12 +111,12 @@ def answering(status: int, *headers: str, body: bytes = b"") -> Behaviour:
 
 
 def hanging(connected: socket.socket, stopped: threading.Event) -> None:
-    """Say nothing for as long as the receiver lives."""
+    """Never answer while the receiver runs."""
     stopped.wait(30)
 
 
 def trickling(text: bytes, every: float = 0.02) -> Behaviour:
-    """Send the text one byte at a time, each well within any socket timeout, until the other side is gone."""
+    """Send the text one byte at a time, each within any socket timeout, until the peer closes the connection."""
 
     def behave(connected: socket.socket, stopped: threading.Event) -> None:
         with contextlib.suppress(OSError):

@@ -32,7 +32,7 @@ def codes() -> set[str]:
                 found |= set(_given(node))
             elif isinstance(node, ast.ClassDef) and path.name == "errors.py":
                 found |= set(_own(node))
-            elif isinstance(node, ast.Tuple) and path.parent.name == "contracts":
+            elif isinstance(node, ast.Tuple) and "contracts" in path.parts:
                 found |= set(_of_rule(node))
     return found
 

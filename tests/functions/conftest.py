@@ -1,4 +1,4 @@
-"""Functions as Lambda would load them: app.py imported afresh with its environment, against the real engine's table."""
+"""Functions as Lambda loads them: a new import of app.py with its environment, over the real engine's table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LoadApp = Callable[..., ModuleType]
 
 @pytest.fixture
 def load_app(dynoxide: Dynoxide, table: str) -> Iterator[LoadApp]:
-    """`load_app(verb, NAME=value)` imports functions/<verb>/app.py; its environment holds until the end of the test."""
+    """`load_app(verb, NAME=value)` imports functions/<verb>/app.py. Its environment lasts until the test ends."""
     with contextlib.ExitStack() as held:
 
         def load(verb: str, **variables: str) -> ModuleType:
@@ -38,7 +38,7 @@ def sample(name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def app(load_app: LoadApp) -> ModuleType:
-    """The manage function; who tests another loads that."""
+    """The manage function. Tests of other functions override this fixture."""
     return load_app("manage", RESET_FUNCTION="the-reset", DELIVER_FUNCTION="the-deliver")
 
 

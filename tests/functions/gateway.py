@@ -1,7 +1,7 @@
 """The HTTP API in front of the functions, as a WSGI app: it finds the route, makes the event and renders the answer.
 
-It does what the gateway does of what reaches a function: lower-case headers, decoded path parameters, repeated query
-parameters joined with commas, a body that is no text in base64. Whoever calls may do everything.
+The event is as the gateway makes it: header names in lower case, decoded path parameters, repeated query parameters
+joined with commas, a body that is not text in base64. Every caller has all scopes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KEY = {"key_id": "key_1", "scopes": "ingest check read manage", "customer": ""}
 
 @dataclass(frozen=True)
 class Matched:
-    """A route that a path has, the function behind it, and the path's parameters."""
+    """The route of a path, its function, and the path's parameters."""
 
     key: str
     function: ModuleType
@@ -45,7 +45,7 @@ class Gateway:
         return [result["body"].encode("utf-8", "surrogatepass")]
 
     def matched(self, method: str, path: str) -> Matched:
-        """The route of a request; `$default` where there is none. Fixed parts of a path come before parameters."""
+        """The route of a request; `$default` without one. A fixed part of a path wins over a parameter."""
         found = []
         for route, function in self.rows:
             pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route.path))
@@ -59,7 +59,7 @@ class Gateway:
 
     @staticmethod
     def _path(environ: Mapping[str, Any]) -> str:
-        """The path as it was sent; WSGI has decoded it, so what separates its parts is known no more."""
+        """The path as it was sent. Without the raw address, an encoded slash is lost: WSGI decodes the path."""
         raw: str = environ.get("REQUEST_URI") or environ.get("RAW_URI") or ""
         if raw:
             return urllib.parse.urlsplit(raw).path

@@ -1,4 +1,4 @@
-"""The manage function as a client of the API meets it."""
+"""A client of the manage function."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_what_is_shown_is_declared_under_its_version(stack: Stack, capsys: pytes
     assert told.splitlines() == [
         "~ meter m   (12 customers)",
         "+ plan pro version 2",
-        "2 changes, 12 customers touched.",
+        "2 changes, 12 customers affected.",
         "Applied: version 8.",
     ]
 

@@ -1,4 +1,4 @@
-"""Adjustments as the routes make and list them, and the numbers of an answer."""
+"""Make and list adjustments as the routes do, and read the numbers of an answer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def post(
     engine: Engine | None = None,
     **more: Any,
 ) -> Outcome:
-    """As the route does it: planned, and committed with its receipt."""
+    """Adjust as the route does: plan, and commit with a receipt."""
     engine, now = engine or shop.engine, shop.now if at is None else at
 
     def plan() -> Planned:

@@ -1,15 +1,15 @@
 """The contract of decisions: named scenarios, each a declaration and a table of requests with their answers.
 
-    at       when, after the first request of the scenario, which is at 2026-11-20T10:00:00Z
-    asks     the amount                            grants   the amount granted: all of it, or nothing
-    reason   why                                   used     of the limit, after what was granted
-    left     of the limit, never below zero        over     what lies beyond the limit; on a grant with the request
+    at       time after the first request of the scenario, which is at 2026-11-20T10:00:00Z
+    asks     requested amount                      grants   granted amount: all of it, or 0
+    reason   the decision's reason                 used     usage after the grant
+    left     remaining quota, never below 0        over     usage beyond the limit; on a grant including the request
     level    of the highest threshold reached      takes    the largest amount that would be granted next; any: no bound
-    again    from when a retry makes sense; month: 1 December, when the period ends; -: no time is known, or none needed
+    again    `retry_at`; month: 1 December, the end of the period; -: null
 
-Further words: `model=large` a dimension, `id=…` a request id, `partly` a part will do, `replayed` a grant repeated,
-`would=…` what a limit that only observes would have said. Lines with `!` happen between requests: `settle n a` settles
-the decision of the n-th request to an amount, `resume` by hand, `limit n` changes the limit within the period.
+Further words: `model=large` a dimension, `id=…` a request id, `partly` allow a part, `replayed` a repeated grant,
+`would=…` the reason that an observing limit would have had. Lines with `!` happen between requests: `settle n a`
+settles the decision of the n-th request to an amount, `resume` resumes, `limit n` changes the limit within the period.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SUSPEND: Form = {"at": "100%", "level": "over", "policy": "suspend_usage"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A limit as a catalog declares it, further limits on the same feature, and what is asked."""
+    """A limit as a catalog declares it, further limits on the same feature, and the requests."""
 
     name: str
     declared: Form

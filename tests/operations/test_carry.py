@@ -25,8 +25,8 @@ from tallygate.storage.entries.totals import total_of
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.journal.decisions import Decisions
 from tallygate.storage.metering.events import Events
-from tests.by_hand import adjust
 from tests.given import FEATURE, known_to
+from tests.operator_actions import adjust
 from tests.shops import Shop, month
 from tests.truth import container, draft, drain, facts
 

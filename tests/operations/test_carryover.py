@@ -16,8 +16,8 @@ from tallygate.operations.admission.memory import Memory
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine
-from tests.by_hand import resume, suspend
 from tests.given import FEATURE
+from tests.operator_actions import resume, suspend
 from tests.shops import Shop, month
 
 CARRYING: dict[str, Any] = {"limit": 1000, "carryover": {}}

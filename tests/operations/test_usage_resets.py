@@ -201,13 +201,13 @@ def test_levels_are_left_by_a_reset_and_told_again(engine: Engine) -> None:
     desk = Desk(MemoryEngine(), pro={"limit": 1000, "tiers": tiers})
     desk.consume(1000)
     assert not desk.consume(1)["granted"]
-    assert len(desk.told("usage.threshold_crossed", "usage.limit_reached", "usage.denied")) == 3
+    assert len(desk.facts_of("usage.threshold_crossed", "usage.limit_reached", "usage.denied")) == 3
     desk.reset()
-    (left,) = desk.told("usage.threshold_recovered")
+    (left,) = desk.facts_of("usage.threshold_recovered")
     assert (left["cause"], left["level_now"], left["usage"]) == ("reset", "normal", 0)
     desk.consume(1000)
     assert not desk.consume(1)["granted"]
-    twice = desk.told("usage.threshold_crossed", "usage.limit_reached", "usage.denied")
+    twice = desk.facts_of("usage.threshold_crossed", "usage.limit_reached", "usage.denied")
     assert [fact.get("usage") for fact in twice if fact["type"] == "usage.threshold_crossed"] == [1000, 1000]
     assert len(twice) == 6
 
@@ -219,7 +219,7 @@ def test_the_bill_states_everything_used(folded: Desk) -> None:
     folded.fold()
     folded.now = month(2)
     reset(Closings(folded.engine), now=folded.now, grace=0, time_left=lambda: True)
-    (closed,) = folded.told("usage.period_closed")
+    (closed,) = folded.facts_of("usage.period_closed")
     assert (closed["raw"], closed["included"], closed["overage"]) == (1200, 1000, 200)
 
 

@@ -45,8 +45,8 @@ from tallygate.storage.entries.writes import LAST
 from tallygate.storage.facts.audits import Audits
 from tallygate.storage.journal.bring_in import CellEvents
 from tallygate.storage.journal.past_usage import CellVersions
-from tests.by_hand import resume, suspend
 from tests.given import FEATURE, NOW, wanted
+from tests.operator_actions import resume, suspend
 from tests.shops import MONTH
 
 STOP: dict[str, Any] = {"at": "80%", "level": "stop", "policy": "suspend_usage"}

@@ -1,10 +1,10 @@
 """One run of admission: containers with skewed clocks and stale memories, and an operator who changes everything.
 
-What goes on at the same time, one call of the store at a time, in an order that one seed decides: requests, with and
-without ids, some of them sent again; changes of the customer's limit and plan, cancellations, suspensions, adjustments;
-time that passes while all of them are on their way. Containers die at any call.
+Actors run at the same time, one call of the store at a time, in an order that one seed decides. They send requests with
+and without ids, some of them twice; they change the customer's limit and plan, cancel, suspend and adjust. Time passes
+between their calls. Containers die at any call.
 
-`broken` says which promise a run broke: it looks at the commit log of the cell and at the answers, and at nothing else.
+`broken` says which promise a run broke. It uses only the commit log of the cell and the answers.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ PLANS: dict[str, dict[str, Any]] = {
 
 @dataclass(slots=True)
 class Stepping:
-    """The memory engine, with a change of turns before and after every call, at which an actor may die."""
+    """The memory engine with a switch of actors before and after every call. An actor may die there."""
 
     world: World
 
@@ -104,7 +104,7 @@ class Stepping:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A decision as its caller was told it, for a request that may be sent again."""
+    """The answer to a request that may be sent again."""
 
     request: Consume
     at: Instant
@@ -113,7 +113,10 @@ class Answered:
 
 @dataclass(slots=True)
 class World:
-    """Everything in one run. `announced` says from which commit on which version of the limits is in force."""
+    """The state of one run.
+
+    announced: the commit from which each version of the limits is in force
+    """
 
     seed: int
     actions: int = 40
@@ -146,7 +149,7 @@ class World:
         return Stores(catalog=Catalogs(engine), customers=Customers(engine), cells=CellVersions(engine))
 
     def step(self) -> None:
-        """A call of the store begins or ends: another actor may go on, and this one may be no more."""
+        """A call of the store begins or ends: another actor may run, and this one may die."""
         actor = self.scheduler.current
         if actor is None:
             return
@@ -179,8 +182,11 @@ class World:
             self._start("operator", partial(self._change, change), unreliable=False)
 
     def _pass(self, time: Instant) -> None:
-        """Time goes by. A call that retries a request is cut off by then, as Lambda would, for an id is remembered for
-        a minute; all others go on with the time that they took when they began."""
+        """Let time pass.
+
+        A call that retries a request is ended first, as Lambda would: an id is remembered for a minute. All other calls
+        continue with the time that they read at their start.
+        """
         self.now += time
         for actor in self.actors:
             if actor.name == RETRIED and time >= CALL_MAX:
@@ -213,7 +219,7 @@ class World:
         self.answers.append(Answered(request, at, decision))
 
     def _change(self, change: Callable[[], Effective | None]) -> None:
-        """A change is in force for every write that follows its answer."""
+        """Make a change. It is in force for every write after its answer."""
         try:
             effective = change()
             if effective is not None:

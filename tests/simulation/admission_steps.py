@@ -1,4 +1,4 @@
-"""What an operator does in a run of admission: one change of one customer at a time, any of them at any moment."""
+"""The operator in a run of admission: changes of one customer, one at a time, at any moment."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tallygate.storage.base import keys
 from tallygate.storage.catalog.catalog import Catalogs
 from tallygate.storage.customers.customers import Customers
 from tallygate.storage.journal.past_usage import CellVersions
-from tests.by_hand import adjust, resume, suspend
 from tests.given import FEATURE
+from tests.operator_actions import adjust, resume, suspend
 
 CUSTOMER = "acme"
 Change = Callable[[], Effective | None]
-"""Makes a change and answers the limits in force after it; None: it was none of the limits."""
+"""Makes a change and returns the limits in force after it; None: it did not change the limits."""
 
 
 @dataclass(slots=True)
 class Operator:
-    """Chooses by chance. Its clock is the fastest of all: nothing is changed in a past that others have seen."""
+    """Makes random changes. Its clock is the fastest of all, so no change lies in a past that others have seen."""
 
     rng: Random
     now: Instant
@@ -41,12 +41,12 @@ class Operator:
         kind, number = self.rng.random(), self.rng.choice([0, 5, 12, 35, 80])
         plan = self.rng.choice(["small", "big", "graded", "strict", "stern"])
         if self._stopped(engine) and self.rng.random() < 0.7:
-            return lambda: self._by_hand(engine, resume)
+            return lambda: self._act(engine, resume)
         if kind < 0.15:
-            return lambda: self._by_hand(engine, adjust, number - 20)
+            return lambda: self._act(engine, adjust, number - 20)
         if kind < 0.3:
             moves: list[Callable[..., object]] = [suspend, resume, resume]
-            return lambda: self._by_hand(engine, self.rng.choice(moves))
+            return lambda: self._act(engine, self.rng.choice(moves))
         if kind < 0.55:
             return lambda: self._in_force(put_customer(stores, CUSTOMER, ProfileChange(plan=plan), **self._when)[0])
         if kind < 0.8:
@@ -57,12 +57,12 @@ class Operator:
         return lambda: self._in_force(end_subscription(stores, CUSTOMER, **self._when))
 
     def _stopped(self, engine: Any) -> bool:
-        """Whether a tier has suspended usage; seen behind everybody's back."""
+        """Whether a tier has suspended usage, read directly from the engine's items."""
         image = engine.world.engine.get(keys.cell(CellName(CUSTOMER, FEATURE)))
         return any(until > self.now for until in cell_image.cell_of(image).suspended.values())
 
-    def _by_hand(self, engine: Any, act: Callable[..., object], *amount: int) -> Effective | None:
-        """Adjust, suspend or resume; what is refused has changed nothing."""
+    def _act(self, engine: Any, act: Callable[..., object], *amount: int) -> Effective | None:
+        """Adjust, suspend or resume. A refused action changes nothing."""
         name = f"by-hand-{self.rng.getrandbits(40)}"
         with contextlib.suppress(InvalidRequest, NotFound, Conflict, ClockBehind, Contended):
             act(engine, CUSTOMER, *amount, named=name, now=self.now)
@@ -83,7 +83,7 @@ class Operator:
 
 
 def in_force(engine: Any) -> Effective:
-    """The limits in force as they are stored, read behind everybody's back."""
+    """The stored limits in force, read directly from the engine's items."""
     record = Customers(engine).customer(CUSTOMER)
     assert record is not None
     return record.effective

@@ -1,13 +1,13 @@
-"""What a quota that carries over must come to, computed from all that happened, without any of the project's code.
+"""A model of a quota that carries over, without any of the project's code.
 
-A plain list of windows. Each has its base, its adjustments and its usage, whenever they became known. From the first
-window on, the unused part moves into the next one as dated layers:
+It is a plain list of windows. Each window has its base, its adjustments and its usage, whenever they became known. From
+the first window on, the unused part moves into the next window as dated layers:
 
     window        base + adjustments            a layer of its own
     used          oldest layer first, then its own
-    into the next what is left of the layers, without those that are too old, cut to the cap from the oldest on
+    next window   the rest of the layers, without those that are too old, cut to the cap from the oldest on
 
-Exact in decimals that are far from rounding: amounts have at most 9 decimals, and runs are short.
+Decimals are exact here: amounts have at most 9 decimals, and runs are short.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ ZERO = Decimal(0)
 class Rule:
     """How unused quota carries over.
 
-    expires_after: so many windows later an unused part is gone; None: never
-    cap: the most that moves on, units; None: no such bound
-    cap_share: the same as a share of the base of the window that is left; None: no such bound
-    deduct: whether what was used beyond the total is taken from the next window
+    expires_after: number of windows after which an unused part expires; None: never
+    cap: the most units that move on; None: no such bound
+    cap_share: the most that moves on, as a share of the base of the window that is left; None: no such bound
+    deduct: whether usage beyond the total is taken from the next window
     """
 
     expires_after: int | None = None
@@ -35,7 +35,7 @@ class Rule:
     deduct: bool = False
 
     def bound(self, base: Decimal) -> Decimal | None:
-        """The most that moves on from a window with this base."""
+        """The largest amount that moves on from a window with this base."""
         return self.cap if self.cap_share is None else base * self.cap_share
 
 
@@ -49,7 +49,7 @@ class Layer:
 
 @dataclass
 class Ledger:
-    """Everything that is known of a quota, by the number of the window in which it counts."""
+    """The known bases, adjustments and usage of a quota, by the number of the window in which they count."""
 
     rule: Rule
     base: Decimal
@@ -59,7 +59,7 @@ class Ledger:
     bases: dict[int, Decimal] = field(default_factory=dict)
 
     def set_base(self, window: int, base: Decimal) -> None:
-        """A new limit from within this window on: a window has the base that was in force at its end."""
+        """Set a new limit from this window on. A window has the base in force at its end."""
         self.bases[window] = base
 
     def base_of(self, window: int) -> Decimal:
@@ -67,11 +67,11 @@ class Ledger:
         return self.base if newest is None else self.bases[newest]
 
     def enforced(self, window: int) -> Decimal:
-        """What counts against the limit: all that was used, less what was reset by hand."""
+        """The usage that counts against the limit: all usage, less manually reset usage."""
         return self.used.get(window, ZERO) - self.excluded.get(window, ZERO)
 
     def carried_into(self, window: int) -> Decimal:
-        """What all windows before left to this one. Negative only where overage is deducted."""
+        """The opening balance of a window. Negative only if overage is deducted."""
         layers: list[Layer] = []
         debt = ZERO
         for number in range(window):
@@ -96,7 +96,7 @@ class Ledger:
 
 
 def _burn(layers: list[Layer], amount: Decimal) -> None:
-    """Take an amount from the oldest layers on."""
+    """Take an amount from the layers, oldest first."""
     for layer in layers:
         taken = min(layer.amount, amount)
         layer.amount -= taken

@@ -1,7 +1,7 @@
-"""One run of a quota that carries over: a customer over some twenty windows, everything late that can be late.
+"""One run of a quota that carries over: one customer over some twenty windows, with every kind of lateness.
 
-What happens is drawn from one seed: consumes, settlements, events of now and of long ago, adjustments, resets by hand,
-changed limits, windows that nobody uses, closings with and without a grace, and a stream that is read now and then.
+One seed decides the run: consumes, settlements, new and old events, adjustments, manual resets, changed limits, idle
+windows, closings with and without a grace, and a stream that is read from time to time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.journal.decisions import Decisions
 from tallygate.storage.metering.events import Events
-from tests.by_hand import adjust, reset_by_hand
 from tests.given import FEATURE, known_to
+from tests.operator_actions import adjust, reset_manually
 from tests.shops import OPENED, Shop
 from tests.simulation.carryover_model import Ledger, Rule
 from tests.truth import container, draft, drain, facts
@@ -44,7 +44,7 @@ class Made:
 
 
 class World:
-    """A shop with one carrying quota, and beside it the ledger that is told the same."""
+    """A shop with one quota that carries over, and a model ledger with the same input."""
 
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)
@@ -88,7 +88,7 @@ class World:
         return (self.now - OPENED) // self.width
 
     def run(self, steps: int = 40) -> None:
-        """Steps by chance; after each that ends with a read of the whole stream, everything is compared."""
+        """Run random steps. After each step that reads the whole stream, compare shop and ledger."""
         for _ in range(steps):
             self._step()
             if self.rng.random() < 0.6:
@@ -136,7 +136,7 @@ class World:
         self.ledger.used[(at - OPENED) // self.width] += 1
 
     def _settle(self) -> None:
-        """Not of a decision that a reset has taken out: what that comes to is decided elsewhere."""
+        """Settle a decision, but none that a reset has excluded: other tests cover those."""
         left = [made for made in self.made if made.window not in self.ledger.excluded]
         if not left:
             return
@@ -161,11 +161,11 @@ class World:
             self.ledger.adjusted[self.window] += amount
 
     def _reset(self) -> None:
-        """As of now, of all that is known."""
+        """Reset all known usage, as of now."""
         self.fold()
         self.drawn += 1
         with suppress(InvalidRequest, StoreUnavailable, Conflict):
-            reset_by_hand(self.engine, self.shop.customer, named=f"z{self.drawn}", now=self.now)
+            reset_manually(self.engine, self.shop.customer, named=f"z{self.drawn}", now=self.now)
             self.ledger.excluded[self.window] = self.ledger.used[self.window]
 
     def _limit(self) -> None:
@@ -182,7 +182,7 @@ class World:
             self.folded = drain(self.engine, self.parts, after=self.folded, now=self.now)
 
     def check(self) -> None:
-        """The open window and everything that was stated must be what the ledger says, once all is read."""
+        """Once all records are read, the open window and all statements must agree with the ledger."""
         self.fold()
         self._close()
         self.fold()

@@ -1,6 +1,6 @@
-"""What must hold when all is quiet, computed from the events, grants and settlements alone, by the simplest means.
+"""The state that must result when no record waits, computed in the simplest way from events, grants and settlements.
 
-What was told on the way is held against the commit log of the totals, whose last values are those computed.
+Facts are compared with the commit log of the totals. The last values in that log must equal the computed ones.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from tests.simulation.world import CUSTOMERS, DAILY, HYSTERESIS, MONTHLY, TIERS,
 from tests.truth import facts, said, totals, used
 
 Window = tuple[str, int, Instant]
-Told = tuple[str, str, str, str]
+Reported = tuple[str, str, str, str]
 
 
 class Usage(NamedTuple):
-    """One thing that happened, as the commit log shows it."""
+    """One use, event or correction, from the commit log."""
 
     customer: str
     time: Instant
@@ -39,7 +39,7 @@ class Usage(NamedTuple):
 
 
 def happened(engine: MemoryEngine) -> Iterator[Usage]:
-    """Every event that was stored, every consume that was granted, and by how much it was corrected."""
+    """Yield every stored event, every granted consume, and the difference of each settlement."""
     for change in engine.stream:
         new = change.new or {}
         if change.key.pk.startswith("EVENT#") and change.old is None:
@@ -67,7 +67,7 @@ def windows_of(time: Instant) -> tuple[tuple[int, Instant, Instant], ...]:
 
 
 def check(world: World) -> None:
-    """Raises AssertionError where anything is not exactly as it must be."""
+    """Check the final state of a run. Raises AssertionError at the first difference."""
     engine = world.engine
     expected: dict[Window, tuple[Decimal, Decimal]] = defaultdict(lambda: (Decimal(0), Decimal(0)))
     rollup: Counter[tuple[str, str, str, str, str]] = Counter()
@@ -94,7 +94,7 @@ def check(world: World) -> None:
 
 
 def _check_settlements(engine: MemoryEngine) -> None:
-    """Each settlement corrected its decision once, to what its receipt says; no total was ever below nothing."""
+    """Each settlement corrected its decision once, to the amount in its receipt. No total was ever negative."""
     written: list[tuple[str, str, Decimal, Decimal]] = []
     granted: dict[tuple[str, str], Decimal] = {}
     for change in engine.stream:
@@ -133,7 +133,7 @@ def _rollup(engine: MemoryEngine) -> dict[tuple[str, str, str, str, str], Decima
 
 
 def _check_journals(engine: MemoryEngine) -> None:
-    """Each event and each write to a cell is in its customer's journal once; nothing was parked."""
+    """Each event and each write to a cell is in its customer's journal once. No record was parked."""
     for customer in CUSTOMERS:
         numbers = [int(key.sk) for key in engine.items if key.pk == f"JOURNAL#{customer}" and key.sk != "CURSOR"]
         assert sorted(numbers) == list(range(1, len(numbers) + 1))
@@ -154,9 +154,9 @@ def _check_journals(engine: MemoryEngine) -> None:
 
 
 def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) -> None:
-    """What the changes of each total tell, in their order, is told once; every change after its closing stated anew."""
-    wanted: list[Told] = []
-    denied: Counter[Told] = Counter()
+    """Each change of a total sent its facts once and in order. Each change after the closing was restated."""
+    wanted: list[Reported] = []
+    denied: Counter[Reported] = Counter()
     up: dict[Window, set[str]] = defaultdict(set)
     restated: dict[Window, list[Decimal]] = defaultdict(list)
     for change in world.engine.stream:
@@ -174,12 +174,12 @@ def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) 
                 restated[window].append(after.value)
             continue
         name = FEATURE if after.ordinal == 1 else "further-2"
-        tells = _tells(after.ordinal, value, after.value, up[window], closes=after.closed)
-        wanted += [(after.customer, name, format_instant(after.start), what) for what in tells]
+        reports = _reports(after.ordinal, value, after.value, up[window], closes=after.closed)
+        wanted += [(after.customer, name, format_instant(after.start), what) for what in reports]
     closed = _closed(world.engine)
-    told = facts(world.engine)
-    stated = [fact for fact in told if "revision" in fact]
-    found = [_told(fact) for fact in told if "revision" not in fact]
+    sent = facts(world.engine)
+    stated = [fact for fact in sent if "revision" in fact]
+    found = [_reported(fact) for fact in sent if "revision" not in fact]
     assert Counter(found) == Counter(wanted) + denied
     for each in set(wanted):
         about = [one for one in wanted if one[:3] == each[:3]]
@@ -188,15 +188,15 @@ def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) 
         )
     _check_statements(stated, expected, closed, restated)
     for customer in CUSTOMERS:
-        sequences = [fact["sequence"] for fact in told if fact["customer"] == customer]
+        sequences = [fact["sequence"] for fact in sent if fact["customer"] == customer]
         assert sequences == list(range(1, len(sequences) + 1))
     known = {key.pk.removeprefix("OUTBOX#") for key in world.engine.items if key.pk.startswith("OUTBOX#")}
     begun = {key.pk.removeprefix("DELIVERY#") for key in world.engine.items if key.pk.startswith("DELIVERY#")}
     assert known == begun == {message.fact for message in world.queue.messages}
 
 
-def _tells(ordinal: int, before: Decimal, after: Decimal, up: set[str], *, closes: bool) -> Iterator[str]:
-    """What one change tells, in order; `up` are the levels that were told and not left, kept so."""
+def _reports(ordinal: int, before: Decimal, after: Decimal, up: set[str], *, closes: bool) -> Iterator[str]:
+    """Yield the facts of one change, in order. `up`: the reported levels that were not left; it is updated."""
     limit, tiers = (MONTHLY, TIERS) if ordinal == 1 else (DAILY, {})
     lines = {level: Decimal(limit) * percent / 100 for level, percent in tiers.items()}
     for level in sorted(up, key=lambda level: -lines[level]):
@@ -213,14 +213,14 @@ def _tells(ordinal: int, before: Decimal, after: Decimal, up: set[str], *, close
         yield "overage_started"
 
 
-def _told(fact: dict[str, Any]) -> Told:
+def _reported(fact: dict[str, Any]) -> Reported:
     kind = fact["type"].removeprefix("usage.")
     what = {"threshold_crossed": fact["level"], "threshold_recovered": f"{fact['level']} left"}.get(kind, kind)
     return (fact["customer"], fact["limit_name"], fact["period"]["start"], what)
 
 
 def _closed(engine: MemoryEngine) -> dict[Window, Decimal]:
-    """The value of each closed total when it was closed."""
+    """The value of each closed total at its closing."""
     found: dict[Window, Decimal] = {}
     for key, item in engine.items.items():
         value = item.get("closed_value")
@@ -236,7 +236,7 @@ def _check_statements(
     closed: dict[Window, Decimal],
     restated: dict[Window, list[Decimal]],
 ) -> None:
-    """The closing states the value then; revisions follow without gaps, each with what changed, the last with all."""
+    """The closing states the value at that time. Revisions follow without gaps, and the last has the final value."""
     of_window: dict[Window, list[tuple[int, Decimal]]] = defaultdict(list)
     for fact in stated:
         ordinal = 1 if fact["limit_name"] == FEATURE else 2

@@ -1,7 +1,7 @@
-"""A process that folds a table's stream until it is killed: python fold_worker.py <url> <table> <batch size>
+"""A process that aggregates a table's stream until it is killed: python fold_worker.py <url> <table> <batch size>
 
-It remembers nothing: each time it begins at the trim horizon, so that all that was folded before comes again. After
-each batch it says how many entries were new in it, and "idle" when nothing is left: for whoever means to kill it.
+It has no memory: each time it begins at the trim horizon, so that all earlier records come again. After each batch it
+prints the number of new entries, and "idle" when no record is left, so that a test knows when to kill it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Actors that take turns: threads of which one runs at a time, and which change places only where a seed says so.
+"""Actors that take turns: threads of which one runs at a time, switched only where a seed decides.
 
-An actor gives up its turn at every call of the store. Whoever drives the scheduler picks who goes on, so that one seed
+An actor gives up its turn at every call of the store. The driver of the scheduler selects the next actor. So one seed
 is one interleaving, and a run can be repeated exactly.
 """
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 
 class Killed(BaseException):
-    """The process of an actor died at a call of the store. No handler catches it, as none could."""
+    """The process of an actor died at a call of the store. No handler catches this."""
 
 
 @dataclass(eq=False, slots=True)
 class Actor:
-    """One running process. `outcome` is what became of it: None while it runs, then the exception or "done"."""
+    """One running process. `outcome` is None while it runs, then its exception or "done"."""
 
     name: str
     work: Callable[[], None]
@@ -49,7 +49,7 @@ class Scheduler:
         return actor
 
     def turn(self, actor: Actor) -> None:
-        """Let an actor go on to its next call of the store, or to its end."""
+        """Run an actor to its next call of the store, or to its end."""
         assert actor.running
         self.current = actor
         actor._go.release()
@@ -57,7 +57,7 @@ class Scheduler:
         self.current = None
 
     def give_up_turn(self) -> None:
-        """Called by the actor whose turn it is. Raises Killed where it was condemned meanwhile."""
+        """Give up the turn; only the running actor calls this. Raises Killed if the actor was killed since."""
         actor = self.current
         assert actor is not None
         self._back.release()
@@ -66,7 +66,7 @@ class Scheduler:
             raise Killed
 
     def kill(self, actor: Actor) -> None:
-        """Let the actor die where it waits."""
+        """Kill the actor at the call at which it waits."""
         actor.condemned = True
         if actor.running:
             self.turn(actor)
@@ -77,6 +77,6 @@ class Scheduler:
             if not actor.condemned:
                 actor.work()
             actor.outcome = "done"
-        except BaseException as error:  # noqa: BLE001  # what became of it is what is simulated
+        except BaseException as error:  # noqa: BLE001  # the outcome is part of the simulation
             actor.outcome = error
         self._back.release()

@@ -2,8 +2,8 @@
 
     shard-0 ──records──> split ──> shard-0.0, shard-0.1      a child is read when its parent has been read to the end
 
-A record goes to the open shard that holds its partition key's hash. Each shard has a checkpoint; a batch that failed
-is delivered again from there, longer or shorter than before. Nothing keeps an old batch from being delivered once more.
+A record goes to the open shard of its partition key's hash. Each shard has a checkpoint. A failed batch is delivered
+again from there, longer or shorter than before. An old batch may also be delivered once more.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Shard:
 
     @property
     def finished(self) -> bool:
-        """Whether all that it will ever hold, and all that came before it, has been read."""
+        """Whether the shard is closed, and it and its ancestors have been read completely."""
         done = self.closed and self.read == len(self.records)
         return done and (self.parent is None or self.parent.finished)
 
@@ -43,7 +43,7 @@ class Shard:
 
 
 class Shards:
-    """All shards there have been. `collect` sorts in what the engine has written since."""
+    """All shards, open and closed. `collect` distributes the engine's new records."""
 
     def __init__(self, engine: MemoryEngine, rng: Random, count: int) -> None:
         self._engine = engine

@@ -82,7 +82,7 @@ def unguarded(self: Totals, customer: str, change: UsageChange, number: int) -> 
 
 
 def forgetful(old: Total | None, new: Total, levels: Levels) -> Announcements:
-    """Knows which levels were told, but not by which change."""
+    """Knows which levels were reported, but not by which change."""
     return announcements(old, new, replace(levels, upto=0))
 
 

@@ -1,10 +1,10 @@
 """One run: customers, a workload, shards and unreliable containers of aggregate, all decided by one seed.
 
-What goes wrong, at any call of the store: a container dies before or after it; the store is unavailable, or does not
-say whether it wrote. What Lambda does: batches come again, longer or shorter; a call that timed out goes on as a zombie
-while its batch is delivered anew, even after its shard was split and its children were read; an old batch comes twice.
+Mishaps at any call of the store: a container dies before or after it; the store is unavailable, or does not say
+whether it wrote. Mishaps of Lambda: batches come again, longer or shorter; a call that timed out continues as a zombie
+while its batch is delivered again, even after its shard was split and its children were read; an old batch comes twice.
 
-When all is quiet, totals, usage, cells, journals and facts must be exactly what the events and grants add up to.
+When no record waits, totals, usage, cells, journals and facts must equal the sum of the events and grants.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ TIMES: tuple[Instant, ...] = (
 
 @dataclass(slots=True)
 class Chaos:
-    """How likely each mishap is, at each call of the store or each choice of the driver."""
+    """The probability of each mishap, at each call of the store or each choice of the driver."""
 
     killed: float = 0.02
     unavailable: float = 0.01
@@ -75,7 +75,7 @@ CALM = Chaos(killed=0, unavailable=0, unknown=0, split=0, zombie=0, again=0)
 
 @dataclass(slots=True)
 class SteppingEngine:
-    """The memory engine, with a change of turns and a possible mishap around every call."""
+    """The memory engine with a switch of actors and a possible mishap around every call."""
 
     world: World
 
@@ -124,7 +124,7 @@ class SteppingEngine:
 
 @dataclass(eq=False, slots=True)
 class Delivery:
-    """A batch on its way: the records of a shard from its checkpoint on."""
+    """A batch in delivery: the records of a shard from its checkpoint on."""
 
     actor: Actor
     shard: Shard
@@ -134,7 +134,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class World:
-    """Everything in one run."""
+    """The state of one run."""
 
     seed: int
     actions: int = 24
@@ -164,7 +164,7 @@ class World:
         self.shards.collect()
 
     def _limits(self, customer: str) -> None:
-        """Put the limits in force (again): always the same, but with a new version."""
+        """Store the limits in force: always the same limits with a new version."""
         self.versions[customer] = self.versions.get(customer, 0) + 1
         quotas = (quota(MONTHLY), quota(DAILY, ordinal=2, every="day"))
         limits = effective(
@@ -173,7 +173,7 @@ class World:
         in_force(self.engine, limits)
         declare(self.engine, TOKENS, CALLS)
 
-    # What happens around a call of the store.
+    # Mishaps around a call of the store.
 
     def before_call(self) -> None:
         self.scheduler.give_up_turn()
@@ -199,10 +199,10 @@ class World:
         actor = self.scheduler.current
         return actor is not None and actor.unreliable and self.rng.random() < self.chaos.unknown
 
-    # What the driver may choose.
+    # Choices of the driver.
 
     def run(self) -> None:
-        """The whole run, until all is quiet."""
+        """Run until no record waits."""
         try:
             while self.actions > 0 or self.workers or self.rng.random() < 0.98:
                 self._choose()
@@ -259,7 +259,7 @@ class World:
             request = wanted(rng.randint(1, 30), customer=customer)
             entropy = rng.randbytes
             cells, memory = Cells(self.stepping), Memory()
-            # Some containers' clocks are a day behind: their windows are closed and removed before they are settled.
+            # Some containers' clocks lag by a day: their windows are closed and removed before they are settled.
             at = rng.choice([NOW, NOW, NOW - DAY])
             work = lambda: _ignore(consume(cells, memory, request, now=at, entropy=entropy))  # noqa: E731
         elif kind < 0.98:
@@ -272,12 +272,12 @@ class World:
         self.workers.append(self.scheduler.start(f"client-{self.actions}", work))
 
     def _decisions(self) -> list[tuple[str, UseEntry]]:
-        """The customers and entries of all that was granted so far."""
+        """The customers and entries of all grants so far."""
         writes = (said(change) for change in self.engine.stream if change.key.pk.startswith("CELL#"))
         return [(customer, entry) for customer, entry in writes if isinstance(entry, UseEntry)]
 
     def _settle_one(self, customer: str, use: UseEntry, amount: Decimal) -> None:
-        """Settle what this entry of a cell says was granted; somebody may have settled it already, to anything."""
+        """Settle the grant of this entry. It may be settled already, to any amount."""
         minute, digest = use.id.split(".")
         decision = DecisionId(customer=customer, feature=use.feature, minute=int(minute), digest=bytes.fromhex(digest))
         secret = known_to(self.engine)()
@@ -312,7 +312,7 @@ class World:
         self.deliveries.append(Delivery(actor, shard, end, parts))
 
     def _again(self) -> None:
-        """An old batch is delivered once more, whatever has become of its shard."""
+        """Deliver an old batch once more, also if its shard was split."""
         shard, start, end = self.rng.choice(self.past)
         self.zombies.append(self._invoke(shard, start, end, self._container()))
 
@@ -326,12 +326,12 @@ class World:
         return self.scheduler.start(f"{shard.name}[{start}:{end}]", work, unreliable=True)
 
     def _abandon(self, delivery: Delivery) -> None:
-        """The call has timed out, for Lambda; it goes on all the same, and its batch comes again."""
+        """Time out a call, as Lambda does. The call continues, and its batch comes again."""
         self.deliveries.remove(delivery)
         self.zombies.append(delivery.actor)
 
     def _settle(self) -> None:
-        """What Lambda does when a call ends."""
+        """Handle the end of a call as Lambda does."""
         for delivery in [d for d in self.deliveries if not d.actor.running]:
             self.deliveries.remove(delivery)
             _expected(delivery.actor)
@@ -346,7 +346,7 @@ class World:
 
 
 def _ignore(_: object) -> None:
-    """The client does not look at its answer; what counts is what the table holds."""
+    """Ignore the client's answer: only the table's content is checked."""
 
 
 def _expected(actor: Actor) -> None:

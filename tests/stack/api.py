@@ -1,4 +1,4 @@
-"""The deployed API as the tests speak it: every answer as it came, or insisting on success."""
+"""A client of the deployed API for tests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Api:
         return _insisted(self(method, path, body, **headers), method, path)
 
     def settled(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """As `good`, and asked again for as long as the answer says that a retry is harmless."""
+        """Like `good`, but repeat the request while the answer is `retryable`."""
         return _insisted(self.client.settled(method, path, body, _named(headers)), method, path)
 
     def close(self) -> None:
@@ -55,10 +55,10 @@ def _insisted(reply: Reply, method: str, path: str) -> Any:
 
 
 def until(ask: Callable[[], Found], holds: Callable[[Found], object]) -> Found:
-    """What is answered once it holds; fails at the end of patience. It polls, because the fold is asynchronous."""
+    """Ask until `holds` accepts the answer, and return it. Polls, because aggregation is asynchronous."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds(found := ask()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s in vain; the last answer was {found}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s without result; the last answer was {found}"
         _PAUSE.wait(0.1)
     return found
 

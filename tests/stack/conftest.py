@@ -1,4 +1,4 @@
-"""One deployed stack for all tests here: the real template on the emulator, IAM enforced, in a folder of its own."""
+"""One deployed stack for all tests here: the real template on the emulator, IAM enforced, in its own folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """A folder of its own on a free port, so that a stack that somebody works with is not disturbed."""
+    """A separate folder and a free port, so that the tests disturb no other stack."""
     if not (MINISTACK_PYTHON.exists() and SAM.exists()):
         pytest.fail("The emulator and the SAM CLI are not installed: run `make tools` once.")
     return Layout(folder=tmp_path_factory.mktemp("stack"), port=free_port())
@@ -27,14 +27,14 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
 
 @pytest.fixture(scope="session")
 def stack(layout: Layout) -> Iterator[Running]:
-    """The deployed stack, ready to be used; drained and stopped at the end."""
+    """The deployed stack, ready to use; it is drained and stopped at the end."""
     with running(layout, say=print, announce=print) as deployed:
         yield deployed
 
 
 @pytest.fixture(scope="module")
 def api(stack: Running) -> Iterator[Api]:
-    """The API with the key that may do everything. The test clock is everybody's: who has moved it gives it back."""
+    """The API with the key that has all scopes. At the end, the shared test clock returns to real time."""
     client = Api(stack.handle, stack.handle.manage_key)
     yield client
     client.good("POST", "/v1/test-clock", {"now": None})

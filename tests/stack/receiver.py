@@ -1,4 +1,4 @@
-"""A webhook receiver of the tests' own: keeps what arrives and answers as it is told, path by path."""
+"""A webhook receiver for tests: it stores every arrival, and answers as configured for each path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Arrival:
 
 @dataclass(slots=True)
 class Receiver:
-    """`url(path)` is where to send; `answers[path]` is told the number of earlier arrivals and gives the status."""
+    """A receiver. `url(path)` is its address; `answers[path]` maps the number of earlier arrivals to the status."""
 
     port: int = 0
     answers: dict[str, Callable[[int], int]] = field(default_factory=dict)
@@ -31,19 +31,19 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def hang(self, _: int) -> int:
-        """An answer that does not come before the receiver is closed."""
+        """Answer only after the receiver is closed."""
         self.release.wait(120)
         return 200
 
 
 def fine(_: int) -> int:
-    """The answer where nothing else was said."""
+    """The default answer."""
     return 200
 
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver for the time of a `with` block."""
+    """Run a receiver during a `with` block."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):

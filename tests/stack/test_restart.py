@@ -36,11 +36,11 @@ def test_a_stop_in_the_middle_of_the_fold_loses_and_repeats_nothing(tmp_path: Pa
         api = Api(stack.handle, key)
         usage = "/v1/usage?customer=acme&feature=ai-tokens"
         until(lambda: api.good("GET", usage)["total"], lambda total: total >= EVENTS)
-        assert drain.drain_fold(stack.clients, table)
+        assert drain.drain_stream(stack.clients, table)
         assert api.good("GET", usage)["total"] == EVENTS
         again = api.good("POST", "/v1/events", events[:BATCH])
         assert (again["accepted"], again["duplicates"]) == (0, BATCH)
-        assert drain.drain_fold(stack.clients, table)
+        assert drain.drain_stream(stack.clients, table)
         assert api.good("GET", usage)["total"] == EVENTS
         api.close()
 

@@ -63,7 +63,7 @@ def functions(resources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
 
 
 def policies_of(role: dict[str, Any]) -> list[dict[str, Any]]:
-    """The policies of a function or role, those too that it has only with a key of the stack's own."""
+    """The policies of a function or role, including those that it has only with the stack's own key."""
     return [policy["Fn::If"][1] if "Fn::If" in policy else policy for policy in role["Policies"]]
 
 
@@ -81,7 +81,7 @@ print(json.dumps(transform(json.load(sys.stdin), {}, Policies())))
 
 @pytest.fixture(scope="session")
 def deployed(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The resources as CloudFormation gets them: SAM's own transform, which generates the roles of functions."""
+    """The resources as CloudFormation gets them, after SAM's transform, which generates the roles of functions."""
     local = copy.deepcopy(template)
     for resource in local["Resources"].values():
         for name in {"CodeUri", "ContentUri"} & set(resource["Properties"]):

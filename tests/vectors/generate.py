@@ -1,4 +1,4 @@
-"""Write periods.json: windows that any implementation of the periods must find, from one seed.
+"""Write periods.json: windows that every implementation of the periods must find, from one seed.
 
     python -m tests.vectors.generate
 
@@ -57,7 +57,7 @@ TURNS = (
     ("Pacific/Chatham", "2026-04-04T14:00:00Z"),
     ("Pacific/Chatham", "2026-09-26T14:00:00Z"),
 )
-"""When clocks are moved; in Apia, when a whole day is left out, and a day later."""
+"""Moments of clock changes; in Apia, the skipped day, and a day later."""
 CALENDARS = (
     "minute",
     "hour",
@@ -80,7 +80,7 @@ Question = tuple[str, str, Instant | None, str, Instant]
 
 
 def questions(random: Random) -> Iterator[Question]:
-    """Calendars and anchors at random instants, and around the moments at which clocks are moved."""
+    """Calendars and anchors at random instants, and around clock changes."""
     for zone, turn in TURNS:
         for edge in EDGES:
             for every in ("hour", "day", "week", "month", "PT6H", "PT15M", "PT45M"):
@@ -99,14 +99,14 @@ def questions(random: Random) -> Iterator[Question]:
                 yield every, zone, _anchor(random, year, 2, 29), "monday", _some(random)
     for zone, turn in TURNS:
         for every in ("day", "month", "day", "month"):
-            # Anchored so that a later boundary falls where the clock is moved.
+            # Anchored so that a later boundary falls on a clock change.
             there = independent.shown(parse_instant(turn) + random.randrange(-90, 90) * MINUTE, zone)
             anchor = there.add(months=-3, disambiguation="compatible").timestamp(unit="millisecond")
             yield every, zone, anchor, "monday", parse_instant(turn) + random.randrange(-300, 300) * MINUTE
 
 
 def vectors() -> Iterator[dict[str, Any]]:
-    """Each question with its answer; every seventh is asked again at the edges of the window found."""
+    """Each question with its answer; every seventh also at the edges of its window."""
     random, seen = Random(SEED), set()
     for number, question in enumerate(questions(random)):
         *recurrence, at = question
@@ -141,7 +141,7 @@ def _anchor(random: Random, year: int, month: int, day: int) -> Instant:
 
 
 def document() -> str:
-    """The file: one vector a line, so that a change of the zone database shows what it changed."""
+    """The file: one vector per line, so that a diff shows the effect of a new zone database."""
     head = json.dumps({"tzdata": importlib.metadata.version("tzdata"), "seed": SEED})
     lines = ",\n  ".join(json.dumps(vector) for vector in vectors())
     return f'{head[:-1]}, "vectors": [\n  {lines}\n]}}\n'

@@ -1,6 +1,6 @@
-"""The same windows by other means: whenever's months and zones, and walks along the clock where it has no answer.
+"""The same windows by an independent method: the months and zones of the library whenever, else steps along the clock.
 
-Slow and simple on purpose. It shares nothing with the layer but the files of the zone database, which it reads itself.
+Slow and simple on purpose. It shares only the files of the zone database with the layer, and reads them itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from bisect import bisect_right
 import whenever
 from whenever import Instant, PlainDateTime, RepeatedTime, SkippedTime, ZonedDateTime
 
-whenever.reset_tzpath(())  # only the pinned tzdata package may answer
+whenever.reset_tzpath(())  # use the pinned tzdata package only
 
 MONTHS = {"month": 1, "quarter": 3, "year": 12, "billing_period": 1, "P1M": 1, "P2M": 2, "P1Y6M": 18, "P4Y": 48}
 DAYS = {"day": 1, "week": 7, "P30D": 30, "P10D": 10, "P2W": 14}
@@ -21,7 +21,7 @@ MINUTE = 60_000
 
 
 def window(every: str, zone: str, origin: int | None, week_starts: str, at: int) -> tuple[int, int]:
-    """The window that holds `at`, in milliseconds; origin None: the calendar's."""
+    """The window that contains `at`, in milliseconds; origin None: the calendar's."""
     if every in MINUTES and origin is not None:
         step = MINUTES[every] * MINUTE
         start = origin + (at - origin) // step * step
@@ -54,7 +54,7 @@ def shown(at: int, zone: str) -> ZonedDateTime:
 
 
 def first_shown(local: PlainDateTime, zone: str) -> int:
-    """When the clock first shows this; where it never does, when it is moved over it."""
+    """The instant at which the clock first shows this time, or of the clock change that skips it."""
     try:
         return local.assume_tz(zone, disambiguation="raise").timestamp(unit="millisecond")
     except RepeatedTime:
@@ -66,7 +66,7 @@ def first_shown(local: PlainDateTime, zone: str) -> int:
 
 
 def _walked(minutes: int, zone: str, at: int) -> tuple[int, int]:
-    """Minute by minute to the nearest boundaries on either side."""
+    """Step minute by minute to the nearest boundaries on either side."""
     start = at - at % MINUTE
     while not _begins(minutes, zone, start):
         start -= MINUTE
@@ -77,7 +77,7 @@ def _walked(minutes: int, zone: str, at: int) -> tuple[int, int]:
 
 
 def _begins(minutes: int, zone: str, at: int) -> bool:
-    """Whether the clock shows a multiple in this minute, or was moved over one to it."""
+    """Whether the clock shows a multiple in this minute, or a clock change skipped one just before it."""
     now, due = _since_first(at, zone), _since_first(at - MINUTE, zone) + 1
     multiple = now // minutes * minutes
     return multiple == now or due <= multiple < now

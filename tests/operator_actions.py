@@ -1,4 +1,4 @@
-"""What an operator does by hand, as the routes do it: planned, committed with a receipt, and told to the cells."""
+"""Operator actions, as the routes perform them: planned, committed with a receipt, and announced to the cells."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.given import FEATURE
 
 
 def adjust(engine: Any, customer: str, amount: int, *, named: str, now: Instant) -> None:
-    """Raise the limit of the feature in its running window by the amount, or lower it."""
+    """Add the amount to the limit of the feature's running window; a negative amount lowers it."""
     stores = adjustments.Stores(
         limits=Cells(engine), controls=CellControls(engine), adjustments=Adjustments(engine), audits=Audits(engine)
     )
@@ -40,7 +40,7 @@ def adjust(engine: Any, customer: str, amount: int, *, named: str, now: Instant)
 
 
 def suspend(engine: Any, customer: str, *, named: str, now: Instant) -> None:
-    """Deny everything on the feature."""
+    """Suspend the feature: deny every request for it."""
     _switch(engine, suspensions.suspend, customer, named, now)
 
 
@@ -54,7 +54,7 @@ def resume(
     scope: Mapping[str, str] | None = None,
     key: str | None = None,
 ) -> Body:
-    """Let the feature be used again, or all of the customer's, or one scope of it: what is answered."""
+    """Resume the feature, one scope of it, or (feature None) the whole customer. Return the answer's body."""
     return _switch(engine, suspensions.resume, customer, named, now, feature=feature, scope=scope, key=key)
 
 
@@ -88,8 +88,8 @@ def _switch(
     return _commit(engine, plan, now=now, finish=finish, key=key)
 
 
-def reset_by_hand(engine: Any, customer: str, *, named: str, now: Instant) -> None:
-    """Let what was used of the feature until now count against no limit any more."""
+def reset_manually(engine: Any, customer: str, *, named: str, now: Instant) -> None:
+    """Reset the feature's usage to zero for enforcement, as of now. Billing is unaffected."""
     stores = usage_resets.Stores(limits=Cells(engine), cells=CellResets(engine), audits=Audits(engine))
     asked = ResetRequest(
         id=named,
