@@ -24,7 +24,7 @@ from tallygate.domain.catalog.rates import Rate
 from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.catalog.tiers import NORMAL, Enforcement, Policy, SuspendUsage, Tier, level_at
 from tallygate.domain.limits.limits import Effective, Entitlement
-from tallygate.domain.limits.rungs import ceiling, following, landing, left, overage, room
+from tallygate.domain.limits.rungs import ceiling, following, landing, overage, remaining, room
 from tallygate.domain.limits.suspensions import Suspension
 from tallygate.domain.periods.boundaries import NEVER_ENDS
 from tallygate.domain.periods.recurrence import Segment, segment_at
@@ -253,7 +253,7 @@ def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) ->
         # Negative adjustments beyond the whole limit leave a limit of 0. Its parts are stated as they are.
         limit=None if total is None else max(ZERO, total),
         used=used,
-        remaining=None if total is None else left(total, used),
+        remaining=None if total is None else remaining(total, used),
         fits=landed.grants,
         level=level_at(term.limit.tiers, total, used),
         resets_at=term.over if term.window.end < NEVER_ENDS else None,

@@ -36,7 +36,7 @@ from tallygate.domain.catalog.rates import Rate, SubWindow, current_room
 from tallygate.domain.catalog.scopes import Scope, governs
 from tallygate.domain.catalog.tiers import AllowWithGrace, Tier, level_at, may_suspend
 from tallygate.domain.limits.limits import Entitlement, Limit
-from tallygate.domain.limits.rungs import UNTIL_TOP_UP, Rung, landing, left
+from tallygate.domain.limits.rungs import UNTIL_TOP_UP, Rung, landing, left, remaining
 from tallygate.domain.limits.suspensions import OPERATOR, TIER
 
 
@@ -104,7 +104,7 @@ class ExplainedQuota:
 
     @property
     def remaining_after(self) -> Decimal | None:
-        return None if self.node.limit is None else left(self.node.limit, self.counted.after)
+        return None if self.node.limit is None else remaining(self.node.limit, self.counted.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from tallygate.domain.catalog.tiers import AllowWithGrace, Deny, Enforcement, Su
 from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.limits.counters import CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
-from tallygate.domain.limits.rungs import deciding, ladder, landing, left
+from tallygate.domain.limits.rungs import deciding, ladder, landing, remaining
 from tallygate.domain.metering.events import LATENESS_MAX
 
 SETTLED_WITHIN = LATENESS_MAX
@@ -75,7 +75,7 @@ class Charge:
     def remaining_after(self) -> Decimal | None:
         if self.limit is None or self.shown is None:
             return None
-        return left(self.limit, self.shown.used)
+        return remaining(self.limit, self.shown.used)
 
     @property
     def level(self) -> str | None:

@@ -164,6 +164,11 @@ def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Dec
     return landed, Bounds(None if above is None else above - more, None if upto is None else upto - more)
 
 
+def remaining(limit: Decimal, used: Decimal) -> Decimal:
+    """What a hard limit still grants after this usage; never below zero."""
+    return max(ZERO, limit - used)
+
+
 def left(total: Decimal, used: Decimal) -> Decimal:
     """The unused part of a limit; never below zero."""
     return max(ZERO, total - used)
