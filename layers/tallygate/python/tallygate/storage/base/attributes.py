@@ -8,7 +8,7 @@ A field with its default value is left out. So is a field that the item's key ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -16,7 +16,7 @@ from types import NoneType, UnionType
 from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tallygate.errors import InvariantBroken
-from tallygate.storage.base.documents import Codec, Convert, Form, compact, defaults_of, read_document
+from tallygate.storage.base.documents import NO_DEFAULT, Codec, Convert, Form, compact, defaults_of, read_document
 from tallygate.storage.base.expressions import Item, Value
 
 T = TypeVar("T")
@@ -28,14 +28,14 @@ class _Field(NamedTuple):
 
     stored: its stored name
     form: how it is written and read
-    default: makes its default value; None: it has none
+    default: its default value, at which it is left out; NO_DEFAULT: it has none
     optional: whether it may be None
     """
 
     name: str
     stored: str
     form: Form
-    default: Callable[[], Any] | None
+    default: object
     optional: bool
 
 
@@ -64,7 +64,7 @@ class Attributes(Generic[T]):
         found: Item = {}
         for field in self._fields():
             held = getattr(value, field.name)
-            if held is not None and (field.default is None or held != field.default()):
+            if held is not None and held != field.default:
                 found[field.stored] = held if field.form.write is None else field.form.write(held)
         return found
 
@@ -80,7 +80,7 @@ class Attributes(Generic[T]):
             stored = item.get(field.stored)
             if stored is not None:
                 held[field.name] = _read(field, stored)
-            elif field.default is None:
+            elif field.default is NO_DEFAULT:
                 if not field.optional:
                     raise InvariantBroken(f"attribute {field.stored} is missing")
                 held[field.name] = None

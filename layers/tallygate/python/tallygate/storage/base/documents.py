@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
@@ -43,6 +43,8 @@ class Form(NamedTuple):
 
 
 AS_IT_IS = Form()
+NO_DEFAULT = object()
+"""Equal to no value of a field."""
 
 
 class _Field(NamedTuple):
@@ -50,13 +52,13 @@ class _Field(NamedTuple):
 
     stored: its stored name
     form: how it is written and read
-    default: makes its default value; None: it has none
+    default: its default value, at which it is left out; NO_DEFAULT: it has none
     """
 
     name: str
     stored: str
     form: Form
-    default: Callable[[], Any] | None
+    default: object
 
 
 class Codec:
@@ -156,7 +158,7 @@ class Codec:
         def write(value: tuple[Any, ...]) -> list[Any]:
             parts = [part if f.write is None else f.write(part) for f, part in zip(forms, value, strict=True)]
             for each in reversed(listed):
-                if each.default is None or value[len(parts) - 1] != each.default():
+                if value[len(parts) - 1] != each.default:
                     return parts
                 parts.pop()
             return parts
@@ -186,7 +188,7 @@ class Codec:
             document: dict[str, Any] = {}
             for name, stored, form, default in plan:
                 held = getattr(value, name)
-                if default is None or held != default():
+                if held != default:
                     document[stored] = held if form is None else form(held)
             return document
 
@@ -228,24 +230,17 @@ class Codec:
         return self._names[name]
 
 
-def defaults_of(kind: type) -> dict[str, Callable[[], Any] | None]:
-    """Return the fields of a class's constructor, with a function that makes each default (None: it has none)."""
+def defaults_of(kind: type) -> dict[str, object]:
+    """Return the fields of a class's constructor with their default values, for comparison."""
     if not is_dataclass(kind):
         given = kind._field_defaults  # type: ignore[attr-defined]  # a NamedTuple
-        return {name: _constant(given[name]) if name in given else None for name in kind._fields}  # type: ignore[attr-defined]
-    found: dict[str, Callable[[], Any] | None] = {}
-    for each in fields(kind):
-        if not each.init:
-            continue
-        if each.default is not MISSING:
-            found[each.name] = _constant(each.default)
-        else:
-            found[each.name] = None if each.default_factory is MISSING else each.default_factory
-    return found
+        return {name: given.get(name, NO_DEFAULT) for name in kind._fields}  # type: ignore[attr-defined]
+    made = [each for each in fields(kind) if each.init]
+    return {each.name: each.default if each.default is not MISSING else _made_by_factory(each) for each in made}
 
 
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
+def _made_by_factory(each: Field[Any]) -> object:
+    return NO_DEFAULT if each.default_factory is MISSING else each.default_factory()
 
 
 def _pair(forms: Sequence[Form]) -> Form:
