@@ -134,3 +134,16 @@ def test_what_is_parked_is_in_the_journal_with_its_reason(app: ModuleType, dynam
     assert [entry.reason for entry in record.entries if isinstance(entry, ParkedEntry)] == [
         "unreadable: InvariantBroken"
     ]
+
+
+def test_a_total_whose_limit_cannot_be_read_is_parked_and_stops_nothing(
+    app: ModuleType, dynamo_engine: DynamoEngine
+) -> None:
+    event = sample("aggregate.totals")
+    event["Records"] = event["Records"][:1]
+    image = event["Records"][0]["dynamodb"]["NewImage"]
+    tier = {"at": "100%", "level": "x", "policy": "allow_with_grace", "grace_amount": 1, "then": "notify_only"}
+    image["under"]["S"] = json.dumps({**json.loads(image["under"]["S"]), "ti": [tier]})
+    app.handler(event, None)
+    (record,) = Journal(dynamo_engine).records("acme", 0, 1)
+    assert [entry.reason for entry in record.entries if isinstance(entry, ParkedEntry)] == ["unreadable: LookupError"]

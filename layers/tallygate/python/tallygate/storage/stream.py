@@ -47,7 +47,7 @@ from tallygate.storage.metering.rejections import rejection_of
 
 ONLY_SHARD = "0"
 """Local emulators have a single shard and do not name it."""
-_UNREADABLE = (InvariantBroken, LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
+_UNREADABLE = (InvariantBroken, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError)
 
 Image = Mapping[str, Mapping[str, Any]]
 

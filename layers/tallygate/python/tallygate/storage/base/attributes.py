@@ -106,7 +106,7 @@ class Attributes(Generic[T]):
 def _read(field: _Field, stored: Value) -> Any:
     try:
         return stored if field.form.read is None else field.form.read(stored)
-    except (TypeError, ValueError, LookupError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
         raise InvariantBroken(f"attribute {field.stored} cannot be read: {error}") from error
 
 

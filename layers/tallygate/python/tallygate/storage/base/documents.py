@@ -202,12 +202,15 @@ class Codec:
         plan = [(f.name, f.stored, f.form.read) for f in self._fields(kind)]
 
         def read(document: Mapping[str, Any]) -> Any:
-            held = {
-                name: document[stored] if form is None else form(document[stored])
-                for name, stored, form in plan
-                if stored in document
-            }
             try:
+                held = {
+                    name: document[stored] if form is None else form(document[stored])
+                    for name, stored, form in plan
+                    if stored in document
+                }
+                if len(held) + (KIND in document) != len(document):
+                    # Left unread, a field that lost its name in the domain would silently take its default.
+                    raise LookupError(f"a stored {kind.__name__} has a field that the class does not have")
                 return kind(**held)
             except (TypeError, AssertionError) as error:
                 raise LookupError(f"a stored {kind.__name__} is invalid: {error}") from error

@@ -135,5 +135,6 @@ def entry_of(text: str) -> tuple[str, CellEntry]:
     document: Any = read_document(text)
     if document["k"] not in CELL_KINDS:
         raise LookupError(f"the kind {document['k']} is not a kind of cell entry")
+    customer: str = document.pop(CUSTOMER)
     entry: CellEntry = ENTRIES.read(document)
-    return document[CUSTOMER], entry
+    return customer, entry
