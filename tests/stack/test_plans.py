@@ -109,7 +109,7 @@ def test_a_catalog_larger_than_a_transaction_is_applied_from_a_file_and_goes_aga
     held = api("GET", "/v1/catalog").json
     stack = Stack(api.handle.api_url, api.key)
     apply(stack, with_ours(held, read_file(path)), dry_run=True)
-    assert "120 changes, 0 customers touched." in capsys.readouterr().out
+    assert "120 changes, 0 customers affected." in capsys.readouterr().out
     apply(stack, with_ours(held, read_file(path)), dry_run=False)
     assert "Applied: version" in capsys.readouterr().out
     given = api.good("GET", "/v1/catalog")
