@@ -212,7 +212,7 @@ def admission_condition(terms: Terms) -> Condition:
     clauses: list[Condition] = []
     if terms.remembered:
         clauses += _not_seen_before(terms)
-    clauses.append(absent_or(Compare(cell_image.VERSION, "<=", terms.version)))
+    clauses.append(_limits_not_newer(terms.version))
     if terms.followings:
         clauses.append(Compare(cell_image.FOLLOWINGS, ">=", terms.followings))
     clauses += _clock_not_behind(terms)
@@ -253,6 +253,10 @@ def _quota_grants(term: QuotaTerm) -> list[Condition]:
 
 def _not_seen_before(terms: Terms) -> list[Condition]:
     return [Not(Contains(cell_image.marks_name(minute), terms.mark.digest)) for minute in terms.mark.minutes]
+
+
+def _limits_not_newer(version: int) -> Condition:
+    return absent_or(Compare(cell_image.VERSION, "<=", version))
 
 
 def _clock_not_behind(terms: Terms) -> list[Condition]:
