@@ -8,7 +8,7 @@ exactly once. A write is a value: it is sent alone, or in a transaction with oth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tallygate.domain.entries.entry import CellEntry
@@ -29,7 +29,7 @@ class CellWrite:
     """
 
     cell: CellName
-    changes: Iterable[Change]
+    changes: Sequence[Change]
     entry: CellEntry
     condition: Condition | None = None
 
