@@ -22,8 +22,11 @@ from tallygate.operations.facts.closing import reset
 from tallygate.operations.journal.find_decision import decision_named
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base.engine import Engine
+from tallygate.storage.base import keys
+from tallygate.storage.base.engine import Engine, Update
+from tallygate.storage.base.expressions import Set
 from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.entries.totals import FOLLOWED
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.journal import past_usage
 from tallygate.storage.journal.decisions import Decisions
@@ -203,6 +206,24 @@ def test_usage_by_event_follows_also_where_it_is_brought_in_after_the_change() -
     assert shown(shop.state()) == (13, 12, 4987)
     shop.now = parse_instant("2027-01-05T00:00:00Z")
     assert shop.closed() == [("free", 12, 12, 0, 0), ("year", 1, 1, 0, 12)]
+
+
+def test_an_event_brought_in_later_makes_the_total_right_again_after_a_record_that_was_not_applied() -> None:
+    shop = Folded(free=FREE, year=YEARLY)
+    shop.now = month(3, 5)
+    shop.consume(10)
+    shop.fold()
+    shop.post("journaled, not brought in", shop.now)
+    shop.read = _journal_only(shop, len(shop.memory_engine.stream))
+    shop.subscribe("year")
+    shop.read = _journal_only(shop, len(shop.memory_engine.stream))
+    partition = keys.total_partition("acme")
+    items = shop.memory_engine.items
+    (total,) = (key for key, item in items.items() if key.pk == partition and FOLLOWED in item)
+    assert items[total][FOLLOWED] == 10
+    shop.memory_engine.write(Update(key=total, changes=(Set(FOLLOWED, Decimal(7)),)))
+    shop.fold()
+    assert items[total][FOLLOWED] == 11
 
 
 def test_events_of_a_counter_that_counts_on_beside_the_new_one_count_once() -> None:

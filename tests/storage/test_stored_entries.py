@@ -31,6 +31,7 @@ from tallygate.domain.entries.windows import (
     CarryEntry,
     Followed,
     FollowEntry,
+    Passed,
     PassOnEntry,
     ResetEntry,
     Taken,
@@ -280,8 +281,8 @@ PINNED: dict[str, tuple[Entry, dict[str, Any]]] = {
         },
     ),
     "pass_on": (
-        PassOnEntry(**METERED, passed=((WINDOW, Decimal(3)),)),
-        {**AS_METERED, "pa": [[[1, 1000, 2000], "3"]]},
+        PassOnEntry(**METERED, passed=(Passed(WINDOW, Decimal(3)), Passed(OTHER, Decimal(1), follows=Decimal(5)))),
+        {**AS_METERED, "pa": [[[1, 1000, 2000], "3"], [[2, 1000, 3000], "1", "5"]]},
     ),
     "denied": (
         DeniedEntry(

@@ -217,22 +217,44 @@ class FollowEntry(MeteredKind):
         return replace(self, moved=tuple(shown), opened=opened_in(self.windows_moved, before, after))
 
 
+class Passed(NamedTuple):
+    """An addition to the usage that has followed into one window.
+
+    by: units added
+    follows: all usage that has followed, after the addition; taken from the cell's image, None before `shown_by`
+    """
+
+    window: CountedWindow
+    by: Decimal
+    follows: Decimal | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassOnEntry(MeteredKind):
     """Usage by event was added to a counter whose usage had followed into these windows. The addition follows too.
 
-    passed: units added to each window; empty: the write ends the following into some window
+    passed: the addition to each window; empty: the write ends the following into some window
     """
 
-    passed: tuple[tuple[CountedWindow, Decimal], ...] = ()
+    passed: tuple[Passed, ...] = ()
 
     @property
     def windows_moved(self) -> tuple[CountedWindow, ...]:
-        return tuple(window for window, _ in self.passed)
+        return tuple(each.window for each in self.passed)
 
     @property
     def moves(self) -> CellMoves:
-        return CellMoves(followed={window.counter: by for window, by in self.passed})
+        return CellMoves(followed={each.window.counter: each.by for each in self.passed})
 
     def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
-        return tuple(TotalMove(window=window, followed=by) for window, by in self.passed)
+        # The amount after the addition, so that a total is right again after a record that was not applied.
+        return tuple(
+            TotalMove(window=each.window, followed=each.by)
+            if each.follows is None
+            else TotalMove(window=each.window, follows=each.follows)
+            for each in self.passed
+        )
+
+    def shown_by(self, before: CellImage, after: CellImage) -> PassOnEntry:
+        shown = (each._replace(follows=after.followed.get(each.window.counter, ZERO)) for each in self.passed)
+        return replace(self, passed=tuple(shown))

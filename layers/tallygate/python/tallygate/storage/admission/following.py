@@ -22,7 +22,7 @@ from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.reset_marks import ResetMark, mark_text
 from tallygate.domain.entries.total import Total
-from tallygate.domain.entries.windows import Followed, FollowEntry, PassOnEntry
+from tallygate.domain.entries.windows import Followed, FollowEntry, Passed, PassOnEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
 from tallygate.domain.limits.limits import Effective, Entitlement
 from tallygate.errors import Contended
@@ -207,10 +207,10 @@ def _passed_on(total: Total, cell: Cell, into: CounterName, origin: Origin, now:
         Increase(cell_image.window_name(cell_image.FOLLOWED, into), by),
         Set(name, brought),
     )
-    entry = _pass_on_entry(total, ((CountedWindow(*into, origin.end), by),), now)
+    entry = _pass_on_entry(total, (Passed(CountedWindow(*into, origin.end), by),), now)
     condition = All((as_seen(name, origin.brought), Present(cell_image.used_name(into))))
     return CellWrite(total.cell, changes, entry, condition).update
 
 
-def _pass_on_entry(total: Total, passed: tuple[tuple[CountedWindow, Decimal], ...], now: Instant) -> PassOnEntry:
+def _pass_on_entry(total: Total, passed: tuple[Passed, ...], now: Instant) -> PassOnEntry:
     return PassOnEntry(feature=total.feature, meter=total.governed.meter, time=now, passed=passed)
