@@ -18,7 +18,6 @@ from tallygate.metrics import Metric, tell
 from tallygate.operations.admission.memory import Memory
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.dynamo import DynamoEngine, client_config
-from tallygate.storage.journal.decisions import Decisions
 
 logger = Logger()
 metrics = Metrics()
@@ -28,7 +27,7 @@ defect = told_to(logger)
 clock = clock_of(os.environ, engine)
 app = App(
     store=Cells(engine),
-    decisions=Decisions(engine),
+    engine=engine,
     clock=clock,
     memory=Memory(),
     decided=partial(tell_decision, DecisionLog(os.environ.get("DECISION_LOG", DecisionLog.DENIED))),

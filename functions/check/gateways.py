@@ -15,7 +15,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from tallygate.contracts.admission.explanations import reason_page
+from tallygate.contracts.admission.check import reason_page
 from tallygate.contracts.base.requests import switched_on
 from tallygate.domain.admission.decision import Decision, Node, Reason
 from tallygate.domain.admission.sentences import sentence

@@ -11,11 +11,9 @@ from gateways import decision_headers, denial_answer, wants_status
 
 from tallygate.clock import Clock
 from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, Ask, decision_answer
-from tallygate.contracts.admission.explanations import explanation_answer
 from tallygate.contracts.base.reading import read
-from tallygate.contracts.corrections.corrections import SETTLE, SettleBody, settlement_answer
+from tallygate.contracts.corrections.settlements import SETTLE, SettleBody, settlement_answer
 from tallygate.domain.admission.decision import Decision
-from tallygate.domain.admission.explanation import explanation
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.units import Unit
 from tallygate.errors import invalid
@@ -26,9 +24,7 @@ from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.dimensions import GivenDimensions, require_declared
 from tallygate.operations.admission.memory import Memory
 from tallygate.operations.admission.ports import AdmissionStore
-from tallygate.operations.corrections.settle import Settle, settle
-from tallygate.operations.journal.find_decision import decision_named
-from tallygate.operations.journal.ports import DecisionStore
+from tallygate.storage.base.engine import Engine
 
 SCOPE = "check"
 
@@ -37,11 +33,12 @@ SCOPE = "check"
 class App:
     """The parts with which one container decides.
 
+    engine: for the stores that a route makes itself
     decided: receives every decision, for metrics and the log
     """
 
     store: AdmissionStore
-    decisions: DecisionStore
+    engine: Engine
     clock: Clock
     memory: Memory
     decided: Callable[[Request, Decision], None]
@@ -108,7 +105,7 @@ def _asked(ask: Ask, request: Request, at: str = "") -> Asked:
         request_id=ask.request_id,
         allow_partial=ask.allow_partial,
         idempotency_key=request.idempotency_key,
-        traceparent=_given_trace(request),
+        traceparent=request.given_trace,
     )
     return Asked(wanted=wanted, detail=ask.detail, explain=ask.explain, at=at)
 
@@ -130,21 +127,21 @@ def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[
 
 
 def _settle(app: App, request: Request) -> Answer:
+    # The modules that read the journal are loaded with a container's first settlement.
+    from tallygate.operations.corrections.settle import Settle, settle  # noqa: PLC0415
+    from tallygate.operations.journal.find_decision import decision_named  # noqa: PLC0415
+    from tallygate.storage.journal.decisions import Decisions  # noqa: PLC0415
+
     asked = read(SettleBody, request.json())
     named, now = request.path["decision_id"], app.clock.now()
     decision = decision_named(named, lambda: app.memory.decision_secret(app.store, os.urandom), now=now)
     permit(request.principal, SCOPE, decision.customer)
-    wanted = Settle(decision_id=named, decision=decision, amount=asked.amount, traceparent=_given_trace(request))
-    settled = settle(app.decisions, wanted, now=now)
+    wanted = Settle(decision_id=named, decision=decision, amount=asked.amount, traceparent=request.given_trace)
+    settled = settle(Decisions(app.engine), wanted, now=now)
     body = settlement_answer(
         settled.settlement, customer=decision.customer, feature=decision.feature, replayed=settled.replayed
     )
     return Answer(body=body, headers={"idempotent-replayed": "true"} if settled.replayed else {})
-
-
-def _given_trace(request: Request) -> str | None:
-    """The caller's own trace. A trace id generated here would lead nowhere, so it is not recorded."""
-    return request.traceparent if request.headers.get("traceparent") else None
 
 
 def _answered(request: Request, asked: Asked, decision: Decision, unit: Unit | None) -> Answer:
@@ -157,6 +154,10 @@ def _answered(request: Request, asked: Asked, decision: Decision, unit: Unit | N
 def _body(asked: Asked, decision: Decision, unit: Unit | None) -> dict[str, Any]:
     body = decision_answer(decision, detail=asked.detail, unit=unit)
     if asked.explain:
+        # Few callers ask for an explanation, and its modules are loaded for the first of them.
+        from tallygate.contracts.admission.explanations import explanation_answer  # noqa: PLC0415
+        from tallygate.domain.admission.explanation import explanation  # noqa: PLC0415
+
         body["explanation"] = explanation_answer(explanation(decision, asked.wanted.counted_dimensions))
     return body
 

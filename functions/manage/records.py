@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from replies import App, asked_page, customer_of, paged
 
-from tallygate.contracts.admission.check import decision_record_answer
-from tallygate.contracts.base.requests import page_asked
+from tallygate.contracts.base.queries import page_asked
+from tallygate.contracts.corrections.settlements import decision_record_answer
 from tallygate.contracts.usage.usage import (
     audit_answer,
     event_row_answer,

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tallygate.domain.base.instants import DAY, parse_instant
 from tallygate.domain.catalog.tiers import Enforcement
 from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.events import EventEntry
 from tallygate.domain.entries.moves import TotalMove
-from tallygate.domain.entries.usage import EventEntry, UseEntry
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry
 from tallygate.domain.journal.fold import (
     changes_of,

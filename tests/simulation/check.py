@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from tallygate.domain.admission.cells import DEAD_AFTER
 from tallygate.domain.admission.decision_ids import granted_decision
 from tallygate.domain.base.instants import DAY, MINUTE, Instant, format_instant, parse_instant
+from tallygate.domain.entries.events import EventEntry, ParkedEntry
 from tallygate.domain.entries.notices import DeniedEntry
-from tallygate.domain.entries.usage import EventEntry, ParkedEntry, SettleEntry, UseEntry
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.storage.base import items
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.entries.totals import total_of

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tallygate.domain.catalog.tiers import AllowWithGrace, Enforcement, SuspendUsage, Tier, percent
 from tallygate.domain.entries.entry import CellEntry, Entry
+from tallygate.domain.entries.events import BringInEntry, EventEntry, ParkedEntry
 from tallygate.domain.entries.notices import (
     BumpEntry,
     DeniedEntry,
@@ -25,7 +26,7 @@ from tallygate.domain.entries.notices import (
     TidyEntry,
 )
 from tallygate.domain.entries.reset_marks import ResetMark
-from tallygate.domain.entries.usage import BringInEntry, EventEntry, ParkedEntry, SettleEntry, UseEntry
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.entries.windows import (
     AdjustEntry,
     CarryEntry,
@@ -45,7 +46,8 @@ from tallygate.domain.metering import contributions
 from tallygate.domain.metering.judgement import EventWarning
 from tallygate.domain.metering.meters import Measured
 from tallygate.storage.base.documents import compact, in_order, read_document
-from tallygate.storage.entries.entries import CELL_KINDS, CUSTOMER, ENTRIES, entry_of, entry_text
+from tallygate.storage.entries.entries import CELL_KINDS, ENTRIES, entry_of
+from tallygate.storage.entries.last import CUSTOMER, entry_text
 from tallygate.storage.entries.totals import governed_from, governed_text
 from tallygate.storage.journal.records import body_of, record_of
 

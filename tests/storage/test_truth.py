@@ -12,16 +12,12 @@ from tallygate.domain.admission.cells import DEAD_AFTER
 from tallygate.domain.base.instants import DAY, HOUR
 from tallygate.domain.catalog.catalog import Feature
 from tallygate.domain.catalog.tiers import Enforcement, SuspendUsage, Tier, percent
+from tallygate.domain.entries.events import EventEntry, ParkedEntry
 from tallygate.domain.entries.moves import SettledLate, TotalMove
 from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.entries.total import Total
-from tallygate.domain.entries.usage import (
-    EventEntry,
-    ParkedEntry,
-    SettleEntry,
-    UseEntry,
-)
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, ResetEntry, Taken
 from tallygate.domain.facts.consequences import SuspendingTier
 from tallygate.domain.facts.facts import Fact, Levels

@@ -89,6 +89,11 @@ class Request:
         return self.traceparent[3:35]
 
     @property
+    def given_trace(self) -> str | None:
+        """The caller's own traceparent. A trace made here would lead nowhere, so it is not recorded."""
+        return self.traceparent if self.headers.get("traceparent") else None
+
+    @property
     def idempotency_key(self) -> str | None:
         """The Idempotency-Key, sent bare or as a quoted structured field.
 

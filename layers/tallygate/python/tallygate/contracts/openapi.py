@@ -17,7 +17,7 @@ from tallygate.contracts.admission.check import CHECK, CONSUME
 from tallygate.contracts.base.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
 from tallygate.contracts.base.requests import CONDITIONAL, QUERIES
 from tallygate.contracts.base.routes import Row
-from tallygate.contracts.corrections.corrections import SETTLE
+from tallygate.contracts.corrections.settlements import SETTLE
 from tallygate.contracts.metering.ingest import EVENTS
 from tallygate.domain.admission import decision_ids
 

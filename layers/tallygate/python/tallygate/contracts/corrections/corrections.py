@@ -1,48 +1,18 @@
-"""Corrections on the wire: settlements of decisions, adjustments of quotas, and manual resets."""
+"""Corrections on the wire: adjustments of quotas, and manual resets."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from tallygate.contracts.base.answers import JSON, fields_of, period_answer
-from tallygate.contracts.base.fields import Amount, FeatureKey, Quantity, Text, Time, Words, kept, one_of
+from tallygate.contracts.base.fields import FeatureKey, Quantity, Text, Time, Words, kept, one_of
 from tallygate.contracts.base.reading import Contract
-from tallygate.contracts.base.routes import Row
 from tallygate.domain.base.instants import format_instant
 from tallygate.domain.base.quantities import ZERO, format_quantity
 from tallygate.domain.corrections.resets import Made, WindowReset
-from tallygate.domain.corrections.settlements import Settlement
 from tallygate.domain.facts.adjustments import Adjustment, LimitParts
 
 FORGIVE, CARRY, KEEP = "forgive", "carry", "keep"
-
-
-class SettleBody(Contract):
-    """The final amount of a decision; 0 if nothing was consumed."""
-
-    amount: Amount
-
-
-SETTLE = Row(
-    "POST /v1/consume/{decision_id}/settle",
-    "check",
-    "Correct a granted consume once, from the estimated to the final amount",
-    SettleBody,
-)
-
-
-def settlement_answer(settlement: Settlement, *, customer: str, feature: str, replayed: bool) -> JSON:
-    """Return a settlement as JSON."""
-    return {
-        "decision_id": settlement.decision_id,
-        "customer": customer,
-        "feature": feature,
-        "granted_amount": format_quantity(settlement.granted),
-        "amount": format_quantity(settlement.amount),
-        "difference": format_quantity(settlement.amount - settlement.granted),
-        "settled_at": format_instant(settlement.settled_at),
-        "replayed": replayed,
-    }
 
 
 _ZERO = ("out_of_range", "must not be 0")

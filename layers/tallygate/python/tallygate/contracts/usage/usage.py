@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from tallygate.contracts.base.answers import JSON, fields_of, period_answer, quantity, time
-from tallygate.contracts.base.requests import Parameters
+from tallygate.contracts.base.queries import Parameters
 from tallygate.contracts.metering.ingest import warning_answer
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.base.quantities import ZERO, format_quantity
@@ -28,7 +28,7 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.audits import Audit
 from tallygate.domain.facts.impact import RANGE, Impact, ImpactQuery, Sum
 from tallygate.domain.facts.impact import RANGE_MAX as IMPACT_RANGE_MAX
-from tallygate.domain.metering.events import FUTURE_MAX
+from tallygate.domain.metering.lateness import FUTURE_MAX
 from tallygate.domain.periods.boundaries import is_zone
 from tallygate.domain.periods.recurrence import calendar, window_at
 from tallygate.domain.usage.events import LISTED_FOR, STATUSES, EventRow, EventsAsked

@@ -17,9 +17,12 @@ import base64
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tallygate.domain.admission.cells import MARK_BYTES
-from tallygate.domain.metering.judgement import Granted
+
+if TYPE_CHECKING:
+    from tallygate.domain.metering.judgement import Granted
 
 PREFIX = "dec_"
 LENGTH_MAX = 3_000

@@ -18,6 +18,8 @@ from typing import Any
 
 from tallygate.domain.base.quantities import format_quantity, plain
 
+Scalar = str | int | Decimal | bool | None
+"""A JSON value without members."""
 _INT_LENGTH_MAX = 40
 """A longer whole number becomes a Decimal, which parses in linear time. Python's int refuses more than 4,300 digits."""
 _TINY = Decimal("1E-999999")

@@ -22,7 +22,7 @@ from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.limits.counters import CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rungs import deciding, ladder, landing, remaining
-from tallygate.domain.metering.events import LATENESS_MAX
+from tallygate.domain.metering.lateness import LATENESS_MAX
 
 SETTLED_WITHIN = LATENESS_MAX
 """How long a decision can be settled: as long as an event may be late. Journal and receipts are kept longer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tallygate.domain.entries.events import BringInEntry, EventEntry, ParkedEntry
 from tallygate.domain.entries.notices import (
     BumpEntry,
     DeniedEntry,
@@ -11,7 +12,7 @@ from tallygate.domain.entries.notices import (
     SuspendEntry,
     TidyEntry,
 )
-from tallygate.domain.entries.usage import BringInEntry, EventEntry, ParkedEntry, SettleEntry, UseEntry
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, FollowEntry, PassOnEntry, ResetEntry
 
 CellEntry = (

@@ -32,7 +32,7 @@ from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.catalog.tiers import Enforcement, Tier
 from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.limits import Effective, Quota
-from tallygate.domain.metering.events import LATENESS_MAX
+from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.domain.periods.recurrence import Window, window_at
 
 

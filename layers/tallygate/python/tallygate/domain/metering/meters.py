@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from tallygate.domain.base.json import Scalar
 from tallygate.domain.base.quantities import ONE, NotAQuantity, parse_quantity, plain, read_quantity
 from tallygate.domain.metering.contributions import Add, Contribution
 from tallygate.domain.metering.settings import Settings
@@ -32,7 +33,6 @@ _PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_-]*)+")
 
 Path = tuple[str, ...]
 """The path to a value in an event's data: the property names from the outside in."""
-Scalar = str | int | Decimal | bool | None
 
 
 def parse_path(text: str) -> Path:

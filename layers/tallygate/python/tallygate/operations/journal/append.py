@@ -22,11 +22,8 @@ from decimal import Decimal
 from tallygate.domain.admission.decision_ids import granted_by
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.events import PARKED_LENGTH_MAX, ParkedEntry
 from tallygate.domain.entries.moves import NotCounted
-from tallygate.domain.entries.usage import (
-    PARKED_LENGTH_MAX,
-    ParkedEntry,
-)
 from tallygate.domain.journal.fold import (
     TotalChange,
     UsageChange,

@@ -22,9 +22,10 @@ from tallygate.domain.base.instants import DAY, MINUTE, SECOND, Instant, parse_i
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.scopes import Scope, governs
 from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.events import EventEntry
 from tallygate.domain.entries.kind import CellKind
 from tallygate.domain.entries.total import Total
-from tallygate.domain.entries.usage import EventEntry, UseEntry
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.journal.fold import QUARTER
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CellName, CounterName

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.replays import KeptWindow
@@ -31,9 +32,7 @@ from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.base.quantities import plain
 from tallygate.domain.catalog.tiers import may_suspend
 from tallygate.domain.catalog.units import Unit
-from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.notices import BumpEntry
-from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import InvariantBroken
@@ -45,7 +44,6 @@ from tallygate.operations.admission.ports import (
     SoldFeature,
 )
 from tallygate.storage.admission import cell_image
-from tallygate.storage.admission.following import follow
 from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.admission.secrets import make_secret, read_secret
 from tallygate.storage.base import items, keys
@@ -70,9 +68,12 @@ from tallygate.storage.base.expressions import (
     absent_or,
 )
 from tallygate.storage.catalog.features import sold_feature_at, unit_at
-from tallygate.storage.entries.totals import total_of
 from tallygate.storage.entries.writes import CellWrite
 from tallygate.storage.limits.versions import effective_of
+
+if TYPE_CHECKING:
+    from tallygate.domain.entries.entry import CellEntry
+    from tallygate.domain.entries.total import Total
 
 RECEIPT_KEPT = DAY
 """How long an Idempotency-Key replays its answer. The API promises 24 hours."""
@@ -134,6 +135,8 @@ class Cells:
         return _receipt_of(item)
 
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
+        from tallygate.storage.entries.totals import total_of  # noqa: PLC0415  # few containers ever need it
+
         item = self._engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
 
@@ -154,6 +157,8 @@ class Cells:
         return None if isinstance(written, Refused) else cell_image.cell_of(written.image)
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        from tallygate.storage.admission.following import follow  # noqa: PLC0415  # few containers ever need it
+
         return follow(self._engine, effective, feature, now)
 
     def raise_version(self, cell: CellName, version: int, now: Instant) -> None:

@@ -28,9 +28,9 @@ from tallygate.domain.admission.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
 from tallygate.domain.admission.tier_causes import TierCause, cause_text
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.entries.events import BringInEntry
 from tallygate.domain.entries.notices import GraceEntry, TidyEntry
 from tallygate.domain.entries.total import Total
-from tallygate.domain.entries.usage import BringInEntry
 from tallygate.domain.facts.consequences import SuspendingTier, suspension_entry
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
