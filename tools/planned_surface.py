@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tallygate.contracts.admission.check import Ask
+from tallygate.contracts.admission.asks import Ask
 from tallygate.contracts.base.reading import Contract
 from tallygate.contracts.base.requests import QUERIES
 from tallygate.contracts.base.routes import ROUTES

@@ -10,9 +10,16 @@ from typing import Any
 from gateways import decision_headers, denial_answer, wants_status
 
 from tallygate.clock import Clock
-from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, Ask, decision_answer
-from tallygate.contracts.base.reading import read
-from tallygate.contracts.corrections.settlements import SETTLE, SettleBody, settlement_answer
+from tallygate.contracts.admission.check import (
+    ASKS_MAX,
+    CHECK,
+    CONSUME,
+    SETTLE,
+    Question,
+    decision_answer,
+    read_question,
+)
+from tallygate.contracts.admission.questions import Question
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.units import Unit
@@ -62,7 +69,7 @@ class Asked:
 def _check(app: App, request: Request) -> Answer:
     body = request.json()
     if not isinstance(body, list):
-        asked = _asked(read(Ask, body), request)
+        asked = _asked(read_question(body), request)
         _require_declared(app, asked)
         return _answered(request, asked, *_decide(app, request, asked, now=app.clock.now()))
     if not 1 <= len(body) <= ASKS_MAX:
@@ -71,7 +78,9 @@ def _check(app: App, request: Request) -> Answer:
         raise invalid(
             "?http_status", "not_allowed", "works for a single question only: a list of answers has no single status"
         )
-    several = [_asked(read(Ask, entry, at=f"/{index}"), request, at=f"/{index}") for index, entry in enumerate(body)]
+    several = [
+        _asked(read_question(entry, at=f"/{index}"), request, at=f"/{index}") for index, entry in enumerate(body)
+    ]
     _require_declared(app, *several)
     now = app.clock.now()
     return Answer(
@@ -80,7 +89,7 @@ def _check(app: App, request: Request) -> Answer:
 
 
 def _consume(app: App, request: Request) -> Answer:
-    asked = _asked(read(Ask, request.json()), request)
+    asked = _asked(read_question(request.json()), request)
     _require_declared(app, asked)
     now = app.clock.now()
     if asked.wanted.amount == 0:
@@ -92,7 +101,7 @@ def _consume(app: App, request: Request) -> Answer:
     return _answered(request, asked, decision, unit)
 
 
-def _asked(ask: Ask, request: Request, at: str = "") -> Asked:
+def _asked(ask: Question, request: Request, at: str = "") -> Asked:
     """Return the question. Raises Forbidden where the key is bound to another customer."""
     principal = permit(request.principal, SCOPE, ask.customer)
     wanted = Consume(
@@ -128,6 +137,8 @@ def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[
 
 def _settle(app: App, request: Request) -> Answer:
     # The modules that read the journal are loaded with a container's first settlement.
+    from tallygate.contracts.base.reading import read  # noqa: PLC0415
+    from tallygate.contracts.corrections.settlements import SettleBody, settlement_answer  # noqa: PLC0415
     from tallygate.operations.corrections.settle import Settle, settle  # noqa: PLC0415
     from tallygate.operations.journal.find_decision import decision_named  # noqa: PLC0415
     from tallygate.storage.journal.decisions import Decisions  # noqa: PLC0415

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from tallygate.contracts.admission.check import CHECK, CONSUME
-from tallygate.contracts.base.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
+from tallygate.contracts.admission.asks import Ask
+from tallygate.contracts.admission.check import CHECK, CONSUME, SETTLE
+from tallygate.contracts.base.names import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
 from tallygate.contracts.base.requests import CONDITIONAL, QUERIES
 from tallygate.contracts.base.routes import Row
-from tallygate.contracts.corrections.settlements import SETTLE
+from tallygate.contracts.corrections.settlements import SettleBody
 from tallygate.contracts.metering.ingest import EVENTS
 from tallygate.domain.admission import decision_ids
 
-ELSEWHERE = (CHECK, CONSUME, SETTLE, EVENTS)
+ELSEWHERE = (replace(CHECK, contract=Ask), replace(CONSUME, contract=Ask), replace(SETTLE, contract=SettleBody), EVENTS)
 """The routes of other functions."""
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -65,7 +67,9 @@ PROBLEM_SCHEMA: Mapping[str, Any] = {
 def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> dict[str, Any]:
     """Return the whole document. `revocation_s`: how long a revoked key may still be accepted, in seconds."""
     listed = sorted(rows, key=lambda row: (row.path, row.method))
-    contracts = {row.contract for row in listed if row.contract is not None and issubclass(row.contract, BaseModel)}
+    contracts = {
+        row.contract for row in listed if isinstance(row.contract, type) and issubclass(row.contract, BaseModel)
+    }
     paths: dict[str, dict[str, Any]] = {}
     for row in listed:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, revocation_s)
@@ -112,7 +116,7 @@ def _operation(row: Row, revocation_s: int) -> dict[str, Any]:
     if row.scope is not None:
         operation["description"] = f"Requires an API key with the scope `{row.scope}`."
     if row.contract is not None:
-        schema = {"$ref": _REF.format(model=row.contract.__name__)}
+        schema = {"$ref": _REF.format(model=row.contract_name)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return operation
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from tallygate.contracts.base.answers import JSON, fields_of, quantity, window_answer
 from tallygate.contracts.base.fields import Amount
 from tallygate.contracts.base.reading import Contract
-from tallygate.contracts.base.routes import Row
 from tallygate.domain.base.instants import format_instant
 from tallygate.domain.base.quantities import ZERO, format_quantity
 
@@ -19,14 +18,6 @@ class SettleBody(Contract):
     """The final amount of a decision; 0 if nothing was consumed."""
 
     amount: Amount
-
-
-SETTLE = Row(
-    "POST /v1/consume/{decision_id}/settle",
-    "check",
-    "Correct a granted consume once, from the estimated to the final amount",
-    SettleBody,
-)
 
 
 def settlement_answer(settlement: Settlement, *, customer: str, feature: str, replayed: bool) -> JSON:

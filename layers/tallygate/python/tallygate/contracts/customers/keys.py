@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tallygate.contracts.base.answers import JSON, fields_of, time
-from tallygate.contracts.base.fields import CustomerId, Rule, Text, Time, kept, one_of
+from tallygate.contracts.base.fields import CustomerId, Text, Time, kept, one_of
+from tallygate.contracts.base.names import Rule
 from tallygate.contracts.base.reading import Contract, Judged, rule
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.customers.api_keys import OVERLAP_MAX_S, SCOPES, KeyTexts, broken_scopes
