@@ -15,7 +15,6 @@ from tallygate.contracts.admission.check import (
     CHECK,
     CONSUME,
     SETTLE,
-    Question,
     decision_answer,
     read_question,
 )
