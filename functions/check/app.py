@@ -13,7 +13,7 @@ from routes import ROUTES, App
 
 from tallygate.clock import clock_of
 from tallygate.defects import told_to
-from tallygate.http import Answer, Request, answer, dispatch
+from tallygate.http import answer, dispatch
 from tallygate.metrics import Metric, tell
 from tallygate.operations.admission.memory import Memory
 from tallygate.storage.admission.cells import Cells
@@ -32,10 +32,7 @@ app = App(
     memory=Memory(),
     decided=partial(tell_decision, DecisionLog(os.environ.get("DECISION_LOG", DecisionLog.DENIED))),
 )
-
-
-def respond(request: Request) -> Answer:
-    return dispatch(ROUTES, app, request)
+respond = partial(dispatch, ROUTES, app)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

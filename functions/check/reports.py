@@ -34,7 +34,13 @@ def tell_decision(log: DecisionLog, request: Request, decision: Decision) -> Non
         "operation": request.route.rpartition("/")[2],
         "reason": decision.reason.value,
     }
-    if _named(log, request, decision):
+    # Sampled by trace id, so a trace has all of its decisions named or none.
+    named = (
+        log is DecisionLog.ALL
+        or (log is DecisionLog.DENIED and not decision.granted)
+        or (log is DecisionLog.SAMPLED and zlib.crc32(request.trace_id.encode()) % SAMPLED_ONE_IN == 0)
+    )
+    if named:
         line |= {
             "customer": decision.customer,
             "feature": decision.feature,
@@ -43,13 +49,3 @@ def tell_decision(log: DecisionLog, request: Request, decision: Decision) -> Non
             "trace_id": request.trace_id,
         }
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
-
-
-def _named(log: DecisionLog, request: Request, decision: Decision) -> bool:
-    match log:
-        case DecisionLog.ALL:
-            return True
-        case DecisionLog.DENIED:
-            return not decision.granted
-    # Sampled by trace id, so a trace has all of its decisions named or none.
-    return zlib.crc32(request.trace_id.encode()) % SAMPLED_ONE_IN == 0

@@ -27,7 +27,7 @@ from tallygate.http import Answer, CustomerIn, Request, answered, permit
 from tallygate.operations.admission.attempts import Consume
 from tallygate.operations.admission.check import check
 from tallygate.operations.admission.consume import consume
-from tallygate.operations.admission.dimensions import GivenDimensions, require_declared
+from tallygate.operations.admission.dimensions import require_declared
 from tallygate.operations.admission.memory import Memory
 from tallygate.operations.admission.ports import AdmissionStore
 from tallygate.storage.base.engine import Engine
@@ -69,7 +69,7 @@ def _check(app: App, request: Request) -> Answer:
     body = request.json()
     if not isinstance(body, list):
         asked = _asked(read_question(body), request)
-        _require_declared(app, asked)
+        require_declared(app.store, app.memory, [("", asked.wanted)])
         return _answered(request, asked, *_decide(app, request, asked, now=app.clock.now()))
     if not 1 <= len(body) <= ASKS_MAX:
         raise invalid("", "length", f"must have 1 to {ASKS_MAX} elements")
@@ -80,7 +80,7 @@ def _check(app: App, request: Request) -> Answer:
     several = [
         _asked(read_question(entry, at=f"/{index}"), request, at=f"/{index}") for index, entry in enumerate(body)
     ]
-    _require_declared(app, *several)
+    require_declared(app.store, app.memory, [(asked.at, asked.wanted) for asked in several])
     now = app.clock.now()
     return Answer(
         body=[_body(asked, *decided) for asked, decided in [(a, _decide(app, request, a, now=now)) for a in several]]
@@ -89,7 +89,7 @@ def _check(app: App, request: Request) -> Answer:
 
 def _consume(app: App, request: Request) -> Answer:
     asked = _asked(read_question(request.json()), request)
-    _require_declared(app, asked)
+    require_declared(app.store, app.memory, [("", asked.wanted)])
     now = app.clock.now()
     if asked.wanted.amount == 0:
         return _answered(request, asked, *_decide(app, request, asked, now=now))
@@ -116,15 +116,6 @@ def _asked(ask: Question, request: Request, at: str = "") -> Asked:
         traceparent=request.given_trace,
     )
     return Asked(wanted=wanted, detail=ask.detail, explain=ask.explain, at=at)
-
-
-def _require_declared(app: App, *several: Asked) -> None:
-    """Check the dimensions of all questions. Raises InvalidRequest for undeclared ones."""
-    given = [
-        GivenDimensions(feature=asked.wanted.feature, dimensions=asked.wanted.counted_dimensions, at=asked.at)
-        for asked in several
-    ]
-    require_declared(app.store, app.memory, given)
 
 
 def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[Decision, Unit | None]:

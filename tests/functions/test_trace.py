@@ -9,7 +9,7 @@ import pytest
 
 from bench.trace import Trace, traces
 
-BOUNDS = {"consume": (281, 175, 39), "check": (244, 143, 34), "denial": (423, 203, 42)}
+BOUNDS = {"consume": (224, 148, 39), "check": (184, 118, 34), "denial": (354, 176, 42)}
 """Calls, distinct functions, files."""
 
 

@@ -190,7 +190,7 @@ def switched_on(query: Mapping[str, str], name: str) -> bool:
 
 def acceptable(accept: str | None) -> bool:
     """Return whether the Accept header allows JSON (RFC 9110: without the header, anything is accepted)."""
-    if accept is None or not accept.strip():
+    if accept is None or accept.strip() in ("", *_RANGES):
         return True
     return any(_takes_json(part) for part in accept.split(","))
 

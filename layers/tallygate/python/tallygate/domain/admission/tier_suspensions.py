@@ -66,7 +66,8 @@ def tier_suspension(
     scoped: suspend only the limit's scope, and not the whole feature
     """
     unopened, cell = term.counter not in cell.used, opened_for(cell, terms)
-    rung = following(term.ladder_in(cell), term.used_in(cell))
+    rungs, used, _ = term.shown_in(cell)
+    rung = following(rungs, used)
     assert rung.above is not None and rung.tier == tier
     return TierSuspension(
         name=term.quota.ordinal if scoped else WHOLE_FEATURE,
@@ -240,7 +241,8 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
 
 def _level_to_suspend(term: QuotaTerm, cell: Cell) -> str | None:
     """The level whose tier would suspend usage at the next unit; None: no tier would."""
-    rung = following(term.ladder_in(cell), term.used_in(cell))
+    rungs, used, _ = term.shown_in(cell)
+    rung = following(rungs, used)
     return rung.tier.level if isinstance(rung.policy, SuspendUsage) and rung.tier is not None else None
 
 

@@ -110,14 +110,29 @@ def rules_of(quota: Quota, limit: Limit) -> tuple[CarryRule, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entitlement:
-    """What the plan grants of one metered feature. The first limit is the entitlement's own and has its name."""
+    """What the plan grants of one metered feature. The first limit is the entitlement's own and has its name.
+
+    quotas, rates: of all limits and tiers, by ordinal
+    followings: number of the newest following that the feature's cell must have applied before it counts; 0: none
+    carries: whether a quota has carryover
+    """
 
     feature: str
     meter: str
     limits: tuple[Limit, ...]
     upgrade_to: str | None = None
+    quotas: Mapping[int, Quota] = field(init=False, compare=False, repr=False)
+    rates: Mapping[int, Rate] = field(init=False, compare=False, repr=False)
+    followings: int = field(init=False, compare=False, repr=False)
+    carries: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        quotas = {quota.ordinal: quota for limit in self.limits for quota in limit.quotas}
+        numbers = [quota.follows.number for quota in quotas.values() if quota.follows is not None]
+        object.__setattr__(self, "quotas", quotas)
+        object.__setattr__(self, "rates", {rate.ordinal: rate for limit in self.limits for rate in limit.every_rate})
+        object.__setattr__(self, "followings", max(numbers, default=0))
+        object.__setattr__(self, "carries", any(quota.stretches for quota in quotas.values()))
         assert self.limits and self.limits[0].name == self.feature and not self.limits[0].scope
         crowd = crowded(limit.sized for limit in self.limits)
         assert crowd is None, crowd
@@ -136,12 +151,6 @@ class Entitlement:
         """
         closed = [quota for quota in self.limits[0].quotas if quota.closes]
         return next((quota for quota in closed if quota.limit is not None), closed[0] if closed else None)
-
-    @property
-    def followings(self) -> int:
-        """The number of the newest following that the feature's cell must have applied before it counts; 0: none."""
-        quotas = (quota for limit in self.limits for quota in limit.quotas)
-        return max((quota.follows.number for quota in quotas if quota.follows is not None), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

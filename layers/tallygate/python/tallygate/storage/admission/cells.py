@@ -173,7 +173,14 @@ def _admission(cell: CellName, terms: Terms, entry: CellEntry) -> Update:
 
 def admission_changes(terms: Terms) -> list[Change]:
     """Return the changes of a grant: count, remember the request, and remove what has ended by the last seen image."""
-    changes: list[Change] = [change for term in terms.quotas for change in _counts(term, terms.amount)]
+    changes: list[Change] = []
+    for term in terms.quotas:
+        used = cell_image.used_name(term.counter)
+        if term.opens is None:
+            changes.append(Increase(used, terms.amount))
+        else:
+            # The window's first write also opens it with its carryover.
+            changes += [Set(used, terms.amount - term.opens.carried), *opening_changes(term.counter, term.opens)]
     changes += [
         Set(cell_image.newest_name(term.quota.ordinal), term.window.start) for term in terms.quotas if term.begins
     ]
@@ -204,20 +211,12 @@ def admission_changes(terms: Terms) -> list[Change]:
     return changes
 
 
-def _counts(term: QuotaTerm, amount: Decimal) -> list[Change]:
-    """Return the changes that count the amount in a window. Its first write also opens it with its carryover."""
-    used, opens = cell_image.used_name(term.counter), term.opens
-    if opens is None:
-        return [Increase(used, amount)]
-    return [Set(used, amount - opens.carried), *opening_changes(term.counter, opens)]
-
-
 def admission_condition(terms: Terms) -> Condition:
     """Return the condition on the cell. Its clauses have the order in which a refusal is explained."""
     clauses: list[Condition] = []
     if terms.remembered:
         clauses += _not_seen_before(terms)
-    clauses.append(_limits_not_newer(terms.version))
+    clauses.append(absent_or(Compare(cell_image.VERSION, "<=", terms.version)))
     if terms.followings:
         clauses.append(Compare(cell_image.FOLLOWINGS, ">=", terms.followings))
     clauses += _clock_not_behind(terms)
@@ -258,10 +257,6 @@ def _quota_grants(term: QuotaTerm) -> list[Condition]:
 
 def _not_seen_before(terms: Terms) -> list[Condition]:
     return [Not(Contains(cell_image.marks_name(minute), terms.mark.digest)) for minute in terms.mark.minutes]
-
-
-def _limits_not_newer(version: int) -> Condition:
-    return absent_or(Compare(cell_image.VERSION, "<=", version))
 
 
 def _clock_not_behind(terms: Terms) -> list[Condition]:

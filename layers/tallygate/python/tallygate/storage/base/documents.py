@@ -89,7 +89,7 @@ class Codec:
             form = self.form(kind)
             return value if form.write is None else form.write(value)
         made = type(value)
-        writer = self._writers.get(made) or self._writer(made)
+        writer = self._writers.get(made) or self.writer(made)
         return {KIND: self._kind_of[made], **writer(value)}
 
     def read(self, document: Any, kind: Any = None) -> Any:
@@ -170,7 +170,7 @@ class Codec:
 
     def _object(self, kind: type) -> Form:
         def write(value: Any) -> Any:
-            return self._writer(kind)(value)
+            return self.writer(kind)(value)
 
         def read(document: Any) -> Any:
             return self._reader(kind)(document)
@@ -178,7 +178,8 @@ class Codec:
         # The fields are read when the first value comes, because a class may contain itself.
         return Form(write, read)
 
-    def _writer(self, kind: type) -> Convert:
+    def writer(self, kind: type) -> Convert:
+        """Return the function that writes values of this class."""
         found = self._writers.get(kind)
         if found is not None:
             return found

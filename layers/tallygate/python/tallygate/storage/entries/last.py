@@ -9,6 +9,7 @@ for. `storage.entries.entries` reads the text. It knows every kind; this module 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tallygate.domain.catalog.tiers import Tier, tier_form, tier_of
@@ -103,6 +104,7 @@ FORMS = {Tier: Form(tier_form, tier_of), ResetMark: Form(mark_text, mark_of)}
 _WRITTEN = Codec(names=NAMES, forms=FORMS)
 
 
+@cache
 def kind_of(entry: type) -> str:
     """Return the stored name of a kind: `bring_in` of BringInEntry."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", entry.__name__.removesuffix("Entry")).lower()
@@ -113,5 +115,5 @@ def entry_text(customer: str, entry: CellEntry) -> str:
 
     It keeps the order of fields, so equal entries give equal texts.
     """
-    kind = type(entry)
-    return in_order({KIND: kind_of(kind), **_WRITTEN.write(entry, kind), CUSTOMER: customer})
+    kind: type = type(entry)
+    return in_order({KIND: kind_of(kind), **_WRITTEN.writer(kind)(entry), CUSTOMER: customer})
