@@ -40,8 +40,8 @@ def decision_headers(decision: Decision) -> dict[str, str]:
     limited = _limited(decision)
     headers: dict[str, str] = {}
     if limited:
-        named = zip(policy_names(limited), limited, strict=True)
-        items = [_items(_quoted(name), node, decision.numbers_as_of) for name, node in named]
+        named, now = zip(policy_names(limited), limited, strict=True), decision.numbers_as_of
+        items = [_items(_quoted(name), node, now) for name, node in named]
         headers["ratelimit-policy"] = ", ".join([policy for policy, _ in items])
         headers["ratelimit"] = ", ".join([state for _, state in items])
     if decision.retry_at is not None:

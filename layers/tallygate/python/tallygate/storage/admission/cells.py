@@ -219,7 +219,11 @@ def admission_condition(terms: Terms) -> Condition:
     clauses.append(absent_or(Compare(cell_image.VERSION, "<=", terms.version)))
     if terms.followings:
         clauses.append(Compare(cell_image.FOLLOWINGS, ">=", terms.followings))
-    clauses += _clock_not_behind(terms)
+    # No window of this write lies below the floor, else a slow clock would restart it at zero. The floor only rises.
+    if (soonest_end := terms.soonest_end) is not None:
+        clauses.append(absent_or(Compare(cell_image.FLOOR, "<", soonest_end)))
+    if terms.gone is not None:
+        clauses.append(absent_or(Compare(cell_image.FLOOR, "<=", terms.gone)))
     clauses += [absent_or(Compare(cell_image.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
     clauses += [clause for term in terms.quotas for clause in _quota_grants(term)]
     clauses += [_room_in_rate(term) for term in terms.rates if term.decides]
@@ -257,19 +261,6 @@ def _quota_grants(term: QuotaTerm) -> list[Condition]:
 
 def _not_seen_before(terms: Terms) -> list[Condition]:
     return [Not(Contains(cell_image.marks_name(minute), terms.mark.digest)) for minute in terms.mark.minutes]
-
-
-def _clock_not_behind(terms: Terms) -> list[Condition]:
-    """No window of this write lies below the floor, else a slow clock would restart it at zero.
-
-    The floor only rises.
-    """
-    clauses: list[Condition] = []
-    if (soonest_end := terms.soonest_end) is not None:
-        clauses.append(absent_or(Compare(cell_image.FLOOR, "<", soonest_end)))
-    if terms.gone is not None:
-        clauses.append(absent_or(Compare(cell_image.FLOOR, "<=", terms.gone)))
-    return clauses
 
 
 def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
