@@ -15,7 +15,7 @@ from tallygate.contracts.usage.usage import (
     read_usage,
     usage_answer,
 )
-from tallygate.domain.customers.api_keys import READ
+from tallygate.domain.customers.key_scopes import READ
 from tallygate.http import Answer, Request, permit
 from tallygate.operations.customers.audits import list_audits
 from tallygate.operations.facts.impact import impact

@@ -37,7 +37,7 @@ from tallygate.contracts.delivery.endpoints import EndpointRequest, EndpointRota
 from tallygate.contracts.limits.own_limits import OwnLimitBody
 from tallygate.contracts.limits.suspensions import SuspensionBody
 from tallygate.contracts.openapi import ELSEWHERE, document
-from tallygate.domain.customers.api_keys import MANAGE, READ
+from tallygate.domain.customers.key_scopes import MANAGE, READ
 from tallygate.http import Answer, CustomerIn, Request, Route
 
 

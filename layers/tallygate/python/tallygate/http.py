@@ -22,7 +22,7 @@ from tallygate.contracts.base.answers import fields_of
 from tallygate.contracts.base.requests import TRACEPARENT, acceptable, broken_conditions, broken_path, broken_query
 from tallygate.contracts.base.routes import Row, planned_routes
 from tallygate.domain.base.json import read_json, write_json
-from tallygate.domain.customers.api_keys import MANAGE, READ
+from tallygate.domain.customers.key_scopes import MANAGE, READ
 from tallygate.errors import (
     BodyTooLarge,
     FieldError,

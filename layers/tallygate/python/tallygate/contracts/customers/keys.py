@@ -12,7 +12,8 @@ from tallygate.contracts.base.fields import CustomerId, Text, Time, kept, one_of
 from tallygate.contracts.base.names import Rule
 from tallygate.contracts.base.reading import Contract, Judged, rule
 from tallygate.domain.base.instants import Instant, format_instant
-from tallygate.domain.customers.api_keys import OVERLAP_MAX_S, SCOPES, KeyTexts, broken_scopes
+from tallygate.domain.customers.api_keys import OVERLAP_MAX_S, KeyTexts, broken_scopes
+from tallygate.domain.customers.key_scopes import SCOPES
 from tallygate.errors import FieldError
 
 

@@ -216,14 +216,10 @@ def admission_condition(terms: Terms) -> Condition:
     clauses: list[Condition] = []
     if terms.remembered:
         clauses += _not_seen_before(terms)
-    clauses.append(absent_or(Compare(cell_image.VERSION, "<=", terms.version)))
+    clauses.append(_limits_not_newer(terms.version))
     if terms.followings:
         clauses.append(Compare(cell_image.FOLLOWINGS, ">=", terms.followings))
-    # No window of this write lies below the floor, else a slow clock would restart it at zero. The floor only rises.
-    if (soonest_end := terms.soonest_end) is not None:
-        clauses.append(absent_or(Compare(cell_image.FLOOR, "<", soonest_end)))
-    if terms.gone is not None:
-        clauses.append(absent_or(Compare(cell_image.FLOOR, "<=", terms.gone)))
+    clauses += _clock_not_behind(terms)
     clauses += [absent_or(Compare(cell_image.suspended_name(name), "<=", terms.now)) for name in terms.suspensions]
     clauses += [clause for term in terms.quotas for clause in _quota_grants(term)]
     clauses += [_room_in_rate(term) for term in terms.rates if term.decides]
@@ -261,6 +257,23 @@ def _quota_grants(term: QuotaTerm) -> list[Condition]:
 
 def _not_seen_before(terms: Terms) -> list[Condition]:
     return [Not(Contains(cell_image.marks_name(minute), terms.mark.digest)) for minute in terms.mark.minutes]
+
+
+def _limits_not_newer(version: int) -> Condition:
+    return absent_or(Compare(cell_image.VERSION, "<=", version))
+
+
+def _clock_not_behind(terms: Terms) -> list[Condition]:
+    """No window of this write lies below the floor, else a slow clock would restart it at zero.
+
+    The floor only rises.
+    """
+    clauses: list[Condition] = []
+    if (soonest_end := terms.soonest_end) is not None:
+        clauses.append(absent_or(Compare(cell_image.FLOOR, "<", soonest_end)))
+    if terms.gone is not None:
+        clauses.append(absent_or(Compare(cell_image.FLOOR, "<=", terms.gone)))
+    return clauses
 
 
 def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
