@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.base.instants import Instant, parse_instant
 from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
@@ -18,6 +17,7 @@ from tallygate.storage.base.engine import Engine
 from tallygate.storage.catalog.catalog import Catalogs
 from tallygate.storage.customers.customers import Customers
 from tallygate.storage.journal.past_usage import CellVersions
+from tests.answers import detailed
 from tests.given import FEATURE, wanted
 
 OPENED = parse_instant("2026-01-01T00:00:00Z")
@@ -100,9 +100,9 @@ class Shop:
             now=self.now if at is None else at,
             entropy=self._drawn.to_bytes,
         )
-        return decision_answer(decision, detail=True)
+        return detailed(decision)
 
     def state(self, amount: int | str = 0) -> dict[str, Any]:
         """Return the answer of check, by a container without memory."""
         asked = wanted(amount, customer=self.customer)
-        return decision_answer(check(Cells(self.engine), Memory(), asked, now=self.now), detail=True)
+        return detailed(check(Cells(self.engine), Memory(), asked, now=self.now))

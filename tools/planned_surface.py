@@ -117,7 +117,6 @@ OTHERS = (
     "meters without `event_type`",
     "`GET /v1/usage` without `customer` (usage over all customers)",
     "`status=parked` of `GET /v1/events`",
-    "`limits` and `denied_by` in decisions (now `nodes` and `binding`), and `detail: false` by default",
     "`warnings` in the answer of `PUT /v1/catalog`",
     "`Accept: text/csv` (usage, ledger)",
     "the portal's pages",

@@ -16,7 +16,7 @@ from typing import Any
 
 from tallygate.contracts.admission.check import reason_page
 from tallygate.contracts.base.requests import switched_on
-from tallygate.domain.admission.decision import Decision, Node, Reason
+from tallygate.domain.admission.decision import Decision, LimitState, Reason
 from tallygate.domain.admission.sentences import sentence
 from tallygate.domain.base.instants import SECOND, Instant
 from tallygate.domain.catalog.tiers import Enforcement
@@ -41,9 +41,9 @@ def decision_headers(decision: Decision) -> dict[str, str]:
     headers: dict[str, str] = {}
     if limited:
         named, now = zip(policy_names(limited), limited, strict=True), decision.numbers_as_of
-        items = [_items(_quoted(name), node, now) for name, node in named]
+        items = [_items(_quoted(name), state, now) for name, state in named]
         headers["ratelimit-policy"] = ", ".join([policy for policy, _ in items])
-        headers["ratelimit"] = ", ".join([state for _, state in items])
+        headers["ratelimit"] = ", ".join([left for _, left in items])
     if decision.retry_at is not None:
         headers["retry-after"] = str(_seconds(decision.retry_at - decision.as_of) + _spread(decision))
     if decision.replayed:
@@ -78,12 +78,12 @@ def denial_answer(decision: Decision, body: dict[str, Any], request: Request) ->
         problem["type"] = QUOTA_EXCEEDED
         limited = _limited(decision)
         names = zip(policy_names(limited), limited, strict=True)
-        problem["violated-policies"] = [name for name, node in names if not node.granted]
+        problem["violated-policies"] = [name for name, state in names if not state.granted]
     headers = {"content-type": PROBLEM, "preference-applied": "http-status"}
     return Answer(status=status, body=problem, headers={**decision_headers(decision), **headers})
 
 
-def policy_names(nodes: list[Node]) -> list[str]:
+def policy_names(limits: list[LimitState]) -> list[str]:
     """Return a unique name for each window.
 
     <limit>          the limit's first quota
@@ -92,36 +92,36 @@ def policy_names(nodes: list[Node]) -> list[str]:
     <name>/<number>  where two names would be equal
     """
     names: list[str] = []
-    for node in nodes:
-        name = node.name if node.period is not None else f"{node.name}/{node.kind}"
-        if name in names and node.period is not None:
-            name = f"{node.name}/{node.period.every}"
+    for state in limits:
+        name = state.name if state.period is not None else f"{state.name}/{state.kind}"
+        if name in names and state.period is not None:
+            name = f"{state.name}/{state.period.every}"
         numbered = (name if number == 1 else f"{name}/{number}" for number in count(1))
         names.append(next(candidate for candidate in numbered if candidate not in names))
     return names
 
 
-def _limited(decision: Decision) -> list[Node]:
+def _limited(decision: Decision) -> list[LimitState]:
     """Return the windows of hard limits.
 
     Polite clients slow down for every limit in the headers, and must not slow down for one that only observes.
     """
-    return [n for n in decision.nodes if n.limit is not None and n.enforcement is Enforcement.HARD]
+    return [n for n in decision.limits if n.limit is not None and n.enforcement is Enforcement.HARD]
 
 
-def _items(name: str, node: Node, now: Instant) -> tuple[str, str]:
+def _items(name: str, state: LimitState, now: Instant) -> tuple[str, str]:
     """Return a window's policy, and its state: the remaining quantity and the seconds until it resets.
 
     For a window that denies, the seconds run until a retry could be granted, so `Retry-After` is never earlier.
     """
-    policy = f"{name};q={min(int(node.limit or 0), INTEGER_MAX)}"
-    if node.resets_at is not None:
+    policy = f"{name};q={min(int(state.limit or 0), INTEGER_MAX)}"
+    if state.resets_at is not None:
         # A window that never resets has no length.
-        policy += f";w={max(1, (node.end - node.start) // SECOND)}"
-    state, until = f"{name};r={min(int(node.remaining or 0), INTEGER_MAX)}", node.resets_at
-    if not node.granted and node.retry_at is not None:
-        until = node.retry_at
-    return policy, state if until is None else f"{state};t={_seconds(until - now)}"
+        policy += f";w={max(1, (state.end - state.start) // SECOND)}"
+    left, until = f"{name};r={min(int(state.remaining or 0), INTEGER_MAX)}", state.resets_at
+    if not state.granted and state.retry_at is not None:
+        until = state.retry_at
+    return policy, left if until is None else f"{left};t={_seconds(until - now)}"
 
 
 def _quoted(name: str) -> str:
@@ -141,8 +141,8 @@ def _spread(decision: Decision) -> int:
     A client also waits for a quota's reset while it is suspended until then, or denied by a tier's rate, which ends
     with the period.
     """
-    by_quota = decision.binding is not None and decision.binding.period is not None
-    ends = [node.resets_at for node in decision.nodes if node.period is not None]
+    by_quota = decision.denied_by is not None and decision.denied_by.period is not None
+    ends = [state.resets_at for state in decision.limits if state.period is not None]
     if not by_quota and decision.retry_at not in ends:
         return 0
     return zlib.crc32(decision.customer.encode()) % SPREAD_SECONDS

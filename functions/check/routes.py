@@ -155,11 +155,10 @@ def _answered(request: Request, asked: Asked, decision: Decision, unit: Unit | N
 def _body(asked: Asked, decision: Decision, unit: Unit | None) -> dict[str, Any]:
     body = decision_answer(decision, detail=asked.detail, unit=unit)
     if asked.explain:
-        # Few callers ask for an explanation, and its modules are loaded for the first of them.
+        # Few callers ask for an explanation. Its modules are loaded for the first of them.
         from tallygate.contracts.admission.explanations import explanation_answer  # noqa: PLC0415
-        from tallygate.domain.admission.explanation import explanation  # noqa: PLC0415
 
-        body["explanation"] = explanation_answer(explanation(decision, asked.wanted.counted_dimensions))
+        body["explanation"] = explanation_answer(decision, asked.wanted.counted_dimensions)
     return body
 
 

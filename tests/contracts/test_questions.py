@@ -28,7 +28,7 @@ FULL = {
     "amount": "1.50000000001",
     "dimensions": {"team": "a/b"},
     "request_id": "r/1",
-    "detail": False,
+    "detail": True,
     "allow_partial": True,
     "explain": True,
 }

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.admission.check import decision_answer, reason_page
+from tallygate.contracts.admission.check import reason_page
 from tallygate.domain.admission.decision import GRANTING, NOT_YET, Reason
 from tallygate.operations.admission.consume import consume
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.memory import MemoryEngine
+from tests.answers import answered
 from tests.given import FEATURE, wanted
 from tests.shops import Shop
 
@@ -49,7 +50,7 @@ def ran(engine: Engine, plan: dict[str, Any] | None, steps: list[str]) -> dict[s
         assert told, step
         asked = wanted(told[1], feature=told[2] or FEATURE, customer=told[3] or shop.customer)
         decision = consume(Cells(engine), shop.memory, asked, now=shop.now, entropy=number.to_bytes)
-        answer = decision_answer(decision, detail=True)
+        answer = answered(decision)
     return answer
 
 

@@ -15,7 +15,7 @@ import pytest
 from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.admission.cells import Cell, RequestMark
 from tallygate.domain.admission.decide import granted
-from tallygate.domain.admission.decision import Node
+from tallygate.domain.admission.decision import LimitState
 from tallygate.domain.admission.terms import terms
 from tallygate.domain.base.instants import DAY, HOUR, format_instant, parse_instant
 from tallygate.domain.limits.compiled import Dates, compile_effective, period_changes
@@ -48,16 +48,16 @@ def limits(
     return compile_effective(customer="acme", previous=previous, dates=dates, plan=catalog.plans[0], catalog=catalog)
 
 
-def asked(effective: Effective, at: str) -> Node:
+def asked(effective: Effective, at: str) -> LimitState:
     """What an answer at this time says of the limit."""
     now, right = parse_instant(at), effective.entitlements["calls"]
     mark = RequestMark(0, bytes(6))
     wanted = terms(right, amount=Decimal(0), version=1, mark=mark, remembered=False, now=now, seen=Cell())
-    return granted(effective, right, wanted, Cell(), decision_id=None).nodes[0]
+    return granted(effective, right, wanted, Cell(), decision_id=None).limits[0]
 
 
-def period(node: Node) -> tuple[str, str | None]:
-    return format_instant(node.start), None if node.resets_at is None else format_instant(node.resets_at)
+def period(state: LimitState) -> tuple[str, str | None]:
+    return format_instant(state.start), None if state.resets_at is None else format_instant(state.resets_at)
 
 
 CALENDAR = [
@@ -96,10 +96,10 @@ CALENDAR = [
 def test_calendar_periods_are_those_of_the_customers_wall_clock(
     every: str, zone: str, at: str, start: str, end: str | None
 ) -> None:
-    node = asked(limits({"every": every}, zone), at)
-    assert period(node) == (start, end)
-    assert node.period is not None
-    assert (node.period.anchor_named, node.period.zone) == ("calendar", zone)
+    state = asked(limits({"every": every}, zone), at)
+    assert period(state) == (start, end)
+    assert state.period is not None
+    assert (state.period.anchor_named, state.period.zone) == ("calendar", zone)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_calendar_periods_are_those_of_the_customers_wall_clock(
     ],
 )
 def test_a_week_starts_on_any_day(week_starts: str, start: str) -> None:
-    node = asked(limits({"every": "week", "week_starts": week_starts}, "UTC"), "2026-05-05T12:00:00Z")
-    assert format_instant(node.start)[:10] == start
+    state = asked(limits({"every": "week", "week_starts": week_starts}, "UTC"), "2026-05-05T12:00:00Z")
+    assert format_instant(state.start)[:10] == start
 
 
 ANCHORED = [
@@ -153,13 +153,13 @@ def test_every_boundary_is_counted_from_the_anchor(
     every: str, anchor: str | None, at: str, start: str, end: str
 ) -> None:
     declared = {"every": every} if anchor is None else {"every": every, "anchor": anchor}
-    node = asked(limits(declared, BERLIN), at)
-    assert period(node) == (start, end)
-    assert node.period is not None
+    state = asked(limits(declared, BERLIN), at)
+    assert period(state) == (start, end)
+    assert state.period is not None
     if anchor is None or anchor == "subscription_start":
-        assert node.period.anchor_named == "subscription_start"
+        assert state.period.anchor_named == "subscription_start"
     else:
-        assert parse_instant(node.period.anchor_named) == parse_instant(anchor)
+        assert parse_instant(state.period.anchor_named) == parse_instant(anchor)
 
 
 MOVED = [
@@ -212,12 +212,12 @@ def test_a_change_of_zone_waits_for_the_periods_end_or_for_its_own_boundary(
 def test_what_rolls_counts_the_last_days_in_twelfths() -> None:
     """The last 30 days, in parts of 60 hours since 1970: those that are over count for 30 days more."""
     effective = limits({"every": "P30D", "anchor": "rolling"}, BERLIN)
-    node = asked(effective, "2026-05-05T12:00:00Z")
+    state = asked(effective, "2026-05-05T12:00:00Z")
     part_end = parse_instant("2026-05-07T00:00:00Z")
-    assert (node.start, node.end) == (part_end - 30 * DAY - 60 * HOUR, part_end)
-    assert node.resets_at == part_end + 30 * DAY, "when nothing that is used now counts any more"
-    assert node.period is not None
-    assert (node.period.every, node.period.anchor_named) == ("P30D", "rolling")
+    assert (state.start, state.end) == (part_end - 30 * DAY - 60 * HOUR, part_end)
+    assert state.resets_at == part_end + 30 * DAY, "when nothing that is used now counts any more"
+    assert state.period is not None
+    assert (state.period.every, state.period.anchor_named) == ("P30D", "rolling")
     assert list(effective.ordinals) == ["calls\ncalls\nquota/P30D/rolling"]
 
 

@@ -115,7 +115,7 @@ def test_the_rate_of_a_tier_ends_with_its_period() -> None:
     denial = decided(limited, cell, 1, now)
     assert denial is not None
     assert (denial.reason, denial.retry_at) == (Reason.RATE_LIMITED, NOW + HOUR)
-    pace = denial.nodes[1]
+    pace = denial.limits[1]
     assert (pace.kind, pace.retry_at, pace.resets_at) == ("rate", NOW + HOUR, NOW + HOUR)
 
 

@@ -12,10 +12,15 @@ import pytest
 
 from tallygate.domain.base.instants import HOUR
 from tallygate.domain.catalog.catalog import Feature
+from tallygate.domain.catalog.forms import meter_form
+from tallygate.domain.catalog.tiers import Enforcement
 from tallygate.domain.catalog.units import Unit
 from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Entitlement, Limit
+from tallygate.domain.metering.meters import Meter
 from tallygate.domain.periods.recurrence import window_at
 from tallygate.storage.base import keys
+from tallygate.storage.base.documents import compact
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Put
 from tallygate.storage.base.expressions import Item
@@ -27,6 +32,13 @@ from tests.given import FEATURE, METER, effective, in_force, quota, rate, sold
 def app(load_app: LoadApp, dynamo_engine: DynamoEngine) -> ModuleType:
     in_force(dynamo_engine, effective(quota(10_000), rates=(rate(5_000),), tiers={"warning": 10}))
     return load_app("check")
+
+
+LEAN = [
+    *("granted", "reason", "message", "decision_id", "requested", "granted_amount", "limit", "unlimited", "used"),
+    *("remaining", "max_grantable", "level", "resets_at", "retry_at", "denied_by"),
+]
+DETAIL = ["customer", "feature", "over_limit", "held", "overage", "as_of", "period", "breakdown", "presented", "limits"]
 
 
 def call(app: ModuleType, body: object, *, route: str = "consume", **changes: Any) -> dict[str, Any]:
@@ -50,18 +62,73 @@ def test_the_sample_events_are_answered_as_the_contract_says(app: ModuleType) ->
     assert (before["granted"], before["used"], before["decision_id"]) == (True, 0, None)
     assert (after["granted"], after["used"], after["remaining"], after["level"]) == (True, 1000, 9000, "warning")
     assert after["decision_id"].startswith("dec_")
+    assert list(after) == list(before) == LEAN
+
+
+def detailed(event: dict[str, Any]) -> dict[str, Any]:
+    return {**event, "body": json.dumps({**json.loads(event["body"]), "detail": True})}
+
+
+def test_the_detail_adds_the_parts_of_the_answer(app: ModuleType) -> None:
+    after = json.loads(app.handler(detailed(sample("check.consume")), None)["body"])
+    assert list(after) == [*LEAN, *DETAIL]
+    assert (after["customer"], after["feature"], after["held"], after["overage"]) == ("acme", FEATURE, 0, 0)
     assert after["breakdown"] == {"base": 10_000, "carried": 0, "adjusted": 0, "followed": 0}
     assert after["period"]["timezone"] == "UTC"
-    assert [node["window"]["kind"] for node in after["nodes"]] == ["quota", "rate"]
-    assert set(after) >= {
-        "granted_amount",
-        "reason",
-        "message",
-        "unlimited",
-        "held",
-        "overage",
-        "over_limit",
-        "binding",
+    assert [state["window"]["kind"] for state in after["limits"]] == ["quota", "rate"]
+    window = dict(after["limits"][0]["window"])
+    assert (window.pop("kind"), window) == ("quota", {name: after["period"][name] for name in ("start", "end")})
+
+
+def test_an_answer_is_short(load_app: LoadApp, dynamo_engine: DynamoEngine) -> None:
+    """The longest names of 20 characters, numbers of 15 digits, a denial by a limit over two dimensions."""
+    name, large = "a" * 20, 999_999_999_999_999
+    scope = {"d" * 20: "v" * 20, "e" * 20: "w" * 20}
+    own = replace(effective(quota(large)).entitlements[FEATURE].limits[0], name=name)
+    small = Limit(name="l" * 20, scope=scope, quotas=(quota("1000000.5", ordinal=2, every="day"),))
+    right = Entitlement(feature=name, meter=METER, limits=(own, small), upgrade_to="p" * 20)
+    limits = replace(effective(quota(1)), customer="c" * 20, entitlements={name: right})
+    in_force(dynamo_engine, limits)
+    meter = Meter(key=METER, event_type=METER, aggregation="count", dimensions={name: (name,) for name in scope})
+    dynamo_engine.write(Put(key=keys.catalog_meter(METER), item={"form": compact(meter_form(meter))}))
+    sold(dynamo_engine, Feature(key=name, meter=METER))
+    app = load_app("check")
+    asked = {"customer": "c" * 20, "feature": name}
+    granted = call(app, {**asked, "amount": large // 2})
+    assert granted["json"]["granted"]
+    assert len(granted["body"].encode()) < 500
+    assert ": " not in granted["body"].replace(granted["json"]["message"], "")
+    denied = call(app, {**asked, "amount": 1_000_001, "dimensions": scope})
+    assert (denied["json"]["granted"], denied["json"]["denied_by"]["scope"]) == (False, scope)
+    assert len(denied["body"].encode()) < 900
+    own_denial = call(app, {**asked, "amount": large})
+    assert own_denial["json"]["message"].endswith("the next larger plan is pppppppppppppppppppp")
+    assert len(own_denial["body"].encode()) < 900
+
+
+def test_a_rare_condition_is_stated_where_it_holds(load_app: LoadApp, dynamo_engine: DynamoEngine) -> None:
+    limits = effective(quota(10))
+    own = replace(limits.entitlements[FEATURE].limits[0], enforcement=Enforcement.SOFT)
+    watch = Limit(name="watch", quotas=(quota(12, ordinal=2),), enforcement=Enforcement.OBSERVE)
+    right = Entitlement(feature=FEATURE, meter=METER, limits=(own, watch))
+    in_force(dynamo_engine, replace(limits, entitlements={FEATURE: right}))
+    app = load_app("check")
+    assert list(call(app, ask(10))["json"]) == LEAN
+    over = call(app, ask(2, request_id="r"))["json"]
+    assert {name: over[name] for name in over if name not in LEAN} == {"over_limit": True, "overage": 2}
+    assert (over["granted"], over["reason"], over["remaining"]) == (True, "soft_limit_exceeded", 0)
+    again = call(app, ask(2, request_id="r"))["json"]
+    assert {name: again[name] for name in again if name not in LEAN} == {
+        "over_limit": True,
+        "overage": 2,
+        "replayed": True,
+    }
+    both = call(app, ask(1))["json"]
+    assert {name: both[name] for name in both if name not in LEAN} == {
+        "over_limit": True,
+        "overage": 3,
+        "would_deny": True,
+        "would_reason": "quota_exceeded",
     }
 
 
@@ -129,7 +196,9 @@ def test_a_denial_is_an_answer_not_an_error(app: ModuleType) -> None:
     denied = call(app, ask(10_001))
     assert denied["statusCode"] == 200
     assert (denied["json"]["granted"], denied["json"]["reason"]) == (False, "rate_limited")
-    assert denied["json"]["binding"]["window"]["kind"] == "rate"
+    by = denied["json"]["denied_by"]
+    assert list(by) == ["name", "scope", "window", "limit", "used", "remaining", "resets_at"]
+    assert (by["name"], by["scope"], by["window"]["kind"], by["remaining"]) == (FEATURE, {}, "rate", 5_000)
     assert denied["json"]["decision_id"] is None
 
 
@@ -241,13 +310,13 @@ def test_numbers_are_presented_in_the_features_unit(load_app: LoadApp, dynamo_en
     unit = Unit(name="byte", display="GB", divide_by=Decimal(10**9), precision=2)
     sold(dynamo_engine, Feature(key=FEATURE, meter=METER, unit=unit))
     app = load_app("check")
-    first, second = (call(app, ask(20_000_000))["json"] for _ in range(2))
+    first, second = (call(app, ask(20_000_000, detail=True))["json"] for _ in range(2))
     assert first["presented"] == {"unit": "GB", "used": 0.02, "limit": 10, "remaining": 9.98}
     assert (first["used"], first["remaining"]) == (20_000_000, 9_980_000_000), "beside the raw ones"
     assert second["presented"]["used"] == 0.04
-    several = call(app, [ask(0), {**ask(), "customer": "nobody"}], route="check")["json"]
+    several = call(app, [ask(0, detail=True), ask(customer="nobody", detail=True)], route="check")["json"]
     assert [decision["presented"] for decision in several] == [second["presented"], None]
-    refused = call(app, ask(10**10), headers={"prefer": "http-status"})["json"]["decision"]
+    refused = call(app, ask(10**10, detail=True), headers={"prefer": "http-status"})["json"]["decision"]
     assert refused["presented"] == second["presented"]
 
 
@@ -272,7 +341,7 @@ def test_a_limit_below_nothing_is_one_of_nothing_in_headers_and_body(
     start = window_at(own.schedule, app.clock.now()).start
     lowered: Item = {f"a.1.{start}": Decimal(-10_010), f"u.1.{start}": Decimal(10_010), "n": 1, "cv": 1}
     dynamo_engine.write(Put(key=keys.cell(CellName("acme", FEATURE)), item=lowered))
-    result = call(app, ask(1))
+    result = call(app, ask(1, detail=True))
     answer, headers = result["json"], result["headers"]
     assert (answer["limit"], answer["remaining"], answer["overage"]) == (0, 0, 0)
     assert answer["breakdown"] == {"base": 10_000, "carried": 0, "adjusted": -10_010, "followed": 0}
@@ -334,7 +403,7 @@ def test_amounts_that_are_rounded_to_one_are_two_requests(app: ModuleType) -> No
     """A request is what was sent: an id that is used again with another amount is another request."""
     sent = ("0.30000000000000004", "0.3", "0.30000000000000004", "0.30")
     answers = [call(app, ask(amount, request_id="r"))["json"] for amount in sent]
-    assert [answer["replayed"] for answer in answers] == [False, False, True, True]
+    assert [answer.get("replayed", False) for answer in answers] == [False, False, True, True]
     assert answers[-1]["used"] == 0.6
     headers = {"idempotency-key": "k"}
     assert call(app, ask("0.5000000001"), headers=headers)["statusCode"] == 200
@@ -372,17 +441,17 @@ def test_a_decision_is_explained_only_where_the_request_asks(app: ModuleType) ->
     assert "explanation" not in plain["json"]
     found = explained["json"]["explanation"]
     assert {key: explained["json"][key] for key in plain["json"]}.keys() == plain["json"].keys()
-    assert (found["plan"], found["counted"], found["docs"]) == ("pro", True, "docs/reasons/ok.md")
-    windows = found["limits"][0]["windows"]
-    assert [(w["used_before"], w["used_after"]) for w in windows] == [(1000, 2000), (1000, 2000)]
-    assert "api_key" in found["dimensions"]
+    assert [(limit["window"]["kind"], limit["met"]) for limit in found["limits"]] == [("quota", True), ("rate", True)]
+    assert found["limits"][0]["why"].startswith("1,000 requested, 9,000 of 10,000 left")
+    assert found["unmatched"] == []
 
 
 def test_a_denial_for_gateways_leads_to_its_reason_and_keeps_the_explanation(app: ModuleType) -> None:
     denied = call(app, ask(10_001, explain=True), headers={"prefer": "http-status"})
     assert (denied["statusCode"], denied["json"]["docs"]) == (429, "docs/reasons/rate_limited.md")
     found = denied["json"]["decision"]["explanation"]
-    assert [each["reason"] for each in found["reason_order"] if each["held"]] == ["rate_limited", "quota_exceeded"]
+    assert [limit["met"] for limit in found["limits"]] == [False, False]
+    assert "can never fit this rate" in found["limits"][1]["why"]
 
 
 def test_each_question_of_a_list_is_explained_by_itself(app: ModuleType) -> None:

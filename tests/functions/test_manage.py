@@ -220,7 +220,7 @@ def test_entitlements_state_what_a_customer_may_consume(call: Client, customer: 
         False,
         False,
     )
-    assert (state["presented"], state["breakdown"]["base"], len(state["nodes"])) == (None, 5, 1)
+    assert (state["presented"], state["breakdown"]["base"], len(state["limits"])) == (None, 5, 1)
     first = call("GET", route, customer=customer, query={"limit": "1"})["json"]
     assert [entry["feature"] for entry in first["data"]] == ["ai-tokens"]
     second = call("GET", route, customer=customer, query={"limit": "1", "cursor": first["next_cursor"]})["json"]

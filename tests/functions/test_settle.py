@@ -102,21 +102,21 @@ def test_a_decision_is_told_as_it_was_made_and_settled(check: ModuleType, load_a
     assert (body["customer"], body["feature"], body["meter"]) == ("acme", FEATURE, "tokens")
     assert (body["granted_amount"], body["amount"], body["settled"], body["folded"]) == (1000, 1000, None, False)
     assert body["dimensions"] == {"api_key": "key_1", "team": "eng", "user": "u7", "model": "large"}
-    assert [(node["name"], node["limit"]) for node in body["nodes"]] == [(FEATURE, 10_000), ("further-2", 5_000)]
-    assert {node["window"]["kind"] for node in body["nodes"]} == {"quota"}
+    assert [(state["name"], state["limit"]) for state in body["limits"]] == [(FEATURE, 10_000), ("further-2", 5_000)]
+    assert {state["window"]["kind"] for state in body["limits"]} == {"quota"}
     numbers = ("used_before", "used_after", "remaining_after", "enforcement", "level")
-    assert [[node[name] for name in numbers] for node in body["nodes"]] == [
+    assert [[state[name] for name in numbers] for state in body["limits"]] == [
         [0, 1000, 9_000, "hard", "normal"],
         [0, 1000, 4_000, "hard", "normal"],
     ]
-    assert body["tightest"] == body["nodes"][1]
     assert (body["plan"], body["plan_version"], body["trace_id"]) == ("pro", 1, TRACE[3:35])
     settle(check, made, 10)
     after = call(manage, "GET /v1/decisions/{decision_id}", made)["json"]
     assert (after["granted_amount"], after["amount"], after["settled"]["amount"]) == (1000, 10, 10)
-    assert [node["window"] for node in after["nodes"]] == [node["window"] for node in body["nodes"]]
+    assert [state["window"] for state in after["limits"]] == [state["window"] for state in body["limits"]]
     assert after["dimensions"] == body["dimensions"]
-    assert after["tightest"] is None, "what the windows showed is known again once the decision is folded"
+    left = {state["remaining_after"] for state in after["limits"]}
+    assert left == {None}, "what the windows showed is known again once the decision is folded"
     check.handler(sample("check.consume"), None)
     gone_on = call(manage, "GET /v1/decisions/{decision_id}", made)
     assert (gone_on["statusCode"], gone_on["json"]["code"]) == (503, "decision_not_folded")

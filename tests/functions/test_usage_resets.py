@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.operations.admission.check import check
 from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.memory import Memory
 from tallygate.storage.admission.cells import Cells
+from tests.answers import detailed
 from tests.functions.managing import Client, problem
 from tests.given import wanted
 
@@ -28,7 +28,7 @@ def used(app: ModuleType, amount: int = 0) -> Any:
     if amount:
         asked = wanted(amount, feature="images")
         assert consume(cells, Memory(), asked, now=now, entropy=lambda count: b"\x01" * count).granted
-    return decision_answer(check(cells, Memory(), wanted(0, feature="images"), now=now), detail=False)["used"]
+    return detailed(check(cells, Memory(), wanted(0, feature="images"), now=now))["used"]
 
 
 def post(call: Client, customer: str = "acme", **more: Any) -> dict[str, Any]:

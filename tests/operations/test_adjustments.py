@@ -510,7 +510,7 @@ def test_a_limit_that_its_parts_leave_below_nothing_is_shown_as_nothing(engine: 
     for answer in (denied, state):
         assert (answer["limit"], answer["remaining"], answer["max_grantable"]) == (0, 0, 0)
         assert answer["breakdown"] == {"base": 20, "carried": 0, "adjusted": -30, "followed": 0}
-        assert answer["nodes"][0]["limit"] == 0
+        assert answer["limits"][0]["limit"] == 0
     assert (denied["granted"], denied["reason"], denied["overage"]) == (False, "quota_exceeded", 0)
     assert post(shop, 4).body["limit"] == 0
     with pytest.raises(InvalidRequest, match="it is 0"):

@@ -30,9 +30,9 @@ def container(engine: Engine) -> Clocked:
 
 
 def used(container: Clocked, now: Instant = NOW) -> Decimal:
-    node = container.check(wanted(0), now).quota
-    assert node is not None
-    return node.used
+    state = container.check(wanted(0), now).quota
+    assert state is not None
+    return state.used
 
 
 def test_amounts_are_granted_until_the_limit_and_equality_grants(container: Clocked) -> None:
@@ -40,8 +40,8 @@ def test_amounts_are_granted_until_the_limit_and_equality_grants(container: Cloc
     first, second, third = (container.consume(wanted(amount)) for amount in (6, 5, 4))
     assert (first.granted, first.reason, first.granted_amount) == (True, Reason.OK, 6)
     assert (second.granted, second.reason, second.granted_amount) == (False, Reason.QUOTA_EXCEEDED, 0)
-    assert second.binding is not None
-    assert (second.binding.used, second.binding.remaining, second.max_grantable) == (6, 4, 4)
+    assert second.denied_by is not None
+    assert (second.denied_by.used, second.denied_by.remaining, second.max_grantable) == (6, 4, 4)
     assert second.retry_at == parse_instant("2026-12-01T00:00:00Z")
     assert (third.granted, third.max_grantable) == (True, 0)
 

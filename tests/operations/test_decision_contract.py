@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.admission.tier_suspensions import lifting
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
@@ -27,6 +26,7 @@ from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.engine import Engine, Update
 from tallygate.storage.corrections.controls import CellControls
 from tallygate.storage.journal.decisions import Decisions
+from tests.answers import detailed
 from tests.containers import Clocked
 from tests.given import FEATURE, METER, NOW, in_force, known_to, wanted
 from tests.operations.decision_contract import SCENARIOS, Form, Scenario
@@ -106,19 +106,19 @@ class Told:
         self.now = instant(at)
         request = replace(wanted(asked), **_given(said))
         container = self.containers[len(self.decisions) % len(self.containers)]
-        before = decision_answer(container.check(request, self.now), detail=False)
+        before = detailed(container.check(request, self.now))
         decision = container.consume(request, self.now)
-        answer = decision_answer(decision, detail=False)
+        answer = detailed(decision)
         self.decisions.append(decision.decision_id)
         assert _row(answer) == expected, f"after {line!r}"
         assert answer["over_limit"] is (answer["overage"] > 0)
         would = next((word.removeprefix("would=") for word in said if word.startswith("would=")), None)
-        assert (answer["would_deny"], answer["would_reason"]) == (would is not None, would), line
-        assert answer["replayed"] is ("replayed" in said), line
-        if answer["replayed"] or request.allow_partial:
+        assert (answer.get("would_deny"), answer.get("would_reason")) == (would and True, would), line
+        assert answer.get("replayed") is (True if "replayed" in said else None), line
+        if decision.replayed or request.allow_partial:
             return
-        names = STATED if answer["granted"] else tuple(answer)
-        assert {n: before[n] for n in names} == {n: answer[n] for n in names}, f"check before {line!r}"
+        names = STATED if answer["granted"] else tuple(before | answer)
+        assert {n: before.get(n) for n in names} == {n: answer.get(n) for n in names}, f"check before {line!r}"
 
 
 def _given(said: list[str]) -> dict[str, Any]:

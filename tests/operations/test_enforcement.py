@@ -116,7 +116,7 @@ def test_a_partial_grant_is_what_fits_in_the_amounts_own_decimal_places(
     decision = container.consume(replace(wanted(amount), allow_partial=True))
     assert (decision.granted, decision.requested) == (granted is not None, Decimal(amount))
     assert decision.granted_amount == Decimal(granted or 0)
-    assert container.check(wanted(0)).nodes[0].used == Decimal(used) + Decimal(granted or 0)
+    assert container.check(wanted(0)).limits[0].used == Decimal(used) + Decimal(granted or 0)
 
 
 @pytest.mark.parametrize("ids", [{"request_id": "r"}, {"idempotency_key": "k"}])
@@ -128,12 +128,12 @@ def test_a_partial_grant_that_is_retried_is_the_same_grant(engine: Engine, ids: 
     first, second = container.consume(request), container.consume(request)
     assert (first.granted_amount, second.granted_amount, second.replayed) == (6, 6, True)
     assert first.decision_id == second.decision_id
-    assert container.check(wanted(0)).nodes[0].used == 10
+    assert container.check(wanted(0)).limits[0].used == 10
 
 
 def test_a_granted_decision_shows_every_limit_as_granting() -> None:
     _, consumed = asked("hard", used=0, amount=6)
-    assert [node.granted for node in consumed.nodes] == [True], "although the same amount would not fit again"
+    assert [state.granted for state in consumed.limits] == [True], "although the same amount would not fit again"
 
 
 def test_a_suspension_names_no_limit_and_no_time_to_try_again() -> None:
@@ -145,4 +145,4 @@ def test_a_suspension_names_no_limit_and_no_time_to_try_again() -> None:
     why = decide.refusal(cell, wants)
     assert isinstance(why, decide.Suspended)
     decision = decide.denied(limits, right, wants, cell, why=why)
-    assert (decision.reason, decision.binding, decision.retry_at) == (Reason.SUSPENDED, None, None)
+    assert (decision.reason, decision.denied_by, decision.retry_at) == (Reason.SUSPENDED, None, None)

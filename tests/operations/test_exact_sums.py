@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.contracts.usage.usage import read_usage, usage_answer
 from tallygate.domain.base.instants import DAY, format_instant, parse_instant
 from tallygate.domain.catalog.catalog import Feature
@@ -33,6 +32,7 @@ from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.facts.closings import Closings
 from tallygate.storage.metering.events import Events
 from tallygate.storage.usage.queries import UsageReader
+from tests.answers import detailed
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, sold, wanted
 from tests.truth import TOKENS, container, declare, draft, drain, exists, facts
 
@@ -60,7 +60,7 @@ HELD = [
 def shown(engine: Engine) -> dict[str, Any]:
     store = Cells(engine)
     decision = check(store, Memory(), wanted(0), now=NOW)
-    return decision_answer(decision, detail=True, unit=store.unit(FEATURE))
+    return detailed(decision, store.unit(FEATURE))
 
 
 def hold(engine: Engine, key: Any, **counted: Decimal) -> None:
@@ -77,10 +77,10 @@ def test_what_is_consumed_on_top_is_told_to_the_last_digit(
     engine.write(Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Set(counter, Decimal(held)), Set("n", 1))))
     memory = Memory()
     decisions = [consume(Cells(engine), memory, wanted(LEAST), now=NOW, entropy=number.to_bytes) for number in range(3)]
-    answer = decision_answer(decisions[-1], detail=True, unit=Cells(engine).unit(FEATURE))
+    answer = detailed(decisions[-1], Cells(engine).unit(FEATURE))
     for told in (answer, shown(engine)):
         assert (str(told["used"]), str(told["overage"]), str(told["presented"]["used"])) == (used, beyond, presented)
-        assert str(told["nodes"][0]["used"]) == used
+        assert str(told["limits"][0]["used"]) == used
 
 
 @pytest.mark.parametrize(("held", "used", "beyond", "presented"), HELD)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.admission.check import feature_type
 from tallygate.contracts.admission.entitlements import entitlement_answer
 from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.admission.decision import Decision
@@ -26,6 +26,7 @@ from tallygate.storage.base.engine import Engine
 from tallygate.storage.catalog.catalog import Catalogs
 from tallygate.storage.customers.customers import Customers
 from tallygate.storage.journal.past_usage import CellVersions
+from tests.answers import detailed
 from tests.given import NOW, wanted
 
 CATALOG: dict[str, Any] = {
@@ -87,11 +88,12 @@ def asked(engine: Engine, feature: str, amount: int = 1, memory: Memory | None =
 def test_what_the_plan_says_is_the_answer(
     store: Engine, feature: str, amount: int, granted: bool, reason: str, kind: str | None, value: object
 ) -> None:
-    answer = decision_answer(asked(store, feature, amount), detail=True)
-    assert (answer["granted"], answer["reason"], answer["type"]) == (granted, reason, kind)
-    assert answer["value"] == value
+    decision = asked(store, feature, amount)
+    answer = detailed(decision)
+    assert (answer["granted"], answer["reason"], feature_type(decision)) == (granted, reason, kind)
+    assert answer.get("value") == value
     if kind in ("boolean", "config"):
-        assert (answer["nodes"], answer["period"], answer["used"], answer["decision_id"]) == ([], None, 0, None)
+        assert (answer["limits"], answer["period"], answer["used"], answer["decision_id"]) == ([], None, 0, None)
         expected = (None, True, None, None) if granted else (0, False, 0, 0)
         assert (answer["limit"], answer["unlimited"], answer["remaining"], answer["max_grantable"]) == expected
 

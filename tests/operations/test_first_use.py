@@ -85,8 +85,8 @@ def test_each_quota_and_each_scope_has_a_window_of_its_own(engine: Engine) -> No
     day = {"limit": 100, "period": {"every": "day", "anchor": "first_use"}}
     shop = Shop(engine, pro={"windows": [FIVE_HOURS, day]})
     shop.consume(1, at=OPENED + HOUR)
-    nodes = shop.consume(1, at=OPENED + HOUR + LENGTH)["nodes"]
-    starts = [parse_instant(node["window"]["start"]) for node in nodes]
+    limits = shop.consume(1, at=OPENED + HOUR + LENGTH)["limits"]
+    starts = [parse_instant(state["window"]["start"]) for state in limits]
     assert starts == [OPENED + HOUR + LENGTH, OPENED + HOUR]
 
 
@@ -131,7 +131,7 @@ def test_the_last_window_of_an_idle_scope_is_revived_by_no_clock(engine: Engine)
     assert (cell.newest, cell.floor) == ({2: NOW}, over) and (2, NOW) not in cell.used
     with pytest.raises(ClockBehind):
         use("eng", over - 1, slow)
-    assert use("eng", over, slow).nodes[-1].start == over
+    assert use("eng", over, slow).limits[-1].start == over
 
 
 def test_denials_while_nothing_is_open_are_marked_once_an_hour_and_forgotten(engine: Engine) -> None:

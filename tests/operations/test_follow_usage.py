@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant, parse_instant
 from tallygate.domain.limits.counters import CellName
@@ -32,6 +31,7 @@ from tallygate.storage.journal import past_usage
 from tallygate.storage.journal.decisions import Decisions
 from tallygate.storage.journal.past_usage import CellVersions
 from tallygate.storage.metering.events import Events
+from tests.answers import detailed
 from tests.desks import Desk
 from tests.given import known_to, wanted
 from tests.shops import Shop, month
@@ -84,7 +84,7 @@ class Folded(Shop):
         request = replace(wanted(amount, customer=self.customer), dimensions=how)
         drawn = (1_000_000 + self._models).to_bytes
         decision = consume(Cells(self.engine), self.memory, request, now=self.now, entropy=drawn)
-        return decision_answer(decision, detail=True)
+        return detailed(decision)
 
     def post(self, name: str, time: Instant) -> None:
         """An event that counts one."""
@@ -237,7 +237,7 @@ def test_events_of_a_counter_that_counts_on_beside_the_new_one_count_once() -> N
     for number in (1, 2):
         shop.post(f"e{number}", shop.now)
         shop.fold()
-    assert [node["used"] for node in shop.state()["nodes"]] == [12, 12]
+    assert [state["used"] for state in shop.state()["limits"]] == [12, 12]
 
 
 def test_events_of_a_counter_that_counts_again_follow_no_more_into_the_window_that_has_left() -> None:
@@ -454,7 +454,7 @@ def test_a_limit_over_a_scope_follows_by_the_counter_of_its_scope() -> None:
     shop.fold()
     shop.subscribe("yearly")
     answer = shop.consume(20, model="large")
-    assert [(node["name"], node["used"]) for node in answer["nodes"]] == [("ai-tokens", 550), ("large", 50)]
+    assert [(state["name"], state["used"]) for state in answer["limits"]] == [("ai-tokens", 550), ("large", 50)]
     assert not shop.consume(51, model="large")["granted"]
     shop.now += HOUR
     shop.subscribe("plain")
@@ -462,8 +462,8 @@ def test_a_limit_over_a_scope_follows_by_the_counter_of_its_scope() -> None:
     shop.fold()
     shop.now += HOUR
     shop.subscribe("monthly")
-    nodes = shop.consume(1, model="large")["nodes"]
-    assert [(node["name"], node["used"]) for node in nodes] == [("ai-tokens", 591), ("large", 91)]
+    limits = shop.consume(1, model="large")["limits"]
+    assert [(state["name"], state["used"]) for state in limits] == [("ai-tokens", 591), ("large", 91)]
 
 
 def test_a_period_from_its_first_use_begins_with_the_usage_of_its_length() -> None:
@@ -600,10 +600,10 @@ def test_several_windows_of_one_limit_count_each_unit_once() -> None:
     shop.fold()
     shop.now += HOUR
     shop.subscribe("both")
-    assert [node["used"] for node in shop.state()["nodes"]] == [60, 10]
+    assert [state["used"] for state in shop.state()["limits"]] == [60, 10]
     shop.subscribe("monthly")
     shop.consume(5)
     shop.fold()
     shop.now += HOUR
     shop.subscribe("both")
-    assert [node["used"] for node in shop.state()["nodes"]] == [65, 15]
+    assert [state["used"] for state in shop.state()["limits"]] == [65, 15]

@@ -106,7 +106,7 @@ def desk() -> Desk:
 
 def test_what_observe_let_through_is_counted_as_the_answers_said(desk: Desk) -> None:
     """8, then 3 to 11, then 1: of 10 the 8 fit alone, and what was let through stays used."""
-    said = [desk.consume(amount).nodes[0].fits for amount in (8, 3, 1)]
+    said = [desk.consume(amount).limits[0].fits for amount in (8, 3, 1)]
     assert said == [True, False, False]
     desk.fold()
     (window,) = desk.impact("images")["data"]

@@ -142,9 +142,9 @@ def test_an_override_acts_at_the_very_next_decision_and_keeps_what_was_used(stor
     assert [ask(store, memory).granted for _ in range(3)] == [True, True, False]
     put(store, "images", limit=3)
     denied = ask(store, memory)
-    assert (denied.granted, denied.nodes[0].limit, denied.nodes[0].used) == (False, 3, 4)
+    assert (denied.granted, denied.limits[0].limit, denied.limits[0].used) == (False, 3, 4)
     delete(store, "images")
-    assert ask(store, memory).nodes[0].limit == 2
+    assert ask(store, memory).limits[0].limit == 2
 
 
 BASE = {"limit": 2, "period": {"every": "month", "anchor": "calendar"}, "enforcement": "hard"}
@@ -225,7 +225,7 @@ def test_unlimited_is_a_state_of_its_own_and_drops_the_thresholds(store: Engine)
     put(store, "images", limit=None)
     memory = Memory()
     answers = [ask(store, memory) for _ in range(5)]
-    assert {(answer.reason, answer.nodes[0].limit) for answer in answers} == {("unlimited", None)}
+    assert {(answer.reason, answer.limits[0].limit) for answer in answers} == {("unlimited", None)}
     answer = told(store, "images")
     assert (answer["limit"], answer["effective"]["limit"], "tiers" in answer["effective"]) == (None, None, False)
 
@@ -257,7 +257,7 @@ def test_a_limit_of_ones_own_stands_beside_the_plans(store: Engine) -> None:
     memory, small = Memory(), {"model": "small"}
     assert ask(store, memory, dimensions=small).granted
     denied = ask(store, memory, dimensions=small)
-    assert (denied.granted, denied.binding.name if denied.binding else None) == (False, "mine")
+    assert (denied.granted, denied.denied_by.name if denied.denied_by else None) == (False, "mine")
     assert ask(store, memory).granted
     answer = told(store, "mine")
     assert (answer["role"], answer["effective"]["limit"], answer["scope"]) == ("adds", 1, small)
@@ -272,7 +272,7 @@ def test_a_limit_is_kept_over_changes_of_plan_and_sleeps_where_it_fits_nothing(s
     subscribe(store, "free")
     assert [told(store, name)["role"] for name in ("fast", "mine", "images")] == ["dormant", "dormant", "overrides"]
     assert told(store, "mine")["effective"] is None
-    assert ask(store, Memory()).nodes[0].limit == 4
+    assert ask(store, Memory()).limits[0].limit == 4
     customers.end_subscription(stores(store), "acme", expected=None, now=NOW)
     assert told(store, "images")["role"] == "dormant"
     subscribe(store, "pro")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.base.instants import DAY, HOUR, Instant, format_instant, of_datetime, parse_instant, to_datetime
 from tallygate.domain.customers.customers import ProfileChange, SubscriptionChange
@@ -24,6 +23,7 @@ from tallygate.storage.base.engine import Engine
 from tallygate.storage.catalog.catalog import Catalogs
 from tallygate.storage.customers.customers import Customers
 from tallygate.storage.journal.past_usage import CellVersions
+from tests.answers import detailed
 from tests.given import wanted
 
 STARTED = parse_instant("2026-01-31T09:30:00.5Z")
@@ -52,10 +52,10 @@ class Shop:
     def consume(self, amount: int = 1) -> dict[str, Any]:
         entropy = bytes
         decision = consume(Cells(self.engine), self.memory, wanted(amount), now=self.now, entropy=entropy)
-        return decision_answer(decision, detail=True)
+        return detailed(decision)
 
     def used(self) -> Any:
-        return decision_answer(check(Cells(self.engine), Memory(), wanted(0), now=self.now), detail=True)["used"]
+        return detailed(check(Cells(self.engine), Memory(), wanted(0), now=self.now))["used"]
 
     def use_up(self) -> dict[str, Any]:
         """Consume until it is denied; the denial."""

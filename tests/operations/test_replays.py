@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from tallygate.domain.limits.counters import CellName
@@ -20,6 +19,7 @@ from tallygate.operations.admission.memory import Memory
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import keys
 from tallygate.storage.base.memory import MemoryEngine
+from tests.answers import detailed
 from tests.given import FEATURE, effective, in_force, quota, rate, wanted
 from tests.truth import TOKENS, container, declare, drain
 
@@ -48,13 +48,13 @@ class Caller:
 
 
 def told(decision: Decision) -> dict[str, Any]:
-    return decision_answer(decision, detail=True)
+    return detailed(decision)
 
 
 def own(decision: Decision) -> dict[str, Any]:
     """What a replay repeats, whenever it comes."""
     answer = told(decision)
-    windows = [(node["name"], node["window"]) for node in answer["nodes"] if node["window"]["kind"] == "quota"]
+    windows = [(state["name"], state["window"]) for state in answer["limits"] if state["window"]["kind"] == "quota"]
     return {**{name: answer[name] for name in OWN}, "windows": windows}
 
 
@@ -72,9 +72,9 @@ def test_a_key_answers_the_decision_s_own_windows_and_time_in_the_next_period(la
     assert own(again) == own(first)
     answer = told(again)
     assert (answer["as_of"], answer["period"]["end"]) == (format_instant(BEFORE + MINUTE), format_instant(DECEMBER))
-    assert [(node["used"], node["remaining"]) for node in answer["nodes"][:2]] == [(12, 88), (12, 38)]
-    assert (answer["replayed"], answer["nodes"][0]["as_of"]) == (True, format_instant(now))
-    assert caller.consume(1, now).nodes[0].used == 5, "a replay counts nothing"
+    assert [(state["used"], state["remaining"]) for state in answer["limits"][:2]] == [(12, 88), (12, 38)]
+    assert (answer["replayed"], answer["limits"][0]["as_of"]) == (True, format_instant(now))
+    assert caller.consume(1, now).limits[0].used == 5, "a replay counts nothing"
 
 
 def test_numbers_of_a_replay_follow_what_came_late() -> None:
@@ -87,7 +87,7 @@ def test_numbers_of_a_replay_follow_what_came_late() -> None:
     total = keys.total("acme", FEATURE, 1, parse_instant("2026-11-01T00:00:00Z"))
     caller.engine.items[total]["value"] = Decimal(9)
     again = caller.consume(7, DECEMBER + 2 * HOUR, idempotency_key="k")
-    assert (again.nodes[0].used, again.nodes[0].remaining) == (9, 91)
+    assert (again.limits[0].used, again.limits[0].remaining) == (9, 91)
 
 
 def test_the_limit_is_the_one_in_force_and_the_window_the_decision_s() -> None:
@@ -97,7 +97,7 @@ def test_the_limit_is_the_one_in_force_and_the_window_the_decision_s() -> None:
     Cells(caller.engine).raise_version(CellName("acme", FEATURE), 2, DECEMBER)
     again = caller.consume(7, DECEMBER, idempotency_key="k")
     assert own(again) == own(first)
-    assert (again.nodes[0].limit, again.nodes[0].remaining) == (10, 3)
+    assert (again.limits[0].limit, again.limits[0].remaining) == (10, 3)
 
 
 def test_a_window_of_a_limit_that_has_left_force_is_shown_by_the_limit_that_it_had() -> None:
@@ -111,7 +111,7 @@ def test_a_window_of_a_limit_that_has_left_force_is_shown_by_the_limit_that_it_h
     Cells(caller.engine).raise_version(CellName("acme", FEATURE), 2, DECEMBER)
     again = caller.consume(7, DECEMBER, idempotency_key="k")
     assert own(again) == own(first)
-    assert (again.nodes[0].limit, again.nodes[0].used, again.nodes[0].remaining) == (100, 7, 93)
+    assert (again.limits[0].limit, again.limits[0].used, again.limits[0].remaining) == (100, 7, 93)
 
 
 def test_a_limit_that_came_later_is_not_the_decision_s() -> None:
@@ -119,7 +119,7 @@ def test_a_limit_that_came_later_is_not_the_decision_s() -> None:
     caller.consume(7, BEFORE, idempotency_key="k")
     in_force(caller.engine, effective(quota(100), quota(50, ordinal=2, every="day"), version=2))
     Cells(caller.engine).raise_version(CellName("acme", FEATURE), 2, DECEMBER)
-    assert [node.name for node in caller.consume(7, DECEMBER, idempotency_key="k").nodes] == [FEATURE]
+    assert [state.name for state in caller.consume(7, DECEMBER, idempotency_key="k").limits] == [FEATURE]
 
 
 def test_a_window_from_its_first_use_is_the_decision_s_after_the_next_was_opened() -> None:
@@ -129,7 +129,7 @@ def test_a_window_from_its_first_use_is_the_decision_s_after_the_next_was_opened
     caller.consume(2, BEFORE + HOUR + 10 * SECOND)
     again = caller.consume(7, BEFORE + HOUR + MINUTE, idempotency_key="k")
     assert own(again) == own(first)
-    assert (again.nodes[0].used, again.nodes[0].remaining) == (7, 3)
+    assert (again.limits[0].used, again.limits[0].remaining) == (7, 3)
 
 
 def test_a_request_id_that_is_sent_again_over_a_boundary_answers_the_decision_s_own_window() -> None:
@@ -137,8 +137,8 @@ def test_a_request_id_that_is_sent_again_over_a_boundary_answers_the_decision_s_
     first = caller.consume(7, DECEMBER - SECOND, request_id="r")
     again = caller.consume(7, DECEMBER + SECOND, request_id="r")
     assert (again.replayed, again.decision_id) == (True, first.decision_id)
-    assert [(node.start, node.end, node.used) for node in again.nodes] == [
-        (node.start, node.end, node.used) for node in first.nodes
+    assert [(state.start, state.end, state.used) for state in again.limits] == [
+        (state.start, state.end, state.used) for state in first.limits
     ]
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.instants import MINUTE
 from tallygate.domain.catalog.tiers import Enforcement
@@ -28,6 +27,7 @@ from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.memory import MemoryEngine
+from tests.answers import detailed
 from tests.containers import Clocked
 from tests.given import FEATURE, NOW, in_force, quota, rate, scoped, wanted
 
@@ -45,17 +45,17 @@ def over(scope: dict[str, str], limit: int | None, ordinal: int, **more: Any) ->
 
 @dataclass(frozen=True)
 class Step:
-    """One request and what must come of it; `binding` is the limit that a denial names."""
+    """One request and what must come of it; `denied_by` is the limit that a denial names."""
 
     amount: int
     dimensions: dict[str, str]
     granted: bool
     reason: str = "ok"
-    binding: str | None = None
+    denied_by: str | None = None
 
 
-def denied(amount: int, dimensions: dict[str, str], binding: str, reason: str = "quota_exceeded") -> Step:
-    return Step(amount, dimensions, False, reason, binding)
+def denied(amount: int, dimensions: dict[str, str], denied_by: str, reason: str = "quota_exceeded") -> Step:
+    return Step(amount, dimensions, False, reason, denied_by)
 
 
 TABLE: dict[str, tuple[tuple[Limit, ...], list[Step]]] = {
@@ -115,21 +115,21 @@ def test_limits_over_values_are_decided_with_the_others(engine: Engine, case: st
         decision = consume(store, memory, request, now=at, entropy=os.urandom)
         for answer in (asked, decision):
             assert (answer.granted, answer.reason) == (step.granted, step.reason)
-            assert (answer.binding.name if answer.binding else None) == step.binding
+            assert (answer.denied_by.name if answer.denied_by else None) == step.denied_by
 
 
 def test_nodes_name_the_limits_that_govern_with_their_scopes(engine: Engine) -> None:
     in_force(engine, scoped(over(LARGE, 3, 2), over(SMALL, 4, 3), over({**LARGE, **ENG}, 2, 4)))
     store, memory = Cells(engine), Memory()
     decision = consume(store, memory, asking(1, {**LARGE, **ENG}), now=NOW, entropy=os.urandom)
-    nodes = decision_answer(decision, detail=True)["nodes"]
-    assert [(node["name"], node["scope"], node["used"]) for node in nodes] == [
+    limits = detailed(decision)["limits"]
+    assert [(state["name"], state["scope"], state["used"]) for state in limits] == [
         (FEATURE, {}, 1),
         ("large", LARGE, 1),
         ("large-eng", {**LARGE, **ENG}, 1),
     ]
-    state = decision_answer(entitlement(store, "acme", FEATURE, now=NOW), detail=True)["nodes"]
-    assert [(node["name"], node["used"]) for node in state] == [
+    limits = detailed(entitlement(store, "acme", FEATURE, now=NOW))["limits"]
+    assert [(state["name"], state["used"]) for state in limits] == [
         (FEATURE, 1),
         ("large", 1),
         ("small", 0),
@@ -145,7 +145,7 @@ def test_a_limit_over_a_credential_governs_what_that_credential_consumes(engine:
     assert consume(cells, memory, others, now=NOW, entropy=os.urandom).granted
     assert not check(cells, memory, theirs, now=NOW).granted
     refused = consume(cells, memory, theirs, now=NOW, entropy=os.urandom)
-    assert (refused.granted, refused.binding and refused.binding.name) == (False, "k1")
+    assert (refused.granted, refused.denied_by and refused.denied_by.name) == (False, "k1")
     pretended = replace(others, dimensions={"api_key": "k1"})
     assert consume(cells, memory, pretended, now=NOW, entropy=os.urandom).granted, "nobody gives himself a credential"
 
@@ -216,7 +216,7 @@ def test_a_decision_over_scopes_is_one_request_and_one_unit(dynamo_engine: Dynam
     with counting(dynamodb) as cost:
         decision = consume(store, memory, asking(1, {"model": "m3"}), now=NOW, entropy=os.urandom)
     assert decision.granted
-    assert len(decision.nodes) == 4
+    assert len(decision.limits) == 4
     assert (dict(cost.requests), cost.write_units) == ({"UpdateItem": 1}, 1.0)
 
 
@@ -235,7 +235,7 @@ def test_the_fullest_cell_costs_two_units_at_most(dynamo_engine: DynamoEngine, d
     with counting(dynamodb) as cost:
         decision = consume(store, memory, asking("0.000000001", {"model": "m3"}), now=NOW, entropy=os.urandom)
     assert decision.granted
-    assert len(decision.nodes) == 7 + 8
+    assert len(decision.limits) == 7 + 8
     assert cost.requests["UpdateItem"] == 1
     assert cost.write_units <= 2.0
 

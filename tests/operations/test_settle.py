@@ -85,8 +85,8 @@ class Desk:
         return explain(Decisions(self.engine), decision_id, named, now=now)
 
     def used(self, now: Instant = NOW) -> tuple[Decimal, ...]:
-        nodes = check(Cells(self.engine), self.memory, wanted(0), now=now).nodes
-        return tuple(node.used for node in nodes)
+        limits = check(Cells(self.engine), self.memory, wanted(0), now=now).limits
+        return tuple(state.used for state in limits)
 
     def _entropy(self, count: int) -> bytes:
         self._drawn += 1
@@ -381,9 +381,8 @@ def test_a_decision_tells_what_its_windows_showed_before_and_after_it(folded: De
     folded.settle(made, 1)
     in_force(folded.engine, effective(quota(7), version=2))
     assert told() == numbers
-    tightest = folded.explain(made).tightest
-    assert tightest is not None
-    assert (tightest.governed and tightest.governed.name, tightest.remaining_after) == ("further-2", Decimal("0.5"))
+    charges = {charge.governed.name: charge for charge in folded.explain(made).charges if charge.governed is not None}
+    assert charges["further-2"].remaining_after == Decimal("0.5")
 
 
 def test_the_level_told_is_the_one_after_the_decision(folded: Desk) -> None:
@@ -400,7 +399,6 @@ def test_of_what_rolls_no_single_window_shows_what_was_used() -> None:
     desk = Desk(engine)
     made = desk.explain(desk.consume(4))
     assert [(charge.used_after, charge.remaining_after) for charge in made.charges] == [(None, None)]
-    assert made.tightest is None
 
 
 def charge(*, limit: int | None, used: int, raised: int = 0, enforcement: str = "hard") -> Charge:
@@ -421,29 +419,6 @@ def test_what_a_limit_was_raised_by_when_it_decided_is_in_its_numbers() -> None:
     over = charge(limit=10, used=14)
     assert (over.limit, over.remaining_after) == (10, 0)
     assert (charge(limit=None, used=4).limit, charge(limit=None, used=4).remaining_after) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("charges", "tightest"),
-    [
-        ([charge(limit=10, used=1), charge(limit=5, used=1)], 1),
-        ([charge(limit=10, used=1), charge(limit=None, used=1)], 0),
-        ([charge(limit=10, used=1), charge(limit=1, used=1, enforcement="observe")], 0),
-        ([charge(limit=9, used=1, enforcement="soft"), charge(limit=4, used=1, enforcement="observe")], 1),
-        ([charge(limit=5, used=1), charge(limit=5, used=1)], 0),
-        ([charge(limit=None, used=1)], None),
-    ],
-)
-def test_the_tightest_is_the_one_that_denies_first(charges: list[Charge], tightest: int | None) -> None:
-    windows = tuple(CountedWindow(n, 0, DAY) for n in range(len(charges)))
-    shown = tuple(each.shown for each in charges if each.shown is not None)
-    use = UseEntry(
-        id="1.aa", feature=FEATURE, meter=METER, revision=1, time=NOW, amount=Decimal(1), windows=windows, after=shown
-    )
-    limits = {n: each.governed for n, each in enumerate(charges) if each.governed is not None}
-    made = MadeDecision(decision_id="d", customer="acme", use=use, limits=limits, settlement=None, folded=True)
-    found = made.tightest
-    assert (None if found is None else found.window.ordinal) == tightest
 
 
 @pytest.mark.parametrize(

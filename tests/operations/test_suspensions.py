@@ -161,10 +161,10 @@ def test_a_suspension_acts_at_the_next_decision_of_a_container_that_remembers_an
     suspend(store, "images")
     denied, peeked = ask(store, memory), peek(store, other)
     assert (denied.reason, peeked.reason) == (Reason.SUSPENDED, Reason.SUSPENDED)
-    assert (denied.retry_at, denied.max_grantable, denied.nodes[0].used) == (None, 0, 1)
+    assert (denied.retry_at, denied.max_grantable, denied.limits[0].used) == (None, 0, 1)
     assert ask(store, memory, "tokens").granted
     resume(store, "images")
-    assert ask(store, memory).nodes[0].used == 2
+    assert ask(store, memory).limits[0].used == 2
     assert peek(store, other).granted
 
 
@@ -430,7 +430,7 @@ def test_the_entitlement_says_what_suspends_it_with_its_numbers(store: Engine) -
     state = entitlement_answer(entitlement(cells, "acme", "images", now=NOW))
     stands = suspension_answer(Suspension(feature="images", reason="abuse", actor="ops", since=NOW))
     assert state["suspended"] == {**stands, "until": None}
-    assert (state["used"], state["limit"], state["type"], len(state["nodes"])) == (1, 10, "metered", 2)
+    assert (state["used"], state["limit"], state["type"], len(state["limits"])) == (1, 10, "metered", 2)
     suspend(store)
     listed, _ = entitlements(cells, "acme", after=None, limit=9, now=NOW)
     answers = [entitlement_answer(decision) for decision in listed]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from bench.cost import counting
-from tallygate.contracts.admission.check import decision_answer
 from tallygate.domain.catalog.catalog import Feature
 from tallygate.domain.catalog.units import unit_of
 from tallygate.errors import StoreUnavailable
@@ -22,6 +21,7 @@ from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.facts.closings import Closings
+from tests.answers import detailed
 from tests.closings import END, add_usage, governed
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, sold, wanted
 
@@ -60,7 +60,7 @@ def presented(engine: Engine) -> Any:
     """How the customer's entitlement is shown."""
     store = Cells(engine)
     state = entitlement(store, "acme", FEATURE, now=NOW)
-    return decision_answer(state, detail=True, unit=store.unit(FEATURE))["presented"]
+    return detailed(state, store.unit(FEATURE))["presented"]
 
 
 def used(engine: Engine, amount: int) -> bool:

@@ -102,7 +102,7 @@ def test_every_window_that_runs_is_reset_and_what_rolls_is_left(engine: Engine) 
         ("further-3", 400),
     ]
     assert body["rolling"] == ["further-4"]
-    used = {node["name"]: node["used"] for node in desk.state()["nodes"] if node["window"]["kind"] == "quota"}
+    used = {state["name"]: state["used"] for state in desk.state()["limits"] if state["window"]["kind"] == "quota"}
     assert used == {FEATURE: 0, "further-2": 0, "further-3": 0, "further-4": 400}
 
 

@@ -37,7 +37,7 @@ def customer(api: Api) -> str:
 
 def consume(api: Api, customer: str, amount: int) -> dict[str, Any]:
     asked = {"customer": customer, "feature": customer, "amount": amount}
-    found: dict[str, Any] = api.settled("POST", "/v1/consume", asked)
+    found: dict[str, Any] = api.settled("POST", "/v1/consume", {**asked, "detail": True})
     return found
 
 

@@ -41,7 +41,9 @@ def at(api: Api, month: int, day: int) -> None:
 
 
 def consume(api: Api, name: str, amount: int) -> dict[str, Any]:
-    answer: dict[str, Any] = api.settled("POST", "/v1/consume", {"customer": name, "feature": name, "amount": amount})
+    answer: dict[str, Any] = api.settled(
+        "POST", "/v1/consume", {"customer": name, "feature": name, "amount": amount, "detail": True}
+    )
     return answer
 
 

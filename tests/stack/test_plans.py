@@ -58,7 +58,8 @@ def consume(api: Api, name: str, **dimensions: str) -> dict[str, Any]:
 
 def test_switches_and_settings_are_answered(api: Api, name: str) -> None:
     sso = api.good("POST", "/v1/check", {"customer": name, "feature": f"{name}-sso"})
-    assert (sso["granted"], sso["type"], sso["unlimited"], sso["limit"]) == (True, "boolean", True, None)
+    assert (sso["granted"], sso["unlimited"], sso["limit"]) == (True, True, None)
+    assert api.good("GET", f"/v1/customers/{name}/entitlements/{name}-sso")["type"] == "boolean"
     region = api.good("GET", f"/v1/customers/{name}/entitlements/{name}-region")
     assert (region["type"], region["enabled"], region["value"]) == ("config", True, "eu")
     refused = api("POST", "/v1/consume", {"customer": name, "feature": f"{name}-sso"})
@@ -67,14 +68,14 @@ def test_switches_and_settings_are_answered(api: Api, name: str) -> None:
 
 def test_a_scope_is_held_beside_the_whole_and_events_count_in_it(api: Api, name: str) -> None:
     assert [consume(api, name, model="large")["granted"] for _ in range(3)] == [True, True, False]
-    assert consume(api, name, model="large")["binding"]["scope"] == {"model": "large"}
+    assert consume(api, name, model="large")["denied_by"]["scope"] == {"model": "large"}
     assert consume(api, name, model="small")["granted"]
     event = {"id": f"{name}-e", "type": name, "subject": name, "data": {"model": "large"}}
     assert api.good("POST", "/v1/events", [event])["accepted"] == 1
 
     def used() -> dict[str, Any]:
         state = api.good("GET", f"/v1/customers/{name}/entitlements/{name}")
-        return {node["name"]: node["used"] for node in state["nodes"]}
+        return {limit["name"]: limit["used"] for limit in state["limits"]}
 
     assert until(used, lambda found: found[name] == 4) == {name: 4, "large": 3}
 
@@ -94,7 +95,7 @@ def test_an_override_is_in_force_at_once_and_taken_away_at_once(api: Api, name: 
     assert not consume(api, name, model="large")["granted"]
     assert api("PUT", path, {"limit": None}).json["effective"]["limit"] is None
     unlimited = consume(api, name, model="large")
-    assert [(n["unlimited"], n["limit"]) for n in unlimited["nodes"] if n["name"] == "large"] == [(True, None)]
+    assert [(n["unlimited"], n["limit"]) for n in unlimited["limits"] if n["name"] == "large"] == [(True, None)]
     assert api("DELETE", path).status == 204
 
 

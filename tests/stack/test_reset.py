@@ -28,7 +28,9 @@ def customer(api: Api) -> str:
 
 
 def consume(api: Api, customer: str, amount: int) -> Any:
-    return api.settled("POST", "/v1/consume", {"customer": customer, "feature": customer, "amount": amount})
+    return api.settled(
+        "POST", "/v1/consume", {"customer": customer, "feature": customer, "amount": amount, "detail": True}
+    )
 
 
 def used(api: Api, customer: str) -> Any:

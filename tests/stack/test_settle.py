@@ -56,9 +56,9 @@ def test_an_estimate_becomes_what_it_came_to_everywhere(api: Api, customer: str)
     assert (told["folded"], told["granted_amount"], told["amount"]) == (True, 600, 150)
     assert (told["plan"], told["plan_version"], told["traceparent"]) == (customer, 1, trace)
     assert told["dimensions"]["model"] == "large"
-    (node,) = told["nodes"]
-    assert (node["name"], node["limit"]) == (customer, LIMIT)
-    assert node["window"]["start"] <= datetime.now(UTC).isoformat() < node["window"]["end"]
+    (state,) = told["limits"]
+    assert (state["name"], state["limit"]) == (customer, LIMIT)
+    assert state["window"]["start"] <= datetime.now(UTC).isoformat() < state["window"]["end"]
 
 
 def test_of_many_at_once_exactly_one_amount_stands(api: Api, customer: str) -> None:
@@ -95,6 +95,6 @@ def test_what_a_limit_would_have_denied_is_told_before_it_is_enforced(api: Api, 
     assert (window["usage"], window["limit"], window["enforcement"]) == (LIMIT + 7, LIMIT, "observe")
     assert window["would_deny"] == {"decisions": 1, "amount": 7}
     told = api.good("GET", f"/v1/decisions/{beyond}")
-    (node,) = told["nodes"]
-    assert (node["used_before"], node["used_after"], node["remaining_after"]) == (LIMIT, LIMIT + 7, 0)
-    assert (told["tightest"], told["folded"]) == (node, True)
+    (state,) = told["limits"]
+    assert (state["used_before"], state["used_after"], state["remaining_after"]) == (LIMIT, LIMIT + 7, 0)
+    assert told["folded"]

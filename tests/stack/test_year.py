@@ -159,11 +159,11 @@ def stop(api: Api, moment: datetime) -> None:
 
 
 def ask(api: Api, w: Walked, amount: int) -> Any:
-    return api.settled("POST", "/v1/consume", {"customer": w.name, "feature": w.name, "amount": amount})
+    return api.settled("POST", "/v1/consume", {"customer": w.name, "feature": w.name, "amount": amount, "detail": True})
 
 
 def peek(api: Api, w: Walked, amount: int) -> Any:
-    return api.settled("POST", "/v1/check", {"customer": w.name, "feature": w.name, "amount": amount})
+    return api.settled("POST", "/v1/check", {"customer": w.name, "feature": w.name, "amount": amount, "detail": True})
 
 
 def enter(api: Api, w: Walked) -> None:
@@ -248,7 +248,7 @@ def test_a_week_that_is_used_up_denies_before_its_month(year: dict[str, Walked])
             continue
         assert (answer["granted"], answer["reason"]) == (False, "quota_exceeded")
         monday = text(monday_of(start) + WEEK)
-        assert (answer["retry_at"], answer["binding"]["window"]["end"]) == (monday, monday)
+        assert (answer["retry_at"], answer["denied_by"]["window"]["end"]) == (monday, monday)
         assert (answer["used"], answer["remaining"]) == (EARLY, LIMIT - EARLY), "the month has room"
 
 

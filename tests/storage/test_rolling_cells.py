@@ -168,8 +168,8 @@ def test_an_answer_says_when_enough_has_rolled_off() -> None:
     before, after = (ask(right, 3, seen=seen, now=denied.retry_at + offset) for offset in (-1, 0))
     assert decide.refusal(seen, before) == decide.Exceeded()
     assert decide.refusal(seen, after) is None
-    node = denied.nodes[0]
-    assert (node.used, node.remaining, node.start) == (9, 1, asked.quotas[0].window.start - 30 * DAY)
+    state = denied.limits[0]
+    assert (state.used, state.remaining, state.start) == (9, 1, asked.quotas[0].window.start - 30 * DAY)
 
 
 def test_what_never_fits_has_no_time_to_try_again() -> None:

@@ -31,7 +31,7 @@ class Ask(Contract):
 
     An `amount` of 0 returns the state and changes nothing. A retry of a granted consume with the same `request_id` is
     not counted again. With `allow_partial`, a smaller amount is granted if the whole amount does not fit. `detail`
-    lists every window, and `explain` adds an explanation.
+    adds the period, the parts of the limit and every limit window. `explain` adds what each limit says of the request.
     """
 
     customer: CustomerId
@@ -39,7 +39,7 @@ class Ask(Contract):
     amount: Amount = ONE
     dimensions: Annotated[dict[DimensionKey, DimensionValue], Field(max_length=DIMENSIONS_MAX, default_factory=dict)]
     request_id: Id | None = None
-    detail: bool = True
+    detail: bool = False
     value: NotAvailable = None
     allow_partial: bool = False
     explain: bool = False

@@ -7,17 +7,17 @@ from decimal import Decimal
 from tallygate.contracts.admission.questions import Question, plain_question
 from tallygate.contracts.base.answers import (
     JSON,
+    fields_of,
     period_answer,
-    quantity,
     recurrence_answer,
     time,
     window_answer,
 )
 from tallygate.contracts.base.routes import Row
-from tallygate.domain.admission.decision import Decision, Node, Reason
+from tallygate.domain.admission.decision import Decision, LimitState, Reason
 from tallygate.domain.admission.sentences import sentence
 from tallygate.domain.base.instants import Instant, format_instant
-from tallygate.domain.base.quantities import ZERO, format_quantity
+from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
 from tallygate.domain.catalog.units import Unit, presented
 
@@ -52,53 +52,77 @@ def read_question(body: object, *, at: str = "") -> Question:
     return read(Ask, body, at=at).question
 
 
-def decision_answer(decision: Decision, *, detail: bool, unit: Unit | None = None) -> JSON:
+def decision_answer(decision: Decision, *, detail: bool = False, unit: Unit | None = None) -> JSON:
     """Return a decision as JSON. Its top-level numbers are those of the entitlement's quota, in raw quantities.
 
-    detail: whether to list every window
-    unit: the feature's unit, in which `presented` repeats the numbers
+    detail: whether to add the customer, the feature, the period, the parts of the limit, and every limit window
+    unit: the feature's unit, in which the detail repeats the numbers
+
+    A short answer states a rare condition only where it holds: usage beyond the limit, a replay, a denial that a limit
+    in mode observe would have made, the value of a config feature.
     """
-    quota, as_of, would_reason = decision.quota, decision.numbers_as_of, decision.would_reason
-    used = quota.used if quota else ZERO
+    quota, overage = decision.quota, decision.overage
     # Without a quota, a granted request has no limit and a denied one has a limit of 0.
     limit = quota.limit if quota else None if decision.granted else ZERO
-    return {
+    answer = {
         "granted": decision.granted,
-        "granted_amount": format_quantity(decision.granted_amount),
         "reason": decision.reason.value,
         "message": sentence(decision),
-        "customer": decision.customer,
-        "feature": decision.feature,
-        "requested": format_quantity(decision.requested),
-        "level": decision.level,
-        "type": feature_type(decision),
-        "value": value_form(decision.fixed.value) if isinstance(decision.fixed, Setting) else None,
+        "decision_id": decision.decision_id,
+        "requested": decision.requested,
+        "granted_amount": decision.granted_amount,
+        "limit": limit,
         "unlimited": limit is None,
-        "limit": quantity(limit),
-        "used": format_quantity(used),
-        "held": 0,
-        "remaining": quantity(quota.remaining if quota else limit),
-        "overage": format_quantity(decision.overage),
-        "over_limit": decision.overage > 0,
-        "max_grantable": quantity(decision.max_grantable),
-        "period": _period(quota) if quota else None,
+        "used": quota.used if quota else ZERO,
+        "remaining": quota.remaining if quota else limit,
+        "max_grantable": decision.max_grantable,
+        "level": decision.level,
         "resets_at": time(quota.resets_at) if quota else None,
         "retry_at": time(decision.retry_at),
-        "breakdown": _breakdown(quota, limit),
-        "presented": presented(unit, _shown(quota)) if quota and unit else None,
-        "nodes": [node_answer(node, as_of) for node in decision.nodes] if detail else [],
-        "binding": node_answer(decision.binding, as_of) if decision.binding else None,
-        "credits": None,
-        "would_deny": would_reason is not None,
-        "would_reason": None if would_reason is None else would_reason.value,
-        "decision_id": decision.decision_id,
-        "as_of": format_instant(decision.as_of),
-        "replayed": decision.replayed,
-        "degraded": False,
+        "denied_by": None if decision.denied_by is None else _denied_by(decision.denied_by),
+    }
+    if overage and not detail:
+        answer |= {"over_limit": True, "overage": overage}
+    if (would_reason := decision.would_reason) is not None:
+        answer |= {"would_deny": True, "would_reason": would_reason.value}
+    if decision.replayed:
+        answer["replayed"] = True
+    if isinstance(decision.fixed, Setting):
+        answer["value"] = value_form(decision.fixed.value)
+    return answer | state_answer(decision, unit) if detail else answer
+
+
+def _denied_by(limit: LimitState) -> JSON:
+    """Return the limit window that denies."""
+    return {
+        "name": limit.name,
+        "scope": dict(limit.scope),
+        "window": window_answer(limit.kind, limit.start, limit.end),
+        "limit": limit.limit,
+        "used": limit.used,
+        "remaining": limit.remaining,
+        "resets_at": time(limit.resets_at),
     }
 
 
-def _breakdown(quota: Node | None, limit: Decimal | None) -> JSON:
+def state_answer(decision: Decision, unit: Unit | None) -> JSON:
+    """Return the fields that a detailed decision and an entitlement share."""
+    quota = decision.quota
+    return {
+        "customer": decision.customer,
+        "feature": decision.feature,
+        "over_limit": decision.overage > 0,
+        "held": 0,
+        "overage": decision.overage,
+        "as_of": format_instant(decision.as_of),
+        "period": _period(quota) if quota else None,
+        "breakdown": _breakdown(decision),
+        "presented": presented(unit, _shown(quota)) if quota and unit else None,
+        "limits": [limit_answer(limit, decision.numbers_as_of) for limit in decision.limits],
+    }
+
+
+def _breakdown(decision: Decision) -> JSON:
     """Return the parts of the limit.
 
     base: the limit of the plan, or the customer's own
@@ -108,15 +132,11 @@ def _breakdown(quota: Node | None, limit: Decimal | None) -> JSON:
 
     The limit shown is never below 0. It is therefore larger than the sum of the first three if that sum is negative.
     """
-    followed = ZERO if quota is None else quota.followed
-    if quota is None or limit is None:
-        return {"base": quantity(limit), "carried": 0, "adjusted": 0, "followed": format_quantity(followed)}
-    return {
-        "base": quantity(quota.base),
-        "carried": format_quantity(quota.carried),
-        "adjusted": format_quantity(quota.adjusted),
-        "followed": format_quantity(followed),
-    }
+    quota = decision.quota
+    if quota is None or quota.limit is None:
+        base, followed = (None if quota or decision.granted else ZERO), quota.followed if quota else ZERO
+        return {"base": base, "carried": 0, "adjusted": 0, "followed": followed}
+    return fields_of(quota, "base carried adjusted followed")
 
 
 def feature_type(decision: Decision) -> str | None:
@@ -130,30 +150,24 @@ def feature_type(decision: Decision) -> str | None:
             return METERED if decision.quota is not None else None
 
 
-def _shown(quota: Node) -> dict[str, Decimal | None]:
+def _shown(quota: LimitState) -> dict[str, Decimal | None]:
     return {"used": quota.used, "limit": quota.limit, "remaining": quota.remaining}
 
 
-def _period(node: Node) -> JSON:
+def _period(quota: LimitState) -> JSON:
     """Return the window of a quota and its recurrence."""
-    assert node.period is not None, "a quota has a period"
-    return {**period_answer(node.start, node.end), **recurrence_answer(node.period)}
+    assert quota.period is not None, "a quota has a period"
+    return {**period_answer(quota.start, quota.end), **recurrence_answer(quota.period)}
 
 
-def node_answer(node: Node, as_of: Instant) -> JSON:
+def limit_answer(limit: LimitState, as_of: Instant) -> JSON:
     """Return one window of one limit as JSON."""
     return {
-        "name": node.name,
-        "scope": dict(node.scope),
-        "window": window_answer(node.kind, node.start, node.end),
-        "limit": quantity(node.limit),
-        "unlimited": node.limit is None,
-        "used": format_quantity(node.used),
-        "remaining": quantity(node.remaining),
-        "granted": node.granted,
-        "enforcement": node.enforcement.value,
-        "level": node.level,
-        "resets_at": time(node.resets_at),
+        **_denied_by(limit),
+        "unlimited": limit.limit is None,
+        "granted": limit.granted,
+        "enforcement": limit.enforcement.value,
+        "level": limit.level,
         "as_of": format_instant(as_of),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.admission.check import decision_answer, feature_type, state_answer
 from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.limits.suspensions import suspension_answer, tier_suspension_answer
 from tallygate.domain.admission.decision import Decision
@@ -10,11 +10,6 @@ from tallygate.domain.admission.tier_suspensions import waivers_in
 from tallygate.domain.catalog.features import Switch
 from tallygate.domain.catalog.units import Unit
 from tallygate.domain.limits.suspensions import waiver_form
-
-_STATE = (
-    "customer feature type value limit unlimited used held remaining overage over_limit level period resets_at "
-    "breakdown presented credits nodes as_of"
-)
 
 
 def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
@@ -25,9 +20,13 @@ def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
     waived: levels whose tiers do not suspend again in the running period, because an operator resumed usage
     stale: always false: the numbers come from the counters
     """
-    stated = decision_answer(decision, detail=True, unit=unit)
+    stated = decision_answer(decision)
     return {
-        **{name: stated[name] for name in _STATE.split()},
+        **{name: stated[name] for name in ("limit", "unlimited", "used", "remaining", "level", "resets_at")},
+        **state_answer(decision, unit),
+        "type": feature_type(decision),
+        "value": stated.get("value"),
+        "credits": None,
         "enabled": decision.fixed.enabled if isinstance(decision.fixed, Switch) else True,
         "suspended": _suspended(decision),
         "waived": _waived(decision),

@@ -17,7 +17,7 @@ from tallygate.contracts.base.names import (
 )
 from tallygate.domain.base.quantities import Read, read_quantity
 
-_SWITCHES = {"detail": True, "allow_partial": False, "explain": False}
+_SWITCHES = {"detail": False, "allow_partial": False, "explain": False}
 _FIELDS = frozenset(("customer", "feature", "amount", "dimensions", "request_id", *_SWITCHES))
 
 
@@ -26,7 +26,7 @@ class Question:
     """A body of check or consume.
 
     amount: rounded to 9 decimals; amount_sent: before rounding
-    detail: answer with all numbers
+    detail: answer with all numbers, and every limit window
     explain: add an explanation
     """
 

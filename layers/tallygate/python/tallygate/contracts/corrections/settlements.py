@@ -52,8 +52,7 @@ def decision_record_answer(made: MadeDecision) -> JSON:
         "decided_at": format_instant(use.time),
         "plan": plan,
         "plan_version": version,
-        "nodes": [_charged(charge) for charge in made.charges],
-        "tightest": None if made.tightest is None else _charged(made.tightest),
+        "limits": [_charged(charge) for charge in made.charges],
         "trace_id": None if use.traceparent is None else use.traceparent[3:35],
     }
 

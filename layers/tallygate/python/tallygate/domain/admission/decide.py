@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import Cell
-from tallygate.domain.admission.decision import PRECEDENCE, Decision, Grounds, Node, Reason, evaluate, rated_in
+from tallygate.domain.admission.decision import PRECEDENCE, Decision, Grounds, LimitState, Reason, evaluate, rated_in
 from tallygate.domain.admission.retries import granted_from
 from tallygate.domain.admission.terms import QuotaTerm, RateTerm, Terms, opened_for, placed
 from tallygate.domain.admission.tier_suspensions import TierStop, stop_of
@@ -214,12 +214,12 @@ def suspended(
 
 def with_numbers(denial: Decision, entitlement: Entitlement, cell: Cell, terms: Terms) -> Decision:
     """The denial of a metered feature, completed with every limit window as the cell shows it."""
-    nodes = evaluate(cell, terms, counted=False)
+    limits = evaluate(cell, terms, counted=False)
     assert denial.grounds is not None, "a suspension is one of limits in force"
-    grounds = replace(denial.grounds, entitlement=entitlement, terms=terms, cell=cell)
-    own = nodes[0]
+    grounds = replace(denial.grounds, entitlement=entitlement, cell=cell)
+    own = limits[0]
     return replace(
-        denial, nodes=nodes, quota=own, level=own.level, overage=overage(own.limit, own.used), grounds=grounds
+        denial, limits=limits, quota=own, level=own.level, overage=overage(own.limit, own.used), grounds=grounds
     )
 
 
@@ -244,14 +244,14 @@ def granted(
     cell: of a write, its newest image; of a dry run, the cell as read
     """
     counted = decision_id is not None
-    nodes = evaluate(cell, terms, counted=counted)
+    limits = evaluate(cell, terms, counted=counted)
     # The amount fitted when it was granted, whatever has been consumed or changed since. A request of 0 with nothing
     # left is no use beyond the limit.
-    nodes = tuple(replace(node, fits=True, over=False) if not node.granted else node for node in nodes)
-    own = nodes[0]
+    limits = tuple(replace(state, fits=True, over=False) if not state.granted else state for state in limits)
+    own = limits[0]
     return Decision(
         granted=True,
-        reason=_granting_reason(nodes),
+        reason=_granting_reason(limits),
         customer=effective.customer,
         feature=entitlement.feature,
         requested=terms.amount,
@@ -260,48 +260,50 @@ def granted(
         decision_id=decision_id,
         level=own.level,
         timezone=effective.timezone,
-        nodes=nodes,
+        limits=limits,
         quota=own,
         overage=overage(own.limit, own.used if counted else own.used + terms.amount),
-        max_grantable=_max_grantable(nodes),
+        max_grantable=_max_grantable(limits),
         replayed=replayed,
-        grounds=Grounds(effective=effective, entitlement=entitlement, terms=terms, cell=cell),
+        grounds=Grounds(effective=effective, entitlement=entitlement, cell=cell),
     )
 
 
-def _granting_reason(nodes: tuple[Node, ...]) -> Reason:
-    if all(node.limit is None for node in nodes):
+def _granting_reason(limits: tuple[LimitState, ...]) -> Reason:
+    if all(state.limit is None for state in limits):
         return Reason.UNLIMITED
-    found = (reason for node in nodes if (reason := beyond(node)) is not None)
+    found = (reason for state in limits if (reason := beyond(state)) is not None)
     return min(found, key=PRECEDENCE.__getitem__, default=Reason.OK)
 
 
-def beyond(node: Node) -> Reason | None:
-    """Why a node granted what a plain hard limit would deny; None: a plain hard limit would grant it too."""
-    if node.enforcement is Enforcement.OBSERVE:
-        return None if node.fits else Reason.OBSERVED
-    if not node.decides and node.enforcement is not Enforcement.SOFT:
+def beyond(state: LimitState) -> Reason | None:
+    """Why a window granted what a plain hard limit would deny; None: a plain hard limit would grant it too."""
+    if state.enforcement is Enforcement.OBSERVE:
+        return None if state.fits else Reason.OBSERVED
+    if not state.decides and state.enforcement is not Enforcement.SOFT:
         return None
-    if isinstance(node.policy, AllowWithGrace):
+    if isinstance(state.policy, AllowWithGrace):
         return Reason.GRACE
-    if not node.over:
-        return Reason.SOFT_LIMIT_EXCEEDED if node.enforcement is Enforcement.SOFT and not node.fits else None
-    soft = node.policy is None and node.enforcement is Enforcement.SOFT
+    if not state.over:
+        return Reason.SOFT_LIMIT_EXCEEDED if state.enforcement is Enforcement.SOFT and not state.fits else None
+    soft = state.policy is None and state.enforcement is Enforcement.SOFT
     return Reason.SOFT_LIMIT_EXCEEDED if soft else Reason.OVERAGE_ALLOWED
 
 
 def denied(effective: Effective, entitlement: Entitlement, terms: Terms, seen: Cell, *, why: Refusal) -> Decision:
-    """The denial that follows from an image, with the binding limit and the earliest useful retry."""
-    nodes = evaluate(seen, terms, counted=False)
-    own, stopped = nodes[0], None
-    refusing = [node for node in nodes if not node.granted]
-    binding = min(refusing, key=lambda node: (PRECEDENCE[node.cause], node.suspends, node.remaining), default=None)
+    """The denial that follows from an image, with the limit that denies and the earliest useful retry."""
+    limits = evaluate(seen, terms, counted=False)
+    own, stopped = limits[0], None
+    refusing = [state for state in limits if not state.granted]
+    denied_by = min(
+        refusing, key=lambda state: (PRECEDENCE[state.cause], state.suspends, state.remaining), default=None
+    )
     if isinstance(why, Suspended | Suspending):
         # A suspension has its own end. The window's end matters only if the suspension lasts until then.
-        reason, binding, stopped = Reason.SUSPENDED, None, _stop(effective, entitlement, seen, why, terms.now)
+        reason, denied_by, stopped = Reason.SUSPENDED, None, _stop(effective, entitlement, seen, why, terms.now)
         retry_at = stopped.until if stopped.until < UNTIL_TOP_UP else None
     else:
-        reason = Reason.QUOTA_EXCEEDED if binding is None else binding.cause
+        reason = Reason.QUOTA_EXCEEDED if denied_by is None else denied_by.cause
         retry_at = granted_from(placed(terms, seen), seen)
     return Decision(
         granted=False,
@@ -313,14 +315,14 @@ def denied(effective: Effective, entitlement: Entitlement, terms: Terms, seen: C
         as_of=terms.now,
         level=own.level,
         timezone=effective.timezone,
-        nodes=nodes,
+        limits=limits,
         quota=own,
-        binding=binding,
+        denied_by=denied_by,
         overage=overage(own.limit, own.used),
-        max_grantable=ZERO if reason is Reason.SUSPENDED else _max_grantable(nodes),
+        max_grantable=ZERO if reason is Reason.SUSPENDED else _max_grantable(limits),
         retry_at=retry_at,
         stopped=stopped,
-        grounds=Grounds(effective=effective, entitlement=entitlement, terms=terms, cell=seen),
+        grounds=Grounds(effective=effective, entitlement=entitlement, cell=seen),
     )
 
 
@@ -341,6 +343,6 @@ def _stop(
     )
 
 
-def _max_grantable(nodes: tuple[Node, ...]) -> Decimal | None:
+def _max_grantable(limits: tuple[LimitState, ...]) -> Decimal | None:
     """The largest amount that all deciding limits would admit now; None: no limit bounds it."""
-    return min((node.room for node in nodes if node.decides and node.room is not None), default=None)
+    return min((state.room for state in limits if state.decides and state.room is not None), default=None)

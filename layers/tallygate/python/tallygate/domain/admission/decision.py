@@ -1,7 +1,7 @@
-"""Decisions: the value that check and consume answer, with one node per limit window. A denial is never an error.
+"""Decisions: the value that check and consume answer, with the state of each limit window. A denial is never an error.
 
-A node is one window of one limit as an image of the cell shows it. Whether a request fits a limit and whether the limit
-grants it are two things: a limit in mode observe grants requests that do not fit.
+A `LimitState` is one window of one limit as an image of the cell shows it. Whether a request fits a limit and whether
+the limit grants it are two things: a limit in mode observe grants requests that do not fit.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _KINDS = {Reason.QUOTA_EXCEEDED: "quota", Reason.RATE_LIMITED: "rate"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class LimitState:
     """One window of one limit: after a granted consume, or before a request that was denied or only checked.
 
     name, scope: of the limit
@@ -132,12 +132,11 @@ class Grounds:
     """What a decision was made from, for explanations. It only refers to existing values and costs no computation.
 
     effective: the limits in force
-    entitlement, terms, cell: of a metered feature: the entitlement, the terms and the image with the numbers
+    entitlement, cell: of a metered feature: the entitlement, and the image with the numbers
     """
 
     effective: Effective
     entitlement: Entitlement | None = None
-    terms: Terms | None = None
     cell: Cell | None = None
 
 
@@ -149,10 +148,10 @@ class Decision:
     granted_amount: units granted; 0 for a denial
     as_of: when the decision was made
     decision_id: of a grant that counted; None: a denial or a dry run
-    nodes: every limit window that governs the request, the entitlement's own first
-    quota: node of the entitlement's own quota, the source of the numbers at the top of an answer; None: no cell was
+    limits: every limit window that governs the request, the entitlement's own first
+    quota: state of the entitlement's own quota, the source of the numbers at the top of an answer; None: no cell was
         evaluated
-    binding: the node that denies; None: a grant, or a denial by no window
+    denied_by: the state that denies; None: a grant, or a denial by no window
     overage: usage beyond the limit of `quota`
     max_grantable: the largest amount that would be granted now; None: any amount
     retry_at: earliest instant at which every limit would grant the request; None: none is known
@@ -174,9 +173,9 @@ class Decision:
     decision_id: str | None = None
     level: str = "normal"
     timezone: str | None = None
-    nodes: tuple[Node, ...] = ()
-    quota: Node | None = None
-    binding: Node | None = None
+    limits: tuple[LimitState, ...] = ()
+    quota: LimitState | None = None
+    denied_by: LimitState | None = None
     overage: Decimal = ZERO
     max_grantable: Decimal | None = ZERO
     retry_at: Instant | None = None
@@ -199,15 +198,15 @@ class Decision:
     @property
     def would_reason(self) -> Reason | None:
         """The reason for which a limit in mode observe would have denied; None: none would have."""
-        missed = [node for node in self.nodes if node.enforcement is Enforcement.OBSERVE and not node.fits]
+        missed = [state for state in self.limits if state.enforcement is Enforcement.OBSERVE and not state.fits]
         if not missed:
             return None
-        if all(node.suspends for node in missed):
+        if all(state.suspends for state in missed):
             return Reason.SUSPENDED
-        return min((node.cause for node in missed), key=PRECEDENCE.__getitem__)
+        return min((state.cause for state in missed), key=PRECEDENCE.__getitem__)
 
 
-def evaluate(cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
+def evaluate(cell: Cell, terms: Terms, *, counted: bool) -> tuple[LimitState, ...]:
     """Evaluate every limit window as the cell shows it, the entitlement's own first, against the terms' amount.
 
     counted: whether the cell's counters already include the amount
@@ -215,12 +214,12 @@ def evaluate(cell: Cell, terms: Terms, *, counted: bool) -> tuple[Node, ...]:
     terms = placed(terms, cell)
     cell = opened_for(cell, terms)
     amount = ZERO if counted else terms.amount
-    nodes = [_quota_node(term, cell, amount, terms.amount) for term in terms.quotas]
+    limits = [_quota_state(term, cell, amount, terms.amount) for term in terms.quotas]
     # A tier's rate is stated if it applies by this image, whatever the terms expected from an older one.
     if any(term.tiers for term in terms.quotas):
-        nodes += [_rate_node(rated, cell, amount, quota) for quota, rated in _throttles(terms, cell, amount)]
-    nodes += [_rate_node(term, cell, amount, None) for term in terms.rates if term.throttles is None]
-    return tuple(nodes)
+        limits += [_rate_state(rated, cell, amount, quota) for quota, rated in _throttles(terms, cell, amount)]
+    limits += [_rate_state(term, cell, amount, None) for term in terms.rates if term.throttles is None]
+    return tuple(limits)
 
 
 def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> Iterable[tuple[QuotaTerm, RateTerm]]:
@@ -236,8 +235,8 @@ def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> Iterable[tuple[Quot
     return found.values()
 
 
-def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) -> Node:
-    """The node of a quota's window.
+def _quota_state(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) -> LimitState:
+    """The state of a quota's window.
 
     amount: units to add to the usage that the cell shows; 0 if the cell already includes them
     asked: units requested, whether the cell includes them or not
@@ -245,7 +244,7 @@ def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) ->
     rungs, used, total = term.shown_in(cell)
     landed, most = landing(rungs, used + amount), ceiling(rungs)
     suspends = asked > 0 and isinstance(following(rungs, used + amount - asked).policy, SuspendUsage)
-    return Node(
+    return LimitState(
         name=term.limit.name,
         scope=term.limit.scope,
         cause=Reason.QUOTA_EXCEEDED,
@@ -283,8 +282,8 @@ def _free(rate: Rate, *, cell: Cell, now: Instant) -> Decimal:
     return rates.remaining(rate, *rated_in(rate, cell, at.index), at)
 
 
-def _rate_node(term: RateTerm, cell: Cell, amount: Decimal, quota: QuotaTerm | None) -> Node:
-    """The node of a rate's current sub-window.
+def _rate_state(term: RateTerm, cell: Cell, amount: Decimal, quota: QuotaTerm | None) -> LimitState:
+    """The state of a rate's current sub-window.
 
     quota: of the tier that applies the rate; None: the limit's own rate. A tier's rate ends with the quota's period
     """
@@ -300,7 +299,7 @@ def _rate_node(term: RateTerm, cell: Cell, amount: Decimal, quota: QuotaTerm | N
         retry_at = quota_grants_from(quota, cell, amount, now)
     elif not fits:
         retry_at = rates.admitted_at(rate, amount, previous, current, now)
-    return Node(
+    return LimitState(
         name=term.limit.name,
         scope=term.limit.scope,
         cause=Reason.RATE_LIMITED,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import RequestMark
-from tallygate.domain.admission.decision import Node
+from tallygate.domain.admission.decision import LimitState
 from tallygate.domain.admission.terms import Terms
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
@@ -79,21 +79,21 @@ def settle_entry(
 
 
 def denied_entry(
-    node: Node, *, entitlement: Entitlement, requested: Decimal, now: Instant, traceparent: str | None
+    state: LimitState, *, entitlement: Entitlement, requested: Decimal, now: Instant, traceparent: str | None
 ) -> DeniedEntry:
     """The entry of a write that marks the first denial by a limit in a window."""
     return DeniedEntry(
         feature=entitlement.feature,
         meter=entitlement.meter,
-        name=node.name,
-        window=CountedWindow(node.counter[0], node.start, node.end),
+        name=state.name,
+        window=CountedWindow(state.counter[0], state.start, state.end),
         time=now,
-        limit_kind=node.kind,
+        limit_kind=state.kind,
         requested=requested,
-        used=node.used,
-        limit=node.limit or ZERO,
-        level=node.level,
-        reason=node.cause,
+        used=state.used,
+        limit=state.limit or ZERO,
+        level=state.level,
+        reason=state.cause,
         traceparent=traceparent,
     )
 

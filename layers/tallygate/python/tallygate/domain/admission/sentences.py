@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tallygate.domain.admission.decision import Decision, Node, Reason
+from tallygate.domain.admission.decision import Decision, LimitState, Reason
 from tallygate.domain.base.instants import MINUTE, Instant, format_instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.rates import PER, Rate
@@ -54,99 +54,133 @@ def sentence(decision: Decision) -> str:
             return f"Denied: {_plan_of(decision)} does not include {decision.feature}"
         case Reason.SUSPENDED:
             return _suspended(decision)
-        case Reason.RATE_LIMITED | Reason.QUOTA_EXCEEDED | Reason.BUDGET_EXCEEDED if decision.binding is not None:
-            node, asked = decision.binding, decision.requested
-            return _by_rate(decision, node, asked) if node.rate is not None else _by_quota(decision, node, asked)
+        case Reason.RATE_LIMITED | Reason.QUOTA_EXCEEDED | Reason.BUDGET_EXCEEDED if decision.denied_by is not None:
+            return f"Denied by {_limit(decision.denied_by)}: {refusal_of(decision, decision.denied_by)}"
         case Reason.RATE_LIMITED | Reason.QUOTA_EXCEEDED | Reason.BUDGET_EXCEEDED:
-            return f"Denied: {_number(decision.requested)} requested, more than is left"
+            return f"Denied: {number(decision.requested)} requested, more than is left"
         case Reason.INSUFFICIENT_CREDITS:
-            return f"Denied: {_number(decision.requested)} requested, more than there are credits for"
+            return f"Denied: {number(decision.requested)} requested, more than there are credits for"
         case Reason.UNKNOWN_VALUE:
             return f"Denied: a limit of {decision.feature} does not know this value"
         case reason:
             return _GRANTS[reason]
 
 
-def _by_quota(decision: Decision, node: Node, asked: Decimal) -> str:
+def refusal_of(decision: Decision, limit: LimitState) -> str:
+    """Return why a window has no room for the request: its numbers, and what would help."""
+    return _by_rate(decision, limit) if limit.rate is not None else _by_quota(decision, limit)
+
+
+def what_is_left(limit: LimitState, counted: Decimal) -> str:
+    """Return what a window with a limit had left before the request, and when it resets.
+
+    counted: the part of its usage that this request added
+    """
+    if limit.rate is not None:
+        left_in = min(limit.rate.burst, (limit.remaining or ZERO) + counted)
+        return f"{number(left_in)} of {number(limit.rate.burst)} left at the rate of {_rate(limit.rate)}"
+    most = _most(limit)
+    return f"{number(left(most, limit.used - counted))} of {number(most)} left {_when(limit)}; {_reset(limit)}"
+
+
+def _most(limit: LimitState) -> Decimal:
+    """The most that a quota grants in its window: a tier may set it above or below the limit."""
+    most = limit.ceiling if limit.ceiling is not None else limit.limit
+    assert most is not None, "a limit has an end"
+    return most
+
+
+def _reset(limit: LimitState) -> str:
+    return "never resets" if limit.resets_at is None else f"resets {time(limit.resets_at)}"
+
+
+def _by_quota(decision: Decision, limit: LimitState) -> str:
     """A denial by a quota: the most that it would grant in its window, and the tier that sets this if not the limit."""
-    most = node.ceiling if node.ceiling is not None else node.limit
-    assert most is not None, "what denies has an end"
-    spare = left(most, node.used)
-    parts = [f"{_number(asked)} requested, {_number(spare)} of {_number(most)} left {_to_spend(decision)}{_when(node)}"]
-    if most != node.limit and node.tier is not None:
-        parts[0] += f" (limit {_number(node.limit)}, level {node.tier.level})"
-    if asked > most and node.retry_at is None and not node.carries:
-        parts.append(f"{_number(asked)} can never fit")
-    elif node.retry_at is None and node.resets_at is not None:
+    most, asked = _most(limit), decision.requested
+    spare = number(left(most, limit.used))
+    parts = [f"{number(asked)} requested, {spare} of {number(most)} left {_to_spend(decision)}{_when(limit)}"]
+    if most != limit.limit and limit.tier is not None:
+        parts[0] += f" (limit {number(limit.limit)}, level {limit.tier.level})"
+    again = _rolls(limit) and limit.retry_at is not None
+    parts.append(f"retry at {time(limit.retry_at or 0)}" if again else _reset(limit))
+    if asked > most and limit.retry_at is None and not limit.carries:
+        parts.append(f"{number(asked)} can never fit")
+    elif limit.retry_at is None and limit.resets_at is not None:
         parts.append("the next period has no room for it either")
-    reset = "never resets" if node.resets_at is None else f"resets {_time(node.resets_at)}"
-    if _rolls(node) and node.retry_at is not None:
-        reset = f"retry at {_time(node.retry_at)}"
-    return f"Denied by {_limit(node)}: {'; '.join([parts[0], reset, *parts[1:]])}"
+    right = None if decision.grounds is None else decision.grounds.entitlement
+    if right is not None and right.upgrade_to is not None and limit.name == right.feature:
+        parts.append(f"the next larger plan is {right.upgrade_to}")
+    return "; ".join(parts)
 
 
 def _to_spend(decision: Decision) -> str:
     return "to spend " if decision.reason is Reason.BUDGET_EXCEEDED else ""
 
 
-def _when(node: Node) -> str:
+def _when(limit: LimitState) -> str:
     """The period of the numbers, by its name if it is a calendar period."""
-    if node.resets_at is None:
+    if limit.resets_at is None:
         return "in all"
-    period = node.period
+    period = limit.period
     if period is not None and period.anchor == CALENDAR and period.every in _NAMED:
         return _NAMED[period.every]
-    return "in the rolling period" if _rolls(node) else "in this period"
+    return "in the rolling period" if _rolls(limit) else "in this period"
 
 
-def _rolls(node: Node) -> bool:
-    return node.period is not None and node.period.anchor_named == ROLLING
+def _rolls(limit: LimitState) -> bool:
+    return limit.period is not None and limit.period.anchor_named == ROLLING
 
 
-def _by_rate(decision: Decision, node: Node, asked: Decimal) -> str:
-    assert node.rate is not None, "a rate denies"
-    pace = f"{_number(node.remaining or ZERO)} of {_number(node.rate.burst)} left at the rate of {_rate(node.rate)}"
-    if node.tier is not None:
-        pace += f" from the level {node.tier.level} on"
-    parts = [f"{_number(asked)} requested, {pace}"]
-    if asked > node.rate.burst:
-        parts.append(f"{_number(asked)} at once can never fit this rate")
+def _by_rate(decision: Decision, limit: LimitState) -> str:
+    rate, asked = limit.rate, decision.requested
+    assert rate is not None, "a rate denies"
+    parts = [f"{number(asked)} requested, {what_is_left(limit, ZERO)}"]
+    if limit.tier is not None:
+        parts[0] += f" from the level {limit.tier.level} on"
+    if asked > rate.burst:
+        parts.append(f"{number(asked)} at once can never fit this rate")
     if decision.retry_at is not None:
-        ends = ", when the period ends" if asked > node.rate.burst else ""
-        parts.append(f"retry at {_time(decision.retry_at)}{ends}")
-    return f"Denied by {_limit(node)}: {'; '.join(parts)}"
+        ends = ", when the period ends" if asked > rate.burst else ""
+        parts.append(f"retry at {time(decision.retry_at)}{ends}")
+    return "; ".join(parts)
 
 
 def _rate(rate: Rate) -> str:
-    return f"{_number(rate.limit)} per {_PER_NAMES.get(rate.per, 'period')}"
+    return f"{number(rate.limit)} per {_PER_NAMES.get(rate.per, 'period')}"
 
 
 def _suspended(decision: Decision) -> str:
-    asked = f"{_number(decision.requested)} requested" if decision.requested > 0 else "usage was asked about"
+    stop = decision.stopped
+    by = "" if stop is None else f" by {_scoped(stop.limit or stop.feature, stop.scope)}"
+    return f"Denied{by}: {suspension_of(decision)}"
+
+
+def suspension_of(decision: Decision) -> str:
+    """Return the suspension that denies the request: by whom, since when and until when."""
+    asked = f"{number(decision.requested)} requested" if decision.requested > 0 else "usage was asked about"
     if (by_operator := decision.suspension) is not None:
         what = (
             "all usage of the customer"
             if by_operator.feature is None
             else _scoped(by_operator.feature, by_operator.scope)
         )
-        since = _time(by_operator.since)
-        return f"Denied: {asked}, but {what} is suspended by an operator since {since}, until an operator resumes it"
+        since = time(by_operator.since)
+        return f"{asked}, but {what} is suspended by an operator since {since}, until an operator resumes it"
     stop = decision.stopped
     if stop is None:
-        return f"Denied: {asked}, but {decision.feature} is suspended"
+        return f"{asked}, but {decision.feature} is suspended"
     until = "until an operator resumes it"
     if stop.until < UNTIL_TOP_UP:
-        until = f"until {_time(stop.until)}"
+        until = f"until {time(stop.until)}"
     elif stop.until == UNTIL_TOP_UP:
         until = "until a top-up"
     level = "" if stop.level is None else f" by the level {stop.level}"
-    since = "" if stop.since is None else f" since {_time(stop.since)}"
-    by = _scoped(stop.limit or stop.feature, stop.scope)
-    window = next((node for node in decision.nodes if node.counter == stop.counter), None)
+    since = "" if stop.since is None else f" since {time(stop.since)}"
+    window = next((limit for limit in decision.limits if limit.counter == stop.counter), None)
     used = ""
     if window is not None and window.limit is not None:
-        used = f" ({_number(window.used)} of {_number(window.limit)} used {_when(window)})"
-    return f"Denied by {by}: {asked}, but usage is suspended{level}{since}{used}, {until}"
+        used = f" ({number(window.used)} of {number(window.limit)} used {_when(window)})"
+    return f"{asked}, but usage is suspended{level}{since}{used}, {until}"
 
 
 def _plan_of(decision: Decision) -> str:
@@ -154,8 +188,8 @@ def _plan_of(decision: Decision) -> str:
     return "the plan" if plan is None else f"the plan {plan}"
 
 
-def _limit(node: Node) -> str:
-    return _scoped(node.name, node.scope)
+def _limit(limit: LimitState) -> str:
+    return _scoped(limit.name, limit.scope)
 
 
 def _scoped(name: str, scope: Scope) -> str:
@@ -164,15 +198,15 @@ def _scoped(name: str, scope: Scope) -> str:
     return f"{name} ({values})" if values else name
 
 
-def _number(quantity: Decimal | None) -> str:
-    """The exact quantity, with commas between thousands: 12,000.5."""
+def number(quantity: Decimal | None) -> str:
+    """Return the exact quantity, with commas between thousands: 12,000.5."""
     if quantity is None:
         return "unlimited"
     text = f"{quantity:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _time(instant: Instant) -> str:
-    """The instant as RFC 3339 in UTC, without seconds if those are 0."""
+def time(instant: Instant) -> str:
+    """Return the instant as RFC 3339 in UTC, without seconds if those are 0."""
     text = format_instant(instant)
     return text if instant % MINUTE else f"{text[: -len(':00Z')]}Z"

@@ -16,7 +16,6 @@ from decimal import Decimal
 from tallygate.domain.admission.decision import Reason
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.tiers import AllowWithGrace, Deny, Enforcement, SuspendUsage, level_at
 from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.limits.counters import CountedWindow, Shown
@@ -151,16 +150,3 @@ class MadeDecision:
         found = [charge.beyond for charge in self.charges]
         first = next((reason for reason in _BEYOND if any(reason in reasons for reasons in found)), None)
         return first if first is not None and frozenset({first}) in found else None
-
-    @property
-    def tightest(self) -> Charge | None:
-        """The window with the least remaining, hard limits before others, the first of equals.
-
-        None: no window has a limit, or the numbers are unknown.
-        """
-        left = [(charge, remaining) for charge in self.charges if (remaining := charge.remaining_after) is not None]
-        return min(left, key=lambda found: (not _denies(found[0]), found[1]), default=(None, ZERO))[0]
-
-
-def _denies(charge: Charge) -> bool:
-    return charge.governed is not None and charge.governed.enforcement is Enforcement.HARD

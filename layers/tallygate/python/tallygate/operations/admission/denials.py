@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tallygate.domain.admission import decide
 from tallygate.domain.admission.cells import Cell, denied_hour
-from tallygate.domain.admission.decision import Decision, Node
+from tallygate.domain.admission.decision import Decision, LimitState
 from tallygate.domain.admission.entries import denied_entry, suspend_entry
 from tallygate.domain.admission.terms import Terms
 from tallygate.domain.admission.tier_suspensions import tier_suspension
@@ -30,28 +30,28 @@ def denial(attempt: Attempt, wanted: Terms, why: Denying, seen: Cell) -> Decisio
     Needs no further request, unless usage is suspended or a window's first denial is marked.
     """
     decision = decide.denied(attempt.effective, attempt.entitlement, wanted, seen, why=why)
-    refusing = frozenset(node.name for node in decision.nodes if not node.granted)
+    refusing = frozenset(state.name for state in decision.limits if not state.granted)
     attempt.memory.denied(attempt.cell, refusing or wanted.names)
     if isinstance(why, decide.Suspending):
         return decision if _suspended(attempt, wanted, why, seen, decision) else None
     partly = attempt.request.allow_partial and decision.max_grantable
-    if decision.binding is not None and not partly:
-        _mark(attempt, wanted, decision.binding, seen)
+    if decision.denied_by is not None and not partly:
+        _mark(attempt, wanted, decision.denied_by, seen)
     return decision
 
 
 def _suspended(attempt: Attempt, terms: Terms, why: decide.Suspending, seen: Cell, decision: Decision) -> bool:
-    cell, node = attempt.cell, next(node for node in decision.nodes if node.counter == why.term.counter)
-    wanted = tier_suspension(why.term, why.tier, seen, terms, scoped=bool(node.scope), until=why.until)
+    cell, state = attempt.cell, next(state for state in decision.limits if state.counter == why.term.counter)
+    wanted = tier_suspension(why.term, why.tier, seen, terms, scoped=bool(state.scope), until=why.until)
     entry = suspend_entry(
         feature=cell.feature,
         meter=attempt.entitlement.meter,
-        window=CountedWindow(node.counter[0], node.start, node.end),
-        name=node.name,
-        scope=node.scope,
+        window=CountedWindow(state.counter[0], state.start, state.end),
+        name=state.name,
+        scope=state.scope,
         level=why.tier.level,
-        used=node.used,
-        limit=node.limit or ZERO,
+        used=state.used,
+        limit=state.limit or ZERO,
         until=why.until,
         now=attempt.now,
     )
@@ -61,16 +61,16 @@ def _suspended(attempt: Attempt, terms: Terms, why: decide.Suspending, seen: Cel
     return after is not None
 
 
-def _mark(attempt: Attempt, wanted: Terms, binding: Node, seen: Cell) -> None:
-    """Mark the binding limit's first denial in its window: in an hour for a rate, and where no window is open."""
-    now, counter, over = attempt.now, binding.counter, binding.end
-    opens = binding.period is not None and binding.period.anchor == FIRST_USE
-    if binding.rate is not None or (opens and seen.newest.get(counter[0]) != counter[1]):
+def _mark(attempt: Attempt, wanted: Terms, state: LimitState, seen: Cell) -> None:
+    """Mark the limit's first denial in its window: in an hour for a rate, and where no window is open."""
+    now, counter, over = attempt.now, state.counter, state.end
+    opens = state.period is not None and state.period.anchor == FIRST_USE
+    if state.rate is not None or (opens and seen.newest.get(counter[0]) != counter[1]):
         counter, over = (counter[0], denied_hour(now)), denied_hour(now) + HOUR
     if counter in seen.denied:
         return
     entry = denied_entry(
-        binding,
+        state,
         entitlement=attempt.entitlement,
         requested=wanted.amount,
         now=now,
