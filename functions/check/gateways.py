@@ -11,6 +11,7 @@ customer always gets the same offset.
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -23,6 +24,7 @@ from tallygate.domain.catalog.tiers import Enforcement
 from tallygate.http import PROBLEM, Answer, Request, problem_answer
 
 SPREAD_SECONDS = 30
+NAMES_REMEMBERED = 4_096
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 _STATUS = {
     Reason.RATE_LIMITED: 429,
@@ -96,8 +98,9 @@ def policy_names(limits: list[LimitState]) -> list[str]:
         name = state.name if state.period is not None else f"{state.name}/{state.kind}"
         if name in names and state.period is not None:
             name = f"{state.name}/{state.period.every}"
-        numbered = (name if number == 1 else f"{name}/{number}" for number in count(1))
-        names.append(next(candidate for candidate in numbered if candidate not in names))
+        if name in names:
+            name = next(numbered for number in count(2) if (numbered := f"{name}/{number}") not in names)
+        names.append(name)
     return names
 
 
@@ -124,6 +127,7 @@ def _items(name: str, state: LimitState, now: Instant) -> tuple[str, str]:
     return policy, left if until is None else f"{left};t={_seconds(until - now)}"
 
 
+@lru_cache(maxsize=NAMES_REMEMBERED)
 def _quoted(name: str) -> str:
     """Return a structured field's string. Characters outside printable ASCII become `?`."""
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in name)

@@ -10,7 +10,6 @@ containers write none.
 
 from __future__ import annotations
 
-import json
 import sys
 import zlib
 from enum import StrEnum
@@ -18,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tallygate.domain.admission.decision import Decision
+from tallygate.domain.base.json import write_json
 from tallygate.http import Request
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def tell_decision(log: DecisionLog, request: Request, decision: Decision) -> Non
             "replayed": decision.replayed,
             "trace_id": request.trace_id,
         }
-    sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+    sys.stdout.write(write_json(line) + "\n")
 
 
 def tell_refusal(status: int, problem: str) -> None:

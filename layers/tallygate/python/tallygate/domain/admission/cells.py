@@ -7,7 +7,7 @@ recent requests, and the values that refuse stale writers (`version`, `floor`, `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -171,9 +171,11 @@ def running_window(quota: Quota, cell: Cell, now: Instant) -> Window:
 
 
 def dead_windows(
-    entitlement: Entitlement, seen: Cell, now: Instant
+    entitlement: Entitlement, seen: Cell, now: Instant, *, running: Collection[CounterName] = ()
 ) -> tuple[tuple[CounterName, ...], tuple[CounterName, ...], Instant | None]:
     """Quota and rate counters whose windows ended long enough ago to be removed, and the floor that this requires.
+
+    running: counters of windows that contain `now`
 
     The floor is the newest end among the removed windows. It never falls; None: the present floor is high enough.
 
@@ -185,10 +187,15 @@ def dead_windows(
     ended_quotas = [
         (over, "quota", c)
         for c in seen.used
-        if c[0] in quotas and c not in carrying and (over := _dead(quotas[c[0]], c[1], now)) is not None
+        if c not in running
+        and c[0] in quotas
+        and c not in carrying
+        and (over := _dead(quotas[c[0]], c[1], now)) is not None
     ]
     ended_rates = [((c[1] + 2) * rates[c[0]].width, "rate", c) for c in seen.rated if c[0] in rates]
     dead = ended_quotas + [ended for ended in ended_rates if ended[0] <= now - RATE_DEAD_AFTER]
+    if not dead:
+        return (), (), None
     removed = sorted(dead)[:REMOVED_MAX]
     gone = removed[-1][0] if removed else None
     if gone is not None and seen.floor is not None and seen.floor >= gone:

@@ -24,7 +24,6 @@ from tallygate.domain.admission.cells import (
     running_window,
 )
 from tallygate.domain.admission.openings import Opening, opened, opening
-from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import MINUTE, Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog import rates
@@ -123,6 +122,12 @@ class QuotaTerm:
         derive(self, "begins", quota.schedule.from_first_use and self.newest != self.window.start)
         derive(self, "graced", self.expected is not None and self.expected.rung.grace is not None)
 
+    def expect(self, seen: Cell, amount: Decimal) -> None:
+        """Derive what the write expects. For a term that is being made: nothing else refers to it yet."""
+        expected = _expected(self, seen, amount)
+        object.__setattr__(self, "expected", expected)
+        object.__setattr__(self, "graced", expected.rung.grace is not None)
+
     def placed_in(self, cell: Cell) -> QuotaTerm:
         """The term for the window that this cell shows as open, or that a first use would open."""
         newest = cell.newest.get(self.quota.ordinal)
@@ -158,11 +163,15 @@ class QuotaTerm:
         stated: use the enforcement as declared, even for a soft limit without tiers, which does not decide
         """
         soft = self.limit.enforcement is Enforcement.SOFT and (stated or bool(self.tiers))
-        counter, limit, raised = self.counter, self.quota.limit, cell.raised(self.counter)
-        used = EXACT.add(cell.used.get(counter, ZERO), raised)
+        counter, total = self.counter, self.quota.limit
+        used = cell.used.get(counter, ZERO)
+        if cell.carried or cell.adjusted:
+            raised = cell.raised(counter)
+            used, total = used + raised, None if total is None else total + raised
         for beside, _ in self.beside:
             used += cell.used.get(beside, ZERO)
-        total = None if limit is None else limit + raised
+        if not self.tiers:
+            return ShownQuota(ladder((), total, soft=soft, began=None, now=self.now), used, total)
         began, waived = cell.grace.get(counter), cell.waived.get(counter, ()) if self.decides else ()
         rungs = ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.whole, waived=waived)
         return ShownQuota(rungs, used, total)
@@ -262,14 +271,14 @@ def terms(
     rate_terms: list[RateTerm] = []
     suspensions = [WHOLE_FEATURE]
     for limit in entitlement.limits:
-        if dimensions is not None and not governs(limit.scope, dimensions):
+        if limit.scope and dimensions is not None and not governs(limit.scope, dimensions):
             continue
         tiers = deciding(limit.tiers) if limit.tiers else ()
         for quota in limit.quotas:
             term = _quota_term(limit, quota, tiers, seen, now)
             if term.decides:
                 shown = seen if term.opens is None else opened(seen, [(term.counter, term.opens)])
-                term = replace(term, expected=_expected(term, shown, amount))
+                term.expect(shown, amount)
             if term.decides and term.tiers:
                 throttle = _throttle(term, amount, seen)
                 # A rate that applies through several quotas of a limit is counted once.
@@ -280,7 +289,7 @@ def terms(
                     suspensions.append(quota.ordinal)
             quota_terms.append(term)
         rate_terms += [_rate_term(limit, rate, amount, now, seen) for rate in limit.rates]
-    dead_used, dead_rated, gone = dead_windows(entitlement, seen, now)
+    dead_used, dead_rated, gone = dead_windows(entitlement, seen, now, running={term.counter for term in quota_terms})
     beside = dead_beside(entitlement, seen, now)
     for start in [term.window.start for term in quota_terms if term.opens is not None]:
         if seen.floor is None or seen.floor < start:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from json.encoder import encode_basestring  # the C function that json itself uses
 from typing import Any
 
@@ -74,6 +75,7 @@ def write_json(value: Any) -> str:
     return leaf(value)
 
 
+@lru_cache(maxsize=4_096)
 def _quantity(value: Decimal) -> str:
     written = format_quantity(value)
     return f'"{written}"' if isinstance(written, str) else plain(value)

@@ -92,13 +92,15 @@ def sub_window(rate: Rate, now: Instant) -> SubWindow:
 
 def current_room(burst: Decimal, amount: Decimal, previous: Decimal, at: SubWindow) -> Decimal:
     """Return the largest c that still admits `amount`, rounded down to 9 decimals; negative if no c does."""
+    if not previous:
+        return burst - amount
     carried = EXACT.divide(EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
     return EXACT.subtract(burst - amount, carried).quantize(_STEP, rounding=ROUND_FLOOR, context=EXACT)
 
 
 def admits(rate: Rate, amount: Decimal, previous: Decimal, current: Decimal, at: SubWindow) -> bool:
     """Return whether the rule grants the amount."""
-    return current <= current_room(rate.burst, amount, previous, at)
+    return amount <= current_room(rate.burst, current, previous, at)
 
 
 def alternatives(rate: Rate, amount: Decimal, seen_previous: Decimal, at: SubWindow) -> tuple[Alternative, ...]:
@@ -142,5 +144,7 @@ def remaining(rate: Rate, previous: Decimal, current: Decimal, at: SubWindow) ->
 
 def weighted(previous: Decimal, current: Decimal, at: SubWindow) -> Decimal:
     """Return the usage that counts now: c + p × w, rounded up to 9 decimals."""
+    if not previous:
+        return current
     carried = EXACT.divide(EXACT.multiply(previous, Decimal(at.left)), Decimal(at.width))
     return EXACT.add(current, carried).quantize(_STEP, rounding=ROUND_CEILING, context=EXACT)

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
@@ -44,6 +45,7 @@ from tallygate.domain.catalog.tiers import (
 UNTIL_RESUMED: Instant = 9_999_999_999_999
 UNTIL_TOP_UP: Instant = UNTIL_RESUMED - 1
 """End instants of suspensions that no time ends."""
+LADDERS_REMEMBERED = 4_096
 _RANK = {policy: rank for rank, policy in enumerate(STRICTNESS)}
 _OPEN, _OVERAGE, _DENY = NotifyOnly(), AllowWithOverage(), Deny()
 
@@ -118,7 +120,7 @@ def ladder(
     if total is None:
         return UNLIMITED
     if not tiers:
-        return (Rung(None, total, _OPEN), Rung(total, None, _OVERAGE if soft else _DENY))
+        return _plain(total, soft)
     tiers = [tier for tier in tiers if tier.level not in waived or not may_suspend((tier,))]
     steps = [step for tier in tiers for step in _steps(tier, total, began, now)]
     if not any(_replaces_enforcement(tier, total if base is None else base) for tier in tiers):
@@ -134,14 +136,26 @@ def ladder(
     return tuple(found)
 
 
+@lru_cache(maxsize=LADDERS_REMEMBERED)
+def _plain(total: Decimal, soft: bool) -> Ladder:
+    """The rungs of a limit without tiers. Most limits are one of few numbers, and each decision asks for it twice."""
+    return (Rung(None, total, _OPEN), Rung(total, None, _OVERAGE if soft else _DENY))
+
+
 def landing(rungs: Ladder, used: Decimal) -> Rung:
     """The rung on which usage of this amount lies."""
-    return next(rung for rung in rungs if rung.upto is None or used <= rung.upto)
+    for rung in rungs:
+        if rung.upto is None or used <= rung.upto:
+            return rung
+    raise AssertionError("the last rung has no end")
 
 
 def following(rungs: Ladder, used: Decimal) -> Rung:
     """The rung of the next unit after this usage, however small the unit."""
-    return next(rung for rung in rungs if rung.upto is None or used < rung.upto)
+    for rung in rungs:
+        if rung.upto is None or used < rung.upto:
+            return rung
+    raise AssertionError("the last rung has no end")
 
 
 def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Decimal) -> tuple[Rung, Bounds]:
@@ -155,7 +169,7 @@ def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Dec
     landed = landing(rungs, used + amount)
     if not landed.grants:
         landed = [rung for rung in rungs if rung.grants][-1]
-    low = high = rungs.index(landed)
+    low = high = next(place for place, rung in enumerate(rungs) if rung is landed)
     while low > 0 and _same_effect(rungs[low - 1], landed):
         low -= 1
     while high + 1 < len(rungs) and _same_effect(rungs[high + 1], landed):
@@ -202,7 +216,10 @@ def room(rungs: Ladder, used: Decimal, free: Callable[[Rate], Decimal]) -> Decim
 
 def ceiling(rungs: Ladder) -> Decimal | None:
     """The usage beyond which these rungs grant nothing; None: there is no such bound."""
-    return next((rung.above for rung in rungs if not rung.grants), None)
+    for rung in rungs:
+        if not rung.grants:
+            return rung.above
+    return None
 
 
 def suspended_until(policy: SuspendUsage, *, window_end: Instant, now: Instant) -> Instant:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from tallygate.domain.admission.cells import WHOLE_FEATURE, Cell
 from tallygate.domain.admission.origins import Origin, origin_of
@@ -40,6 +41,7 @@ from tallygate.domain.limits.rollover import layers_of
 from tallygate.storage.base.expressions import Item
 from tallygate.storage.base.items import REVISION, integer
 
+NAMES_REMEMBERED = 8_192
 USED, RATED, MARKS = "u.", "r.", "ids."
 BROUGHT, BROUGHT_FROM = "e.", "ev."
 NEWEST, OPENED_FOR_EVENTS = "f", "fe"
@@ -114,16 +116,17 @@ def cell_of(item: Item | None) -> Cell:
     newest: dict[int, Instant] = {}
     texts: dict[str, dict[str, str]] = {}
     for name, value in item.items():
-        kind, dot, rest = name.partition(".")
         if isinstance(value, Decimal):
-            if kind == SUSPENDED:
+            kind, counter, dot, rest = _parsed(name)
+            if counter is not None:
+                counted.setdefault(kind, {})[counter] = value
+            elif kind == SUSPENDED:
                 suspended[int(rest) if dot else WHOLE_FEATURE] = int(value)
             elif kind == NEWEST:
                 newest[int(rest)] = int(value)
-            elif dot:
-                ordinal, _, start = rest.partition(".")
-                counted.setdefault(kind, {})[(int(ordinal), int(start))] = value
-        elif isinstance(value, frozenset) and kind == "ids":
+            continue
+        kind, dot, rest = name.partition(".")
+        if isinstance(value, frozenset) and kind == "ids":
             marks[int(rest)] = value
         elif isinstance(value, str):
             texts.setdefault(kind, {})[rest] = value
@@ -154,6 +157,17 @@ def cell_of(item: Item | None) -> Cell:
         floor=None if floor is None else integer(item, FLOOR),
         revision=integer(item, REVISION, 0),
     )
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def _parsed(name: str) -> tuple[str, CounterName | None, str, str]:
+    """Return the kind of a number's attribute, the counter if it names one, and the other parts of its name.
+
+    Customers share the names: limits have small ordinals, and windows begin at the same instants.
+    """
+    kind, dot, rest = name.partition(".")
+    ordinal, of_window, start = rest.partition(".")
+    return kind, (int(ordinal), int(start)) if of_window else None, dot, rest
 
 
 def _counter(rest: str) -> CounterName:

@@ -130,6 +130,8 @@ class Remove:
     name: str
 
 
+_SEVERAL = (All, Any)
+"""A tuple: a union would be made anew by each test."""
 Change = Set | SetOnce | Increase | Include | Copy | SetSum | Remove
 
 
@@ -178,23 +180,24 @@ def render(condition: Condition, using: Placeholders) -> str:
 
     The kinds are tested in the order of their frequency, because this runs several times per decision.
     """
-    kind, names, values = type(condition), using.allotted_names, using.allotted_values
+    names, values = using.allotted_names, using.allotted_values
     if isinstance(condition, Compare):
         return f"{names[condition.name]} {condition.op} {values[(type(condition.value), condition.value)]}"
     if isinstance(condition, AbsentOr):
-        name, compared = names[condition.comparison.name], condition.comparison
+        compared = condition.comparison
+        name = names[compared.name]
         return (
             f"(attribute_not_exists({name}) OR {name} {compared.op} {values[(type(compared.value), compared.value)]})"
         )
     if isinstance(condition, Absent):
         return f"attribute_not_exists({names[condition.name]})"
-    if isinstance(condition, All | Any):
+    if isinstance(condition, _SEVERAL):
         if not condition.parts:
             never = f"attribute_exists({names['never']})"
-            return never if kind is Any else f"NOT {never}"
+            return never if isinstance(condition, Any) else f"NOT {never}"
         if len(condition.parts) == 1:
             return render(condition.parts[0], using)
-        word = " AND " if kind is All else " OR "
+        word = " AND " if isinstance(condition, All) else " OR "
         return f"({word.join([render(part, using) for part in condition.parts])})"
     if isinstance(condition, Not):
         return f"NOT {render(condition.part, using)}"
