@@ -27,7 +27,7 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.limits import Effective
-from tallygate.domain.limits.rungs import deciding, ladder, landing
+from tallygate.domain.limits.rungs import landing
 from tallygate.domain.periods.recurrence import Schedule
 
 RANGE_MAX = 400 * DAY
@@ -112,9 +112,7 @@ def would_deny(governed: Governed, shown: Shown) -> bool:
     """Return whether the limit, if enforced, would have denied the use. `shown`: the counter after the use."""
     if governed.enforcement is not Enforcement.OBSERVE or governed.limit is None:
         return False
-    total = EXACT.add(governed.limit, shown.raised)
-    rungs = ladder(deciding(governed.tiers), total, soft=False, began=None, now=0, base=governed.limit)
-    return not landing(rungs, shown.used).grants
+    return not landing(governed.ladder(shown.raised), shown.used).grants
 
 
 def counted_as(effective: Effective, name: str) -> tuple[CountedQuota, ...] | None:

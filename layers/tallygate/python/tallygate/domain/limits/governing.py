@@ -27,11 +27,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import DAY, Instant
+from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.catalog.tiers import Enforcement, Tier
 from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.limits import Effective, Quota
+from tallygate.domain.limits.rungs import Ladder, deciding, ladder
 from tallygate.domain.metering.events import LATENESS_MAX
 from tallygate.domain.periods.recurrence import Window, window_at
 
@@ -76,6 +79,12 @@ class Governed:
     def enforced(self) -> bool:
         """Whether the policies of its tiers act."""
         return self.enforcement in (Enforcement.HARD, Enforcement.SOFT)
+
+    def ladder(self, raised: Decimal = ZERO) -> Ladder:
+        """The rungs of the limit before any grace has begun. `raised`: its carryover and adjustments."""
+        total = None if self.limit is None else EXACT.add(self.limit, raised)
+        soft = self.enforcement is Enforcement.SOFT
+        return ladder(deciding(self.tiers), total, soft=soft, began=None, now=0, base=self.limit)
 
     @property
     def named_only(self) -> bool:

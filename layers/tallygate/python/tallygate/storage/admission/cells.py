@@ -28,7 +28,7 @@ from tallygate.domain.admission.terms import Expectation, QuotaTerm, RateTerm, T
 from tallygate.domain.admission.tier_causes import cause_text
 from tallygate.domain.admission.tier_suspensions import TierSuspension
 from tallygate.domain.base.instants import DAY, SECOND, Instant
-from tallygate.domain.base.quantities import plain
+from tallygate.domain.base.quantities import ZERO, plain
 from tallygate.domain.catalog.tiers import may_suspend
 from tallygate.domain.catalog.units import Unit
 from tallygate.domain.entries.entry import CellEntry
@@ -36,6 +36,7 @@ from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.rungs import Bounds
 from tallygate.errors import InvariantBroken
 from tallygate.operations.admission.ports import (
     Admitted,
@@ -279,14 +280,7 @@ def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
     open. In a rolling period, no other sub-window may have grown since it was seen.
     """
     used, bounds = cell_image.used_name(term.counter), expected.bounds
-    clauses: list[Condition] = []
-    for op, bound, holds_at_zero in (
-        (">", bounds.above, bounds.above is not None and bounds.above < 0),
-        ("<=", bounds.upto, bounds.upto is not None and bounds.upto >= 0),
-    ):
-        if bound is not None:
-            comparison = Compare(used, op, bound)
-            clauses.append(absent_or(comparison) if holds_at_zero and not term.carries else comparison)
+    clauses = within_bounds(used, bounds, absent_is_zero=not term.carries)
     if term.carries and not clauses:
         clauses.append(Present(used))
     clauses += [_not_grown(cell_image.used_name(counter), seen) for counter, seen in term.beside]
@@ -302,6 +296,12 @@ def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
     elif expected.grace_over and expected.grace_since is not None:
         clauses.append(Compare(grace, "<=", expected.grace_since))
     return clauses
+
+
+def within_bounds(name: str, bounds: Bounds, *, absent_is_zero: bool) -> list[Condition]:
+    """The counter is within its bounds."""
+    compared = [(each, Compare(name, each.op, each.number)) for each in bounds.comparisons]
+    return [absent_or(clause) if absent_is_zero and each.holds(ZERO) else clause for each, clause in compared]
 
 
 def _not_grown(name: str, seen: Decimal | None) -> Condition:
