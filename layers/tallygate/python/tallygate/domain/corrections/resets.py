@@ -25,7 +25,7 @@ from tallygate.domain.journal.fold import changes_of
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CountedWindow, CounterName
 from tallygate.domain.limits.limits import Entitlement
-from tallygate.domain.metering.contributions import added
+from tallygate.domain.metering.contributions import stated
 
 RESET = "reset"
 """The action name of a reset in the audit trail."""
@@ -192,4 +192,4 @@ def used_before(instant: Instant, total: Total, records: Iterable[Record], broug
 def _counted_since(instant: Instant, record: Record, counter: CounterName) -> Decimal:
     later = tuple(entry for entry in record.entries if entry.usage and entry.time >= instant)
     moves = (change.move for change in changes_of(replace(record, entries=later)).totals)
-    return sum((added(move.value) - move.excluded for move in moves if move.window.counter == counter), ZERO)
+    return sum((stated(move.value) - move.excluded for move in moves if move.window.counter == counter), ZERO)

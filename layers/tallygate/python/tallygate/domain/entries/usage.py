@@ -13,7 +13,7 @@ from tallygate.domain.entries.moves import CellImage, CellMoves, NotCounted, Set
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import total
-from tallygate.domain.metering.contributions import Add, added
+from tallygate.domain.metering.contributions import Add
 from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE, EventWarning
 from tallygate.domain.metering.meters import Measured
 
@@ -234,7 +234,7 @@ class EventEntry(JournalKind):
         made = {each.meter: each.contribution for each in self.measured}
         counted = ((window, made[limits[window.ordinal].meter]) for window in self.windows)
         return tuple(
-            TotalMove(window=window, value=each, by_event=added(each), traceparent=self.traceparent)
+            TotalMove(window=window, value=each, by_event=each, traceparent=self.traceparent)
             for window, each in counted
         )
 

@@ -31,6 +31,7 @@ CONTRIBUTIONS: dict[str, type] = {
     "set": contributions.Set,
     "member": contributions.Member,
 }
+CONTRIBUTION_KINDS = {kind: name for name, kind in CONTRIBUTIONS.items()}
 CUSTOMER = "c"
 NAMES = {
     "actor": "ac",
