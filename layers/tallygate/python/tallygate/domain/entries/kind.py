@@ -13,9 +13,13 @@ from tallygate.domain.limits.governing import Governed
 
 
 class JournalKind:
-    """An entry of a journal. By default it adds nothing to totals and usage."""
+    """An entry of a journal. By default it adds nothing to totals and usage.
+
+    time: instant of the usage or of the write; 0: unknown
+    """
 
     __slots__ = ()
+    time: Instant
 
     @property
     def windows_moved(self) -> tuple[CountedWindow, ...]:

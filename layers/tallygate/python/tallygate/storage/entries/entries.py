@@ -9,10 +9,10 @@ for.
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import Any
 
 from tallygate.domain.catalog.tiers import Tier, tier_form, tier_of
-from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.entry import CELL_ENTRIES, CellEntry
 from tallygate.domain.entries.reset_marks import ResetMark, mark_of, mark_text
 from tallygate.domain.entries.usage import EventEntry, ParkedEntry
 from tallygate.domain.metering import contributions
@@ -24,7 +24,7 @@ def kind_of(entry: type) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", entry.__name__.removesuffix("Entry")).lower()
 
 
-CELL_KINDS: dict[str, type] = {kind_of(kind): kind for kind in get_args(CellEntry)}
+CELL_KINDS: dict[str, type] = {kind_of(kind): kind for kind in CELL_ENTRIES}
 CONTRIBUTIONS: dict[str, type] = {
     "add": contributions.Add,
     "raise": contributions.Raise,
