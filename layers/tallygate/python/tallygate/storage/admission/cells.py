@@ -73,7 +73,7 @@ from tallygate.storage.base.expressions import (
 from tallygate.storage.catalog.features import sold_feature_at, unit_at
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.entries.writes import CellWrite
-from tallygate.storage.limits.versions import effective_of
+from tallygate.storage.limits.versions import effective_at
 
 RECEIPT_KEPT = DAY
 """How long an Idempotency-Key replays its answer. The API promises 24 hours."""
@@ -86,8 +86,7 @@ class Cells:
         self._engine = engine
 
     def effective(self, customer: str) -> Effective | None:
-        item = self._engine.get(keys.effective(customer))
-        return None if item is None else effective_of(item)
+        return effective_at(self._engine, customer)
 
     def knows_feature(self, feature: str) -> bool:
         return self._engine.get(keys.catalog_feature(feature), consistent=False) is not None
