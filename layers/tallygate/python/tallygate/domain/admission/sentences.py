@@ -18,7 +18,7 @@ from tallygate.domain.base.instants import MINUTE, Instant, format_instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.rates import PER, Rate
 from tallygate.domain.catalog.scopes import Scope
-from tallygate.domain.limits.rungs import UNTIL_TOP_UP, remaining
+from tallygate.domain.limits.rungs import BEYOND, HOLDS, UNTIL_TOP_UP, remaining
 from tallygate.domain.periods.recurrence import CALENDAR, ROLLING
 
 _GRANTS: Mapping[Reason, str] = {
@@ -75,7 +75,7 @@ def _by_quota(decision: Decision, node: Node, asked: Decimal) -> str:
     parts = [f"{_number(asked)} requested, {_number(spare)} of {_number(most)} left {_to_spend(decision)}{_when(node)}"]
     if most != node.limit and node.tier is not None:
         parts[0] += f" (limit {_number(node.limit)}, level {node.tier.level})"
-    if asked > remaining(most, ZERO) and node.retry_at is None and not node.carries:
+    if HOLDS[BEYOND](asked, most) and node.retry_at is None and not node.carries:
         parts.append(f"{_number(asked)} can never fit")
     elif node.retry_at is None and node.resets_at is not None:
         parts.append("the next period has no room for it either")
