@@ -25,7 +25,7 @@ from tallygate.domain.entries.notices import SuspendEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.facts import opened, used_before
 from tallygate.domain.limits.counters import CountedWindow
-from tallygate.domain.limits.rungs import Bounds, suspended_until
+from tallygate.domain.limits.rungs import suspended_until, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +39,9 @@ class SuspendingTier:
     policy: SuspendUsage
     grace: Decimal = ZERO
 
-    def beyond(self, limit: Decimal) -> Bounds:
-        """Return the usage that suspends. `limit`: total limit, with carried and adjusted parts."""
-        return Bounds(above=EXACT.add(self.tier.at.of(limit), self.grace))
+    def above(self, limit: Decimal) -> Decimal:
+        """Return the largest usage that does not suspend yet. `limit`: total limit, with carried and adjusted parts."""
+        return EXACT.add(self.tier.at.of(limit), self.grace)
 
     def until(self, total: Total, now: Instant) -> Instant | None:
         """Return when a suspension that begins now ends; None: it would end with a period that has already ended."""
@@ -55,7 +55,7 @@ def suspensions(old: Total | None, new: Total) -> tuple[SuspendingTier, ...]:
     if not _decides(new):
         return ()
     found = (_suspending(tier) for tier in new.governed.tiers)
-    return tuple(each for each in found if each is not None and _passes(old, new, each.beyond(_limit(new))))
+    return tuple(each for each in found if each is not None and _passes(old, new, each.above(_limit(new))))
 
 
 def begins_grace(old: Total | None, new: Total) -> bool:
@@ -63,7 +63,7 @@ def begins_grace(old: Total | None, new: Total) -> bool:
     if not _decides(new):
         return False
     lasting = (t for t in new.governed.tiers if isinstance(t.policy, AllowWithGrace) and t.policy.lasts is not None)
-    return any(_passes(old, new, Bounds(above=tier.at.of(_limit(new)))) for tier in lasting)
+    return any(_passes(old, new, tier.at.of(_limit(new))) for tier in lasting)
 
 
 def _suspending(tier: Tier) -> SuspendingTier | None:
@@ -84,8 +84,8 @@ def _limit(total: Total) -> Decimal:
     return total.limit
 
 
-def _passes(old: Total | None, new: Total, beyond: Bounds) -> bool:
-    return beyond.hold(new.used) and not beyond.hold(used_before(opened(old), new))
+def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
+    return within(used_before(opened(old), new), above) and not within(new.used, above)
 
 
 def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> SuspendEntry:

@@ -11,16 +11,16 @@
 - The limit's enforcement acts like a tier at 100 %. Any tier that states what happens beyond the limit replaces it; a
   rate_limit tier below the limit does not. A plain hard limit has two rungs: it grants up to the limit, then denies.
 
-This module alone decides what fits (`within`), what is left and on which rung a counter lands. A write's condition is
-rendered from the comparisons of its `Bounds`.
+This module alone decides what fits, what is left and on which rung a counter lands. A write's condition is rendered
+from its `Bounds` and the operators that state the rule here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import operator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import NamedTuple
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
@@ -79,44 +79,25 @@ Ladder = tuple[Rung, ...]
 UNLIMITED: Ladder = (Rung(None, None, _OPEN),)
 
 
+WITHIN, BEYOND = "<=", ">"
+"""The rule of a limit: usage is granted up to a bound, equality included. Both compare usage with the bound."""
+HOLDS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {WITHIN: operator.le, BEYOND: operator.gt}
+
+
 def within(used: Decimal, upto: Decimal | None) -> bool:
-    """The rule of a limit: whether usage of this amount fits. `upto`: None: without end."""
-    return upto is None or used <= upto
-
-
-class Comparison(NamedTuple):
-    """One clause of a write's condition: the counter compared with a number. It states the rule of `within`.
-
-    op: `<=`: the counter is within the number; `>`: it is not
-    """
-
-    op: str
-    number: Decimal
-
-    def holds(self, counter: Decimal) -> bool:
-        return within(counter, self.number) == (self.op == "<=")
+    """Whether usage of this amount fits. `upto`: None: without end."""
+    return upto is None or HOLDS[WITHIN](used, upto)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A range of counter values: above < counter ≤ upto. None: unbounded on this side."""
+    """The counter values before a write that lead to the expected effect: BEYOND `above` and WITHIN `upto`."""
 
-    above: Decimal | None = None
-    upto: Decimal | None = None
-
-    @property
-    def comparisons(self) -> tuple[Comparison, ...]:
-        """The comparisons that all hold of a counter in this range."""
-        above = () if self.above is None else (Comparison(">", self.above),)
-        return above if self.upto is None else (*above, Comparison("<=", self.upto))
+    above: Decimal | None
+    upto: Decimal | None
 
     def hold(self, counter: Decimal) -> bool:
-        return (self.above is None or not within(counter, self.above)) and within(counter, self.upto)
-
-    def less(self, amount: Decimal) -> Bounds:
-        """The range of a counter that is smaller by this amount."""
-        above, upto = self.above, self.upto
-        return Bounds(None if above is None else above - amount, None if upto is None else upto - amount)
+        return (self.above is None or HOLDS[BEYOND](counter, self.above)) and within(counter, self.upto)
 
 
 def deciding(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
@@ -166,7 +147,8 @@ def ladder(
 
 def landing(rungs: Ladder, used: Decimal) -> Rung:
     """The rung on which usage of this amount lies."""
-    return next(rung for rung in rungs if within(used, rung.upto))
+    holds = HOLDS[WITHIN]
+    return next(rung for rung in rungs if rung.upto is None or holds(used, rung.upto))
 
 
 def following(rungs: Ladder, used: Decimal) -> Rung:
@@ -190,7 +172,8 @@ def expectation(rungs: Ladder, used: Decimal, amount: Decimal, *, elsewhere: Dec
         low -= 1
     while high + 1 < len(rungs) and _same_effect(rungs[high + 1], landed):
         high += 1
-    return landed, Bounds(rungs[low].above, rungs[high].upto).less(elsewhere + amount)
+    above, upto, more = rungs[low].above, rungs[high].upto, elsewhere + amount
+    return landed, Bounds(None if above is None else above - more, None if upto is None else upto - more)
 
 
 def remaining(limit: Decimal, used: Decimal) -> Decimal:

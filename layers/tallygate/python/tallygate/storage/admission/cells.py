@@ -36,7 +36,7 @@ from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective
-from tallygate.domain.limits.rungs import Bounds
+from tallygate.domain.limits.rungs import BEYOND, HOLDS, WITHIN
 from tallygate.errors import InvariantBroken
 from tallygate.operations.admission.ports import (
     Admitted,
@@ -279,7 +279,11 @@ def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
     open. In a rolling period, no other sub-window may have grown since it was seen.
     """
     used, bounds = cell_image.used_name(term.counter), expected.bounds
-    clauses = within_bounds(used, bounds, absent_is_zero=not term.carries)
+    clauses: list[Condition] = []
+    for op, bound in ((BEYOND, bounds.above), (WITHIN, bounds.upto)):
+        if bound is not None:
+            comparison = Compare(used, op, bound)
+            clauses.append(absent_or(comparison) if HOLDS[op](ZERO, bound) and not term.carries else comparison)
     if term.carries and not clauses:
         clauses.append(Present(used))
     clauses += [_not_grown(cell_image.used_name(counter), seen) for counter, seen in term.beside]
@@ -295,12 +299,6 @@ def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
     elif expected.grace_over and expected.grace_since is not None:
         clauses.append(Compare(grace, "<=", expected.grace_since))
     return clauses
-
-
-def within_bounds(name: str, bounds: Bounds, *, absent_is_zero: bool) -> list[Condition]:
-    """The counter is within its bounds."""
-    compared = [(each, Compare(name, each.op, each.number)) for each in bounds.comparisons]
-    return [absent_or(clause) if absent_is_zero and each.holds(ZERO) else clause for each, clause in compared]
 
 
 def _not_grown(name: str, seen: Decimal | None) -> Condition:

@@ -34,9 +34,10 @@ from tallygate.domain.entries.usage import BringInEntry
 from tallygate.domain.facts.consequences import SuspendingTier, suspension_entry
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.rungs import BEYOND
 from tallygate.errors import Contended
 from tallygate.storage.admission import cell_image
-from tallygate.storage.admission.cells import Cells, within_bounds
+from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.following import pass_on
 from tallygate.storage.admission.openings import as_seen
 from tallygate.storage.base import items
@@ -227,7 +228,7 @@ def _suspension(total: Total, by: SuspendingTier, until: Instant, seen: _Window,
         Set(guard, total.upto),
     )
     clauses = (
-        *within_bounds(cell_image.used_name(counter), by.beyond(base + raised).less(raised), absent_is_zero=False),
+        Compare(cell_image.used_name(counter), BEYOND, by.above(base + raised) - raised),
         *unmoved,
         as_seen(cell_image.window_name(cell_image.WAIVED, counter), seen.waived),
         absent_or(Compare(suspended, "<", until if by.policy.lasts is None else now + 1)),
