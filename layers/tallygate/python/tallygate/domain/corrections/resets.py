@@ -116,8 +116,7 @@ def running(entitlement: Entitlement, cell: Cell, now: Instant) -> tuple[Running
             base=quota.limit_at(now),
             window=CountedWindow(quota.ordinal, window.start, window.end),
         )
-        for limit in entitlement.limits
-        for quota in limit.quotas
+        for limit, quota in entitlement.quotas
         if not quota.schedule.reach
         for window in (running_window(quota, cell, now),)
     )

@@ -50,10 +50,6 @@ class DeniedEntry(LimitKind):
             ),
         )
 
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendEntry(LimitKind):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import ClassVar
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
@@ -30,6 +31,7 @@ class UseEntry(MeteredKind):
     after: state of each window after the consume, in the order of `windows`; taken from the cell's images
     """
 
+    counts: ClassVar[bool] = True
     id: str
     amount: Decimal
     dimensions: Mapping[str, str] = field(default_factory=dict)
@@ -43,24 +45,12 @@ class UseEntry(MeteredKind):
         assert len(self.after) in (0, len(self.windows)), "what is shown is shown of each window"
 
     @property
-    def windows_moved(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def windows_counted(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
     def moves(self) -> CellMoves:
         return CellMoves(
             used={window.counter: self.amount for window in self.windows},
             carried={w.counter: self.carried[w.ordinal] for w in self.windows if w.ordinal in self.carried},
             rated=self.amount,
         )
-
-    @property
-    def counts(self) -> bool:
-        return True
 
     @property
     def usage(self) -> tuple[Usage, ...]:
@@ -84,10 +74,6 @@ class UseEntry(MeteredKind):
             uses=True,
         )
 
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
-
     def shown_by(self, before: CellImage, after: CellImage) -> UseEntry:
         shown = tuple(Shown(after.used_of(w.counter), after.raised(w.counter)) for w in self.windows)
         return replace(self, opened=opened_in(self.windows, before, after), after=shown)
@@ -107,6 +93,7 @@ class SettleEntry(MeteredKind):
     followed: windows into which the decision has followed; there the difference is enforced and not billed
     """
 
+    counts: ClassVar[bool] = True
     id: str
     settled_at: Instant
     amount: Decimal
@@ -146,10 +133,6 @@ class SettleEntry(MeteredKind):
         )
 
     @property
-    def counts(self) -> bool:
-        return True
-
-    @property
     def usage(self) -> tuple[Usage, ...]:
         return (Usage(self.meter, self.time, self.dimensions, Add(self.by)),) if self.by else ()
 
@@ -170,10 +153,6 @@ class SettleEntry(MeteredKind):
             for window in self.windows
         )
         return (*counted, *(TotalMove(window=window, followed=self.by) for window in self.followed))
-
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +182,7 @@ class EventEntry(JournalKind):
     type, received_at: as stored
     """
 
+    counts: ClassVar[bool] = True
     source: str
     id: str
     time: Instant
@@ -213,18 +193,6 @@ class EventEntry(JournalKind):
     type: str = ""
     received_at: Instant = 0
     rejected: str | None = None
-
-    @property
-    def windows_moved(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def windows_counted(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def counts(self) -> bool:
-        return True
 
     @property
     def usage(self) -> tuple[Usage, ...]:
@@ -248,10 +216,6 @@ class EventEntry(JournalKind):
             return None
         detail = "; ".join(warning.detail for warning in self.warnings if warning.detail)
         return NotCounted(self.rejected, detail[:DETAIL_LENGTH_MAX], journaled=True)
-
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

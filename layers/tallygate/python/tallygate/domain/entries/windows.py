@@ -99,10 +99,6 @@ class AdjustEntry(LimitKind):
         made = CellFact(type=ADJUSTED, limit_name=self.name, window=self.window, data=data)
         return (made,) if self.lifted is None else (made, resumed(self.lifted, TOP_UP, self.actor, self.reason))
 
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
-
     def shown_by(self, before: CellImage, after: CellImage) -> AdjustEntry:
         into = opened(self.window, before, after)
         if into is None and self.window.ordinal in after.newest:

@@ -117,11 +117,8 @@ def end_of(total: Total, effective: Effective) -> Instant:
 
 
 def _schedule(ordinal: int, effective: Effective) -> Schedule | None:
-    for entitlement in effective.entitlements.values():
-        for quota in (quota for limit in entitlement.limits for quota in limit.quotas):
-            if quota.ordinal == ordinal:
-                return quota.schedule
-    return effective.retired.get(ordinal)
+    found = effective.quota(ordinal)
+    return effective.retired.get(ordinal) if found is None else found[2].schedule
 
 
 def billed_to(total: Total, effective: Effective | None) -> str | None:

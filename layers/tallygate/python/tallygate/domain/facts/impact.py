@@ -120,10 +120,7 @@ def counted_as(effective: Effective, name: str) -> tuple[CountedQuota, ...] | No
 
     A quota without a stored schedule has counted nothing and is left out.
     """
-    schedules: dict[int, Schedule] = dict(effective.retired)
-    for entitlement in effective.entitlements.values():
-        for limit in entitlement.limits:
-            schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+    schedules = {**effective.retired, **{quota.ordinal: quota.schedule for _, _, quota in effective.quotas}}
     known, found = False, list[CountedQuota]()
     for text, ordinal in effective.ordinals.items():
         feature, limit_name, window = text.split("\n")

@@ -94,12 +94,7 @@ def with_followed(
 
 def _also(to_come: Next, present: Effective) -> Next:
     """Return the pending limits, in which continuing quotas keep the usage that follows into them now."""
-    known = {
-        quota.ordinal: quota.follows
-        for entitlement in present.entitlements.values()
-        for limit in entitlement.limits
-        for quota in limit.quotas
-    }
+    known = {quota.ordinal: quota.follows for _, _, quota in present.quotas}
     entitlements = {
         feature: replace(
             entitlement,
@@ -119,9 +114,7 @@ def _also(to_come: Next, present: Effective) -> Next:
 def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
     found = {**before.retired, **after.retired}
     for effective in (after, before):
-        for entitlement in effective.entitlements.values():
-            for limit in entitlement.limits:
-                found |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+        found |= {quota.ordinal: quota.schedule for _, _, quota in effective.quotas}
     return found
 
 
