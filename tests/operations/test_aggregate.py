@@ -107,7 +107,9 @@ def test_a_maximum_counts_in_the_total_the_usage_the_cell_and_the_facts() -> Non
     post(engine, draft("a", tokens=30, model="large"), draft("b", tokens=80, model="large"), draft("c", tokens=5))
     after = drain(engine, parts)
     assert totals(engine) == {("acme", 1, MONTH): (Decimal(80), Decimal(80))}
-    post(engine, draft("d", tokens=120, time=MONTH - DAY), draft("late", tokens=100, time=MONTH), draft("e", tokens=70))
+    post(engine, draft("d", tokens=120, time=MONTH - DAY), draft("late", tokens=100, time=MONTH))
+    after = drain(engine, parts, after=after)
+    post(engine, draft("e", tokens=70), draft("later", tokens=9, time=MONTH - DAY))
     drain(engine, parts, after=after)
     drain(engine, container(engine))
     before = parse_instant("2026-10-01T00:00:00Z")
