@@ -16,14 +16,13 @@ from tallygate.contracts.base.reading import Contract, broken
 from tallygate.domain.base.instants import format_instant
 from tallygate.domain.delivery.addresses import permitted_host
 from tallygate.domain.delivery.deliveries import (
-    FACT_TYPES,
-    FACT_TYPES_LATER,
     SCHEMES,
     STANDARD,
     Delivery,
     Endpoint,
     matches,
 )
+from tallygate.domain.entries.fact_types import FACT_TYPES, FACT_TYPES_LATER
 
 URL_LENGTH_MAX = 2_048
 PATTERNS_MAX = 50
