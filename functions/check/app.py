@@ -6,7 +6,6 @@ import os
 from functools import partial
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from reports import DecisionLog, tell_decision
 from routes import ROUTES, App
@@ -17,12 +16,13 @@ from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.metrics import Metric, tell
 from tallygate.operations.admission.memory import Memory
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.connect import client_for
+from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.journal.decisions import Decisions
 
 logger = Logger()
 metrics = Metrics()
-engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+engine = DynamoEngine(client_for(os.environ), os.environ["TABLE_NAME"])
 
 defect = told_to(logger)
 clock = clock_of(os.environ, engine)
