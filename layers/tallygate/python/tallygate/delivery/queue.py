@@ -30,9 +30,8 @@ def sqs_client() -> SQSClient:
     import boto3  # noqa: PLC0415  # see above
     from botocore.config import Config  # noqa: PLC0415
 
-    once_more = {"total_max_attempts": 2}
-    times = Config(retries=once_more, connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS)
-    return boto3.client("sqs", config=times)
+    config = Config(retries={"total_max_attempts": 2}, connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS)
+    return boto3.client("sqs", config=config)
 
 
 class SqsQueue:
