@@ -64,14 +64,18 @@ def bare(dynamodb: Any, table: str) -> Callable[[int], object]:
     """The reference call: the least that an atomic counter can cost through boto3."""
 
     def call(_: int) -> object:
-        return dynamodb.update_item(
-            TableName=table,
-            Key={"pk": {"S": "BARE"}, "sk": {"S": "BARE"}},
-            UpdateExpression="ADD n :one",
-            ExpressionAttributeValues={":one": {"N": "1"}},
-        )
+        return dynamodb.update_item(**bare_request(table))
 
     return call
+
+
+def bare_request(table: str) -> dict[str, Any]:
+    return {
+        "TableName": table,
+        "Key": {"pk": {"S": "BARE"}, "sk": {"S": "BARE"}},
+        "UpdateExpression": "ADD n :one",
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
 
 
 def timed(call: Callable[[int], object], index: int) -> tuple[float, float]:
@@ -173,6 +177,11 @@ def decisions(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
     customer(engine, "denied", limit=1)
     for number in range((runs + WARM_UP) // IDS_EACH + 1):
         customer(engine, f"ids-{number}", limit=10**12)
+    small = bench_engine.small_client(url)
+    times = compare(bare(dynamodb, TABLE), lambda _: small.send("UpdateItem", bare_request(TABLE)), runs)
+    with counting(small) as cost:
+        small.send("UpdateItem", bare_request(TABLE))
+    yield row("the bare call, by the functions' client", cost, 1, times)
     with quiet(), loaded("check", environment("check", url, TABLE)) as app:
         for name, call in cases(app.handler).items():
             call(0)

@@ -135,12 +135,12 @@ def until_known(call: Callable[[], Any]) -> Any:
     raise AssertionError("the engine never answered")
 
 
-@pytest.fixture(params=[False, True], ids=["small client", "boto3"])
+@pytest.fixture
 def stack(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
     database = tmp_path / "table.db"
     running = bench_engine.start(database)
     table = bench_engine.create_table(bench_engine.client(running.url), "kills")
-    stack = Stack(database, running, table, random.Random(SEED), boto3=request.param)
+    stack = Stack(database, running, table, random.Random(SEED), boto3=getattr(request, "param", False))
     in_force(stack.engine, effective(quota(LIMIT), tiers={"warning": 5, "critical": 10}))
     declare(stack.engine, TOKENS, CALLS)
     exists(stack.engine, "acme")
@@ -188,6 +188,7 @@ def test_a_fold_that_is_killed_again_and_again_counts_everything_once(stack: Sta
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stack", [False, True], ids=["small client", "boto3"], indirect=True)
 def test_engine_and_fold_killed_together_lose_and_double_nothing(stack: Stack) -> None:
     for _ in range(4):
         stack.work(events=40, uses=10)

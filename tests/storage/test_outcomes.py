@@ -60,7 +60,7 @@ def cancelled(*codes: str) -> ClientError:
         (ReadTimeoutError(endpoint_url="x"), OutcomeUnknown, 1, 2),
         (ConnectionClosedError(endpoint_url="x"), OutcomeUnknown, 1, 2),
         # TLS may fail before the request or in the midst of it.
-        (SSLError(endpoint_url="x", error="e"), OutcomeUnknown, 1, 2),
+        (SSLError(endpoint_url="x", error=OSError()), OutcomeUnknown, 1, 2),
         (refused("InternalServerError", 500), OutcomeUnknown, 1, 2),
         (refused("ValidationException"), InvariantBroken, 1, 1),
     ],
