@@ -53,20 +53,19 @@ _CANCELLED = "TransactionCanceledException"
 
 
 def to_wire(value: Value) -> Wire:
-    """Return an attribute value as DynamoDB's JSON."""
-    match value:
-        case str():
-            return {"S": value}
-        case bool():
-            return {"BOOL": value}
-        case int() | Decimal():
-            return {"N": str(value)}
-        case bytes():
-            return {"B": value}
-        case frozenset():
-            return {"BS": sorted(value)}
-        case None:
-            return {"NULL": True}
+    """Return an attribute value as DynamoDB's JSON. The kinds are tested in the order of their frequency."""
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, (int, Decimal)):
+        return {"N": str(value)}
+    if isinstance(value, bytes):
+        return {"B": value}
+    if isinstance(value, frozenset):
+        return {"BS": sorted(value)}
+    if value is None:
+        return {"NULL": True}
     raise InvariantBroken(f"an attribute value cannot be a {type(value).__name__}")
 
 
