@@ -178,13 +178,15 @@ def test_the_signature_is_botocore_s_for_all_credentials_and_times(
     credentials: Credentials, now: float, region: str, host: str, body: bytes
 ) -> None:
     signer = Signer(host, region)
-    for moment in (now, now + 1, now + 86_400):  # the key of the day is kept, and made again for the next one
-        head = signer.head("UpdateItem", body, credentials, moment)
+    renewed = Credentials(credentials.key_id, credentials.secret + "x", credentials.token)
+    # The day's key is kept, and made again for another day or secret.
+    for moment, used in ((now, credentials), (now + 1, credentials), (now + 1, renewed), (now + 86_400, renewed)):
+        head = signer.head("UpdateItem", body, used, moment)
         lines = head.decode().removesuffix("\r\n\r\n").split("\r\n")[1:]
         headers = {name: value for name, _, value in (line.partition(":") for line in lines)}
         signature = headers.pop("authorization")
         request = AWSRequest("POST", f"https://{host}/", headers=headers, data=body)
-        botocore = BotocoreCredentials(credentials.key_id, credentials.secret, credentials.token or None)
+        botocore = BotocoreCredentials(used.key_id, used.secret, used.token or None)
         with patch.object(auth, "get_current_datetime", lambda at=moment: datetime.fromtimestamp(int(at), UTC)):
             request.context["payload_signing_enabled"] = True
             del request.headers["accept-encoding"], request.headers["content-length"]
