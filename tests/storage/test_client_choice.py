@@ -198,18 +198,25 @@ def test_renewed_credentials_of_the_environment_are_used_at_once() -> None:
         given = {**LAMBDA, "AWS_ENDPOINT_URL": database.url}
         client = client_for(given)
         engine = DynamoEngine(client, "t")
-        for token in ("one", "two", ""):
-            given |= {"AWS_SESSION_TOKEN": token, "AWS_ACCESS_KEY_ID": f"key-{token}"}
+        renewals = ({}, {"AWS_SESSION_TOKEN": "two"}, {"AWS_ACCESS_KEY_ID": "other"}, {"AWS_SESSION_TOKEN": ""})
+        for renewal in renewals:
+            given |= renewal
             engine.get(Key("P", "a"))
         sent = [request.headers for request in database.requests]
-        assert [headers.get("x-amz-security-token") for headers in sent] == ["one", "two", None]
-        assert [re.findall(r"Credential=(.*?)/", headers["authorization"])[0] for headers in sent] == [
-            "key-one",
-            "key-two",
-            "key-",
-        ]
+        assert [headers.get("x-amz-security-token") for headers in sent] == ["token", "two", "two", None]
+        key_ids = [re.findall(r"Credential=(.*?)/", headers["authorization"])[0] for headers in sent]
+        assert key_ids == ["key", "key", "other", "other"]
         assert isinstance(client, HttpClient)
         client.close()
+
+
+@pytest.mark.parametrize("part", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_each_part_of_the_credentials_may_change_alone(part: str) -> None:
+    given = {**LAMBDA}
+    credentials = EnvironmentCredentials(given)
+    before = credentials()
+    given[part] = "new"
+    assert credentials() != before
 
 
 def test_credentials_of_the_environment_are_made_once() -> None:
