@@ -198,7 +198,12 @@ def test_renewed_credentials_of_the_environment_are_used_at_once() -> None:
         given = {**LAMBDA, "AWS_ENDPOINT_URL": database.url}
         client = client_for(given)
         engine = DynamoEngine(client, "t")
-        renewals = ({}, {"AWS_SESSION_TOKEN": "two"}, {"AWS_ACCESS_KEY_ID": "other"}, {"AWS_SESSION_TOKEN": ""})
+        renewals: tuple[dict[str, str], ...] = (
+            {},
+            {"AWS_SESSION_TOKEN": "two"},
+            {"AWS_ACCESS_KEY_ID": "other"},
+            {"AWS_SESSION_TOKEN": ""},
+        )
         for renewal in renewals:
             given |= renewal
             engine.get(Key("P", "a"))
