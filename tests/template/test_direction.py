@@ -53,7 +53,7 @@ ROOMED = ("domain", "contracts", "operations", "storage")
 ABOVE_ROOMS = {"operations/aggregate.py", "storage/stream.py", "contracts/openapi.py"}
 # Alone in the layer these speak to AWS; all else in storage and delivery is pure.
 SPEAKERS = {
-    "storage/base/dynamo.py",
+    "storage/base/boto.py",
     "delivery/queue.py",
     "delivery/bus.py",
     "delivery/invoke.py",
