@@ -5,7 +5,7 @@ from __future__ import annotations
 from replies import App, asked_page, customer_of, key_id, paged, posted
 
 from tallygate.contracts.base.reading import read
-from tallygate.contracts.corrections.corrections import (
+from tallygate.contracts.corrections.quotas import (
     CARRY,
     AdjustmentBody,
     ResetBody,

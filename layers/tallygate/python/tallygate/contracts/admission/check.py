@@ -1,4 +1,4 @@
-"""check and consume on the wire: the request, the decision as answered, and the decision as recorded."""
+"""check and consume on the wire: the request, and the decision as answered (its contract: answers.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_valida
 
 from tallygate.contracts.base.answers import (
     JSON,
-    fields_of,
     period_answer,
     quantity,
     recurrence_answer,
@@ -35,7 +34,6 @@ from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.base.quantities import ONE, ZERO, format_quantity
 from tallygate.domain.catalog.features import BOOLEAN, CONFIG, METERED, Setting, Switch, value_form
 from tallygate.domain.catalog.units import Unit, presented
-from tallygate.domain.corrections.settlements import Charge, MadeDecision
 
 ASKS_MAX = 20
 """The most questions in one check. A consume is always a single one."""
@@ -183,41 +181,4 @@ def node_answer(node: Node, as_of: Instant) -> JSON:
         "level": node.level,
         "resets_at": time(node.resets_at),
         "as_of": format_instant(as_of),
-    }
-
-
-def decision_record_answer(made: MadeDecision) -> JSON:
-    """Return a recorded decision as JSON."""
-    use, settlement = made.use, made.settlement
-    amount = use.amount if settlement is None else settlement.amount
-    plans = [(limit.plan, limit.plan_version) for limit in made.limits.values() if limit.plan is not None]
-    plan, version = plans[0] if plans else (None, None)
-    return {
-        **fields_of(made, "decision_id reason customer folded"),
-        **fields_of(use, "feature meter dimensions traceparent"),
-        "granted": True,
-        "granted_amount": format_quantity(use.amount),
-        "amount": format_quantity(amount),
-        "settled": None
-        if settlement is None
-        else {"amount": format_quantity(settlement.amount), "at": format_instant(settlement.settled_at)},
-        "decided_at": format_instant(use.time),
-        "plan": plan,
-        "plan_version": version,
-        "nodes": [_charged(charge) for charge in made.charges],
-        "tightest": None if made.tightest is None else _charged(made.tightest),
-        "trace_id": None if use.traceparent is None else use.traceparent[3:35],
-    }
-
-
-def _charged(charge: Charge) -> JSON:
-    """Return a window in which the decision counts, with the recorded limit and the numbers before and after."""
-    window, governed = charge.window, charge.governed
-    return {
-        "name": None if governed is None else governed.name,
-        "scope": {} if governed is None else dict(governed.scope),
-        "window": window_answer("quota", window.start, window.end),
-        "limit": quantity(None if charge.limit is None else max(ZERO, charge.limit)),
-        "enforcement": None if governed is None else governed.enforcement,
-        **fields_of(charge, "used_before used_after remaining_after level"),
     }

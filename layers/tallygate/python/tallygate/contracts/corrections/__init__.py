@@ -1,4 +1,4 @@
 """Adjustments, resets and settlements.
 
-Read first: `corrections.adjustment_answer`.
+Read first: `corrections.settlement_answer`, `quotas.adjustment_answer`.
 """
