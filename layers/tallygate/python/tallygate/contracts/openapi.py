@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import create_model
@@ -57,6 +58,24 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "Webhooks": ("webhook-endpoints webhooks", "Receivers of events, and the contracts of events."),
     "Stack": ("health openapi.json test-clock", "The stack itself."),
 }
+_BODIES: Mapping[str, JSON] = {
+    CHECK.key: {"customer": "acme", "feature": "ai-tokens", "amount": 1000, "dimensions": {"model": "large"}},
+    CONSUME.key: {"customer": "acme", "feature": "ai-tokens", "amount": 1000, "request_id": "01JD9Z6B0W9M"},
+    EVENTS.key: {"id": "e1", "type": "llm.completion", "subject": "acme", "data": {"tokens": 1200, "model": "large"}},
+    "PUT /v1/catalog": {
+        "meters": [{"key": "tokens", "event_type": "llm.completion", "aggregation": "sum", "value": "$.tokens"}],
+        "features": [{"key": "ai-tokens", "type": "metered", "meter": "tokens"}],
+        "plans": [
+            {
+                "key": "pro",
+                "entitlements": [{"feature": "ai-tokens", "limit": 100000, "period": {"every": "month"}}],
+            }
+        ],
+    },
+    "PUT /v1/customers/{customer}": {"name": "Acme Inc.", "plan": "pro", "timezone": "Europe/Paris"},
+    "PUT /v1/customers/{customer}/limits/{name}": {"limit": 200000},
+}
+"""Examples of bodies where the required fields alone would show too little."""
 _GATEWAY = (401, 403, 429)
 """The statuses with which API Gateway refuses requests itself, with a body of its own."""
 _EVERYWHERE = (400, 406, 413, 422, 429, 500, 503)
@@ -70,6 +89,7 @@ _TEXTS: Mapping[int, str] = {
     402: "A denial for lack of credits, if the caller asked for HTTP errors.",
     403: "The key lacks the scope or is bound to another customer. API Gateway refuses keys of another form.",
     404: "There is no such resource.",
+    405: "The path exists with other methods.",
     406: "The Accept header excludes JSON.",
     409: "The state of the resource does not allow the change.",
     412: "The resource has another ETag now.",
@@ -116,11 +136,16 @@ def answers_of(row: Row) -> dict[int, dict[str, Any]]:
     for status in row.answers.status:
         found[status] = {} if success is None or status == 204 else {JSON_TYPE: success}
     for status in _refusals(row):
-        body: Any = Denial | Problem if row.answers.decides and status in _DENIED else Problem
-        by_gateway = status in _GATEWAY and (status != 403 or row.scope is not None)
-        kinds = {PROBLEM_TYPE: body | GatewayMessage, JSON_TYPE: body | GatewayMessage} if by_gateway else {}
-        found[status] = {**found.get(status, {}), **(kinds or {PROBLEM_TYPE: body})}
+        denied = row.answers.decides and status in _DENIED
+        found[status] = {**found.get(status, {}), **_refusal(status, Denial | Problem if denied else Problem)}
     return found
+
+
+def _refusal(status: int, problem: Any = Problem) -> dict[str, Any]:
+    """Return the contract of a problem by media type. API Gateway itself answers some statuses as well."""
+    if status not in _GATEWAY:
+        return {PROBLEM_TYPE: problem}
+    return dict.fromkeys((PROBLEM_TYPE, JSON_TYPE), problem | GatewayMessage)
 
 
 def headers_of(row: Row, status: int) -> tuple[str, ...]:
@@ -164,10 +189,10 @@ class _Schemas:
         self._types = list(dict.fromkeys(types))
         self._found, self.named = schemas_of(self._types)
 
-    def content(self, media: str, kind: Any) -> JSON:
-        """Return a media type object: the schema and an example."""
-        schema = self._found[self._types.index(kind)]
-        return {media: {"schema": schema, "example": example(schema, self.named)}}
+    def content(self, kinds: Mapping[str, Any]) -> JSON:
+        """Return the schema and an example of each media type."""
+        found = {media: self._found[self._types.index(kind)] for media, kind in kinds.items()}
+        return {media: {"schema": of, "example": example(of, self.named)} for media, of in found.items()}
 
 
 def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> JSON:
@@ -175,7 +200,7 @@ def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> JSON:
     listed = sorted(rows, key=lambda row: (row.path, row.method))
     types = [kind for row in listed for kinds in answers_of(row).values() for kind in kinds.values()]
     bodies = [_body_of(row) for row in listed if row.contract is not None]
-    schemas = _Schemas([*bodies, *types, *events().values()])
+    schemas = _Schemas([*bodies, *types, *events().values(), Problem, Problem | GatewayMessage])
     paths: dict[str, JSON] = {}
     for row in listed:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, schemas, revocation_s)
@@ -195,13 +220,7 @@ def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> JSON:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
             "schemas": dict(sorted(schemas.named.items())),
             "headers": {name: {"description": text, "schema": schema} for name, (text, schema) in _HEADERS.items()},
-            "responses": {
-                "MethodNotAllowed": {
-                    "description": "The path exists with other methods.",
-                    "headers": _headers(("traceparent", "Allow")),
-                    "content": schemas.content(PROBLEM_TYPE, Problem),
-                }
-            },
+            "responses": _refusals_shared(schemas),
         },
     }
 
@@ -218,17 +237,37 @@ def _operation(row: Row, schemas: _Schemas, revocation_s: int) -> JSON:
     if row.scope is not None:
         operation["description"] = f"Requires an API key with the scope `{row.scope}`."
     if row.contract is not None:
-        operation["requestBody"] = {"required": True, "content": schemas.content(JSON_TYPE, _body_of(row))}
+        content = schemas.content({JSON_TYPE: _body_of(row)})
+        content[JSON_TYPE]["example"] = _BODIES.get(row.key, content[JSON_TYPE]["example"])
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
 def _response(row: Row, status: int, kinds: Mapping[str, Any], schemas: _Schemas) -> JSON:
+    if status >= 400 and kinds == _refusal(status):
+        return {"$ref": f"#/components/responses/{_name_of(status)}"}
     response: JSON = {"description": _TEXTS[status], "headers": _headers(headers_of(row, status))}
     if kinds:
-        response["content"] = {
-            key: of for media, kind in kinds.items() for key, of in schemas.content(media, kind).items()
-        }
+        response["content"] = schemas.content(kinds)
     return response
+
+
+def _refusals_shared(schemas: _Schemas) -> JSON:
+    """Return the problems that are equal on all routes."""
+    more = {405: ("Allow",), 503: ("Retry-After",)}
+    return {
+        _name_of(status): {
+            "description": text,
+            "headers": _headers(("traceparent", *more.get(status, ()))),
+            "content": schemas.content(_refusal(status)),
+        }
+        for status, text in _TEXTS.items()
+        if status >= 400
+    }
+
+
+def _name_of(status: int) -> str:
+    return HTTPStatus(status).phrase.replace(" ", "")
 
 
 def _headers(names: Iterable[str]) -> JSON:
@@ -245,7 +284,7 @@ def _webhook(kind: str, contract: type, schemas: _Schemas) -> JSON:
         "operationId": f"receive_{kind.replace('.', '_')}",
         "summary": str(contract.__doc__),
         "tags": ["Webhooks"],
-        "requestBody": {"required": True, "content": schemas.content(JSON_TYPE, contract)},
+        "requestBody": {"required": True, "content": schemas.content({JSON_TYPE: contract})},
         "responses": {"2XX": {"description": "Received. Any other answer causes another attempt."}},
     }
 

@@ -15,83 +15,98 @@ from tallygate.contracts.base.answers import JSON, AnswerBody
 from tallygate.contracts.facts.events import events
 
 REF = "#/components/schemas/"
-EXAMPLES: Mapping[str, Any] = {
-    "action": "subscription_changed",
-    "actor": "ops@example.com",
-    "adjusted": 0,
-    "aggregation": "sum",
-    "anchor": "calendar",
-    "at": "80%",
-    "audit_id": "audit_5f0c9a4be1d27703aa64b1c8",
-    "base": 100000,
-    "carried": 0,
-    "category": "goodwill",
-    "cause": "usage",
-    "code": "invalid_request",
-    "customer": "acme",
-    "data": {"tokens": 1200, "model": "large"},
-    "decision_id": "dec_wSFwTbZ3a4QyH2n0kPqQxg",
-    "detail": "must not be negative",
-    "dimensions": {"model": "large"},
-    "disabled_reason": None,
-    "docs": "docs/problems.md#invalid_request",
-    "enforcement": "hard",
-    "event_type": "llm.completion",
-    "events": ["usage.*"],
-    "every": "month",
-    "expires_after": None,
-    "feature": "ai-tokens",
-    "followed": 0,
-    "group": {"model": "large"},
-    "held": 0,
-    "id": "01JD9Z6B0W9M",
-    "key": "tokens",
-    "key_id": "key_0b86bbd1f1c60b1b6f2a9f5e",
-    "kind": "quota",
-    "level": "normal",
-    "level_now": "normal",
-    "lifted": ["ai-tokens"],
-    "limit": 100000,
-    "limit_name": "ai-tokens",
-    "message": "Granted: 42,000 of 100,000 used.",
-    "meter": "tokens",
-    "name": "ai-tokens",
-    "next_cursor": None,
-    "over_limit": False,
-    "overage": 0,
-    "per": "minute",
-    "plan": "pro",
-    "plan_version": 1,
-    "pointer": "/amount",
-    "policy": "notify_only",
-    "previous_plan": "free",
-    "reason": "agreed with the customer",
-    "remaining": 58000,
-    "retryable": False,
-    "role": "overrides",
-    "scopes": ["check", "read"],
-    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-    "sequence": 17,
-    "source": "api",
-    "stripe_customer_id": "cus_Na6dX7aXxi11N4",
-    "subject": "acme",
-    "subject_keys": ["acme-eu"],
-    "status": "active",
-    "threshold": 80000,
-    "timezone": "UTC",
-    "title": "Invalid request",
-    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
-    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    "unit": "tokens",
-    "unlimited": False,
-    "url": "https://example.com/webhooks",
-    "usage": 42000,
-    "used": 42000,
-    "value": "$.tokens",
-    "version": 1,
-    "warnings": [],
+_START, _END, _NOW = "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", "2026-11-21T12:00:00Z"
+EXAMPLES: Mapping[str, tuple[Any, ...]] = {
+    "action": ("subscription_changed",),
+    "actor": ("ops@example.com",),
+    "adjusted": (0,),
+    "aggregation": ("sum",),
+    "amount": (1000, None),
+    "anchor": ("calendar",),
+    "at": ("80%", _NOW),
+    "audit_id": ("audit_5f0c9a4be1d27703aa64b1c8",),
+    "base": (100000, "full"),
+    "binding": (None,),
+    "carried": (0,),
+    "carried_out": (0,),
+    "code": ("invalid_request",),
+    "customer": ("acme",),
+    "decision_id": ("dec_wSFwTbZ3a4QyH2n0kPqQxg",),
+    "degraded": (False,),
+    "detail": ("must not be negative",),
+    "dimensions": ({"model": "large"},),
+    "disabled_reason": (None,),
+    "docs": ("docs/problems.md#invalid_request",),
+    "end": (_END,),
+    "enforcement": ("hard",),
+    "event_type": ("llm.completion",),
+    "events": (["usage.*"],),
+    "every": ("month",),
+    "expires_after": (None,),
+    "feature": ("ai-tokens",),
+    "followed": (0,),
+    "granted_amount": (1000,),
+    "group": ({"model": "large"},),
+    "held": (0,),
+    "id": ("01JD9Z6B0W9M",),
+    "key": ("tokens",),
+    "key_id": ("key_0b86bbd1f1c60b1b6f2a9f5e",),
+    "kind": ("quota",),
+    "level": ("normal",),
+    "level_now": ("normal",),
+    "lifted": (["ai-tokens"],),
+    "limit": (100000, "ai-tokens"),
+    "limit_name": ("ai-tokens",),
+    "max_grantable": (58000,),
+    "message": ("Granted: 1,000. 42,000 of 100,000 used until 2026-12-01T00:00Z.",),
+    "meter": ("tokens",),
+    "name": ("ai-tokens",),
+    "next_cursor": (None,),
+    "over_limit": (False,),
+    "overage": (0, "forgive"),
+    "per": ("minute",),
+    "plan": ("pro",),
+    "plan_version": (1,),
+    "pointer": ("/amount",),
+    "policy": ("notify_only",),
+    "previous_plan": ("free",),
+    "reason": ("agreed with the customer", "ok"),
+    "remaining": (58000,),
+    "replayed": (False,),
+    "requested": (1000,),
+    "resets_at": (_END,),
+    "retry_at": (None,),
+    "retryable": (False,),
+    "scope": ({"team": "eng"},),
+    "scopes": (["check", "read"],),
+    "secret": ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",),
+    "sequence": (17,),
+    "source": ("api",),
+    "start": (_START,),
+    "status": ("active", "accepted", "delivered", 422),
+    "stripe_customer_id": ("cus_Na6dX7aXxi11N4",),
+    "subject": ("acme",),
+    "threshold": (80000,),
+    "timezone": ("UTC",),
+    "title": ("Invalid request",),
+    "to": (_END,),
+    "trace_id": ("4bf92f3577b34da6a3ce929d0e0e4736",),
+    "traceparent": ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",),
+    "type": ("llm.completion", "metered"),
+    "unit": ("tokens",),
+    "unlimited": (False,),
+    "upgrade_limit": (1000000,),
+    "upgrade_to": ("enterprise",),
+    "upgrade_unlimited": (False,),
+    "url": ("https://example.com/webhooks",),
+    "usage": (42000, "keep"),
+    "used": (42000,),
+    "value": (None, 42000),
+    "version": (1, "0.1.0"),
+    "would_deny": (False,),
+    "would_reason": (None,),
 }
-"""The example value of a field, by its name. It is not used where the field's schema does not allow it."""
+"""Example values of a field, by its name. The first that the field's schema allows is used."""
 
 
 def schemas_of(types: Iterable[Any]) -> tuple[list[JSON], JSON]:
@@ -108,8 +123,9 @@ def example(schema: JSON, named: JSON, name: str = "") -> Any:
         return example(named[_named(schema)], named, name)
     if "const" in schema:
         return schema["const"]
-    if name in EXAMPLES and _allows(schema, EXAMPLES[name], named):
-        return EXAMPLES[name]
+    for value in EXAMPLES.get(name, ()):
+        if _allows(schema, value, named):
+            return value
     if "examples" in schema:
         return schema["examples"][0]
     for several in ("anyOf", "oneOf"):
@@ -146,10 +162,12 @@ def _allows(schema: JSON, value: Any, named: JSON) -> bool:
         return _allows(named[_named(schema)], value, named)
     if "anyOf" in schema:
         return any(_allows(each, value, named) for each in schema["anyOf"])
-    if "enum" in schema or "pattern" in schema or "format" in schema or "properties" in schema:
+    if "enum" in schema or "properties" in schema:
         return value in schema.get("enum", ())
+    if schema.get("format") == "date-time":
+        return value in (_START, _END, _NOW)
     kinds = {str: "string", bool: "boolean", int: "integer", list: "array", dict: "object", type(None): "null"}
-    return kinds[type(value)] == schema.get("type") or (type(value) is int and schema.get("type") == "number")
+    return schema.get("type") in (kinds[type(value)], "number" if type(value) is int else "")
 
 
 class EventSchema(AnswerBody):

@@ -10,9 +10,8 @@ from tallygate.contracts.base.answers import AnswerBody, QuantityOut
 from tallygate.contracts.base.described import LEFT_OUT
 
 _SCALARS = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
-SettingOut = Annotated[
-    Any, WithJsonSchema({"anyOf": [*_SCALARS, {"type": "array", "items": {"anyOf": _SCALARS}}], "examples": ["eu"]})
-]
+SETTING_SCHEMA = {"anyOf": [*_SCALARS, {"type": "array", "items": {"anyOf": _SCALARS}}], "examples": ["eu"]}
+SettingOut = Annotated[Any, WithJsonSchema(SETTING_SCHEMA)]
 """The value of a config feature."""
 _SHARE = {"type": "string", "pattern": "%$", "examples": ["80%"]}
 PlaceOut = Annotated[Any, WithJsonSchema({"anyOf": [_SHARE, {"type": "number"}, {"type": "string"}]})]

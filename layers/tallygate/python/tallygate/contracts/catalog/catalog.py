@@ -25,6 +25,7 @@ from pydantic import (
 
 from tallygate.contracts.base.fields import DimensionKey, Empty, Id, Name, NotAvailable, PositiveQuantity, Text, one_of
 from tallygate.contracts.base.reading import Contract, Judged, broken, broken_rules, invalid_fields, pointer, rule
+from tallygate.contracts.catalog.answers import SETTING_SCHEMA
 from tallygate.contracts.catalog.limits import Scope, Windowed, broken_scope
 from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, NotAQuantity, read_quantity
 from tallygate.domain.catalog.catalog import Catalog
@@ -101,9 +102,7 @@ def _filter_value(value: object) -> Any:
 
 Path = Annotated[str, StringConstraints(max_length=ENTRIES_MAX), AfterValidator(_path)]
 PlanVersion = Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)]
-SettingValue = Annotated[
-    Any, PlainValidator(_setting), WithJsonSchema({"type": ["string", "number", "boolean", "array"]})
-]
+SettingValue = Annotated[Any, PlainValidator(_setting), WithJsonSchema(SETTING_SCHEMA)]
 FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
 RoundingWord = Annotated[str, one_of(tuple(rounding.value for rounding in Rounding))]
 _SAID_OF_FIXED = tuple(SAID_OF.values())
