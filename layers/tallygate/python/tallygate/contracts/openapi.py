@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import create_model
@@ -80,25 +79,25 @@ _GATEWAY = (401, 403, 429)
 """The statuses with which API Gateway refuses requests itself, with a body of its own."""
 _EVERYWHERE = (400, 406, 413, 422, 429, 500, 503)
 _DENIED = (402, 403, 429)
-_TEXTS: Mapping[int, str] = {
-    200: "Success.",
-    201: "Created.",
-    204: "Success, without a body.",
-    400: "The request cannot be read.",
-    401: "The API key is missing, unknown, expired or revoked.",
-    402: "A denial for lack of credits, if the caller asked for HTTP errors.",
-    403: "The key lacks the scope or is bound to another customer. API Gateway refuses keys of another form.",
-    404: "There is no such resource.",
-    405: "The path exists with other methods.",
-    406: "The Accept header excludes JSON.",
-    409: "The state of the resource does not allow the change.",
-    412: "The resource has another ETag now.",
-    413: "The body is too large.",
-    422: "The request breaks rules. `errors` lists all of them.",
-    429: "Too many requests: API Gateway throttles.",
-    500: "An internal error. The logs name it under `trace_id`.",
-    503: "The service cannot answer now. A retry is harmless, except after `outcome_unknown` without a request id.",
+_SUCCESSES: Mapping[int, str] = {200: "Success.", 201: "Created.", 204: "Success, without a body."}
+_PROBLEMS: Mapping[int, tuple[str, str]] = {
+    400: ("Malformed", "The request cannot be read."),
+    401: ("Unauthenticated", "The API key is missing, unknown, expired or revoked."),
+    402: ("PaymentRequired", "A denial for lack of credits, if the caller asked for HTTP errors."),
+    403: ("Forbidden", "The key lacks the scope or is bound to another customer, or is not of the form of a key."),
+    404: ("NotFound", "There is no such resource."),
+    405: ("MethodNotAllowed", "The path exists with other methods."),
+    406: ("NotAcceptable", "The Accept header excludes JSON."),
+    409: ("Conflict", "The state of the resource does not allow the change."),
+    412: ("PreconditionFailed", "The resource has another ETag now."),
+    413: ("TooLarge", "The body is too large."),
+    422: ("Invalid", "The request breaks rules. `errors` lists all of them."),
+    429: ("Throttled", "Too many requests: API Gateway throttles."),
+    500: ("Internal", "An internal error. The logs name it under `trace_id`."),
+    503: ("Unavailable", "No answer now. A retry is harmless, but for `outcome_unknown` without a request id."),
 }
+"""The name of each problem in the components, and its description."""
+_DENIAL = "If the caller asked for HTTP errors: a denial, with the decision. Otherwise: "
 _TEXT = {"type": "string"}
 _HEADERS: Mapping[str, tuple[str, JSON]] = {
     "traceparent": ("W3C trace of the request; a new one where the caller sent none.", _TEXT),
@@ -245,8 +244,11 @@ def _operation(row: Row, schemas: _Schemas, revocation_s: int) -> JSON:
 
 def _response(row: Row, status: int, kinds: Mapping[str, Any], schemas: _Schemas) -> JSON:
     if status >= 400 and kinds == _refusal(status):
-        return {"$ref": f"#/components/responses/{_name_of(status)}"}
-    response: JSON = {"description": _TEXTS[status], "headers": _headers(headers_of(row, status))}
+        return {"$ref": f"#/components/responses/{_PROBLEMS[status][0]}"}
+    text = _SUCCESSES[status] if status in _SUCCESSES else _PROBLEMS[status][1]
+    if row.answers.decides and status in _DENIED:
+        text = _DENIAL + text
+    response: JSON = {"description": text, "headers": _headers(headers_of(row, status))}
     if kinds:
         response["content"] = schemas.content(kinds)
     return response
@@ -256,18 +258,13 @@ def _refusals_shared(schemas: _Schemas) -> JSON:
     """Return the problems that are equal on all routes."""
     more = {405: ("Allow",), 503: ("Retry-After",)}
     return {
-        _name_of(status): {
+        name: {
             "description": text,
             "headers": _headers(("traceparent", *more.get(status, ()))),
             "content": schemas.content(_refusal(status)),
         }
-        for status, text in _TEXTS.items()
-        if status >= 400
+        for status, (name, text) in _PROBLEMS.items()
     }
-
-
-def _name_of(status: int) -> str:
-    return HTTPStatus(status).phrase.replace(" ", "")
 
 
 def _headers(names: Iterable[str]) -> JSON:

@@ -5,12 +5,14 @@ check.py builds these answers as plain dictionaries, and does not import this mo
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from tallygate.contracts.admission.explained import ExplanationAnswer
 from tallygate.contracts.admission.windows import Breakdown, WindowAnswer
 from tallygate.contracts.base.answers import AnswerBody, QuantityOut, Recurring, TimeOut
-from tallygate.contracts.base.described import LEFT_OUT, left_out
+from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.problems import Problem
 from tallygate.contracts.catalog.answers import SettingOut
 from tallygate.domain.admission.decision import Reason
@@ -100,13 +102,16 @@ class DecisionAnswer(FeatureState):
     explanation: ExplanationAnswer = LEFT_OUT
 
 
+_VIOLATED: Any = Field(default=None, alias="violated-policies")
+
+
 class Denial(Problem):
     """A denial as an HTTP error, for callers that ask for it by `Prefer: http-status`.
 
     violated_policies: names in RateLimit-Policy of the limits that denied; only with status 429
     """
 
-    violated_policies: list[str] = left_out(alias="violated-policies")
+    violated_policies: list[str] = _VIOLATED
     decision: DecisionAnswer
 
 

@@ -50,12 +50,12 @@ class ExplainedTierAnswer(PolicyForm):
 class RungAnswer(PolicyForm):
     """The step of usage on which the request's last unit lies, and its policy.
 
-    above: usage at which the step begins, exclusive
+    above: usage at which the step begins, exclusive; null: it is the first
     upto: usage at which it ends, inclusive; null: no end
     level: level of the tier that decides there; null: no tier
     """
 
-    above: QuantityOut
+    above: QuantityOut | None
     upto: QuantityOut | None
     grants: bool
     level: str | None
@@ -133,10 +133,13 @@ class ExplainedLimitAnswer(AnswerBody):
 
 
 class HeldReason(AnswerBody):
-    """A reason, and whether it holds."""
+    """A reason, and whether it holds.
+
+    held: null: not examined, since an earlier one holds
+    """
 
     reason: Reason
-    held: bool
+    held: bool | None
 
 
 class RetryAnswer(AnswerBody):

@@ -95,8 +95,8 @@ class ResetWindow(AnswerBody):
     used: QuantityOut
 
 
-class ResetAnswer(AnswerBody):
-    """A reset of a feature's usage.
+class ResetMade(AnswerBody):
+    """A reset of a feature's usage, as planned.
 
     rolling: names of limits with a rolling period, which is not reset because old usage leaves it anyway
     """
@@ -112,9 +112,20 @@ class ResetAnswer(AnswerBody):
     rolling: list[str]
 
 
+class ResetAnswer(ResetMade):
+    """A reset of a feature's usage.
+
+    changed: whether the call changed anything
+    audit_id: id of the audit entry; null: nothing changed
+    """
+
+    changed: bool
+    audit_id: str | None
+
+
 def reset_answer(made: Made) -> JSON:
     """Return a reset as JSON."""
-    return ResetAnswer.of(
+    return ResetMade.of(
         made.asked,
         effective_at=made.effective_at,
         anchor=KEEP,

@@ -53,6 +53,7 @@ class CustomerBody(Contract):
     quota is refilled. `effective` applies to the plan as well; without it, the plan changes now.
     """
 
+    patches = True
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     plan: Name | None = None
     timezone: Zone | None = None

@@ -34,6 +34,7 @@ class OwnLimitBody(Windowed):
     feature takes `enabled`, a config feature takes `value`.
     """
 
+    patches = True
     feature: FeatureKey | None = None
     scope: Scope = Field(default_factory=dict)
     enabled: bool = False
