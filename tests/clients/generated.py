@@ -14,6 +14,18 @@ ROOT = HERE.parents[1]
 TOOLS = ROOT / ".local" / "clients" / "bin"
 NODE_MODULES = ROOT / "tests" / "node_modules"
 
+CATALOG: dict[str, list[dict[str, Any]]] = {
+    "meters": [
+        {"key": "generated", "event_type": "generated.used", "aggregation": "sum", "value": "$.n"},
+        {"key": "reported", "event_type": "generated.reported", "aggregation": "sum", "value": "$.n"},
+    ],
+    "features": [{"key": "generated", "type": "metered", "meter": "generated"}],
+    "plans": [
+        {"key": "generated", "entitlements": [{"feature": "generated", "limit": 10, "period": {"every": "month"}}]},
+    ],
+}
+"""The catalog with which python_client.py works."""
+
 
 def ran(*command: str | Path, cwd: Path, **environment: str) -> str:
     """Run a command and return what it wrote. An error or a warning fails the test."""

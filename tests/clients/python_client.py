@@ -1,7 +1,8 @@
-"""Uses the generated Python client, typed: `python_client.py URL KEY CUSTOMER [declare]`, in the tool environment."""
+"""Uses the generated Python client, typed: `python_client.py URL KEY CUSTOMER [CATALOG]`, in the tool environment."""
 
 from __future__ import annotations
 
+import json
 import sys
 
 from tallygate_api import AuthenticatedClient
@@ -24,22 +25,12 @@ from tallygate_api.models import (
 )
 
 FEATURE = "generated"
-CATALOG = {
-    "meters": [
-        {"key": "generated", "event_type": "generated.used", "aggregation": "sum", "value": "$.n"},
-        {"key": "reported", "event_type": "generated.reported", "aggregation": "sum", "value": "$.n"},
-    ],
-    "features": [{"key": FEATURE, "type": "metered", "meter": "generated"}],
-    "plans": [
-        {"key": "generated", "entitlements": [{"feature": FEATURE, "limit": 10, "period": {"every": "month"}}]},
-    ],
-}
 
 
-def main(url: str, key: str, customer: str, *, declare: bool) -> None:
+def main(url: str, key: str, customer: str, catalog: str | None = None) -> None:
     with AuthenticatedClient(base_url=url, token=key) as client:
-        if declare:
-            put_catalog.sync(client=client, body=CatalogBody.from_dict(CATALOG))
+        if catalog is not None:
+            put_catalog.sync(client=client, body=CatalogBody.from_dict(json.loads(catalog)))
         made = put_customers_customer.sync(customer, client=client, body=CustomerBody(plan="generated"))
         assert isinstance(made, CustomerAnswer), made
         assert made.plan == "generated"
@@ -74,4 +65,4 @@ def main(url: str, key: str, customer: str, *, declare: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], declare=sys.argv[4:] == ["declare"])
+    main(*sys.argv[1:])

@@ -13,6 +13,7 @@ import pytest
 
 from bench.engine import Dynoxide
 from bench.functions import environment, loaded
+from tests.facts_kept import keep_all
 from tests.functions.answers_kept import keeping
 from tests.functions.managing import CATALOG, Client
 
@@ -60,3 +61,9 @@ def acme(call: Client) -> Client:
     assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
     assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer="acme")["statusCode"] == 201
     return call
+
+
+@pytest.fixture(autouse=True)
+def facts_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every event that leaves has the contract of its type."""
+    keep_all(monkeypatch)

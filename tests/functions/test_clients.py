@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
-from tests.clients.generated import python_client, typed, typescript_types, use
+from tests.clients.generated import CATALOG, python_client, typed, typescript_types, use
 from tests.functions.conftest import LoadApp
 from tests.functions.gateway import Gateway
 from tests.functions.managing import Client
@@ -46,7 +47,7 @@ def url(gateway: Gateway) -> Iterator[str]:
 def test_a_typed_python_client_consumes(document: dict[str, Any], url: str, tmp_path: Path) -> None:
     script = python_client(document, tmp_path)
     typed(tmp_path)
-    use(script, url, "tg_any", "generated-client", "declare")
+    use(script, url, "tg_any", "generated-client", json.dumps(CATALOG))
 
 
 def test_typescript_types_compile(document: dict[str, Any], tmp_path: Path) -> None:

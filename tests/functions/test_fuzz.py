@@ -16,6 +16,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -119,7 +120,11 @@ def _fuzz(operation: Any, mode: GenerationMode, seen: dict[str, int]) -> None:
     def ask(case: Case[Any]) -> None:
         answered(case, seen)
 
-    ask()
+    try:
+        ask()
+    except Unsatisfiable:
+        # Nothing of an operation without parameters can be wrong.
+        assert mode is GenerationMode.NEGATIVE, operation.label
 
 
 NUMBERS = [

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import Field, TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
 from tallygate.contracts.base.answers import JSON, AnswerBody
 from tallygate.contracts.facts.events import events
 
+_MODE: JsonSchemaMode = "validation"
 REF = "#/components/schemas/"
 _START, _END, _NOW = "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", "2026-11-21T12:00:00Z"
 EXAMPLES: Mapping[str, tuple[Any, ...]] = {
@@ -112,7 +114,7 @@ EXAMPLES: Mapping[str, tuple[Any, ...]] = {
 def schemas_of(types: Iterable[Any]) -> tuple[list[JSON], JSON]:
     """Return a schema for each type, and the definitions to which they refer, by name."""
     found, named = TypeAdapter.json_schemas(
-        [(index, "validation", TypeAdapter(kind)) for index, kind in enumerate(types)], ref_template=REF + "{model}"
+        [(index, _MODE, TypeAdapter(kind)) for index, kind in enumerate(types)], ref_template=REF + "{model}"
     )
     return list(found.values()), named.get("$defs", {})
 

@@ -1,4 +1,4 @@
 """Outgoing events: the contract of each type, for webhooks and the event bus, and closed periods.
 
-Read first: `events.EVENTS`, `events.About`, `statements.Statement`.
+Read first: `events.DATA`, `events.About`, `statements.Statement`.
 """
