@@ -24,8 +24,8 @@ QUANTITY = TypeAdapter(QuantityOut)
 def answer_types() -> Iterator[Any]:
     """Every contract of an answer, events included."""
     for kinds in (openapi.answers_of(row) for row in openapi.ELSEWHERE):
-        for contract in kinds.values():
-            yield from contract.values()
+        for by_media in kinds.values():
+            yield from by_media.values()
     waiting = list(AnswerBody.__subclasses__())
     while waiting:
         contract = waiting.pop()
