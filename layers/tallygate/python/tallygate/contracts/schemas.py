@@ -154,7 +154,7 @@ def _by_type(schema: JSON, named: JSON) -> Any:
         case "integer" | "number":
             return max(1, schema.get("minimum", 1))
         case "string":
-            return "text"
+            return _NOW if schema.get("format") == "date-time" else "text"
     return None
 
 
