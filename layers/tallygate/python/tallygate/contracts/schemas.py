@@ -7,6 +7,7 @@ same value wherever it occurs, and no example can lag behind its contract. A tes
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import Field, TypeAdapter
@@ -191,8 +192,9 @@ class EventSchemas(AnswerBody):
     data: list[EventSchema]
 
 
+@cache
 def event_schemas() -> JSON:
-    """Return the contract of each type of event that this version sends."""
+    """Return the contract of each type of event that this version sends. Made at the first call."""
     found = [(kind, contract.model_json_schema()) for kind, contract in events().items()]
     return EventSchemas.of(
         data=[
