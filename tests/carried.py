@@ -6,7 +6,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from tallygate.contracts.corrections.quotas import reset_answer
+from tallygate.contracts.corrections.corrections import reset_answer
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.resets import ResetRequest
 from tallygate.domain.entries.total import Total

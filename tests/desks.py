@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Literal
 
-from tallygate.contracts.corrections.quotas import reset_answer
+from tallygate.contracts.corrections.corrections import reset_answer
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.resets import ResetRequest
 from tallygate.domain.customers.customers import CustomerRecord, SubscriptionChange

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from tallygate.contracts.corrections.quotas import adjustment_answer, parts_answer, reset_answer
+from tallygate.contracts.corrections.corrections import adjustment_answer, parts_answer, reset_answer
 from tallygate.contracts.limits.suspensions import judge, suspension_answer
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.resets import ResetRequest

@@ -30,8 +30,8 @@ from tallygate.contracts.catalog.catalog import (
     PlanEntry,
     SettingsEntry,
 )
-from tallygate.contracts.corrections.corrections import SettleBody
-from tallygate.contracts.corrections.quotas import AdjustmentBody, ResetBody
+from tallygate.contracts.corrections.corrections import AdjustmentBody, ResetBody
+from tallygate.contracts.corrections.settlements import SettleBody
 from tallygate.contracts.customers.customers import CustomerBody, SubscriptionBody
 from tallygate.contracts.customers.keys import KeyBody, TestClockBody
 from tallygate.contracts.delivery.endpoints import EndpointRequest

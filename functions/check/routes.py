@@ -13,7 +13,7 @@ from tallygate.clock import Clock
 from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, Ask, decision_answer
 from tallygate.contracts.admission.explanations import explanation_answer
 from tallygate.contracts.base.reading import read
-from tallygate.contracts.corrections.corrections import SETTLE, SettleBody, settlement_answer
+from tallygate.contracts.corrections.settlements import SETTLE, SettleBody, settlement_answer
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.admission.explanation import explanation
 from tallygate.domain.base.instants import Instant

@@ -7,7 +7,7 @@ from dataclasses import replace
 from replies import App, asked_page, customer_of, key_id, paged, posted
 
 from tallygate.contracts.base.reading import read
-from tallygate.contracts.corrections.quotas import (
+from tallygate.contracts.corrections.corrections import (
     CARRY,
     AdjustmentBody,
     ResetAnswer,

@@ -34,7 +34,7 @@ from tallygate.contracts.admission.records import DecisionRecord
 from tallygate.contracts.base.routes import Answers
 from tallygate.contracts.catalog.answers import CatalogChanges
 from tallygate.contracts.catalog.catalog import CatalogBody
-from tallygate.contracts.corrections.quotas import AdjustmentAnswer, AdjustmentBody, ResetAnswer, ResetBody
+from tallygate.contracts.corrections.corrections import AdjustmentAnswer, AdjustmentBody, ResetAnswer, ResetBody
 from tallygate.contracts.customers.customers import CustomerAnswer, CustomerBody, SubscriptionAnswer, SubscriptionBody
 from tallygate.contracts.customers.keys import (
     ClockAnswer,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tallygate.contracts.base.reading import read
-from tallygate.contracts.corrections.quotas import AdjustmentBody, adjustment_answer
+from tallygate.contracts.corrections.corrections import AdjustmentBody, adjustment_answer
 from tallygate.domain.facts.adjustments import Adjustment, LimitParts
 from tallygate.domain.periods.boundaries import NEVER_ENDS
 from tallygate.domain.periods.recurrence import Window

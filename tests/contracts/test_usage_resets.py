@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tallygate.contracts.base.reading import read
-from tallygate.contracts.corrections.quotas import ResetBody, reset_answer
+from tallygate.contracts.corrections.corrections import ResetBody, reset_answer
 from tallygate.domain.base.instants import parse_instant
 from tallygate.domain.corrections.resets import Made, ResetRequest, Running, WindowReset
 from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark, mark_of, mark_text

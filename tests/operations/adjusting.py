@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tallygate.contracts.corrections.quotas import adjustment_answer, parts_answer
+from tallygate.contracts.corrections.corrections import adjustment_answer, parts_answer
 from tallygate.domain.base.instants import Instant
 from tallygate.operations.base.receipts import Outcome, Planned, once
 from tallygate.operations.corrections.adjustments import AdjustmentRequest, Forms, Stores, adjust, list_adjustments

@@ -17,12 +17,13 @@ from pydantic import create_model
 
 from tallygate.contracts.admission.answers import DecisionAnswer, Denial, SettlementAnswer
 from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME
-from tallygate.contracts.base.answers import JSON, Page
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import Page
 from tallygate.contracts.base.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
 from tallygate.contracts.base.problems import GatewayMessage, Problem
 from tallygate.contracts.base.requests import CONDITIONAL, QUERIES
 from tallygate.contracts.base.routes import Answers, Row
-from tallygate.contracts.corrections.corrections import SETTLE
+from tallygate.contracts.corrections.settlements import SETTLE
 from tallygate.contracts.facts.events import events
 from tallygate.contracts.metering.answers import EventsAnswer
 from tallygate.contracts.metering.ingest import EVENTS, EVENTS_MAX

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from tallygate.contracts.base.answers import JSON, AnswerBody
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody
 from tallygate.contracts.facts.events import events
 
 _MODE: JsonSchemaMode = "validation"

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tallygate.contracts.admission.explained import ExplanationAnswer
 from tallygate.contracts.admission.windows import Breakdown, WindowAnswer
-from tallygate.contracts.base.answers import AnswerBody, QuantityOut, Recurring, TimeOut
+from tallygate.contracts.base.bodies import AnswerBody, QuantityOut, Recurring, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.problems import Problem
 from tallygate.contracts.catalog.answers import SettingOut

@@ -7,14 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from tallygate.contracts.base.answers import (
-    JSON,
-    period_answer,
-    quantity,
-    recurrence_answer,
-    time,
-    window_answer,
-)
+from tallygate.contracts.base.answers import JSON, period_answer, quantity, recurrence_answer, time, window_answer
 from tallygate.contracts.base.fields import (
     DIMENSIONS_MAX,
     Amount,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tallygate.contracts.admission.windows import Breakdown, KindOfWindow, WindowAnswer
-from tallygate.contracts.base.answers import AnswerBody, EndOut, QuantityOut, TimeOut
+from tallygate.contracts.base.bodies import AnswerBody, EndOut, QuantityOut, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.catalog.answers import CarryoverForm, PolicyForm, RateForm
 from tallygate.domain.admission.decision import Reason

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from tallygate.contracts.admission.windows import KindOfWindow
-from tallygate.contracts.base.answers import JSON, AnswerBody, QuantityOut, TimeOut
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, QuantityOut, TimeOut
 from tallygate.domain.admission.decision import Reason
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.corrections.settlements import Charge, MadeDecision

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tallygate.contracts.base.answers import AnswerBody, QuantityOut, Span, TimeOut
+from tallygate.contracts.base.bodies import AnswerBody, QuantityOut, Span, TimeOut
 
 
 class KindOfWindow(Span):

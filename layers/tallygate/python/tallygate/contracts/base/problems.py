@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tallygate.contracts.base.answers import AnswerBody
+from tallygate.contracts.base.bodies import AnswerBody
 
 Uri = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import WithJsonSchema
 
-from tallygate.contracts.base.answers import AnswerBody, QuantityOut
+from tallygate.contracts.base.bodies import AnswerBody, QuantityOut
 from tallygate.contracts.base.described import LEFT_OUT
 
 _SCALARS = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]

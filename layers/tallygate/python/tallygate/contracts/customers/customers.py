@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from tallygate.contracts.base.answers import JSON, AnswerBody, Recurring, TimeOut, recurrence_answer
+from tallygate.contracts.base.answers import JSON, recurrence_answer
+from tallygate.contracts.base.bodies import AnswerBody, Recurring, TimeOut
 from tallygate.contracts.base.fields import Id, Name, NotAvailable, Text, Time, Zone, one_of
 from tallygate.contracts.base.reading import Contract, refused
 from tallygate.contracts.facts.statements import PendingPlan

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tallygate.contracts.base.answers import JSON, AnswerBody, TimeOut
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.fields import CustomerId, Rule, Text, Time, kept, one_of
 from tallygate.contracts.base.reading import Contract, Judged, rule

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 
-from tallygate.contracts.base.answers import JSON, AnswerBody, TimeOut
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, TimeOut
 from tallygate.contracts.base.fields import NotAvailable, one_of
 from tallygate.contracts.base.reading import Contract, broken
 from tallygate.domain.delivery.addresses import permitted_host

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import create_model
 
 from tallygate.contracts.admission.windows import Breakdown, Parts
-from tallygate.contracts.base.answers import AnswerBody, EndOut, QuantityOut, Span, TimeOut
+from tallygate.contracts.base.bodies import AnswerBody, EndOut, QuantityOut, Span, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.facts.statements import LimitStatement, PendingPlan, PresentedStatement, Statement
 from tallygate.contracts.limits.suspensions import WaiverAnswer

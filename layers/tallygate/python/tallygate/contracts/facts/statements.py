@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallygate.contracts.admission.windows import Breakdown
-from tallygate.contracts.base.answers import AnswerBody, QuantityOut, Span, TimeOut
+from tallygate.contracts.base.bodies import AnswerBody, QuantityOut, Span, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
 
 

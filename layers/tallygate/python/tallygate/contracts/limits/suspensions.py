@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tallygate.contracts.base.answers import JSON, AnswerBody, EndOut, TimeOut
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, EndOut, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.fields import FeatureKey, Words
 from tallygate.contracts.base.reading import Judged, invalid_fields, refused, rule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallygate.contracts.base.answers import AnswerBody, TimeOut
+from tallygate.contracts.base.bodies import AnswerBody, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.problems import BrokenRule
 from tallygate.domain.metering.events import EventStatus

@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tallygate.contracts.base.answers import JSON, AnswerBody, EndOut, QuantityOut, Span, TimeOut
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, EndOut, QuantityOut, Span, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.requests import Parameters
 from tallygate.contracts.facts.statements import PendingPlan
