@@ -30,7 +30,6 @@ from tallygate.storage.base.dynamo import DynamoEngine, to_wire
 from tallygate.storage.base.engine import Key, Refused, Write, Written
 from tallygate.storage.base.expressions import Item
 from tallygate.storage.base.memory import MemoryEngine
-from tallygate.storage.journal.decisions import Decisions
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = (str(ROOT / "layers"), str(ROOT / "functions"))
@@ -114,7 +113,7 @@ def traces() -> dict[str, Trace]:
     customer(memory, "full", limit=1)
     found = {}
     with contextlib.redirect_stdout(io.StringIO()), loaded("check", environment("check", "http://none", "t")) as module:
-        module.app.store, module.app.decisions = Cells(engine), Decisions(engine)
+        module.app.store, module.app.engine = Cells(engine), engine
         # With a running clock, a run across a boundary of the rate would count a call or two more.
         module.app.clock = Clock(real=lambda: NOW)
         asked = {"consume": ("consume", "warm", 1), "check": ("check", "warm", 1), "denial": ("consume", "full", 2)}

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.emulator import Clients, write_whole
 from local.layout import Layout
-from tallygate.domain.customers import api_keys
+from tallygate.domain.customers import api_keys, key_scopes
 from tallygate.domain.customers.api_keys import ApiKey, digest_of
 from tallygate.storage.base.dynamo import DynamoEngine, client_config
 from tallygate.storage.customers.api_keys import ApiKeys
@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("--scopes", default="manage ingest check")
     arguments = parser.parse_args()
     scopes = tuple(arguments.scopes.split())
-    unknown = sorted(set(scopes) - set(api_keys.SCOPES))
+    unknown = sorted(set(scopes) - set(key_scopes.SCOPES))
     if unknown or not scopes:
         print(f"Scopes are manage, ingest and check; unknown: {' '.join(unknown) or 'none given'}", file=sys.stderr)
         return 2

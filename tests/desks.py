@@ -10,8 +10,8 @@ from tallygate.contracts.corrections.corrections import reset_answer
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.resets import ResetRequest
 from tallygate.domain.customers.customers import CustomerRecord, SubscriptionChange
+from tallygate.domain.entries.events import ParkedEntry
 from tallygate.domain.entries.total import Total
-from tallygate.domain.entries.usage import ParkedEntry
 from tallygate.operations.base.each import in_turn
 from tallygate.operations.base.ports import Moves
 from tallygate.operations.base.receipts import Outcome, Planned, once

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tallygate.contracts.admission.check import Ask
+from tallygate.contracts.admission.asks import Ask
 from tallygate.contracts.base.reading import Contract
 from tallygate.contracts.base.requests import QUERIES
 from tallygate.contracts.base.routes import ROUTES
@@ -37,7 +37,7 @@ from tallygate.contracts.customers.keys import KeyBody, TestClockBody
 from tallygate.contracts.delivery.endpoints import EndpointRequest
 from tallygate.contracts.limits.suspensions import SuspensionBody
 from tallygate.contracts.metering.ingest import EventIn
-from tallygate.domain.delivery.deliveries import FACT_TYPES
+from tallygate.domain.entries.fact_types import FACT_TYPES
 
 _LIMIT = "limit period rate spend windows enforcement tiers carryover"
 _SHOWN = "name description metadata"

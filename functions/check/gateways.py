@@ -11,11 +11,10 @@ customer always gets the same offset.
 from __future__ import annotations
 
 import zlib
-from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from tallygate.contracts.admission.explanations import reason_page
+from tallygate.contracts.admission.check import reason_page
 from tallygate.contracts.base.requests import switched_on
 from tallygate.domain.admission.decision import Decision, Node, Reason
 from tallygate.domain.admission.sentences import sentence
@@ -41,9 +40,10 @@ def decision_headers(decision: Decision) -> dict[str, str]:
     limited = _limited(decision)
     headers: dict[str, str] = {}
     if limited:
-        now, named = decision.numbers_as_of, [_quoted(name) for name in policy_names(limited)]
-        headers["ratelimit-policy"] = ", ".join([_policy(*each) for each in zip(named, limited, strict=True)])
-        headers["ratelimit"] = ", ".join([_state(*each, now) for each in zip(named, limited, strict=True)])
+        named, now = zip(policy_names(limited), limited, strict=True), decision.numbers_as_of
+        items = [_items(_quoted(name), node, now) for name, node in named]
+        headers["ratelimit-policy"] = ", ".join([policy for policy, _ in items])
+        headers["ratelimit"] = ", ".join([state for _, state in items])
     if decision.retry_at is not None:
         headers["retry-after"] = str(_seconds(decision.retry_at - decision.as_of) + _spread(decision))
     if decision.replayed:
@@ -109,24 +109,19 @@ def _limited(decision: Decision) -> list[Node]:
     return [n for n in decision.nodes if n.limit is not None and n.enforcement is Enforcement.HARD]
 
 
-def _policy(name: str, node: Node) -> str:
-    policy = f"{name};q={_whole(node.limit)}"
-    # A window that never resets has no length.
-    return policy if node.resets_at is None else f"{policy};w={max(1, (node.end - node.start) // SECOND)}"
-
-
-def _state(name: str, node: Node, now: Instant) -> str:
-    """Return the remaining quantity and the seconds until it resets.
+def _items(name: str, node: Node, now: Instant) -> tuple[str, str]:
+    """Return a window's policy, and its state: the remaining quantity and the seconds until it resets.
 
     For a window that denies, the seconds run until a retry could be granted, so `Retry-After` is never earlier.
     """
-    until = node.resets_at if node.granted or node.retry_at is None else node.retry_at
-    state = f"{name};r={_whole(node.remaining)}"
-    return state if until is None else f"{state};t={_seconds(until - now)}"
-
-
-def _whole(quantity: Decimal | None) -> int:
-    return min(int(quantity or 0), INTEGER_MAX)
+    policy = f"{name};q={min(int(node.limit or 0), INTEGER_MAX)}"
+    if node.resets_at is not None:
+        # A window that never resets has no length.
+        policy += f";w={max(1, (node.end - node.start) // SECOND)}"
+    state, until = f"{name};r={min(int(node.remaining or 0), INTEGER_MAX)}", node.resets_at
+    if not node.granted and node.retry_at is not None:
+        until = node.retry_at
+    return policy, state if until is None else f"{state};t={_seconds(until - now)}"
 
 
 def _quoted(name: str) -> str:

@@ -10,12 +10,16 @@ from typing import Any
 from gateways import decision_headers, denial_answer, wants_status
 
 from tallygate.clock import Clock
-from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, Ask, decision_answer
-from tallygate.contracts.admission.explanations import explanation_answer
-from tallygate.contracts.base.reading import read
-from tallygate.contracts.corrections.settlements import SETTLE, SettleBody, settlement_answer
+from tallygate.contracts.admission.check import (
+    ASKS_MAX,
+    CHECK,
+    CONSUME,
+    SETTLE,
+    decision_answer,
+    read_question,
+)
+from tallygate.contracts.admission.questions import Question
 from tallygate.domain.admission.decision import Decision
-from tallygate.domain.admission.explanation import explanation
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.units import Unit
 from tallygate.errors import invalid
@@ -23,12 +27,10 @@ from tallygate.http import Answer, CustomerIn, Request, answered, permit
 from tallygate.operations.admission.attempts import Consume
 from tallygate.operations.admission.check import check
 from tallygate.operations.admission.consume import consume
-from tallygate.operations.admission.dimensions import GivenDimensions, require_declared
+from tallygate.operations.admission.dimensions import require_declared
 from tallygate.operations.admission.memory import Memory
 from tallygate.operations.admission.ports import AdmissionStore
-from tallygate.operations.corrections.settle import Settle, settle
-from tallygate.operations.journal.find_decision import decision_named
-from tallygate.operations.journal.ports import DecisionStore
+from tallygate.storage.base.engine import Engine
 
 SCOPE = "check"
 
@@ -37,11 +39,12 @@ SCOPE = "check"
 class App:
     """The parts with which one container decides.
 
+    engine: for the stores that a route makes itself
     decided: receives every decision, for metrics and the log
     """
 
     store: AdmissionStore
-    decisions: DecisionStore
+    engine: Engine
     clock: Clock
     memory: Memory
     decided: Callable[[Request, Decision], None]
@@ -65,8 +68,8 @@ class Asked:
 def _check(app: App, request: Request) -> Answer:
     body = request.json()
     if not isinstance(body, list):
-        asked = _asked(read(Ask, body), request)
-        _require_declared(app, asked)
+        asked = _asked(read_question(body), request)
+        require_declared(app.store, app.memory, [("", asked.wanted)])
         return _answered(request, asked, *_decide(app, request, asked, now=app.clock.now()))
     if not 1 <= len(body) <= ASKS_MAX:
         raise invalid("", "length", f"must have 1 to {ASKS_MAX} elements")
@@ -74,8 +77,10 @@ def _check(app: App, request: Request) -> Answer:
         raise invalid(
             "?http_status", "not_allowed", "works for a single question only: a list of answers has no single status"
         )
-    several = [_asked(read(Ask, entry, at=f"/{index}"), request, at=f"/{index}") for index, entry in enumerate(body)]
-    _require_declared(app, *several)
+    several = [
+        _asked(read_question(entry, at=f"/{index}"), request, at=f"/{index}") for index, entry in enumerate(body)
+    ]
+    require_declared(app.store, app.memory, [(asked.at, asked.wanted) for asked in several])
     now = app.clock.now()
     return Answer(
         body=[_body(asked, *decided) for asked, decided in [(a, _decide(app, request, a, now=now)) for a in several]]
@@ -83,8 +88,8 @@ def _check(app: App, request: Request) -> Answer:
 
 
 def _consume(app: App, request: Request) -> Answer:
-    asked = _asked(read(Ask, request.json()), request)
-    _require_declared(app, asked)
+    asked = _asked(read_question(request.json()), request)
+    require_declared(app.store, app.memory, [("", asked.wanted)])
     now = app.clock.now()
     if asked.wanted.amount == 0:
         return _answered(request, asked, *_decide(app, request, asked, now=now))
@@ -95,7 +100,7 @@ def _consume(app: App, request: Request) -> Answer:
     return _answered(request, asked, decision, unit)
 
 
-def _asked(ask: Ask, request: Request, at: str = "") -> Asked:
+def _asked(ask: Question, request: Request, at: str = "") -> Asked:
     """Return the question. Raises Forbidden where the key is bound to another customer."""
     principal = permit(request.principal, SCOPE, ask.customer)
     wanted = Consume(
@@ -108,18 +113,9 @@ def _asked(ask: Ask, request: Request, at: str = "") -> Asked:
         request_id=ask.request_id,
         allow_partial=ask.allow_partial,
         idempotency_key=request.idempotency_key,
-        traceparent=_given_trace(request),
+        traceparent=request.given_trace,
     )
     return Asked(wanted=wanted, detail=ask.detail, explain=ask.explain, at=at)
-
-
-def _require_declared(app: App, *several: Asked) -> None:
-    """Check the dimensions of all questions. Raises InvalidRequest for undeclared ones."""
-    given = [
-        GivenDimensions(feature=asked.wanted.feature, dimensions=asked.wanted.counted_dimensions, at=asked.at)
-        for asked in several
-    ]
-    require_declared(app.store, app.memory, given)
 
 
 def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[Decision, Unit | None]:
@@ -130,21 +126,23 @@ def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[
 
 
 def _settle(app: App, request: Request) -> Answer:
+    # The modules that read the journal are loaded with a container's first settlement.
+    from tallygate.contracts.base.reading import read  # noqa: PLC0415
+    from tallygate.contracts.corrections.settlements import SettleBody, settlement_answer  # noqa: PLC0415
+    from tallygate.operations.corrections.settle import Settle, settle  # noqa: PLC0415
+    from tallygate.operations.journal.find_decision import decision_named  # noqa: PLC0415
+    from tallygate.storage.journal.decisions import Decisions  # noqa: PLC0415
+
     asked = read(SettleBody, request.json())
     named, now = request.path["decision_id"], app.clock.now()
     decision = decision_named(named, lambda: app.memory.decision_secret(app.store, os.urandom), now=now)
     permit(request.principal, SCOPE, decision.customer)
-    wanted = Settle(decision_id=named, decision=decision, amount=asked.amount, traceparent=_given_trace(request))
-    settled = settle(app.decisions, wanted, now=now)
+    wanted = Settle(decision_id=named, decision=decision, amount=asked.amount, traceparent=request.given_trace)
+    settled = settle(Decisions(app.engine), wanted, now=now)
     body = settlement_answer(
         settled.settlement, customer=decision.customer, feature=decision.feature, replayed=settled.replayed
     )
     return Answer(body=body, headers={"idempotent-replayed": "true"} if settled.replayed else {})
-
-
-def _given_trace(request: Request) -> str | None:
-    """The caller's own trace. A trace id generated here would lead nowhere, so it is not recorded."""
-    return request.traceparent if request.headers.get("traceparent") else None
 
 
 def _answered(request: Request, asked: Asked, decision: Decision, unit: Unit | None) -> Answer:
@@ -157,6 +155,10 @@ def _answered(request: Request, asked: Asked, decision: Decision, unit: Unit | N
 def _body(asked: Asked, decision: Decision, unit: Unit | None) -> dict[str, Any]:
     body = decision_answer(decision, detail=asked.detail, unit=unit)
     if asked.explain:
+        # Few callers ask for an explanation, and its modules are loaded for the first of them.
+        from tallygate.contracts.admission.explanations import explanation_answer  # noqa: PLC0415
+        from tallygate.domain.admission.explanation import explanation  # noqa: PLC0415
+
         body["explanation"] = explanation_answer(explanation(decision, asked.wanted.counted_dimensions))
     return body
 

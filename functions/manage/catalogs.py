@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from replies import App, author, versioned
 
-from tallygate.contracts.base.requests import expected, switched_on
+from tallygate.contracts.base.queries import expected
+from tallygate.contracts.base.requests import switched_on
 from tallygate.contracts.catalog.answers import CatalogChanges
 from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.catalog.catalog import name_of

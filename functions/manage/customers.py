@@ -9,8 +9,8 @@ from typing import Any
 from replies import App, asked_page, audited, customer_of, key_id, paged, posted, versioned
 
 from tallygate.contracts.admission.entitlements import entitlement_answer
+from tallygate.contracts.base.queries import expected
 from tallygate.contracts.base.reading import read
-from tallygate.contracts.base.requests import expected
 from tallygate.contracts.customers.customers import (
     CustomerBody,
     SubscriptionBody,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from replies import App, asked_page, customer_of, paged
 
 from tallygate.contracts.admission.records import decision_record_answer
-from tallygate.contracts.base.requests import page_asked
+from tallygate.contracts.base.queries import page_asked
 from tallygate.contracts.facts.statements import PeriodAnswer
 from tallygate.contracts.usage.usage import (
     audit_answer,
@@ -16,7 +16,7 @@ from tallygate.contracts.usage.usage import (
     read_usage,
     usage_answer,
 )
-from tallygate.domain.customers.api_keys import READ
+from tallygate.domain.customers.key_scopes import READ
 from tallygate.http import Answer, Request, permit
 from tallygate.operations.customers.audits import list_audits
 from tallygate.operations.facts.impact import impact

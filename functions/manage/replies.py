@@ -10,7 +10,7 @@ from typing import Any
 
 from tallygate.clock import Clock
 from tallygate.contracts.base.answers import etag, page_answer
-from tallygate.contracts.base.requests import page_asked
+from tallygate.contracts.base.queries import page_asked
 from tallygate.domain.facts.audits import Author
 from tallygate.http import Answer, Request
 from tallygate.operations.base.receipts import Body, Planned, once

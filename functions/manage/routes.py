@@ -59,7 +59,7 @@ from tallygate.contracts.metering.answers import EventRowAnswer
 from tallygate.contracts.openapi import ELSEWHERE, document
 from tallygate.contracts.schemas import EventSchemas, event_schemas
 from tallygate.contracts.usage.usage import AuditAnswer, ImpactAnswer, UsageSums
-from tallygate.domain.customers.api_keys import MANAGE, READ
+from tallygate.domain.customers.key_scopes import MANAGE, READ
 from tallygate.http import Answer, CustomerIn, Request, Route
 
 

@@ -17,7 +17,7 @@ from tallygate.contracts.base.bodies import AnswerBody, QuantityOut
 from tallygate.contracts.facts.events import events
 from tallygate.contracts.schemas import event_schemas, example, schemas_of
 from tallygate.domain.base.json import read_json, write_json
-from tallygate.domain.delivery.deliveries import FACT_TYPES
+from tallygate.domain.entries.fact_types import FACT_TYPES
 
 WITH_THE_LAYER = {**os.environ, "PYTHONPATH": "layers/tallygate/python"}
 QUANTITY = TypeAdapter(QuantityOut)

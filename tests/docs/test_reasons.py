@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.contracts.admission.check import decision_answer
-from tallygate.contracts.admission.explanations import reason_page
+from tallygate.contracts.admission.check import decision_answer, reason_page
 from tallygate.domain.admission.decision import GRANTING, NOT_YET, Reason
 from tallygate.operations.admission.consume import consume
 from tallygate.storage.admission.cells import Cells

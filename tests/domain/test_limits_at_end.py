@@ -20,7 +20,7 @@ from tallygate.domain.limits.governing import (
 )
 from tallygate.domain.limits.limits import Effective, Next
 from tallygate.domain.limits.rollover import Stretch
-from tallygate.domain.metering.events import LATENESS_MAX
+from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.domain.periods.recurrence import Window, window_at
 from tests.given import effective, quota
 

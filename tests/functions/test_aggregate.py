@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tallygate.domain.delivery.deliveries import Message
-from tallygate.domain.entries.usage import ParkedEntry
+from tallygate.domain.entries.events import ParkedEntry
 from tallygate.domain.limits.counters import CellName
 from tallygate.errors import StoreUnavailable
 from tallygate.storage.base import keys

@@ -13,7 +13,7 @@ from tallygate.contracts.base.reading import read
 from tallygate.contracts.catalog.catalog import declared_in
 from tallygate.contracts.delivery.endpoints import ALLOW_PRIVATE
 from tallygate.contracts.openapi import ELSEWHERE
-from tallygate.domain.delivery.deliveries import FACT_TYPES
+from tallygate.domain.entries.fact_types import FACT_TYPES
 from tests.functions.conftest import LoadApp, sample
 
 
@@ -77,7 +77,7 @@ def test_it_lists_the_routes_of_the_template_and_of_every_function(document: dic
         assert bool(listed[key]["security"]) == (route.scope is not None)
         body = listed[key].get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
         alone = body.get("anyOf", [body])[0]
-        assert alone.get("$ref", "").rpartition("/")[2] == (route.contract.__name__ if route.contract else "")
+        assert alone.get("$ref", "").rpartition("/")[2] == (route.contract_name or "")
 
 
 class _Template(yaml.SafeLoader):

@@ -9,7 +9,7 @@ import pytest
 
 from bench.trace import Trace, traces
 
-BOUNDS = {"consume": (281, 175, 39), "check": (244, 143, 34), "denial": (423, 203, 42)}
+BOUNDS = {"consume": (217, 147, 39), "check": (177, 116, 34), "denial": (346, 175, 42)}
 """Calls, distinct functions, files."""
 
 

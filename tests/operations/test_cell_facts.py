@@ -12,8 +12,9 @@ import pytest
 from tallygate.domain.base.instants import DAY, Instant, parse_instant
 from tallygate.domain.catalog.tiers import AllowWithGrace, Deny, SuspendUsage, Threshold, Tier, percent
 from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.events import ParkedEntry
 from tallygate.domain.entries.notices import BumpEntry, ResumeEntry, SuspendEntry
-from tallygate.domain.entries.usage import ParkedEntry, UseEntry
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry
 from tallygate.domain.limits.counters import CarriedIn, CellName, CountedWindow
 from tallygate.domain.limits.limits import Effective, Limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from tallygate.contracts.catalog.catalog import read_catalog
 from tallygate.domain.catalog.catalog import Feature
 from tallygate.domain.catalog.forms import catalog_form
 from tallygate.errors import FieldError, InvalidRequest, StoreUnavailable
-from tallygate.operations.admission.dimensions import GivenDimensions, require_declared
+from tallygate.operations.admission.attempts import Consume
+from tallygate.operations.admission.dimensions import require_declared
 from tallygate.operations.admission.memory import FEATURE_KEPT_SECONDS, FEATURE_READ_AGAIN_SECONDS, Memory
 from tallygate.operations.admission.ports import SoldFeature
 from tallygate.storage.admission.cells import Cells
@@ -20,6 +22,10 @@ from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Delete, Engine
 from tallygate.storage.base.keys import catalog_meter
 from tests.given import COUNTED, FEATURE, METER, effective, in_force, metered, quota, sold
+
+
+def asked(feature: str, **dimensions: str) -> Consume:
+    return Consume(customer="acme", feature=feature, amount=Decimal(1), dimensions=dimensions)
 
 
 class Asker:
@@ -32,7 +38,7 @@ class Asker:
     def broken(self, feature: str = FEATURE, at: str = "", **dimensions: str) -> list[tuple[str, str]]:
         """The rules that a request breaks: pointer and code."""
         try:
-            require_declared(self.store, self.memory, [GivenDimensions(feature=feature, dimensions=dimensions, at=at)])
+            require_declared(self.store, self.memory, [(at, asked(feature, **dimensions))])
         except InvalidRequest as refused:
             return [(error.pointer, error.code) for error in refused.errors]
         return []
@@ -66,7 +72,7 @@ def test_a_required_dimension_must_be_given(sells: Engine) -> None:
 
 def test_the_refusal_says_what_the_meter_declares(sells: Engine) -> None:
     with pytest.raises(InvalidRequest, match="has model, team, user") as refused:
-        require_declared(Cells(sells), Memory(), [GivenDimensions(feature=FEATURE, dimensions={"modle": "x"})])
+        require_declared(Cells(sells), Memory(), [("", asked(FEATURE, modle="x"))])
     assert (refused.value.status, refused.value.code) == (422, "unknown_dimension")
 
 

@@ -13,11 +13,11 @@ from bench.cost import counting
 from tallygate.contracts.usage.usage import read_event_list
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_instant
 from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.events import EventEntry
 from tallygate.domain.entries.notices import BumpEntry
-from tallygate.domain.entries.usage import EventEntry
 from tallygate.domain.journal.records import Record
 from tallygate.domain.metering.contributions import Add
-from tallygate.domain.metering.events import LATENESS_MAX
+from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.domain.metering.meters import Measured
 from tallygate.domain.usage.events import EventRow, EventsAsked
 from tallygate.errors import InvalidRequest, NotFound

@@ -10,7 +10,8 @@ import pytest
 from bench.cost import counting
 from tallygate.domain.base.instants import DAY, MINUTE
 from tallygate.domain.catalog.catalog import Feature
-from tallygate.domain.metering.events import LATENESS_MAX, Draft, Result, rejected
+from tallygate.domain.metering.events import Draft, Result, rejected
+from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.domain.metering.meters import Filter
 from tallygate.domain.metering.settings import Settings, settings_form
 from tallygate.errors import StoreUnavailable

@@ -12,7 +12,8 @@ from bench.cost import counting
 from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.entries.entry import Entry
-from tallygate.domain.entries.usage import PARKED_LENGTH_MAX, ParkedEntry, UseEntry
+from tallygate.domain.entries.events import PARKED_LENGTH_MAX, ParkedEntry
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.errors import NotFound, StoreUnavailable

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.metering.events import FUTURE_MAX, LATENESS_MAX, Draft, Result, rejected
+from tallygate.domain.metering.events import Draft, Result, rejected
+from tallygate.domain.metering.lateness import FUTURE_MAX, LATENESS_MAX
 from tallygate.errors import OutcomeUnknown
 from tallygate.operations.base.each import in_turn
 from tallygate.operations.metering.ingest import Posted, ingest

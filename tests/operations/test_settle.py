@@ -23,7 +23,8 @@ from tallygate.domain.catalog.tiers import (
     percent,
 )
 from tallygate.domain.corrections.settlements import SETTLED_WITHIN, Charge, MadeDecision
-from tallygate.domain.entries.usage import ParkedEntry, UseEntry
+from tallygate.domain.entries.events import ParkedEntry
+from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.limits import Quota

@@ -20,8 +20,8 @@ import pytest
 from bench import engine as bench_engine
 from bench.streams import reader
 from tallygate.domain.admission.decision import Decision
+from tallygate.domain.entries.events import EventEntry, ParkedEntry
 from tallygate.domain.entries.kind import CellKind
-from tallygate.domain.entries.usage import EventEntry, ParkedEntry
 from tallygate.domain.limits.counters import CellName
 from tallygate.errors import StoreUnavailable
 from tallygate.operations.admission.consume import consume

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.contracts.base.fields import broken_identifier, broken_name
+from tallygate.contracts.base.names import broken_identifier, broken_name
 from tallygate.domain.limits.counters import CellName
 from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine

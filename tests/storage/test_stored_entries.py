@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tallygate.domain.catalog.tiers import AllowWithGrace, Enforcement, SuspendUsage, Tier, percent
 from tallygate.domain.entries.entry import CellEntry, Entry
+from tallygate.domain.entries.events import BringInEntry, EventEntry, ParkedEntry
 from tallygate.domain.entries.notices import (
     BumpEntry,
     DeniedEntry,
@@ -25,7 +26,7 @@ from tallygate.domain.entries.notices import (
     TidyEntry,
 )
 from tallygate.domain.entries.reset_marks import ResetMark
-from tallygate.domain.entries.usage import BringInEntry, EventEntry, ParkedEntry, SettleEntry, UseEntry
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.entries.windows import (
     AdjustEntry,
     CarryEntry,
@@ -45,7 +46,8 @@ from tallygate.domain.metering import contributions
 from tallygate.domain.metering.judgement import EventWarning
 from tallygate.domain.metering.meters import Measured
 from tallygate.storage.base.documents import compact, in_order, read_document
-from tallygate.storage.entries.entries import CELL_KINDS, CUSTOMER, ENTRIES, entry_of, entry_text
+from tallygate.storage.entries.entries import CELL_KINDS, ENTRIES, entry_of
+from tallygate.storage.entries.last import CUSTOMER, entry_text
 from tallygate.storage.entries.totals import governed_from, governed_text
 from tallygate.storage.journal.records import body_of, record_of
 
@@ -91,6 +93,8 @@ def made(kind: Any) -> st.SearchStrategy[Any]:
     origin, parts = get_origin(kind), get_args(kind)
     if kind in KNOWN:
         return KNOWN[kind]
+    if kind is Entry:
+        return st.one_of([made(each) for each in KINDS.values()])
     if origin in (Union, UnionType):
         return st.one_of([made(part) for part in parts])
     if origin is tuple and parts[1:] != (...,):
@@ -153,7 +157,7 @@ AS_METERED: dict[str, Any] = {**AS_KIND, "m": "calls"}
 AS_LIMIT: dict[str, Any] = {**AS_METERED, "nm": "per-model", "wi": [1, 1000, 2000]}
 
 STORED_INTO = {"y": [["100.5", 2], ["200", 1]], "z": 500}
-PINNED: dict[str, tuple[Entry, dict[str, Any]]] = {
+PINNED: dict[str, tuple[Any, dict[str, Any]]] = {
     "use": (
         UseEntry(
             **METERED,
@@ -391,9 +395,9 @@ def test_the_stored_form_of_every_kind_is_pinned() -> None:
 def test_an_entry_is_stored_as_it_always_was(name: str) -> None:
     """A test that fails here has changed what earlier versions stored: the stored names must stay."""
     entry, stored = PINNED[name]
+    assert len(stored) == len(fields(entry)), "every field is in the example"
     assert type(entry) is KINDS[name]
     assert ENTRIES.write(entry) == {"k": name, **stored}
-    assert len(stored) == len(fields(entry)), "every field is in the example"
 
 
 @pytest.mark.parametrize(

@@ -99,10 +99,12 @@ def test_whatever_was_seen_the_write_grants_only_what_the_rules_grant_and_counts
         return
     assert decide.refusal(cell, asked) is None
     term = asked.quotas[0]
-    landed = landing(term.ladder_in(cell), term.used_in(cell) + amount) if term.decides and term.tiers else None
+    landed = (
+        landing(term.shown_in(cell).rungs, term.shown_in(cell).used + amount) if term.decides and term.tiers else None
+    )
     written = changed(image(cell), {}, tuple(admission_changes(asked)))
     after = cell_image.cell_of({name: Decimal(v) if isinstance(v, int) else v for name, v in written.items()})
-    assert term.used_in(after) == term.used_in(cell) + amount
+    assert term.shown_in(after).used == term.shown_in(cell).used + amount
     if landed is None:
         return
     rates = {o: sum(v for (ordinal, _), v in after.rated.items() if ordinal == o) for o in (40, 41)}

@@ -22,7 +22,7 @@ from tallygate.contracts.base.answers import fields_of
 from tallygate.contracts.base.requests import TRACEPARENT, acceptable, broken_conditions, broken_path, broken_query
 from tallygate.contracts.base.routes import Row, planned_routes
 from tallygate.domain.base.json import read_json, write_json
-from tallygate.domain.customers.api_keys import MANAGE, READ
+from tallygate.domain.customers.key_scopes import MANAGE, READ
 from tallygate.errors import (
     BodyTooLarge,
     FieldError,
@@ -87,6 +87,11 @@ class Request:
     @property
     def trace_id(self) -> str:
         return self.traceparent[3:35]
+
+    @property
+    def given_trace(self) -> str | None:
+        """The caller's own traceparent. A trace made here would lead nowhere, so it is not recorded."""
+        return self.traceparent if self.headers.get("traceparent") else None
 
     @property
     def idempotency_key(self) -> str | None:
@@ -172,7 +177,7 @@ def read(event: Mapping[str, Any]) -> Request:
     return Request(
         route=event.get("routeKey", "$default"),
         url_path=event.get("rawPath", ""),
-        repeated=_repeated(event.get("rawQueryString") or ""),
+        repeated=_repeated(event["rawQueryString"]) if event.get("rawQueryString") else frozenset(),
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         headers=headers,
@@ -256,7 +261,7 @@ def dispatch(
     if route is None:
         raise unknown_route(request, (*routes, *elsewhere))
     if route.scope is not None:
-        if request.principal is not None:
+        if request.principal is not None and request.principal.customer is not None:
             _within_reach(route, request.principal, request)
         permit(request.principal, route.scope)
     _require_sound(route, request)
@@ -265,7 +270,7 @@ def dispatch(
 
 def _within_reach(route: Route[App], principal: Principal, request: Request) -> None:
     """Check that a customer-bound key stays with its customer. Raises Forbidden."""
-    if principal.customer is None or route.reach is CustomerIn.FOUND:
+    if route.reach is CustomerIn.FOUND:
         return
     if route.reach is CustomerIn.NOWHERE:
         raise Forbidden("this key is bound to one customer; this route concerns all", code="other_customer")
@@ -280,18 +285,16 @@ def _require_sound(route: Route[App], request: Request) -> None:
         raise NotAcceptable(detail, errors=(FieldError(pointer="!accept", code="not_available", detail=detail),))
     if len(request.body) > BODY_BYTES_MAX:
         raise BodyTooLarge(f"the body has more than {BODY_BYTES_MAX} bytes")
-    queries = broken_query(request.route, request.query, request.repeated)
-    conditions = broken_conditions(request.route, request.headers)
-    errors = (*broken_path(request.path), *queries, *conditions, *_unread_body(route, request))
+    errors = [
+        *(broken_path(request.path) if request.path else ()),
+        *(broken_query(request.route, request.query, request.repeated) if request.query else ()),
+        *broken_conditions(request.route, request.headers),
+    ]
+    # Clients may send `null` or `{}` for an empty body.
+    if route.contract is None and request.body.strip() not in (b"", b"null", b"{}"):
+        errors.append(FieldError(pointer="", code="not_allowed", detail="this route takes no body"))
     if errors:
-        raise InvalidRequest(f"{errors[0].pointer or 'the body'}: {errors[0].detail}", errors=errors)
-
-
-def _unread_body(route: Route[App], request: Request) -> tuple[FieldError, ...]:
-    """Return the error of a body on a route that takes none. Clients may send `null` or `{}` for an empty body."""
-    if route.contract is not None or request.body.strip() in (b"", b"null", b"{}"):
-        return ()
-    return (FieldError(pointer="", code="not_allowed", detail="this route takes no body"),)
+        raise InvalidRequest(f"{errors[0].pointer or 'the body'}: {errors[0].detail}", errors=tuple(errors))
 
 
 def unknown_route(request: Request, known: Collection[str]) -> InvalidRequest:

@@ -16,14 +16,15 @@ from typing import Any
 from pydantic import create_model
 
 from tallygate.contracts.admission.answers import DecisionAnswer, Denial, SettlementAnswer
-from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME
+from tallygate.contracts.admission.asks import Ask
+from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, SETTLE
 from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.base.bodies import Page
-from tallygate.contracts.base.fields import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
+from tallygate.contracts.base.names import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
 from tallygate.contracts.base.problems import GatewayMessage, Problem
 from tallygate.contracts.base.requests import CONDITIONAL, QUERIES
 from tallygate.contracts.base.routes import Answers, Row
-from tallygate.contracts.corrections.settlements import SETTLE
+from tallygate.contracts.corrections.settlements import SettleBody
 from tallygate.contracts.facts.events import events
 from tallygate.contracts.metering.answers import EventsAnswer
 from tallygate.contracts.metering.ingest import EVENTS, EVENTS_MAX
@@ -32,9 +33,9 @@ from tallygate.domain.admission import decision_ids
 
 _DECISION = Answers(body=DecisionAnswer, decides=True)
 ELSEWHERE = (
-    replace(CHECK, answers=replace(_DECISION, several=ASKS_MAX)),
-    replace(CONSUME, answers=_DECISION),
-    replace(SETTLE, answers=Answers(body=SettlementAnswer, refusals=(409,))),
+    replace(CHECK, contract=Ask, answers=replace(_DECISION, several=ASKS_MAX)),
+    replace(CONSUME, contract=Ask, answers=_DECISION),
+    replace(SETTLE, contract=SettleBody, answers=Answers(body=SettlementAnswer, refusals=(409,))),
     replace(EVENTS, answers=Answers(body=EventsAnswer)),
 )
 """The routes of other functions, with the contracts of their answers."""

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.base.instants import SECOND, Instant
-from tallygate.domain.entries.usage import PARKED_LENGTH_MAX, ParkedEntry
+from tallygate.domain.entries.events import PARKED_LENGTH_MAX, ParkedEntry
 from tallygate.domain.facts.audits import announced, rejection_announced
 from tallygate.domain.facts.cell_facts import Note
 from tallygate.domain.journal.observed import (
@@ -137,7 +137,7 @@ def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> t
             revision=entry.revision,
             time=entry.time,
             fact=fact,
-            traceparent=entry.traced,
+            traceparent=entry.traceparent,
         )
         for fact in entry.facts
     )

@@ -1,4 +1,4 @@
 """Requests and answers of check and consume.
 
-Read first: `check.Ask`, `check.decision_answer`, `explanations`.
+Read first: `questions.Question`, `check.decision_answer`, `explanations`.
 """

@@ -1,13 +1,13 @@
-"""Explanations on the wire: the fields that `explain: true` adds to a decision, and the docs page of each reason."""
+"""Explanations on the wire: the fields that `explain: true` adds to a decision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tallygate.contracts.admission.check import node_answer
+from tallygate.contracts.admission.check import node_answer, reason_page
 from tallygate.contracts.base.answers import JSON, fields_of, quantity, recurrence_answer, time, window_answer
-from tallygate.domain.admission.decision import Node, Reason
+from tallygate.domain.admission.decision import Node
 from tallygate.domain.admission.explanation import (
     ExplainedLimit,
     ExplainedQuota,
@@ -25,8 +25,6 @@ from tallygate.domain.catalog.rates import PER
 from tallygate.domain.catalog.tiers import RATE_ORDINAL, Policy, policy_form, threshold_form
 from tallygate.domain.limits.rungs import UNTIL_TOP_UP, Rung
 
-REASONS = "docs/reasons"
-"""The folder with the page of each reason, in the project."""
 WAITS_TEXTS: Mapping[Waits, str] = {
     Waits.NOTHING: "There is nothing to wait for.",
     Waits.PERIOD_END: "The period ends then, and the next one has room.",
@@ -38,11 +36,6 @@ WAITS_TEXTS: Mapping[Waits, str] = {
     Waits.RESUME: "The suspension ends when an operator resumes usage.",
 }
 _PER_NAMES = {length: name for name, length in PER.items()}
-
-
-def reason_page(reason: Reason) -> str:
-    """Return the path of the page that explains a reason."""
-    return f"{REASONS}/{reason.value}.md"
 
 
 def explanation_answer(explained: Explanation) -> JSON:

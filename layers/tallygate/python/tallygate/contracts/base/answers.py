@@ -42,13 +42,9 @@ def time(instant: Instant | None) -> str | None:
     return None if instant is None else format_instant(instant)
 
 
-def window_end(end: Instant) -> str | None:
-    """Return the end of a window; null: it never ends."""
-    return None if end >= NEVER_ENDS else format_instant(end)
-
-
 def period_answer(start: Instant, end: Instant) -> JSON:
-    return {"start": format_instant(start), "end": window_end(end)}
+    """Return the bounds of a window; a null end: it never ends."""
+    return {"start": format_instant(start), "end": None if end >= NEVER_ENDS else format_instant(end)}
 
 
 def recurrence_answer(segment: Segment) -> JSON:

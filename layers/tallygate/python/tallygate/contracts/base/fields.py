@@ -1,20 +1,8 @@
-"""Field types of contracts: identifiers, quantities, instants, and fields that are not available yet.
-
-Callers choose identifiers. There is one rule for names that occur in a path, and one for all others:
-
-    name         customer, feature, meter, plan, limit, pool, alert, dimension
-                 1 to 200 characters, NFC, no control or format characters, no `/`, no space at either end,
-                 not `.` or `..`
-    identifier   event id, source and type, subject (and subject keys), request_id, series, dimension values
-                 1 to 255 characters, NFC, no control characters; `/` is allowed, and percent-encoded in a path
-
-NFC is required so that equal-looking texts are equal, independent of how they were typed.
-"""
+"""Field types of contracts: identifiers (`contracts.base.names`), quantities, instants, fields not available yet."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,56 +18,24 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from tallygate.contracts.base.names import (
+    DIMENSION_LENGTH_MAX,
+    IDENTIFIER_LENGTH_MAX,
+    NAME_LENGTH_MAX,
+    Rule,
+    broken_identifier,
+    broken_name,
+)
 from tallygate.contracts.base.reading import broken
 from tallygate.domain.base import instants
 from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, NotAQuantity, Read, read_quantity
 from tallygate.domain.periods import boundaries
 
 TEXT_LENGTH_MAX = 255
-NAME_LENGTH_MAX = 200
-IDENTIFIER_LENGTH_MAX = 255
-DIMENSION_LENGTH_MAX = 64
-DIMENSIONS_MAX = 10
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EARLIEST = 0
 _LATEST = 253_370_764_800_000
 """Instants are limited to the years 1970 to 9998, so that the bounds of every window are valid dates."""
-
-Rule = tuple[str, str]
-"""A broken rule: its code and its detail text."""
-
-
-def broken_name(text: str, length_max: int = NAME_LENGTH_MAX) -> Rule | None:
-    """Return the rule that the text breaks as a name in a path; None: none."""
-    if found := _broken(text, length_max, ("Cc", "Cf"), "control or format characters"):
-        return found
-    if "/" in text:
-        return "invalid", "must not contain a slash"
-    if text != text.strip():
-        return "invalid", "must not begin or end with a space"
-    if text in (".", ".."):
-        return "invalid", "must not be . or .., which URL paths resolve"
-    return None
-
-
-def broken_identifier(text: str) -> Rule | None:
-    """Return the rule that the text breaks as an identifier outside paths; None: none."""
-    return _broken(text, IDENTIFIER_LENGTH_MAX, ("Cc",), "control characters")
-
-
-def _broken(text: str, length_max: int, categories: tuple[str, ...], called: str) -> Rule | None:
-    if not 1 <= len(text) <= length_max:
-        return "length", f"must have 1 to {length_max} characters"
-    if text.isascii():
-        return None if text.isprintable() else ("invalid", f"must have no {called}")
-    found = {unicodedata.category(letter) for letter in text}
-    if "Cs" in found:
-        return "invalid", "must be valid Unicode, without lone surrogates"
-    if not found.isdisjoint(categories):
-        return "invalid", f"must have no {called}"
-    if not unicodedata.is_normalized("NFC", text):
-        return "invalid", "must be in Unicode's normal form NFC"
-    return None
 
 
 def kept(rule: Callable[[Any], Rule | None]) -> AfterValidator:

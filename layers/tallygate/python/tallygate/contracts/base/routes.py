@@ -35,15 +35,20 @@ class Row:
 
     key: method and path, as in the HTTP API
     scope: the scope that the API key needs; None: the route is public
-    contract: the contract of the body, read by the route's function
     answers: contracts of the answers; `contracts.openapi` adds those of functions that must not load them
+    contract: the contract of the body, read by the route's function; its name, if only a body that breaks a rule loads
+        it; None: the route takes no body
     """
 
     key: str
     scope: str | None
     summary: str
-    contract: type | None = None
+    contract: type | str | None = None
     answers: Answers = Answers()
+
+    @property
+    def contract_name(self) -> str | None:
+        return self.contract.__name__ if isinstance(self.contract, type) else self.contract
 
     @property
     def method(self) -> str:

@@ -33,7 +33,15 @@ from tallygate.domain.catalog.features import BOOLEAN, CONFIG, FEATURE_TYPES, ME
 from tallygate.domain.catalog.forms import Form, feature_of, filter_of, meter_of, plan_of
 from tallygate.domain.catalog.units import PRECISION_MAX, Rounding
 from tallygate.domain.limits.overrides import crowd_of
-from tallygate.domain.metering.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
+from tallygate.domain.metering.meters import (
+    AGGREGATIONS,
+    AVAILABLE,
+    DIMENSIONS_MAX,
+    FILTERS_MAX,
+    LATER,
+    OPERATORS,
+    parse_path,
+)
 from tallygate.domain.metering.settings import PARK, REJECT, UNKNOWN_CUSTOMERS, UNKNOWN_EVENTS, settings_of
 from tallygate.errors import FieldError
 
@@ -131,7 +139,7 @@ class MeterEntry(Judged):
 
     key: Name
     event_type: Id
-    aggregation: Annotated[str, one_of(AGGREGATIONS, ("unique", "min", "max", "avg", "latest"))]
+    aggregation: Annotated[str, one_of(AVAILABLE, LATER)]
     value: Path | None = None
     kind: Annotated[str, one_of(("cumulative",), ("total", "gauge", "up_down"))] = "cumulative"
     dimensions: dict[DimensionKey, Path] = Field(default_factory=dict, max_length=DIMENSIONS_MAX)
@@ -146,9 +154,10 @@ class MeterEntry(Judged):
     floor: NotAvailable = None
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
-        if self.aggregation == "sum" and self.value is None:
-            yield rule("required", "is required for sum: the path of the value to add up", "value")
-        if self.aggregation != "sum" and self.value is not None:
+        reads = AGGREGATIONS[self.aggregation].reads
+        if reads is not None and self.value is None:
+            yield rule("required", f"is required for {self.aggregation}: the path of {reads}", "value")
+        if reads is None and self.value is not None:
             yield rule("not_allowed", f"is not allowed for {self.aggregation}", "value")
 
 

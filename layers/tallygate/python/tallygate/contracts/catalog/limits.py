@@ -13,16 +13,15 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from tallygate.contracts.base.fields import (
     AMOUNT_SCHEMA,
-    DIMENSIONS_MAX,
     Amount,
     DimensionKey,
     DimensionValue,
     NotAvailable,
-    Rule,
     amount_of,
     kept,
     one_of,
 )
+from tallygate.contracts.base.names import DIMENSIONS_MAX, Rule
 from tallygate.contracts.base.reading import Contract, Judged, broken, rule
 from tallygate.contracts.catalog.tiers import TIERS_MAX, Tiered, TierEntry, broken_tiers, in_order, percent_of
 from tallygate.contracts.catalog.windows import Period, RateWindow, WindowEntry, broken_pair

@@ -10,10 +10,12 @@ from pydantic import Field
 from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.base.bodies import AnswerBody, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
-from tallygate.contracts.base.fields import CustomerId, Rule, Text, Time, kept, one_of
+from tallygate.contracts.base.fields import CustomerId, Text, Time, kept, one_of
+from tallygate.contracts.base.names import Rule
 from tallygate.contracts.base.reading import Contract, Judged, rule
 from tallygate.domain.base.instants import Instant, format_instant
-from tallygate.domain.customers.api_keys import OVERLAP_MAX_S, SCOPES, KeyTexts, broken_scopes
+from tallygate.domain.customers.api_keys import OVERLAP_MAX_S, KeyTexts, broken_scopes
+from tallygate.domain.customers.key_scopes import SCOPES
 from tallygate.errors import FieldError
 
 

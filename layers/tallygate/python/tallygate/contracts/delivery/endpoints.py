@@ -16,8 +16,6 @@ from tallygate.contracts.base.fields import NotAvailable, one_of
 from tallygate.contracts.base.reading import Contract, broken
 from tallygate.domain.delivery.addresses import permitted_host
 from tallygate.domain.delivery.deliveries import (
-    FACT_TYPES,
-    FACT_TYPES_LATER,
     SCHEMES,
     STANDARD,
     Delivery,
@@ -26,6 +24,7 @@ from tallygate.domain.delivery.deliveries import (
     EndpointStatus,
     matches,
 )
+from tallygate.domain.entries.fact_types import FACT_TYPES, FACT_TYPES_LATER
 
 URL_LENGTH_MAX = 2_048
 PATTERNS_MAX = 50

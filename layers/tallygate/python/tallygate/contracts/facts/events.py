@@ -14,6 +14,7 @@ from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.facts.statements import LimitStatement, PendingPlan, PresentedStatement, Statement
 from tallygate.contracts.limits.suspensions import WaiverAnswer
 from tallygate.domain.admission.decision import Reason
+from tallygate.domain.entries import fact_types
 
 
 class About(AnswerBody):
@@ -294,19 +295,19 @@ class Event(AnswerBody):
 
 
 DATA: Mapping[str, Any] = {
-    "usage.threshold_crossed": ThresholdCrossed,
-    "usage.threshold_recovered": ThresholdRecovered,
-    "usage.limit_reached": LimitReached,
-    "usage.overage_started": OverageStarted,
-    "usage.denied": Denied,
-    "usage.period_closed": PeriodClosed,
-    "limit.period_closed": LimitPeriodClosed,
-    "usage.restated": Restated,
-    "usage.rejected": Rejected,
-    "entitlement.suspended": ByOperator | SuspendedByTier,
-    "entitlement.resumed": ByOperator | TierResumed,
-    "quota.adjusted": Adjusted,
-    "subscription.changed": SubscriptionChanged,
+    fact_types.THRESHOLD_CROSSED: ThresholdCrossed,
+    fact_types.THRESHOLD_RECOVERED: ThresholdRecovered,
+    fact_types.LIMIT_REACHED: LimitReached,
+    fact_types.OVERAGE_STARTED: OverageStarted,
+    fact_types.DENIED: Denied,
+    fact_types.PERIOD_CLOSED: PeriodClosed,
+    fact_types.LIMIT_CLOSED: LimitPeriodClosed,
+    fact_types.RESTATED: Restated,
+    fact_types.REJECTED: Rejected,
+    fact_types.SUSPENDED: ByOperator | SuspendedByTier,
+    fact_types.RESUMED: ByOperator | TierResumed,
+    fact_types.ADJUSTED: Adjusted,
+    fact_types.SUBSCRIPTION_CHANGED: SubscriptionChanged,
 }
 """The contract of the data of each type of event."""
 

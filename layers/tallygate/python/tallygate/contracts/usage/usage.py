@@ -23,7 +23,7 @@ from pydantic import Field
 from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.base.bodies import AnswerBody, EndOut, QuantityOut, Span, TimeOut
 from tallygate.contracts.base.described import LEFT_OUT
-from tallygate.contracts.base.requests import Parameters
+from tallygate.contracts.base.queries import Parameters
 from tallygate.contracts.facts.statements import PendingPlan
 from tallygate.contracts.limits.suspensions import WaiverAnswer
 from tallygate.contracts.metering.answers import EventRowAnswer
@@ -34,7 +34,7 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.audits import Audit
 from tallygate.domain.facts.impact import RANGE, Impact, ImpactQuery
 from tallygate.domain.facts.impact import RANGE_MAX as IMPACT_RANGE_MAX
-from tallygate.domain.metering.events import FUTURE_MAX
+from tallygate.domain.metering.lateness import FUTURE_MAX
 from tallygate.domain.periods.boundaries import is_zone
 from tallygate.domain.periods.recurrence import calendar, window_at
 from tallygate.domain.usage.events import LISTED_FOR, STATUSES, EventRow, EventsAsked

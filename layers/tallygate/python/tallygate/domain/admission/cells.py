@@ -180,15 +180,14 @@ def dead_windows(
     Counters of limits out of force stay, because their ends are unknown and they do not grow. Once such a limit is in
     force again, the end of its counter's window may lie below the floor.
     """
-    quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
-    carrying = _still_to_carry(quotas, seen)
-    widths = {rate.ordinal: rate.width for limit in entitlement.limits for rate in limit.every_rate}
+    quotas, rates = entitlement.quotas, entitlement.rates
+    carrying = _still_to_carry(quotas, seen) if entitlement.carries else frozenset()
     ended_quotas = [
         (over, "quota", c)
         for c in seen.used
         if c[0] in quotas and c not in carrying and (over := _dead(quotas[c[0]], c[1], now)) is not None
     ]
-    ended_rates = [((c[1] + 2) * widths[c[0]], "rate", c) for c in seen.rated if c[0] in widths]
+    ended_rates = [((c[1] + 2) * rates[c[0]].width, "rate", c) for c in seen.rated if c[0] in rates]
     dead = ended_quotas + [ended for ended in ended_rates if ended[0] <= now - RATE_DEAD_AFTER]
     removed = sorted(dead)[:REMOVED_MAX]
     gone = removed[-1][0] if removed else None
@@ -203,8 +202,6 @@ def dead_windows(
 
 def _still_to_carry(quotas: Mapping[int, Quota], seen: Cell) -> frozenset[CounterName]:
     """The newest windows of quotas with carryover. They are kept however old, because the next window needs them."""
-    if not any(quota.stretches for quota in quotas.values()):
-        return frozenset()
     kept: list[CounterName] = []
     for ordinal, quota in quotas.items():
         if quota.stretches:
@@ -217,9 +214,8 @@ def dead_beside(entitlement: Entitlement, seen: Cell, now: Instant) -> tuple[Cou
     beside = (seen.denied, seen.grace, seen.carried, seen.adjusted, seen.resets, seen.waived, seen.origins)
     if not any(beside):
         return ()
-    quotas = {quota.ordinal: quota for limit in entitlement.limits for quota in limit.quotas}
+    quotas, throttling = entitlement.quotas, entitlement.rates
     carrying = _still_to_carry(quotas, seen)
-    throttling = {rate.ordinal for limit in entitlement.limits for rate in limit.every_rate}
     dead = [
         name
         for name in {name for kept in beside for name in kept}

@@ -120,7 +120,7 @@ def _refused_by(cell: Cell, term: QuotaTerm, terms: Terms) -> Exceeded | Suspend
     Suspending: usage has already reached a tier that suspends
     Exceeded: the quota, or the rate that applies where the amount lands, has no room
     """
-    rungs, used = term.ladder_in(cell), term.used_in(cell)
+    rungs, used, _ = term.shown_in(cell)
     reached = following(rungs, used)
     if isinstance(reached.policy, SuspendUsage):
         assert reached.tier is not None, "no enforcement suspends"

@@ -228,7 +228,8 @@ def _throttles(terms: Terms, cell: Cell, amount: Decimal) -> Iterable[tuple[Quot
     found: dict[int, tuple[QuotaTerm, RateTerm]] = {}
     for term in terms.quotas:
         if term.tiers and term.decides:
-            rate = landing(term.ladder_in(cell), term.used_in(cell) + amount).throttle
+            rungs, used, _ = term.shown_in(cell)
+            rate = landing(rungs, used + amount).throttle
             if rate is not None:
                 at = rates.sub_window(rate, term.now)
                 found[rate.ordinal] = term, RateTerm(limit=term.limit, rate=rate, at=at, throttles=term.counter)
@@ -241,7 +242,7 @@ def _quota_node(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) ->
     amount: units to add to the usage that the cell shows; 0 if the cell already includes them
     asked: units requested, whether the cell includes them or not
     """
-    rungs, used, total = term.ladder_in(cell), term.used_in(cell), term.total_in(cell)
+    rungs, used, total = term.shown_in(cell)
     landed, most = landing(rungs, used + amount), ceiling(rungs)
     suspends = asked > 0 and isinstance(following(rungs, used + amount - asked).policy, SuspendUsage)
     return Node(
@@ -290,9 +291,12 @@ def _rate_node(term: RateTerm, cell: Cell, amount: Decimal, quota: QuotaTerm | N
     rate, at = term.rate, term.at
     previous, current = rated_in(rate, cell, at.index)
     start = at.index * at.width
+    tier = None
     now, free = start + at.width - at.left, rates.remaining(rate, previous, current, at)
     fits, retry_at = rates.admits(rate, amount, previous, current, at), None
     if quota is not None:
+        rungs, used, _ = quota.shown_in(cell)
+        tier = landing(rungs, used + amount).tier
         retry_at = quota_grants_from(quota, cell, amount, now)
     elif not fits:
         retry_at = rates.admitted_at(rate, amount, previous, current, now)
@@ -312,7 +316,7 @@ def _rate_node(term: RateTerm, cell: Cell, amount: Decimal, quota: QuotaTerm | N
         enforcement=term.enforcement,
         decides=term.decides,
         room=free if quota is None else None,
-        tier=None if quota is None else landing(quota.ladder_in(cell), quota.used_in(cell) + amount).tier,
+        tier=tier,
         rate=rate,
         throttles=term.throttles,
         counter=term.current,

@@ -17,9 +17,12 @@ import base64
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tallygate.domain.admission.cells import MARK_BYTES
-from tallygate.domain.metering.judgement import Granted
+
+if TYPE_CHECKING:
+    from tallygate.domain.metering.judgement import Granted
 
 PREFIX = "dec_"
 LENGTH_MAX = 3_000
@@ -60,7 +63,8 @@ def no_secret() -> bytes | None:
 
 def format_decision_id(parts: DecisionId, secret: bytes) -> str:
     """The id as sent over the wire."""
-    raw = parts.signed + _mac(parts, secret)
+    signed = parts.signed
+    raw = signed + _mac(signed, secret)
     return PREFIX + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
@@ -75,11 +79,11 @@ def granted_decision(named: object, secret: Secret) -> DecisionId | None:
     if parsed is None or held is None:
         return None
     parts, mac = parsed
-    return parts if hmac.compare_digest(mac, _mac(parts, held)) else None
+    return parts if hmac.compare_digest(mac, _mac(parts.signed, held)) else None
 
 
-def _mac(parts: DecisionId, secret: bytes) -> bytes:
-    return hmac.digest(secret, _PURPOSE + parts.signed, "sha256")[:MAC_BYTES]
+def _mac(signed: bytes, secret: bytes) -> bytes:
+    return hmac.digest(secret, _PURPOSE + signed, "sha256")[:MAC_BYTES]
 
 
 def _parsed(text: str) -> tuple[DecisionId, bytes] | None:

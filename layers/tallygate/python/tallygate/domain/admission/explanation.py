@@ -305,7 +305,7 @@ def _tiers(limit: Limit, total: Decimal | None, used: Decimal, waived: frozenset
 
 
 def _rung(term: QuotaTerm, cell: Cell, used: Decimal) -> Rung | None:
-    return None if term.quota.limit is None else landing(term.ladder_in(cell, stated=True), used)
+    return None if term.quota.limit is None else landing(term.shown_in(cell, stated=True).rungs, used)
 
 
 def _rate(

@@ -13,17 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.terms import QuotaTerm, Terms, terms
 from tallygate.domain.base.instants import MINUTE, Instant
 from tallygate.domain.base.quantities import ZERO
-from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.governing import limit_names
 from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Quota
 from tallygate.domain.periods.recurrence import Window
+
+if TYPE_CHECKING:
+    from tallygate.domain.entries.total import Total
 
 
 class KeptWindow(NamedTuple):

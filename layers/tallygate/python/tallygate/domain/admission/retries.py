@@ -99,9 +99,9 @@ def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
     """The first instant, from the term's `now` on, at which the quota would grant within its window; None: never."""
     opens = term.opening_in(cell)
     cell = cell if opens is None else opened(cell, [(term.counter, opens)])
-    reached, at = term.used_in(cell) + amount, term.now
+    reached, at = term.shown_in(cell).used + amount, term.now
     for _ in range(POLICIES_MAX):
-        landed = landing(replace(term, now=at).ladder_in(cell), reached)
+        landed = landing(replace(term, now=at).shown_in(cell).rungs, reached)
         if not landed.grants:
             return None
         if landed.throttle is None:
@@ -117,7 +117,7 @@ def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
 
 def _rolled_off(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
     """When enough sub-windows of a rolling period have stopped counting for the amount to fit; None: it never fits."""
-    rungs, used, at = term.ladder_in(cell), term.used_in(cell), term.now
+    (rungs, used, _), at = term.shown_in(cell), term.now
     if not landing(rungs, amount).grants:
         return None
     for counter in sorted([counter for counter, _ in term.beside] + [term.counter]):

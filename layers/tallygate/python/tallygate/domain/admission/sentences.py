@@ -18,7 +18,7 @@ from tallygate.domain.base.instants import MINUTE, Instant, format_instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.rates import PER, Rate
 from tallygate.domain.catalog.scopes import Scope
-from tallygate.domain.limits.rungs import UNTIL_TOP_UP, left
+from tallygate.domain.limits.rungs import BEYOND, HOLDS, UNTIL_TOP_UP, remaining
 from tallygate.domain.periods.recurrence import CALENDAR, ROLLING
 
 _GRANTS: Mapping[Reason, str] = {
@@ -71,11 +71,11 @@ def _by_quota(decision: Decision, node: Node, asked: Decimal) -> str:
     """A denial by a quota: the most that it would grant in its window, and the tier that sets this if not the limit."""
     most = node.ceiling if node.ceiling is not None else node.limit
     assert most is not None, "what denies has an end"
-    spare = left(most, node.used)
+    spare = remaining(most, node.used)
     parts = [f"{_number(asked)} requested, {_number(spare)} of {_number(most)} left {_to_spend(decision)}{_when(node)}"]
     if most != node.limit and node.tier is not None:
         parts[0] += f" (limit {_number(node.limit)}, level {node.tier.level})"
-    if asked > most and node.retry_at is None and not node.carries:
+    if HOLDS[BEYOND](asked, most) and node.retry_at is None and not node.carries:
         parts.append(f"{_number(asked)} can never fit")
     elif node.retry_at is None and node.resets_at is not None:
         parts.append("the next period has no room for it either")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from tallygate.domain.admission.cells import (
     MARK_BYTES,
@@ -23,6 +24,7 @@ from tallygate.domain.admission.cells import (
     running_window,
 )
 from tallygate.domain.admission.openings import Opening, opened, opening
+from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import MINUTE, Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog import rates
@@ -57,6 +59,18 @@ class Expectation:
     grace_since: Instant | None = None
     grace_over: bool = False
     waived: frozenset[str] = frozenset()
+
+
+class ShownQuota(NamedTuple):
+    """A quota in one window as a cell shows it.
+
+    used: usage against the limit
+    total: the limit with carryover and adjustments; None: unlimited
+    """
+
+    rungs: Ladder
+    used: Decimal
+    total: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,32 +145,27 @@ class QuotaTerm:
         """
         return any(tier.at.percent != WHOLE for tier in self.tiers)
 
-    def used_in(self, cell: Cell) -> Decimal:
-        """The usage that the cell shows against the limit."""
-        used = cell.used_of(self.counter)
-        return sum((cell.used.get(counter, ZERO) for counter, _ in self.beside), used) if self.beside else used
-
     def followed_in(self, cell: Cell) -> Decimal:
         """The part of that usage that was counted under other quotas."""
         counters = (self.counter, *(counter for counter, _ in self.beside))
         return sum((cell.followed.get(counter, ZERO) for counter in counters), ZERO)
 
-    def total_in(self, cell: Cell) -> Decimal | None:
-        """The limit with carryover and adjustments; None: unlimited."""
-        return None if self.quota.limit is None else self.quota.limit + cell.raised(self.counter)
-
-    def ladder_in(self, cell: Cell, *, stated: bool = False) -> Ladder:
-        """The rungs of the quota as the cell shows it.
+    def shown_in(self, cell: Cell, *, stated: bool = False) -> ShownQuota:
+        """The quota as the cell shows it.
 
         A limit that does not decide has the rungs of a hard limit, so that answers can state what would be denied.
 
         stated: use the enforcement as declared, even for a soft limit without tiers, which does not decide
         """
         soft = self.limit.enforcement is Enforcement.SOFT and (stated or bool(self.tiers))
-        began = cell.grace.get(self.counter)
-        waived = cell.waived.get(self.counter, ()) if self.decides else ()
-        total = self.total_in(cell)
-        return ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.whole, waived=waived)
+        counter, limit, raised = self.counter, self.quota.limit, cell.raised(self.counter)
+        used = EXACT.add(cell.used.get(counter, ZERO), raised)
+        for beside, _ in self.beside:
+            used += cell.used.get(beside, ZERO)
+        total = None if limit is None else limit + raised
+        began, waived = cell.grace.get(counter), cell.waived.get(counter, ()) if self.decides else ()
+        rungs = ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.whole, waived=waived)
+        return ShownQuota(rungs, used, total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,9 +360,8 @@ def opened_for(cell: Cell, asked: Terms) -> Cell:
 
 def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expectation:
     """The rung on which the amount would land in the cell as seen, and the bounds within which the effect is equal."""
-    used = term.used_in(seen)
-    elsewhere = used - seen.used.get(term.counter, ZERO)
-    rung, bounds = expectation(term.ladder_in(seen), used, amount, elsewhere=elsewhere)
+    rungs, used, _ = term.shown_in(seen)
+    rung, bounds = expectation(rungs, used, amount, elsewhere=used - seen.used.get(term.counter, ZERO))
     if not term.tiers:
         return Expectation(rung=rung, bounds=bounds)
     began = seen.grace.get(term.counter)

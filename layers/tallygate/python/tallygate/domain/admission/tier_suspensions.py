@@ -66,7 +66,8 @@ def tier_suspension(
     scoped: suspend only the limit's scope, and not the whole feature
     """
     unopened, cell = term.counter not in cell.used, opened_for(cell, terms)
-    rung = following(term.ladder_in(cell), term.used_in(cell))
+    rungs, used, _ = term.shown_in(cell)
+    rung = following(rungs, used)
     assert rung.above is not None and rung.tier == tier
     return TierSuspension(
         name=term.quota.ordinal if scoped else WHOLE_FEATURE,
@@ -155,14 +156,7 @@ def _former_name(effective: Effective, ordinal: int) -> str | None:
 def waivers_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> tuple[Waiver, ...]:
     """The waivers in force, in the running windows."""
     return tuple(
-        Waiver(
-            feature=feature,
-            name=limit.name,
-            scope=limit.scope,
-            counter=term.counter,
-            until=term.window.end,
-            levels=levels,
-        )
+        _waived(feature, limit, term, levels)
         for limit, term, _ in _running(cell, effective, feature, now)
         if (levels := cell.waived.get(term.counter, frozenset()) & _suspending_levels(term))
     )
@@ -227,6 +221,10 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
         if level is None:
             break
         levels |= {level}
+    return replace(_waived(feature, limit, term, levels), added=levels - before)
+
+
+def _waived(feature: str, limit: Limit, term: QuotaTerm, levels: frozenset[str]) -> Waiver:
     return Waiver(
         feature=feature,
         name=limit.name,
@@ -234,13 +232,13 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
         counter=term.counter,
         until=term.window.end,
         levels=levels,
-        added=levels - before,
     )
 
 
 def _level_to_suspend(term: QuotaTerm, cell: Cell) -> str | None:
     """The level whose tier would suspend usage at the next unit; None: no tier would."""
-    rung = following(term.ladder_in(cell), term.used_in(cell))
+    rungs, used, _ = term.shown_in(cell)
+    rung = following(rungs, used)
     return rung.tier.level if isinstance(rung.policy, SuspendUsage) and rung.tier is not None else None
 
 

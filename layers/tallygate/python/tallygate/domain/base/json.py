@@ -18,6 +18,8 @@ from typing import Any
 
 from tallygate.domain.base.quantities import format_quantity, plain
 
+Scalar = str | int | Decimal | bool | None
+"""A JSON value without members."""
 _INT_LENGTH_MAX = 40
 """A longer whole number becomes a Decimal, which parses in linear time. Python's int refuses more than 4,300 digits."""
 _TINY = Decimal("1E-999999")
@@ -57,33 +59,19 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, pars
 
 def write_json(value: Any) -> str:
     """Write compact JSON of strings, numbers, lists and objects. Decimals take the wire form of quantities."""
-    parts: list[str] = []
-    _write(value, parts)
-    return "".join(parts)
-
-
-def _write(value: Any, parts: list[str]) -> None:
     if isinstance(value, Mapping):
-        opening = "{"
-        for name, member in value.items():
-            parts.append(f"{opening}{encode_basestring(name)}:")
-            leaf = _LEAVES.get(type(member))
-            _write(member, parts) if leaf is None else parts.append(leaf(member))
-            opening = ","
-        parts.append("}" if value else "{}")
-    elif isinstance(value, list | tuple):
-        opening = "["
-        for element in value:
-            parts.append(opening)
-            leaf = _LEAVES.get(type(element))
-            _write(element, parts) if leaf is None else parts.append(leaf(element))
-            opening = ","
-        parts.append("]" if value else "[]")
-    else:
-        leaf = next((write for kind, write in _LEAVES.items() if isinstance(value, kind)), None)
-        if leaf is None:
-            raise TypeError(f"{type(value).__name__} is not JSON")
-        parts.append(leaf(value))
+        members = [
+            f"{encode_basestring(name)}:{leaf(member) if (leaf := _LEAVES.get(type(member))) else write_json(member)}"
+            for name, member in value.items()
+        ]
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list | tuple):
+        elements = [leaf(element) if (leaf := _LEAVES.get(type(element))) else write_json(element) for element in value]
+        return f"[{','.join(elements)}]"
+    leaf = next((write for kind, write in _LEAVES.items() if isinstance(value, kind)), None)
+    if leaf is None:
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    return leaf(value)
 
 
 def _quantity(value: Decimal) -> str:

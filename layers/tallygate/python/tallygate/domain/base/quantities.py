@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -108,8 +109,12 @@ def parse_quantity(value: object, *, exponent: bool = False) -> Decimal:
     return found.quantity
 
 
+@lru_cache(maxsize=4_096)
 def format_quantity(quantity: Decimal) -> Wire:
-    """Return the wire form: a number up to 15 significant digits, else a plain decimal string."""
+    """Return the wire form: a number up to 15 significant digits, else a plain decimal string.
+
+    An answer states the same few quantities many times. Equal quantities have one wire form, whatever their exponents.
+    """
     text = format(quantity, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.base.json import read_json, write_json
-from tallygate.domain.metering.meters import Scalar
+from tallygate.domain.base.json import Scalar, read_json, write_json
 
 METERED, BOOLEAN, CONFIG = "metered", "boolean", "config"
 FEATURE_TYPES = (METERED, BOOLEAN, CONFIG)

@@ -8,9 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from tallygate.domain.base.instants import DAY, Instant
+from tallygate.domain.customers.key_scopes import MANAGE
 
-INGEST, CHECK, READ, MANAGE = "ingest", "check", "read", "manage"
-SCOPES = (INGEST, CHECK, READ, MANAGE)
 OVERLAP_MAX_S = 30 * 86_400
 FORMER_TEXTS_MAX = 3
 """The maximum number of earlier texts of a key that are valid at once."""

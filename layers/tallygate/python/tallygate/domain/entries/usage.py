@@ -1,23 +1,20 @@
-"""Entries of usage: a granted consume, its settlement, an event, and usage by event that is added to a cell."""
+"""Entries of decisions: a granted consume, and its settlement."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import ClassVar
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
-from tallygate.domain.entries.kind import CellKind, JournalKind, MeteredKind
-from tallygate.domain.entries.moves import CellImage, CellMoves, NotCounted, SettledLate, TotalMove, Usage, opened_in
-from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName, Shown
+from tallygate.domain.entries.kind import MeteredKind
+from tallygate.domain.entries.moves import CellImage, CellMoves, SettledLate, TotalMove, Usage, opened_in
+from tallygate.domain.limits.counters import CarriedIn, CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import total
-from tallygate.domain.metering.contributions import Add, added
-from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE, EventWarning
-from tallygate.domain.metering.meters import Measured
-
-PARKED_LENGTH_MAX = 8_000
+from tallygate.domain.metering.contributions import Add
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +27,7 @@ class UseEntry(MeteredKind):
     after: state of each window after the consume, in the order of `windows`; taken from the cell's images
     """
 
+    counts: ClassVar[bool] = True
     id: str
     amount: Decimal
     dimensions: Mapping[str, str] = field(default_factory=dict)
@@ -43,24 +41,12 @@ class UseEntry(MeteredKind):
         assert len(self.after) in (0, len(self.windows)), "what is shown is shown of each window"
 
     @property
-    def windows_moved(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def windows_counted(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
     def moves(self) -> CellMoves:
         return CellMoves(
             used={window.counter: self.amount for window in self.windows},
             carried={w.counter: self.carried[w.ordinal] for w in self.windows if w.ordinal in self.carried},
             rated=self.amount,
         )
-
-    @property
-    def counts(self) -> bool:
-        return True
 
     @property
     def usage(self) -> tuple[Usage, ...]:
@@ -84,10 +70,6 @@ class UseEntry(MeteredKind):
             uses=True,
         )
 
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
-
     def shown_by(self, before: CellImage, after: CellImage) -> UseEntry:
         shown = tuple(Shown(after.used_of(w.counter), after.raised(w.counter)) for w in self.windows)
         return replace(self, opened=opened_in(self.windows, before, after), after=shown)
@@ -107,6 +89,7 @@ class SettleEntry(MeteredKind):
     followed: windows into which the decision has followed; there the difference is enforced and not billed
     """
 
+    counts: ClassVar[bool] = True
     id: str
     settled_at: Instant
     amount: Decimal
@@ -146,10 +129,6 @@ class SettleEntry(MeteredKind):
         )
 
     @property
-    def counts(self) -> bool:
-        return True
-
-    @property
     def usage(self) -> tuple[Usage, ...]:
         return (Usage(self.meter, self.time, self.dimensions, Add(self.by)),) if self.by else ()
 
@@ -170,107 +149,3 @@ class SettleEntry(MeteredKind):
             for window in self.windows
         )
         return (*counted, *(TotalMove(window=window, followed=self.by) for window in self.followed))
-
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BringInEntry(CellKind):
-    """Usage by event was added to the cell's counter.
-
-    by: units added
-    brought: all usage by event in this counter after the write
-    """
-
-    counter: CounterName
-    by: Decimal
-    brought: Decimal
-
-    @property
-    def moves(self) -> CellMoves:
-        return CellMoves(used={self.counter: self.by})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventEntry(JournalKind):
-    """An accepted event. In each window it adds what it measured for the meter of the window's limit.
-
-    measured: one value per meter
-    warnings: for the sender; they include each meter that could not read its value
-    rejected: code of the reason why the event counts nothing; None: it counts, or there is no reason to state
-    type, received_at: as stored
-    """
-
-    source: str
-    id: str
-    time: Instant
-    measured: tuple[Measured, ...] = ()
-    warnings: tuple[EventWarning, ...] = ()
-    windows: tuple[CountedWindow, ...] = ()
-    traceparent: str | None = None
-    type: str = ""
-    received_at: Instant = 0
-    rejected: str | None = None
-
-    @property
-    def windows_moved(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def windows_counted(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def counts(self) -> bool:
-        return True
-
-    @property
-    def usage(self) -> tuple[Usage, ...]:
-        return tuple(Usage(each.meter, self.time, each.dimensions, each.contribution) for each in self.measured)
-
-    def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
-        made = {each.meter: each.contribution for each in self.measured}
-        counted = ((window, made[limits[window.ordinal].meter]) for window in self.windows)
-        return tuple(
-            TotalMove(window=window, value=each, by_event=added(each), traceparent=self.traceparent)
-            for window, each in counted
-        )
-
-    @property
-    def unreadable(self) -> int:
-        return sum(warning.code in UNREADABLE for warning in self.warnings)
-
-    @property
-    def not_counted(self) -> NotCounted | None:
-        if self.rejected is None:
-            return None
-        detail = "; ".join(warning.detail for warning in self.warnings if warning.detail)
-        return NotCounted(self.rejected, detail[:DETAIL_LENGTH_MAX], journaled=True)
-
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedEntry(JournalKind):
-    """A stream record that could not be read.
-
-    reason: why; a code, possibly followed by a colon and details
-    raw: the record, cut to PARKED_LENGTH_MAX characters
-    """
-
-    reason: str
-    raw: str
-    time: Instant = 0
-
-    def __post_init__(self) -> None:
-        assert len(self.raw) <= PARKED_LENGTH_MAX
-
-    @property
-    def not_counted(self) -> NotCounted | None:
-        """The reason, for a record that was an event."""
-        code = self.reason.partition(":")[0]
-        return NotCounted(code, "the event was stored, and could not be counted", journaled=False)

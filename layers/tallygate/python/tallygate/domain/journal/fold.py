@@ -27,8 +27,8 @@ from tallygate.domain.base.instants import DAY, MINUTE, Instant, format_instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.scopes import governs
 from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.events import EventEntry
 from tallygate.domain.entries.moves import TotalMove
-from tallygate.domain.entries.usage import EventEntry
 from tallygate.domain.facts.impact import would_deny
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CountedWindow, CounterName

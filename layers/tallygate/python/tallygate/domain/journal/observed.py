@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.events import ParkedEntry
 from tallygate.domain.entries.total import Total
-from tallygate.domain.entries.usage import ParkedEntry
 from tallygate.domain.facts.cell_facts import Note
 from tallygate.domain.facts.facts import Announcement, Fact
 from tallygate.domain.journal.records import Position

@@ -10,7 +10,7 @@ write's condition, so a change of limits touches no counter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -110,14 +110,29 @@ def rules_of(quota: Quota, limit: Limit) -> tuple[CarryRule, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entitlement:
-    """What the plan grants of one metered feature. The first limit is the entitlement's own and has its name."""
+    """What the plan grants of one metered feature. The first limit is the entitlement's own and has its name.
+
+    quotas, rates: of all limits and tiers, by ordinal
+    followings: number of the newest following that the feature's cell must have applied before it counts; 0: none
+    carries: whether a quota has carryover
+    """
 
     feature: str
     meter: str
     limits: tuple[Limit, ...]
     upgrade_to: str | None = None
+    quotas: Mapping[int, Quota] = field(init=False, compare=False, repr=False)
+    rates: Mapping[int, Rate] = field(init=False, compare=False, repr=False)
+    followings: int = field(init=False, compare=False, repr=False)
+    carries: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        quotas = {quota.ordinal: quota for limit in self.limits for quota in limit.quotas}
+        numbers = [quota.follows.number for quota in quotas.values() if quota.follows is not None]
+        object.__setattr__(self, "quotas", quotas)
+        object.__setattr__(self, "rates", {rate.ordinal: rate for limit in self.limits for rate in limit.every_rate})
+        object.__setattr__(self, "followings", max(numbers, default=0))
+        object.__setattr__(self, "carries", any(quota.stretches for quota in quotas.values()))
         assert self.limits and self.limits[0].name == self.feature and not self.limits[0].scope
         crowd = crowded(limit.sized for limit in self.limits)
         assert crowd is None, crowd
@@ -138,10 +153,9 @@ class Entitlement:
         return next((quota for quota in closed if quota.limit is not None), closed[0] if closed else None)
 
     @property
-    def followings(self) -> int:
-        """The number of the newest following that the feature's cell must have applied before it counts; 0: none."""
-        quotas = (quota for limit in self.limits for quota in limit.quotas)
-        return max((quota.follows.number for quota in quotas if quota.follows is not None), default=0)
+    def each_quota(self) -> Iterator[tuple[Limit, Quota]]:
+        """Every quota with its limit."""
+        return ((limit, quota) for limit in self.limits for quota in limit.quotas)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +208,15 @@ class Effective:
     followings: int = 0
     next: Next | None = None
     since: Instant = field(default=0, compare=False)
+
+    @property
+    def quotas(self) -> Iterator[tuple[Entitlement, Limit, Quota]]:
+        """Every quota in force with its limit and entitlement."""
+        return ((each, limit, quota) for each in self.entitlements.values() for limit, quota in each.each_quota)
+
+    def quota(self, ordinal: int) -> tuple[Entitlement, Limit, Quota] | None:
+        """The quota of an ordinal; None: it is not in force."""
+        return next((found for found in self.quotas if found[2].ordinal == ordinal), None)
 
     def in_force(self, now: Instant) -> Effective:
         """The limits at an instant. Only the time decides, so no job has to run when a planned change falls due."""

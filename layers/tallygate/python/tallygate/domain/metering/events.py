@@ -21,12 +21,9 @@ from typing import Any
 from tallygate.domain.base.instants import DAY, MINUTE, Instant
 from tallygate.domain.base.quantities import plain
 from tallygate.domain.metering.judgement import EventJudgement
+from tallygate.domain.metering.lateness import FUTURE_MAX, LATENESS_MAX
 from tallygate.errors import FieldError
 
-LATENESS_MAX = 35 * DAY
-"""The maximum age of an event. Identities are kept for longer than this, so no replay counts twice."""
-FUTURE_MAX = 5 * MINUTE
-"""How far a producer's clock may be ahead."""
 DATA_BYTES_MAX = 65_536
 DEPTH_MAX = 32
 NUMBER_PLAIN_MAX = 100

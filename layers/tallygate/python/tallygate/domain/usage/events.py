@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.entries.usage import EventEntry
-from tallygate.domain.metering.events import LATENESS_MAX, EventStatus
+from tallygate.domain.entries.events import EventEntry
+from tallygate.domain.metering.events import EventStatus
 from tallygate.domain.metering.judgement import UNREADABLE, EventCode, EventWarning
+from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.domain.metering.rejections import Rejection
 
 LISTED_FOR = LATENESS_MAX

@@ -39,6 +39,8 @@ class Consume:
     amount_sent: the amount before rounding; None: the same. Different amounts sent make different requests, even if
         both round to one amount.
     counted_dimensions: the dimensions of the usage, with the API key's id, which a caller cannot set
+    receipt_key: the key of this request's receipt; None: no receipt is kept. A partial grant cannot be derived from its
+        request alone. So with a request id it keeps a receipt too, under a key that no Idempotency-Key can equal
     """
 
     customer: str
@@ -52,21 +54,13 @@ class Consume:
     allow_partial: bool = False
     amount_sent: Decimal | None = None
     counted_dimensions: Mapping[str, str] = field(init=False)
+    receipt_key: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         own = {} if self.api_key is None else {API_KEY: self.api_key}
         object.__setattr__(self, "counted_dimensions", {**self.dimensions, **own})
-
-    @property
-    def receipt_key(self) -> str | None:
-        """The key of this request's receipt; None: no receipt is kept.
-
-        A partial grant cannot be derived from its request alone. So with a request id it keeps a receipt too, under a
-        key that no Idempotency-Key can equal.
-        """
-        if self.idempotency_key is None and self.allow_partial and self.request_id is not None:
-            return f"\0{self.request_id}"
-        return self.idempotency_key
+        partial = self.idempotency_key is None and self.allow_partial and self.request_id is not None
+        object.__setattr__(self, "receipt_key", f"\0{self.request_id}" if partial else self.idempotency_key)
 
     @property
     def fingerprint(self) -> str:

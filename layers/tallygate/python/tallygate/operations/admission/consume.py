@@ -21,6 +21,7 @@ from tallygate.domain.admission.terms import Terms
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.features import Switch
 from tallygate.domain.limits.counters import CellName
+from tallygate.domain.limits.limits import Entitlement
 from tallygate.errors import ClockBehind, Contended, InvalidRequest
 from tallygate.operations.admission.attempts import Attempt, Consume, mark_of, stated, without_cell
 from tallygate.operations.admission.denials import Denying, denial
@@ -116,11 +117,12 @@ def _try(attempt: Attempt) -> Decision | decide.Stale | None:
         wanted = attempt.terms(seen)
         if isinstance(why := decide.refusal(seen, wanted), Denying):
             return denial(attempt, wanted, why, seen)
-    outcome = _write(attempt, wanted)
+    entitlement = attempt.entitlement
+    outcome = _write(attempt, entitlement, wanted)
     if isinstance(outcome, Admitted):
         memory.saw(cell, outcome.after)
         decision_id = attempt.decision_id(attempt.mark.minute)
-        return decide.granted(attempt.effective, attempt.entitlement, wanted, outcome.after, decision_id=decision_id)
+        return decide.granted(attempt.effective, entitlement, wanted, outcome.after, decision_id=decision_id)
     memory.saw(cell, outcome.seen)
     if isinstance(outcome, Repeated):
         stale = outcome.seen.version > wanted.version
@@ -155,11 +157,11 @@ def _counted(decision: Decision) -> Decision:
     return decision
 
 
-def _write(attempt: Attempt, wanted: Terms) -> Admitted | NotAdmitted | Repeated:
+def _write(attempt: Attempt, entitlement: Entitlement, wanted: Terms) -> Admitted | NotAdmitted | Repeated:
     request, cell = attempt.request, attempt.cell
     entry = use_entry(
         wanted,
-        entitlement=attempt.entitlement,
+        entitlement=entitlement,
         dimensions=attempt.dimensions,
         now=attempt.now,
         traceparent=request.traceparent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.replays import KeptWindow
@@ -12,11 +12,13 @@ from tallygate.domain.admission.terms import Terms
 from tallygate.domain.admission.tier_suspensions import TierSuspension
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.catalog.units import Unit
-from tallygate.domain.entries.entry import CellEntry
-from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.metering.dimensions import DeclaredDimensions
+
+if TYPE_CHECKING:
+    from tallygate.domain.entries.entry import CellEntry
+    from tallygate.domain.entries.total import Total
 
 
 @dataclass(frozen=True, slots=True)

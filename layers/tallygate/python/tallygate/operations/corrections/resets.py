@@ -39,7 +39,7 @@ from tallygate.domain.entries.windows import ResetEntry, Taken
 from tallygate.domain.facts.audits import Audit
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Entitlement
-from tallygate.domain.metering.events import FUTURE_MAX
+from tallygate.domain.metering.lateness import FUTURE_MAX
 from tallygate.errors import Contended, InvalidRequest, StoreUnavailable, invalid
 from tallygate.operations.admission.entitlements import metered
 from tallygate.operations.base.ports import Moves

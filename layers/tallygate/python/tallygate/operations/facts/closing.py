@@ -35,7 +35,7 @@ from tallygate.domain.facts.revisions import carried_out_of, layers_into, may_ca
 from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.governing import governed_in, last_in_force
 from tallygate.domain.limits.limits import Effective
-from tallygate.domain.metering.events import LATENESS_MAX
+from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.errors import StoreUnavailable, TallygateError
 from tallygate.operations.facts.ports import ClosingStore, TotalName
 from tallygate.operations.limits.at_end import Versions

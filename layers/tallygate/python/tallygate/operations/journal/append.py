@@ -22,11 +22,8 @@ from decimal import Decimal
 from tallygate.domain.admission.decision_ids import granted_by
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.entry import Entry
+from tallygate.domain.entries.events import PARKED_LENGTH_MAX, ParkedEntry
 from tallygate.domain.entries.moves import NotCounted
-from tallygate.domain.entries.usage import (
-    PARKED_LENGTH_MAX,
-    ParkedEntry,
-)
 from tallygate.domain.journal.fold import (
     TotalChange,
     UsageChange,
@@ -403,5 +400,5 @@ def _folded(kept: Sequence[Entry], seen: int) -> AppendSummary:
         unmeasured=sum(entry.unreadable for entry in counting),
         rejected=sum(entry.not_counted is not None for entry in counting),
         repeated=seen - len(kept),
-        traces=frozenset(entry.traced[3:35] for entry in counting if entry.traced),
+        traces=frozenset(entry.traceparent[3:35] for entry in counting if entry.traceparent),
     )

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tallygate.domain.base.instants import MINUTE, Instant
-from tallygate.domain.entries.usage import EventEntry
+from tallygate.domain.entries.events import EventEntry
 from tallygate.domain.metering.rejections import NO_CUSTOMER, Rejection
 from tallygate.domain.usage.events import EventRow, EventsAsked, row_of_entry, row_of_rejection
 from tallygate.errors import NotFound, invalid

@@ -121,7 +121,8 @@ def cell_of(item: Item | None) -> Cell:
             elif kind == NEWEST:
                 newest[int(rest)] = int(value)
             elif dot:
-                counted.setdefault(kind, {})[_counter(rest)] = value
+                ordinal, _, start = rest.partition(".")
+                counted.setdefault(kind, {})[(int(ordinal), int(start))] = value
         elif isinstance(value, frozenset) and kind == "ids":
             marks[int(rest)] = value
         elif isinstance(value, str):
@@ -141,7 +142,7 @@ def cell_of(item: Item | None) -> Cell:
         },
         brought=counted.get("e", {}),
         followed=counted.get(FOLLOWED, {}),
-        origins=_origins(texts.get(FOLLOWED_FROM, {}), counted),
+        origins=_origins(texts[FOLLOWED_FROM], counted) if FOLLOWED_FROM in texts else {},
         followings=integer(item, FOLLOWINGS, 0),
         grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
         denied=frozenset(counted.get(DENIED, ())),

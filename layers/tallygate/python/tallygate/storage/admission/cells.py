@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.replays import KeptWindow
@@ -28,14 +29,13 @@ from tallygate.domain.admission.terms import Expectation, QuotaTerm, RateTerm, T
 from tallygate.domain.admission.tier_causes import cause_text
 from tallygate.domain.admission.tier_suspensions import TierSuspension
 from tallygate.domain.base.instants import DAY, SECOND, Instant
-from tallygate.domain.base.quantities import plain
+from tallygate.domain.base.quantities import ZERO, plain
 from tallygate.domain.catalog.tiers import may_suspend
 from tallygate.domain.catalog.units import Unit
-from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.notices import BumpEntry
-from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.rungs import BEYOND, HOLDS, WITHIN
 from tallygate.errors import InvariantBroken
 from tallygate.operations.admission.ports import (
     Admitted,
@@ -45,7 +45,6 @@ from tallygate.operations.admission.ports import (
     SoldFeature,
 )
 from tallygate.storage.admission import cell_image
-from tallygate.storage.admission.following import follow
 from tallygate.storage.admission.openings import as_seen, not_open_yet, opening_changes
 from tallygate.storage.admission.secrets import make_secret, read_secret
 from tallygate.storage.base import items, keys
@@ -70,9 +69,12 @@ from tallygate.storage.base.expressions import (
     absent_or,
 )
 from tallygate.storage.catalog.features import sold_feature_at, unit_at
-from tallygate.storage.entries.totals import total_of
 from tallygate.storage.entries.writes import CellWrite
-from tallygate.storage.limits.versions import effective_of
+from tallygate.storage.limits.versions import effective_at
+
+if TYPE_CHECKING:
+    from tallygate.domain.entries.entry import CellEntry
+    from tallygate.domain.entries.total import Total
 
 RECEIPT_KEPT = DAY
 """How long an Idempotency-Key replays its answer. The API promises 24 hours."""
@@ -85,8 +87,7 @@ class Cells:
         self._engine = engine
 
     def effective(self, customer: str) -> Effective | None:
-        item = self._engine.get(keys.effective(customer))
-        return None if item is None else effective_of(item)
+        return effective_at(self._engine, customer)
 
     def knows_feature(self, feature: str) -> bool:
         return self._engine.get(keys.catalog_feature(feature), consistent=False) is not None
@@ -134,6 +135,8 @@ class Cells:
         return _receipt_of(item)
 
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
+        from tallygate.storage.entries.totals import total_of  # noqa: PLC0415  # few containers ever need it
+
         item = self._engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
 
@@ -154,6 +157,8 @@ class Cells:
         return None if isinstance(written, Refused) else cell_image.cell_of(written.image)
 
     def follow(self, effective: Effective, feature: str, now: Instant) -> Cell:
+        from tallygate.storage.admission.following import follow  # noqa: PLC0415  # few containers ever need it
+
         return follow(self._engine, effective, feature, now)
 
     def raise_version(self, cell: CellName, version: int, now: Instant) -> None:
@@ -168,7 +173,14 @@ def _admission(cell: CellName, terms: Terms, entry: CellEntry) -> Update:
 
 def admission_changes(terms: Terms) -> list[Change]:
     """Return the changes of a grant: count, remember the request, and remove what has ended by the last seen image."""
-    changes: list[Change] = [change for term in terms.quotas for change in _counts(term, terms.amount)]
+    changes: list[Change] = []
+    for term in terms.quotas:
+        used = cell_image.used_name(term.counter)
+        if term.opens is None:
+            changes.append(Increase(used, terms.amount))
+        else:
+            # The window's first write also opens it with its carryover.
+            changes += [Set(used, terms.amount - term.opens.carried), *opening_changes(term.counter, term.opens)]
     changes += [
         Set(cell_image.newest_name(term.quota.ordinal), term.window.start) for term in terms.quotas if term.begins
     ]
@@ -197,14 +209,6 @@ def admission_changes(terms: Terms) -> list[Change]:
     changes += [Remove(cell_image.rated_name(counter)) for counter in terms.dead_rated]
     changes += [Remove(cell_image.marks_name(minute)) for minute in terms.dead_minutes]
     return changes
-
-
-def _counts(term: QuotaTerm, amount: Decimal) -> list[Change]:
-    """Return the changes that count the amount in a window. Its first write also opens it with its carryover."""
-    used, opens = cell_image.used_name(term.counter), term.opens
-    if opens is None:
-        return [Increase(used, amount)]
-    return [Set(used, amount - opens.carried), *opening_changes(term.counter, opens)]
 
 
 def admission_condition(terms: Terms) -> Condition:
@@ -280,13 +284,10 @@ def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
     """
     used, bounds = cell_image.used_name(term.counter), expected.bounds
     clauses: list[Condition] = []
-    for op, bound, holds_at_zero in (
-        (">", bounds.above, bounds.above is not None and bounds.above < 0),
-        ("<=", bounds.upto, bounds.upto is not None and bounds.upto >= 0),
-    ):
+    for op, bound in ((BEYOND, bounds.above), (WITHIN, bounds.upto)):
         if bound is not None:
             comparison = Compare(used, op, bound)
-            clauses.append(absent_or(comparison) if holds_at_zero and not term.carries else comparison)
+            clauses.append(absent_or(comparison) if HOLDS[op](ZERO, bound) and not term.carries else comparison)
     if term.carries and not clauses:
         clauses.append(Present(used))
     clauses += [_not_grown(cell_image.used_name(counter), seen) for counter, seen in term.beside]

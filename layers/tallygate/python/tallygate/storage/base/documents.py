@@ -2,7 +2,7 @@
 
     dataclass     an object of its fields; a field at its default is left out
     NamedTuple    a list of its fields; defaults at the end are left out
-    union         of dataclasses: the object and its kind, under `k`
+    union         of dataclasses, or their base class: the object and its kind, under `k`
     Decimal       plain text: exact          Enum    its value      bytes   hexadecimal      tuple   a list
     frozenset     a sorted list
     Mapping       an object; whole numbers as keys become text
@@ -89,7 +89,7 @@ class Codec:
             form = self.form(kind)
             return value if form.write is None else form.write(value)
         made = type(value)
-        writer = self._writers.get(made) or self._writer(made)
+        writer = self._writers.get(made) or self.writer(made)
         return {KIND: self._kind_of[made], **writer(value)}
 
     def read(self, document: Any, kind: Any = None) -> Any:
@@ -129,6 +129,8 @@ class Codec:
             return Form(lambda value: value.value, kind)
         if isinstance(kind, type) and issubclass(kind, tuple):
             return self._list(kind)
+        if kind is not object and isinstance(kind, type) and any(kind in each.__mro__[1:] for each in self._kind_of):
+            return Form(self.write, self._read_member)
         if is_dataclass(kind) and isinstance(kind, type):
             return self._object(kind)
         raise InvariantBroken(f"the type {kind} has no stored form")
@@ -170,7 +172,7 @@ class Codec:
 
     def _object(self, kind: type) -> Form:
         def write(value: Any) -> Any:
-            return self._writer(kind)(value)
+            return self.writer(kind)(value)
 
         def read(document: Any) -> Any:
             return self._reader(kind)(document)
@@ -178,7 +180,8 @@ class Codec:
         # The fields are read when the first value comes, because a class may contain itself.
         return Form(write, read)
 
-    def _writer(self, kind: type) -> Convert:
+    def writer(self, kind: type) -> Convert:
+        """Return the function that writes values of this class."""
         found = self._writers.get(kind)
         if found is not None:
             return found

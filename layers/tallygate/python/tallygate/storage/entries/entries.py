@@ -1,130 +1,28 @@
-"""The stored form of entries, in a cell (as `last`) and in journal records. One codec serves both.
-
-last   compact JSON: `k` the kind, `c` the customer, and the entry's fields under the names below
-
-The names are short because `last` lies in the cell, which should stay below 1 KB: the size that one write unit pays
-for.
-"""
+"""Every kind of entry, as read from a cell (`storage.entries.last`) and from journal records. One codec serves both."""
 
 from __future__ import annotations
 
-import re
-from typing import Any, get_args
+from typing import Any
 
-from tallygate.domain.catalog.tiers import Tier, tier_form, tier_of
-from tallygate.domain.entries.entry import CellEntry
-from tallygate.domain.entries.reset_marks import ResetMark, mark_of, mark_text
-from tallygate.domain.entries.usage import EventEntry, ParkedEntry
+from tallygate.domain.entries.entry import CELL_ENTRIES, CellEntry
+from tallygate.domain.entries.events import EventEntry, ParkedEntry
 from tallygate.domain.metering import contributions
-from tallygate.storage.base.documents import Codec, Form, in_order, read_document
+from tallygate.storage.base.documents import Codec, read_document
+from tallygate.storage.entries.last import CUSTOMER, FORMS, NAMES, kind_of
 
-
-def kind_of(entry: type) -> str:
-    """Return the stored name of a kind: `bring_in` of BringInEntry."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", entry.__name__.removesuffix("Entry")).lower()
-
-
-CELL_KINDS: dict[str, type] = {kind_of(kind): kind for kind in get_args(CellEntry)}
+CELL_KINDS: dict[str, type] = {kind_of(kind.__name__): kind for kind in CELL_ENTRIES}
 CONTRIBUTIONS: dict[str, type] = {
     "add": contributions.Add,
     "raise": contributions.Raise,
     "set": contributions.Set,
     "member": contributions.Member,
 }
-CUSTOMER = "c"
-NAMES = {
-    "actor": "ac",
-    "added": "an",
-    "adjusted": "ad",
-    "after": "z",
-    "amount": "a",
-    "at": "at",
-    "base": "ba",
-    "brought": "e",
-    "by": "b",
-    "carried": "cy",
-    "carries": "ca",
-    "category": "cg",
-    "code": "co",
-    "contribution": "cn",
-    "counter": "ct",
-    "customer": CUSTOMER,
-    "decided_at_revision": "dr",
-    "detail": "de",
-    "dimensions": "d",
-    "effective_at": "ea",
-    "enforcement": "en",
-    "entries": "es",
-    "every": "ev",
-    "excluded": "x",
-    "feature": "f",
-    "floor": "fl",
-    "followed": "fw",
-    "further": "fu",
-    "id": "i",
-    "into": "in",
-    "layers": "y",
-    "level": "lv",
-    "levels": "ls",
-    "lifted": "li",
-    "limit": "l",
-    "limit_kind": "lk",
-    "limits": "lm",
-    "marks": "mk",
-    "measured": "me",
-    "meter": "m",
-    "moved": "mv",
-    "name": "nm",
-    "number": "no",
-    "opened": "o",
-    "passed": "pa",
-    "plan": "p",
-    "plan_version": "pv",
-    "raw": "rw",
-    "reach": "re",
-    "reason": "rs",
-    "received_at": "ra",
-    "rejected": "rj",
-    "removed": "g",
-    "requested": "rq",
-    "revision": "n",
-    "scope": "sc",
-    "settled_at": "sa",
-    "source": "s",
-    "stripe_customer_id": "st",
-    "taken": "tk",
-    "tiers": "ti",
-    "to": "to",
-    "values": "vs",
-    "time": "t",
-    "traceparent": "tp",
-    "type": "ty",
-    "until": "un",
-    "upgrade_limit": "ul",
-    "upgrade_to": "ut",
-    "upgrade_unlimited": "uu",
-    "used": "u",
-    "version": "v",
-    "waivers": "wv",
-    "warnings": "wa",
-    "window": "wi",
-    "windows": "w",
-}
-"""Each stored name has one meaning. A field renamed in the domain keeps its stored name."""
-
+CONTRIBUTION_KINDS = {kind: name for name, kind in CONTRIBUTIONS.items()}
 ENTRIES = Codec(
     {**CELL_KINDS, **CONTRIBUTIONS, "event": EventEntry, "parked": ParkedEntry},
     NAMES,
-    {Tier: Form(tier_form, tier_of), ResetMark: Form(mark_text, mark_of)},
+    FORMS,
 )
-
-
-def entry_text(customer: str, entry: CellEntry) -> str:
-    """Return the stored form of an entry in its cell.
-
-    It keeps the order of fields, so equal entries give equal texts.
-    """
-    return in_order({**ENTRIES.write(entry), CUSTOMER: customer})
 
 
 def entry_of(text: str) -> tuple[str, CellEntry]:

@@ -1,6 +1,6 @@
 """A cell's write: its changes, its condition and its journal entry.
 
-last   the entry (`storage.entries.entries`)      n   the revision, one more with every write
+last   the entry (`storage.entries.last`)      n   the revision, one more with every write
 
 Only this module makes updates of cells. So every write of a cell has its entry, and the journal counts every write
 exactly once. A write is a value: it is sent alone, or in a transaction with others.
@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.limits.counters import CellName
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Update
 from tallygate.storage.base.expressions import Change, Condition, Increase, Set
-from tallygate.storage.entries.entries import entry_text
+from tallygate.storage.entries.last import entry_text
+
+if TYPE_CHECKING:
+    from tallygate.domain.entries.entry import CellEntry
 
 LAST = "last"
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tallygate.domain.base.instants import DAY, SECOND
-from tallygate.domain.metering.events import LATENESS_MAX, Event
+from tallygate.domain.metering.events import Event
+from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.domain.metering.meters import Meters
 from tallygate.domain.metering.rejections import Rejection
 from tallygate.storage.base import items, keys
