@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+from tallygate.contracts.admission.answers import FeatureState
 from tallygate.contracts.admission.check import decision_answer
 from tallygate.contracts.base.answers import JSON
-from tallygate.contracts.limits.suspensions import suspension_answer, tier_suspension_answer
+from tallygate.contracts.limits.suspensions import (
+    SuspensionAnswer,
+    WaiverAnswer,
+    suspension_answer,
+    tier_suspension_answer,
+)
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.admission.tier_suspensions import waivers_in
 from tallygate.domain.catalog.features import Switch
 from tallygate.domain.catalog.units import Unit
 from tallygate.domain.limits.suspensions import waiver_form
 
-_STATE = (
-    "customer feature type value limit unlimited used held remaining overage over_limit level period resets_at "
-    "breakdown presented credits nodes as_of"
-)
 
-
-def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
-    """Return a feature's state as JSON.
+class EntitlementAnswer(FeatureState):
+    """The state of one feature of a customer.
 
     enabled: false only for a boolean feature that the plan switches off
-    suspended: the suspension of the whole feature; null: none. Suspensions of scopes are listed with the customer.
+    suspended: suspension of the whole feature; null: none. Suspensions of scopes are listed with the customer.
     waived: levels whose tiers do not suspend again in the running period, because an operator resumed usage
     stale: always false: the numbers come from the counters
     """
+
+    enabled: bool
+    suspended: SuspensionAnswer | None
+    waived: list[WaiverAnswer]
+    stale: bool
+
+
+def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
+    """Return a feature's state as JSON."""
     stated = decision_answer(decision, detail=True, unit=unit)
-    return {
-        **{name: stated[name] for name in _STATE.split()},
-        "enabled": decision.fixed.enabled if isinstance(decision.fixed, Switch) else True,
-        "suspended": _suspended(decision),
-        "waived": _waived(decision),
-        "stale": False,
-    }
+    return EntitlementAnswer.of(
+        {name: stated[name] for name in FeatureState.model_fields},
+        enabled=decision.fixed.enabled if isinstance(decision.fixed, Switch) else True,
+        suspended=_suspended(decision),
+        waived=_waived(decision),
+        stale=False,
+    )
 
 
 def _suspended(decision: Decision) -> JSON | None:

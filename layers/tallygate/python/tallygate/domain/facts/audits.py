@@ -132,6 +132,7 @@ def _subscription_changed(audit: Audit) -> Announcement:
         level=NO_LEVEL,
         data={
             "customer": audit.customer,
+            "feature": None,
             "plan": after.get("plan"),
             "plan_version": after.get("version"),
             "version": after.get("version"),
