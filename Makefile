@@ -60,7 +60,7 @@ apply: venv ## apply a catalog: FILE=catalog.yaml|json (DRY=1 shows what changes
 	@$(RUN) local.apply "$(FILE)" --folder "$(STATE)" --api "$(API)" --key "$(KEY)" $(if $(DRY),--dry-run)
 
 # The fastest tests come first.
-test: venv tools dynoxide ## run every test, set-up included
+test: venv tools dynoxide $(STAMPS)/clients ## run every test, set-up included
 	$(call say,domain and template)
 	@.venv/bin/pytest -n auto tests/domain tests/template
 	$(call say,everything else in process)
@@ -127,14 +127,15 @@ $(STAMPS)/venv: pyproject.toml uv.lock | $(UV)
 
 tools: $(STAMPS)/ministack $(STAMPS)/sam ## the emulator and the SAM CLI, each in its own environment
 # The emulator's environment is also the Lambda runtime. So it has boto3 and no package that a layer brings.
-$(STAMPS)/ministack $(STAMPS)/sam $(STAMPS)/node: $(STAMPS)/%: tools/locks/%.txt | $(UV)
+$(STAMPS)/ministack $(STAMPS)/sam $(STAMPS)/node $(STAMPS)/clients: $(STAMPS)/%: tools/locks/%.txt | $(UV)
 	$(call say,installing $* into .local/$*)
 	@$(UV) venv --quiet --clear .local/$*
 	@$(UV) pip install --quiet --require-hashes --python .local/$*/bin/python -r $<
 	@mkdir -p $(@D) && touch $@
 
-# Dynoxide, the engine of the storage tests, comes from npm. On a machine without npm, npm comes from PyPI. The lock has
-# the package for Linux on x64, the platform of CI. Other platforms get their package of the same version.
+# Dynoxide, the engine of the storage tests, comes from npm, as do the compilers that check the OpenAPI document. On a
+# machine without npm, npm comes from PyPI. The lock has the packages for Linux on x64, the platform of CI. Other
+# platforms get their package of the same version.
 DYNOXIDE := @dynoxide/$(shell uname -s | tr A-Z a-z)-$(patsubst x86_64,x64,$(patsubst aarch64,arm64,$(shell uname -m)))
 dynoxide: $(STAMPS)/dynoxide
 $(STAMPS)/dynoxide: tests/package.json tests/package-lock.json $(if $(shell command -v npm),,$(STAMPS)/node)
@@ -148,6 +149,6 @@ locks: | $(UV) ## resolve every lock again
 	@$(UV) lock --quiet
 	@$(UV) export --frozen --no-dev --no-emit-project --no-annotate --quiet --format requirements.txt \
 		--output-file layers/dependencies/requirements.txt
-	@for lock in uv sam ministack node; do UV_CUSTOM_COMPILE_COMMAND="make locks" $(UV) pip compile --quiet --universal \
+	@for lock in uv sam ministack node clients; do UV_CUSTOM_COMPILE_COMMAND="make locks" $(UV) pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-annotate -o tools/locks/$$lock.txt tools/locks/$$lock.in \
 		>/dev/null || exit 1; done

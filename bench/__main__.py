@@ -34,7 +34,6 @@ from tallygate.domain.metering.meters import Meter
 from tallygate.domain.periods.recurrence import calendar
 from tallygate.storage.base import keys
 from tallygate.storage.base.documents import compact
-from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Engine, Key, Put
 from tallygate.storage.limits.versions import effective_document
 
@@ -66,14 +65,18 @@ def bare(dynamodb: Any, table: str) -> Callable[[int], object]:
     """The reference call: the least that an atomic counter can cost through boto3."""
 
     def call(_: int) -> object:
-        return dynamodb.update_item(
-            TableName=table,
-            Key={"pk": {"S": "BARE"}, "sk": {"S": "BARE"}},
-            UpdateExpression="ADD n :one",
-            ExpressionAttributeValues={":one": {"N": "1"}},
-        )
+        return dynamodb.update_item(**bare_request(table))
 
     return call
+
+
+def bare_request(table: str) -> dict[str, Any]:
+    return {
+        "TableName": table,
+        "Key": {"pk": {"S": "BARE"}, "sk": {"S": "BARE"}},
+        "UpdateExpression": "ADD n :one",
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
 
 
 def timed(call: Callable[[int], object], index: int) -> tuple[float, float]:
@@ -168,25 +171,30 @@ def cases(handler: Callable[[dict[str, Any], object], Any]) -> dict[str, Callabl
 
 def decisions(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
     """Measure check and consume."""
-    engine = DynamoEngine(dynamodb, TABLE)
+    engine = bench_engine.engine_at(url, TABLE)
     feature(engine)
     customer(engine, "warm", limit=10**12)
     customer(engine, "wide", limit=10**12, windows=8)
     customer(engine, "denied", limit=1)
     for number in range((runs + WARM_UP) // IDS_EACH + 1):
         customer(engine, f"ids-{number}", limit=10**12)
+    small = bench_engine.small_client(url)
+    times = compare(bare(dynamodb, TABLE), lambda _: small.send("UpdateItem", bare_request(TABLE)), runs)
+    with counting(small) as cost:
+        small.send("UpdateItem", bare_request(TABLE))
+    yield row("the bare call, by the functions' client", cost, 1, times)
     with quiet(), loaded("check", environment("check", url, TABLE)) as app:
         for name, call in cases(app.handler).items():
             call(0)
             times = compare(bare(dynamodb, TABLE), call, runs)
-            with counting(app.engine._client) as cost:  # noqa: SLF001  # the function's own client is what counts
+            with counting(app.engine.client) as cost:
                 call(runs + WARM_UP)
             yield row(name, cost, 1, times)
 
 
 def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
     """Measure an event until it is stored, and until it is counted: batches of one customer, warm."""
-    engine = DynamoEngine(dynamodb, TABLE)
+    engine = bench_engine.engine_at(url, TABLE)
     customer(engine, "events", limit=10**12)
     engine.write(Put(key=keys.profile("events"), item={"name": "events"}))
     feature(engine)
@@ -224,7 +232,7 @@ def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
             yardstick = timed(bare(dynamodb, TABLE), batch)
             for name, call, client in (("stored", store, ingest), ("folded", fold, aggregate)):
                 pending = list(stream.batches()) if name == "folded" else []
-                with counting(client.engine._client) as cost:  # noqa: SLF001  # as above
+                with counting(client.engine.client) as cost:
                     cpu, wall = timed(call, batch)
                 if batch:
                     samples[name].append((*yardstick, cpu / BATCH, wall / BATCH))

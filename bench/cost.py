@@ -4,8 +4,9 @@
         …
     assert cost.requests == {"UpdateItem": 1} and cost.write_units == 1
 
-It listens to the client's own events, so it counts every sent request, including retries. The engine reports no units
-for a refused write, although AWS charges for it. So units are those of successful requests.
+It counts every request to the client's endpoint, including retries: those of the boto3 client, and those of every small
+client in this process. The engine reports no units for a refused write, although AWS charges for it. So units are those
+of successful requests.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from tallygate.storage.base.boto import BotoClient
+from tallygate.storage.base.client import Endpoint, HttpClient, endpoint_of
+from tallygate.storage.base.failures import Wire
 
 
 @dataclass(slots=True)
@@ -46,8 +51,43 @@ class Cost:
 
 @contextlib.contextmanager
 def counting(client: Any) -> Iterator[Cost]:
-    """Count all requests that the client sends within the block."""
+    """Count all requests to the client's endpoint within the block.
+
+    client: a boto3 client, or a client of the storage engine
+    """
     cost = Cost()
+    boto3 = client.client if isinstance(client, BotoClient) else client
+    if isinstance(client, HttpClient):
+        with _small_clients(client.endpoint, cost):
+            yield cost
+        return
+    endpoint = endpoint_of(boto3.meta.endpoint_url)
+    with _events(boto3, cost), _small_clients(endpoint, cost):
+        yield cost
+
+
+@contextlib.contextmanager
+def _small_clients(endpoint: Endpoint | None, cost: Cost) -> Iterator[None]:
+    send = HttpClient.send
+
+    def counted(self: HttpClient, operation: str, request: Wire) -> Wire:
+        if self.endpoint != endpoint:
+            return send(self, operation, request)
+        cost.sent(operation)
+        answer = send(self, operation, {**request, "ReturnConsumedCapacity": "TOTAL"})
+        capacity = answer.get("ConsumedCapacity") or []
+        cost.consumed(operation, capacity if isinstance(capacity, list) else [capacity])
+        return answer
+
+    HttpClient.send = counted  # type: ignore[method-assign]  # for the block
+    try:
+        yield
+    finally:
+        HttpClient.send = send  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def _events(client: Any, cost: Cost) -> Iterator[None]:
     events = client.meta.events
 
     def ask_for_units(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -69,7 +109,7 @@ def counting(client: Any) -> Iterator[Cost]:
     for event, hook in hooks:
         events.register(event, hook)
     try:
-        yield cost
+        yield
     finally:
         for event, hook in hooks:
             events.unregister(event, hook)

@@ -18,7 +18,10 @@ from typing import Any
 import boto3
 import yaml
 
-from tallygate.storage.base.dynamo import client_config
+from tallygate.storage.base.boto import BotoClient, client_config
+from tallygate.storage.base.client import HttpClient, endpoint_of
+from tallygate.storage.base.dynamo import DynamoEngine
+from tallygate.storage.base.signing import Credentials
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS_MAX = 20
@@ -101,6 +104,19 @@ def client(url: str, service: str = "dynamodb") -> Any:
         aws_secret_access_key="local",
         config=client_config(),
     )
+
+
+def small_client(url: str) -> HttpClient:
+    """The client that the functions of the hot path use, for a local engine."""
+    endpoint = endpoint_of(url)
+    assert endpoint is not None, url
+    credentials = Credentials("local", "local")
+    return HttpClient(endpoint, "us-east-1", lambda: credentials)
+
+
+def engine_at(url: str, table: str, *, boto3: bool = False) -> DynamoEngine:
+    """The storage engine over a table, through the small client or through boto3."""
+    return DynamoEngine(BotoClient(client(url)) if boto3 else small_client(url), table)
 
 
 class _Template(yaml.SafeLoader):

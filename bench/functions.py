@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from types import ModuleType
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.delivery.deliveries import Endpoint
 
+FOREIGN = re.compile(r"AWS_(?!ENDPOINT_URL_).*|(?i:\w+_proxy)|REQUESTS_CA_BUNDLE")
+"""Settings of the machine for AWS's clients. Lambda has none of them."""
 FUNCTIONS = Path(__file__).resolve().parent.parent / "functions"
 
 
@@ -23,6 +26,9 @@ def environment(verb: str, url: str, table: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "us-east-1",
+        # Settings of this machine must not change what a function does.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "TABLE_NAME": table,
         "POWERTOOLS_SERVICE_NAME": verb,
         "POWERTOOLS_METRICS_NAMESPACE": "Tallygate/bench",
@@ -57,8 +63,11 @@ def loaded(verb: str, variables: dict[str, str]) -> Iterator[ModuleType]:
     Several functions can be loaded at once, although their modules have the same names.
     """
     folder = str(FUNCTIONS / verb)
-    before = {name: os.environ.get(name) for name in variables}
+    foreign = {name for name in os.environ if FOREIGN.fullmatch(name)}
+    before = {name: os.environ.get(name) for name in foreign | variables.keys()}
     known = set(sys.modules)
+    for name in foreign - variables.keys():
+        del os.environ[name]
     os.environ.update(variables)
     sys.path.insert(0, folder)
     try:

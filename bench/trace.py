@@ -20,8 +20,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from bench.__main__ import customer, event, feature
 from bench.functions import environment, loaded
 from tallygate.clock import Clock
@@ -29,6 +27,7 @@ from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.dynamo import DynamoEngine, to_wire
 from tallygate.storage.base.engine import Key, Refused, Write, Written
 from tallygate.storage.base.expressions import Item
+from tallygate.storage.base.failures import Answered
 from tallygate.storage.base.memory import MemoryEngine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,33 +58,34 @@ class Trace:
 class AnsweredClient:
     """A DynamoDB client whose requests a memory engine answers, outside the trace."""
 
+    why = ""
+
     def __init__(self, memory: MemoryEngine) -> None:
         self.memory = memory
         self.write: Write | None = None
 
-    def get_item(self, **request: Any) -> dict[str, Any]:
+    def send(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         with untraced():
-            key = request["Key"]
-            held = self.memory.get(Key(key["pk"]["S"], key["sk"]["S"]))
-            return {} if held is None else {"Item": _wire(held)}
-
-    def update_item(self, **_: Any) -> dict[str, Any]:
-        with untraced():
+            if operation == "GetItem":
+                key = request["Key"]
+                held = self.memory.get(Key(key["pk"]["S"], key["sk"]["S"]))
+                return {} if held is None else {"Item": _wire(held)}
             assert self.write is not None
             outcome = self.memory.write(self.write)
             if isinstance(outcome, Refused):
-                answer: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": _wire(outcome.image or {})}
-                raise ClientError(answer, "UpdateItem")
+                raise Answered("ConditionalCheckFailedException", 400, {"Item": _wire(outcome.image or {})})
             return {"Attributes": _wire(outcome.image or {})}
-
-    put_item = update_item
 
 
 class TracedEngine(DynamoEngine):
     """The DynamoDB engine over an `AnsweredClient`, which also gets the write as a value."""
 
+    def __init__(self, answered: AnsweredClient) -> None:
+        super().__init__(answered, "trace")
+        self.answered = answered
+
     def write(self, write: Write, *, repeatable: bool = False) -> Written | Refused:
-        self._client.write = write
+        self.answered.write = write
         return super().write(write, repeatable=repeatable)
 
 
@@ -107,7 +107,7 @@ def untraced() -> Iterator[None]:
 def traces() -> dict[str, Trace]:
     """Trace one warm consume, one warm check and one denial, each of one quota and one rate, without a request id."""
     memory = MemoryEngine()
-    engine = TracedEngine(AnsweredClient(memory), "trace")  # type: ignore[arg-type]  # two methods are all it is asked
+    engine = TracedEngine(AnsweredClient(memory))
     feature(memory)
     customer(memory, "warm", limit=10**12)
     customer(memory, "full", limit=1)

@@ -101,6 +101,9 @@ def environment(layout: Layout) -> dict[str, str]:
         "DOCKER_HOST": "unix:///nonexistent",
         "NO_PROXY": "*",
         "PYTHONDONTWRITEBYTECODE": "1",
+        # The functions inherit this. With a profile of this machine, they would call DynamoDB through boto3.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
 
 

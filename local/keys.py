@@ -22,7 +22,8 @@ from local.emulator import Clients, write_whole
 from local.layout import Layout
 from tallygate.domain.customers import api_keys, key_scopes
 from tallygate.domain.customers.api_keys import ApiKey, digest_of
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.boto import BotoClient, boto_client
+from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.customers.api_keys import ApiKeys
 
 # Scopes of each key of a local stack, by its name in the handle.
@@ -40,7 +41,7 @@ def bootstrap(layout: Layout, clients: Clients, table: str) -> dict[str, str]:
     else:
         texts = {name: new_text() for name in SCOPES}
         write_whole(layout.keys, json.dumps(texts, indent=2))
-    engine = DynamoEngine(clients.of("dynamodb"), table)
+    engine = DynamoEngine(BotoClient(clients.of("dynamodb")), table)
     for name, text in texts.items():
         # At every start: the table may have lost them after an unclean stop. An existing key is not changed.
         add(engine, f"local_{name}", f"{name.removesuffix('_key')} (local stack)", SCOPES[name], text)
@@ -72,7 +73,7 @@ def main() -> int:
         print(f"Scopes are manage, ingest and check; unknown: {' '.join(unknown) or 'none given'}", file=sys.stderr)
         return 2
     try:
-        engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), table_of(arguments.stack))
+        engine = DynamoEngine(boto_client(), table_of(arguments.stack))
         text = new_text()
         add(engine, f"key_{secrets.token_hex(12)}", arguments.name, scopes, text)
     except (BotoCoreError, ClientError, LookupError) as error:

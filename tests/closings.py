@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tallygate.domain.base.instants import DAY, parse_instant
+from tallygate.domain.entries.fact_types import PERIOD_CLOSED
 from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts.closing import PERIOD_CLOSED, closing_id, period_of, statement
+from tallygate.domain.facts.closing import closing_id, period_of, statement
 from tallygate.domain.facts.facts import Fact
 from tallygate.domain.journal.fold import TotalChange
 from tallygate.domain.limits.counters import CountedWindow

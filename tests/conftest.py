@@ -43,9 +43,9 @@ def table(dynamodb: Any) -> str:
 
 
 @pytest.fixture
-def dynamo_engine(dynamodb: Any, table: str) -> DynamoEngine:
-    """The storage engine over a fresh table of the real engine."""
-    return DynamoEngine(dynamodb, table)
+def dynamo_engine(dynoxide: bench_engine.Dynoxide, table: str) -> DynamoEngine:
+    """The storage engine over a fresh table of the real engine, through the small client."""
+    return bench_engine.engine_at(dynoxide.url, table)
 
 
 @pytest.fixture(params=["memory", "dynoxide"])

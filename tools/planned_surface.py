@@ -37,7 +37,7 @@ from tallygate.contracts.customers.keys import KeyBody, TestClockBody
 from tallygate.contracts.delivery.endpoints import EndpointRequest
 from tallygate.contracts.limits.suspensions import SuspensionBody
 from tallygate.contracts.metering.ingest import EventIn
-from tallygate.domain.delivery.deliveries import FACT_TYPES
+from tallygate.domain.entries.fact_types import FACT_TYPES
 
 _LIMIT = "limit period rate spend windows enforcement tiers carryover"
 _SHOWN = "name description metadata"

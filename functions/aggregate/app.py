@@ -9,7 +9,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from journal_parts import journal_parts
 from reports import tell
@@ -18,7 +17,8 @@ from tallygate.clock import clock_of, real_time
 from tallygate.delivery import queue
 from tallygate.operations.aggregate import Parts, aggregate
 from tallygate.operations.base.each import threaded
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.connect import client_for
+from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.delivery.facts import Facts
 from tallygate.storage.journal.bring_in import CellEvents
 from tallygate.storage.journal.carryover import CellCarryover
@@ -28,7 +28,7 @@ THREADS = 8
 
 logger = Logger()
 metrics = Metrics()
-engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+engine = DynamoEngine(client_for(os.environ), os.environ["TABLE_NAME"])
 clock = clock_of(os.environ, engine)
 
 parts = Parts(
@@ -36,7 +36,7 @@ parts = Parts(
     cells=CellEvents(engine),
     carried=CellCarryover(engine),
     outbox=Facts(engine),
-    queue=queue.SqsQueue(boto3.client("sqs", config=queue.client_config()), os.environ["QUEUE_URL"]),
+    queue=queue.SqsQueue(queue.sqs_client, os.environ["QUEUE_URL"]),
     each=threaded(ThreadPoolExecutor(THREADS)),
 )
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import boto3
-
 from tallygate.clock import clock_of
 from tallygate.domain.customers.api_keys import ApiKey, bearer
 from tallygate.operations.customers.authorize import authorize
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.connect import client_for
+from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.customers.api_keys import ApiKeys
 
-engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+engine = DynamoEngine(client_for(os.environ), os.environ["TABLE_NAME"])
 keys = ApiKeys(engine)
 clock = clock_of(os.environ, engine)
 

@@ -6,7 +6,6 @@ import os
 from functools import partial
 from typing import Any
 
-import boto3
 from reports import DecisionLog, tell_decision, tell_defect, tell_refusal
 from routes import ROUTES, App
 
@@ -14,9 +13,10 @@ from tallygate.clock import clock_of
 from tallygate.http import answer, dispatch
 from tallygate.operations.admission.memory import Memory
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.connect import client_for
+from tallygate.storage.base.dynamo import DynamoEngine
 
-engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+engine = DynamoEngine(client_for(os.environ), os.environ["TABLE_NAME"])
 clock = clock_of(os.environ, engine)
 app = App(
     store=Cells(engine),

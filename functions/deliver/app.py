@@ -14,17 +14,18 @@ from tallygate.delivery import bus, queue, secrets
 from tallygate.delivery.courier import Courier
 from tallygate.delivery.webhook import Sender
 from tallygate.operations.delivery.deliver import SWEPT_MAX, Sending, deliver, sweep
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.boto import boto_client
+from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.delivery.deliveries import Deliveries
 
 MILLISECONDS_KEPT = 5_000
 
 logger = Logger()
 metrics = Metrics()
-engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+engine = DynamoEngine(boto_client(), os.environ["TABLE_NAME"])
 clock = clock_of(os.environ, engine)
 store = Deliveries(engine)
-messages = queue.SqsQueue(boto3.client("sqs", config=queue.client_config()), os.environ["QUEUE_URL"])
+messages = queue.SqsQueue(queue.sqs_client, os.environ["QUEUE_URL"])
 sender = Sender(allow_private=os.environ["ALLOW_PRIVATE_WEBHOOKS"] == "true")
 event_bus = bus.Bus(boto3.client("events", config=bus.client_config()), os.environ["BUS_NAME"])
 courier = Courier(sender=sender, bus=event_bus, wall=real_time)

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from reports import tell
 from routes import ROUTES, App
@@ -20,14 +19,15 @@ from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.metrics import Metric
 from tallygate.metrics import tell as tell_metrics
 from tallygate.storage.admission.secrets import DecisionSecrets
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.connect import client_for
+from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.metering.events import Events
 
 THREADS = 16
 
 logger = Logger()
 metrics = Metrics()
-engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+engine = DynamoEngine(client_for(os.environ), os.environ["TABLE_NAME"])
 threads = ThreadPoolExecutor(THREADS)
 
 

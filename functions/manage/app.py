@@ -17,11 +17,12 @@ from tallygate.defects import told_to
 from tallygate.delivery import invoke, secrets
 from tallygate.http import Answer, Request, answer, dispatch
 from tallygate.metrics import Metric, tell
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.boto import boto_client
+from tallygate.storage.base.dynamo import DynamoEngine
 
 logger = Logger()
 metrics = Metrics()
-engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+engine = DynamoEngine(boto_client(), os.environ["TABLE_NAME"])
 
 
 def run(verb: str) -> Any:

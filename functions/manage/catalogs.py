@@ -6,7 +6,9 @@ from replies import App, author, versioned
 
 from tallygate.contracts.base.queries import expected
 from tallygate.contracts.base.requests import switched_on
-from tallygate.contracts.catalog.catalog import changes_answer, read_catalog
+from tallygate.contracts.catalog.answers import CatalogChanges
+from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.domain.catalog.catalog import name_of
 from tallygate.domain.catalog.forms import catalog_form
 from tallygate.http import Answer, Request
 from tallygate.operations.catalog.catalog import declare_catalog
@@ -24,14 +26,11 @@ def put_catalog(app: App, request: Request) -> Answer:
         by=author(app, request),
         audits=app.audits,
     )
-    body = changes_answer(
-        declared.changes,
-        declared.concerned,
-        version=declared.version,
-        dry_run=dry_run,
-        customers=declared.customers,
-        resumed=declared.resumed,
-    )
+    changes = [
+        {"action": change.action, **name_of(change.entry), "customers": count}
+        for change, count in zip(declared.changes, declared.concerned, strict=True)
+    ]
+    body = CatalogChanges.of(declared, dry_run=dry_run, changes=changes)
     return versioned(body, declared.version)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from replies import App, asked_page, customer_of, key_id, paged, posted
 
 from tallygate.contracts.base.reading import read
 from tallygate.contracts.corrections.corrections import (
     CARRY,
     AdjustmentBody,
+    ResetAnswer,
     ResetBody,
     adjustment_answer,
     parts_answer,
@@ -74,6 +77,7 @@ def post_reset(app: App, request: Request) -> Answer:
             actor=body.actor,
             key_id=key_id(request),
         )
-        return usage_resets.reset_usage(stores, asked, reset_answer, now=now)
+        planned = usage_resets.reset_usage(stores, asked, reset_answer, now=now)
+        return replace(planned, body=ResetAnswer.of(planned.body))
 
     return posted(app, request, plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from replies import App, asked_page, audited, customer_of, key_id, paged, posted, versioned
@@ -14,11 +15,10 @@ from tallygate.contracts.customers.customers import (
     CustomerBody,
     SubscriptionBody,
     customer_answer,
-    period_changes_answer,
     subscription_answer,
 )
 from tallygate.contracts.limits.own_limits import OwnLimitBody, judge, own_limit_answer
-from tallygate.contracts.limits.suspensions import SuspensionBody, suspension_answer
+from tallygate.contracts.limits.suspensions import SuspensionBody, SuspensionChange, suspension_answer
 from tallygate.contracts.limits.suspensions import judge as judge_suspension
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.catalog.catalog import Plan
@@ -82,10 +82,7 @@ def delete_subscription(app: App, request: Request) -> Answer:
 
 
 def _subscription(app: App, record: CustomerRecord) -> Answer:
-    assert record.subscription is not None
-    changes = {"period_changes": period_changes_answer(record, now=app.clock.now())}
-    body = {"customer": record.customer.id, **subscription_answer(record.subscription), **changes}
-    return versioned(body, record.version)
+    return versioned(subscription_answer(record, now=app.clock.now()), record.version)
 
 
 def list_entitlements(app: App, request: Request) -> Answer:
@@ -177,7 +174,8 @@ def _moved(app: App, request: Request, move: Callable[..., Planned]) -> Answer:
             actor=body.actor,
             key_id=key_id(request),
         )
-        return move(stores, asked, judge_suspension, suspension_answer, now=now)
+        planned = move(stores, asked, judge_suspension, suspension_answer, now=now)
+        return replace(planned, body=SuspensionChange.of(planned.body))
 
     def finish(answer: Body) -> Body:
         suspensions.tell(stores, customer, now)

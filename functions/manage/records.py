@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from replies import App, asked_page, customer_of, paged
 
+from tallygate.contracts.admission.records import decision_record_answer
 from tallygate.contracts.base.queries import page_asked
-from tallygate.contracts.corrections.settlements import decision_record_answer
+from tallygate.contracts.facts.statements import PeriodAnswer
 from tallygate.contracts.usage.usage import (
     audit_answer,
     event_row_answer,
@@ -48,7 +49,8 @@ def list_periods(app: App, request: Request) -> Answer:
         limit=size,
     )
     require_known(app.usage, feature, listed, after=after)
-    return paged(*listed)
+    found, more = listed
+    return paged([PeriodAnswer.of(period) for period in found], more)
 
 
 def get_events(app: App, request: Request) -> Answer:

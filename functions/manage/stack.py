@@ -7,8 +7,7 @@ from replies import App, author, posted
 from tallygate import __version__
 from tallygate.contracts.base.reading import read
 from tallygate.contracts.base.requests import switched_on
-from tallygate.contracts.customers.keys import TestClockBody
-from tallygate.domain.base.instants import format_instant
+from tallygate.contracts.customers.keys import ClockAnswer, HealthAnswer, TestClockBody
 from tallygate.errors import Forbidden, Unauthenticated
 from tallygate.http import Answer, Request
 from tallygate.operations.base.receipts import Body, Planned
@@ -25,16 +24,15 @@ def get_health(app: App, request: Request) -> Answer:
 
     The plain answer is public; the deep one needs an API key.
     """
-    body = {"status": "ok", "version": __version__, "time": format_instant(app.clock.now())}
+    said = {"status": "ok", "version": __version__, "time": app.clock.now()}
     if not switched_on(request.query, "deep"):
-        return Answer(body=body)
+        return Answer(body=HealthAnswer.of(said))
     _may_look_deep(app, request)
     waiting = Waiting(wait=app.wait, ticks=app.ticks)
     found = fold_lag(app.probes, app.new_id("probe"), wall=app.real(), waiting=waiting)
-    fold = {"lag_ms": found.lag_ms, "as_of": format_instant(found.as_of)}
     if found.lag_ms is None:
-        return Answer(status=503, body={**body, "status": "degraded", "fold": fold})
-    return Answer(body={**body, "fold": fold})
+        return Answer(status=503, body=HealthAnswer.of(said | {"status": "degraded"}, fold=found))
+    return Answer(body=HealthAnswer.of(said, fold=found))
 
 
 def _may_look_deep(app: App, request: Request) -> None:
@@ -59,8 +57,9 @@ def post_test_clock(app: App, request: Request) -> Answer:
         return test_clock.move_clock(app.clock_item, app.audits, body.now, real=app.real(), by=by)
 
     def finish(answer: Body) -> Body:
-        return test_clock.settle_clock(
+        settled = test_clock.settle_clock(
             answer, wait=app.wait, reset=lambda: app.run("reset"), deliver=lambda: app.run("deliver")
         )
+        return ClockAnswer.of(settled)
 
     return posted(app, request, plan, finish)

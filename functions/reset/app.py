@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 
 from tallygate.clock import clock_of
 from tallygate.domain.base.instants import SECOND
 from tallygate.metrics import Metric, tell
 from tallygate.operations.facts.closing import CLOSED_MAX, reset
-from tallygate.storage.base.dynamo import DynamoEngine, client_config
+from tallygate.storage.base.boto import boto_client
+from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.facts.closings import Closings
 
 MILLISECONDS_KEPT = 5_000
 
 logger = Logger()
 metrics = Metrics()
-engine = DynamoEngine(boto3.client("dynamodb", config=client_config()), os.environ["TABLE_NAME"])
+engine = DynamoEngine(boto_client(), os.environ["TABLE_NAME"])
 clock = clock_of(os.environ, engine)
 store = Closings(engine)
 grace = int(os.environ["CLOSE_GRACE_SECONDS"]) * SECOND

@@ -42,9 +42,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("aws")
 def test_a_message_arrives_as_it_was_sent_after_its_delay() -> None:
-    client = boto3.client("sqs", config=queue.client_config())
+    client = queue.sqs_client()
     url = client.create_queue(QueueName="deliveries")["QueueUrl"]
-    sender = queue.SqsQueue(client, url)
+    sender = queue.SqsQueue(lambda: client, url)
     sender.send(MESSAGE)
     sender.send(replace(MESSAGE, attempt=3), delay_seconds=300)
     (arrived,) = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
@@ -55,9 +55,9 @@ def test_a_message_arrives_as_it_was_sent_after_its_delay() -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_a_message_belongs_to_the_group_of_its_endpoint_so_that_none_takes_every_place() -> None:
-    client = boto3.client("sqs", config=queue.client_config())
+    client = queue.sqs_client()
     url = client.create_queue(QueueName="deliveries")["QueueUrl"]
-    sender = queue.SqsQueue(client, url)
+    sender = queue.SqsQueue(lambda: client, url)
     sender.send(MESSAGE)
     sender.send(replace(MESSAGE, endpoint="BUS"))
     arrived = client.receive_message(
@@ -68,8 +68,8 @@ def test_a_message_belongs_to_the_group_of_its_endpoint_so_that_none_takes_every
 
 @pytest.mark.usefixtures("aws")
 def test_a_queue_that_takes_no_message_is_unavailable() -> None:
-    client = boto3.client("sqs", config=queue.client_config())
-    sender = queue.SqsQueue(client, "https://sqs.us-east-1.amazonaws.com/123456789012/none")
+    client = queue.sqs_client()
+    sender = queue.SqsQueue(lambda: client, "https://sqs.us-east-1.amazonaws.com/123456789012/none")
     with pytest.raises(StoreUnavailable):
         sender.send(MESSAGE)
 

@@ -10,7 +10,8 @@ import pytest
 from tallygate.contracts.base.reading import Contract
 from tallygate.contracts.base.requests import QUERIES
 from tallygate.contracts.base.routes import planned_routes
-from tallygate.domain.delivery.deliveries import FACT_TYPES, FACT_TYPES_LATER
+from tallygate.domain.entries import fact_types
+from tallygate.domain.entries.fact_types import FACT_TYPES, FACT_TYPES_LATER
 from tools import planned_surface as planned
 from tools.planned import BEGIN, END, README, answered, section
 from tools.planned_surface import FIELDS, OTHERS, PARAMETERS, VALUES, missing, offered
@@ -62,16 +63,17 @@ def test_every_value_and_parameter_that_is_taken_is_planned() -> None:
 
 def test_every_event_is_planned_and_stated_where_it_says_so() -> None:
     assert set(planned.EVENTS.split()) == {*FACT_TYPES, *FACT_TYPES_LATER}
-    stated: set[str] = set()
+    named: set[str] = set()
+    texts: set[object] = set()
     for path in LAYER.rglob("*.py"):
-        if path.name not in ("deliveries.py", "planned.py"):
-            stated |= {
-                node.value
-                for node in ast.walk(ast.parse(path.read_text()))
-                if isinstance(node, ast.Constant) and isinstance(node.value, str)
-            }
-    assert set(FACT_TYPES) <= stated, "nothing states it: it belongs to FACT_TYPES_LATER"
-    assert stated.isdisjoint(FACT_TYPES_LATER), "it is stated: it belongs to FACT_TYPES"
+        if path.name not in ("fact_types.py", "planned.py"):
+            nodes = list(ast.walk(ast.parse(path.read_text())))
+            named |= {node.id for node in nodes if isinstance(node, ast.Name)}
+            named |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+            texts |= {node.value for node in nodes if isinstance(node, ast.Constant)}
+    stated = {value for name, value in vars(fact_types).items() if name in named and isinstance(value, str)}
+    assert stated >= set(FACT_TYPES), "nothing states it: it belongs to FACT_TYPES_LATER"
+    assert texts.isdisjoint({*FACT_TYPES, *FACT_TYPES_LATER}), "a type of facts is named in the one list alone"
 
 
 def test_what_the_contracts_do_not_show_is_listed() -> None:

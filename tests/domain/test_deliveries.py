@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from tallygate.domain.delivery.deliveries import (
-    FACT_TYPES,
     HISTORY_MAX,
     DeliveryAttempt,
     Endpoint,
@@ -16,7 +15,7 @@ from tallygate.domain.delivery.deliveries import (
     extended,
     matches,
 )
-from tallygate.domain.facts import closing, facts
+from tallygate.domain.entries.fact_types import FACT_TYPES
 
 ENDPOINT = Endpoint(
     id="we_1",
@@ -51,11 +50,6 @@ def test_an_endpoint_wants_what_any_of_its_patterns_covers_while_it_is_active() 
     ]
     disabled = replace(ENDPOINT, status=EndpointStatus.DISABLED)
     assert not any(disabled.wants(kind) for kind in FACT_TYPES)
-
-
-def test_every_fact_that_is_made_has_a_type_that_endpoints_can_ask_for() -> None:
-    made = (facts.THRESHOLD_CROSSED, facts.LIMIT_REACHED, facts.RESTATED, closing.PERIOD_CLOSED)
-    assert set(made) <= set(FACT_TYPES)
 
 
 def line(number: int, result: str = "failed") -> DeliveryAttempt:

@@ -30,7 +30,7 @@ from tallygate.domain.limits.counters import CarriedIn, CountedWindow
 from tallygate.domain.limits.governing import Governed, governed_of, limit_names
 from tallygate.domain.limits.limits import Effective, Limit
 from tallygate.domain.limits.rollover import Layer
-from tallygate.domain.metering.contributions import Add, added
+from tallygate.domain.metering.contributions import Add, stated
 from tallygate.domain.metering.events import Event, accepted_as
 from tallygate.domain.metering.judgement import EventWarning
 from tallygate.domain.metering.meters import Measured, Meters, meters_of
@@ -208,8 +208,8 @@ def test_sums_are_exact_beyond_the_digits_of_the_default_context() -> None:
     big, small = "9" * 18 + ".999999999", "0.000000001"
     entries = tuple(resolve_event(event(tokens=amount), METERS, limits()) for amount in (big, big, small))
     month = changes_of(record(*entries)).totals[0].move
-    assert month.by_event == Decimal(big) * 2 + Decimal(small)
-    assert month.value == Add(month.by_event)
+    assert month.by_event == Add(Decimal(big) * 2 + Decimal(small))
+    assert month.value == month.by_event
 
 
 ENTRIES = st.lists(
@@ -255,11 +255,11 @@ def _sums(records: list[Record]) -> dict[tuple[str, object, object], Decimal]:
         changes = changes_of(one)
         for move in (total.move for total in changes.totals):
             window = move.window
-            found[(f"total-{window.ordinal}", window.start, window.end)] += added(move.value)  # type: ignore[assignment]
-            found[(f"event-{window.ordinal}", window.start, window.end)] += move.by_event  # type: ignore[assignment]
+            found[(f"total-{window.ordinal}", window.start, window.end)] += stated(move.value)  # type: ignore[assignment]
+            found[(f"event-{window.ordinal}", window.start, window.end)] += stated(move.by_event)  # type: ignore[assignment]
         for usage in changes.usage:
             for quarter, amount in usage.quarters.items():
-                found[(f"usage-{usage.meter}", (usage.day, quarter), usage.dimensions)] += added(amount)  # type: ignore[assignment]
+                found[(f"usage-{usage.meter}", (usage.day, quarter), usage.dimensions)] += stated(amount)  # type: ignore[assignment]
     return {name: Decimal(value) for name, value in found.items() if value}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tallygate.domain.metering.contributions import Add
+from tallygate.domain.metering.contributions import Add, Raise
 from tallygate.domain.metering.meters import (
     DIMENSION_LENGTH_MAX,
     Filter,
@@ -44,6 +44,11 @@ def test_anything_else_is_no_path(text: str) -> None:
 def test_a_sum_takes_its_value_and_dimensions_from_their_paths() -> None:
     data = {"usage": {"tokens": "1.50"}, "model": "large", "who": {"team": 7}, "other": 1}
     assert measure(TOKENS, data) == Measured("tokens", Add(Decimal("1.5")), {"model": "large", "team": "7"})
+
+
+def test_a_maximum_raises_the_quantity_to_its_value() -> None:
+    peak = Meter(key="peak", event_type="x", aggregation="max", value=("tokens",))
+    assert measure(peak, {"tokens": 7}) == Measured("peak", Raise(Decimal(7)), {})
 
 
 def test_a_count_counts_one_whatever_the_data() -> None:
@@ -152,9 +157,9 @@ def test_all_filters_must_match_and_a_miss_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("aggregation", "value"), [("sum", None), ("count", ("a",)), ("max", ("a",)), ("unique", ("a",))]
+    ("aggregation", "value"), [("sum", None), ("count", ("a",)), ("max", None), ("unique", ("a",))]
 )
-def test_a_meter_has_a_known_aggregation_and_a_value_exactly_for_sums(aggregation: str, value: Any) -> None:
+def test_a_meter_has_a_known_aggregation_and_a_value_exactly_where_it_reads_one(aggregation: str, value: Any) -> None:
     with pytest.raises(ValueError):
         Meter(key="m", event_type="x", aggregation=aggregation, value=value)
 

@@ -13,6 +13,8 @@ import pytest
 
 from bench.engine import Dynoxide
 from bench.functions import environment, loaded
+from tests.facts_kept import keep_all
+from tests.functions.answers_kept import keeping
 from tests.functions.managing import CATALOG, Client
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -21,11 +23,17 @@ LoadApp = Callable[..., ModuleType]
 
 @pytest.fixture
 def load_app(dynoxide: Dynoxide, table: str) -> Iterator[LoadApp]:
-    """`load_app(verb, NAME=value)` imports functions/<verb>/app.py. Its environment lasts until the test ends."""
+    """`load_app(verb, NAME=value)` imports functions/<verb>/app.py. Its environment lasts until the test ends.
+
+    Every answer that the test gets is held to its contract.
+    """
     with contextlib.ExitStack() as held:
 
         def load(verb: str, **variables: str) -> ModuleType:
-            return held.enter_context(loaded(verb, {**environment(verb, dynoxide.url, table), **variables}))
+            app = held.enter_context(loaded(verb, {**environment(verb, dynoxide.url, table), **variables}))
+            if hasattr(app, "ROUTES"):
+                setattr(app, "handler", keeping(app))  # noqa: B010  # a module of any name
+            return app
 
         yield load
 
@@ -53,3 +61,9 @@ def acme(call: Client) -> Client:
     assert call("PUT", "/v1/catalog", CATALOG)["statusCode"] == 200
     assert call("PUT", "/v1/customers/{customer}", {"plan": "tour"}, customer="acme")["statusCode"] == 201
     return call
+
+
+@pytest.fixture(autouse=True)
+def facts_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every event that leaves has the contract of its type."""
+    keep_all(monkeypatch)

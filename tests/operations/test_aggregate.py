@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tallygate.contracts.catalog.catalog import read_catalog
+from tallygate.contracts.usage.usage import read_usage
 from tallygate.domain.admission.decision_ids import DecisionId, format_decision_id
 from tallygate.domain.base.instants import DAY, MINUTE, Instant, parse_instant
 from tallygate.domain.catalog import forms
@@ -29,6 +30,7 @@ from tallygate.operations.customers.customers import Stores, put_customer
 from tallygate.operations.facts.closing import reset
 from tallygate.operations.facts.ports import Published
 from tallygate.operations.metering.ingest import Posted, ingest
+from tallygate.operations.usage.queries import usage
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Put
@@ -41,6 +43,7 @@ from tallygate.storage.facts.closings import Closings
 from tallygate.storage.journal import records as journal
 from tallygate.storage.journal.past_usage import CellVersions
 from tallygate.storage.metering.events import Events
+from tallygate.storage.usage.queries import UsageReader
 from tests.given import FEATURE, METER, NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import (
     CALLS,
@@ -94,6 +97,30 @@ def test_events_add_up_in_the_total_the_usage_and_the_cell() -> None:
     calls = engine.get(keys.usage("acme", "calls", "2026-11-20", "{}"))
     assert calls is not None
     assert calls["q40"] == 3
+
+
+def test_a_maximum_counts_in_the_total_the_usage_the_cell_and_the_facts() -> None:
+    """Late events, and a stream that is read again from its start, leave the maximum of each window."""
+    engine = world(100)
+    declare(engine, replace(TOKENS, aggregation="max"))
+    parts = container(engine)
+    post(engine, draft("a", tokens=30, model="large"), draft("b", tokens=80, model="large"), draft("c", tokens=5))
+    after = drain(engine, parts)
+    assert totals(engine) == {("acme", 1, MONTH): (Decimal(80), Decimal(80))}
+    post(engine, draft("d", tokens=120, time=MONTH - DAY), draft("late", tokens=100, time=MONTH))
+    after = drain(engine, parts, after=after)
+    post(engine, draft("e", tokens=70), draft("later", tokens=9, time=MONTH - DAY))
+    drain(engine, parts, after=after)
+    drain(engine, container(engine))
+    before = parse_instant("2026-10-01T00:00:00Z")
+    assert totals(engine) == {("acme", 1, MONTH): (Decimal(100),) * 2, ("acme", 1, before): (Decimal(120),) * 2}
+    assert used(engine, "acme", 1, MONTH) == 100
+    asked = read_usage({"customer": "acme", "meter": METER, "from": "2026-10-01T00:00:00Z"}, now=NOW)
+    assert usage(UsageReader(engine), asked, NOW).total == 120
+    reset(Closings(engine), now=parse_instant("2026-12-01T00:00:00Z"), grace=0, time_left=lambda: True)
+    told = [(fact["type"], fact.get("raw") or fact.get("usage")) for fact in facts(engine)]
+    assert ("usage.limit_reached", 100) in told
+    assert [raw for kind, raw in told if kind == "usage.period_closed"] == [120, 100]
 
 
 def test_what_a_producer_added_as_floats_counts_as_it_meant() -> None:

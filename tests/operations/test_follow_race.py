@@ -13,7 +13,6 @@ from tallygate.errors import Contended
 from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.memory import Memory
 from tallygate.storage.admission.cells import Cells
-from tallygate.storage.base.dynamo import DynamoEngine
 from tests.given import wanted
 from tests.shops import OPENED, Shop
 
@@ -35,7 +34,7 @@ class Racer:
 
 def run(racer: Racer) -> int:
     """What one process is granted, one by one, until it has been denied for a while."""
-    store, memory = Cells(DynamoEngine(bench_engine.client(racer.url), racer.table)), Memory()
+    store, memory = Cells(bench_engine.engine_at(racer.url, racer.table)), Memory()
     granted, denied = 0, 0
     while denied < 20:
         try:
@@ -55,7 +54,7 @@ def test_no_cap_is_passed_and_nobody_is_denied_while_plans_change(
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         for round_ in range(ROUNDS):
             table = bench_engine.create_table(dynamodb, f"follow-race-{round_}")
-            shop = Shop(DynamoEngine(dynamodb, table), f"c{round_}", **PLANS)
+            shop = Shop(bench_engine.engine_at(dynoxide.url, table), f"c{round_}", **PLANS)
             shop.now = OPENED + 1
             racing = [pool.submit(run, Racer(dynoxide.url, table, shop.customer)) for _ in range(PROCESSES)]
             for change in range(CHANGES):

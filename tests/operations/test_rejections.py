@@ -10,8 +10,9 @@ import pytest
 
 from tallygate.delivery.cloudevents import event_of
 from tallygate.domain.base.instants import MINUTE, format_instant
-from tallygate.domain.delivery.deliveries import FACT_TYPES, matches
+from tallygate.domain.delivery.deliveries import matches
 from tallygate.domain.entries.events import EventEntry
+from tallygate.domain.entries.fact_types import FACT_TYPES
 from tallygate.domain.facts.facts import Fact
 from tallygate.domain.metering.rejections import Rejection, one_a_minute
 from tallygate.errors import StoreUnavailable

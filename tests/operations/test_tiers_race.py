@@ -51,7 +51,7 @@ def told(decision: Decision, amount: int) -> tuple[str, int]:
 
 def run(racer: Racer) -> list[tuple[str, int]]:
     """(reason, granted) of every request of one process, in its order."""
-    store, memory = Cells(DynamoEngine(bench_engine.client(racer.url), racer.table)), Memory()
+    store, memory = Cells(bench_engine.engine_at(racer.url, racer.table)), Memory()
     found: list[tuple[str, int]] = []
     for amount in racer.amounts:
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant, format_in
 from tallygate.domain.catalog.catalog import Feature
 from tallygate.domain.catalog.features import BOOLEAN
 from tallygate.domain.journal.fold import QUARTER, UsageChange, day_and_quarter, dimensions_text
-from tallygate.domain.metering.contributions import Add
+from tallygate.domain.metering.contributions import Add, Contribution, Raise
 from tallygate.errors import InvalidRequest, NotFound
 from tallygate.operations.usage.queries import usage
 from tallygate.storage.base.engine import Engine
@@ -26,14 +26,19 @@ from tests.truth import CALLS, TOKENS, declare, exists
 MIDNIGHT = NOW - NOW % DAY
 
 
-def counted(engine: Engine, *parts: tuple[Instant, Mapping[str, str], int | str], meter: str = METER) -> None:
+def counted(
+    engine: Engine,
+    *parts: tuple[Instant, Mapping[str, str], int | str],
+    meter: str = METER,
+    made: Callable[[Decimal], Contribution] = Add,
+) -> None:
     """Usage as the fold would write it."""
     exists(engine, "acme")
     declare(engine, replace(TOKENS, dimensions={name: (name,) for name in ("model", "team")}), CALLS)
     for number, (time, dimensions, amount) in enumerate(parts, 1):
         day, quarter = day_and_quarter(time)
         text = dimensions_text(dimensions)
-        change = UsageChange(meter=meter, day=day, dimensions=text, quarters={quarter: Add(Decimal(amount))})
+        change = UsageChange(meter=meter, day=day, dimensions=text, quarters={quarter: made(Decimal(amount))})
         Totals(engine).add_to_usage("acme", change, number)
 
 
@@ -59,6 +64,16 @@ def test_one_sum_over_a_stretch_that_is_half_open(engine: Engine) -> None:
         "presented": None,
         "as_of": format_instant(NOW),
     }
+
+
+def test_a_maximum_is_the_largest_of_its_quarter_hours_in_each_row_and_in_all(engine: Engine) -> None:
+    parts = ((MIDNIGHT, "a", 5), (MIDNIGHT + HOUR, "b", 9), (MIDNIGHT + DAY, "a", 7), (MIDNIGHT + DAY, "a", 3))
+    counted(engine, *((at, {"model": model}, amount) for at, model, amount in parts), made=Raise)
+    stretch = {"from": format_instant(MIDNIGHT), "to": format_instant(MIDNIGHT + 2 * DAY)}
+    by_day = ask(engine, window="day", **stretch)
+    assert ([row["value"] for row in by_day["data"]], by_day["total"]) == ([9, 7], 9)
+    by_model = ask(engine, group_by="model", **stretch)
+    assert ([row["value"] for row in by_model["data"]], by_model["total"]) == ([7, 9], 9)
 
 
 def test_the_stretch_is_aligned_outward_and_the_answer_says_so(engine: Engine) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tallygate.domain.admission.cells import DEAD_AFTER
 from tallygate.domain.admission.decision_ids import granted_decision
 from tallygate.domain.base.instants import DAY, MINUTE, Instant, format_instant, parse_instant
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.events import EventEntry, ParkedEntry
 from tallygate.domain.entries.notices import DeniedEntry
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
@@ -146,7 +147,7 @@ def _check_journals(engine: MemoryEngine) -> None:
             items.text(item, "id") for key, item in engine.items.items() if key.pk.startswith(f"EVENT#{customer}#")
         )
         assert journaled == stored
-        revisions = [e.revision for e in entries if not isinstance(e, EventEntry | ParkedEntry)]
+        revisions = [entry.revision for entry in entries if isinstance(entry, CellEntry)]
         writes = sum(change.key.pk == f"CELL#{customer}#{FEATURE}" for change in engine.stream)
         assert sorted(revisions) == list(range(1, writes + 1))
         assert len({e.revision for e in entries if isinstance(e, UseEntry)}) == sum(

@@ -1,4 +1,6 @@
-"""A process that aggregates a table's stream until it is killed: python fold_worker.py <url> <table> <batch size>
+"""A process that aggregates a table's stream until it is killed.
+
+    python fold_worker.py <url> <table> <batch size> small|boto3
 
 It has no memory: each time it begins at the trim horizon, so that all earlier records come again. After each batch it
 prints the number of new entries, and "idle" when no record is left, so that a test knows when to kill it.
@@ -13,15 +15,14 @@ import threading
 from bench import engine as bench_engine
 from bench.streams import reader
 from tallygate.operations.aggregate import aggregate
-from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.stream import batch_of
 from tests.given import NOW
 from tests.truth import container
 
 
-def main(url: str, table: str, size: int) -> None:
+def main(url: str, table: str, size: int, *, boto3: bool) -> None:
     client = bench_engine.client(url)
-    parts = container(DynamoEngine(client, table))
+    parts = container(bench_engine.engine_at(url, table, boto3=boto3))
     stream = reader(client, bench_engine.client(url, "dynamodbstreams"), table, size)
     pause = threading.Event()
     while True:
@@ -38,4 +39,4 @@ def tell(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), boto3=sys.argv[4] == "boto3")

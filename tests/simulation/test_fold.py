@@ -16,7 +16,7 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.facts import Announcements, Levels, announcements
 from tallygate.domain.journal.fold import UsageChange
 from tallygate.domain.journal.records import Head, Mark, Marks, Position, Record
-from tallygate.domain.metering.contributions import added
+from tallygate.domain.metering.contributions import stated
 from tallygate.operations.base.each import Each
 from tallygate.operations.facts import announce
 from tallygate.operations.journal import append
@@ -75,7 +75,7 @@ def own_records_only(parts: JournalParts, owner: str, head: Head, known: Mapping
 
 def unguarded(self: Totals, customer: str, change: UsageChange, number: int) -> None:
     """Adds to a usage item whatever has been added to it before."""
-    sums = tuple(Increase(f"q{quarter:02d}", added(amount)) for quarter, amount in change.quarters.items())
+    sums = tuple(Increase(f"q{quarter:02d}", stated(amount)) for quarter, amount in change.quarters.items())
     about = (Set("day", change.day), Set("dims", change.dimensions))
     key = keys.usage(customer, change.meter, change.day, change.dimensions)
     self.engine.write(Update(key=key, changes=(*sums, *about)))

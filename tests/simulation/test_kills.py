@@ -54,6 +54,7 @@ class Stack:
     running: bench_engine.Dynoxide
     table: str
     rng: random.Random
+    boto3: bool
     posted: dict[str, int] = field(default_factory=dict)
     granted: int = 0
 
@@ -63,14 +64,14 @@ class Stack:
 
     @property
     def engine(self) -> DynamoEngine:
-        return DynamoEngine(self.client, self.table)
+        return bench_engine.engine_at(self.running.url, self.table, boto3=self.boto3)
 
     @contextmanager
     def worker(self) -> Iterator[subprocess.Popen[str]]:
         """A fold that is killed at the end of the block, if it still lives."""
         paths = os.pathsep.join((str(ROOT / "layers/tallygate/python"), str(ROOT)))
         process = subprocess.Popen(
-            [sys.executable, str(WORKER), self.running.url, self.table, str(BATCH)],
+            [sys.executable, str(WORKER), self.running.url, self.table, str(BATCH), "boto3" if self.boto3 else "small"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -135,11 +136,11 @@ def until_known(call: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
+def stack(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
     database = tmp_path / "table.db"
     running = bench_engine.start(database)
     table = bench_engine.create_table(bench_engine.client(running.url), "kills")
-    stack = Stack(database, running, table, random.Random(SEED))
+    stack = Stack(database, running, table, random.Random(SEED), boto3=getattr(request, "param", False))
     in_force(stack.engine, effective(quota(LIMIT), tiers={"warning": 5, "critical": 10}))
     declare(stack.engine, TOKENS, CALLS)
     exists(stack.engine, "acme")
@@ -187,6 +188,7 @@ def test_a_fold_that_is_killed_again_and_again_counts_everything_once(stack: Sta
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stack", [False, True], ids=["small client", "boto3"], indirect=True)
 def test_engine_and_fold_killed_together_lose_and_double_nothing(stack: Stack) -> None:
     for _ in range(4):
         stack.work(events=40, uses=10)

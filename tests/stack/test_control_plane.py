@@ -105,6 +105,7 @@ def test_health_goes_the_way_of_every_fact(api: Api) -> None:
 def test_the_document_and_unknown_routes_are_public(api: Api) -> None:
     anybody = Api(handle=api.handle, key="")
     assert anybody("GET", "/v1/openapi.json").json["openapi"] == "3.1.0"
+    assert "usage.period_closed" in [each["type"] for each in anybody("GET", "/v1/webhooks/schemas").json["data"]]
     unknown = anybody("GET", "/v1/nothing")
     assert (unknown.status, unknown.json["code"]) == (404, "route_not_found")
     other = anybody("DELETE", "/v1/catalog")

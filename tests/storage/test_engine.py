@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.engine import Dynoxide, engine_at
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import (
     Cancelled,
@@ -40,8 +42,18 @@ from tallygate.storage.base.expressions import (
     changed,
     holds,
 )
+from tallygate.storage.base.memory import MemoryEngine
 
 KEY = Key("P", "a")
+
+
+@pytest.fixture(params=["memory", "small client", "boto3"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each storage engine in turn, through each of its clients."""
+    if request.param == "memory":
+        return MemoryEngine()
+    dynoxide: Dynoxide = request.getfixturevalue("dynoxide")
+    return engine_at(dynoxide.url, request.getfixturevalue("table"), boto3=request.param == "boto3")
 
 
 def test_every_kind_of_value_comes_back_as_it_went_in(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""What a failing database means, and what is sent again: only what cannot count twice."""
+"""What a failure of boto3 means, and what is sent again: only what cannot count twice."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     ReadTimeoutError,
+    SSLError,
 )
 
 from tallygate.errors import Contended, InvariantBroken, OutcomeUnknown, StoreUnavailable, TallygateError
+from tallygate.storage.base.boto import BotoClient
 from tallygate.storage.base.dynamo import TRIES_MAX, DynamoEngine
 from tallygate.storage.base.engine import Cancelled, Key, Put
 
@@ -57,6 +59,8 @@ def cancelled(*codes: str) -> ClientError:
         (refused("TransactionConflictException"), Contended, TRIES_MAX, TRIES_MAX),
         (ReadTimeoutError(endpoint_url="x"), OutcomeUnknown, 1, 2),
         (ConnectionClosedError(endpoint_url="x"), OutcomeUnknown, 1, 2),
+        # TLS may fail before the request or in the midst of it.
+        (SSLError(endpoint_url="x", error=OSError()), OutcomeUnknown, 1, 2),
         (refused("InternalServerError", 500), OutcomeUnknown, 1, 2),
         (refused("ValidationException"), InvariantBroken, 1, 1),
     ],
@@ -67,15 +71,15 @@ def test_only_what_cannot_count_twice_is_sent_again(
     for repeatable, expected in ((False, calls), (True, calls_if_repeatable)):
         client: Any = Failing(error)
         with pytest.raises(TallygateError) as raised:
-            DynamoEngine(client, "table").write(PUT, repeatable=repeatable)
+            DynamoEngine(BotoClient(client), "table").write(PUT, repeatable=repeatable)
         assert (type(raised.value), client.calls) == (outcome, expected)
 
 
 def test_a_refused_condition_is_the_outcome_only_where_every_item_was_judged() -> None:
     """Else a retry could be denied by a full cell while its receipt, which was held, says that it was granted."""
     client: Any = Failing(cancelled("ConditionalCheckFailed", "None"))
-    assert DynamoEngine(client, "table").transact((PUT, PUT)) == Cancelled((True, False), (None, None))
+    assert DynamoEngine(BotoClient(client), "table").transact((PUT, PUT)) == Cancelled((True, False), (None, None))
     client = Failing(cancelled("ConditionalCheckFailed", "TransactionConflict"))
     with pytest.raises(Contended):
-        DynamoEngine(client, "table").transact((PUT, PUT))
+        DynamoEngine(BotoClient(client), "table").transact((PUT, PUT))
     assert client.calls == TRIES_MAX

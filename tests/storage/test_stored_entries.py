@@ -93,6 +93,8 @@ def made(kind: Any) -> st.SearchStrategy[Any]:
     origin, parts = get_origin(kind), get_args(kind)
     if kind in KNOWN:
         return KNOWN[kind]
+    if kind is Entry:
+        return st.one_of([made(each) for each in KINDS.values()])
     if origin in (Union, UnionType):
         return st.one_of([made(part) for part in parts])
     if origin is tuple and parts[1:] != (...,):
@@ -155,7 +157,7 @@ AS_METERED: dict[str, Any] = {**AS_KIND, "m": "calls"}
 AS_LIMIT: dict[str, Any] = {**AS_METERED, "nm": "per-model", "wi": [1, 1000, 2000]}
 
 STORED_INTO = {"y": [["100.5", 2], ["200", 1]], "z": 500}
-PINNED: dict[str, tuple[Entry, dict[str, Any]]] = {
+PINNED: dict[str, tuple[Any, dict[str, Any]]] = {
     "use": (
         UseEntry(
             **METERED,
@@ -393,9 +395,9 @@ def test_the_stored_form_of_every_kind_is_pinned() -> None:
 def test_an_entry_is_stored_as_it_always_was(name: str) -> None:
     """A test that fails here has changed what earlier versions stored: the stored names must stay."""
     entry, stored = PINNED[name]
+    assert len(stored) == len(fields(entry)), "every field is in the example"
     assert type(entry) is KINDS[name]
     assert ENTRIES.write(entry) == {"k": name, **stored}
-    assert len(stored) == len(fields(entry)), "every field is in the example"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tallygate.domain.limits.counters import CarriedIn, CellName, CountedWindow,
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import Layer
 from tallygate.domain.limits.rungs import UNTIL_RESUMED
-from tallygate.domain.metering.contributions import Add
+from tallygate.domain.metering.contributions import Add, Raise
 from tallygate.domain.metering.judgement import EventWarning
 from tallygate.domain.metering.meters import Measured
 from tallygate.errors import InvariantBroken
@@ -42,6 +42,7 @@ from tallygate.storage.entries.totals import total_of
 from tallygate.storage.journal import records as journal_family
 from tallygate.storage.journal.bring_in import CellEvents
 from tallygate.storage.journal.records import Journal, body_of, record_of
+from tallygate.storage.journal.rollup import usage_item_of
 from tallygate.storage.journal.rules import Rules
 from tallygate.storage.journal.totals import Totals
 from tests.given import FEATURE, METER, NOW
@@ -220,7 +221,7 @@ def test_a_record_that_fits_no_item_is_to_be_parted(engine: Engine, monkeypatch:
 
 
 def change(value: int | str, by_event: int | str = 0) -> TotalChange:
-    move = TotalMove(window=WINDOW, value=Add(Decimal(value)), by_event=Decimal(by_event), traceparent=TRACE)
+    move = TotalMove(window=WINDOW, value=Add(Decimal(value)), by_event=Add(Decimal(by_event)), traceparent=TRACE)
     return TotalChange(governed=GOVERNED, move=move)
 
 
@@ -287,6 +288,44 @@ def test_a_reset_and_a_late_settlement_in_one_record_agree(engine: Engine) -> No
     found = moved(change(28), excluded=Decimal(20), reset=ResetMark(upto=7), settled_late=late)
     Totals(engine).add_to_total("acme", found, 1)
     assert total_of(held(engine)).excluded == 18
+
+
+def peak(value: int) -> TotalChange:
+    return moved(change(0), value=Raise(Decimal(value)), by_event=Raise(Decimal(value)))
+
+
+def test_a_total_holds_the_maximum_whatever_is_repeated_or_comes_late(engine: Engine) -> None:
+    totals, found = Totals(engine), []
+    for number, value in ((1, 30), (1, 30), (2, 12), (4, 70), (4, 70), (3, 500), (5, 50)):
+        totals.add_to_total("acme", peak(value), number)
+        total = total_of(held(engine))
+        found.append((total.value, total.by_event, total.upto))
+    assert [value for value, _, _ in found] == [30, 30, 30, 70, 70, 70, 70]
+    assert all(value == by_event for value, by_event, _ in found)
+    assert [upto for _, _, upto in found] == [1, 1, 2, 4, 4, 4, 5], "a record below the last one is applied already"
+
+
+def test_an_adjustment_leaves_the_maximum_alone(engine: Engine) -> None:
+    totals = Totals(engine)
+    for number, part in enumerate(
+        (moved(change(0), adjusted=Decimal(5)), peak(7), moved(change(0), adjusted=Decimal(1))), 1
+    ):
+        totals.add_to_total("acme", part, number)
+    total = total_of(held(engine))
+    assert (total.value, total.by_event, total.adjusted) == (7, 7, 6)
+
+
+def test_usage_holds_the_maximum_of_each_quarter_hour_and_says_so(engine: Engine) -> None:
+    totals = Totals(engine)
+    for number, quarters in ((1, {0: 5, 1: 9}), (1, {0: 5, 1: 9}), (4, {0: 3, 1: 11, 2: 1}), (2, {0: 100})):
+        part = UsageChange(
+            meter=METER, day="2026-11-20", dimensions="{}", quarters={q: Raise(Decimal(v)) for q, v in quarters.items()}
+        )
+        totals.add_to_usage("acme", part, number)
+    item = engine.get(keys.usage("acme", METER, "2026-11-20", "{}"))
+    assert item is not None
+    expected = {0: Raise(Decimal(5)), 1: Raise(Decimal(11)), 2: Raise(Decimal(1))}
+    assert (usage_item_of(item).quarters, item["upto"]) == (expected, 4)
 
 
 def test_usage_takes_each_number_once_and_keeps_its_dimensions(engine: Engine) -> None:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from tallygate.storage.base.boto import METHODS
 from tallygate.storage.base.keys import DECISION_SECRET
 from tests.template.conftest import policies_of
 from tests.template.privileges import PRIVILEGES, SECRET
@@ -19,12 +20,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # A transaction is authorized as the actions it is made of.
 ACTIONS_OF_CALLS = {
-    "get_item": {"GetItem"},
-    "query": {"Query"},
-    "put_item": {"PutItem"},
-    "update_item": {"UpdateItem"},
-    "delete_item": {"DeleteItem"},
-    "transact_write_items": {"PutItem", "UpdateItem", "DeleteItem"},
+    "GetItem": {"GetItem"},
+    "Query": {"Query"},
+    "PutItem": {"PutItem"},
+    "UpdateItem": {"UpdateItem"},
+    "DeleteItem": {"DeleteItem"},
+    "TransactWriteItems": {"PutItem", "UpdateItem", "DeleteItem"},
 }
 
 
@@ -71,11 +72,8 @@ def test_the_clock_is_moved_only_by_the_test_clock_s_own_policy(resources: dict[
 
 def test_every_action_granted_is_one_that_the_code_calls() -> None:
     source = (REPOSITORY / "layers/tallygate/python/tallygate/storage/base/dynamo.py").read_text()
-    calls = {
-        node.attr
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "_client"
-    }
+    texts = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+    calls = {text for text in texts if isinstance(text, str) and text in METHODS}
     assert calls <= set(ACTIONS_OF_CALLS), "say in this test which actions these calls need"
     used = set().union(*(ACTIONS_OF_CALLS[call] for call in calls))
     given = set().union(*(actions for function in PRIVILEGES.values() for actions in function.values()))

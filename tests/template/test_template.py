@@ -166,7 +166,7 @@ def test_usage_outlives_the_stack_and_can_be_restored(resources: Resources) -> N
     assert (index["IndexName"], index["Projection"]) == ("due", {"ProjectionType": "KEYS_ONLY"})
 
 
-PUBLIC = {"GET /v1/health", "GET /v1/openapi.json", "$default"}
+PUBLIC = {"GET /v1/health", "GET /v1/openapi.json", "GET /v1/webhooks/schemas", "$default"}
 
 
 def test_every_route_but_the_public_ones_asks_the_authorizer(resources: Resources) -> None:

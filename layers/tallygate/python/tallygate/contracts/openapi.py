@@ -1,7 +1,8 @@
-"""The OpenAPI 3.1 document, generated from the route tables and from the contracts with which functions read bodies.
+"""The OpenAPI 3.1 document, generated from the route tables and from the contracts of bodies, answers and events.
 
 Route tables are part of their functions. The function that serves the document passes its own table. The rows of other
-functions are imported from their contracts.
+functions are imported from their contracts. Their answers are declared here, because those functions must not load the
+models of their answers.
 """
 
 from __future__ import annotations
@@ -9,116 +10,282 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import create_model
 
+from tallygate.contracts.admission.answers import DecisionAnswer, Denial, SettlementAnswer
 from tallygate.contracts.admission.asks import Ask
-from tallygate.contracts.admission.check import CHECK, CONSUME, SETTLE
+from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, SETTLE
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import Page
 from tallygate.contracts.base.names import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
+from tallygate.contracts.base.problems import GatewayMessage, Problem
 from tallygate.contracts.base.requests import CONDITIONAL, QUERIES
-from tallygate.contracts.base.routes import Row
+from tallygate.contracts.base.routes import Answers, Row
 from tallygate.contracts.corrections.settlements import SettleBody
-from tallygate.contracts.metering.ingest import EVENTS
+from tallygate.contracts.facts.events import events
+from tallygate.contracts.metering.answers import EventsAnswer
+from tallygate.contracts.metering.ingest import EVENTS, EVENTS_MAX
+from tallygate.contracts.schemas import example, schemas_of
 from tallygate.domain.admission import decision_ids
 
-ELSEWHERE = (replace(CHECK, contract=Ask), replace(CONSUME, contract=Ask), replace(SETTLE, contract=SettleBody), EVENTS)
-"""The routes of other functions."""
-_REF = "#/components/schemas/{model}"
+_DECISION = Answers(body=DecisionAnswer, decides=True)
+ELSEWHERE = (
+    replace(CHECK, contract=Ask, answers=replace(_DECISION, several=ASKS_MAX)),
+    replace(CONSUME, contract=Ask, answers=_DECISION),
+    replace(SETTLE, contract=SettleBody, answers=Answers(body=SettlementAnswer, refusals=(409,))),
+    replace(EVENTS, answers=Answers(body=EventsAnswer)),
+)
+"""The routes of other functions, with the contracts of their answers."""
+JSON_TYPE, PROBLEM_TYPE = "application/json", "application/problem+json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REPEATABLE = (CHECK.key, EVENTS.key, SETTLE.key)
 """POST routes that are safe to repeat and therefore have no Idempotency-Key."""
+_SEVERAL = {CHECK.key: ASKS_MAX, EVENTS.key: EVENTS_MAX}
+"""The most elements of a body that may also be a list."""
 _LENGTHS = {
     "decision_id": decision_ids.LENGTH_MAX,
     "key": IDENTIFIER_LENGTH_MAX,
     "endpoint": IDENTIFIER_LENGTH_MAX,
 }
-
-_TEXT = {"type": "string"}
-_RULE: Mapping[str, Any] = {
-    "pointer": {
-        "type": "string",
-        "description": "JSON pointer of a field of the body; ?name of a query parameter, {name} of a path parameter, "
-        "!name of a header.",
+TAGS: Mapping[str, tuple[str, str]] = {
+    "Decisions": ("check consume decisions", "Ask whether usage is allowed, and count it."),
+    "Usage": ("events usage", "Send usage events, and read usage."),
+    "Catalog": ("catalog", "Meters, features and plans."),
+    "Customers": ("customers", "Customers with their subscriptions, limits, quotas and periods."),
+    "Access": ("keys audit", "API keys and the audit trail."),
+    "Webhooks": ("webhook-endpoints webhooks", "Receivers of events, and the contracts of events."),
+    "Stack": ("health openapi.json test-clock", "The stack itself."),
+}
+_BODIES: Mapping[str, JSON] = {
+    CHECK.key: {"customer": "acme", "feature": "ai-tokens", "amount": 1000, "dimensions": {"model": "large"}},
+    CONSUME.key: {"customer": "acme", "feature": "ai-tokens", "amount": 1000, "request_id": "01JD9Z6B0W9M"},
+    EVENTS.key: {"id": "e1", "type": "llm.completion", "subject": "acme", "data": {"tokens": 1200, "model": "large"}},
+    "PUT /v1/catalog": {
+        "meters": [{"key": "tokens", "event_type": "llm.completion", "aggregation": "sum", "value": "$.tokens"}],
+        "features": [{"key": "ai-tokens", "type": "metered", "meter": "tokens"}],
+        "plans": [
+            {
+                "key": "pro",
+                "entitlements": [{"feature": "ai-tokens", "limit": 100000, "period": {"every": "month"}}],
+            }
+        ],
     },
-    "code": _TEXT,
-    "detail": _TEXT,
+    "PUT /v1/customers/{customer}": {"name": "Acme Inc.", "plan": "pro", "timezone": "Europe/Paris"},
+    "PUT /v1/customers/{customer}/limits/{name}": {"limit": 200000},
 }
-_PROBLEM: Mapping[str, Any] = {
-    "type": {"type": "string", "format": "uri"},
-    "title": _TEXT,
-    "status": {"type": "integer"},
-    "detail": _TEXT,
-    "code": _TEXT,
-    "errors": {"type": "array", "items": {"type": "object", "required": list(_RULE), "properties": _RULE}},
-    "trace_id": _TEXT,
-    "retryable": {"type": "boolean"},
-    "docs": {"type": "string", "format": "uri"},
+"""Examples of bodies where the required fields alone would show too little."""
+_GATEWAY = (401, 403, 429)
+"""The statuses with which API Gateway refuses requests itself, with a body of its own."""
+_EVERYWHERE = (400, 406, 413, 422, 429, 500, 503)
+_DENIED = (402, 403, 429)
+_SUCCESSES: Mapping[int, str] = {200: "Success.", 201: "Created.", 204: "Success, without a body."}
+_PROBLEMS: Mapping[int, tuple[str, str]] = {
+    400: ("Malformed", "The request cannot be read."),
+    401: ("Unauthenticated", "The API key is missing, unknown, expired or revoked."),
+    402: ("PaymentRequired", "A denial for lack of credits, if the caller asked for HTTP errors."),
+    403: ("Forbidden", "The key lacks the scope or is bound to another customer, or is not of the form of a key."),
+    404: ("NotFound", "There is no such resource."),
+    405: ("MethodNotAllowed", "The path exists with other methods."),
+    406: ("NotAcceptable", "The Accept header excludes JSON."),
+    409: ("Conflict", "The state of the resource does not allow the change."),
+    412: ("PreconditionFailed", "The resource has another ETag now."),
+    413: ("TooLarge", "The body is too large."),
+    422: ("Invalid", "The request breaks rules. `errors` lists all of them."),
+    429: ("Throttled", "Too many requests: API Gateway throttles."),
+    500: ("Internal", "An internal error. The logs name it under `trace_id`."),
+    503: ("Unavailable", "No answer now. A retry is harmless, but for `outcome_unknown` without a request id."),
 }
-PROBLEM_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "description": "RFC 9457 problem details. `code` is stable. `errors` lists every broken rule with its field.",
-    "required": list(_PROBLEM),
-    "properties": _PROBLEM,
+"""The name of each problem in the components, and its description."""
+_DENIAL = "If the caller asked for HTTP errors: a denial, with the decision. Otherwise: "
+_TEXT = {"type": "string"}
+_HEADERS: Mapping[str, tuple[str, JSON]] = {
+    "traceparent": ("W3C trace of the request; a new one where the caller sent none.", _TEXT),
+    "ETag": ("Version of the resource, for If-Match.", {**_TEXT, "examples": ['"7"']}),
+    "Idempotent-Replayed": (
+        "`true`: an earlier request with the same id gave this answer.",
+        {"enum": ["true"], **_TEXT},
+    ),
+    "RateLimit-Policy": (
+        "IETF draft. Quota `q` and window `w` in seconds of each hard limit that governs the request.",
+        {**_TEXT, "examples": ['"ai-tokens";q=100000;w=2592000']},
+    ),
+    "RateLimit": (
+        "IETF draft. Remaining quantity `r` of each limit, and the seconds `t` until it resets.",
+        {**_TEXT, "examples": ['"ai-tokens";r=58000;t=86400']},
+    ),
+    "Retry-After": ("Seconds to wait before a retry.", {"type": "integer", "minimum": 0}),
+    "Preference-Applied": ("`http-status`: the denial is an HTTP error.", _TEXT),
+    "Allow": ("The methods of the path.", {**_TEXT, "examples": ["GET, PUT"]}),
 }
+_INTRODUCTION = """Usage metering, quotas and entitlements. Times are RFC 3339 in UTC. Quantities are exact: a JSON
+number of at most 15 significant digits, else a string. Clients must ignore unknown fields of answers.
+
+A known path with another method is 405 with the header Allow; an unknown path is 404. Both are problem documents. API
+Gateway answers some requests itself with `{"message"}`: 401 without a key, 403 for a key of another form, 429 if it
+throttles."""
 
 
-def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> dict[str, Any]:
+def answers_of(row: Row) -> dict[int, dict[str, Any]]:
+    """Return the contract of each answer of a route, by status and media type. Empty: the answer has no body."""
+    success: Any = _page_of(row.answers.body) if row.answers.paged else row.answers.body
+    if row.answers.several:
+        success = success | list[success]
+    found: dict[int, dict[str, Any]] = {}
+    for status in row.answers.status:
+        found[status] = {} if success is None or status == 204 else {JSON_TYPE: success}
+    for status in _refusals(row):
+        denied = row.answers.decides and status in _DENIED
+        found[status] = {**found.get(status, {}), **_refusal(status, Denial | Problem if denied else Problem)}
+    return found
+
+
+def _refusal(status: int, problem: Any = Problem) -> dict[str, Any]:
+    """Return the contract of a problem by media type. API Gateway itself answers some statuses as well."""
+    if status not in _GATEWAY:
+        return {PROBLEM_TYPE: problem}
+    return dict.fromkeys((PROBLEM_TYPE, JSON_TYPE), problem | GatewayMessage)
+
+
+def headers_of(row: Row, status: int) -> tuple[str, ...]:
+    """Return the names of the headers that an answer of the route may have."""
+    found = ["traceparent"]
+    succeeds = status < 400
+    if succeeds and row.answers.versioned:
+        found.append("ETag")
+    if succeeds and row.method == "POST" and (row.key not in _REPEATABLE or row.key == SETTLE.key):
+        found.append("Idempotent-Replayed")
+    if row.answers.decides and (succeeds or status in _DENIED):
+        found += ["RateLimit-Policy", "RateLimit", "Retry-After"]
+    if row.answers.decides and status in _DENIED:
+        found.append("Preference-Applied")
+    return (*found, "Retry-After") if status == 503 else tuple(found)
+
+
+@cache
+def _page_of(body: type) -> Any:
+    return create_model(f"{body.__name__}Page", __base__=Page, __doc__=Page.__doc__, data=(list[body], ...))  # type: ignore[valid-type]
+
+
+def _refusals(row: Row) -> list[int]:
+    """Return the statuses of all problems with which the route may answer."""
+    found = {*_EVERYWHERE, *row.answers.refusals}
+    if row.scope is not None:
+        found |= {401, 403}
+    if "{" in row.path:
+        found.add(404)
+    if row.key in CONDITIONAL:
+        found.add(412)
+    if row.answers.decides:
+        found |= {*_DENIED}
+    return sorted(found - set(row.answers.status) | {503})
+
+
+class _Schemas:
+    """The schemas of all contracts of the document."""
+
+    def __init__(self, types: Iterable[Any]) -> None:
+        self._types = list(dict.fromkeys(types))
+        self._found, self.named = schemas_of(self._types)
+
+    def content(self, kinds: Mapping[str, Any]) -> JSON:
+        """Return the schema and an example of each media type."""
+        found = {media: self._found[self._types.index(kind)] for media, kind in kinds.items()}
+        return {media: {"schema": of, "example": example(of, self.named)} for media, of in found.items()}
+
+
+def document(rows: Iterable[Row], *, version: str, revocation_s: int) -> JSON:
     """Return the whole document. `revocation_s`: how long a revoked key may still be accepted, in seconds."""
     listed = sorted(rows, key=lambda row: (row.path, row.method))
-    contracts = {
-        row.contract for row in listed if isinstance(row.contract, type) and issubclass(row.contract, BaseModel)
-    }
-    paths: dict[str, dict[str, Any]] = {}
+    types = [kind for row in listed for kinds in answers_of(row).values() for kind in kinds.values()]
+    bodies = [_body_of(row) for row in listed if row.contract is not None]
+    schemas = _Schemas([*bodies, *types, *events().values(), Problem, Problem | GatewayMessage])
+    paths: dict[str, JSON] = {}
     for row in listed:
-        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, revocation_s)
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, schemas, revocation_s)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Tallygate",
             "version": version,
-            "description": "Usage metering, quotas and entitlements. Times are RFC 3339 in UTC; quantities are exact.",
+            "description": _INTRODUCTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": "/", "description": "The root of the API that serves this document."}],
+        "tags": [{"name": name, "description": text} for name, (_, text) in TAGS.items()],
         "paths": paths,
+        "webhooks": {kind: {"post": _webhook(kind, contract, schemas)} for kind, contract in events().items()},
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
-            "schemas": {"Problem": dict(PROBLEM_SCHEMA), **_schemas(contracts)},
-            "responses": {
-                "Problem": {
-                    "description": "The request is invalid, or the service cannot answer now.",
-                    "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}},
-                }
-            },
+            "schemas": dict(sorted(schemas.named.items())),
+            "headers": {name: {"description": text, "schema": schema} for name, (text, schema) in _HEADERS.items()},
+            "responses": _refusals_shared(schemas),
         },
     }
 
 
-def _schemas(contracts: set[type[BaseModel]]) -> dict[str, Any]:
-    ordered = sorted(contracts, key=lambda contract: contract.__name__)
-    _, definitions = models_json_schema([(contract, "validation") for contract in ordered], ref_template=_REF)
-    found: dict[str, Any] = definitions.get("$defs", {})
-    return found
-
-
-def _operation(row: Row, revocation_s: int) -> dict[str, Any]:
-    operation: dict[str, Any] = {
+def _operation(row: Row, schemas: _Schemas, revocation_s: int) -> JSON:
+    operation: JSON = {
         "operationId": re.sub(r"\W+", "_", row.key.lower().replace("/v1", "")).strip("_"),
         "summary": row.summary.replace("{revocation_s}", str(revocation_s)),
+        "tags": [next(name for name, (paths, _) in TAGS.items() if row.path.split("/")[2] in paths.split())],
         "parameters": [*_path_parameters(row.path), *_query_parameters(row.key), *_header_parameters(row)],
-        "responses": {
-            "2XX": {"description": "Success.", "content": {"application/json": {"schema": {}}}},
-            "default": {"$ref": "#/components/responses/Problem"},
-        },
-        "security": [] if row.scope is None else [{"key": []}],
+        "responses": {str(status): _response(row, status, kinds, schemas) for status, kinds in answers_of(row).items()},
+        "security": [] if row.scope is None else [{"key": [row.scope]}],
     }
     if row.scope is not None:
         operation["description"] = f"Requires an API key with the scope `{row.scope}`."
     if row.contract is not None:
-        schema = {"$ref": _REF.format(model=row.contract_name)}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content = schemas.content({JSON_TYPE: _body_of(row)})
+        content[JSON_TYPE]["example"] = _BODIES.get(row.key, content[JSON_TYPE]["example"])
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _response(row: Row, status: int, kinds: Mapping[str, Any], schemas: _Schemas) -> JSON:
+    if status >= 400 and kinds == _refusal(status):
+        return {"$ref": f"#/components/responses/{_PROBLEMS[status][0]}"}
+    text = _SUCCESSES[status] if status in _SUCCESSES else _PROBLEMS[status][1]
+    if row.answers.decides and status in _DENIED:
+        text = _DENIAL + text
+    response: JSON = {"description": text, "headers": _headers(headers_of(row, status))}
+    if kinds:
+        response["content"] = schemas.content(kinds)
+    return response
+
+
+def _refusals_shared(schemas: _Schemas) -> JSON:
+    """Return the problems that are equal on all routes."""
+    more = {405: ("Allow",), 503: ("Retry-After",)}
+    return {
+        name: {
+            "description": text,
+            "headers": _headers(("traceparent", *more.get(status, ()))),
+            "content": schemas.content(_refusal(status)),
+        }
+        for status, (name, text) in _PROBLEMS.items()
+    }
+
+
+def _headers(names: Iterable[str]) -> JSON:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _body_of(row: Row) -> Any:
+    contract: Any = row.contract
+    return contract | list[contract] if row.key in _SEVERAL else contract
+
+
+def _webhook(kind: str, contract: type, schemas: _Schemas) -> JSON:
+    return {
+        "operationId": f"receive_{kind.replace('.', '_')}",
+        "summary": str(contract.__doc__),
+        "tags": ["Webhooks"],
+        "requestBody": {"required": True, "content": schemas.content({JSON_TYPE: contract})},
+        "responses": {"2XX": {"description": "Received. Any other answer causes another attempt."}},
+    }
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -5,15 +5,16 @@
 The message group is the endpoint. In a standard queue, a group gives fair turns and no order. While one group takes
 more than its share of the consumers' time, messages of other groups go first. So one hanging receiver delays neither
 the bus nor other receivers, however many deliveries it has.
+
+boto3 is imported by the first message, because most containers that could send messages send none.
 """
 
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from tallygate.domain.delivery.deliveries import Message
 from tallygate.errors import StoreUnavailable
@@ -24,22 +25,36 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 5
 
 
-def client_config() -> Config:
-    """Short timeouts and one retry. A message sent twice is harmless."""
-    return Config(retries={"total_max_attempts": 2}, connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS)
+def sqs_client() -> SQSClient:
+    """Make a client with short timeouts and one retry. A message sent twice is harmless."""
+    import boto3  # noqa: PLC0415  # see above
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(retries={"total_max_attempts": 2}, connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS)
+    return boto3.client("sqs", config=config)
 
 
 class SqsQueue:
-    """One queue, through a client made with `client_config()`."""
+    """One queue.
 
-    def __init__(self, client: SQSClient, url: str) -> None:
-        self._client = client
+    client: makes the client, on the first message
+    """
+
+    def __init__(self, client: Callable[[], SQSClient], url: str) -> None:
+        self._make = client
         self._url = url
+        self._made: SQSClient | None = None
+        # boto3 makes clients in one thread at a time only.
+        self._lock = threading.Lock()
 
     def send(self, message: Message, *, delay_seconds: int = 0) -> None:
         """Send a message that arrives after the delay. Raises StoreUnavailable; the sweep replaces a lost message."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        with self._lock:
+            client = self._made = self._made or self._make()
         try:
-            self._client.send_message(
+            client.send_message(
                 QueueUrl=self._url,
                 MessageBody=message_text(message),
                 DelaySeconds=delay_seconds,

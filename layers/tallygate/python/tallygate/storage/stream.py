@@ -137,7 +137,7 @@ def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> t
             revision=entry.revision,
             time=entry.time,
             fact=fact,
-            traceparent=entry.traced,
+            traceparent=entry.traceparent,
         )
         for fact in entry.facts
     )

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from tallygate.contracts.admission.answers import FeatureState
 from tallygate.contracts.admission.check import decision_answer, feature_type, state_answer
 from tallygate.contracts.base.answers import JSON
-from tallygate.contracts.limits.suspensions import suspension_answer, tier_suspension_answer
+from tallygate.contracts.base.bodies import QuantityOut, TimeOut
+from tallygate.contracts.catalog.answers import SettingOut
+from tallygate.contracts.limits.suspensions import (
+    SuspensionAnswer,
+    WaiverAnswer,
+    suspension_answer,
+    tier_suspension_answer,
+)
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.admission.tier_suspensions import waivers_in
 from tallygate.domain.catalog.features import Switch
@@ -12,26 +22,51 @@ from tallygate.domain.catalog.units import Unit
 from tallygate.domain.limits.suspensions import waiver_form
 
 
-def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
-    """Return a feature's state as JSON.
+class EntitlementAnswer(FeatureState):
+    """The state of one feature of a customer.
 
+    type: null: the customer has no right to the feature
+    value: of a config feature
+    limit: null: unlimited
+    remaining: null: unlimited
+    level: level that usage has reached
+    resets_at: null: never
+    credits: always null in this version
     enabled: false only for a boolean feature that the plan switches off
-    suspended: the suspension of the whole feature; null: none. Suspensions of scopes are listed with the customer.
+    suspended: suspension of the whole feature; null: none. Suspensions of scopes are listed with the customer.
     waived: levels whose tiers do not suspend again in the running period, because an operator resumed usage
     stale: always false: the numbers come from the counters
     """
+
+    type: Literal["metered", "boolean", "config"] | None
+    value: SettingOut | None
+    limit: QuantityOut | None
+    unlimited: bool
+    used: QuantityOut
+    remaining: QuantityOut | None
+    level: str
+    resets_at: TimeOut | None
+    credits: None
+    enabled: bool
+    suspended: SuspensionAnswer | None
+    waived: list[WaiverAnswer]
+    stale: bool
+
+
+def entitlement_answer(decision: Decision, unit: Unit | None = None) -> JSON:
+    """Return a feature's state as JSON."""
     stated = decision_answer(decision)
-    return {
+    return EntitlementAnswer.of(
+        state_answer(decision, unit),
+        type=feature_type(decision),
+        value=stated.get("value"),
         **{name: stated[name] for name in ("limit", "unlimited", "used", "remaining", "level", "resets_at")},
-        **state_answer(decision, unit),
-        "type": feature_type(decision),
-        "value": stated.get("value"),
-        "credits": None,
-        "enabled": decision.fixed.enabled if isinstance(decision.fixed, Switch) else True,
-        "suspended": _suspended(decision),
-        "waived": _waived(decision),
-        "stale": False,
-    }
+        credits=None,
+        enabled=decision.fixed.enabled if isinstance(decision.fixed, Switch) else True,
+        suspended=_suspended(decision),
+        waived=_waived(decision),
+        stale=False,
+    )
 
 
 def _suspended(decision: Decision) -> JSON | None:

@@ -208,5 +208,5 @@ Time = Annotated[
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), kept(_not_a_zone)]
 NotAvailable = Annotated[Any, PlainValidator(_not_available), WithJsonSchema({"not": {}})]
 """A field of the wire contract that this version refuses by name instead of ignoring it."""
-Empty = Annotated[list[Any], PlainValidator(_empty), WithJsonSchema({"type": "array", "maxItems": 0})]
+Empty = Annotated[list[Any], PlainValidator(_empty), WithJsonSchema({"type": "array", "items": {}, "maxItems": 0})]
 """A list of the wire contract that must be empty in this version."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from tallygate.contracts.base.described import Described
 from tallygate.errors import FieldError, InvalidRequest
 
 ERRORS_MAX = 100
@@ -44,7 +45,7 @@ _RULES: Mapping[str, tuple[str, str]] = {
 """The wire codes and texts of pydantic's errors. Errors that are not listed keep pydantic's text."""
 
 
-class Contract(BaseModel):
+class Contract(Described):
     """The base of all wire contracts: exact types, no unknown fields, immutable once read."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

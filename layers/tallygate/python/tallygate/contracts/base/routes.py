@@ -4,6 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a route answers, as the OpenAPI document shows it.
+
+    body: contract of a success; None: no body
+    paged: whether the answer is a page of such bodies
+    several: most elements of a body that is a list, answered by a list; 0: the body is no list
+    status: statuses of a success
+    refusals: statuses of problems, besides those that every route may answer
+    versioned: whether a success has an ETag
+    decides: whether it is a decision, with its headers, and a denial may be answered as a problem
+    """
+
+    body: Any = None
+    paged: bool = False
+    several: int = 0
+    status: tuple[int, ...] = (200,)
+    refusals: tuple[int, ...] = ()
+    versioned: bool = False
+    decides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +35,7 @@ class Row:
 
     key: method and path, as in the HTTP API
     scope: the scope that the API key needs; None: the route is public
+    answers: contracts of the answers; `contracts.openapi` adds those of functions that must not load them
     contract: the contract of the body, read by the route's function; its name, if only a body that breaks a rule loads
         it; None: the route takes no body
     """
@@ -20,6 +44,7 @@ class Row:
     scope: str | None
     summary: str
     contract: type | str | None = None
+    answers: Answers = Answers()
 
     @property
     def contract_name(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The catalog on the wire: the body of PUT /v1/catalog, checked as a whole, and its answer.
+"""The catalog on the wire: the body of PUT /v1/catalog, checked as a whole, which is also the answer of GET.
 
     shape        every field by its contract; fields that this version does not offer are refused by name, not ignored
     references   feature -> meter, entitlement and limit -> feature, upgrade_to -> plan, within the same body
@@ -25,14 +25,23 @@ from pydantic import (
 
 from tallygate.contracts.base.fields import DimensionKey, Empty, Id, Name, NotAvailable, PositiveQuantity, Text, one_of
 from tallygate.contracts.base.reading import Contract, Judged, broken, broken_rules, invalid_fields, pointer, rule
+from tallygate.contracts.catalog.answers import SETTING_SCHEMA
 from tallygate.contracts.catalog.limits import Scope, Windowed, broken_scope
 from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, NotAQuantity, read_quantity
-from tallygate.domain.catalog.catalog import Catalog, CatalogChange, name_of
+from tallygate.domain.catalog.catalog import Catalog
 from tallygate.domain.catalog.features import BOOLEAN, CONFIG, FEATURE_TYPES, METERED
 from tallygate.domain.catalog.forms import Form, feature_of, filter_of, meter_of, plan_of
 from tallygate.domain.catalog.units import PRECISION_MAX, Rounding
 from tallygate.domain.limits.overrides import crowd_of
-from tallygate.domain.metering.meters import AGGREGATIONS, DIMENSIONS_MAX, FILTERS_MAX, OPERATORS, parse_path
+from tallygate.domain.metering.meters import (
+    AGGREGATIONS,
+    AVAILABLE,
+    DIMENSIONS_MAX,
+    FILTERS_MAX,
+    LATER,
+    OPERATORS,
+    parse_path,
+)
 from tallygate.domain.metering.settings import PARK, REJECT, UNKNOWN_CUSTOMERS, UNKNOWN_EVENTS, settings_of
 from tallygate.errors import FieldError
 
@@ -101,9 +110,7 @@ def _filter_value(value: object) -> Any:
 
 Path = Annotated[str, StringConstraints(max_length=ENTRIES_MAX), AfterValidator(_path)]
 PlanVersion = Annotated[int, Field(ge=1, le=PLAN_VERSION_MAX)]
-SettingValue = Annotated[
-    Any, PlainValidator(_setting), WithJsonSchema({"type": ["string", "number", "boolean", "array"]})
-]
+SettingValue = Annotated[Any, PlainValidator(_setting), WithJsonSchema(SETTING_SCHEMA)]
 FilterValue = Annotated[Any, PlainValidator(_filter_value), WithJsonSchema({})]
 RoundingWord = Annotated[str, one_of(tuple(rounding.value for rounding in Rounding))]
 _SAID_OF_FIXED = tuple(SAID_OF.values())
@@ -132,7 +139,7 @@ class MeterEntry(Judged):
 
     key: Name
     event_type: Id
-    aggregation: Annotated[str, one_of(AGGREGATIONS, ("unique", "min", "max", "avg", "latest"))]
+    aggregation: Annotated[str, one_of(AVAILABLE, LATER)]
     value: Path | None = None
     kind: Annotated[str, one_of(("cumulative",), ("total", "gauge", "up_down"))] = "cumulative"
     dimensions: dict[DimensionKey, Path] = Field(default_factory=dict, max_length=DIMENSIONS_MAX)
@@ -147,9 +154,10 @@ class MeterEntry(Judged):
     floor: NotAvailable = None
 
     def rules_broken(self, _known: Mapping[str, Any]) -> Iterator[FieldError]:
-        if self.aggregation == "sum" and self.value is None:
-            yield rule("required", "is required for sum: the path of the value to add up", "value")
-        if self.aggregation != "sum" and self.value is not None:
+        reads = AGGREGATIONS[self.aggregation].reads
+        if reads is not None and self.value is None:
+            yield rule("required", f"is required for {self.aggregation}: the path of {reads}", "value")
+        if reads is None and self.value is not None:
             yield rule("not_allowed", f"is not allowed for {self.aggregation}", "value")
 
 
@@ -341,32 +349,6 @@ def read_catalog(body: object) -> Catalog:
         plans=tuple(plan_of(plan.form()) for plan in read.plans),
         settings=settings_of(read.settings.model_dump()),
     )
-
-
-def changes_answer(
-    changes: tuple[CatalogChange, ...],
-    concerned: tuple[int, ...],
-    *,
-    version: int,
-    dry_run: bool,
-    customers: int,
-    resumed: bool,
-) -> Form:
-    """Return the answer to PUT.
-
-    concerned: number of affected customers, for each change
-    customers: number of customers affected by all changes together
-    """
-    return {
-        "version": version,
-        "dry_run": dry_run,
-        "changes": [
-            {"action": change.action, **name_of(change.entry), "customers": count}
-            for change, count in zip(changes, concerned, strict=True)
-        ],
-        "customers": customers,
-        "resumed": resumed,
-    }
 
 
 def known_of(catalog: Catalog) -> dict[str, Any]:

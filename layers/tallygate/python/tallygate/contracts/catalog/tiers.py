@@ -25,6 +25,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.fields import POSITIVE_SCHEMA, Amount, PositiveQuantity, positive_of, wrong_word
 from tallygate.contracts.base.reading import Contract, Judged, broken, broken_rules, rule
 from tallygate.contracts.catalog.windows import Per, RateWindow
@@ -115,14 +116,6 @@ class SuspendParameters(Contract):
     until: Until = RESUMED
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    """Remove the default from the schema: the field may be left out, but null is refused."""
-    schema.pop("default")
-
-
-_LEFT_OUT: Any = Field(default=None, json_schema_extra=_without_default)
-
-
 class _ByName(Judged):
     """A policy in the nested form: an object with one name and its parameters."""
 
@@ -145,10 +138,10 @@ class _ByName(Judged):
 class ThenByName(_ByName):
     """The policy that follows a grace, with its parameters."""
 
-    deny: NoParameters = _LEFT_OUT
-    suspend_usage: SuspendParameters = _LEFT_OUT
-    rate_limit: RateWindow = _LEFT_OUT
-    allow_with_overage: OverageParameters = _LEFT_OUT
+    deny: NoParameters = LEFT_OUT
+    suspend_usage: SuspendParameters = LEFT_OUT
+    rate_limit: RateWindow = LEFT_OUT
+    allow_with_overage: OverageParameters = LEFT_OUT
 
 
 def _then(value: object) -> object:
@@ -185,12 +178,12 @@ class GraceParameters(Judged):
 class PolicyByName(_ByName):
     """A policy with its parameters."""
 
-    notify_only: NoParameters = _LEFT_OUT
-    allow_with_overage: OverageParameters = _LEFT_OUT
-    allow_with_grace: GraceParameters = _LEFT_OUT
-    rate_limit: RateWindow = _LEFT_OUT
-    deny: NoParameters = _LEFT_OUT
-    suspend_usage: SuspendParameters = _LEFT_OUT
+    notify_only: NoParameters = LEFT_OUT
+    allow_with_overage: OverageParameters = LEFT_OUT
+    allow_with_grace: GraceParameters = LEFT_OUT
+    rate_limit: RateWindow = LEFT_OUT
+    deny: NoParameters = LEFT_OUT
+    suspend_usage: SuspendParameters = LEFT_OUT
 
 
 def _policy(value: object) -> object:

@@ -1,4 +1,4 @@
 """Adjustments, resets and settlements.
 
-Read first: `corrections.adjustment_answer`.
+Read first: `settlements.settlement_answer`, `corrections.adjustment_answer`.
 """

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from tallygate.contracts.base.answers import JSON, fields_of, period_answer
+from tallygate.contracts.admission.windows import Parts
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, QuantityOut, Span, TimeOut
 from tallygate.contracts.base.fields import FeatureKey, Quantity, Text, Time, Words, kept, one_of
 from tallygate.contracts.base.reading import Contract
-from tallygate.domain.base.instants import format_instant
-from tallygate.domain.base.quantities import ZERO, format_quantity
+from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.corrections.resets import Made, WindowReset
 from tallygate.domain.facts.adjustments import Adjustment, LimitParts
 
 FORGIVE, CARRY, KEEP = "forgive", "carry", "keep"
-
-
 _ZERO = ("out_of_range", "must not be 0")
 
 
@@ -32,25 +31,38 @@ class AdjustmentBody(Contract):
     category: Text | None = None
 
 
-def adjustment_answer(adjustment: Adjustment) -> JSON:
-    """Return an adjustment as JSON.
+class AdjustmentAnswer(AnswerBody):
+    """An adjustment.
 
-    limit: the limit right after the adjustment, never below 0 even if the sum of its parts is
-    breakdown: the parts of the limit right after the adjustment
-    resumed: whether the adjustment ended a suspension that waited for a top-up
+    amount: units added to the limit; negative: subtracted
+    resumed: whether it ended a suspension that waited for a top-up
+    limit: limit right after it, never below 0 even if the sum of its parts is
+    breakdown: parts of the limit right after it
     """
-    return {
-        **fields_of(adjustment, "id customer feature amount reason actor category resumed"),
-        "at": format_instant(adjustment.at),
-        "period": period_answer(adjustment.window.start, adjustment.window.end),
-        "limit": format_quantity(max(ZERO, adjustment.after.total)),
-        "breakdown": parts_answer(adjustment.after),
-    }
+
+    id: str
+    customer: str
+    feature: str
+    amount: QuantityOut
+    reason: str
+    actor: str
+    category: str | None
+    resumed: bool
+    at: TimeOut
+    period: Span
+    limit: QuantityOut
+    breakdown: Parts
+
+
+def adjustment_answer(adjustment: Adjustment) -> JSON:
+    """Return an adjustment as JSON."""
+    after = adjustment.after
+    return AdjustmentAnswer.of(adjustment, period=adjustment.window, limit=max(ZERO, after.total), breakdown=after)
 
 
 def parts_answer(parts: LimitParts) -> JSON:
     """Return the parts of a window's limit."""
-    return fields_of(parts, "base carried adjusted")
+    return Parts.of(parts)
 
 
 class ResetBody(Contract):
@@ -68,30 +80,68 @@ class ResetBody(Contract):
     actor: Words
 
 
-def reset_answer(made: Made) -> JSON:
-    """Return a reset as JSON.
+class ResetWindow(AnswerBody):
+    """The reset of one window.
 
-    windows: for each window the usage before, the excluded part, and the usage after
+    used_before: usage before
+    excluded: the part that no longer counts against the limit
+    used: usage after
+    """
+
+    limit_name: str
+    scope: dict[str, str]
+    period: Span
+    used_before: QuantityOut
+    excluded: QuantityOut
+    used: QuantityOut
+
+
+class ResetMade(AnswerBody):
+    """A reset of a feature's usage, as planned.
+
     rolling: names of limits with a rolling period, which is not reset because old usage leaves it anyway
     """
-    asked = made.asked
-    return {
-        **fields_of(asked, "customer feature reason actor"),
-        "effective_at": format_instant(made.effective_at),
-        "anchor": KEEP,
-        "overage": CARRY if asked.carry_overage else FORGIVE,
-        "windows": [_window(each) for each in made.windows],
-        "rolling": list(made.left),
-    }
+
+    customer: str
+    feature: str
+    reason: str
+    actor: str
+    effective_at: TimeOut
+    anchor: Literal["keep"]
+    overage: Literal["forgive", "carry"]
+    windows: list[ResetWindow]
+    rolling: list[str]
+
+
+class ResetAnswer(ResetMade):
+    """A reset of a feature's usage.
+
+    changed: whether the call changed anything
+    audit_id: id of the audit entry; null: nothing changed
+    """
+
+    changed: bool
+    audit_id: str | None
+
+
+def reset_answer(made: Made) -> JSON:
+    """Return a reset as JSON."""
+    return ResetMade.of(
+        made.asked,
+        effective_at=made.effective_at,
+        anchor=KEEP,
+        overage=CARRY if made.asked.carry_overage else FORGIVE,
+        windows=[_window(each) for each in made.windows],
+        rolling=made.left,
+    )
 
 
 def _window(each: WindowReset) -> JSON:
-    window = each.running.window
-    return {
-        "limit_name": each.running.name,
-        "scope": dict(each.running.scope),
-        "period": period_answer(window.start, window.end),
-        "used_before": format_quantity(each.used),
-        "excluded": format_quantity(each.amount),
-        "used": format_quantity(each.used - each.amount),
-    }
+    return ResetWindow.of(
+        each.running,
+        limit_name=each.running.name,
+        period=each.running.window,
+        used_before=each.used,
+        excluded=each.amount,
+        used=each.used - each.amount,
+    )

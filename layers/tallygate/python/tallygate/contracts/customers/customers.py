@@ -7,12 +7,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from tallygate.contracts.base.answers import JSON, fields_of, period_answer, recurrence_answer, time
+from tallygate.contracts.base.answers import JSON, recurrence_answer
+from tallygate.contracts.base.bodies import AnswerBody, Recurring, TimeOut
 from tallygate.contracts.base.fields import Id, Name, NotAvailable, Text, Time, Zone, one_of
 from tallygate.contracts.base.reading import Contract, refused
-from tallygate.contracts.limits.suspensions import suspension_answer, tier_suspension_answer
+from tallygate.contracts.facts.statements import PendingPlan
+from tallygate.contracts.limits.suspensions import (
+    SuspensionAnswer,
+    WaiverAnswer,
+    suspension_answer,
+    tier_suspension_answer,
+)
 from tallygate.domain.admission.tier_suspensions import TierStop
-from tallygate.domain.base.instants import Instant, format_instant
+from tallygate.domain.base.instants import Instant
 from tallygate.domain.customers.customers import (
     CustomerRecord,
     ProfileChange,
@@ -47,6 +54,7 @@ class CustomerBody(Contract):
     quota is refilled. `effective` applies to the plan as well; without it, the plan changes now.
     """
 
+    patches = True
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     plan: Name | None = None
     timezone: Zone | None = None
@@ -104,6 +112,66 @@ class SubscriptionBody(Contract):
         )
 
 
+class SubscriptionState(AnswerBody):
+    """A subscription.
+
+    ended_at: null: active
+    pending: null: no change of plan is to come
+    """
+
+    plan: str
+    version: int
+    status: Literal["active", "ended"]
+    started_at: TimeOut
+    ended_at: TimeOut | None
+    pending: PendingPlan | None
+
+
+class PeriodChangeAnswer(AnswerBody):
+    """A period that results from a change of zone or anchor.
+
+    partial: whether it is shorter than its kind
+    """
+
+    feature: str
+    limit_name: str
+    effective_at: TimeOut
+    partial: bool
+    period: Recurring
+
+
+class SubscriptionAnswer(SubscriptionState):
+    """A customer's subscription, with the periods that result from a change of it."""
+
+    customer: str
+    period_changes: list[PeriodChangeAnswer]
+
+
+class CustomerAnswer(AnswerBody):
+    """A customer with its subscription.
+
+    plan: plan in force; null: no active subscription
+    timezone: null: UTC
+    suspensions: all in force, also those of scopes
+    period_changes: periods that result from a change of zone or anchor, to come and begun
+    """
+
+    id: str
+    name: str | None
+    timezone: str | None
+    stripe_customer_id: str | None
+    metadata: dict[str, str]
+    plan: str | None
+    plan_version: int | None
+    subject_keys: list[str]
+    subscription: SubscriptionState | None
+    suspensions: list[SuspensionAnswer]
+    waived: list[WaiverAnswer]
+    period_changes: list[PeriodChangeAnswer]
+    created_at: TimeOut
+    changed_at: TimeOut
+
+
 def customer_answer(
     record: CustomerRecord, *, now: Instant, stops: Sequence[TierStop] = (), waivers: Sequence[Waiver] = ()
 ) -> JSON:
@@ -115,45 +183,49 @@ def customer_answer(
     record = taken(record, now)
     customer, subscription = record.customer, record.subscription
     plan, version = record.active_plan or (None, None)
-    return {
-        **fields_of(customer, "id name timezone stripe_customer_id metadata"),
-        "plan": plan,
-        "plan_version": version,
-        "subject_keys": sorted(customer.subject_keys),
-        "subscription": subscription_answer(subscription) if subscription is not None else None,
-        "suspensions": [
+    return CustomerAnswer.of(
+        customer,
+        plan=plan,
+        plan_version=version,
+        subject_keys=sorted(customer.subject_keys),
+        subscription=SubscriptionState.of(_state(subscription)) if subscription is not None else None,
+        suspensions=[
             *(suspension_answer(suspension) for suspension in record.effective.suspensions),
             *(tier_suspension_answer(stop) for stop in stops),
         ],
-        "waived": [waiver_form(waiver) for waiver in waivers],
-        "period_changes": period_changes_answer(record, now=now),
-        "created_at": format_instant(customer.created_at),
-        "changed_at": format_instant(customer.changed_at),
-    }
+        waived=[waiver_form(waiver) for waiver in waivers],
+        period_changes=_period_changes(record, now),
+    )
 
 
-def period_changes_answer(record: CustomerRecord, *, now: Instant) -> list[JSON]:
+def subscription_answer(record: CustomerRecord, *, now: Instant) -> JSON:
+    """Return a customer's subscription as JSON."""
+    assert record.subscription is not None
+    return SubscriptionAnswer.of(
+        _state(record.subscription), customer=record.customer.id, period_changes=_period_changes(record, now)
+    )
+
+
+def _period_changes(record: CustomerRecord, now: Instant) -> list[JSON]:
     """Return the periods that result from a change of zone or anchor: future ones, and those already begun."""
     return [_period_change(change) for change in period_changes(record.effective.in_force(now), now)]
 
 
 def _period_change(change: PeriodChange) -> JSON:
-    return {
-        "feature": change.feature,
-        "limit_name": change.limit,
-        "effective_at": format_instant(change.window.start),
-        "partial": change.partial,
-        "period": {**period_answer(change.window.start, change.window.end), **recurrence_answer(change.segment)},
-    }
+    return PeriodChangeAnswer.of(
+        change,
+        limit_name=change.limit,
+        effective_at=change.window.start,
+        period=Recurring.of(change.window, **recurrence_answer(change.segment)),
+    )
 
 
-def subscription_answer(subscription: Subscription) -> JSON:
-    """Return a subscription as JSON."""
+def _state(subscription: Subscription) -> JSON:
     return {
         "plan": subscription.plan[0],
         "version": subscription.plan[1],
         "status": "active" if subscription.active else "ended",
-        "started_at": format_instant(subscription.started_at),
-        "ended_at": time(subscription.ended_at),
+        "started_at": subscription.started_at,
+        "ended_at": subscription.ended_at,
         "pending": pending_form(subscription.pending) if subscription.pending is not None else None,
     }

@@ -1,13 +1,15 @@
-"""API keys and the test clock on the wire. Only the answer of the POST that created a key's text shows the text."""
+"""API keys, health and the test clock on the wire. Only the POST that created a key's text shows the text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tallygate.contracts.base.answers import JSON, fields_of, time
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, TimeOut
+from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.fields import CustomerId, Text, Time, kept, one_of
 from tallygate.contracts.base.names import Rule
 from tallygate.contracts.base.reading import Contract, Judged, rule
@@ -63,24 +65,90 @@ class TestClockBody(Contract):
     now: Time | None
 
 
-def key_answer(texts: KeyTexts, now: Instant) -> JSON:
-    """Return a key as JSON, without its texts.
+Day = Annotated[str, Field(json_schema_extra={"format": "date", "examples": ["2026-11-21"]})]
 
-    last_used: the last UTC day on which any text of the key was used; null: never used
-    previous: earlier texts that are still valid after a rotation
+
+class FormerText(AnswerBody):
+    """An earlier text of a key that is still valid after a rotation.
+
+    last_used: last UTC day of its use; null: never
     """
-    key = texts.key
-    return {
-        **fields_of(key, "id name scopes customer"),
-        "expires_at": time(key.expires_at),
-        "created_at": format_instant(key.created_at),
-        "last_used": _day(texts.used_on),
-        "previous": [
-            {"valid_until": format_instant(text.until), "last_used": _day(text.used_on)}
-            for text in texts.valid_former(now)
-            if text.until is not None
-        ],
-    }
+
+    valid_until: TimeOut
+    last_used: Day | None
+
+
+class KeyAnswer(AnswerBody):
+    """An API key, without its texts.
+
+    customer: the only customer that the key may reach; null: any
+    expires_at: null: never
+    last_used: last UTC day on which any text of the key was used; null: never
+    """
+
+    id: str
+    name: str
+    scopes: list[str]
+    customer: str | None
+    expires_at: TimeOut | None
+    created_at: TimeOut
+    last_used: Day | None
+    previous: list[FormerText]
+
+
+class KeyShown(KeyAnswer):
+    """A key with its text, which is shown once.
+
+    key: the text; null in a repeated answer
+    """
+
+    key: str | None
+
+
+class ClockAnswer(AnswerBody):
+    """The stack's clock after the call.
+
+    frozen: false: real time
+    reset: report of the run that closed ended periods
+    deliver: report of the run that sent what was due
+    """
+
+    now: TimeOut
+    frozen: bool
+    reset: Any
+    deliver: Any
+
+
+class StreamLag(AnswerBody):
+    """How far the stream of changes is behind.
+
+    lag_ms: null: the probe did not arrive in time
+    """
+
+    lag_ms: int | None
+    as_of: TimeOut
+
+
+class HealthAnswer(AnswerBody):
+    """Whether the service answers.
+
+    fold: only with deep
+    """
+
+    status: Literal["ok", "degraded"]
+    version: str
+    time: TimeOut
+    fold: StreamLag = LEFT_OUT
+
+
+def key_answer(texts: KeyTexts, now: Instant) -> JSON:
+    """Return a key as JSON, without its texts."""
+    former = [text for text in texts.valid_former(now) if text.until is not None]
+    return KeyAnswer.of(
+        texts.key,
+        last_used=_day(texts.used_on),
+        previous=[{"valid_until": text.until, "last_used": _day(text.used_on)} for text in former],
+    )
 
 
 def _day(instant: Instant | None) -> str | None:

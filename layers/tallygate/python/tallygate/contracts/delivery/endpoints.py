@@ -5,25 +5,26 @@ Only the answer of the POST that created a secret shows the secret.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 
-from tallygate.contracts.base.answers import JSON, fields_of, time
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, TimeOut
 from tallygate.contracts.base.fields import NotAvailable, one_of
 from tallygate.contracts.base.reading import Contract, broken
-from tallygate.domain.base.instants import format_instant
 from tallygate.domain.delivery.addresses import permitted_host
 from tallygate.domain.delivery.deliveries import (
-    FACT_TYPES,
-    FACT_TYPES_LATER,
     SCHEMES,
     STANDARD,
     Delivery,
+    DeliveryStatus,
     Endpoint,
+    EndpointStatus,
     matches,
 )
+from tallygate.domain.entries.fact_types import FACT_TYPES, FACT_TYPES_LATER
 
 URL_LENGTH_MAX = 2_048
 PATTERNS_MAX = 50
@@ -86,33 +87,82 @@ class EndpointRotationBody(Contract):
     overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS_DEFAULT
 
 
+class EndpointAnswer(AnswerBody):
+    """A webhook endpoint, without its secret.
+
+    disabled_reason: null: active
+    former_secret_until: end of the overlap after a rotation; null: none
+    """
+
+    id: str
+    url: str
+    events: list[str]
+    scheme: Literal["standard", "stripe"]
+    status: EndpointStatus
+    disabled_reason: str | None
+    former_secret_until: TimeOut | None
+    created_at: TimeOut
+
+
+class EndpointShown(EndpointAnswer):
+    """An endpoint with its secret, which is shown once.
+
+    secret: signs the webhooks; null in a repeated answer
+    """
+
+    secret: str | None
+
+
+class AttemptAnswer(AnswerBody):
+    """One attempt of a delivery, or a remark about it.
+
+    number: null: a remark
+    status: HTTP status; null: no answer
+    detail: null: none
+    took_ms: duration
+    """
+
+    number: int | None
+    at: TimeOut
+    result: str
+    status: int | None
+    detail: str | None
+    took_ms: int
+
+
+class DeliveryAnswer(AnswerBody):
+    """The delivery of one event to an endpoint.
+
+    id: of the event
+    next_attempt_at: approximate time; null: none is to come
+    attempts: oldest first
+    """
+
+    id: str
+    type: str
+    status: DeliveryStatus
+    attempt_count: int
+    created_at: TimeOut
+    next_attempt_at: TimeOut | None
+    attempts: list[AttemptAnswer]
+
+
 def endpoint_answer(endpoint: Endpoint) -> JSON:
     """Return an endpoint as JSON, without its secret."""
-    return {
-        **fields_of(endpoint, "id url events scheme status disabled_reason"),
-        "former_secret_until": time(next((s.until for s in endpoint.secrets if s.until is not None), None)),
-        "created_at": format_instant(endpoint.created_at),
-    }
+    former = next((s.until for s in endpoint.secrets if s.until is not None), None)
+    return EndpointAnswer.of(endpoint, former_secret_until=former)
 
 
 def delivery_answer(fact_type: str, delivery: Delivery) -> JSON:
-    """Return a delivery with its attempts, oldest first. `next_attempt_at`: approximate time of the next attempt."""
-    return {
-        "id": delivery.fact_id,
-        "type": fact_type,
-        "status": delivery.status.value,
-        "attempt_count": delivery.attempts,
-        "created_at": format_instant(delivery.created_at),
-        "next_attempt_at": time(delivery.due_at),
-        "attempts": [
-            {
-                "number": attempt.number or None,
-                "at": format_instant(attempt.at),
-                "result": attempt.result,
-                "status": attempt.status,
-                "detail": attempt.detail or None,
-                "took_ms": attempt.took,
-            }
-            for attempt in delivery.history
+    """Return a delivery with its attempts."""
+    return DeliveryAnswer.of(
+        delivery,
+        id=delivery.fact_id,
+        type=fact_type,
+        attempt_count=delivery.attempts,
+        next_attempt_at=delivery.due_at,
+        attempts=[
+            AttemptAnswer.of(each, number=each.number or None, detail=each.detail or None, took_ms=each.took)
+            for each in delivery.history
         ],
-    }
+    )

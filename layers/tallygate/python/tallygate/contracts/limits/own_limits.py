@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import Field
 
+from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.base.fields import FeatureKey
 from tallygate.contracts.base.reading import read, refused, rule
+from tallygate.contracts.catalog.answers import LimitForm
 from tallygate.contracts.catalog.catalog import EntitlementEntry, LimitEntry, SettingValue, known_of
 from tallygate.contracts.catalog.limits import Scope, Windowed
 from tallygate.contracts.catalog.tiers import repeated_levels
@@ -32,6 +34,7 @@ class OwnLimitBody(Windowed):
     feature takes `enabled`, a config feature takes `value`.
     """
 
+    patches = True
     feature: FeatureKey | None = None
     scope: Scope = Field(default_factory=dict)
     enabled: bool = False
@@ -89,17 +92,26 @@ def judge(plan: Plan | None, catalog: Catalog, own: OwnLimit) -> None:
     read(LimitEntry, standing_alone(own) if own.stands_alone else {"name": own.name, **own.form}, context=known)
 
 
-def own_limit_answer(record: CustomerRecord, own: OwnLimit, plan: Plan | None) -> dict[str, Any]:
-    """Return an own limit as JSON: the given fields, its role, and the resulting limit.
+class OwnLimitAnswer(LimitForm):
+    """A customer's own limit: the given fields, and what comes of them.
 
     role: its effect under the customer's plan
     effective: the limit in force; null: the limit has no effect
     """
+
+    name: str
+    customer: str
+    role: Role
+    effective: LimitForm | None
+
+
+def own_limit_answer(record: CustomerRecord, own: OwnLimit, plan: Plan | None) -> JSON:
+    """Return an own limit as JSON."""
     does = role(plan, own)
     effective: Form | None = None
     if plan is not None and does is not Role.DORMANT:
         effective = _base(with_own(plan, record.limits), own)
-    return {"customer": record.customer.id, "name": own.name, **own.form, "role": does.value, "effective": effective}
+    return OwnLimitAnswer.of(own.form, customer=record.customer.id, name=own.name, role=does, effective=effective)
 
 
 def _base(plan: Plan, own: OwnLimit) -> Form:

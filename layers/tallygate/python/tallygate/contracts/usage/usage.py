@@ -16,17 +16,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from typing import Any, Literal
 
-from tallygate.contracts.base.answers import JSON, fields_of, period_answer, quantity, time
+from pydantic import Field
+
+from tallygate.contracts.base.answers import JSON
+from tallygate.contracts.base.bodies import AnswerBody, EndOut, QuantityOut, Span, TimeOut
+from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.queries import Parameters
-from tallygate.contracts.metering.ingest import warning_answer
-from tallygate.domain.base.instants import Instant, format_instant
-from tallygate.domain.base.quantities import ZERO, format_quantity
+from tallygate.contracts.facts.statements import PendingPlan
+from tallygate.contracts.limits.suspensions import WaiverAnswer
+from tallygate.contracts.metering.answers import EventRowAnswer
+from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.units import presented
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.audits import Audit
-from tallygate.domain.facts.impact import RANGE, Impact, ImpactQuery, Sum
+from tallygate.domain.facts.impact import RANGE, Impact, ImpactQuery
 from tallygate.domain.facts.impact import RANGE_MAX as IMPACT_RANGE_MAX
 from tallygate.domain.metering.lateness import FUTURE_MAX
 from tallygate.domain.periods.boundaries import is_zone
@@ -77,26 +83,60 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
     )
 
 
+class UsageRow(AnswerBody):
+    """The usage in one window, or of one group in it.
+
+    start: first instant
+    end: first instant after it
+    group: values of the group_by dimensions; null: usage without the dimension
+    marker: why enforced usage was reset in the window
+    """
+
+    start: TimeOut
+    end: TimeOut
+    group: dict[str, str | None]
+    value: QuantityOut
+    marker: Literal["MANUAL", "PLAN_CHANGE"] = LEFT_OUT
+
+
+class PresentedTotal(AnswerBody):
+    """A sum in the feature's display unit.
+
+    plural: absent: the catalog declares none
+    """
+
+    unit: str
+    plural: str = LEFT_OUT
+    total: QuantityOut
+
+
+class UsageSums(AnswerBody):
+    """Usage over time and by dimension.
+
+    start: start of the covered time, a whole quarter hour
+    end: end of the covered time
+    data: in order of time and group; windows without usage have no row
+    total: sum of all rows
+    presented: null: the feature has no unit
+    as_of: usage until then is contained
+    """
+
+    meter: str
+    start: TimeOut = Field(alias="from")
+    end: TimeOut = Field(alias="to")
+    data: list[UsageRow]
+    total: QuantityOut
+    presented: PresentedTotal | None
+    as_of: TimeOut
+
+
 def usage_answer(answer: UsageAnswer) -> JSON:
     """Return the answer to a usage query as JSON."""
-    return {
-        "meter": answer.meter,
-        "from": format_instant(answer.start),
-        "to": format_instant(answer.end),
-        "data": [
-            {
-                "start": format_instant(row.start),
-                "end": format_instant(row.end),
-                "group": dict(row.group),
-                "value": format_quantity(row.value),
-                **({} if row.marker is None else {"marker": row.marker}),
-            }
-            for row in answer.rows
-        ],
-        "total": format_quantity(answer.total),
-        "presented": presented(answer.unit, {"total": answer.total}),
-        "as_of": format_instant(answer.as_of),
-    }
+    return UsageSums.of(
+        answer,
+        data=[UsageRow.of(row, group=dict(row.group)) for row in answer.rows],
+        presented=presented(answer.unit, {"total": answer.total}),
+    )
 
 
 def read_event_list(parameters: Mapping[str, str], *, now: Instant) -> EventsAsked:
@@ -121,19 +161,10 @@ def read_event_list(parameters: Mapping[str, str], *, now: Instant) -> EventsAsk
 
 
 def event_row_answer(row: EventRow) -> JSON:
-    """Return one event as JSON. Fields that could not be read are null."""
-    answer: JSON = {
-        **fields_of(row, "id source type status counted_by"),
-        "time": time(row.time),
-        "received_at": format_instant(row.received_at),
-        "warnings": [warning_answer(warning) for warning in row.warnings],
-    }
-    if row.code is not None:
-        answer |= {"code": row.code, "detail": row.detail}
-    if row.subject is not None:
-        answer["subject"] = row.subject
-    if row.others:
-        answer["others"] = row.others
+    """Return one event as JSON."""
+    answer = EventRowAnswer.of(row)
+    if not row.others:
+        del answer["others"]
     return answer
 
 
@@ -145,53 +176,141 @@ def read_impact(customer: str, name: str, parameters: Mapping[str, str], *, now:
     return ImpactQuery(customer=customer, name=name, start=start, end=end)
 
 
+class WouldDeny(AnswerBody):
+    """What a limit in mode observe would have denied.
+
+    decisions: number of uses
+    amount: their units
+    """
+
+    decisions: int
+    amount: QuantityOut
+
+
+class ImpactWindow(Span):
+    """A window with the limit as of its last usage.
+
+    every: null: not known
+    usage: units counted
+    limit: with carried and adjusted amounts; null: unlimited
+    """
+
+    feature: str
+    scope: dict[str, str]
+    every: str | None
+    enforcement: str
+    usage: QuantityOut
+    limit: QuantityOut | None
+    would_deny: WouldDeny
+
+
+class ImpactSum(AnswerBody):
+    """The sums over the windows of one quota.
+
+    every: null: not known
+    windows: number of windows
+    """
+
+    feature: str
+    scope: dict[str, str]
+    every: str | None
+    windows: int
+    usage: QuantityOut
+    would_deny: WouldDeny
+
+
+class ImpactAnswer(AnswerBody):
+    """What a limit counted, and what it would have denied.
+
+    name: of the limit
+    start: windows that end after this time
+    end: windows that begin before this time
+    data: windows with usage
+    sums: one for each quota; different quotas count the same use, so they are never added
+    """
+
+    customer: str
+    name: str
+    start: TimeOut = Field(alias="from")
+    end: TimeOut = Field(alias="to")
+    data: list[ImpactWindow]
+    sums: list[ImpactSum]
+    as_of: TimeOut
+
+
 def impact_answer(impact: Impact) -> JSON:
     """Return the answer to an impact query as JSON."""
-    query = impact.query
-    return {
-        "customer": query.customer,
-        "name": query.name,
-        "from": format_instant(query.start),
-        "to": format_instant(query.end),
-        "data": [_window(total) for total in impact.totals],
-        "sums": [_sum(each) for each in impact.sums],
-        "as_of": format_instant(impact.as_of),
-    }
+    return ImpactAnswer.of(
+        impact.query,
+        data=[_window(total) for total in impact.totals],
+        sums=[ImpactSum.of(each, would_deny=WouldDeny.of(each)) for each in impact.sums],
+        as_of=impact.as_of,
+    )
 
 
 def _window(total: Total) -> JSON:
-    """Return a window with the limit as of its last usage. `limit` includes carried and adjusted amounts."""
-    governed = total.governed
-    return {
-        "feature": total.feature,
-        **fields_of(governed, "scope every enforcement"),
-        **period_answer(total.start, total.end),
-        "usage": format_quantity(total.value),
-        "limit": quantity(None if total.limit is None else max(ZERO, total.limit)),
-        "would_deny": _would_deny(total.would_decisions, total.would_amount),
-    }
+    return ImpactWindow.of(
+        total.governed,
+        start=total.start,
+        end=total.end,
+        usage=total.value,
+        limit=None if total.limit is None else max(ZERO, total.limit),
+        would_deny=WouldDeny(decisions=total.would_decisions, amount=total.would_amount),
+    )
 
 
-def _sum(each: Sum) -> JSON:
-    return {
-        **fields_of(each, "feature scope every windows usage"),
-        "would_deny": _would_deny(each.decisions, each.amount),
-    }
+class AuditAnswer(AnswerBody):
+    """An entry of the audit trail: who did what, when and why, and the state before and after.
 
+    customer: null: a change of the stack
+    feature: null: the change concerns no single feature
+    actor: as the request states it, else the id of the API key
+    key_id: API key of the request; null: a tier acted
+    before: null: it did not exist
+    after: null: it does not exist any more
+    scope, limit_name, level, lifted, waived, waived_until: of a suspension or resume
+    amount, category, period, resumed: of an adjustment
+    effective_at, anchor, overage: of a manual reset
+    effective, usage, base, replaces: of a change of subscription
+    limit: name of the customer's own limit that changed
+    version, changes: of a change of the catalog
+    key, endpoint: id of the API key or webhook endpoint that changed
+    """
 
-def _would_deny(decisions: int, amount: Decimal) -> JSON:
-    return {"decisions": decisions, "amount": format_quantity(amount)}
+    id: str
+    customer: str | None
+    action: str
+    feature: str | None
+    actor: str
+    key_id: str | None
+    reason: str
+    at: TimeOut
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    scope: dict[str, str] = LEFT_OUT
+    limit_name: str = LEFT_OUT
+    level: str = LEFT_OUT
+    lifted: list[str] = LEFT_OUT
+    waived: list[WaiverAnswer] = LEFT_OUT
+    waived_until: EndOut = LEFT_OUT
+    amount: QuantityOut = LEFT_OUT
+    category: str | None = LEFT_OUT
+    period: Span = LEFT_OUT
+    resumed: bool = LEFT_OUT
+    effective_at: TimeOut = LEFT_OUT
+    anchor: str = LEFT_OUT
+    overage: str = LEFT_OUT
+    effective: str = LEFT_OUT
+    usage: str = LEFT_OUT
+    base: str = LEFT_OUT
+    replaces: PendingPlan | None = LEFT_OUT
+    limit: str = LEFT_OUT
+    version: int = LEFT_OUT
+    changes: list[dict[str, Any]] = LEFT_OUT
+    key: str = LEFT_OUT
+    endpoint: str = LEFT_OUT
 
 
 def audit_answer(audit: Audit) -> JSON:
-    """Return an entry of the audit trail: who did what, when and why, and the state before and after.
-
-    customer: null for a change of the stack
-    key_id: the API key of the request; null if a tier acted
-    """
-    return {
-        **fields_of(audit, "id customer action feature actor key_id reason"),
-        "at": format_instant(audit.at),
-        **audit.about,
-        **fields_of(audit, "before after"),
-    }
+    """Return an entry of the audit trail as JSON."""
+    return AuditAnswer.of(audit, **audit.about)

@@ -88,13 +88,12 @@ def with_followings(entitlement: Entitlement, cell: Cell, now: Instant) -> Cell:
 
 
 def _followings(entitlement: Entitlement, cell: Cell, now: Instant) -> Iterator[Following]:
-    for limit in entitlement.limits:
-        for quota in limit.quotas:
-            follows = quota.follows
-            if follows is not None and follows.number > cell.followings:
-                for window in follows.windows:
-                    if not _has_ended(window, quota, now):
-                        yield _following(limit, quota, follows, window, cell)
+    for limit, quota in entitlement.each_quota:
+        follows = quota.follows
+        if follows is not None and follows.number > cell.followings:
+            for window in follows.windows:
+                if not _has_ended(window, quota, now):
+                    yield _following(limit, quota, follows, window, cell)
 
 
 def _has_ended(window: FollowedWindow, quota: Quota, now: Instant) -> bool:

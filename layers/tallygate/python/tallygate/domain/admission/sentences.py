@@ -18,7 +18,7 @@ from tallygate.domain.base.instants import MINUTE, Instant, format_instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.rates import PER, Rate
 from tallygate.domain.catalog.scopes import Scope
-from tallygate.domain.limits.rungs import UNTIL_TOP_UP, left
+from tallygate.domain.limits.rungs import BEYOND, HOLDS, UNTIL_TOP_UP, remaining
 from tallygate.domain.periods.recurrence import CALENDAR, ROLLING
 
 _GRANTS: Mapping[Reason, str] = {
@@ -80,7 +80,7 @@ def what_is_left(limit: LimitState, counted: Decimal) -> str:
         left_in = min(limit.rate.burst, (limit.remaining or ZERO) + counted)
         return f"{number(left_in)} of {number(limit.rate.burst)} left at the rate of {_rate(limit.rate)}"
     most = _most(limit)
-    return f"{number(left(most, limit.used - counted))} of {number(most)} left {_when(limit)}; {_reset(limit)}"
+    return f"{number(remaining(most, limit.used - counted))} of {number(most)} left {_when(limit)}; {_reset(limit)}"
 
 
 def _most(limit: LimitState) -> Decimal:
@@ -97,13 +97,13 @@ def _reset(limit: LimitState) -> str:
 def _by_quota(decision: Decision, limit: LimitState) -> str:
     """A denial by a quota: the most that it would grant in its window, and the tier that sets this if not the limit."""
     most, asked = _most(limit), decision.requested
-    spare = number(left(most, limit.used))
+    spare = number(remaining(most, limit.used))
     parts = [f"{number(asked)} requested, {spare} of {number(most)} left {_to_spend(decision)}{_when(limit)}"]
     if most != limit.limit and limit.tier is not None:
         parts[0] += f" (limit {number(limit.limit)}, level {limit.tier.level})"
     again = _rolls(limit) and limit.retry_at is not None
     parts.append(f"retry at {time(limit.retry_at or 0)}" if again else _reset(limit))
-    if asked > most and limit.retry_at is None and not limit.carries:
+    if HOLDS[BEYOND](asked, most) and limit.retry_at is None and not limit.carries:
         parts.append(f"{number(asked)} can never fit")
     elif limit.retry_at is None and limit.resets_at is not None:
         parts.append("the next period has no room for it either")

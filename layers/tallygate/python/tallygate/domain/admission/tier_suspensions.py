@@ -156,14 +156,7 @@ def _former_name(effective: Effective, ordinal: int) -> str | None:
 def waivers_in(cell: Cell, effective: Effective, feature: str, now: Instant) -> tuple[Waiver, ...]:
     """The waivers in force, in the running windows."""
     return tuple(
-        Waiver(
-            feature=feature,
-            name=limit.name,
-            scope=limit.scope,
-            counter=term.counter,
-            until=term.window.end,
-            levels=levels,
-        )
+        _waived(feature, limit, term, levels)
         for limit, term, _ in _running(cell, effective, feature, now)
         if (levels := cell.waived.get(term.counter, frozenset()) & _suspending_levels(term))
     )
@@ -228,6 +221,10 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
         if level is None:
             break
         levels |= {level}
+    return replace(_waived(feature, limit, term, levels), added=levels - before)
+
+
+def _waived(feature: str, limit: Limit, term: QuotaTerm, levels: frozenset[str]) -> Waiver:
     return Waiver(
         feature=feature,
         name=limit.name,
@@ -235,7 +232,6 @@ def _waiver(feature: str, limit: Limit, term: QuotaTerm, cell: Cell, causes: Seq
         counter=term.counter,
         until=term.window.end,
         levels=levels,
-        added=levels - before,
     )
 
 

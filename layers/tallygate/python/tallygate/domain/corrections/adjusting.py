@@ -96,7 +96,7 @@ def cell_adjustment(asked: Terms, cell: Cell, amount: Decimal) -> CellAdjustment
 
 def scope_lifted(entitlement: Entitlement, lifted: tuple[int, ...]) -> Scope:
     """Return the common scope of these suspensions; empty: the whole feature, or several scopes."""
-    scopes = {quota.ordinal: limit.scope for limit in entitlement.limits for quota in limit.quotas}
+    scopes = {quota.ordinal: limit.scope for limit, quota in entitlement.each_quota}
     denied = [scopes.get(name, {}) for name in lifted]
     return denied[0] if denied and all(scope == denied[0] for scope in denied) else {}
 

@@ -25,7 +25,7 @@ from tallygate.domain.journal.fold import changes_of
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CountedWindow, CounterName
 from tallygate.domain.limits.limits import Entitlement
-from tallygate.domain.metering.contributions import added
+from tallygate.domain.metering.contributions import stated
 
 RESET = "reset"
 """The action name of a reset in the audit trail."""
@@ -116,8 +116,7 @@ def running(entitlement: Entitlement, cell: Cell, now: Instant) -> tuple[Running
             base=quota.limit_at(now),
             window=CountedWindow(quota.ordinal, window.start, window.end),
         )
-        for limit in entitlement.limits
-        for quota in limit.quotas
+        for limit, quota in entitlement.each_quota
         if not quota.schedule.reach
         for window in (running_window(quota, cell, now),)
     )
@@ -192,4 +191,4 @@ def used_before(instant: Instant, total: Total, records: Iterable[Record], broug
 def _counted_since(instant: Instant, record: Record, counter: CounterName) -> Decimal:
     later = tuple(entry for entry in record.entries if entry.usage and entry.time >= instant)
     moves = (change.move for change in changes_of(replace(record, entries=later)).totals)
-    return sum((added(move.value) - move.excluded for move in moves if move.window.counter == counter), ZERO)
+    return sum((stated(move.value) - move.excluded for move in moves if move.window.counter == counter), ZERO)

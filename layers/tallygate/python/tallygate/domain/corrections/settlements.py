@@ -20,7 +20,7 @@ from tallygate.domain.catalog.tiers import AllowWithGrace, Deny, Enforcement, Su
 from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.limits.counters import CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
-from tallygate.domain.limits.rungs import deciding, ladder, landing, remaining
+from tallygate.domain.limits.rungs import landing, remaining, within
 from tallygate.domain.metering.lateness import LATENESS_MAX
 
 SETTLED_WITHIN = LATENESS_MAX
@@ -90,20 +90,19 @@ class Charge:
         The start of a grace is unknown. If a grace with a duration ends in a granting policy, either of the two may
         have granted; then both reasons are returned.
         """
-        limit, used = self.limit, self.used_after
-        if self.governed is None or not self.governed.enforced or limit is None or used is None:
+        limit, shown = self.limit, self.shown
+        if self.governed is None or not self.governed.enforced or limit is None or shown is None:
             return frozenset()
-        soft = self.governed.enforcement is Enforcement.SOFT
-        rungs = ladder(deciding(self.governed.tiers), limit, soft=soft, began=None, now=0)
-        landed = landing(rungs, used)
+        landed = landing(self.governed.ladder(shown.raised), shown.used)
         if isinstance(policy := landed.policy, AllowWithGrace):
             surely = policy.lasts is None or isinstance(policy.then, Deny | SuspendUsage)
             return frozenset({Reason.GRACE} if surely else {Reason.GRACE, Reason.OVERAGE_ALLOWED})
-        if used <= limit:
+        if within(shown.used, limit):
             return frozenset()
         if not landed.grants:
             # An operator had waived a tier at that time. The policy that granted instead is not recorded.
             return frozenset({Reason.GRACE, Reason.OVERAGE_ALLOWED})
+        soft = self.governed.enforcement is Enforcement.SOFT
         return frozenset({Reason.SOFT_LIMIT_EXCEEDED if soft and landed.tier is None else Reason.OVERAGE_ALLOWED})
 
 

@@ -24,36 +24,6 @@ STRIPE = "stripe"
 SCHEMES = (STANDARD, STRIPE)
 """The signature schemes: Standard Webhooks, or the scheme of Stripe's webhooks."""
 
-FACT_TYPES = (
-    "usage.threshold_crossed",
-    "usage.threshold_recovered",
-    "usage.limit_reached",
-    "usage.overage_started",
-    "usage.denied",
-    "usage.period_closed",
-    "limit.period_closed",
-    "usage.restated",
-    "usage.rejected",
-    "entitlement.suspended",
-    "entitlement.resumed",
-    "quota.adjusted",
-    "subscription.changed",
-)
-"""The types of facts that this version sends."""
-FACT_TYPES_LATER = (
-    "usage.updated",
-    "usage.late",
-    "usage.anomaly",
-    "credits.granted",
-    "credits.low",
-    "credits.exhausted",
-    "credits.expired",
-    "credits.top_up_requested",
-    "reservation.expired",
-    "stripe.export_failed",
-)
-"""Types of the wire contract that this version never sends. An endpoint for one of these alone would get nothing."""
-
 QUEUE_GRACE = MINUTE
 """How long after its due time the sweep takes over an attempt that the queue should have delivered."""
 REMARK = 0

@@ -16,7 +16,7 @@
     grace, open, bump, tidy: maintenance of a cell
 
 Proofs, totals and facts are derived from these moves. No other package asks for the kind of an entry. So a new kind
-takes one dataclass here and one stored name.
+takes one dataclass here, and stored names of its fields.
 
 Boundary: entries depend on counters and limits, and on no cell, store or JSON.
 

@@ -1,40 +1,17 @@
-"""The unions of all kinds of entries."""
+"""All kinds of entries, found in the modules that define them."""
 
 from __future__ import annotations
 
-from tallygate.domain.entries.events import BringInEntry, EventEntry, ParkedEntry
-from tallygate.domain.entries.notices import (
-    BumpEntry,
-    DeniedEntry,
-    GraceEntry,
-    OpenEntry,
-    ResumeEntry,
-    SuspendEntry,
-    TidyEntry,
-)
-from tallygate.domain.entries.usage import SettleEntry, UseEntry
-from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, FollowEntry, PassOnEntry, ResetEntry
+from tallygate.domain.entries import events, notices, usage, windows
+from tallygate.domain.entries.kind import CellKind, JournalKind
 
-CellEntry = (
-    UseEntry
-    | SettleEntry
-    | BringInEntry
-    | AdjustEntry
-    | ResetEntry
-    | CarryEntry
-    | FollowEntry
-    | PassOnEntry
-    | DeniedEntry
-    | SuspendEntry
-    | ResumeEntry
-    | GraceEntry
-    | OpenEntry
-    | BumpEntry
-    | TidyEntry
-)
+CellEntry = CellKind
 """The entry of a write to a cell."""
-
-CountedEntry = EventEntry | CellEntry
-"""An entry that adds to totals or usage."""
-
-Entry = CountedEntry | ParkedEntry
+Entry = JournalKind
+"""An entry of a journal: of a write to a cell, of an event, or a record that could not be read."""
+CELL_ENTRIES: tuple[type[CellEntry], ...] = tuple(
+    kind
+    for module in (events, notices, usage, windows)
+    for name, kind in vars(module).items()
+    if name.endswith("Entry") and issubclass(kind, CellEntry)
+)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.kind import CellKind, JournalKind
 from tallygate.domain.entries.moves import CellMoves, NotCounted, TotalMove, Usage
 from tallygate.domain.limits.counters import CountedWindow, CounterName
 from tallygate.domain.limits.governing import Governed
-from tallygate.domain.metering.contributions import added
 from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE, EventWarning
 from tallygate.domain.metering.meters import Measured
 
@@ -45,6 +45,7 @@ class EventEntry(JournalKind):
     type, received_at: as stored
     """
 
+    counts: ClassVar[bool] = True
     source: str
     id: str
     time: Instant
@@ -57,18 +58,6 @@ class EventEntry(JournalKind):
     rejected: str | None = None
 
     @property
-    def windows_moved(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def windows_counted(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def counts(self) -> bool:
-        return True
-
-    @property
     def usage(self) -> tuple[Usage, ...]:
         return tuple(Usage(each.meter, self.time, each.dimensions, each.contribution) for each in self.measured)
 
@@ -76,7 +65,7 @@ class EventEntry(JournalKind):
         made = {each.meter: each.contribution for each in self.measured}
         counted = ((window, made[limits[window.ordinal].meter]) for window in self.windows)
         return tuple(
-            TotalMove(window=window, value=each, by_event=added(each), traceparent=self.traceparent)
+            TotalMove(window=window, value=each, by_event=each, traceparent=self.traceparent)
             for window, each in counted
         )
 
@@ -90,10 +79,6 @@ class EventEntry(JournalKind):
             return None
         detail = "; ".join(warning.detail for warning in self.warnings if warning.detail)
         return NotCounted(self.rejected, detail[:DETAIL_LENGTH_MAX], journaled=True)
-
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.moves import CellFact, CellImage, CellMoves, NotCounted, TotalMove, Usage
@@ -13,19 +13,29 @@ from tallygate.domain.limits.governing import Governed
 
 
 class JournalKind:
-    """An entry of a journal. By default it adds nothing to totals and usage."""
+    """An entry of a journal. By default it adds nothing to totals and usage.
+
+    time: instant of the usage or of the write; 0: unknown
+    windows: the quota windows in which its usage counts; empty: it states no usage
+    traceparent: of the entry's request; None: there is none
+    counts: whether the kind states usage, even if the amount is 0
+    """
 
     __slots__ = ()
+    time: Instant
+    windows: tuple[CountedWindow, ...] = ()
+    traceparent: str | None = None
+    counts: ClassVar[bool] = False
 
     @property
     def windows_moved(self) -> tuple[CountedWindow, ...]:
         """The quota windows whose totals the entry moves."""
-        return ()
+        return self.windows
 
     @property
     def windows_counted(self) -> tuple[CountedWindow, ...]:
         """The quota windows in which the entry's usage counts against the limit."""
-        return ()
+        return self.windows
 
     def governed(self, name: str | None) -> Governed | None:
         """The limit of a moved window that is no longer in force; None: the entry does not know it.
@@ -47,11 +57,6 @@ class JournalKind:
         return ()
 
     @property
-    def counts(self) -> bool:
-        """Whether the entry states usage, even if the amount is 0."""
-        return False
-
-    @property
     def unreadable(self) -> int:
         """The number of meters that could not read their value from the entry."""
         return 0
@@ -59,11 +64,6 @@ class JournalKind:
     @property
     def not_counted(self) -> NotCounted | None:
         """Why the entry's event counts nothing; None: the event counts, or the entry is not from an event."""
-        return None
-
-    @property
-    def traced(self) -> str | None:
-        """The traceparent of the entry's request; None: there is none."""
         return None
 
 

@@ -91,7 +91,7 @@ class TotalMove:
 
     window: CountedWindow
     value: Contribution = NOTHING
-    by_event: Decimal = ZERO
+    by_event: Contribution = NOTHING
     carried: Decimal | None = None
     into: CarriedIn | None = None
     adjusted: Decimal = ZERO
@@ -118,7 +118,7 @@ class TotalMove:
         return TotalMove(
             window=later.window,
             value=combined(self.value, later.value),
-            by_event=EXACT.add(self.by_event, later.by_event),
+            by_event=combined(self.by_event, later.by_event),
             carried=carried,
             into=into,
             adjusted=EXACT.add(self.adjusted, later.adjusted),

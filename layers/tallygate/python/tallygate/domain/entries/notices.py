@@ -10,12 +10,12 @@ from typing import Any
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.base.quantities import format_quantity
 from tallygate.domain.catalog.scopes import Scope
+from tallygate.domain.entries.fact_types import DENIED, RESUMED, SUSPENDED
 from tallygate.domain.entries.kind import CellKind, LimitKind
 from tallygate.domain.entries.moves import CellFact
 from tallygate.domain.limits.counters import CountedWindow, CounterName
 from tallygate.domain.limits.suspensions import OPERATOR, TIER, Waiver, waived_form
 
-DENIED, SUSPENDED, RESUMED = "usage.denied", "entitlement.suspended", "entitlement.resumed"
 RESUME, TOP_UP = "resume", "top_up"
 """Causes that end a suspension by a tier early."""
 
@@ -49,10 +49,6 @@ class DeniedEntry(LimitKind):
                 offers_upgrade=True,
             ),
         )
-
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

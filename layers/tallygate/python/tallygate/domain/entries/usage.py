@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import ClassVar
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
@@ -26,6 +27,7 @@ class UseEntry(MeteredKind):
     after: state of each window after the consume, in the order of `windows`; taken from the cell's images
     """
 
+    counts: ClassVar[bool] = True
     id: str
     amount: Decimal
     dimensions: Mapping[str, str] = field(default_factory=dict)
@@ -39,24 +41,12 @@ class UseEntry(MeteredKind):
         assert len(self.after) in (0, len(self.windows)), "what is shown is shown of each window"
 
     @property
-    def windows_moved(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
-    def windows_counted(self) -> tuple[CountedWindow, ...]:
-        return self.windows
-
-    @property
     def moves(self) -> CellMoves:
         return CellMoves(
             used={window.counter: self.amount for window in self.windows},
             carried={w.counter: self.carried[w.ordinal] for w in self.windows if w.ordinal in self.carried},
             rated=self.amount,
         )
-
-    @property
-    def counts(self) -> bool:
-        return True
 
     @property
     def usage(self) -> tuple[Usage, ...]:
@@ -80,10 +70,6 @@ class UseEntry(MeteredKind):
             uses=True,
         )
 
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
-
     def shown_by(self, before: CellImage, after: CellImage) -> UseEntry:
         shown = tuple(Shown(after.used_of(w.counter), after.raised(w.counter)) for w in self.windows)
         return replace(self, opened=opened_in(self.windows, before, after), after=shown)
@@ -103,6 +89,7 @@ class SettleEntry(MeteredKind):
     followed: windows into which the decision has followed; there the difference is enforced and not billed
     """
 
+    counts: ClassVar[bool] = True
     id: str
     settled_at: Instant
     amount: Decimal
@@ -142,10 +129,6 @@ class SettleEntry(MeteredKind):
         )
 
     @property
-    def counts(self) -> bool:
-        return True
-
-    @property
     def usage(self) -> tuple[Usage, ...]:
         return (Usage(self.meter, self.time, self.dimensions, Add(self.by)),) if self.by else ()
 
@@ -166,7 +149,3 @@ class SettleEntry(MeteredKind):
             for window in self.windows
         )
         return (*counted, *(TotalMove(window=window, followed=self.by) for window in self.followed))
-
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO, format_quantity
 from tallygate.domain.catalog.scopes import Scope
+from tallygate.domain.entries.fact_types import ADJUSTED
 from tallygate.domain.entries.kind import LimitKind, MeteredKind
 from tallygate.domain.entries.moves import CellFact, CellImage, CellMoves, TotalMove, opened, opened_in
 from tallygate.domain.entries.notices import TOP_UP, resumed
@@ -17,8 +18,6 @@ from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import total
-
-ADJUSTED = "quota.adjusted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +98,6 @@ class AdjustEntry(LimitKind):
         }
         made = CellFact(type=ADJUSTED, limit_name=self.name, window=self.window, data=data)
         return (made,) if self.lifted is None else (made, resumed(self.lifted, TOP_UP, self.actor, self.reason))
-
-    @property
-    def traced(self) -> str | None:
-        return self.traceparent
 
     def shown_by(self, before: CellImage, after: CellImage) -> AdjustEntry:
         into = opened(self.window, before, after)

@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tallygate.domain.base.instants import Instant, format_instant
+from tallygate.domain.entries import fact_types
 from tallygate.domain.facts.facts import Announcement, fact_id
 from tallygate.domain.limits.suspensions import OPERATOR
 from tallygate.domain.metering.rejections import Rejection
 
 SUSPENDED, RESUMED, ADJUSTED = "suspended", "resumed", "adjusted"
-FACTS = {SUSPENDED: "entitlement.suspended", RESUMED: "entitlement.resumed"}
+FACTS = {SUSPENDED: fact_types.SUSPENDED, RESUMED: fact_types.RESUMED}
 SUSPENDED_BY_TIER = "suspended_by_tier"
 """A suspension by a tier. No caller requested it; the entry comes from the cell's write."""
-SUBSCRIPTION_CHANGED, CHANGED_FACT = "subscription_changed", "subscription.changed"
+SUBSCRIPTION_CHANGED = "subscription_changed"
 EVERY_FEATURE = "*"
 """The feed of facts about the whole customer. Other feeds have the name of a feature."""
 NO_LEVEL = ""
@@ -35,7 +36,6 @@ CLOCK_MOVED = "clock_moved"
 
 Form = Mapping[str, Any]
 """A JSON object in its wire form."""
-REJECTED_FACT = "usage.rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +126,13 @@ def _subscription_changed(audit: Audit) -> Announcement:
     assert audit.customer is not None
     return Announcement(
         id=fact_id("audit", audit.id),
-        type=CHANGED_FACT,
+        type=fact_types.SUBSCRIPTION_CHANGED,
         customer=audit.customer,
         feature=EVERY_FEATURE,
         level=NO_LEVEL,
         data={
             "customer": audit.customer,
+            "feature": None,
             "plan": after.get("plan"),
             "plan_version": after.get("version"),
             "version": after.get("version"),
@@ -152,7 +153,7 @@ def rejection_announced(rejection: Rejection) -> Announcement:
     """Return the fact about a stored rejection. Its id derives from the rejection's key, so it is sent once."""
     return Announcement(
         id=fact_id("rejected", rejection.owner, rejection.minute, rejection.code, int(rejection.accepted)),
-        type=REJECTED_FACT,
+        type=fact_types.REJECTED,
         customer=rejection.owner,
         feature=EVERY_FEATURE,
         level=NO_LEVEL,

@@ -18,8 +18,8 @@ from typing import Any
 
 from tallygate.domain.admission.tier_suspensions import suspended_because
 from tallygate.domain.base.instants import Instant, format_instant
+from tallygate.domain.entries.fact_types import SUSPENDED
 from tallygate.domain.entries.moves import CellFact
-from tallygate.domain.entries.notices import SUSPENDED
 from tallygate.domain.facts.audits import SUSPENDED_BY_TIER, Audit
 from tallygate.domain.facts.facts import Announcement, about, fact_id, period, upgrade
 from tallygate.domain.limits.governing import Governed, governed_of

@@ -39,15 +39,15 @@ from typing import Any
 from tallygate.domain.base.instants import HOUR, Instant, format_instant
 from tallygate.domain.base.quantities import ZERO, format_quantity
 from tallygate.domain.catalog.units import line_of, presented
+from tallygate.domain.entries.fact_types import LIMIT_CLOSED, PERIOD_CLOSED
 from tallygate.domain.entries.total import Total
-from tallygate.domain.facts.facts import LIMIT_CLOSED, about_total, breakdown, fact_id
+from tallygate.domain.facts.facts import about_total, breakdown, fact_id
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.limits.rungs import left
 from tallygate.domain.periods.boundaries import NEVER_ENDS
 from tallygate.domain.periods.recurrence import Schedule, closes, segment_at, window_at
 
-PERIOD_CLOSED = "usage.period_closed"
 SHORTEST_PERIOD = HOUR
 FIRST_REVISION = 1
 
@@ -117,11 +117,8 @@ def end_of(total: Total, effective: Effective) -> Instant:
 
 
 def _schedule(ordinal: int, effective: Effective) -> Schedule | None:
-    for entitlement in effective.entitlements.values():
-        for quota in (quota for limit in entitlement.limits for quota in limit.quotas):
-            if quota.ordinal == ordinal:
-                return quota.schedule
-    return effective.retired.get(ordinal)
+    found = effective.quota(ordinal)
+    return effective.retired.get(ordinal) if found is None else found[2].schedule
 
 
 def billed_to(total: Total, effective: Effective | None) -> str | None:

@@ -25,7 +25,7 @@ from tallygate.domain.entries.notices import SuspendEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.facts import opened, used_before
 from tallygate.domain.limits.counters import CountedWindow
-from tallygate.domain.limits.rungs import suspended_until
+from tallygate.domain.limits.rungs import suspended_until, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +85,7 @@ def _limit(total: Total) -> Decimal:
 
 
 def _passes(old: Total | None, new: Total, above: Decimal) -> bool:
-    known = opened(old)
-    return used_before(known, new) <= above < new.used
+    return within(used_before(opened(old), new), above) and not within(new.used, above)
 
 
 def suspension_entry(total: Total, tier: Tier, until: Instant, now: Instant) -> SuspendEntry:

@@ -28,16 +28,18 @@ from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.base.quantities import ZERO, Wire, format_quantity
 from tallygate.domain.catalog.tiers import NORMAL, Tier
+from tallygate.domain.entries.fact_types import (
+    LIMIT_CLOSED,
+    LIMIT_REACHED,
+    OVERAGE_STARTED,
+    RESTATED,
+    THRESHOLD_CROSSED,
+    THRESHOLD_RECOVERED,
+)
 from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.periods.boundaries import NEVER_ENDS
 
-THRESHOLD_CROSSED = "usage.threshold_crossed"
-THRESHOLD_RECOVERED = "usage.threshold_recovered"
-LIMIT_REACHED = "usage.limit_reached"
-OVERAGE_STARTED = "usage.overage_started"
-RESTATED = "usage.restated"
-LIMIT_CLOSED = "limit.period_closed"
 BY_USAGE, BY_LIMIT, BY_RESET, BY_CLOSING = "usage", "limit", "reset", "period_closed"
 """Why a level has ended: less usage, a changed limit or tier, a manual reset, or the end of the period."""
 

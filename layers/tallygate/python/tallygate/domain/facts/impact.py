@@ -27,7 +27,7 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.limits import Effective
-from tallygate.domain.limits.rungs import deciding, ladder, landing
+from tallygate.domain.limits.rungs import landing
 from tallygate.domain.periods.recurrence import Schedule
 
 RANGE_MAX = 400 * DAY
@@ -112,9 +112,7 @@ def would_deny(governed: Governed, shown: Shown) -> bool:
     """Return whether the limit, if enforced, would have denied the use. `shown`: the counter after the use."""
     if governed.enforcement is not Enforcement.OBSERVE or governed.limit is None:
         return False
-    total = EXACT.add(governed.limit, shown.raised)
-    rungs = ladder(deciding(governed.tiers), total, soft=False, began=None, now=0, base=governed.limit)
-    return not landing(rungs, shown.used).grants
+    return not landing(governed.ladder(shown.raised), shown.used).grants
 
 
 def counted_as(effective: Effective, name: str) -> tuple[CountedQuota, ...] | None:
@@ -122,10 +120,7 @@ def counted_as(effective: Effective, name: str) -> tuple[CountedQuota, ...] | No
 
     A quota without a stored schedule has counted nothing and is left out.
     """
-    schedules: dict[int, Schedule] = dict(effective.retired)
-    for entitlement in effective.entitlements.values():
-        for limit in entitlement.limits:
-            schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+    schedules = {**effective.retired, **{quota.ordinal: quota.schedule for _, _, quota in effective.quotas}}
     known, found = False, list[CountedQuota]()
     for text, ordinal in effective.ordinals.items():
         feature, limit_name, window = text.split("\n")

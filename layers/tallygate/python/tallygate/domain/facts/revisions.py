@@ -28,7 +28,7 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.carryover import Carryover
 from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.counters import CounterName
-from tallygate.domain.limits.limits import Effective, Limit, Quota
+from tallygate.domain.limits.limits import Effective, Quota
 from tallygate.domain.limits.rollover import Layer, WindowState, base_of, carried_out, rolled, rule_at, total
 from tallygate.domain.periods.recurrence import window_at
 
@@ -92,9 +92,9 @@ def carrying(effective: Effective | None, ordinal: int) -> tuple[Quota, Carryove
     """
     if effective is None:
         return None
-    found = _quota(effective, ordinal)
+    found = effective.quota(ordinal)
     if found is not None:
-        limit, quota = found
+        _, limit, quota = found
         return None if limit.carryover is None or not quota.stretches else (quota, limit.carryover)
     if ordinal not in effective.frozen:
         return None
@@ -106,15 +106,6 @@ def carrying(effective: Effective | None, ordinal: int) -> tuple[Quota, Carryove
         rules=effective.frozen_rules.get(ordinal, ()),
     )
     return frozen, Carryover()
-
-
-def _quota(effective: Effective, ordinal: int) -> tuple[Limit, Quota] | None:
-    for entitlement in effective.entitlements.values():
-        for limit in entitlement.limits:
-            for quota in limit.quotas:
-                if quota.ordinal == ordinal:
-                    return limit, quota
-    return None
 
 
 def revisions(

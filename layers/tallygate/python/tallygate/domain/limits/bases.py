@@ -199,8 +199,7 @@ def with_suspensions(effective: Effective, suspensions: tuple[Suspension, ...], 
 
 def _past(effective: Effective) -> Mapping[int, tuple[Stretch, ...]]:
     """The stretches of every quota that has carryover or had it, by ordinal."""
-    quotas = [q for e in effective.entitlements.values() for limit in e.limits for q in limit.quotas]
-    return {**effective.frozen, **{quota.ordinal: quota.stretches for quota in quotas}}
+    return {**effective.frozen, **{quota.ordinal: quota.stretches for _, _, quota in effective.quotas}}
 
 
 def _accruing(effective: Effective, now: Instant, past: Mapping[int, tuple[Stretch, ...]]) -> Effective:
@@ -225,7 +224,7 @@ def _accruing(effective: Effective, now: Instant, past: Mapping[int, tuple[Stret
 def _entitlement(
     entitlement: Entitlement, past: Mapping[int, tuple[Stretch, ...]], *, stopped: bool, now: Instant
 ) -> Entitlement:
-    if not any(quota.stretches for limit in entitlement.limits for quota in limit.quotas):
+    if not entitlement.carries:
         return entitlement
     return replace(
         entitlement, limits=tuple(_limit(limit, past, stopped=stopped, now=now) for limit in entitlement.limits)

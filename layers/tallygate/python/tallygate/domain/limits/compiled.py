@@ -104,7 +104,7 @@ def compile_effective(
     for entitled in plan.entitlements if plan is not None else ():
         assert plan is not None
         entitlements[entitled.feature] = _entitlement(plan, entitled.feature, catalog, allotted, dates)
-    in_force = {quota.ordinal for e in entitlements.values() for limit in e.limits for quota in limit.quotas}
+    in_force = {quota.ordinal for entitlement in entitlements.values() for quota in entitlement.quotas.values()}
     frozen = {
         ordinal: continued(stretches, None, dates.now)
         for ordinal, stretches in allotted.stretches.items()
@@ -247,12 +247,10 @@ class _Allotted:
             return _Allotted({}, {}, {}, {}, how=how)
         schedules, stretches, rules = dict(previous.retired), dict(previous.frozen), dict(previous.frozen_rules)
         before: dict[int, Quota] = {}
-        for entitlement in previous.entitlements.values():
-            for limit in entitlement.limits:
-                schedules |= {quota.ordinal: quota.schedule for quota in limit.quotas}
-                stretches |= {quota.ordinal: quota.stretches for quota in limit.quotas if quota.stretches}
-                rules |= {quota.ordinal: rules_of(quota, limit) for quota in limit.quotas if quota.stretches}
-                before |= {quota.ordinal: quota for quota in limit.quotas}
+        for _, limit, quota in previous.quotas:
+            before[quota.ordinal], schedules[quota.ordinal] = quota, quota.schedule
+            if quota.stretches:
+                stretches[quota.ordinal], rules[quota.ordinal] = quota.stretches, rules_of(quota, limit)
         ordinals = dict(previous.ordinals)
         return _Allotted(
             ordinals,

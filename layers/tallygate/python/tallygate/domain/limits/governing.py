@@ -27,11 +27,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import DAY, Instant
+from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.scopes import Scope
 from tallygate.domain.catalog.tiers import Enforcement, Tier
 from tallygate.domain.limits.counters import CountedWindow
-from tallygate.domain.limits.limits import Effective, Quota
+from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.rungs import Ladder, deciding, ladder
 from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.domain.periods.recurrence import Window, window_at
 
@@ -77,6 +80,12 @@ class Governed:
         """Whether the policies of its tiers act."""
         return self.enforcement in (Enforcement.HARD, Enforcement.SOFT)
 
+    def ladder(self, raised: Decimal = ZERO) -> Ladder:
+        """The rungs of the limit before any grace has begun. `raised`: its carryover and adjustments."""
+        total = None if self.limit is None else EXACT.add(self.limit, raised)
+        soft = self.enforcement is Enforcement.SOFT
+        return ladder(deciding(self.tiers), total, soft=soft, began=None, now=0, base=self.limit)
+
     @property
     def named_only(self) -> bool:
         """Whether only names are known, because the limit was out of force when the record was written."""
@@ -113,9 +122,7 @@ def governed_of(
             carries=limit.carryover is not None and bool(quota.stretches),
             further=limit is entitlement.limits[0] and entitlement.billed is not None and quota != entitlement.billed,
         )
-        for entitlement in effective.entitlements.values()
-        for limit in entitlement.limits
-        for quota in limit.quotas
+        for entitlement, limit, quota in effective.quotas
     }
 
 
@@ -135,11 +142,10 @@ def in_windows(
     if effective is None or not starts:
         return governed
     found = dict(governed)
-    for entitlement in effective.entitlements.values():
-        for quota in (quota for limit in entitlement.limits for quota in limit.quotas if quota.bases):
-            if quota.ordinal in starts and not quota.schedule.reach:
-                limit = quota.limit_in(starts[quota.ordinal])
-                found[quota.ordinal] = replace(governed[quota.ordinal], limit=limit)
+    for _, _, quota in effective.quotas:
+        if quota.bases and quota.ordinal in starts and not quota.schedule.reach:
+            limit = quota.limit_in(starts[quota.ordinal])
+            found[quota.ordinal] = replace(governed[quota.ordinal], limit=limit)
     return found
 
 
@@ -164,7 +170,7 @@ def last_in_force(versions: Iterable[Effective], ordinal: int, since: Instant, u
         begins = max(version.since, since)
         for last in _last_instants(version, begins, until):
             limits = version.in_force(last)
-            if _quota(limits, ordinal) is not None:
+            if limits.quota(ordinal) is not None:
                 return limits
         if version.since <= since:
             return None
@@ -195,11 +201,11 @@ def governed_in(limits: Effective, window: CountedWindow, upgrades: Mapping[str,
 
 def kept_until(replaced: Effective, by: Effective, now: Instant) -> Instant:
     """The instant until which a version that is replaced now must be kept."""
-    stays = {quota.ordinal for quota in _quotas(by.in_force(now))}
+    stays = {quota.ordinal for _, _, quota in by.in_force(now).quotas}
     ends = [
         window_at(quota.schedule, last).end
         for last in _last_instants(replaced, min(replaced.since, now - 1), now)
-        for quota in _quotas(replaced.in_force(last))
+        for _, _, quota in replaced.in_force(last).quotas
         if quota.closes and quota.ordinal not in stays
     ]
     return max([now, *ends]) + KEPT
@@ -211,13 +217,3 @@ def _last_instants(version: Effective, since: Instant, until: Instant) -> Iterat
         yield until - 1
         if version.next is not None and since < version.next.at < until:
             yield version.next.at - 1
-
-
-def _quota(limits: Effective, ordinal: int) -> Quota | None:
-    return next((quota for quota in _quotas(limits) if quota.ordinal == ordinal), None)
-
-
-def _quotas(limits: Effective) -> Iterator[Quota]:
-    for entitlement in limits.entitlements.values():
-        for limit in entitlement.limits:
-            yield from limit.quotas

@@ -10,7 +10,7 @@ write's condition, so a change of limits touches no counter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -152,6 +152,11 @@ class Entitlement:
         closed = [quota for quota in self.limits[0].quotas if quota.closes]
         return next((quota for quota in closed if quota.limit is not None), closed[0] if closed else None)
 
+    @property
+    def each_quota(self) -> Iterator[tuple[Limit, Quota]]:
+        """Every quota with its limit."""
+        return ((limit, quota) for limit in self.limits for quota in limit.quotas)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earned:
@@ -203,6 +208,15 @@ class Effective:
     followings: int = 0
     next: Next | None = None
     since: Instant = field(default=0, compare=False)
+
+    @property
+    def quotas(self) -> Iterator[tuple[Entitlement, Limit, Quota]]:
+        """Every quota in force with its limit and entitlement."""
+        return ((each, limit, quota) for each in self.entitlements.values() for limit, quota in each.each_quota)
+
+    def quota(self, ordinal: int) -> tuple[Entitlement, Limit, Quota] | None:
+        """The quota of an ordinal; None: it is not in force."""
+        return next((found for found in self.quotas if found[2].ordinal == ordinal), None)
 
     def in_force(self, now: Instant) -> Effective:
         """The limits at an instant. Only the time decides, so no job has to run when a planned change falls due."""

@@ -12,12 +12,13 @@
   rate_limit tier below the limit does not. A plain hard limit has two rungs: it grants up to the limit, then denies.
 
 This module alone decides what fits, what is left and on which rung a counter lands. A write's condition is rendered
-from its `Bounds`.
+from its `Bounds` and the operators that state the rule here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import operator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -80,15 +81,25 @@ Ladder = tuple[Rung, ...]
 UNLIMITED: Ladder = (Rung(None, None, _OPEN),)
 
 
+WITHIN, BEYOND = "<=", ">"
+"""The rule of a limit: usage is granted up to a bound, equality included. Both compare usage with the bound."""
+HOLDS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {WITHIN: operator.le, BEYOND: operator.gt}
+
+
+def within(used: Decimal, upto: Decimal | None) -> bool:
+    """Whether usage of this amount fits. `upto`: None: without end."""
+    return upto is None or HOLDS[WITHIN](used, upto)
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The counter values before a write that lead to the expected effect: above < counter ≤ upto."""
+    """The counter values before a write that lead to the expected effect: BEYOND `above` and WITHIN `upto`."""
 
     above: Decimal | None
     upto: Decimal | None
 
     def hold(self, counter: Decimal) -> bool:
-        return (self.above is None or counter > self.above) and (self.upto is None or counter <= self.upto)
+        return (self.above is None or HOLDS[BEYOND](counter, self.above)) and within(counter, self.upto)
 
 
 def deciding(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
@@ -144,8 +155,9 @@ def _plain(total: Decimal, soft: bool) -> Ladder:
 
 def landing(rungs: Ladder, used: Decimal) -> Rung:
     """The rung on which usage of this amount lies."""
+    holds = HOLDS[WITHIN]
     for rung in rungs:
-        if rung.upto is None or used <= rung.upto:
+        if rung.upto is None or holds(used, rung.upto):
             return rung
     raise AssertionError("the last rung has no end")
 
@@ -206,7 +218,7 @@ def room(rungs: Ladder, used: Decimal, free: Callable[[Rate], Decimal]) -> Decim
         if rung.throttle is not None:
             at_once = free(rung.throttle)
             most = at_once if most is None else min(most, at_once)
-            if rung.above is not None and used + most <= rung.above:
+            if rung.above is not None and within(used + most, rung.above):
                 continue
         if most is None:
             return None

@@ -9,8 +9,10 @@ equal times: then the second one counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import reduce
 from typing import assert_never
 
 from tallygate.domain.base.exact import EXACT
@@ -48,7 +50,7 @@ class Member:
 
 
 Contribution = Add | Raise | Set | Member
-NOTHING = Add(ZERO)
+NOTHING: Contribution = Add(ZERO)
 
 
 def combined(first: Contribution, then: Contribution) -> Contribution:
@@ -70,6 +72,18 @@ def combined(first: Contribution, then: Contribution) -> Contribution:
     assert_never(then)
 
 
-def added(contribution: Contribution) -> Decimal:
-    """Return the amount to add to a limit's counter: 0 for kinds that observe instead of adding."""
-    return contribution.amount if isinstance(contribution, Add) else ZERO
+def together(contributions: Iterable[Contribution]) -> Contribution:
+    """Combine contributions to one quantity, in order."""
+    return reduce(combined, contributions, NOTHING)
+
+
+def stated(contribution: Contribution) -> Decimal:
+    """Return the quantity that these contributions alone make."""
+    match contribution:
+        case Add(amount):
+            return amount
+        case Raise(to) | Set(to, _):
+            return to
+        case Member(values):
+            return Decimal(len(values))
+    assert_never(contribution)

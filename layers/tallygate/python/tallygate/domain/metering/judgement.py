@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tallygate.domain.metering.contributions import added
+from tallygate.domain.metering.contributions import stated
 from tallygate.domain.metering.dimensions import MISSING
 from tallygate.domain.metering.meters import (
     Measured,
@@ -177,7 +177,7 @@ def _remarks(meter: Meter, required: tuple[str, ...], found: Measured, data: Map
         for name in required
         if name in meter.dimensions and name not in found.dimensions
     ]
-    if meter.value is not None and rounds_to_zero(value_at(data, meter.value), added(found.contribution)):
+    if meter.value is not None and rounds_to_zero(value_at(data, meter.value), stated(found.contribution)):
         detail = f"{format_path(meter.value)} is so small that it was rounded to 0"
         said.append(_warning(meter, EventCode.ROUNDED_TO_ZERO, detail))
     return said

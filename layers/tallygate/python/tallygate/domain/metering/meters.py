@@ -2,6 +2,9 @@
 
     event ─type─> its meters ─filters─> value (sum: `$.tokens`, count: 1), dimensions {model: $.model}
 
+`AGGREGATIONS` says what a value does to a meter's quantity. Totals, hours and queries combine contributions by their
+kind (`domain.metering.contributions`), so a further aggregation is one row here.
+
 An excluding filter (`ne`) keeps events that lack the property. If the value is missing, negative or not a quantity, the
 event is *unmeasured* for that meter. An unmeasured event stays in the journal with the reason, but the meter does not
 count it. Dimensions that are missing or null are left out.
@@ -12,17 +15,16 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from tallygate.domain.base.json import Scalar
 from tallygate.domain.base.quantities import ONE, NotAQuantity, parse_quantity, plain, read_quantity
-from tallygate.domain.metering.contributions import Add, Contribution
+from tallygate.domain.metering.contributions import Add, Contribution, Raise
 from tallygate.domain.metering.settings import Settings
 
-AGGREGATIONS = ("sum", "count")
 OPERATORS = ("eq", "ne", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
 _ORDERED = ("gt", "gte", "lt", "lte")
 DIMENSION_LENGTH_MAX = 255
@@ -30,6 +32,30 @@ DIMENSION_LENGTH_MAX = 255
 FILTERS_MAX = 16
 DIMENSIONS_MAX = 16
 _PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_-]*)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregation:
+    """How events become one quantity.
+
+    contribution: what a value does to the quantity
+    reads: what the value is, for messages; None: every event counts 1
+    available: whether a catalog may declare it
+    """
+
+    contribution: Callable[[Decimal], Contribution]
+    reads: str | None = None
+    available: bool = False
+
+
+AGGREGATIONS: Mapping[str, Aggregation] = {
+    "sum": Aggregation(contribution=Add, reads="the value to add up", available=True),
+    "count": Aggregation(contribution=Add, available=True),
+    "max": Aggregation(contribution=Raise, reads="the value to compare"),
+}
+AVAILABLE = tuple(name for name, aggregation in AGGREGATIONS.items() if aggregation.available)
+LATER = tuple(name for name in ("unique", "min", "max", "avg", "latest") if name not in AVAILABLE)
+"""Aggregations of the wire contract that a catalog may not declare in this version."""
 
 Path = tuple[str, ...]
 """The path to a value in an event's data: the property names from the outside in."""
@@ -127,7 +153,7 @@ class Meter:
     """The rule from events of one type to a quantity and its dimensions.
 
     aggregation: one of AGGREGATIONS
-    value: path of the value that a sum adds up; None for a count
+    value: path of the value; None for a count
     dimensions: path of each dimension's value, by the dimension's name
     filters: an event counts only if it satisfies all of them
     """
@@ -143,12 +169,16 @@ class Meter:
         """Raises ValueError whose message states the broken rule. The catalog's reader reports it with the field."""
         if self.aggregation not in AGGREGATIONS:
             raise ValueError(f"aggregation must be one of {', '.join(AGGREGATIONS)}")
-        if (self.aggregation == "sum") != (self.value is not None):
-            raise ValueError("value is required for sum and not allowed for other aggregations")
+        if (self.counted.reads is None) != (self.value is None):
+            raise ValueError("value is required for an aggregation that reads one, and not allowed for others")
         if len(self.filters) > FILTERS_MAX:
             raise ValueError(f"a meter has at most {FILTERS_MAX} filters")
         if len(self.dimensions) > DIMENSIONS_MAX:
             raise ValueError(f"a meter has at most {DIMENSIONS_MAX} dimensions")
+
+    @property
+    def counted(self) -> Aggregation:
+        return AGGREGATIONS[self.aggregation]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +281,9 @@ def measure(meter: Meter, data: Mapping[str, Any]) -> Measured | Unmeasured | No
             return Unmeasured(meter.key, read.code, read.detail)
         amount = read
     named = ((name, dimension_text(value_at(data, path))) for name, path in meter.dimensions.items())
-    return Measured(meter.key, Add(amount), {name: text for name, text in named if text is not None})
+    return Measured(
+        meter.key, meter.counted.contribution(amount), {name: text for name, text in named if text is not None}
+    )
 
 
 def dimension_text(value: Any) -> str | None:

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import DAY, Instant, parse_instant
-from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.units import Unit
 from tallygate.domain.journal.fold import QUARTER, day_and_quarter
+from tallygate.domain.metering.contributions import NOTHING, Contribution, combined, stated, together
 from tallygate.domain.periods.recurrence import Window, calendar, window_at
 
 WINDOWS = ("none", "hour", "day", "week", "month")
@@ -65,21 +64,26 @@ class UsageItem:
 
     day: str
     dimensions: Mapping[str, str]
-    quarters: Mapping[int, Decimal]
+    quarters: Mapping[int, Contribution]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """Usage of one group in one window, clipped to the query's time.
 
+    counted: the contributions of its quarter hours together
     marker: cause of the newest reset in the window, MANUAL or PLAN_CHANGE; None: no reset
     """
 
     start: Instant
     end: Instant
     group: Mapping[str, str | None]
-    value: Decimal
+    counted: Contribution
     marker: str | None = None
+
+    @property
+    def value(self) -> Decimal:
+        return stated(self.counted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,26 +119,26 @@ def days_of(query: UsageQuery) -> tuple[str, str]:
 
 def rows_of(query: UsageQuery, found: Iterable[UsageItem]) -> tuple[UsageRow, ...]:
     """Sum usage items into rows. Raises TooManyRows."""
-    sums: dict[tuple[Instant, Instant, Group], Decimal] = {}
+    sums: dict[tuple[Instant, Instant, Group], Contribution] = {}
     if query.window == "none" and not query.group_by:
-        sums[(query.start, query.end, ())] = ZERO
+        sums[(query.start, query.end, ())] = NOTHING
     for item in found:
         if any(item.dimensions.get(name) != value for name, value in query.filters.items()):
             continue
         group = tuple(item.dimensions.get(name) for name in query.group_by)
         midnight = parse_instant(item.day + _DAY_TEXT_END)
-        for quarter, amount in item.quarters.items():
+        for quarter, each in item.quarters.items():
             at = midnight + quarter * QUARTER
             if query.start <= at < query.end:
                 window = _window(query, at)
                 name = (window.start, window.end, group)
-                sums[name] = EXACT.add(sums.get(name, ZERO), amount)
+                sums[name] = combined(sums.get(name, NOTHING), each)
                 if len(sums) > ROWS_MAX:
                     raise TooManyRows
     ordered = sorted(sums.items(), key=lambda entry: (entry[0][0], [(v is not None, v or "") for v in entry[0][2]]))
     return tuple(
-        UsageRow(start=start, end=end, group=dict(zip(query.group_by, group, strict=True)), value=value)
-        for (start, end, group), value in ordered
+        UsageRow(start=start, end=end, group=dict(zip(query.group_by, group, strict=True)), counted=counted)
+        for (start, end, group), counted in ordered
     )
 
 
@@ -147,10 +151,7 @@ def marked(rows: Iterable[UsageRow], resets: Mapping[Instant, str]) -> tuple[Usa
 
 
 def total_of(rows: Iterable[UsageRow]) -> Decimal:
-    total = ZERO
-    for row in rows:
-        total = EXACT.add(total, row.value)
-    return total
+    return stated(together(row.counted for row in rows))
 
 
 def _window(query: UsageQuery, at: Instant) -> Window:

@@ -134,8 +134,8 @@ def _has(seen: CustomerRecord | None, change: ProfileChange) -> bool:
 
 def _changes_zone(seen: CustomerRecord, zone: str, now: Instant) -> bool:
     """Return whether the zone would change some period. A change of plan ends no such period sooner."""
-    quotas = [q for e in seen.effective.entitlements.values() for limit in e.limits for q in limit.quotas]
-    to_come = any(segment_at(q.schedule, now).zone != q.schedule.current.zone == zone for q in quotas)
+    schedules = [quota.schedule for _, _, quota in seen.effective.quotas]
+    to_come = any(segment_at(each, now).zone != each.current.zone == zone for each in schedules)
     return to_come or seen.customer.timezone != zone
 
 

@@ -400,5 +400,5 @@ def _folded(kept: Sequence[Entry], seen: int) -> AppendSummary:
         unmeasured=sum(entry.unreadable for entry in counting),
         rejected=sum(entry.not_counted is not None for entry in counting),
         repeated=seen - len(kept),
-        traces=frozenset(entry.traced[3:35] for entry in counting if entry.traced),
+        traces=frozenset(entry.traceparent[3:35] for entry in counting if entry.traceparent),
     )

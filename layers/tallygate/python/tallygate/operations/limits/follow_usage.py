@@ -38,7 +38,7 @@ from tallygate.domain.limits.follows import (
 )
 from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Next, Quota
 from tallygate.domain.limits.reigns import line_of, reigns_of
-from tallygate.domain.metering.contributions import added
+from tallygate.domain.metering.contributions import NOTHING, combined, stated, together
 from tallygate.domain.periods.recurrence import Schedule, Window, earliest_reaching, window_at
 from tallygate.errors import Conflict, StoreUnavailable
 from tallygate.operations.limits.followed_parts import FollowedSoFar, Looked, Span, spans
@@ -95,12 +95,7 @@ def with_followed(
 
 def _also(to_come: Next, present: Effective) -> Next:
     """Return the pending limits, in which continuing quotas keep the usage that follows into them now."""
-    known = {
-        quota.ordinal: quota.follows
-        for entitlement in present.entitlements.values()
-        for limit in entitlement.limits
-        for quota in limit.quotas
-    }
+    known = {quota.ordinal: quota.follows for _, _, quota in present.quotas}
     entitlements = {
         feature: replace(
             entitlement,
@@ -120,9 +115,7 @@ def _also(to_come: Next, present: Effective) -> Next:
 def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
     found = {**before.retired, **after.retired}
     for effective in (after, before):
-        for entitlement in effective.entitlements.values():
-            for limit in entitlement.limits:
-                found |= {quota.ordinal: quota.schedule for quota in limit.quotas}
+        found |= {quota.ordinal: quota.schedule for _, _, quota in effective.quotas}
     return found
 
 
@@ -437,7 +430,7 @@ class _Followed:
             found = [each for each in entry.usage if entry.feature == entitlement.feature]
         else:
             found = [each for each in entry.usage if each.meter == entitlement.meter]
-        return sum((added(each.contribution) for each in found if governs(scope, each.dimensions)), ZERO)
+        return stated(together(each.contribution for each in found if governs(scope, each.dimensions)))
 
     def _rolled_up(self, scope: Scope, since: Instant, before: Instant) -> Decimal:
         """Return the usage in whole quarter hours by the rollup."""
@@ -446,14 +439,14 @@ class _Followed:
         found = self.past.usage(self.look.customer, self.look.entitlement.meter, since, before)
         if found is None:
             raise self._not_followed("has too much usage to add up since then")
-        used = ZERO
+        used = NOTHING
         for item in found:
             if governs(scope, item.dimensions):
                 midnight = parse_instant(f"{item.day}T00:00:00Z")
-                for quarter, amount in item.quarters.items():
+                for quarter, each in item.quarters.items():
                     if since <= midnight + quarter * QUARTER < before:
-                        used = EXACT.add(used, amount)
-        return used
+                        used = combined(used, each)
+        return stated(used)
 
     def _unused_before(self, until: Instant) -> bool:
         """Return whether the cell shows that nothing was counted before the instant, and that it removed no window."""

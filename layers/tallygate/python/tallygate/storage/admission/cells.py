@@ -29,12 +29,13 @@ from tallygate.domain.admission.terms import Expectation, QuotaTerm, RateTerm, T
 from tallygate.domain.admission.tier_causes import cause_text
 from tallygate.domain.admission.tier_suspensions import TierSuspension
 from tallygate.domain.base.instants import DAY, SECOND, Instant
-from tallygate.domain.base.quantities import plain
+from tallygate.domain.base.quantities import ZERO, plain
 from tallygate.domain.catalog.tiers import may_suspend
 from tallygate.domain.catalog.units import Unit
 from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.rungs import BEYOND, HOLDS, WITHIN
 from tallygate.errors import InvariantBroken
 from tallygate.operations.admission.ports import (
     Admitted,
@@ -69,7 +70,7 @@ from tallygate.storage.base.expressions import (
 )
 from tallygate.storage.catalog.features import sold_feature_at, unit_at
 from tallygate.storage.entries.writes import CellWrite
-from tallygate.storage.limits.versions import effective_of
+from tallygate.storage.limits.versions import effective_at
 
 if TYPE_CHECKING:
     from tallygate.domain.entries.entry import CellEntry
@@ -86,8 +87,7 @@ class Cells:
         self._engine = engine
 
     def effective(self, customer: str) -> Effective | None:
-        item = self._engine.get(keys.effective(customer))
-        return None if item is None else effective_of(item)
+        return effective_at(self._engine, customer)
 
     def knows_feature(self, feature: str) -> bool:
         return self._engine.get(keys.catalog_feature(feature), consistent=False) is not None
@@ -284,13 +284,10 @@ def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
     """
     used, bounds = cell_image.used_name(term.counter), expected.bounds
     clauses: list[Condition] = []
-    for op, bound, holds_at_zero in (
-        (">", bounds.above, bounds.above is not None and bounds.above < 0),
-        ("<=", bounds.upto, bounds.upto is not None and bounds.upto >= 0),
-    ):
+    for op, bound in ((BEYOND, bounds.above), (WITHIN, bounds.upto)):
         if bound is not None:
             comparison = Compare(used, op, bound)
-            clauses.append(absent_or(comparison) if holds_at_zero and not term.carries else comparison)
+            clauses.append(absent_or(comparison) if HOLDS[op](ZERO, bound) and not term.carries else comparison)
     if term.carries and not clauses:
         clauses.append(Present(used))
     clauses += [_not_grown(cell_image.used_name(counter), seen) for counter, seen in term.beside]

@@ -44,7 +44,7 @@ from tallygate.storage.base.expressions import (
     absent_or,
 )
 from tallygate.storage.entries.writes import CellWrite
-from tallygate.storage.limits.versions import effective_of
+from tallygate.storage.limits.versions import effective_at
 
 TRIES_MAX = 10
 
@@ -182,12 +182,9 @@ def pass_on(engine: Engine, total: Total, cell: Cell, now: Instant) -> None:
 
 def _counts(engine: Engine, total: Total, now: Instant) -> bool:
     """Return whether the total's quota is in force."""
-    image = engine.get(keys.effective(total.customer))
-    known = None if image is None else effective_of(image).in_force(now)
-    entitlement = None if known is None else known.entitlements.get(total.feature)
-    return entitlement is not None and total.ordinal in {
-        q.ordinal for limit in entitlement.limits for q in limit.quotas
-    }
+    known = effective_at(engine, total.customer)
+    entitlement = None if known is None else known.in_force(now).entitlements.get(total.feature)
+    return entitlement is not None and total.ordinal in entitlement.quotas
 
 
 def _ended(total: Total, into: CounterName, origin: Origin, now: Instant) -> Update:

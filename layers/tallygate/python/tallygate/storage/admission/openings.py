@@ -13,7 +13,7 @@ from tallygate.domain.admission.openings import Opening
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.rollover import Layer, layers_text
 from tallygate.storage.admission import cell_image
-from tallygate.storage.base.expressions import Absent, All, Change, Compare, Condition, Set
+from tallygate.storage.base.expressions import Absent, All, Change, Compare, Condition, Set, absent_or
 
 
 def not_open_yet(counter: CounterName, opens: Opening) -> Condition:
@@ -46,3 +46,9 @@ def kept_layers(layers: Sequence[Layer]) -> str | None:
 def as_seen(name: str, seen: Decimal | int | str | None) -> Condition:
     """The attribute has the value that was seen, or is still absent."""
     return Absent(name) if seen is None else Compare(name, "=", seen)
+
+
+def still(name: str, seen: Decimal) -> Condition:
+    """The number has not changed; a number never set counts as zero."""
+    same = Compare(name, "=", seen)
+    return absent_or(same) if seen == 0 else same

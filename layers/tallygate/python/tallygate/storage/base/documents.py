@@ -2,7 +2,7 @@
 
     dataclass     an object of its fields; a field at its default is left out
     NamedTuple    a list of its fields; defaults at the end are left out
-    union         of dataclasses: the object and its kind, under `k`
+    union         of dataclasses, or their base class: the object and its kind, under `k`
     Decimal       plain text: exact          Enum    its value      bytes   hexadecimal      tuple   a list
     frozenset     a sorted list
     Mapping       an object; whole numbers as keys become text
@@ -129,6 +129,8 @@ class Codec:
             return Form(lambda value: value.value, kind)
         if isinstance(kind, type) and issubclass(kind, tuple):
             return self._list(kind)
+        if kind is not object and isinstance(kind, type) and any(kind in each.__mro__[1:] for each in self._kind_of):
+            return Form(self.write, self._read_member)
         if is_dataclass(kind) and isinstance(kind, type):
             return self._object(kind)
         raise InvariantBroken(f"the type {kind} has no stored form")

@@ -1,10 +1,10 @@
-"""The engine over DynamoDB: the only module that calls it.
+"""The engine over DynamoDB, through any client: `client.HttpClient` or `boto.BotoClient`.
 
 It decides three things:
 
 - How a value is written on the wire: numbers as exact decimals.
 - What a client error means: one function maps error codes to outcomes.
-- Which requests may be repeated. botocore's own retries are off, because a write whose outcome is unknown (time-out,
+- Which requests may be repeated. No client repeats any by itself, because a write whose outcome is unknown (time-out,
   reset, 5xx) would be counted twice. Reads are repeated once, and so are writes whose condition refuses a second
   application. Everything else becomes `OutcomeUnknown`. A throttled request, or one without a connection, was certainly
   not applied, so repeating it is always safe.
@@ -12,20 +12,11 @@ It decides three things:
 
 from __future__ import annotations
 
+import base64
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
-
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-)
 
 from tallygate.errors import Contended, InvariantBroken, OutcomeUnknown, StoreUnavailable, TallygateError
 from tallygate.storage.base.engine import (
@@ -43,15 +34,11 @@ from tallygate.storage.base.engine import (
     Written,
 )
 from tallygate.storage.base.expressions import Item, Placeholders, Value, render, render_changes
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
+from tallygate.storage.base.failures import Answered, Client, Failure, Unreached, Wire
 
 DUE_INDEX = "due"
 TRIES_MAX = 3
 BACKOFF_SECONDS = 0.02
-CONNECT_TIMEOUT_SECONDS = 1
-READ_TIMEOUT_SECONDS = 3
 
 _THROTTLED = {
     "ProvisionedThroughputExceededException",
@@ -64,41 +51,29 @@ _UNKNOWN = {"InternalServerError", "ServiceUnavailable", "InternalFailure", "500
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _CANCELLED = "TransactionCanceledException"
 
-Wire = dict[str, Any]
-
-
-def client_config() -> Config:
-    """Return the botocore configuration of this engine: no hidden retries, short time-outs, kept connections."""
-    return Config(
-        retries={"total_max_attempts": 1},
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-        max_pool_connections=32,
-        parameter_validation=False,
-        tcp_keepalive=True,
-    )
-
 
 def to_wire(value: Value) -> Wire:
-    """Return an attribute value as DynamoDB's JSON."""
-    match value:
-        case str():
-            return {"S": value}
-        case bool():
-            return {"BOOL": value}
-        case int() | Decimal():
-            return {"N": str(value)}
-        case bytes():
-            return {"B": value}
-        case frozenset():
-            return {"BS": sorted(value)}
-        case None:
-            return {"NULL": True}
+    """Return an attribute value as DynamoDB's JSON. The kinds are tested in the order of their frequency."""
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, (int, Decimal)):
+        return {"N": str(value)}
+    if isinstance(value, bytes):
+        return {"B": value}
+    if isinstance(value, frozenset):
+        return {"BS": sorted(value)}
+    if value is None:
+        return {"NULL": True}
     raise InvariantBroken(f"an attribute value cannot be a {type(value).__name__}")
 
 
 def from_wire(image: Wire) -> Item:
-    """Return an item from DynamoDB's JSON, with numbers as decimals. Raises InvariantBroken for types never written."""
+    """Return an item from DynamoDB's JSON, with numbers as decimals. Raises InvariantBroken for types never written.
+
+    Binary values are base64 text on the wire and in the stream; boto3 has decoded them.
+    """
     item: Item = {}
     for name, typed in image.items():
         ((kind, value),) = typed.items()
@@ -107,14 +82,18 @@ def from_wire(image: Wire) -> Item:
         elif kind in ("S", "BOOL"):
             item[name] = value
         elif kind == "B":
-            item[name] = bytes(value)
+            item[name] = _bytes(value)
         elif kind == "BS":
-            item[name] = frozenset(bytes(element) for element in value)
+            item[name] = frozenset(_bytes(element) for element in value)
         elif kind == "NULL":
             item[name] = None
         else:
             raise InvariantBroken(f"attribute {name} has the type {kind}, which Tallygate never writes")
     return item
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return base64.b64decode(value) if isinstance(value, str) else bytes(value)
 
 
 def _wire_item(item: Item) -> Wire:
@@ -126,15 +105,15 @@ def _wire_key(key: Key) -> Wire:
 
 
 class DynamoEngine:
-    """The table, through one low-level client made with `client_config()`."""
+    """The table, through one client."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client: Any = client
+    def __init__(self, client: Client, table: str) -> None:
+        self.client = client
         self._table = table
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
         answer = self._call(
-            self._client.get_item,
+            "GetItem",
             {"TableName": self._table, "Key": _wire_key(key), "ConsistentRead": consistent},
         )
         return from_wire(answer["Item"]) if "Item" in answer else None
@@ -170,13 +149,13 @@ class DynamoEngine:
                 return Page((), None)
             request["KeyConditionExpression"] += " AND sk <= :sk"
             request["ExpressionAttributeValues"][":sk"] = {"S": until}
-        answer = self._call(self._client.query, request)
+        answer = self._call("Query", request)
         last = answer.get("LastEvaluatedKey")
         return Page(tuple(from_wire(item) for item in answer["Items"]), last["sk"]["S"] if last else None)
 
     def due(self, shard: str, until: int, limit: int) -> tuple[Key, ...]:
         answer = self._call(
-            self._client.query,
+            "Query",
             {
                 "TableName": self._table,
                 "IndexName": DUE_INDEX,
@@ -188,9 +167,9 @@ class DynamoEngine:
         return tuple(Key(item["pk"]["S"], item["sk"]["S"]) for item in answer["Items"])
 
     def write(self, write: Write, *, repeatable: bool = False) -> Written | Refused:
-        call, request = self._single(write)
+        operation, request = self._single(write)
         try:
-            answer = self._call(call, request, repeatable=repeatable)
+            answer = self._call(operation, request, repeatable=repeatable)
         except _ConditionFailed as failed:
             return Refused(failed.image)
         return Written(from_wire(answer["Attributes"]) if isinstance(write, Update) else None)
@@ -199,21 +178,21 @@ class DynamoEngine:
         assert 0 < len(writes) <= TRANSACTION_WRITES_MAX
         request = {"TransactItems": [self._transact_item(write) for write in writes]}
         try:
-            self._call(self._client.transact_write_items, request, repeatable=repeatable)
+            self._call("TransactWriteItems", request, repeatable=repeatable)
         except _TransactionCancelled as cancelled:
             return cancelled.outcome
         return Committed()
 
-    def _single(self, write: Write) -> tuple[Callable[..., Wire], Wire]:
+    def _single(self, write: Write) -> tuple[str, Wire]:
         request = self._request(write)
         match write:
             case Put():
-                return self._client.put_item, request
+                return "PutItem", request
             case Update():
                 request["ReturnValues"] = "ALL_NEW"
-                return self._client.update_item, request
+                return "UpdateItem", request
             case Delete():
-                return self._client.delete_item, request
+                return "DeleteItem", request
 
     def _transact_item(self, write: Write | Require) -> Wire:
         names = {Put: "Put", Update: "Update", Delete: "Delete", Require: "ConditionCheck"}
@@ -237,15 +216,15 @@ class DynamoEngine:
             request["ExpressionAttributeValues"] = _wire_item(using.values)
         return request
 
-    def _call(self, call: Callable[..., Wire], request: Wire, *, repeatable: bool = True) -> Wire:
+    def _call(self, operation: str, request: Wire, *, repeatable: bool = True) -> Wire:
         """Send a request, with bounded retries only where repeating cannot count twice."""
         unknown = 0
         outcome: TallygateError = StoreUnavailable("no request was sent to the database")
         for attempt in range(TRIES_MAX):
             try:
-                return call(**request)
-            except (ClientError, BotoCoreError) as error:
-                outcome = outcome_of(error)
+                return self.client.send(operation, request)
+            except Failure as failure:
+                outcome = outcome_of(failure)
             if isinstance(outcome, OutcomeUnknown):
                 unknown += 1
                 if not repeatable or unknown > 1:
@@ -274,29 +253,25 @@ class _TransactionCancelled(TallygateError):
         self.outcome = outcome
 
 
-def outcome_of(error: ClientError | BotoCoreError) -> TallygateError:
-    """Return the meaning of a client error. An unforeseen code is a defect and raises an alarm."""
-    if not isinstance(error, ClientError):
-        if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
-            return StoreUnavailable("the database could not be reached")
-        if isinstance(error, HTTPClientError):
-            return OutcomeUnknown("the database did not answer in time")
-        return InvariantBroken(f"the database client failed: {type(error).__name__}")
-    response: Any = error.response
-    code = response.get("Error", {}).get("Code", "")
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+def outcome_of(failure: Failure) -> TallygateError:
+    """Return the meaning of a client's failure. An unforeseen code is a defect and raises an alarm."""
+    if isinstance(failure, Unreached):
+        return StoreUnavailable("the database could not be reached")
+    if not isinstance(failure, Answered):
+        return OutcomeUnknown("the database did not answer in time")
+    code = failure.code
     if code == _CONDITION_FAILED:
-        image = response.get("Item")
+        image = failure.detail.get("Item")
         return _ConditionFailed(from_wire(image) if image else None)
     if code == _CANCELLED:
-        return _cancellation(response.get("CancellationReasons", []))
+        return _cancellation(failure.detail.get("CancellationReasons", []))
     if code in _THROTTLED:
         return StoreUnavailable("the database is throttling", code="throttled")
     if code in _CONFLICT:
         return Contended("another transaction holds the item")
-    if code in _UNKNOWN or status >= 500:
+    if code in _UNKNOWN or failure.status >= 500:
         return OutcomeUnknown("the database failed during the request")
-    return InvariantBroken(f"the database refused the request: {code}: {response.get('Error', {}).get('Message', '')}")
+    return InvariantBroken(f"the database refused the request: {code}: {failure.message}")
 
 
 def _cancellation(reasons: list[Wire]) -> TallygateError:

@@ -6,7 +6,7 @@ compares the two engines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -148,3 +148,31 @@ class Engine(Protocol):
 
     def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
         """Make all of up to 100 writes to different items, or none."""
+
+
+def each_item(
+    engine: Engine,
+    pk: str,
+    *,
+    prefix: str = "",
+    after: str | None = None,
+    until: str | None = None,
+    newest_first: bool = False,
+    limit: int | None = None,
+    consistent: bool = False,
+) -> Iterator[Item]:
+    """Yield all items of a query, as in `Engine.query`. One request for each page of at most `limit` items or 1 MB."""
+    while True:
+        page = engine.query(
+            pk,
+            prefix=prefix,
+            after=after,
+            until=until,
+            newest_first=newest_first,
+            limit=limit,
+            consistent=consistent,
+        )
+        yield from page.items
+        after = page.next_after
+        if after is None:
+            return

@@ -39,7 +39,17 @@ from tallygate.operations.catalog.ports import (
 )
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact, read_document
-from tallygate.storage.base.engine import TRANSACTION_WRITES_MAX, Committed, Delete, Engine, Key, Put, Update, Write
+from tallygate.storage.base.engine import (
+    TRANSACTION_WRITES_MAX,
+    Committed,
+    Delete,
+    Engine,
+    Key,
+    Put,
+    Update,
+    Write,
+    each_item,
+)
 from tallygate.storage.base.expressions import Absent, All, Compare, Condition, Increase, Item, Present, Set, absent_or
 from tallygate.storage.base.receipts import writes_of
 
@@ -66,7 +76,7 @@ class Catalogs:
         """
         for _ in range(READS_MAX):
             before = self._engine.get(keys.CATALOG_HEAD)
-            held = self._items()
+            held = list(each_item(self._engine, keys.CATALOG_PARTITION, after=keys.BEFORE_CATALOG, consistent=True))
             if self._engine.get(keys.CATALOG_HEAD) == before:
                 return _stored(before or {}, held)
         raise Contended("the catalog changed while it was read")
@@ -105,24 +115,9 @@ class Catalogs:
 
     def customers(self) -> Mapping[PlanId, int]:
         found: Counter[PlanId] = Counter()
-        after: str | None = None
-        while True:
-            page = self._engine.query(keys.CATALOG_PARTITION, prefix=keys.PLAN_CUSTOMERS, after=after, consistent=True)
-            for item in page.items:
-                found[items.text(item, "plan"), items.integer(item, "plan_version")] += items.integer(item, COUNT)
-            after = page.next_after
-            if after is None:
-                return found
-
-    def _items(self) -> list[Item]:
-        held: list[Item] = []
-        after: str | None = keys.BEFORE_CATALOG
-        while True:
-            page = self._engine.query(keys.CATALOG_PARTITION, after=after, consistent=True)
-            held += page.items
-            after = page.next_after
-            if after is None:
-                return held
+        for item in each_item(self._engine, keys.CATALOG_PARTITION, prefix=keys.PLAN_CUSTOMERS, consistent=True):
+            found[items.text(item, "plan"), items.integer(item, "plan_version")] += items.integer(item, COUNT)
+        return found
 
 
 def key_of(entry: CatalogEntry) -> Key:

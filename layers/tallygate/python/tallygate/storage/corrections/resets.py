@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from tallygate.domain.corrections.resets import WindowReset
 from tallygate.domain.entries.reset_marks import mark_text
@@ -24,6 +23,7 @@ from tallygate.operations.base.ports import Moves
 from tallygate.operations.corrections.ports import ResettableCell
 from tallygate.operations.journal.ports import KeptRecord
 from tallygate.storage.admission import cell_image
+from tallygate.storage.admission.openings import still
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.expressions import (
@@ -75,14 +75,8 @@ class CellResets:
             followed = cell_image.window_name(cell_image.FOLLOWED, each.running.counter)
             if each.followed_taken:
                 changes.append(Increase(followed, -each.followed_taken))
-            conditions.append(_still(followed, each.followed))
+            conditions.append(still(followed, each.followed))
             conditions.append(Compare(used, ">=", each.counter_at_least))
             conditions.append(Absent(mark) if each.seen is None else Compare(mark, "=", mark_text(each.seen)))
         changes.append(Copy(cell_image.CORRECTED, items.REVISION))
         return (CellWrite(cell, changes, entry, All(tuple(conditions))).update,)
-
-
-def _still(name: str, seen: Decimal) -> Condition:
-    """The number has not changed; a number never set counts as zero."""
-    same = Compare(name, "=", seen)
-    return absent_or(same) if seen == 0 else same

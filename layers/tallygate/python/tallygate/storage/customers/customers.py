@@ -25,7 +25,7 @@ from tallygate.operations.customers.ports import CustomerMoved, Saved, SubjectsT
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.attributes import Attributes
 from tallygate.storage.base.documents import compact, read_document
-from tallygate.storage.base.engine import Committed, Delete, Engine, Put, Require, Write
+from tallygate.storage.base.engine import Committed, Delete, Engine, Put, Require, Write, each_item
 from tallygate.storage.base.expressions import Absent, Compare, Condition, Item, absent_or
 from tallygate.storage.base.receipts import writes_of
 from tallygate.storage.catalog.catalog import count_customer, mark_in_use
@@ -67,17 +67,9 @@ class Customers:
         raise Contended("the customer changed while it was read")
 
     def _limits(self, customer: str) -> tuple[OwnLimit, ...]:
-        found: list[OwnLimit] = []
-        position: str | None = None
-        while True:
-            page = self._engine.query(
-                keys.customer_partition(customer), prefix=keys.OWN_LIMIT, after=position, consistent=True
-            )
-            forms = ((items.text(i, "name"), read_document(items.text(i, "form"))) for i in page.items)
-            found += [OwnLimit(name=name, form=form) for name, form in forms]
-            position = page.next_after
-            if position is None:
-                return tuple(sorted(found, key=lambda own: own.name))
+        held = each_item(self._engine, keys.customer_partition(customer), prefix=keys.OWN_LIMIT, consistent=True)
+        found = [OwnLimit(name=items.text(i, "name"), form=read_document(items.text(i, "form"))) for i in held]
+        return tuple(sorted(found, key=lambda own: own.name))
 
     def save(
         self,

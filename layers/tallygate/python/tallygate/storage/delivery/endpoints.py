@@ -5,7 +5,7 @@ from __future__ import annotations
 from tallygate.domain.delivery.deliveries import Delivery, Endpoint, SigningSecret
 from tallygate.operations.base.ports import Moves
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Committed, Delete, Engine, Put, Update
+from tallygate.storage.base.engine import Committed, Delete, Engine, Put, Update, each_item
 from tallygate.storage.base.expressions import Absent, Compare, Present, Set
 from tallygate.storage.base.receipts import writes_of
 from tallygate.storage.delivery.deliveries import (
@@ -32,14 +32,7 @@ class Endpoints:
         return None if item is None else endpoint_of(item)
 
     def all(self) -> tuple[Endpoint, ...]:
-        found: list[Endpoint] = []
-        after: str | None = None
-        while True:
-            page = self._engine.query(keys.ENDPOINT_PARTITION, after=after, consistent=True)
-            found += [endpoint_of(item) for item in page.items]
-            after = page.next_after
-            if after is None:
-                return tuple(found)
+        return tuple(map(endpoint_of, each_item(self._engine, keys.ENDPOINT_PARTITION, consistent=True)))
 
     def page(self, *, after: str | None, limit: int) -> tuple[tuple[Endpoint, ...], str | None]:
         page = self._engine.query(keys.ENDPOINT_PARTITION, after=after, limit=limit)

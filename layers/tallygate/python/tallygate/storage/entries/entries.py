@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
-from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.entries.entry import CELL_ENTRIES, CellEntry
 from tallygate.domain.entries.events import EventEntry, ParkedEntry
 from tallygate.domain.metering import contributions
 from tallygate.storage.base.documents import Codec, read_document
 from tallygate.storage.entries.last import CUSTOMER, FORMS, NAMES, kind_of
 
-CELL_KINDS: dict[str, type] = {kind_of(kind): kind for kind in get_args(CellEntry)}
+CELL_KINDS: dict[str, type] = {kind_of(kind.__name__): kind for kind in CELL_ENTRIES}
 CONTRIBUTIONS: dict[str, type] = {
     "add": contributions.Add,
     "raise": contributions.Raise,
     "set": contributions.Set,
     "member": contributions.Member,
 }
+CONTRIBUTION_KINDS = {kind: name for name, kind in CONTRIBUTIONS.items()}
 ENTRIES = Codec(
     {**CELL_KINDS, **CONTRIBUTIONS, "event": EventEntry, "parked": ParkedEntry},
     NAMES,

@@ -105,9 +105,9 @@ _WRITTEN = Codec(names=NAMES, forms=FORMS)
 
 
 @cache
-def kind_of(entry: type) -> str:
-    """Return the stored name of a kind: `bring_in` of BringInEntry."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", entry.__name__.removesuffix("Entry")).lower()
+def kind_of(entry: str) -> str:
+    """Return the stored name of a kind by the name of its class: `bring_in` of BringInEntry."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", entry.removesuffix("Entry")).lower()
 
 
 def entry_text(customer: str, entry: CellEntry) -> str:
@@ -116,4 +116,4 @@ def entry_text(customer: str, entry: CellEntry) -> str:
     It keeps the order of fields, so equal entries give equal texts.
     """
     kind: type = type(entry)
-    return in_order({KIND: kind_of(kind), **_WRITTEN.writer(kind)(entry), CUSTOMER: customer})
+    return in_order({KIND: kind_of(kind.__name__), **_WRITTEN.writer(kind)(entry), CUSTOMER: customer})

@@ -27,7 +27,7 @@ from tallygate.operations.facts.ports import ClosedTotal, TotalName
 from tallygate.storage.admission import cell_image
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact
-from tallygate.storage.base.engine import Cancelled, Engine, Key, Update
+from tallygate.storage.base.engine import Cancelled, Engine, Key, Update, each_item
 from tallygate.storage.base.expressions import Absent, All, Compare, Item, Present, Remove, Set
 from tallygate.storage.catalog.features import unit_at, unit_text
 from tallygate.storage.entries.totals import (
@@ -46,7 +46,7 @@ from tallygate.storage.entries.totals import (
 )
 from tallygate.storage.facts.adjustments import newest_adjustments
 from tallygate.storage.facts.outbox import SEQUENCE, fact_of, next_in_feed, put_fact
-from tallygate.storage.limits.versions import effective_of, former_limits
+from tallygate.storage.limits.versions import effective_at, former_limits
 
 CLOSED_VALUE = "closed_value"
 _READ_AT_ONCE = 100
@@ -69,8 +69,7 @@ class Closings:
         return None if item is None else total_of(item)
 
     def effective(self, customer: str) -> Effective | None:
-        item = self._engine.get(keys.effective(customer))
-        return None if item is None else effective_of(item)
+        return effective_at(self._engine, customer)
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
         return former_limits(self._engine, customer, before)
@@ -135,20 +134,17 @@ class Closings:
         if after is not None and not after.startswith(prefix):
             return (), None
         found: list[ClosedTotal] = []
-        while True:
-            page = self._engine.query(
-                keys.total_partition(customer), prefix=prefix, after=after, limit=_READ_AT_ONCE, consistent=True
-            )
-            for item in page.items:
-                closed = _closed_total(item) if CLOSED in item else None
-                if closed is None or not wanted(closed.total):
-                    continue
-                if len(found) == limit:
-                    return tuple(found), found[-1].position
-                found.append(closed)
-            after = page.next_after
-            if after is None:
-                return tuple(found), None
+        partition = keys.total_partition(customer)
+        for item in each_item(
+            self._engine, partition, prefix=prefix, after=after, limit=_READ_AT_ONCE, consistent=True
+        ):
+            closed = _closed_total(item) if CLOSED in item else None
+            if closed is None or not wanted(closed.total):
+                continue
+            if len(found) == limit:
+                return tuple(found), found[-1].position
+            found.append(closed)
+        return tuple(found), None
 
 
 def _key(name: TotalName) -> Key:

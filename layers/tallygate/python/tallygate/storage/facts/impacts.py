@@ -9,14 +9,15 @@ longer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.limits import Effective
-from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import keys
-from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.engine import Engine, each_item
 from tallygate.storage.entries.totals import total_of
+from tallygate.storage.limits.versions import effective_at
 
 
 @dataclass(slots=True)
@@ -26,18 +27,11 @@ class Impacts:
     engine: Engine
 
     def effective(self, customer: str) -> Effective | None:
-        return Cells(self.engine).effective(customer)
+        return effective_at(self.engine, customer)
 
     def totals(
         self, customer: str, feature: str, ordinal: int, first: Instant, before: Instant, *, limit: int
     ) -> tuple[Total, ...]:
-        until = keys.total(customer, feature, ordinal, before - 1).sk
-        position: str | None = keys.total(customer, feature, ordinal, first - 1).sk
-        found: list[Total] = []
-        while position is not None and len(found) < limit:
-            page = self.engine.query(
-                keys.total_partition(customer), after=position, until=until, limit=limit - len(found)
-            )
-            found += [total_of(item) for item in page.items]
-            position = page.next_after
-        return tuple(found)
+        after, until = (keys.total(customer, feature, ordinal, start - 1).sk for start in (first, before))
+        held = each_item(self.engine, keys.total_partition(customer), after=after, until=until, limit=limit)
+        return tuple(map(total_of, islice(held, limit)))

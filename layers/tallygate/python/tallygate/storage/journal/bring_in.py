@@ -34,11 +34,12 @@ from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.consequences import SuspendingTier, suspension_entry
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
+from tallygate.domain.limits.rungs import BEYOND
 from tallygate.errors import Contended
 from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.following import pass_on
-from tallygate.storage.admission.openings import as_seen
+from tallygate.storage.admission.openings import as_seen, still
 from tallygate.storage.base import items
 from tallygate.storage.base.engine import Engine, Update, Written
 from tallygate.storage.base.expressions import (
@@ -187,12 +188,11 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
         Set(cell_image.brought_name(counter), total.by_event),
         Set(cell_image.brought_from_name(counter), total.upto),
     )
-    as_seen: Condition = Compare(cell_image.brought_name(counter), "=", seen)
     kept: Condition = absent_or(Compare(cell_image.FLOOR, "<", total.over))
     if total.governed.carries:
         kept = Present(cell_image.used_name(counter))
     clauses = (
-        absent_or(Compare(cell_image.brought_name(counter), "=", ZERO)) if seen == 0 else as_seen,
+        still(cell_image.brought_name(counter), seen),
         absent_or(Compare(cell_image.brought_from_name(counter), "<", total.upto)),
         kept,
     )
@@ -216,19 +216,15 @@ def _suspension(total: Total, by: SuspendingTier, until: Instant, seen: _Window,
     name = total.ordinal if total.governed.scope else WHOLE_FEATURE
     suspended, cause = cell_image.suspended_name(name), TierCause(total.ordinal, total.start, now, by.tier.level)
     guard = cell_image.window_name(_SUSPENDED_FROM, (total.ordinal, 0))
-    unmoved = [
-        absent_or(Compare(name, "=", ZERO)) if value == 0 else Compare(name, "=", value)
-        for kind, value in ((cell_image.CARRIED, seen.carried), (cell_image.ADJUSTED, seen.adjusted))
-        for name in (cell_image.window_name(kind, counter),)
-    ]
     changes = (
         Set(suspended, until),
         Set(cell_image.cause_name(name), cause_text(cause)),
         Set(guard, total.upto),
     )
     clauses = (
-        Compare(cell_image.used_name(counter), ">", by.above(base + raised) - raised),
-        *unmoved,
+        Compare(cell_image.used_name(counter), BEYOND, by.above(base + raised) - raised),
+        still(cell_image.window_name(cell_image.CARRIED, counter), seen.carried),
+        still(cell_image.window_name(cell_image.ADJUSTED, counter), seen.adjusted),
         as_seen(cell_image.window_name(cell_image.WAIVED, counter), seen.waived),
         absent_or(Compare(suspended, "<", until if by.policy.lasts is None else now + 1)),
         absent_or(Compare(guard, "<", total.upto)),

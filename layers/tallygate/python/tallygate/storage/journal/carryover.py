@@ -19,7 +19,7 @@ from tallygate.domain.entries.windows import CarryEntry
 from tallygate.domain.facts.revisions import Revision
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.storage.admission import cell_image
-from tallygate.storage.admission.openings import kept_layers, not_open_yet, opening_changes
+from tallygate.storage.admission.openings import kept_layers, not_open_yet, opening_changes, still
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine, Written
 from tallygate.storage.base.expressions import (
@@ -104,8 +104,7 @@ class CellCarryover:
             Set(carried, found.carried),
             Remove(layers) if (text := kept_layers(found.layers)) is None else Set(layers, text),
         )
-        as_it_was = Compare(carried, "=", found.was)
-        unmoved: list[Condition] = [Present(used), absent_or(as_it_was) if found.was == 0 else as_it_was]
+        unmoved: list[Condition] = [Present(used), still(carried, found.was)]
         if found.after is not None:
             earlier, shown = found.after
             unmoved.append(Compare(cell_image.used_name(earlier), "=", shown))

@@ -5,7 +5,10 @@ Every read is consistent. Totals and rollups are read up to PAGES_MAX pages of 1
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import Instant
@@ -21,7 +24,8 @@ from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.following import follow
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.engine import Engine, each_item
+from tallygate.storage.base.expressions import Item
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.journal.records import Journal, record_of
 from tallygate.storage.journal.rollup import resets_of, usage_item_of
@@ -34,6 +38,7 @@ Ten MB are about 15,000 windows, or a year of 20 dimension values.
 RECORDS_MAX = 100
 """The most journal records, from the newest on, that are searched for a write of the feature."""
 _AFTER_ALL = "~"
+Read = TypeVar("Read")
 
 
 @dataclass(slots=True)
@@ -48,25 +53,21 @@ class PastUsage:
     def totals(self, cell: CellName, ordinal: int, since: Instant, before: Instant) -> tuple[Total, ...] | None:
         if before <= since:
             return ()
-        position: str | None = keys.total(cell.customer, cell.feature, ordinal, max(0, since - 1)).sk
-        until = keys.total(cell.customer, cell.feature, ordinal, before - 1).sk
-        found: list[Total] = []
-        for _ in range(PAGES_MAX):
-            page = self.engine.query(keys.total_partition(cell.customer), after=position, until=until, consistent=True)
-            found += [total_of(item) for item in page.items]
-            position = page.next_after
-            if position is None:
-                return tuple(found)
-        return None
+        first = keys.total(cell.customer, cell.feature, ordinal, max(0, since - 1)).sk
+        last = keys.total(cell.customer, cell.feature, ordinal, before - 1).sk
+        return self._few(keys.total_partition(cell.customer), first, last, total_of)
 
     def usage(self, customer: str, meter: str, since: Instant, before: Instant) -> tuple[UsageItem, ...] | None:
-        partition = keys.usage_partition(customer, meter)
-        position: str | None = day_and_quarter(since)[0]
-        until = f"{day_and_quarter(before - 1)[0]}#{_AFTER_ALL}"
-        found: list[UsageItem] = []
+        first, last = day_and_quarter(since)[0], f"{day_and_quarter(before - 1)[0]}#{_AFTER_ALL}"
+        return self._few(keys.usage_partition(customer, meter), first, last, usage_item_of)
+
+    def _few(self, partition: str, first: str, last: str, read: Callable[[Item], Read]) -> tuple[Read, ...] | None:
+        """Return what the items in (first, last] say; None: they have more than PAGES_MAX pages."""
+        position: str | None = first
+        found: list[Read] = []
         for _ in range(PAGES_MAX):
-            page = self.engine.query(partition, after=position, until=until, consistent=True)
-            found += [usage_item_of(item) for item in page.items]
+            page = self.engine.query(partition, after=position, until=last, consistent=True)
+            found += map(read, page.items)
             position = page.next_after
             if position is None:
                 return tuple(found)
@@ -99,19 +100,19 @@ class PastUsage:
         head = Journal(self.engine).head(owner, fresh=True)
         if head.newest is None or head.applied < head.number:
             return AppliedRevision(revision=0, time=None)
-        position: str | None = keys.journal_record(owner, head.number + 1).sk
-        read = 0
-        while position is not None and read < RECORDS_MAX:
-            page = self.engine.query(
-                keys.journal_of(owner), after=position, newest_first=True, limit=RECORDS_MAX, consistent=True
-            )
-            for item in page.items:
-                record, read = record_of(item), read + 1
-                found = [e for e in record.entries if isinstance(e, CellEntry) and e.feature == cell.feature]
-                if found:
-                    newest = max(found, key=lambda entry: entry.revision)
-                    return AppliedRevision(revision=newest.revision, time=newest.written_at)
-            position = page.next_after
+        held = each_item(
+            self.engine,
+            keys.journal_of(owner),
+            after=keys.journal_record(owner, head.number + 1).sk,
+            newest_first=True,
+            limit=RECORDS_MAX,
+            consistent=True,
+        )
+        for record in map(record_of, islice(held, RECORDS_MAX)):
+            found = [e for e in record.entries if isinstance(e, CellEntry) and e.feature == cell.feature]
+            if found:
+                newest = max(found, key=lambda entry: entry.revision)
+                return AppliedRevision(revision=newest.revision, time=newest.written_at)
         return AppliedRevision(revision=0, time=None)
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:

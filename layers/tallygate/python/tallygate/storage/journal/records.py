@@ -19,7 +19,7 @@ from tallygate.errors import InvariantBroken
 from tallygate.operations.journal.ports import Appended
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact, read_document
-from tallygate.storage.base.engine import Engine, Put, Refused, Update
+from tallygate.storage.base.engine import Engine, Put, Refused, Update, each_item
 from tallygate.storage.base.expressions import Absent, Compare, Item, Set, absent_or
 from tallygate.storage.entries.entries import ENTRIES
 
@@ -73,14 +73,9 @@ class Journal:
         return Appended.DONE
 
     def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
-        found: list[Record] = []
-        position: str | None = keys.journal_record(owner, after).sk
-        while position is not None:
-            page = self.engine.query(
-                keys.journal_of(owner), after=position, until=keys.journal_record(owner, until).sk, consistent=True
-            )
-            found += [record_of(item) for item in page.items]
-            position = page.next_after
+        first, last = (keys.journal_record(owner, number).sk for number in (after, until))
+        held = each_item(self.engine, keys.journal_of(owner), after=first, until=last, consistent=True)
+        found = [record_of(item) for item in held]
         if [record.number for record in found] != list(range(after + 1, until + 1)):
             raise InvariantBroken(f"the journal of {owner} has a gap between {after} and {until}")
         return tuple(found)

@@ -1,6 +1,7 @@
 """Reads of a meter's rollup, and of the resets of a feature's usage.
 
-USAGE#<customer>#<meter>  <day>#<dimensions>   day, dims (JSON), q00 … q95 (quarter hours), upto
+USAGE#<customer>#<meter>  <day>#<dimensions>   day, dims (JSON), q00 … q95 (quarter hours), upto,
+                                               kind (of the quarters' contributions; absent: add)
 AUDIT#<customer>          <at, ms>#<id>        audit entries, resets among them
 """
 
@@ -14,35 +15,35 @@ from tallygate.domain.base.instants import Instant, parse_instant
 from tallygate.domain.corrections.resets import RESET
 from tallygate.domain.facts.audits import SUBSCRIPTION_CHANGED
 from tallygate.domain.limits.counters import CellName
+from tallygate.domain.metering.contributions import Add
 from tallygate.domain.usage.queries import MANUAL, PLAN_CHANGE, UsageItem
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.engine import Engine, each_item
 from tallygate.storage.base.expressions import Item
+from tallygate.storage.entries.entries import CONTRIBUTION_KINDS, CONTRIBUTIONS
 from tallygate.storage.facts.audits import audit_of
 
+KIND = "kind"
 _AFTER_ALL = "~"
 
 
 def resets_of(engine: Engine, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
     """Return the feature's resets made in (since, until]: the cause of each, by the time at which it was effective."""
     found: dict[Instant, str] = {}
-    position: str | None = keys.audit(cell.customer, since, "").sk
-    last = keys.audit(cell.customer, until, _AFTER_ALL).sk
-    while position is not None:
-        page = engine.query(keys.audit_partition(cell.customer), after=position, until=last)
-        for audit in map(audit_of, page.items):
-            if audit.action == RESET and audit.feature == cell.feature:
-                found[parse_instant(audit.about["effective_at"])] = MANUAL
-            elif audit.action == SUBSCRIPTION_CHANGED and audit.about.get("usage") == "reset":
-                found[parse_instant(audit.about["effective_at"])] = PLAN_CHANGE
-        position = page.next_after
+    first, last = keys.audit(cell.customer, since, "").sk, keys.audit(cell.customer, until, _AFTER_ALL).sk
+    for audit in map(audit_of, each_item(engine, keys.audit_partition(cell.customer), after=first, until=last)):
+        if audit.action == RESET and audit.feature == cell.feature:
+            found[parse_instant(audit.about["effective_at"])] = MANUAL
+        elif audit.action == SUBSCRIPTION_CHANGED and audit.about.get("usage") == "reset":
+            found[parse_instant(audit.about["effective_at"])] = PLAN_CHANGE
     return found
 
 
 def usage_item_of(item: Item) -> UsageItem:
     """Return the usage of an item."""
+    made = CONTRIBUTIONS[items.text(item, KIND) if KIND in item else CONTRIBUTION_KINDS[Add]]
     quarters = {
-        int(name[1:]): value
+        int(name[1:]): made(value)
         for name, value in item.items()
         if isinstance(value, Decimal) and name[0] == "q" and name[1:].isdigit()
     }

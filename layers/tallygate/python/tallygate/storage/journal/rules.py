@@ -17,7 +17,7 @@ from tallygate.domain.metering.meters import Meters
 from tallygate.storage.admission.secrets import DecisionSecrets
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine
-from tallygate.storage.limits.versions import effective_of, former_limits
+from tallygate.storage.limits.versions import effective_at, former_limits
 from tallygate.storage.metering.rules import catalog_entries, catalog_version, form_of, read_meters
 
 
@@ -34,8 +34,7 @@ class Rules:
         self._secrets = DecisionSecrets(self.engine)
 
     def effective(self, customer: str) -> Effective | None:
-        item = self.engine.get(keys.effective(customer))
-        return None if item is None else effective_of(item)
+        return effective_at(self.engine, customer)
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
         return former_limits(self.engine, customer, before)

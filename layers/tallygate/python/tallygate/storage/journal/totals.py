@@ -1,15 +1,20 @@
 """Totals and usage: the sums of journal records, written to each target once.
 
     TOTAL#<customer>          see `storage.entries.totals`
-    USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
+    USAGE#<customer>#<meter>  <day>#<dimensions>            see `storage.journal.rollup`
 
 `upto` is the last journal number applied to the target, and a write requires a smaller `upto`. Records are applied in
 order from the cursor. So a target with a number has all records up to it, and repeating changes nothing.
+
+A sum grows in the write itself. A maximum is computed from the item, read just before the write. The item cannot change
+in between below the record's number, because the record before it has been applied, and no later one is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import assert_never
 
 from tallygate.domain.base.exact import EXACT
@@ -23,7 +28,7 @@ from tallygate.domain.metering import contributions
 from tallygate.domain.metering.contributions import Add, Contribution, Member, Raise
 from tallygate.errors import InvariantBroken
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Engine, Refused, Update
+from tallygate.storage.base.engine import Engine, Key, Refused, Update
 from tallygate.storage.base.expressions import (
     Absent,
     All,
@@ -31,11 +36,13 @@ from tallygate.storage.base.expressions import (
     Compare,
     Condition,
     Increase,
+    Item,
     Remove,
     Set,
     SetOnce,
     absent_or,
 )
+from tallygate.storage.entries.entries import CONTRIBUTION_KINDS
 from tallygate.storage.entries.totals import (
     ADJUSTED,
     BY_EVENT,
@@ -55,6 +62,7 @@ from tallygate.storage.entries.totals import (
     WOULD_DECISIONS,
     governed_text,
 )
+from tallygate.storage.journal.rollup import KIND
 
 
 def quarter_name(quarter: int) -> str:
@@ -78,7 +86,8 @@ class Totals:
         """
         window, move = change.move.window, change.move
         key = keys.total(customer, change.governed.feature, window.ordinal, window.start)
-        changes = _total_changes(customer, change, number, move.reset or NO_RESET)
+        held = self._held(key, (move.value, move.by_event))
+        changes = _total_changes(customer, change, number, move.reset or NO_RESET, held)
         below: Condition = Compare(UPTO, "<", number)
         asks = bool(move.settled_late) and move.reset is None
         unmarked = All((below, Absent(RESET))) if asks else below
@@ -87,7 +96,7 @@ class Totals:
             return
         if asks and outcome.image is not None and RESET in outcome.image:
             # Marks come through the journal in order, like this change. So below this number the mark cannot change.
-            marked = _total_changes(customer, change, number, mark_of(items.text(outcome.image, RESET)))
+            marked = _total_changes(customer, change, number, mark_of(items.text(outcome.image, RESET)), held)
             self.engine.write(Update(key=key, changes=marked, condition=below), repeatable=True)
         elif outcome.image is None:
             due: tuple[Change, ...] = ()
@@ -98,29 +107,40 @@ class Totals:
             self.engine.write(Update(key=key, changes=(*changes, *due), condition=Absent(UPTO)), repeatable=True)
 
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
-        sums: list[Change] = [contributed(quarter_name(q), each) for q, each in sorted(change.quarters.items())]
+        key, quarters = keys.usage(customer, change.meter, change.day, change.dimensions), change.quarters
+        held = self._held(key, quarters.values())
+        counted = [contributed(quarter_name(q), each, held) for q, each in sorted(quarters.items())]
+        kinds = {CONTRIBUTION_KINDS[type(each)] for each in quarters.values()} - {CONTRIBUTION_KINDS[Add]}
+        about = [*(Set(KIND, kind) for kind in kinds), Set("day", change.day), Set("dims", change.dimensions)]
         self.engine.write(
             Update(
-                key=keys.usage(customer, change.meter, change.day, change.dimensions),
-                changes=(*sums, Set("day", change.day), Set("dims", change.dimensions), Set(UPTO, number)),
+                key=key,
+                changes=(*counted, *about, Set(UPTO, number)),
                 condition=absent_or(Compare(UPTO, "<", number)),
             ),
             repeatable=True,
         )
 
+    def _held(self, key: Key, made: Iterable[Contribution]) -> Item:
+        """Return the item, if contributions to it depend on what it holds; else nothing. At most one request."""
+        return {} if all(isinstance(each, Add) for each in made) else self.engine.get(key) or {}
 
-def contributed(name: str, contribution: Contribution) -> Change:
-    """Return the change that a contribution makes to the quantity in an attribute."""
+
+def contributed(name: str, contribution: Contribution, held: Item) -> Change:
+    """Return the change that a contribution makes to the quantity in an attribute of the item as read."""
     match contribution:
         case Add(amount):
             return Increase(name, amount)
-        case Raise() | contributions.Set() | Member():
-            raise InvariantBroken("meters make no such contribution: their aggregation is sum or count")
+        case Raise(to):
+            before = held.get(name)
+            return Set(name, max(before, to) if isinstance(before, Decimal) else to)
+        case contributions.Set() | Member():
+            raise InvariantBroken("no aggregation makes such a contribution")
     assert_never(contribution)
 
 
-def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetMark) -> tuple[Change, ...]:
-    """Return the changes of a total that has this reset mark, or gets it by this change."""
+def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetMark, held: Item) -> tuple[Change, ...]:
+    """Return the changes of a total that has this reset mark, or gets it by this change. `held`: the total as read."""
     governed, move, excluded = change.governed, change.move, change.move.excluded_by(mark)
     about: dict[str, str | int] = {
         "customer": customer,
@@ -148,8 +168,8 @@ def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetM
     return (
         trace,
         *raised,
-        contributed(VALUE, move.value),
-        Increase(BY_EVENT, move.by_event),
+        contributed(VALUE, move.value, held),
+        contributed(BY_EVENT, move.by_event, held),
         *(Set(name, value) for name, value in about.items()),
         put("limit_name", governed.name),
         put(UNDER, governed_text(governed)),

@@ -20,7 +20,7 @@ from tallygate.domain.limits.governing import kept_until
 from tallygate.domain.limits.limits import Effective
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import Codec, Form, compact, read_document
-from tallygate.storage.base.engine import Engine, Put
+from tallygate.storage.base.engine import Engine, Put, each_item
 from tallygate.storage.base.expressions import Item
 
 SINCE = "since"
@@ -53,6 +53,12 @@ def effective_of(item: Item) -> Effective:
     return replace(found, version=items.integer(item, "version"), since=items.integer(item, SINCE, 0))
 
 
+def effective_at(engine: Engine, customer: str) -> Effective | None:
+    """Return the customer's limits, read consistently; None: no such customer. One request."""
+    item = engine.get(keys.effective(customer))
+    return None if item is None else effective_of(item)
+
+
 def put_former(replaced: Effective, by: Effective, now: Instant) -> Put:
     """Return the write that keeps a replaced version, for as long as windows may have to be stated by it."""
     return Put(
@@ -69,15 +75,13 @@ def former_limits(engine: Engine, customer: str, before: Instant) -> Iterator[Ef
 
     Nothing is read until the first is asked for; then one request for every READ_AT_ONCE.
     """
-    after: str | None = keys.effective_version(customer, before).sk
-    while after is not None:
-        page = engine.query(
-            keys.customer_partition(customer),
-            prefix=keys.EFFECTIVE_VERSION,
-            after=after,
-            newest_first=True,
-            limit=READ_AT_ONCE,
-            consistent=True,
-        )
-        yield from (effective_of(item) for item in page.items)
-        after = page.next_after
+    held = each_item(
+        engine,
+        keys.customer_partition(customer),
+        prefix=keys.EFFECTIVE_VERSION,
+        after=keys.effective_version(customer, before).sk,
+        newest_first=True,
+        limit=READ_AT_ONCE,
+        consistent=True,
+    )
+    return map(effective_of, held)

@@ -20,7 +20,7 @@ from tallygate.domain.catalog.catalog import Feature
 from tallygate.domain.metering.meters import Meters, meters_of
 from tallygate.domain.metering.settings import Settings, settings_of
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.engine import Engine, each_item
 from tallygate.storage.base.expressions import Item
 
 KEPT_SECONDS = 60.0
@@ -95,13 +95,7 @@ def catalog_entries(engine: Engine, prefix: str) -> Iterator[Any]:
 
     One request for each MB.
     """
-    position: str | None = None
-    while True:
-        page = engine.query(keys.CATALOG_PARTITION, prefix=prefix, after=position, consistent=True)
-        yield from (form_of(item) for item in page.items)
-        position = page.next_after
-        if position is None:
-            return
+    return map(form_of, each_item(engine, keys.CATALOG_PARTITION, prefix=prefix, consistent=True))
 
 
 def form_of(item: Item) -> Any:

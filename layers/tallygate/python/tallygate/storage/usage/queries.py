@@ -17,7 +17,7 @@ from tallygate.domain.catalog.catalog import Feature
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.usage.queries import UsageItem
 from tallygate.storage.base import keys
-from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.engine import Engine, each_item
 from tallygate.storage.catalog.features import declared_by
 from tallygate.storage.journal.rollup import resets_of, usage_item_of
 from tallygate.storage.journal.rules import Rules
@@ -33,11 +33,7 @@ class UsageReader:
 
     def usage(self, customer: str, meter: str, first_day: str, last_day: str) -> Iterator[UsageItem]:
         partition, until = keys.usage_partition(customer, meter), f"{last_day}#{_AFTER_ALL_DIMENSIONS}"
-        position: str | None = first_day
-        while position is not None:
-            page = self.engine.query(partition, after=position, until=until)
-            yield from (usage_item_of(item) for item in page.items)
-            position = page.next_after
+        return map(usage_item_of, each_item(self.engine, partition, after=first_day, until=until))
 
     def feature(self, feature: str) -> Feature | None:
         return Rules(self.engine).feature(feature)
