@@ -21,6 +21,7 @@ from tallygate.contracts.admission.check import (
 from tallygate.contracts.admission.questions import Question
 from tallygate.domain.admission.decision import Decision
 from tallygate.domain.base.instants import Instant
+from tallygate.domain.base.values import value
 from tallygate.domain.catalog.units import Unit
 from tallygate.errors import invalid
 from tallygate.http import Answer, CustomerIn, Request, answered, permit
@@ -50,7 +51,7 @@ class App:
     decided: Callable[[Request, Decision], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Asked:
     """One question of a body and the form of its answer.
 

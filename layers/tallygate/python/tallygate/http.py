@@ -22,6 +22,7 @@ from tallygate.contracts.base.answers import fields_of
 from tallygate.contracts.base.requests import TRACEPARENT, acceptable, broken_conditions, broken_path, broken_query
 from tallygate.contracts.base.routes import Row, planned_routes
 from tallygate.domain.base.json import read_json, write_json
+from tallygate.domain.base.values import value
 from tallygate.domain.customers.key_scopes import MANAGE, READ
 from tallygate.errors import (
     BodyTooLarge,
@@ -47,7 +48,7 @@ App = TypeVar("App")
 """The object that a function's routes work with: its store, clock and id sources, built in its app.py."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Principal:
     """The caller.
 
@@ -61,7 +62,7 @@ class Principal:
     customer: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Request:
     """One request.
 
@@ -116,7 +117,7 @@ class Request:
             raise MalformedRequest(f"the body is not JSON: {str(error)[:200]}") from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Answer:
     """A response: its status, JSON body (None: empty) and headers."""
 

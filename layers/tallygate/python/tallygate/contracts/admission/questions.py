@@ -6,7 +6,6 @@ The contract `asks.Ask` is the rule. A test compares the reader with it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from tallygate.contracts.base.names import (
@@ -16,12 +15,13 @@ from tallygate.contracts.base.names import (
     broken_name,
 )
 from tallygate.domain.base.quantities import Read, read_quantity
+from tallygate.domain.base.values import value
 
 _SWITCHES = {"detail": False, "allow_partial": False, "explain": False}
 _FIELDS = frozenset(("customer", "feature", "amount", "dimensions", "request_id", *_SWITCHES))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Question:
     """A body of check or consume.
 

@@ -16,6 +16,7 @@ from tallygate.domain.admission.tier_causes import TierCause
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.base.values import value
 from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Entitlement, Quota
@@ -49,7 +50,7 @@ WHOLE_FEATURE = 0
 """Name of the suspension of the whole feature. The suspension of a scope is named by its limit's quota ordinal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Cell:
     """The image of one cell. An item that does not exist is `Cell()`: every counter is zero.
 

@@ -7,7 +7,7 @@ the limit grants it are two things: a limit in mode observe grants requests that
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
@@ -18,6 +18,7 @@ from tallygate.domain.admission.terms import QuotaTerm, RateTerm, Terms, opened_
 from tallygate.domain.admission.tier_suspensions import TierStop
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.base.values import value
 from tallygate.domain.catalog import rates
 from tallygate.domain.catalog.features import Fixed
 from tallygate.domain.catalog.rates import Rate
@@ -60,7 +61,7 @@ GRANTING = frozenset(list(Reason)[list(Reason).index(Reason.UNLIMITED) :])
 _KINDS = {Reason.QUOTA_EXCEEDED: "quota", Reason.RATE_LIMITED: "rate"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class LimitState:
     """One window of one limit: after a granted consume, or before a request that was denied or only checked.
 
@@ -127,7 +128,7 @@ class LimitState:
         object.__setattr__(self, "kind", _KINDS[self.cause])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Grounds:
     """What a decision was made from, for explanations. It only refers to existing values and costs no computation.
 
@@ -140,7 +141,7 @@ class Grounds:
     cell: Cell | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Decision:
     """A decision and the numbers on which it was made. Quantities are raw units of the feature's meter.
 

@@ -8,7 +8,7 @@ the cell has changed since, the write is refused. The terms are then computed ag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from tallygate.domain.admission.cells import (
 from tallygate.domain.admission.openings import Opening, opened, opening
 from tallygate.domain.base.instants import MINUTE, Instant
 from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.base.values import value
 from tallygate.domain.catalog import rates
 from tallygate.domain.catalog.rates import Alternative, Rate, SubWindow
 from tallygate.domain.catalog.scopes import governs
@@ -39,7 +40,7 @@ _NO_DIGEST = bytes(MARK_BYTES)
 """The digest of a request that leaves no mark."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Expectation:
     """What a write expects of a quota that decides, from the cell as last seen.
 
@@ -72,7 +73,7 @@ class ShownQuota(NamedTuple):
     total: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class QuotaTerm:
     """One quota in one window: used + amount ≤ limit, refined by the quota's tiers.
 
@@ -177,7 +178,7 @@ class QuotaTerm:
         return ShownQuota(rungs, used, total)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class RateTerm:
     """One rate in its two sub-windows.
 
@@ -206,7 +207,7 @@ class RateTerm:
         object.__setattr__(self, "previous", (self.rate.ordinal, self.at.index - 1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Terms:
     """What one write admits, and what must hold in the cell for it.
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
+from tallygate.domain.base.values import value
+
 ZERO = Decimal(0)
 ONE = Decimal(1)
 INTEGER_DIGITS_MAX = 18
@@ -36,7 +38,7 @@ Wire = int | Decimal | str
 """The wire form of a quantity: a whole number, a plain decimal number, or a decimal string."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Read:
     """A quantity as read.
 

@@ -21,6 +21,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.base.values import value
 
 _STEP = Decimal("1e-9")
 PER: Mapping[str, Instant] = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
@@ -54,7 +55,7 @@ def rate_width(*, limit: Decimal, per: Instant, burst: Decimal) -> Instant:
     return int(whole) + bool(rest)
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Alternative:
     """One alternative: `previous ≤ previous_max and current ≤ current_max`.
 
@@ -65,7 +66,7 @@ class Alternative:
     current_max: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class SubWindow:
     """The sub-window of a rate that contains an instant.
 

@@ -25,6 +25,7 @@ from functools import lru_cache
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
+from tallygate.domain.base.values import value
 from tallygate.domain.catalog.rates import Rate
 from tallygate.domain.catalog.tiers import (
     AFTER,
@@ -91,7 +92,7 @@ def within(used: Decimal, upto: Decimal | None) -> bool:
     return upto is None or HOLDS[WITHIN](used, upto)
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Bounds:
     """The counter values before a write that lead to the expected effect: BEYOND `above` and WITHIN `upto`."""
 

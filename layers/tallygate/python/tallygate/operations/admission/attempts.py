@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import ROUND_FLOOR, Decimal
 
 from tallygate.domain.admission import decide
@@ -20,6 +20,7 @@ from tallygate.domain.admission.following import with_followings
 from tallygate.domain.admission.terms import Terms, look, terms
 from tallygate.domain.base.instants import MINUTE, Instant
 from tallygate.domain.base.quantities import plain
+from tallygate.domain.base.values import value
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective, Entitlement
 from tallygate.domain.limits.suspensions import suspending
@@ -29,7 +30,7 @@ from tallygate.operations.admission.ports import AdmissionStore
 API_KEY = "api_key"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Consume:
     """One request to consume or check.
 
@@ -83,7 +84,7 @@ class Consume:
         return part if 0 < part < self.amount else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value()
 class Attempt:
     """One request under the limits in force: the values for its writes, replays and denials.
 

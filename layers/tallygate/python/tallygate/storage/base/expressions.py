@@ -9,27 +9,27 @@ attribute is false, contains() of an absent set is false.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
 from tallygate.domain.base.exact import EXACT
+from tallygate.domain.base.values import value
 
 Value = str | int | Decimal | bytes | bool | frozenset[bytes] | None
 Item = dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Absent:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Present:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Compare:
     """`name op value`. False if the attribute is absent."""
 
@@ -41,7 +41,7 @@ class Compare:
         assert self.op in ("=", "<", "<=", ">", ">=")
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Contains:
     """The set attribute holds the element."""
 
@@ -49,26 +49,26 @@ class Contains:
     element: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Not:
     part: Condition
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class All:
     """Every part holds. True without parts."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Any:
     """At least one part holds. False without parts."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class AbsentOr:
     """The attribute is absent, or the comparison holds."""
 
@@ -78,13 +78,13 @@ class AbsentOr:
 Condition = Absent | Present | Compare | AbsentOr | Contains | Not | All | Any
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Set:
     name: str
     value: str | int | Decimal | bytes | bool | frozenset[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class SetOnce:
     """Set the attribute if it is absent; otherwise keep its value."""
 
@@ -92,7 +92,7 @@ class SetOnce:
     value: str | int | Decimal | bytes | bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Increase:
     """Add to a number. An absent number counts as zero."""
 
@@ -100,7 +100,7 @@ class Increase:
     by: int | Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Include:
     """Add elements to a set. An absent set counts as empty."""
 
@@ -108,7 +108,7 @@ class Include:
     elements: frozenset[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Copy:
     """Set to another attribute's value before the write. The item must have that attribute."""
 
@@ -116,7 +116,7 @@ class Copy:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class SetSum:
     """Set to another attribute's value before the write (zero if absent), plus `by`."""
 
@@ -125,7 +125,7 @@ class SetSum:
     by: int | Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Remove:
     name: str
 

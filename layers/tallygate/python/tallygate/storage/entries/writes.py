@@ -9,9 +9,9 @@ exactly once. A write is a value: it is sent alone, or in a transaction with oth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tallygate.domain.base.values import value
 from tallygate.domain.limits.counters import CellName
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Update
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LAST = "last"
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class CellWrite:
     """One write to a cell.
 
