@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from tallygate.domain.admission.cells import WHOLE_FEATURE, Cell
 from tallygate.domain.admission.origins import Origin, origin_of
@@ -49,6 +50,7 @@ CARRIED, ADJUSTED, GRACE, DENIED, LAYERS, RESET, WAIVED = BESIDE = ("k", "a", "g
 FOLLOWED, FOLLOWED_FROM, FOLLOWED_AT, FOLLOWED_BROUGHT = OF_FOLLOWED = ("w", "ws", "wn", "wb")
 FOLLOWINGS = "fw"
 CAUSE = "sb"
+_OF_TEXTS = frozenset((LAYERS, RESET, OPENED_FOR_EVENTS, FOLLOWED_FROM, CAUSE, WAIVED))
 VERSION, FLOOR, SUSPENDED, CORRECTED = "cv", "fl", "sus", "st"
 
 
@@ -125,10 +127,10 @@ def cell_of(item: Item | None) -> Cell:
             elif kind == NEWEST:
                 newest[int(rest)] = int(value)
             continue
-        kind, dot, rest = name.partition(".")
+        kind, _, rest = name.partition(".")
         if isinstance(value, frozenset) and kind == "ids":
             marks[int(rest)] = value
-        elif isinstance(value, str):
+        elif isinstance(value, str) and kind in _OF_TEXTS:
             texts.setdefault(kind, {})[rest] = value
     floor = item.get(FLOOR)
     return Cell(
@@ -136,27 +138,35 @@ def cell_of(item: Item | None) -> Cell:
         rated=counted.get("r", {}),
         carried=counted.get(CARRIED, {}),
         adjusted=counted.get(ADJUSTED, {}),
-        layers={_counter(rest): layers_of(text) for rest, text in texts.get(LAYERS, {}).items()},
-        resets={_counter(rest): mark_of(text) for rest, text in texts.get(RESET, {}).items()},
         newest=newest,
-        opened_for_events={
-            int(rest): tuple(int(start) for start in text.split(","))
-            for rest, text in texts.get(OPENED_FOR_EVENTS, {}).items()
-        },
         brought=counted.get("e", {}),
         followed=counted.get(FOLLOWED, {}),
-        origins=_origins(texts[FOLLOWED_FROM], counted) if FOLLOWED_FROM in texts else {},
         followings=integer(item, FOLLOWINGS, 0),
-        grace={counter: int(began) for counter, began in counted.get(GRACE, {}).items()},
+        grace={counter: int(began) for counter, began in counted[GRACE].items()} if GRACE in counted else {},
         denied=frozenset(counted.get(DENIED, ())),
         marks=marks,
         suspended=suspended,
-        causes={int(rest) if rest else WHOLE_FEATURE: cause_of(text) for rest, text in texts.get(CAUSE, {}).items()},
-        waived={_counter(rest): frozenset(text.split(",")) for rest, text in texts.get(WAIVED, {}).items()},
         version=integer(item, VERSION, 0),
         floor=None if floor is None else integer(item, FLOOR),
         revision=integer(item, REVISION, 0),
+        **(_of_texts(texts, counted) if texts else {}),
     )
+
+
+def _of_texts(
+    texts: Mapping[str, Mapping[str, str]], counted: Mapping[str, Mapping[CounterName, Decimal]]
+) -> dict[str, Any]:
+    """Return the members of a cell that are stored as texts. Most cells have none."""
+    opened = texts.get(OPENED_FOR_EVENTS, {})
+    causes = texts.get(CAUSE, {})
+    return {
+        "layers": {_counter(rest): layers_of(text) for rest, text in texts.get(LAYERS, {}).items()},
+        "resets": {_counter(rest): mark_of(text) for rest, text in texts.get(RESET, {}).items()},
+        "opened_for_events": {int(rest): tuple(map(int, text.split(","))) for rest, text in opened.items()},
+        "origins": _origins(texts.get(FOLLOWED_FROM, {}), counted),
+        "causes": {int(rest) if rest else WHOLE_FEATURE: cause_of(text) for rest, text in causes.items()},
+        "waived": {_counter(rest): frozenset(text.split(",")) for rest, text in texts.get(WAIVED, {}).items()},
+    }
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)

@@ -185,10 +185,8 @@ def render(condition: Condition, using: Placeholders) -> str:
         return f"{names[condition.name]} {condition.op} {values[(type(condition.value), condition.value)]}"
     if isinstance(condition, AbsentOr):
         compared = condition.comparison
-        name = names[compared.name]
-        return (
-            f"(attribute_not_exists({name}) OR {name} {compared.op} {values[(type(compared.value), compared.value)]})"
-        )
+        name, value = names[compared.name], compared.value
+        return f"(attribute_not_exists({name}) OR {name} {compared.op} {values[(type(value), value)]})"
     if isinstance(condition, Absent):
         return f"attribute_not_exists({names[condition.name]})"
     if isinstance(condition, _SEVERAL):
