@@ -95,7 +95,7 @@ def _consume(app: App, request: Request) -> Answer:
     if asked.wanted.amount == 0:
         return _answered(request, asked, *_decide(app, request, asked, now=now))
     # The unit is read before the decision: a failure to read it must not fail a decision that was made.
-    unit = app.memory.unit(app.store, asked.wanted.feature)
+    unit = app.memory.unit(app.store, asked.wanted.feature) if asked.detail else None
     decision = consume(app.store, app.memory, asked.wanted, now=now, entropy=os.urandom)
     app.decided(request, decision)
     return _answered(request, asked, decision, unit)
@@ -120,10 +120,11 @@ def _asked(ask: Question, request: Request, at: str = "") -> Asked:
 
 
 def _decide(app: App, request: Request, asked: Asked, *, now: Instant) -> tuple[Decision, Unit | None]:
-    """Return check's decision and the feature's display unit. The unit is not read where the decision has no quota."""
+    """Return check's decision and the feature's display unit. The unit is read only where the answer shows it."""
     decision = check(app.store, app.memory, asked.wanted, now=now)
     app.decided(request, decision)
-    return decision, app.memory.unit(app.store, decision.feature) if decision.quota is not None else None
+    shown = asked.detail and decision.quota is not None
+    return decision, app.memory.unit(app.store, decision.feature) if shown else None
 
 
 def _settle(app: App, request: Request) -> Answer:

@@ -34,11 +34,11 @@ CONTEXTS = {
 }
 ROUNDING = {"quantize", "to_integral_value", "to_integral", "to_integral_exact"}
 QUOTIENTS = {
-    # Calendar arithmetic over whole numbers; a time in seconds, which has three decimals.
+    # Calendar arithmetic over whole numbers.
     ("boundaries.py", "step.count / 12"),
     ("boundaries.py", "step.count / (24 * HOUR)"),
-    ("explanations.py", "Decimal(at.width) / SECOND"),
-    ("explanations.py", "Decimal(at.left) / SECOND"),
+    # A path.
+    ("connect.py", "Path(home) / usual"),
 }
 DIGITS_38 = st.integers(-(10**38) + 1, 10**38 - 1)
 
