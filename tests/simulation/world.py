@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -87,6 +87,9 @@ class SteppingEngine:
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
         return self._call(lambda: self.world.engine.get(key, consistent=consistent), writes=False)
+
+    def get_many(self, wanted: Collection[Key]) -> Mapping[Key, Item]:
+        return self._call(lambda: self.world.engine.get_many(wanted), writes=False)
 
     def query(
         self,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from botocore.exceptions import (
 )
 
 from tallygate.errors import Contended, InvariantBroken, OutcomeUnknown, StoreUnavailable, TallygateError
+from tallygate.storage.base import items
 from tallygate.storage.base.engine import (
     TRANSACTION_WRITES_MAX,
     Cancelled,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 DUE_INDEX = "due"
+READ_AT_ONCE_MAX = 100
+"""DynamoDB's bound for one BatchGetItem."""
 TRIES_MAX = 3
 BACKOFF_SECONDS = 0.02
 CONNECT_TIMEOUT_SECONDS = 1
@@ -125,6 +128,14 @@ def _wire_key(key: Key) -> Wire:
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
 
 
+def _key_of(item: Item) -> Key:
+    return Key(items.text(item, "pk"), items.text(item, "sk"))
+
+
+def _back_off(attempt: int) -> None:
+    time.sleep(BACKOFF_SECONDS * 2**attempt * (0.5 + random.random()))  # noqa: S311  # jitter, not a secret
+
+
 class DynamoEngine:
     """The table, through one low-level client made with `client_config()`."""
 
@@ -138,6 +149,28 @@ class DynamoEngine:
             {"TableName": self._table, "Key": _wire_key(key), "ConsistentRead": consistent},
         )
         return from_wire(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, wanted: Collection[Key]) -> dict[Key, Item]:
+        """See `Engine.get_many`. An answer may leave keys out, as unprocessed; they are asked for again.
+
+        Raises StoreUnavailable if some stay unprocessed.
+        """
+        found: dict[Key, Item] = {}
+        waiting, idle = list(dict.fromkeys(wanted)), 0
+        while waiting:
+            asked, waiting = waiting[:READ_AT_ONCE_MAX], waiting[READ_AT_ONCE_MAX:]
+            about = {"Keys": [_wire_key(key) for key in asked], "ConsistentRead": True}
+            answer = self._call(self._client.batch_get_item, {"RequestItems": {self._table: about}})
+            read = [from_wire(image) for image in answer["Responses"].get(self._table, ())]
+            found |= {_key_of(item): item for item in read}
+            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", ())
+            waiting += [_key_of(from_wire(key)) for key in left]
+            idle = idle + 1 if left and not read else 0
+            if idle == TRIES_MAX:
+                raise StoreUnavailable("the database is throttling", code="throttled")
+            if idle:
+                _back_off(idle - 1)
+        return found
 
     def query(
         self,
@@ -253,7 +286,7 @@ class DynamoEngine:
             elif not isinstance(outcome, StoreUnavailable):
                 raise outcome
             if attempt + 1 < TRIES_MAX:
-                time.sleep(BACKOFF_SECONDS * 2**attempt * (0.5 + random.random()))  # noqa: S311  # jitter, not a secret
+                _back_off(attempt)
         raise outcome
 
 
