@@ -60,7 +60,7 @@ class Kept:
     def append(self, at: Instant, *entries: Entry) -> None:
         self.number += 1
         record = Record(number=self.number, customer="acme", marks={}, entries=entries, at=at)
-        Journal(self.engine).append("acme", record, applied=0, now=at)
+        Journal(self.engine).append("acme", record, begins=None, now=at)
 
     def find(self, decision: DecisionId, now: Instant) -> UseEntry:
         store = Decisions(self.engine)

@@ -106,7 +106,7 @@ def test_an_accepted_event_that_the_fold_cannot_measure_is_told() -> None:
     forget_the_meter(engine)
     summary = fold(container(engine), [change for change in engine.stream if change.key.pk.startswith("EVENT#")])
     assert summary.rejected == 3
-    head = Journal(engine).head("acme", fresh=True)
+    head = Journal(engine).head("acme", now=NOW, fresh=True)
     assert head.newest is not None
     assert [entry.rejected for entry in head.newest.entries if isinstance(entry, EventEntry)] == [
         "unknown_event_type"

@@ -30,8 +30,8 @@ from tallygate.domain.journal.observed import (
     ToJournal,
     TotalChanged,
 )
-from tallygate.domain.journal.proof import disproved
-from tallygate.domain.journal.records import Position
+from tallygate.domain.journal.proof import disproved, disproved_addition
+from tallygate.domain.journal.records import Position, shard_name
 from tallygate.errors import InvariantBroken
 from tallygate.storage.admission import cell_image
 from tallygate.storage.base import items, keys
@@ -60,7 +60,8 @@ def batch_of(event: Mapping[str, Any]) -> Batch:
     """Return the batch of one call. The last call of a tumbling window may have no records."""
     shard = event.get("shardId") or ONLY_SHARD
     records = event.get("Records") or ()
-    observed = [seen for record in records for seen in _observed(record, shard)]
+    name = shard_name(shard)
+    observed = [seen for record in records for seen in _observed(record, name)]
     times = [_written_at(record["dynamodb"]) for record in records]
     return Batch(shard=shard, observed=tuple(observed), records=len(records), oldest=min(times, default=None))
 
@@ -120,11 +121,17 @@ def _audited(new: Item) -> AuditSeen | None:
 def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> tuple[Observed, ...]:
     """Return the journal entry of one cell write, if the record proves it, and the facts that it makes.
 
-    Raises Parked.
+    Empty for the addition of usage by event. Raises Parked.
     """
+    before, after = cell_image.cell_of(old), cell_image.cell_of(new)
+    if after.revision == before.revision:
+        changed = new.get(LAST) != (old or {}).get(LAST)
+        why = "entry" if changed else disproved_addition(before, after)
+        if why is not None:
+            raise Parked(f"disproved: {why}")
+        return ()
     customer, written = entry_of(items.text(new, LAST))
     _must_own(rest, customer, written.feature)
-    before, after = cell_image.cell_of(old), cell_image.cell_of(new)
     why = disproved(before, after, written.moves)
     if why is not None:
         raise Parked(f"disproved: {why}")

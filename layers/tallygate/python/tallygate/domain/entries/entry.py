@@ -11,13 +11,12 @@ from tallygate.domain.entries.notices import (
     SuspendEntry,
     TidyEntry,
 )
-from tallygate.domain.entries.usage import BringInEntry, EventEntry, ParkedEntry, SettleEntry, UseEntry
+from tallygate.domain.entries.usage import EventEntry, ParkedEntry, SettleEntry, UseEntry
 from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, FollowEntry, PassOnEntry, ResetEntry
 
 CellEntry = (
     UseEntry
     | SettleEntry
-    | BringInEntry
     | AdjustEntry
     | ResetEntry
     | CarryEntry

@@ -1,4 +1,4 @@
-"""Entries of usage: a granted consume, its settlement, an event, and usage by event that is added to a cell."""
+"""Entries of usage: a granted consume, its settlement, and an event."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
-from tallygate.domain.entries.kind import CellKind, JournalKind, MeteredKind
+from tallygate.domain.entries.kind import JournalKind, MeteredKind
 from tallygate.domain.entries.moves import CellImage, CellMoves, NotCounted, SettledLate, TotalMove, Usage, opened_in
-from tallygate.domain.limits.counters import CarriedIn, CountedWindow, CounterName, Shown
+from tallygate.domain.limits.counters import CarriedIn, CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import total
 from tallygate.domain.metering.contributions import Add, added
@@ -174,23 +174,6 @@ class SettleEntry(MeteredKind):
     @property
     def traced(self) -> str | None:
         return self.traceparent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BringInEntry(CellKind):
-    """Usage by event was added to the cell's counter.
-
-    by: units added
-    brought: all usage by event in this counter after the write
-    """
-
-    counter: CounterName
-    by: Decimal
-    brought: Decimal
-
-    @property
-    def moves(self) -> CellMoves:
-        return CellMoves(used={self.counter: self.by})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

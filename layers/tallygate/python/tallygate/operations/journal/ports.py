@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -21,7 +21,7 @@ from tallygate.domain.entries.windows import CarryEntry
 from tallygate.domain.facts.consequences import SuspendingTier
 from tallygate.domain.facts.revisions import Revision
 from tallygate.domain.journal.fold import TotalChange, UsageChange
-from tallygate.domain.journal.records import Head, Record
+from tallygate.domain.journal.records import Beginning, Head, Record
 from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
 from tallygate.domain.limits.limits import Effective
 
@@ -157,20 +157,29 @@ class JournalStore(Protocol):
     owner: the customer's id in the form used in keys
     """
 
-    def head(self, owner: str, *, fresh: bool) -> Head:
-        """Return the journal's head: remembered from this container's own append, or (always, if `fresh`) read."""
+    def head(self, owner: str, *, now: Instant, fresh: bool) -> Head:
+        """Return the journal's head: remembered from this container's own append, or (always, if `fresh`) read.
 
-    def append(self, owner: str, record: Record, *, applied: int, now: Instant) -> Appended:
-        """Append the record if its number is free.
+        now: the clock by which records expire
 
-        applied: the number up to which the caller knows the journal to be applied
+        Raises Contended if the journal began at this moment.
+        """
+
+    def append(self, owner: str, record: Record, *, begins: Beginning | None, now: Instant) -> Appended:
+        """Append the record if its number is free. A beginning takes its place in the same transaction.
+
+        begins: the beginning that the record is
+        now: the clock by which the record expires
         """
 
     def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
         """Return the records numbered (after, until], read consistently. One request for each page."""
 
     def applied(self, owner: str, number: int) -> None:
-        """Move the cursor: every record up to the number has been applied. It only moves forward."""
+        """Remember that every record up to the number has been applied. No request."""
+
+
+TargetChange = TotalChange | UsageChange
 
 
 class TotalStore(Protocol):
@@ -178,6 +187,12 @@ class TotalStore(Protocol):
 
     A write applies only if the target's journal number is lower, so repeating changes nothing.
     """
+
+    def lagging(self, records: Sequence[Record]) -> Sequence[Sequence[TargetChange]]:
+        """Return, for each record, the changes that its targets do not have yet, read consistently.
+
+        One request for each 100 targets.
+        """
 
     def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
         """Add one record's part to a total, once. One request; two for a new window."""

@@ -26,7 +26,7 @@ from tallygate.domain.base.quantities import format_quantity, plain
 from tallygate.errors import InvariantBroken
 
 KIND = "k"
-STORED_FORM = 2
+STORED_FORM = 3
 """The version of the stored form.
 
 It is raised when older items become unreadable. A local stack keeps it with its state.

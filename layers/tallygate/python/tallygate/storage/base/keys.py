@@ -156,9 +156,12 @@ def journal_record(owner: str, number: int) -> Key:
     return Key(journal_of(owner), f"{number:020d}")
 
 
-def journal_cursor(owner: str) -> Key:
-    """The journal's cursor. It sorts after every record, so a backward query of two items finds cursor and head."""
-    return Key(journal_of(owner), "CURSOR")
+def journal_start(owner: str) -> Key:
+    """The journal's newest beginning.
+
+    It sorts after every record, so a backward query of two items finds it and the head.
+    """
+    return Key(journal_of(owner), "START")
 
 
 def total_partition(customer: str) -> str:

@@ -20,7 +20,7 @@ from tallygate.storage.base.documents import Codec, Form, in_order, read_documen
 
 
 def kind_of(entry: type) -> str:
-    """Return the stored name of a kind: `bring_in` of BringInEntry."""
+    """Return the stored name of a kind: `pass_on` of PassOnEntry."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", entry.__name__.removesuffix("Entry")).lower()
 
 
@@ -38,9 +38,9 @@ NAMES = {
     "adjusted": "ad",
     "after": "z",
     "amount": "a",
+    "applied": "ap",
     "at": "at",
     "base": "ba",
-    "brought": "e",
     "by": "b",
     "carried": "cy",
     "carries": "ca",

@@ -21,6 +21,7 @@ from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.corrections.settlements import Settlement
 from tallygate.domain.entries.reset_marks import ResetMark, mark_text
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
+from tallygate.domain.journal.records import RECORD_KEPT
 from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.domain.limits.limits import Effective
 from tallygate.operations.journal.ports import JournalPage, KeptRecord, SeenCell
@@ -45,13 +46,13 @@ from tallygate.storage.base.expressions import (
 )
 from tallygate.storage.entries.entries import entry_of
 from tallygate.storage.entries.writes import LAST, CellWrite
-from tallygate.storage.journal.records import KEPT, record_of
+from tallygate.storage.journal.records import record_of
 
 SEARCH_KEPT = DAY
 """How long the position of an unfinished search is kept. A later search starts again."""
 _SETTLEMENTS = Attributes(Settlement, apart=("decision_id",))
-_CURSOR = 1
-"""The cursor counts as one item: it sorts after the newest record."""
+_START = 1
+"""The journal's beginning counts as one item: it sorts after the newest record."""
 
 
 class Decisions:
@@ -68,7 +69,10 @@ class Decisions:
             return SeenCell(cell=seen, last=None)
         _, last = entry_of(items.text(item, LAST))
         found = replace(last, revision=seen.revision) if isinstance(last, UseEntry | SettleEntry) else None
-        return SeenCell(cell=seen, last=None if found is None else found.shown_by(seen, seen))
+        if found is not None and not any(window.counter in seen.brought for window in found.windows):
+            # Usage by event is added without an entry. So the image may show more than the entry's own write left.
+            found = found.shown_by(seen, seen)
+        return SeenCell(cell=seen, last=found)
 
     def settlement(self, customer: str, decision_id: str) -> Settlement | None:
         item = self._engine.get(_receipt(customer, decision_id))
@@ -87,7 +91,7 @@ class Decisions:
     ) -> Settlement | None:
         receipt = Put(
             key=_receipt(customer, settlement.decision_id),
-            item={**_SETTLEMENTS.item(settlement), "expires_at": (settlement.settled_at + KEPT) // SECOND},
+            item={**_SETTLEMENTS.item(settlement), "expires_at": (settlement.settled_at + RECORD_KEPT) // SECOND},
             condition=Absent("pk"),
         )
         correction = _correction(customer, use, settlement, held, entry, followed, followings)
@@ -103,18 +107,18 @@ class Decisions:
             keys.journal_of(owner),
             after=None if before is None else keys.journal_record(owner, before).sk,
             newest_first=True,
-            limit=limit + (_CURSOR if before is None else 0),
+            limit=limit + (_START if before is None else 0),
             consistent=True,
         )
-        return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)[:limit]
+        return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_start(owner).sk)[:limit]
 
     def following(self, customer: str, after: int, *, limit: int | None) -> JournalPage:
         owner = keys.escaped(customer)
         page = self._engine.query(
             keys.journal_of(owner), after=keys.journal_record(owner, after).sk, limit=limit, consistent=True
         )
-        records = tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)
-        more = page.next_after is not None and page.next_after != keys.journal_cursor(owner).sk
+        records = tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_start(owner).sk)
+        more = page.next_after is not None and page.next_after != keys.journal_start(owner).sk
         return JournalPage(records, records[-1].record.number if more and records else None)
 
     def searched(self, wanted: DecisionId) -> int | None:

@@ -4,11 +4,12 @@
     USAGE#<customer>#<meter>  <day>#<dimensions>            day, dims (JSON), q00 … q95 (quarter hours), upto
 
 `upto` is the last journal number applied to the target, and a write requires a smaller `upto`. Records are applied in
-order from the cursor. So a target with a number has all records up to it, and repeating changes nothing.
+order. So a target with a number has all records up to it, and repeating changes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -17,13 +18,15 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
 from tallygate.domain.facts.closing import is_closed
-from tallygate.domain.journal.fold import TotalChange, UsageChange
+from tallygate.domain.journal.fold import TotalChange, UsageChange, changes_of
+from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.rollover import layers_text
 from tallygate.domain.metering import contributions
 from tallygate.domain.metering.contributions import Add, Contribution, Member, Raise
 from tallygate.errors import InvariantBroken
+from tallygate.operations.journal.ports import TargetChange
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Engine, Refused, Update
+from tallygate.storage.base.engine import Engine, Key, Refused, Update
 from tallygate.storage.base.expressions import (
     Absent,
     All,
@@ -67,6 +70,19 @@ class Totals:
 
     engine: Engine
 
+    def lagging(self, records: Sequence[Record]) -> list[list[TargetChange]]:
+        targets = [
+            (index, change, _key_of(record.named, change))
+            for index, record in enumerate(records)
+            for change in changes_of(record).every
+        ]
+        found = self.engine.get_many([key for *_, key in targets])
+        missing: list[list[TargetChange]] = [[] for _ in records]
+        for index, change, key in targets:
+            if items.integer(found.get(key, {}), UPTO, 0) < records[index].number:
+                missing[index].append(change)
+        return missing
+
     def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
         """Add one record's part to a total, once. One more request for a new window.
 
@@ -76,8 +92,7 @@ class Totals:
         A late settlement in a window that was reset also needs one more request, because the reset may exclude the
         decision.
         """
-        window, move = change.move.window, change.move
-        key = keys.total(customer, change.governed.feature, window.ordinal, window.start)
+        window, move, key = change.move.window, change.move, _key_of(customer, change)
         changes = _total_changes(customer, change, number, move.reset or NO_RESET)
         below: Condition = Compare(UPTO, "<", number)
         asks = bool(move.settled_late) and move.reset is None
@@ -101,12 +116,19 @@ class Totals:
         sums: list[Change] = [contributed(quarter_name(q), each) for q, each in sorted(change.quarters.items())]
         self.engine.write(
             Update(
-                key=keys.usage(customer, change.meter, change.day, change.dimensions),
+                key=_key_of(customer, change),
                 changes=(*sums, Set("day", change.day), Set("dims", change.dimensions), Set(UPTO, number)),
                 condition=absent_or(Compare(UPTO, "<", number)),
             ),
             repeatable=True,
         )
+
+
+def _key_of(customer: str, change: TargetChange) -> Key:
+    if isinstance(change, UsageChange):
+        return keys.usage(customer, change.meter, change.day, change.dimensions)
+    window = change.move.window
+    return keys.total(customer, change.governed.feature, window.ordinal, window.start)
 
 
 def contributed(name: str, contribution: Contribution) -> Change:
