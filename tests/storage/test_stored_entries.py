@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.domain.base.instants import MINUTE
 from tallygate.domain.catalog.tiers import AllowWithGrace, Enforcement, SuspendUsage, Tier, percent
 from tallygate.domain.entries.entry import CellEntry, Entry
 from tallygate.domain.entries.notices import (
@@ -36,7 +38,7 @@ from tallygate.domain.entries.windows import (
     ResetEntry,
     Taken,
 )
-from tallygate.domain.journal.records import Mark, Record
+from tallygate.domain.journal.records import Mark, Marks, Record
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import Layer
@@ -81,6 +83,11 @@ KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     Decimal: st.decimals(-(10**18), 10**18, places=9),
     NoneType: st.none(),
     Tier: st.sampled_from(TIERS),
+    Marks: st.dictionaries(
+        st.binary(min_size=8, max_size=8).map(bytes.hex),
+        st.builds(Mark, st.integers(0, 10**40), st.integers(30 * 10**6, 30 * 10**6 + 2880).map(lambda m: m * MINUTE)),
+        max_size=24,
+    ),
     ResetMark: st.builds(ResetMark, upto=st.integers(0, 9))
     | st.builds(ResetMark, upto=st.integers(0, 9), partly=st.integers(1, 9), before=st.integers(0, 10**15)),
 }
@@ -138,7 +145,7 @@ def test_a_limit_as_it_stood_is_read_back_as_it_was_written(governed: Governed) 
 @given(made(Record).map(lambda record: replace(record, entries=record.entries[:2])))
 def test_a_record_is_read_back_as_it_was_written(record: Record) -> None:
     item = item_of(record)
-    assert record_of({"body": body}) == record
+    assert record_of(item) == record
     assert item_of(replace(record)) == item
 
 
@@ -453,18 +460,24 @@ def test_a_record_and_a_limit_are_stored_as_they_always_were() -> None:
     record = Record(
         number=7,
         customer="acme",
-        marks={"00000000000000a1": Mark(10**39, 1234)},
+        marks={"00000000000000a1": Mark(10**39, 3 * MINUTE), "ff00000000000000": Mark(10**39 - 258, MINUTE)},
         entries=(parked,),
         limits={1: governed},
         at=9,
+        applied=6,
     )
-    assert ENTRIES.write(record, Record) == {
+    highest = (10**39).to_bytes(17).hex()
+    marks = bytes.fromhex(f"00000003 11{highest} 00000000000000a1 0000 00 ff00000000000000 0002 020102")
+    item = item_of(record)
+    assert (item["at"], item["marks"]) == (9, marks)
+    assert record_of(item) == record
+    assert read_document(zlib.decompress(item["body"])) == {  # type: ignore[arg-type]  # it is bytes
         "no": 7,
         "c": "acme",
-        "mk": {"shard-1": [10**39, 1234]},
         "es": [{"k": "parked", **stored}],
         "lm": {"1": limit},
         "at": 9,
+        "ap": 6,
     }
 
 

@@ -26,7 +26,7 @@ from tallygate.domain.entries.windows import AdjustEntry, CarryEntry, ResetEntry
 from tallygate.domain.facts.consequences import SuspendingTier
 from tallygate.domain.facts.facts import Fact, Levels
 from tallygate.domain.journal.fold import TotalChange, UsageChange
-from tallygate.domain.journal.records import Mark, Record
+from tallygate.domain.journal.records import BEGINS_AFTER, LOST_AFTER, RECORD_KEPT, Beginning, Mark, Record
 from tallygate.domain.limits.counters import CarriedIn, CellName, CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import Layer
@@ -34,12 +34,12 @@ from tallygate.domain.limits.rungs import UNTIL_RESUMED
 from tallygate.domain.metering.contributions import Add
 from tallygate.domain.metering.judgement import EventWarning
 from tallygate.domain.metering.meters import Measured
-from tallygate.errors import InvariantBroken
+from tallygate.errors import Contended, InvariantBroken
 from tallygate.operations.facts.ports import LastStated, LevelMove, Published
 from tallygate.operations.journal.ports import Appended
 from tallygate.storage.admission import cell_image
 from tallygate.storage.base import keys
-from tallygate.storage.base.engine import Engine, Put, Update
+from tallygate.storage.base.engine import Delete, Engine, Put, Update
 from tallygate.storage.base.expressions import Item, Remove, Set
 from tallygate.storage.delivery.facts import Facts
 from tallygate.storage.entries.totals import total_of
@@ -189,7 +189,7 @@ def test_the_head_is_remembered_by_who_wrote_it_and_read_by_others(engine: Engin
     journal.applied("acme", 2)
     mine, read = journal.head("acme", now=NOW, fresh=False), Journal(engine).head("acme", now=NOW, fresh=False)
     assert (mine.number, mine.applied, mine.remembered) == (3, 0, True)
-    assert (read.number, read.applied, read.newest) == (3, 2, record(3))
+    assert (read.number, read.applied, read.newest) == (3, 0, record(3))
     assert mine.marks == read.marks == record().marks
     journal.applied("acme", 3)
     assert journal.head("acme", now=NOW, fresh=False).applied == 3
@@ -203,6 +203,58 @@ def test_a_lost_append_forgets_what_was_remembered(engine: Engine) -> None:
     assert journal.head("acme", now=NOW, fresh=False).number == 2
 
 
+def test_the_first_record_begins_the_journal_and_a_second_beginning_is_lost(engine: Engine) -> None:
+    one, other = Journal(engine), Journal(engine)
+    head, late = one.head("acme", now=NOW, fresh=True), other.head("acme", now=NOW, fresh=True)
+    assert (head.number, head.next, head.begins) == (0, 1, Beginning(number=1, seen=None))
+    for _ in range(2):
+        appended = one.append("acme", record(1), begins=head.begins, now=NOW)
+        assert appended is Appended.DONE, "sent twice, it meets itself"
+    assert other.append("acme", record(1, entries=()), begins=late.begins, now=NOW) is Appended.LOST
+    read = other.head("acme", now=NOW, fresh=True)
+    assert (read.number, read.next, read.begins) == (1, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("idle", "following"), [(BEGINS_AFTER - 1, 8), (BEGINS_AFTER, 8), (LOST_AFTER, NOW + LOST_AFTER)]
+)
+def test_after_a_long_idle_time_the_journal_begins_anew_above_all_earlier_numbers(
+    engine: Engine, idle: int, following: int
+) -> None:
+    journal = Journal(engine)
+    journal.append("acme", record(7), begins=Beginning(number=7, seen=None), now=NOW)
+    head = journal.head("acme", now=NOW + idle, fresh=True)
+    assert head.next == following
+    assert head.begins == (None if idle < BEGINS_AFTER else Beginning(number=following, seen=7))
+    assert journal.append("acme", record(head.next), begins=head.begins, now=NOW + idle) is Appended.DONE
+    assert journal.head("acme", now=NOW + idle, fresh=True).number == following
+
+
+def test_callers_that_disagree_about_the_next_number_never_both_succeed(engine: Engine) -> None:
+    """Else two records would carry marks that do not know each other."""
+    one, other = Journal(engine), Journal(engine)
+    one.append("acme", record(7), begins=Beginning(number=7, seen=None), now=NOW)
+    heads = [
+        one.head("acme", now=NOW + LOST_AFTER - 1, fresh=True),
+        other.head("acme", now=NOW + LOST_AFTER, fresh=True),
+    ]
+    assert len({head.next for head in heads}) == 2
+    later = NOW + LOST_AFTER
+    assert other.append("acme", record(heads[1].next), begins=heads[1].begins, now=later) is Appended.DONE
+    assert one.append("acme", record(heads[0].next), begins=heads[0].begins, now=later) is Appended.LOST
+    assert one.head("acme", now=later, fresh=True).number == heads[1].next
+
+
+def test_when_all_records_have_expired_no_number_is_used_again(engine: Engine) -> None:
+    journal = Journal(engine)
+    journal.append("acme", record(1), begins=Beginning(number=1, seen=None), now=NOW)
+    engine.write(Delete(key=keys.journal_record("acme", 1)))
+    with pytest.raises(Contended):
+        journal.head("acme", now=NOW + 1, fresh=True)
+    later = NOW + RECORD_KEPT
+    assert journal.head("acme", now=later, fresh=True).begins == Beginning(number=later, seen=1)
+
+
 def test_a_gap_in_the_journal_is_a_broken_promise(engine: Engine) -> None:
     journal = Journal(engine)
     journal.append("acme", record(2), begins=None, now=NOW)
@@ -211,7 +263,7 @@ def test_a_gap_in_the_journal_is_a_broken_promise(engine: Engine) -> None:
 
 
 def test_a_record_that_fits_no_item_is_to_be_parted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_family, "BODY_BYTES_MAX", 700)
+    monkeypatch.setattr(journal_family, "BODY_BYTES_MAX", len(str(item_of(record())["body"])) // 2)
     assert Journal(engine).append("acme", record(entries=ENTRIES * 50), begins=None, now=NOW) is Appended.TOO_LARGE
     assert Journal(engine).append("acme", record(), begins=None, now=NOW) is Appended.DONE
 
@@ -347,7 +399,7 @@ def test_the_first_events_of_a_window_remove_the_limits_earlier_ones(engine: Eng
         f"ev.1.{START}",
         f"u.2.{START - DAY}",
     }
-    assert (item["fl"], item["n"]) == (START, 3)
+    assert (item["fl"], item["n"]) == (START, 1)
 
 
 def fact(sequence: int, fact_id: str = "fact_1") -> Fact:
@@ -426,12 +478,12 @@ def test_the_fold_suspends_once_for_each_change_and_only_what_the_cell_shows_too
     cells.bring_in(over_limit(101, 3), seen=Decimal(0), now=NOW)
     for _ in range(2):
         cells.suspend(over_limit(101, 3), suspending(), NOW)
-    assert suspended(engine) == ({0: END}, 2)
+    assert suspended(engine) == ({0: END}, 1)
     engine.write(Update(key=keys.cell(CellName("acme", FEATURE)), changes=(Remove("sus"),)))
     cells.suspend(over_limit(101, 3), suspending(), NOW)
-    assert suspended(engine) == ({}, 2), "what was resumed stays so"
+    assert suspended(engine) == ({}, 1), "what was resumed stays so"
     cells.suspend(over_limit(120, 4), suspending(SuspendUsage(until="resumed")), NOW)
-    assert suspended(engine) == ({0: UNTIL_RESUMED}, 3)
+    assert suspended(engine) == ({0: UNTIL_RESUMED}, 2)
 
 
 def test_the_fold_suspends_nothing_for_a_period_that_is_over(engine: Engine) -> None:
@@ -439,7 +491,7 @@ def test_the_fold_suspends_nothing_for_a_period_that_is_over(engine: Engine) -> 
     cells.bring_in(over_limit(101, 3), seen=Decimal(0), now=late)
     cells.suspend(over_limit(101, 3), suspending(), late)
     cells.begin_grace(over_limit(101, 3), late)
-    assert suspended(engine) == ({}, 1)
+    assert suspended(engine) == ({}, 0)
 
 
 def test_the_fold_suspends_by_the_limit_as_the_cell_shows_it_raised(engine: Engine) -> None:
@@ -466,7 +518,7 @@ def test_a_suspension_over_a_scope_and_for_a_time_is_counted_from_when_it_began(
     cells.bring_in(total(101, 3, governed=scoped), seen=Decimal(0), now=NOW)
     cells.suspend(total(101, 3, governed=scoped), by, NOW)
     cells.suspend(total(102, 4, governed=scoped), by, NOW + 1)
-    assert suspended(engine) == ({1: NOW + HOUR}, 2)
+    assert suspended(engine) == ({1: NOW + HOUR}, 1)
 
 
 def test_a_grace_begins_once(engine: Engine) -> None:

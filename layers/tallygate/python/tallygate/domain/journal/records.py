@@ -110,8 +110,8 @@ class Record:
 
     number: int
     customer: str | None
-    marks: Marks
     entries: tuple[Entry, ...]
+    marks: Marks = field(default_factory=dict)
     limits: Mapping[int, Governed] = field(default_factory=dict)
     at: Instant = 0
     applied: int = 0
