@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # A transaction is authorized as the actions it is made of.
 ACTIONS_OF_CALLS = {
     "get_item": {"GetItem"},
+    "batch_get_item": {"BatchGetItem"},
     "query": {"Query"},
     "put_item": {"PutItem"},
     "update_item": {"UpdateItem"},
