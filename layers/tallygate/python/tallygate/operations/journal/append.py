@@ -220,6 +220,7 @@ class _Resolver:
         self._asked = False
         self._entries: dict[int, Entry] = {}
         self._governed: dict[object, Mapping[int, Governed]] = {}
+        self._named: dict[tuple[bool, tuple[CountedWindow, ...]], Mapping[int, Governed]] = {}
         self._upgrades: dict[object, Mapping[str, Decimal | None]] = {}
         self._versions: Versions | None = None
         self._at_end: dict[CountedWindow, Governed | None] = {}
@@ -249,15 +250,22 @@ class _Resolver:
         windows = entry.windows_moved
         if not windows:
             return {}
-        at = entry.time
-        effective = self._in_force(customer, at)
+        effective = self._in_force(customer, entry.time)
         key = None if effective is None else (effective.plan, effective.plan_version)
+        which = (effective is self.effective(customer), windows)
+        named = self._named.get(which)
+        if named is not None:
+            return named
         if key not in self._governed:
             self._governed[key] = governed_of(effective, self._upgrades_of(effective))
         governed = in_windows(self._governed[key], effective, windows)
         found = {window.ordinal: self._last_in_force(customer, window, governed) for window in windows}
         governed = {**governed, **{ordinal: last for ordinal, last in found.items() if last is not None}}
-        return limits_named((entry,), governed, limit_names(self.effective(customer)))
+        named = limits_named((entry,), governed, limit_names(self.effective(customer)))
+        if all(window.ordinal in governed for window in windows):
+            # Then they depend on the windows alone, and on whether the present or the planned limits are in force.
+            self._named[which] = named
+        return named
 
     def _last_in_force(
         self, customer: str | None, window: CountedWindow, governed: Mapping[int, Governed]

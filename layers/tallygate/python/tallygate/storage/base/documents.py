@@ -280,7 +280,7 @@ def _mapping(key: type | None, part: Form) -> Form:
 
 def compact(value: Any) -> str:
     """Return compact JSON with sorted keys, the stored form of documents. `read_document` reads it."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=_number)
+    return _SORTED.encode(value)
 
 
 def in_order(value: Any) -> str:
@@ -290,7 +290,7 @@ def in_order(value: Any) -> str:
 
 def read_document(text: str | bytes) -> Any:
     """Return the value of a stored document, with exact decimals."""
-    return json.loads(text, parse_float=Decimal)
+    return _EXACT.decode(text if isinstance(text, str) else text.decode())
 
 
 def _number(value: object) -> float:
@@ -300,4 +300,6 @@ def _number(value: object) -> float:
     return float(value)
 
 
+_EXACT = json.JSONDecoder(parse_float=Decimal)
+_SORTED = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=_number)
 _IN_ORDER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_number)
