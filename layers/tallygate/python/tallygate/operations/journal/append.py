@@ -169,7 +169,7 @@ def append(
 
     Raises Contended where other appenders win every try. Nothing is lost then: the batch is delivered again.
     """
-    resolved = _Resolver(parts, meters, first.limits, now)
+    resolved = Resolver(parts, meters, first.limits, now)
     kept: list[Entry] = []
 
     def to_head(head: Head, lagging: Sequence[TargetChange] | None = None) -> Head:
@@ -185,7 +185,7 @@ def append(
             break
         entries = resolved.entries(fresh)
         tell_rejections(parts.rejections, entries)
-        appended, head = _put(parts, owner, head, entries, resolved, now=now, clock=_clock(seen, now))
+        appended, head = put(parts, owner, head, entries, resolved, now=now, clock=_clock(seen, now))
         kept += [entry for record in appended for entry in record.entries]
         head = apply(parts.journal, parts.totals, owner, head, appended, each=each)
         if sum(len(record.entries) for record in appended) == len(fresh):
@@ -207,7 +207,7 @@ def new_among(head: Head, seen: Sequence[ToJournal]) -> list[ToJournal]:
     return fresh
 
 
-class _Resolver:
+class Resolver:
     """Resolves records into entries. Limits are read once per customer, when the first record needs them."""
 
     def __init__(self, parts: JournalParts, meters: Meters, limits: LimitsOf, now: Instant) -> None:
@@ -322,6 +322,11 @@ class _Resolver:
             return ParkedEntry(reason=f"{UNRESOLVABLE}: {type(error).__name__}", raw=raw)
 
 
+def resolver(parts: JournalParts, customer: str, *, now: Instant) -> Resolver:
+    """Return a resolver for one customer, by the catalog and the limits as they are now. Two requests or a few more."""
+    return Resolver(parts, parts.rules.meters(), parts.rules.effectives([customer]), now)
+
+
 def _time_of(journaled: ToJournal) -> Instant:
     return journaled.what.time if isinstance(journaled.what, Event) else 0
 
@@ -356,12 +361,12 @@ def _rejection(event: Event, why: NotCounted) -> Rejection:
     )
 
 
-def _put(
+def put(
     stores: JournalParts,
     owner: str,
     head: Head,
     entries: Sequence[tuple[ToJournal, Entry]],
-    resolver: _Resolver,
+    resolver: Resolver,
     *,
     now: Instant,
     clock: Instant,
@@ -391,7 +396,7 @@ def _put(
     return appended, head
 
 
-def _agreeing(entries: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver) -> list[list[tuple[ToJournal, Entry]]]:
+def _agreeing(entries: Sequence[tuple[ToJournal, Entry]], resolver: Resolver) -> list[list[tuple[ToJournal, Entry]]]:
     """Split the entries, in order, into as few parts as agree on their limits: mostly one, two around a plan change."""
     parts: list[list[tuple[ToJournal, Entry]]] = []
     known: dict[int, Governed] = {}
@@ -405,7 +410,7 @@ def _agreeing(entries: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver) -
     return parts
 
 
-def _record(head: Head, part: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver, now: Instant) -> Record:
+def _record(head: Head, part: Sequence[tuple[ToJournal, Entry]], resolver: Resolver, now: Instant) -> Record:
     entries = tuple(entry for _, entry in part)
     customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
     limits: dict[int, Governed] = {}

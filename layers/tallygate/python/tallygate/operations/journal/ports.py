@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -13,6 +13,7 @@ from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.admission.openings import Opening
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.settlements import Settlement
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.notices import OpenEntry
 from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.entries.total import Total
@@ -24,6 +25,7 @@ from tallygate.domain.journal.fold import TotalChange, UsageChange
 from tallygate.domain.journal.records import Beginning, Head, Record
 from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
 from tallygate.domain.limits.limits import Effective
+from tallygate.domain.metering.events import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +201,25 @@ class TotalStore(Protocol):
 
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
         """Add one record's part to a usage item, once. One request."""
+
+
+class RefoldStore(Protocol):
+    """Everything of a customer that its journal is compared with. Reads are consistent."""
+
+    def owner(self, customer: str) -> str:
+        """Return the customer's id in the form used in keys. No request."""
+
+    def journal(self, customer: str, *, until: int) -> Iterator[Record]:
+        """Yield the journal's records up to a number, in order. One request for each megabyte."""
+
+    def events(self, customer: str) -> Iterator[Event]:
+        """Yield the customer's stored events. One request for each partition and megabyte."""
+
+    def features(self, customer: str) -> tuple[str, ...]:
+        """Return the features that the customer has. One request."""
+
+    def cell(self, cell: CellName) -> tuple[Cell, CellEntry | None]:
+        """Return the root cell, and its newest entry as the stream would show it; None: it has none. One request."""
 
 
 class FirstUseCells(Protocol):

@@ -144,6 +144,11 @@ def event(customer: str, source: str, event_id: str) -> Key:
     return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", bounded(identity))
 
 
+def event_partitions(customer: str) -> tuple[str, ...]:
+    """The partitions of a customer's events."""
+    return tuple(f"EVENT#{escaped(customer)}#{shard}" for shard in range(EVENT_PARTITIONS))
+
+
 def journal_of(owner: str) -> str:
     """The partition of a customer's journal.
 

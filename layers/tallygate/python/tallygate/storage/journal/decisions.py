@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.corrections.settlements import Settlement
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.reset_marks import ResetMark, mark_text
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.journal.records import RECORD_KEPT
@@ -63,16 +65,8 @@ class Decisions:
 
     def look(self, cell: CellName) -> SeenCell:
         """Return the cell, read consistently, and the decision that its newest write made or settled."""
-        item = self._engine.get(keys.cell(cell))
-        seen = cell_image.cell_of(item)
-        if item is None or LAST not in item:
-            return SeenCell(cell=seen, last=None)
-        _, last = entry_of(items.text(item, LAST))
-        found = replace(last, revision=seen.revision) if isinstance(last, UseEntry | SettleEntry) else None
-        if found is not None and not any(window.counter in seen.brought for window in found.windows):
-            # Usage by event is added without an entry. So the image may show more than the entry's own write left.
-            found = found.shown_by(seen, seen)
-        return SeenCell(cell=seen, last=found)
+        seen, last = newest_entry(self._engine.get(keys.cell(cell)))
+        return SeenCell(cell=seen, last=last if isinstance(last, UseEntry | SettleEntry) else None)
 
     def settlement(self, customer: str, decision_id: str) -> Settlement | None:
         item = self._engine.get(_receipt(customer, decision_id))
@@ -132,6 +126,19 @@ class Decisions:
 
     def effective(self, customer: str) -> Effective | None:
         return Cells(self._engine).effective(customer)
+
+
+def newest_entry(item: Item | None) -> tuple[Cell, CellEntry | None]:
+    """Return the cell, and the entry of its newest write as far as the image shows it; None: it has no entry."""
+    seen = cell_image.cell_of(item)
+    if item is None or LAST not in item:
+        return seen, None
+    _, last = entry_of(items.text(item, LAST))
+    last = replace(last, revision=seen.revision)
+    if isinstance(last, UseEntry) and any(window.counter in seen.brought for window in last.windows):
+        # Usage by event is added without an entry. So the image may show more than the entry's own write left.
+        return seen, last
+    return seen, last.shown_by(seen, seen)
 
 
 def _correction(
