@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from tallygate.errors import StoreUnavailable
 from tallygate.operations.base.each import in_turn
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Delete, Refused, Write, Written
+from tallygate.storage.base.engine import Cancelled, Committed, Delete, Refused, Require, Write, Written
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.facts.outbox import fact_of
 from tallygate.storage.journal.records import Journal
@@ -151,6 +152,14 @@ class Dying(MemoryEngine):
                 MemoryEngine.write(self, write, repeatable=repeatable)
             raise StoreUnavailable(f"died at {at}")
         return MemoryEngine.write(self, write, repeatable=repeatable)
+
+    def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
+        if self.dies_at and writes[0].key.pk.startswith(self.dies_at):
+            at, self.dies_at = self.dies_at, ""
+            if self.after:
+                MemoryEngine.transact(self, writes, repeatable=repeatable)
+            raise StoreUnavailable(f"died at {at}")
+        return MemoryEngine.transact(self, writes, repeatable=repeatable)
 
 
 @pytest.mark.parametrize("dies_at", ["REJECTED#", "JOURNAL#"])
