@@ -14,7 +14,7 @@ the journal. It is reported and not counted, because nobody knows its times and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -37,7 +37,6 @@ from tallygate.operations.journal.ports import RefoldStore
 STREAM_KEPT = 25 * HOUR
 """The stream keeps records for 24 hours. A call of aggregate takes two minutes at most."""
 TRIES_MAX = 30
-BATCH = 100
 _NO_SHARD = shard_name("")
 """No shard has an empty id. A position of this shard leaves no mark, because it was never seen."""
 
@@ -87,19 +86,28 @@ class _Journaled:
         if self.since is None:
             # The first record of all has nothing before it.
             self.since = 0 if record.number == 1 else record.at
-        for entry in record.entries:
-            self.add_entry(entry)
+        self.add_entries(record.entries)
 
-    def add_entry(self, entry: Entry) -> None:
-        if isinstance(entry, EventEntry):
-            self.events.add((entry.source, entry.id))
-        elif isinstance(entry, ParkedEntry):
-            self.parked.append(entry.raw)
-        else:
+    def add_entries(self, entries: Sequence[Entry]) -> None:
+        self.events |= _identities(entries)
+        self.parked += _parked(entries)
+        for entry in _cell_entries(entries):
             self.revisions.setdefault(entry.feature, set()).add(entry.revision)
             for counter, by in entry.moves.used.items():
                 name = (entry.feature, counter)
                 self.sums[name] = EXACT.add(self.sums.get(name, ZERO), by)
+
+
+def _identities(entries: Sequence[Entry]) -> set[tuple[str, str]]:
+    return {(entry.source, entry.id) for entry in entries if isinstance(entry, EventEntry)}
+
+
+def _parked(entries: Sequence[Entry]) -> list[str]:
+    return [entry.raw for entry in entries if isinstance(entry, ParkedEntry)]
+
+
+def _cell_entries(entries: Sequence[Entry]) -> list[CellEntry]:
+    return [entry for entry in entries if isinstance(entry, CellEntry)]
 
 
 def refold(
@@ -134,9 +142,8 @@ def refold(
             apply(parts.journal, parts.totals, owner, head, appended, each=in_turn)
             if sum(len(record.entries) for record in appended) < len(entries):
                 continue
-        for _, entry in entries:
-            journaled.add_entry(entry)
-        events = sum(isinstance(entry, EventEntry) for _, entry in entries)
+        journaled.add_entries([entry for _, entry in entries])
+        events = len(_identities([entry for _, entry in entries]))
         return Refolded(
             events=events,
             entries=len(entries) - events,
