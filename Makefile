@@ -42,7 +42,7 @@ help: ## this list
 # What a person does
 # ---------------------------------------------------------------------------------------------------------------------
 
-.PHONY: run stop logs demo apply test check bench deploy key clean
+.PHONY: run stop logs demo apply test check bench deploy key refold clean
 run: venv tools ## run the whole stack on this machine, with a tour (PORT=n, DETACH=1, TOUR=0, FRESH=1)
 	@$(RUN) local.stack run --port $(PORT) --folder "$(STATE)" $(if $(DETACH),--detach) $(if $(filter 0,$(TOUR)),--no-tour) \
 		$(if $(FRESH),--fresh)
@@ -100,6 +100,9 @@ deploy: venv $(STAMPS)/sam ## deploy to the account of your AWS credentials, ask
 key: venv ## make the first API key of a deployed stack (STACK=tallygate NAME=first SCOPES="manage ingest check")
 	@$(RUN) local.keys --stack "$(or $(STACK),tallygate)" --name "$(or $(NAME),first)" \
 		--scopes "$(or $(SCOPES),manage ingest check)"
+
+refold: venv ## count what the stream lost after a day without its reader (STACK=tallygate, CUSTOMER=acme)
+	@$(RUN) local.refold --folder "$(STATE)" --stack "$(STACK)" --customer "$(CUSTOMER)"
 
 clean: ## remove everything installed and built, and the local stack's state
 	@[ ! -x .venv/bin/python ] || $(RUN) local.stack stop --folder "$(STATE)" --quiet

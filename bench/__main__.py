@@ -15,13 +15,15 @@ import io
 import json
 import statistics
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bench import engine as bench_engine
+from bench import fold
 from bench.cost import Cost, counting
 from bench.functions import environment, loaded
 from bench.imports import import_times
@@ -49,7 +51,10 @@ DIMENSIONS = {name: (name,) for name in ("team", "user", "model")}
 
 @dataclass(frozen=True)
 class Row:
-    """One operation: exact counts of one warm operation, and medians over all of them."""
+    """One operation: exact counts of one warm operation, and medians over all of them.
+
+    per_cpu_second: records that a CPU second aggregates; None: not measured
+    """
 
     operation: str
     requests: dict[str, float]
@@ -59,6 +64,7 @@ class Row:
     wall_ms: float
     cpu_ratio: float
     wall_ratio: float
+    per_cpu_second: float | None = None
 
 
 def bare(dynamodb: Any, table: str) -> Callable[[int], object]:
@@ -201,16 +207,13 @@ def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
     engine.write(Put(key=keys.CATALOG_HEAD, item={"version": 1}))
     stream = reader(dynamodb, bench_engine.client(url, "dynamodbstreams"), TABLE)
     list(stream.batches())
-    principal = {"lambda": {"key_id": "key_1", "scopes": "ingest", "customer": ""}}
 
     def posted(batch: int) -> dict[str, Any]:
         sent = [
             {"id": f"{batch}-{n}", "type": "llm.completion", "subject": "events", "data": {"tokens": n}}
             for n in range(BATCH)
         ]
-        request = event("/v1/events", {})
-        request["requestContext"] = {**request["requestContext"], "authorizer": principal}
-        return {**request, "body": json.dumps(sent)}
+        return posting(sent)
 
     with (
         quiet(),
@@ -244,6 +247,38 @@ def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
             yield row(f"event, {name}, in batches of {BATCH}", costs[name], BATCH, times)
 
 
+def folds(url: str) -> Iterator[Row]:
+    """Measure what sparse and dense customers cost until nothing is left in the stream."""
+    engine = bench_engine.engine_at(url, fold.TABLE)
+    feature(engine)
+    engine.write(Put(key=keys.CATALOG_HEAD, item={"version": 1}))
+
+    def prepare(name: str) -> None:
+        customer(engine, name, limit=10**12)
+        engine.write(Put(key=keys.profile(name), item={"name": name}))
+
+    def consume(name: str) -> dict[str, Any]:
+        dimensions = {"team": "eng", "user": "u7", "model": "large"}
+        return event("/v1/consume", {"customer": name, "feature": FEATURE, "amount": 1, "dimensions": dimensions})
+
+    def post(name: str) -> dict[str, Any]:
+        data = {"tokens": 7, "team": "eng", "user": "u7", "model": "large"}
+        return posting([{"id": uuid.uuid4().hex, "type": "llm.completion", "subject": name, "data": data}])
+
+    with quiet():
+        for name, cost, pace in fold.measured(url, prepare, consume, post):
+            found = row(name, cost or Cost(), 1, (1.0, 1.0, 0.0, 0.0))
+            yield replace(found, per_cpu_second=pace)
+
+
+def posting(sent: list[dict[str, Any]]) -> dict[str, Any]:
+    """A request of ingest with these events."""
+    request = event("/v1/events", {})
+    principal = {"lambda": {"key_id": "key_1", "scopes": "ingest", "customer": ""}}
+    request["requestContext"] = {**request["requestContext"], "authorizer": principal}
+    return {**request, "body": json.dumps(sent)}
+
+
 def row(name: str, cost: Cost, each: int, times: tuple[float, ...]) -> Row:
     """One row. If a call does several operations, its figures are per operation."""
     bare_cpu, bare_wall, cpu, wall = times
@@ -268,7 +303,12 @@ def measure(runs: int) -> list[Row]:
     with bench_engine.running() as running:
         dynamodb = bench_engine.client(running.url)
         bench_engine.create_table(dynamodb, TABLE)
-        measured = [*decisions(running.url, dynamodb, runs), *events(running.url, dynamodb, runs)]
+        bench_engine.create_table(dynamodb, fold.TABLE)
+        measured = [
+            *decisions(running.url, dynamodb, runs),
+            *events(running.url, dynamodb, runs),
+            *folds(running.url),
+        ]
     started = row("import check, over importing boto3 and making a client", Cost(), 1, import_times("check"))
     return [*measured, started]
 
@@ -281,13 +321,13 @@ def main() -> None:
     rows = measure(options.runs)
     print(
         f"{'operation':<38} {'requests':<64} {'WU':>5} {'RU':>5} {'CPU ms':>7} {'× bare':>7}"
-        f" {'wall ms':>8} {'× bare':>7}"
+        f" {'wall ms':>8} {'× bare':>7} {'per CPU s':>9}"
     )
     for row in rows:
         asked = ", ".join(f"{count:g} {name}" for name, count in row.requests.items())
         print(
             f"{row.operation:<38} {asked:<64} {row.write_units:>5g} {row.read_units:>5g} {row.cpu_ms:>7.2f}"
-            f" {row.cpu_ratio:>7.2f} {row.wall_ms:>8.2f} {row.wall_ratio:>7.2f}"
+            f" {row.cpu_ratio:>7.2f} {row.wall_ms:>8.2f} {row.wall_ratio:>7.2f} {row.per_cpu_second or 0:>9.0f}"
         )
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.functions import FUNCTIONS, environment
+from bench.functions import FOREIGN, FUNCTIONS, environment
 
 LAYER = FUNCTIONS.parent / "layers" / "tallygate" / "python"
 RUNS = 10
@@ -27,8 +27,10 @@ def import_times(verb: str) -> tuple[float, float, float, float]:
     """Return the medians in milliseconds: (CPU, wall) of boto3 and a client, then of the function."""
     with tempfile.TemporaryDirectory() as compiled:
         variables = {
-            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            **{name: value for name, value in os.environ.items() if not FOREIGN.fullmatch(name)},
             **environment(verb, "http://none", "none"),
+            # Empty: modules are compiled.
+            "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": compiled,
             "PYTHONPATH": os.pathsep.join((str(LAYER), str(FUNCTIONS / verb))),
         }

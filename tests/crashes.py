@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -47,6 +47,9 @@ class FusedEngine:
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
         return self.fuse.step(lambda: self.engine.get(key, consistent=consistent))
+
+    def get_many(self, wanted: Collection[Key]) -> Mapping[Key, Item]:
+        return self.fuse.step(lambda: self.engine.get_many(wanted))
 
     def query(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -119,6 +119,13 @@ def draft(
 def said(change: Change) -> tuple[str, CellEntry]:
     """The customer and the entry of a write to a cell, from the commit log."""
     return entry_of(items.text(change.new or {}, LAST))
+
+
+def entries_written(engine: MemoryEngine) -> Iterator[tuple[str, CellEntry]]:
+    """The customer and the entry of each write to a cell that has one: all but additions of usage by event."""
+    for change in engine.stream:
+        if change.key.pk.startswith("CELL#") and (change.new or {})["n"] != (change.old or {"n": 0})["n"]:
+            yield said(change)
 
 
 def record(change: Change, *, written_at: float = STREAM_CLOCK) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Kept:
     def append(self, at: Instant, *entries: Entry) -> None:
         self.number += 1
         record = Record(number=self.number, customer="acme", marks={}, entries=entries, at=at)
-        Journal(self.engine).append("acme", record, applied=0, now=at)
+        Journal(self.engine).append("acme", record, begins=None, now=at)
 
     def find(self, decision: DecisionId, now: Instant) -> UseEntry:
         store = Decisions(self.engine)
@@ -176,7 +176,7 @@ def test_a_search_that_is_longer_than_a_call_goes_on_in_any_container(
         kept.find(named(950, NOW, QUIET), NOW + HOUR)
     assert (unfinished.value.code, unfinished.value.retryable) == ("decision_search_unfinished", True)
     halving = 10
-    assert sum(cost.requests.values()) <= 1 + 1 + halving + 2 + 2, "cell, newest, two pages, the position read and kept"
+    assert sum(cost.requests.values()) <= 1 + 2 + halving + 2 + 2, "cell, newest, oldest, two pages, the position"
     assert calls_until_found(kept, named(950, NOW, QUIET), NOW + HOUR) in (2, 3)
     with counting(dynamodb) as cost, pytest.raises(NotFound):
         calls_until_found(kept, named(7_777, NOW, QUIET), NOW + 2 * DAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from tallygate.errors import StoreUnavailable
 from tallygate.operations.base.each import in_turn
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Delete, Refused, Write, Written
+from tallygate.storage.base.engine import Cancelled, Committed, Delete, Refused, Require, Write, Written
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.facts.outbox import fact_of
 from tallygate.storage.journal.records import Journal
@@ -107,7 +108,7 @@ def test_an_accepted_event_that_the_fold_cannot_measure_is_told() -> None:
     forget_the_meter(engine)
     summary = fold(container(engine), [change for change in engine.stream if change.key.pk.startswith("EVENT#")])
     assert summary.rejected == 3
-    head = Journal(engine).head("acme", fresh=True)
+    head = Journal(engine).head("acme", now=NOW, fresh=True)
     assert head.newest is not None
     assert [entry.rejected for entry in head.newest.entries if isinstance(entry, EventEntry)] == [
         "unknown_event_type"
@@ -152,6 +153,14 @@ class Dying(MemoryEngine):
                 MemoryEngine.write(self, write, repeatable=repeatable)
             raise StoreUnavailable(f"died at {at}")
         return MemoryEngine.write(self, write, repeatable=repeatable)
+
+    def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
+        if self.dies_at and writes[0].key.pk.startswith(self.dies_at):
+            at, self.dies_at = self.dies_at, ""
+            if self.after:
+                MemoryEngine.transact(self, writes, repeatable=repeatable)
+            raise StoreUnavailable(f"died at {at}")
+        return MemoryEngine.transact(self, writes, repeatable=repeatable)
 
 
 @pytest.mark.parametrize("dies_at", ["REJECTED#", "JOURNAL#"])

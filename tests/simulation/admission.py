@@ -9,7 +9,7 @@ between their calls. Containers die at any call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -84,6 +84,10 @@ class Stepping:
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
         found: Item | None = self._call(lambda: self.world.engine.get(key, consistent=consistent))
+        return found
+
+    def get_many(self, wanted: Collection[Key]) -> Mapping[Key, Item]:
+        found: Mapping[Key, Item] = self._call(lambda: self.world.engine.get_many(wanted))
         return found
 
     def query(self, pk: str, **asked: Any) -> Page:

@@ -24,7 +24,7 @@ from tallygate.storage.entries.totals import total_of
 from tallygate.storage.journal.records import Journal
 from tests.given import FEATURE, METER, NOW, known_to
 from tests.simulation.world import CUSTOMERS, DAILY, HYSTERESIS, MONTHLY, TIERS, World
-from tests.truth import facts, said, totals, used
+from tests.truth import entries_written, facts, totals, used
 
 Window = tuple[str, int, Instant]
 Reported = tuple[str, str, str, str]
@@ -53,12 +53,11 @@ def happened(engine: MemoryEngine) -> Iterator[Usage]:
                 True,
                 {"model": data["model"]},
             )
-        elif change.key.pk.startswith("CELL#"):
-            customer, entry = said(change)
-            if isinstance(entry, UseEntry):
-                yield Usage(customer, entry.time, entry.amount, False, entry.dimensions)
-            elif isinstance(entry, SettleEntry):
-                yield Usage(customer, entry.time, entry.by, False, entry.dimensions)
+    for customer, entry in entries_written(engine):
+        if isinstance(entry, UseEntry):
+            yield Usage(customer, entry.time, entry.amount, False, entry.dimensions)
+        elif isinstance(entry, SettleEntry):
+            yield Usage(customer, entry.time, entry.by, False, entry.dimensions)
 
 
 def windows_of(time: Instant) -> tuple[tuple[int, Instant, Instant], ...]:
@@ -99,16 +98,15 @@ def _check_settlements(engine: MemoryEngine) -> None:
     """Each settlement corrected its decision once, to the amount in its receipt. No total was ever negative."""
     written: list[tuple[str, str, Decimal, Decimal]] = []
     granted: dict[tuple[str, str], Decimal] = {}
+    for customer, entry in entries_written(engine):
+        if isinstance(entry, UseEntry):
+            granted[(customer, entry.id)] = entry.amount
+        elif isinstance(entry, SettleEntry):
+            before = granted[(customer, entry.id)]
+            assert entry.amount - entry.by == before
+            written.append((customer, entry.id, before, entry.amount))
     for change in engine.stream:
-        if change.key.pk.startswith("CELL#"):
-            customer, entry = said(change)
-            if isinstance(entry, UseEntry):
-                granted[(customer, entry.id)] = entry.amount
-            elif isinstance(entry, SettleEntry):
-                before = granted[(customer, entry.id)]
-                assert entry.amount - entry.by == before
-                written.append((customer, entry.id, before, entry.amount))
-        elif change.key.pk.startswith("TOTAL#"):
+        if change.key.pk.startswith("TOTAL#"):
             assert total_of(change.new or {}).value >= 0
     kept: list[tuple[str, str, Decimal, Decimal]] = []
     secret = known_to(engine)
@@ -137,7 +135,7 @@ def _rollup(engine: MemoryEngine) -> dict[tuple[str, str, str, str, str], Decima
 def _check_journals(engine: MemoryEngine) -> None:
     """Each event and each write to a cell is in its customer's journal once. No record was parked."""
     for customer in CUSTOMERS:
-        numbers = [int(key.sk) for key in engine.items if key.pk == f"JOURNAL#{customer}" and key.sk != "CURSOR"]
+        numbers = [int(key.sk) for key in engine.items if key.pk == f"JOURNAL#{customer}" and key.sk != "START"]
         assert sorted(numbers) == list(range(1, len(numbers) + 1))
         records = Journal(engine).records(customer, 0, len(numbers)) if numbers else ()
         entries = [entry for record in records for entry in record.entries]
@@ -148,7 +146,7 @@ def _check_journals(engine: MemoryEngine) -> None:
         )
         assert journaled == stored
         revisions = [entry.revision for entry in entries if isinstance(entry, CellEntry)]
-        writes = sum(change.key.pk == f"CELL#{customer}#{FEATURE}" for change in engine.stream)
+        writes = sum(named == customer for named, _ in entries_written(engine))
         assert sorted(revisions) == list(range(1, writes + 1))
         assert len({e.revision for e in entries if isinstance(e, UseEntry)}) == sum(
             isinstance(e, UseEntry) for e in entries
@@ -161,11 +159,10 @@ def _check_facts(world: World, expected: dict[Window, tuple[Decimal, Decimal]]) 
     denied: Counter[Reported] = Counter()
     up: dict[Window, set[str]] = defaultdict(set)
     restated: dict[Window, list[Decimal]] = defaultdict(list)
+    for customer, entry in entries_written(world.engine):
+        if isinstance(entry, DeniedEntry):
+            denied[(customer, entry.name, format_instant(entry.window.start), "denied")] += 1
     for change in world.engine.stream:
-        if change.key.pk.startswith("CELL#"):
-            customer, entry = said(change)
-            if isinstance(entry, DeniedEntry):
-                denied[(customer, entry.name, format_instant(entry.window.start), "denied")] += 1
         if not change.key.pk.startswith("TOTAL#"):
             continue
         before, after = total_of(change.old) if change.old else None, total_of(change.new or {})

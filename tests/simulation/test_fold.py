@@ -7,7 +7,7 @@ SIMULATION_SEED=1234  pytest tests/simulation     that run alone
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -15,12 +15,12 @@ import pytest
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.facts import Announcements, Levels, announcements
 from tallygate.domain.journal.fold import UsageChange
-from tallygate.domain.journal.records import Head, Mark, Marks, Position, Record
+from tallygate.domain.journal.records import Head, Mark, Marks, Position
 from tallygate.domain.metering.contributions import stated
 from tallygate.operations.base.each import Each
 from tallygate.operations.facts import announce
 from tallygate.operations.journal import append
-from tallygate.operations.journal.append import JournalParts
+from tallygate.operations.journal.ports import JournalStore, TotalStore
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Update
 from tallygate.storage.base.expressions import Increase, Set
@@ -66,11 +66,11 @@ def own_marks_only(marks: Marks, positions: Iterable[Position]) -> Marks:
     return {newest.shard: Mark(newest.sequence, newest.seen_at)}
 
 
-def own_records_only(parts: JournalParts, owner: str, head: Head, known: Mapping[int, Record], *, each: Each) -> None:
+def own_records_only(
+    journal: JournalStore, totals: TotalStore, owner: str, head: Head, *, each: Each, lagging: object = None
+) -> Head:
     """Applies what it appended itself, and never what another left behind."""
-    for number in sorted(known):
-        append._apply_record(parts.totals, known[number], each)
-    parts.journal.applied(owner, head.number)
+    return replace(head, applied=head.number)
 
 
 def unguarded(self: Totals, customer: str, change: UsageChange, number: int) -> None:
@@ -93,7 +93,7 @@ def test_the_runs_notice_a_broken_rule(rule: str, monkeypatch: pytest.MonkeyPatc
     if rule == "marks of all shards":
         monkeypatch.setattr(append, "advanced", own_marks_only)
     elif rule == "apply to the head":
-        monkeypatch.setattr(append, "apply", own_records_only)
+        monkeypatch.setattr(append, "catch_up", own_records_only)
     elif rule == "number of the levels":
         monkeypatch.setattr(announce, "announcements", forgetful)
     else:

@@ -34,6 +34,7 @@ from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.journal.records import Journal
+from tallygate.storage.journal.totals import Totals
 from tallygate.storage.metering.events import Events
 from tallygate.storage.stream import batch_of
 from tests.given import FEATURE, METER, NOW, effective, in_force, quota, wanted
@@ -160,8 +161,9 @@ def check(stack: Stack) -> None:
     assert list(cell.used.values()) == [by_event + stack.granted]
     assert _rollup(engine, METER) == by_event + stack.granted
     assert _rollup(engine, "calls") == len(stack.posted)
-    head = Journal(engine).head("acme", fresh=True)
-    assert head.applied == head.number
+    head = Journal(engine).head("acme", now=NOW, fresh=True)
+    assert head.newest is not None
+    assert Totals(engine).lagging([head.newest]) == [[]]
     entries = [entry for record in Journal(engine).records("acme", 0, head.number) for entry in record.entries]
     assert sorted(e.id for e in entries if isinstance(e, EventEntry)) == sorted(stack.posted)
     revisions = sorted(entry.revision for entry in entries if isinstance(entry, CellKind))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -41,7 +41,7 @@ from tallygate.storage.stream import batch_of
 from tests.given import NOW, effective, in_force, known_to, quota, wanted
 from tests.simulation.scheduler import Actor, Killed, Scheduler
 from tests.simulation.shards import Shard, Shards
-from tests.truth import CALLS, TOKENS, Requested, container, declare, draft, exists, record, said
+from tests.truth import CALLS, TOKENS, Requested, container, declare, draft, entries_written, exists, record
 
 T = TypeVar("T")
 CUSTOMERS = ("acme", "umbrella")
@@ -87,6 +87,9 @@ class SteppingEngine:
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
         return self._call(lambda: self.world.engine.get(key, consistent=consistent), writes=False)
+
+    def get_many(self, wanted: Collection[Key]) -> Mapping[Key, Item]:
+        return self._call(lambda: self.world.engine.get_many(wanted), writes=False)
 
     def query(
         self,
@@ -273,7 +276,7 @@ class World:
 
     def _decisions(self) -> list[tuple[str, UseEntry]]:
         """The customers and entries of all grants so far."""
-        writes = (said(change) for change in self.engine.stream if change.key.pk.startswith("CELL#"))
+        writes = entries_written(self.engine)
         return [(customer, entry) for customer, entry in writes if isinstance(entry, UseEntry)]
 
     def _settle_one(self, customer: str, use: UseEntry, amount: Decimal) -> None:

@@ -200,3 +200,12 @@ def test_changes_mean_the_same_to_both_engines(dynamo_engine: DynamoEngine) -> N
         assert outcome.image == changed({**image, **KEY.attributes}, {}, changes)
 
     agree()
+
+
+def test_many_items_are_read_at_once(engine: Engine) -> None:
+    held = [Key(f"P{n}", "a") for n in range(120)]
+    for n, key in enumerate(held):
+        engine.write(Put(key=key, item={"n": n}))
+    found = engine.get_many([*held, Key("P", "missing"), held[0]])
+    assert found == {key: {"pk": key.pk, "sk": key.sk, "n": n} for n, key in enumerate(held)}
+    assert engine.get_many([]) == {}

@@ -83,3 +83,31 @@ def test_a_refused_condition_is_the_outcome_only_where_every_item_was_judged() -
     with pytest.raises(Contended):
         DynamoEngine(BotoClient(client), "table").transact((PUT, PUT))
     assert client.calls == TRIES_MAX
+
+
+class Hesitant:
+    """A client that answers only the first few keys of every batch, and leaves the others unprocessed."""
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once, self.calls = at_once, 0
+
+    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803  # the client's own name
+        self.calls += 1
+        ((table, asked),) = RequestItems.items()
+        assert asked["ConsistentRead"] and len(asked["Keys"]) <= 100
+        done, left = asked["Keys"][: self.at_once], asked["Keys"][self.at_once :]
+        return {"Responses": {table: done}, "UnprocessedKeys": {table: {"Keys": left}} if left else {}}
+
+
+def test_unprocessed_keys_of_a_read_are_asked_for_again() -> None:
+    wanted = [Key("P", str(n)) for n in range(150)]
+    client: Any = Hesitant(60)
+    found = DynamoEngine(BotoClient(client), "table").get_many(wanted)
+    assert (set(found), client.calls) == (set(wanted), 3)
+
+
+def test_keys_that_stay_unprocessed_are_no_missing_items() -> None:
+    client: Any = Hesitant(0)
+    with pytest.raises(StoreUnavailable):
+        DynamoEngine(BotoClient(client), "table").get_many([Key("P", "a")])
+    assert client.calls == TRIES_MAX

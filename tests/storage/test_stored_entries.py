@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from decimal import Decimal
@@ -13,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.domain.base.instants import MINUTE
 from tallygate.domain.catalog.tiers import AllowWithGrace, Enforcement, SuspendUsage, Tier, percent
 from tallygate.domain.entries.entry import CellEntry, Entry
-from tallygate.domain.entries.events import BringInEntry, EventEntry, ParkedEntry
+from tallygate.domain.entries.events import EventEntry, ParkedEntry
 from tallygate.domain.entries.notices import (
     BumpEntry,
     DeniedEntry,
@@ -37,7 +39,7 @@ from tallygate.domain.entries.windows import (
     ResetEntry,
     Taken,
 )
-from tallygate.domain.journal.records import Mark, Record
+from tallygate.domain.journal.records import Mark, Marks, Record
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import Layer
@@ -49,7 +51,7 @@ from tallygate.storage.base.documents import compact, in_order, read_document
 from tallygate.storage.entries.entries import CELL_KINDS, ENTRIES, entry_of
 from tallygate.storage.entries.last import CUSTOMER, entry_text
 from tallygate.storage.entries.totals import governed_from, governed_text
-from tallygate.storage.journal.records import body_of, record_of
+from tallygate.storage.journal.records import item_of, record_of
 
 KINDS: dict[str, type] = {**CELL_KINDS, "event": EventEntry, "parked": ParkedEntry}
 TIERS = (
@@ -83,6 +85,11 @@ KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     Decimal: st.decimals(-(10**18), 10**18, places=9),
     NoneType: st.none(),
     Tier: st.sampled_from(TIERS),
+    Marks: st.dictionaries(
+        st.binary(min_size=8, max_size=8).map(bytes.hex),
+        st.builds(Mark, st.integers(0, 10**40), st.integers(30 * 10**6, 30 * 10**6 + 2880).map(lambda m: m * MINUTE)),
+        max_size=24,
+    ),
     ResetMark: st.builds(ResetMark, upto=st.integers(0, 9))
     | st.builds(ResetMark, upto=st.integers(0, 9), partly=st.integers(1, 9), before=st.integers(0, 10**15)),
 }
@@ -141,9 +148,9 @@ def test_a_limit_as_it_stood_is_read_back_as_it_was_written(governed: Governed) 
 
 @given(made(Record).map(lambda record: replace(record, entries=record.entries[:2])))
 def test_a_record_is_read_back_as_it_was_written(record: Record) -> None:
-    body = body_of(record)
-    assert record_of({"body": body}) == record
-    assert body_of(replace(record)) == body
+    item = item_of(record)
+    assert record_of(item) == record
+    assert item_of(replace(record)) == item
 
 
 WINDOW, OTHER = CountedWindow(1, 1000, 2000), CountedWindow(2, 1000, 3000)
@@ -211,10 +218,6 @@ PINNED: dict[str, tuple[Any, dict[str, Any]]] = {
             "fw": [[3, 0, 9]],
             "tp": "00-4b",
         },
-    ),
-    "bring_in": (
-        BringInEntry(**KIND, counter=WINDOW.counter, by=Decimal(3), brought=Decimal("10.5")),
-        {**AS_KIND, "ct": [1, 1000], "b": "3", "e": "10.5"},
     ),
     "adjust": (
         AdjustEntry(
@@ -459,15 +462,26 @@ def test_a_record_and_a_limit_are_stored_as_they_always_were() -> None:
     assert len(limit) == len(fields(governed))
     parked, stored = PINNED["parked"]
     record = Record(
-        number=7, customer="acme", marks={"shard-1": Mark(10**39, 1234)}, entries=(parked,), limits={1: governed}, at=9
+        number=7,
+        customer="acme",
+        marks={"00000000000000a1": Mark(10**39, 3 * MINUTE), "ff00000000000000": Mark(10**39 - 258, MINUTE)},
+        entries=(parked,),
+        limits={1: governed},
+        at=9,
+        applied=6,
     )
-    assert ENTRIES.write(record, Record) == {
+    highest = (10**39).to_bytes(17).hex()
+    marks = bytes.fromhex(f"00000003 11{highest} 00000000000000a1 0000 00 ff00000000000000 0002 020102")
+    item = item_of(record)
+    assert (item["at"], item["marks"]) == (9, marks)
+    assert record_of(item) == record
+    assert read_document(zlib.decompress(item["body"])) == {  # type: ignore[arg-type]  # it is bytes
         "no": 7,
         "c": "acme",
-        "mk": {"shard-1": [10**39, 1234]},
         "es": [{"k": "parked", **stored}],
         "lm": {"1": limit},
         "at": 9,
+        "ap": 6,
     }
 
 

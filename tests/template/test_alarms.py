@@ -98,6 +98,20 @@ def test_the_lag_that_alarms_is_longer_than_the_longest_window(alarms: Resources
     assert alarms["StreamAge"]["Threshold"] >= longest
 
 
+def test_a_reader_that_is_stuck_alarms_while_the_stream_still_has_the_records(alarms: Resources) -> None:
+    stuck, kept = alarms["StreamStuck"], 24 * 3_600_000
+    assert (stuck["MetricName"], stuck["Dimensions"][0]["Value"]) == ("IteratorAge", {"Ref": "AggregateFunction"})
+    assert alarms["StreamAge"]["Threshold"] < stuck["Threshold"] <= kept / 24
+
+
+def test_one_reader_of_the_stream_has_a_whole_processor(
+    functions: dict[str, dict[str, Any]], template: dict[str, Any]
+) -> None:
+    """A partition of the table takes 200 to 250 sparse consumes a second; Lambda gives one vCPU at 1,769 MB."""
+    assert functions["aggregate"]["MemorySize"] == {"Ref": "AggregateMemoryMb"}
+    assert template["Parameters"]["AggregateMemoryMb"]["Default"] >= 1_769
+
+
 def test_every_decision_s_line_is_what_the_filter_counts(resources: Resources) -> None:
     filter_of = resources["DecisionCount"]["Properties"]
     assert filter_of["LogGroupName"] == {"Ref": "CheckLogs"}

@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # A transaction is authorized as the actions it is made of.
 ACTIONS_OF_CALLS = {
+    "BatchGetItem": {"BatchGetItem"},
     "GetItem": {"GetItem"},
     "Query": {"Query"},
     "PutItem": {"PutItem"},

@@ -26,7 +26,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LAYER = REPOSITORY / "layers" / "tallygate" / "python"
 VERBS = sorted(path.parent.name for path in (REPOSITORY / "functions").glob("*/app.py"))
 # What an engine is asked for, and the action that it takes.
-ACTIONS = {"get": "GetItem", "query": "Query", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
+ACTIONS = {
+    "get": "GetItem",
+    "get_many": "BatchGetItem",
+    "query": "Query",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+}
 OTHERS = {
     "send_message": "sqs:SendMessage",
     "put_events": "events:PutEvents",

@@ -42,7 +42,7 @@ from tallygate.operations.delivery.dispatch import dispatch
 from tallygate.operations.delivery.ports import AttemptQueue
 from tallygate.operations.facts.announce import announce
 from tallygate.operations.facts.ports import OutboxStore
-from tallygate.operations.journal.append import AppendSummary, JournalParts, append
+from tallygate.operations.journal.append import AppendSummary, JournalParts, append, read_first
 from tallygate.operations.journal.carry import moved, open_window, revise
 from tallygate.operations.journal.ports import CarriedCells, FoldedCells
 from tallygate.operations.limits.in_force import announce_to
@@ -110,11 +110,16 @@ def _journal(parts: Parts, batch: Batch, summary: Summary, now: Instant) -> list
         return [error]
     # Several customers are processed at a time. For a single customer, several targets are written at a time instead.
     outer, inner = (in_turn, parts.each) if len(owners) == 1 else (parts.each, in_turn)
+    try:
+        first, unread = read_first(parts.journal, owners, now=now, each=outer)
+    except TallygateError as error:
+        return [error]
     outcomes, failures = attempt(
         outer,
-        lambda owner: append(parts.journal, owner, owners[owner], meters, now=now, each=inner),
-        list(owners),
+        lambda owner: append(parts.journal, owner, owners[owner], meters, first, now=now, each=inner),
+        list(first.heads),
     )
+    failures += unread
     summary.customers = len(owners)
     for folded in outcomes:
         assert isinstance(folded, AppendSummary)

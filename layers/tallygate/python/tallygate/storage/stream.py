@@ -12,8 +12,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
+from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import SECOND, Instant
 from tallygate.domain.entries.events import PARKED_LENGTH_MAX, ParkedEntry
 from tallygate.domain.facts.audits import announced, rejection_announced
@@ -30,8 +31,8 @@ from tallygate.domain.journal.observed import (
     ToJournal,
     TotalChanged,
 )
-from tallygate.domain.journal.proof import disproved
-from tallygate.domain.journal.records import Position
+from tallygate.domain.journal.proof import disproved, disproved_addition
+from tallygate.domain.journal.records import Position, shard_name
 from tallygate.errors import InvariantBroken
 from tallygate.storage.admission import cell_image
 from tallygate.storage.base import items, keys
@@ -60,12 +61,20 @@ def batch_of(event: Mapping[str, Any]) -> Batch:
     """Return the batch of one call. The last call of a tumbling window may have no records."""
     shard = event.get("shardId") or ONLY_SHARD
     records = event.get("Records") or ()
-    observed = [seen for record in records for seen in _observed(record, shard)]
+    name, cells = shard_name(shard), dict[str, SeenCell]()
+    observed = [seen for record in records for seen in _observed(record, name, cells)]
     times = [_written_at(record["dynamodb"]) for record in records]
     return Batch(shard=shard, observed=tuple(observed), records=len(records), oldest=min(times, default=None))
 
 
-def _observed(record: Mapping[str, Any], shard: str) -> tuple[Observed, ...]:
+class SeenCell(NamedTuple):
+    """A cell after its newest record of the batch. The next record of a busy cell begins with this image."""
+
+    image: Image
+    cell: Cell
+
+
+def _observed(record: Mapping[str, Any], shard: str, cells: dict[str, SeenCell]) -> tuple[Observed, ...]:
     """Return the observations of one record. Empty for irrelevant records and unchanged items."""
     change = record["dynamodb"]
     if record["eventName"] == "REMOVE" or change.get("OldImage") == change.get("NewImage"):
@@ -75,10 +84,10 @@ def _observed(record: Mapping[str, Any], shard: str) -> tuple[Observed, ...]:
     kind, _, rest = pk.partition("#")
     owner = rest.partition("#")[0]
     try:
+        if kind == "CELL":
+            return _cell_write(rest, position, change.get("OldImage"), change["NewImage"], cells)
         new = image_of(change["NewImage"])
         old = image_of(change["OldImage"]) if change.get("OldImage") else None
-        if kind == "CELL":
-            return _cell_write(rest, position, old, new)
         shown = _shown(kind, rest, position, old, new)
         return () if shown is None else (shown,)
     except Parked as parked:
@@ -117,14 +126,26 @@ def _audited(new: Item) -> AuditSeen | None:
     return None if makes is None else AuditSeen(announcement=makes)
 
 
-def _cell_write(rest: str, position: Position, old: Item | None, new: Item) -> tuple[Observed, ...]:
+def _cell_write(
+    rest: str, position: Position, old: Image | None, image: Image, cells: dict[str, SeenCell]
+) -> tuple[Observed, ...]:
     """Return the journal entry of one cell write, if the record proves it, and the facts that it makes.
 
-    Raises Parked.
+    Empty for the addition of usage by event. Raises Parked.
     """
+    seen, new = cells.get(rest), image_of(image)
+    known = seen.cell if seen is not None and seen.image == old else None
+    before = known or cell_image.cell_of(image_of(old) if old else None)
+    after = cell_image.cell_of(new)
+    cells[rest] = SeenCell(image, after)
+    if after.revision == before.revision:
+        changed = image.get(LAST) != (old or {}).get(LAST)
+        why = "entry" if changed else disproved_addition(before, after)
+        if why is not None:
+            raise Parked(f"disproved: {why}")
+        return ()
     customer, written = entry_of(items.text(new, LAST))
     _must_own(rest, customer, written.feature)
-    before, after = cell_image.cell_of(old), cell_image.cell_of(new)
     why = disproved(before, after, written.moves)
     if why is not None:
         raise Parked(f"disproved: {why}")

@@ -1,10 +1,10 @@
-"""Entries: the journal's records. Each write to a cell and each stored event has one; each kind is one dataclass.
+"""Entries: what journal records consist of. Each write to a cell and each stored event has one, but for the addition of
+usage by event to a cell, which the journal has already. Each kind is one dataclass.
 
     kind       written by                                 moves in its cell   moves in totals   fact
     use        a granted consume                          used, carried       value
     settle     its correction to another amount           used, followed      value
     event      an accepted event (writes no cell)                             value
-    bring_in   usage by event, added to its cell          used
     adjust     a manual adjustment of a limit             carried, adjusted   adjusted          quota.adjusted
     reset      a manual reset of usage                    used, followed      excluded
     carry      a new opening balance of a window          carried             carried

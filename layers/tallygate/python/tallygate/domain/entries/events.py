@@ -1,38 +1,20 @@
-"""Entries of events: an accepted event, usage by event that is added to a cell, and a record that cannot be read."""
+"""Entries of events: an accepted event, and a record that cannot be read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import ClassVar
 
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.entries.kind import CellKind, JournalKind
-from tallygate.domain.entries.moves import CellMoves, NotCounted, TotalMove, Usage
-from tallygate.domain.limits.counters import CountedWindow, CounterName
+from tallygate.domain.entries.kind import JournalKind
+from tallygate.domain.entries.moves import NotCounted, TotalMove, Usage
+from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.metering.judgement import DETAIL_LENGTH_MAX, UNREADABLE, EventWarning
 from tallygate.domain.metering.meters import Measured
 
 PARKED_LENGTH_MAX = 8_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BringInEntry(CellKind):
-    """Usage by event was added to the cell's counter.
-
-    by: units added
-    brought: all usage by event in this counter after the write
-    """
-
-    counter: CounterName
-    by: Decimal
-    brought: Decimal
-
-    @property
-    def moves(self) -> CellMoves:
-        return CellMoves(used={self.counter: self.by})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

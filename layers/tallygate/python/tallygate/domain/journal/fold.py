@@ -75,6 +75,10 @@ class Changes:
     totals: tuple[TotalChange, ...]
     usage: tuple[UsageChange, ...]
 
+    @property
+    def every(self) -> tuple[TotalChange | UsageChange, ...]:
+        return (*self.totals, *self.usage)
+
 
 WindowOf = Callable[[str, Quota, Instant], Window]
 """Return the window in which a feature's quota counts usage of a given time."""

@@ -10,7 +10,7 @@
     PROBE        ──> ProbePassed    shows that the fold has processed the stream up to the probe
 
 A stage writes only kinds that come later in this list, so there are no loops. One exception is harmless: a total's
-update of its cell is journaled, but it counts nothing.
+update of its cell comes back, but it counts nothing.
 """
 
 from __future__ import annotations

@@ -3,10 +3,14 @@
 A counter starts at minus the carried and adjusted amounts of its window. So usage = counter + carried + adjusted, and
 the carried and adjusted amounts change only as the entry states. Followed usage is part of the counter and moves with
 it. Removed windows are not compared: they ended long ago, and the cell's floor prevents their names from being reused.
+
+Usage by event is added to a cell without an entry. Such a record keeps the revision, and proves itself: each counter
+grew as its part by events did, and nothing else changed.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import Cell
@@ -46,6 +50,15 @@ def disproved(old: Cell, new: Cell, moves: CellMoves) -> str | None:
         if EXACT.subtract(value, old.rated.get(counter, ZERO)) not in (ZERO, moves.rated):
             return "rate"
     return None
+
+
+def disproved_addition(old: Cell, new: Cell) -> str | None:
+    """Return why the record is no addition of usage by event alone; None if it is one."""
+    for counter in old.used.keys() | new.used.keys() | old.brought.keys() | new.brought.keys():
+        by = EXACT.subtract(new.used.get(counter, ZERO), old.used.get(counter, ZERO))
+        if by != EXACT.subtract(new.brought.get(counter, ZERO), old.brought.get(counter, ZERO)):
+            return "counter"
+    return None if replace(new, used=old.used, brought=old.brought) == old else "entry"
 
 
 def _own(cell: Cell, counter: CounterName) -> Decimal:

@@ -69,13 +69,16 @@ class ResettableCell:
 
 
 class UsageResetStore(Protocol):
-    """Cells, for manual resets. Every method is one request at most; reads are consistent."""
+    """Cells, for manual resets. Every method is one request at most, unless it says otherwise; reads are consistent."""
 
     def look(self, cell: CellName) -> ResettableCell:
         """Return the root cell."""
 
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
         """Return a window's total; None: nothing of it is aggregated yet."""
+
+    def journaled(self, cell: CellName) -> int:
+        """Return the newest journaled revision of the cell; 0: none. One request, or a few more."""
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
         """Return the newest journal records (numbered less than `before`), newest first."""

@@ -199,9 +199,11 @@ def _as_of(
             totals[each.counter] = total
     if not totals:
         return _Found((), cell.revision)
+    journaled = store.journaled(CellName(asked.customer, asked.feature))
     records = _since(store, asked, at)
     applied = max(total.upto for total in totals.values())
-    upto, written_at = 0, 0
+    # Where no record names a write of the cell, its newest journaled write was journaled before all of them.
+    upto, written_at = 0 if any(_revision(kept, asked.feature) for kept in records) else journaled, 0
     for kept in records:
         number, touched = kept.record.number, _touches(kept, totals)
         if touched and number > applied:
@@ -224,17 +226,16 @@ def _as_of(
 def _since(store: UsageResetStore, asked: ResetRequest, at: Instant) -> list[KeptRecord]:
     """Return the journal's records, oldest first, that a reset as of this instant needs.
 
-    They reach back before any record that may hold a later decision, and to a record that names a revision of the
-    feature's cell. Raises InvalidRequest `too_far` after READ_MAX records.
+    They reach back before any record that may hold a later decision. Raises InvalidRequest `too_far` after READ_MAX
+    records.
     """
     found: list[KeptRecord] = []
-    earliest, named = at - FUTURE_MAX - CLOCKS_APART, False
+    earliest = at - FUTURE_MAX - CLOCKS_APART
     while True:
         before = found[-1].record.number if found else None
         page = store.newest(asked.customer, before=before, limit=PAGE)
         found += page
-        named = named or any(_revision(kept, asked.feature) for kept in page)
-        if not page or (found[-1].at < earliest and named):
+        if not page or found[-1].at < earliest:
             return found[::-1]
         if len(found) >= READ_MAX:
             raise _too_far()

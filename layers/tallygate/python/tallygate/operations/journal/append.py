@@ -1,15 +1,16 @@
 """append: adds stream records to the customer's journal, each once, and applies the journal up to its head.
 
-    head ─> keep what is new ─> resolve ─> put as the next number ─┬─ done ─> apply cursor … head ─> move the cursor
-      ^                                                            └─ lost
-      └────────── read the head again, keep what is still new ─────────┘
+    head ─> apply up to it ─> keep what is new ─> resolve ─> put as the next number ─┬─ done ─> apply it
+      ^                                                                              └─ lost
+      └───────────────── read the head again, apply up to it, keep what is still new ───┘
 
 Two rules make this exact:
 
 - The *marks* of all shards in the head decide which records are new. So a record that is delivered again adds nothing,
   whichever container receives it.
-- Every call applies the journal up to its *head*, strictly in order from the cursor, even if it appended nothing. So a
-  call that died after its append is completed by the next call or by its own repetition.
+- Every call applies the journal up to its *head*, strictly in order, even if it appends nothing (`apply`).
+
+What several customers of a batch need is read together (`read_first`): their limits, and the numbers of targets.
 """
 
 from __future__ import annotations
@@ -24,14 +25,7 @@ from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.entry import Entry
 from tallygate.domain.entries.events import PARKED_LENGTH_MAX, ParkedEntry
 from tallygate.domain.entries.moves import NotCounted
-from tallygate.domain.journal.fold import (
-    TotalChange,
-    UsageChange,
-    WindowOf,
-    changes_of,
-    limits_named,
-    resolve_event,
-)
+from tallygate.domain.journal.fold import WindowOf, limits_named, resolve_event
 from tallygate.domain.journal.observed import ToJournal
 from tallygate.domain.journal.records import (
     Head,
@@ -55,18 +49,20 @@ from tallygate.domain.limits.limits import Effective
 from tallygate.domain.metering.events import Event
 from tallygate.domain.metering.meters import Meters
 from tallygate.domain.metering.rejections import Rejection, one_a_minute
-from tallygate.errors import Contended, InvariantBroken
-from tallygate.operations.base.each import Each
+from tallygate.errors import Contended, TallygateError
+from tallygate.operations.base.each import Each, attempt
 from tallygate.operations.facts.announce import upgrades_of
+from tallygate.operations.journal.apply import apply, catch_up
 from tallygate.operations.journal.first_uses import FirstUses
 from tallygate.operations.journal.ports import (
     Appended,
     FirstUseCells,
     JournalStore,
+    TargetChange,
     TotalStore,
 )
 from tallygate.operations.limits.at_end import Versions
-from tallygate.operations.limits.ports import RulesStore
+from tallygate.operations.limits.ports import LimitsOf, RulesStore
 from tallygate.operations.metering.ports import RejectionStore
 
 TRIES_MAX = 30
@@ -103,8 +99,66 @@ class JournalParts:
     rejections: RejectionStore
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstReads:
+    """What was read for several customers together, before the first append.
+
+    heads: the journals' heads, by owner
+    lagging: by owner, the changes of the head's record that its targets lack; only where that record alone is open
+    limits: looks up a customer's limits in force
+    """
+
+    heads: Mapping[str, Head]
+    lagging: Mapping[str, Sequence[TargetChange]]
+    limits: LimitsOf
+
+
+def read_first(
+    parts: JournalParts, owners: Mapping[str, Sequence[ToJournal]], *, now: Instant, each: Each
+) -> tuple[FirstReads, list[TallygateError]]:
+    """Read what these records of several customers need.
+
+    One request for each head that is not remembered, and two for each 100 customers. Returns the heads that could be
+    read, and the failures of the others.
+    """
+    names = list(owners)
+    found, failures = attempt(each, lambda owner: (owner, _head(parts, owner, owners[owner], now)), names)
+    heads = dict(found)
+    opened = [(owner, head.newest) for owner, head in heads.items() if head.newest is not None and _is_open(head)]
+    lagging = parts.totals.lagging([record for _, record in opened])
+    customers = {
+        journaled.customer
+        for owner, head in heads.items()
+        for journaled in new_among(head, owners[owner])
+        if journaled.customer is not None
+    }
+    limits = parts.rules.effectives(customers)
+    reads = FirstReads(heads=heads, lagging=dict(zip((o for o, _ in opened), lagging, strict=True)), limits=limits)
+    return reads, failures
+
+
+def _is_open(head: Head) -> bool:
+    return head.applied + 1 == head.number
+
+
+def _head(parts: JournalParts, owner: str, seen: Sequence[ToJournal], now: Instant, *, fresh: bool = False) -> Head:
+    return parts.journal.head(owner, now=_clock(seen, now), fresh=fresh)
+
+
+def _clock(seen: Sequence[ToJournal], now: Instant) -> Instant:
+    """Return the clock by which records expire. It never lags behind that of DynamoDB, which removes them."""
+    return max(now, *(journaled.position.seen_at for journaled in seen))
+
+
 def append(
-    parts: JournalParts, owner: str, seen: Sequence[ToJournal], meters: Meters, *, now: Instant, each: Each
+    parts: JournalParts,
+    owner: str,
+    seen: Sequence[ToJournal],
+    meters: Meters,
+    first: FirstReads,
+    *,
+    now: Instant,
+    each: Each,
 ) -> AppendSummary:
     """Append the new ones of these records of one customer, and apply the journal up to its head.
 
@@ -112,31 +166,30 @@ def append(
 
     Raises Contended where other appenders win every try. Nothing is lost then: the batch is delivered again.
     """
-    resolved = _Resolver(parts, meters, now)
-    known: dict[int, Record] = {}
+    resolved = Resolver(parts, meters, first.limits, now)
     kept: list[Entry] = []
-    head = parts.journal.head(owner, fresh=False)
+
+    def to_head(head: Head, lagging: Sequence[TargetChange] | None = None) -> Head:
+        return catch_up(parts.journal, parts.totals, owner, head, each=each, lagging=lagging)
+
+    head = to_head(first.heads[owner], first.lagging.get(owner))
     for _ in range(TRIES_MAX):
         fresh = new_among(head, seen)
         if not fresh and head.remembered:
-            head = parts.journal.head(owner, fresh=True)
+            head = to_head(_head(parts, owner, seen, now, fresh=True))
             fresh = new_among(head, seen)
-        if head.newest is not None:
-            known[head.newest.number] = head.newest
         if not fresh:
             break
         entries = resolved.entries(fresh)
         tell_rejections(parts.rejections, entries)
-        appended, head = _put(parts, owner, head, entries, resolved, now)
-        for record in appended:
-            known[record.number] = record
-            kept += record.entries
+        appended, head = put(parts, owner, head, entries, resolved, now=now, clock=_clock(seen, now))
+        kept += [entry for record in appended for entry in record.entries]
+        head = apply(parts.journal, parts.totals, owner, head, appended, each=each)
         if sum(len(record.entries) for record in appended) == len(fresh):
             break
-        head = parts.journal.head(owner, fresh=True)
+        head = to_head(_head(parts, owner, seen, now, fresh=True))
     else:
         raise Contended(f"other writers appended to the journal of {owner} during every try")
-    apply(parts, owner, head, known, each=each)
     return _folded(kept, len(seen))
 
 
@@ -151,11 +204,11 @@ def new_among(head: Head, seen: Sequence[ToJournal]) -> list[ToJournal]:
     return fresh
 
 
-class _Resolver:
+class Resolver:
     """Resolves records into entries. Limits are read once per customer, when the first record needs them."""
 
-    def __init__(self, parts: JournalParts, meters: Meters, now: Instant) -> None:
-        self._rules = parts.rules
+    def __init__(self, parts: JournalParts, meters: Meters, limits: LimitsOf, now: Instant) -> None:
+        self._rules, self._limits = parts.rules, limits
         self._first_uses, self._now = parts.first_uses, now
         self._granted = granted_by(parts.rules.decision_secret)
         self._opened: FirstUses | None = None
@@ -164,6 +217,7 @@ class _Resolver:
         self._asked = False
         self._entries: dict[int, Entry] = {}
         self._governed: dict[object, Mapping[int, Governed]] = {}
+        self._named: dict[tuple[bool, tuple[CountedWindow, ...]], Mapping[int, Governed]] = {}
         self._upgrades: dict[object, Mapping[str, Decimal | None]] = {}
         self._versions: Versions | None = None
         self._at_end: dict[CountedWindow, Governed | None] = {}
@@ -181,7 +235,7 @@ class _Resolver:
 
     def effective(self, customer: str | None) -> Effective | None:
         if not self._asked and customer is not None:
-            self._effective, self._asked = self._rules.effective(customer), True
+            self._effective, self._asked = self._limits(customer), True
         return self._effective
 
     def limits(self, customer: str | None, entry: Entry) -> Mapping[int, Governed]:
@@ -193,15 +247,22 @@ class _Resolver:
         windows = entry.windows_moved
         if not windows:
             return {}
-        at = entry.time
-        effective = self._in_force(customer, at)
+        effective = self._in_force(customer, entry.time)
         key = None if effective is None else (effective.plan, effective.plan_version)
+        which = (effective is self.effective(customer), windows)
+        named = self._named.get(which)
+        if named is not None:
+            return named
         if key not in self._governed:
             self._governed[key] = governed_of(effective, self._upgrades_of(effective))
         governed = in_windows(self._governed[key], effective, windows)
         found = {window.ordinal: self._last_in_force(customer, window, governed) for window in windows}
         governed = {**governed, **{ordinal: last for ordinal, last in found.items() if last is not None}}
-        return limits_named((entry,), governed, limit_names(self.effective(customer)))
+        named = limits_named((entry,), governed, limit_names(self.effective(customer)))
+        if all(window.ordinal in governed for window in windows):
+            # Then they depend on the windows alone, and on whether the present or the planned limits are in force.
+            self._named[which] = named
+        return named
 
     def _last_in_force(
         self, customer: str | None, window: CountedWindow, governed: Mapping[int, Governed]
@@ -258,6 +319,11 @@ class _Resolver:
             return ParkedEntry(reason=f"{UNRESOLVABLE}: {type(error).__name__}", raw=raw)
 
 
+def resolver(parts: JournalParts, customer: str, *, now: Instant) -> Resolver:
+    """Return a resolver for one customer, by the catalog and the limits as they are now. Two requests or a few more."""
+    return Resolver(parts, parts.rules.meters(), parts.rules.effectives([customer]), now)
+
+
 def _time_of(journaled: ToJournal) -> Instant:
     return journaled.what.time if isinstance(journaled.what, Event) else 0
 
@@ -292,29 +358,31 @@ def _rejection(event: Event, why: NotCounted) -> Rejection:
     )
 
 
-def _put(
+def put(
     stores: JournalParts,
     owner: str,
     head: Head,
     entries: Sequence[tuple[ToJournal, Entry]],
-    resolver: _Resolver,
+    resolver: Resolver,
+    *,
     now: Instant,
+    clock: Instant,
 ) -> tuple[list[Record], Head]:
     """Append as few records as hold the entries. Return the appended records, and the head after them.
 
-    Not all entries were appended if another appender came between.
+    The journal must be applied up to the head. Not all entries were appended if another appender came between.
     """
     appended: list[Record] = []
-    parts = deque(_agreeing(entries, resolver))
+    parts, applied = deque(_agreeing(entries, resolver)), head.next - 1
     while parts:
         part = parts.popleft()
-        record = _record(head, part, resolver, now)
-        outcome = stores.journal.append(owner, record, applied=head.applied, now=now)
+        record = replace(_record(head, part, resolver, now), applied=applied)
+        outcome = stores.journal.append(owner, record, begins=head.begins, now=clock)
         if outcome is Appended.LOST:
             break
         if outcome is Appended.DONE:
             appended.append(record)
-            head = replace(head, number=record.number, marks=record.marks, newest=None)
+            head = replace(head, number=record.number, marks=record.marks, newest=None, begins=None)
         elif len(part) > 1:
             parts.extendleft((part[len(part) // 2 :], part[: len(part) // 2]))
         else:
@@ -325,7 +393,7 @@ def _put(
     return appended, head
 
 
-def _agreeing(entries: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver) -> list[list[tuple[ToJournal, Entry]]]:
+def _agreeing(entries: Sequence[tuple[ToJournal, Entry]], resolver: Resolver) -> list[list[tuple[ToJournal, Entry]]]:
     """Split the entries, in order, into as few parts as agree on their limits: mostly one, two around a plan change."""
     parts: list[list[tuple[ToJournal, Entry]]] = []
     known: dict[int, Governed] = {}
@@ -339,55 +407,20 @@ def _agreeing(entries: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver) -
     return parts
 
 
-def _record(head: Head, part: Sequence[tuple[ToJournal, Entry]], resolver: _Resolver, now: Instant) -> Record:
+def _record(head: Head, part: Sequence[tuple[ToJournal, Entry]], resolver: Resolver, now: Instant) -> Record:
     entries = tuple(entry for _, entry in part)
     customer = next((journaled.customer for journaled, _ in part if journaled.customer is not None), None)
     limits: dict[int, Governed] = {}
     for journaled, entry in part:
         limits |= resolver.limits(journaled.customer, entry)
     return Record(
-        number=head.number + 1,
+        number=head.next,
         customer=customer,
         marks=advanced(head.marks, (journaled.position for journaled, _ in part)),
         entries=entries,
         limits=limits,
         at=now,
     )
-
-
-def apply(parts: JournalParts, owner: str, head: Head, known: Mapping[int, Record], *, each: Each) -> None:
-    """Apply every record from the cursor to the head, in order, and move the cursor. Repeating it changes nothing.
-
-    The targets of one record are independent of each other. The next record waits until all have been written.
-    """
-    if head.applied >= head.number:
-        return
-    wanted = range(head.applied + 1, head.number + 1)
-    held = dict(known)
-    missing = [number for number in wanted if number not in held]
-    if missing:
-        for record in parts.journal.records(owner, missing[0] - 1, missing[-1]):
-            held.setdefault(record.number, record)
-    for number in wanted:
-        _apply_record(parts.totals, held[number], each)
-    parts.journal.applied(owner, head.number)
-
-
-def _apply_record(totals: TotalStore, record: Record, each: Each) -> None:
-    changes = changes_of(record)
-    if not changes.totals and not changes.usage:
-        return
-    if record.customer is None:
-        raise InvariantBroken(f"journal record {record.number} changes totals but names no customer")
-    customer, number = record.customer, record.number
-
-    def write(change: TotalChange | UsageChange) -> None:
-        if isinstance(change, TotalChange):
-            totals.add_to_total(customer, change, number)
-        else:
-            totals.add_to_usage(customer, change, number)
-
-    each(write, (*changes.totals, *changes.usage))
 
 
 def _folded(kept: Sequence[Entry], seen: int) -> AppendSummary:

@@ -195,7 +195,8 @@ def _first_since(store: DecisionStore, customer: str, since: Instant, *, before:
 
     Needs log2 of the journal's length in reads.
     """
-    low, high = 1, before
+    oldest = store.following(customer, 0, limit=1).records
+    low, high = oldest[0].record.number if oldest else FIRST, before
     while low < high:
         middle = (low + high) // 2
         probed = store.newest(customer, before=middle + 1, limit=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -13,6 +13,7 @@ from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.admission.openings import Opening
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.settlements import Settlement
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.notices import OpenEntry
 from tallygate.domain.entries.reset_marks import ResetMark
 from tallygate.domain.entries.total import Total
@@ -21,9 +22,10 @@ from tallygate.domain.entries.windows import CarryEntry
 from tallygate.domain.facts.consequences import SuspendingTier
 from tallygate.domain.facts.revisions import Revision
 from tallygate.domain.journal.fold import TotalChange, UsageChange
-from tallygate.domain.journal.records import Head, Record
+from tallygate.domain.journal.records import Beginning, Head, Record
 from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
 from tallygate.domain.limits.limits import Effective
+from tallygate.domain.metering.events import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,20 +159,29 @@ class JournalStore(Protocol):
     owner: the customer's id in the form used in keys
     """
 
-    def head(self, owner: str, *, fresh: bool) -> Head:
-        """Return the journal's head: remembered from this container's own append, or (always, if `fresh`) read."""
+    def head(self, owner: str, *, now: Instant, fresh: bool) -> Head:
+        """Return the journal's head: remembered from this container's own append, or (always, if `fresh`) read.
 
-    def append(self, owner: str, record: Record, *, applied: int, now: Instant) -> Appended:
-        """Append the record if its number is free.
+        now: the clock by which records expire
 
-        applied: the number up to which the caller knows the journal to be applied
+        Raises Contended if the journal began at this moment.
+        """
+
+    def append(self, owner: str, record: Record, *, begins: Beginning | None, now: Instant) -> Appended:
+        """Append the record if its number is free. A beginning takes its place in the same transaction.
+
+        begins: the beginning that the record is
+        now: the clock by which the record expires
         """
 
     def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
         """Return the records numbered (after, until], read consistently. One request for each page."""
 
     def applied(self, owner: str, number: int) -> None:
-        """Move the cursor: every record up to the number has been applied. It only moves forward."""
+        """Remember that every record up to the number has been applied. No request."""
+
+
+TargetChange = TotalChange | UsageChange
 
 
 class TotalStore(Protocol):
@@ -179,11 +190,36 @@ class TotalStore(Protocol):
     A write applies only if the target's journal number is lower, so repeating changes nothing.
     """
 
+    def lagging(self, records: Sequence[Record]) -> Sequence[Sequence[TargetChange]]:
+        """Return, for each record, the changes that its targets do not have yet, read consistently.
+
+        One request for each 100 targets.
+        """
+
     def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
         """Add one record's part to a total, once. One request; two for a new window."""
 
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
         """Add one record's part to a usage item, once. One request."""
+
+
+class RefoldStore(Protocol):
+    """Everything of a customer that its journal is compared with. Reads are consistent."""
+
+    def owner(self, customer: str) -> str:
+        """Return the customer's id in the form used in keys. No request."""
+
+    def journal(self, customer: str, *, until: int) -> Iterator[Record]:
+        """Yield the journal's records up to a number, in order. One request for each megabyte."""
+
+    def events(self, customer: str) -> Iterator[Event]:
+        """Yield the customer's stored events. One request for each partition and megabyte."""
+
+    def features(self, customer: str) -> tuple[str, ...]:
+        """Return the features that the customer has. One request."""
+
+    def cell(self, cell: CellName) -> tuple[Cell, CellEntry | None]:
+        """Return the root cell, and its newest entry as the stream would show it; None: it has none. One request."""
 
 
 class FirstUseCells(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,11 +82,21 @@ class LimitsStore(Protocol):
         """Return whether the catalog has the feature. Asked only to explain a refusal."""
 
 
+LimitsOf = Callable[[str], Effective | None]
+"""Return a customer's limits in force; None: no such customer."""
+
+
 class RulesStore(Protocol):
     """The rules by which events are resolved. Reads are consistent."""
 
     def effective(self, customer: str) -> Effective | None:
         """Return the customer's limits in force; None: no such customer. One request."""
+
+    def effectives(self, customers: Collection[str]) -> LimitsOf:
+        """Return a lookup of these customers' limits in force, which are read now.
+
+        One request for each 100 customers.
+        """
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
         """Yield the versions that came into force before an instant, newest first.

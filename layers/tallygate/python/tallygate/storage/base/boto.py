@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 METHODS = {
     "GetItem": "get_item",
+    "BatchGetItem": "batch_get_item",
     "Query": "query",
     "PutItem": "put_item",
     "UpdateItem": "update_item",

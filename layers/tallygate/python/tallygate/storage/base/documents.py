@@ -26,7 +26,7 @@ from tallygate.domain.base.quantities import format_quantity, plain
 from tallygate.errors import InvariantBroken
 
 KIND = "k"
-STORED_FORM = 2
+STORED_FORM = 3
 """The version of the stored form.
 
 It is raised when older items become unreadable. A local stack keeps it with its state.
@@ -283,7 +283,7 @@ def _mapping(key: type | None, part: Form) -> Form:
 
 def compact(value: Any) -> str:
     """Return compact JSON with sorted keys, the stored form of documents. `read_document` reads it."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=_number)
+    return _SORTED.encode(value)
 
 
 def in_order(value: Any) -> str:
@@ -293,7 +293,7 @@ def in_order(value: Any) -> str:
 
 def read_document(text: str | bytes) -> Any:
     """Return the value of a stored document, with exact decimals."""
-    return json.loads(text, parse_float=Decimal)
+    return _EXACT.decode(text if isinstance(text, str) else text.decode())
 
 
 def _number(value: object) -> float:
@@ -303,4 +303,6 @@ def _number(value: object) -> float:
     return float(value)
 
 
+_EXACT = json.JSONDecoder(parse_float=Decimal)
+_SORTED = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=_number)
 _IN_ORDER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_number)

@@ -15,10 +15,11 @@ from __future__ import annotations
 import base64
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from tallygate.errors import Contended, InvariantBroken, OutcomeUnknown, StoreUnavailable, TallygateError
+from tallygate.storage.base import items
 from tallygate.storage.base.engine import (
     TRANSACTION_WRITES_MAX,
     Cancelled,
@@ -37,6 +38,8 @@ from tallygate.storage.base.expressions import Item, Placeholders, Value, render
 from tallygate.storage.base.failures import Answered, Client, Failure, Unreached, Wire
 
 DUE_INDEX = "due"
+READ_AT_ONCE_MAX = 100
+"""DynamoDB's bound for one BatchGetItem."""
 TRIES_MAX = 3
 BACKOFF_SECONDS = 0.02
 
@@ -104,6 +107,14 @@ def _wire_key(key: Key) -> Wire:
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
 
 
+def _key_of(item: Item) -> Key:
+    return Key(items.text(item, "pk"), items.text(item, "sk"))
+
+
+def _back_off(attempt: int) -> None:
+    time.sleep(BACKOFF_SECONDS * 2**attempt * (0.5 + random.random()))  # noqa: S311  # jitter, not a secret
+
+
 class DynamoEngine:
     """The table, through one client."""
 
@@ -117,6 +128,28 @@ class DynamoEngine:
             {"TableName": self._table, "Key": _wire_key(key), "ConsistentRead": consistent},
         )
         return from_wire(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, wanted: Collection[Key]) -> dict[Key, Item]:
+        """See `Engine.get_many`. An answer may leave keys out, as unprocessed; they are asked for again.
+
+        Raises StoreUnavailable if some stay unprocessed.
+        """
+        found: dict[Key, Item] = {}
+        waiting, idle = list(dict.fromkeys(wanted)), 0
+        while waiting:
+            asked, waiting = waiting[:READ_AT_ONCE_MAX], waiting[READ_AT_ONCE_MAX:]
+            about = {"Keys": [_wire_key(key) for key in asked], "ConsistentRead": True}
+            answer = self._call("BatchGetItem", {"RequestItems": {self._table: about}})
+            read = [from_wire(image) for image in answer["Responses"].get(self._table, ())]
+            found |= {_key_of(item): item for item in read}
+            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", ())
+            waiting += [_key_of(from_wire(key)) for key in left]
+            idle = idle + 1 if left and not read else 0
+            if idle == TRIES_MAX:
+                raise StoreUnavailable("the database is throttling", code="throttled")
+            if idle:
+                _back_off(idle - 1)
+        return found
 
     def query(
         self,
@@ -232,7 +265,7 @@ class DynamoEngine:
             elif not isinstance(outcome, StoreUnavailable):
                 raise outcome
             if attempt + 1 < TRIES_MAX:
-                time.sleep(BACKOFF_SECONDS * 2**attempt * (0.5 + random.random()))  # noqa: S311  # jitter, not a secret
+                _back_off(attempt)
         raise outcome
 
 

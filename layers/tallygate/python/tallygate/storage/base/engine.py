@@ -1,4 +1,4 @@
-"""The database interface: six primitives, each with its atomicity. dynamo.py and memory.py implement it.
+"""The database interface: seven primitives, each with its atomicity. dynamo.py and memory.py implement it.
 
 All other storage code (keys, items, the stores' moves) is written once and runs on both engines. The contract suite
 compares the two engines.
@@ -6,7 +6,7 @@ compares the two engines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -116,6 +116,9 @@ class Engine(Protocol):
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
         """Return an item as of now or (consistent=False) as of about a second ago."""
+
+    def get_many(self, wanted: Collection[Key]) -> Mapping[Key, Item]:
+        """Return those of the items that exist, each as of now. Not a snapshot. One request for each 100 keys."""
 
     def query(
         self,

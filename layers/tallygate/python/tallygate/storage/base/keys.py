@@ -144,6 +144,11 @@ def event(customer: str, source: str, event_id: str) -> Key:
     return Key(f"EVENT#{escaped(customer)}#{shard_of(identity, EVENT_PARTITIONS)}", bounded(identity))
 
 
+def event_partitions(customer: str) -> tuple[str, ...]:
+    """The partitions of a customer's events."""
+    return tuple(f"EVENT#{escaped(customer)}#{shard}" for shard in range(EVENT_PARTITIONS))
+
+
 def journal_of(owner: str) -> str:
     """The partition of a customer's journal.
 
@@ -156,9 +161,12 @@ def journal_record(owner: str, number: int) -> Key:
     return Key(journal_of(owner), f"{number:020d}")
 
 
-def journal_cursor(owner: str) -> Key:
-    """The journal's cursor. It sorts after every record, so a backward query of two items finds cursor and head."""
-    return Key(journal_of(owner), "CURSOR")
+def journal_start(owner: str) -> Key:
+    """The journal's newest beginning.
+
+    It sorts after every record, so a backward query of two items finds it and the head.
+    """
+    return Key(journal_of(owner), "START")
 
 
 def total_partition(customer: str) -> str:

@@ -7,7 +7,7 @@ carry, in commit order, for tests that read the stream. Nothing is persistent.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -56,6 +56,11 @@ class MemoryEngine:
             self.requests += 1
             held = self.items.get(key)
             return dict(held) if held is not None else None
+
+    def get_many(self, wanted: Collection[Key]) -> dict[Key, Item]:
+        with self._lock:
+            self.requests += 1
+            return {key: dict(self.items[key]) for key in wanted if key in self.items}
 
     def query(
         self,

@@ -41,6 +41,7 @@ from tallygate.storage.base.expressions import (
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.entries.writes import CellWrite
 from tallygate.storage.journal.decisions import Decisions
+from tallygate.storage.journal.revisions import newest_journaled
 
 
 @dataclass(slots=True)
@@ -58,6 +59,9 @@ class CellResets:
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
         item = self.engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
+
+    def journaled(self, cell: CellName) -> int:
+        return newest_journaled(self.engine, cell).revision
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
         return Decisions(self.engine).newest(customer, before=before, limit=limit)

@@ -26,9 +26,9 @@ NAMES = {
     "adjusted": "ad",
     "after": "z",
     "amount": "a",
+    "applied": "ap",
     "at": "at",
     "base": "ba",
-    "brought": "e",
     "by": "b",
     "carried": "cy",
     "carries": "ca",
@@ -106,7 +106,7 @@ _WRITTEN = Codec(names=NAMES, forms=FORMS)
 
 @cache
 def kind_of(entry: str) -> str:
-    """Return the stored name of a kind by the name of its class: `bring_in` of BringInEntry."""
+    """Return the stored name of a kind by the name of its class: `pass_on` of PassOnEntry."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", entry.removesuffix("Entry")).lower()
 
 

@@ -14,6 +14,8 @@ TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tallygate.domain.entries.total import Total
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import layers_of, layers_text
@@ -24,6 +26,8 @@ from tallygate.storage.base.expressions import Item
 from tallygate.storage.catalog.features import unit_from, unit_text
 from tallygate.storage.entries.entries import ENTRIES
 
+LIMITS_REMEMBERED_MAX = 1_024
+"""Customers of one plan have equal limits, whose texts need not be read again and again."""
 UPTO, VALUE, BY_EVENT, UNDER, TRACE = "upto", "value", "by_event", "under", "traceparent"
 CARRIED, ADJUSTED, EXCLUDED, FOLLOWED = "carried", "adjusted", "excluded", "followed"
 WOULD_DECISIONS, WOULD_AMOUNT = "would_n", "would_q"
@@ -44,6 +48,7 @@ def governed_text(governed: Governed) -> str:
     return compact(ENTRIES.write(governed, Governed))
 
 
+@lru_cache(maxsize=LIMITS_REMEMBERED_MAX)
 def governed_from(text: str) -> Governed:
     found: Governed = ENTRIES.read(read_document(text), Governed)
     return found

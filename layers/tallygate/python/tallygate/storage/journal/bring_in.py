@@ -8,7 +8,8 @@
 
 The write transfers state, not a change: `u += new − e, e = new`, if the cell still has the seen e and a smaller ev. So
 totals that arrive twice, late or out of order leave the value of the newest total. The write needs no room under the
-limit, because the usage has already happened.
+limit, because the usage has already happened. It has no journal entry and keeps the revision, because the journal has
+the events: `new u − old u = new e − old e` is its proof.
 
 If such usage begins a grace or reaches a suspending tier, the cell is updated afterwards. A suspension requires that
 the cell too shows that usage. It also requires a later change of the total than the last suspension, so a record seen
@@ -28,7 +29,6 @@ from tallygate.domain.admission.cells import DEAD_AFTER, WHOLE_FEATURE, Cell
 from tallygate.domain.admission.tier_causes import TierCause, cause_text
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
-from tallygate.domain.entries.events import BringInEntry
 from tallygate.domain.entries.notices import GraceEntry, TidyEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.facts.consequences import SuspendingTier, suspension_entry
@@ -85,7 +85,7 @@ class CellEvents:
         counter = (total.ordinal, total.start)
         brought, brought_from = cell_image.brought_name(counter), cell_image.brought_from_name(counter)
         for _ in range(TRIES_MAX):
-            outcome = self.engine.write(_move(total, seen, now), repeatable=True)
+            outcome = self.engine.write(_move(total, seen), repeatable=True)
             if isinstance(outcome, Written):
                 self._tidy(total, outcome.image or {}, now)
                 pass_on(self.engine, total, cell_image.cell_of(outcome.image), now)
@@ -180,7 +180,7 @@ def _start(name: str) -> int:
     return int(name.split(".")[2])
 
 
-def _move(total: Total, seen: Decimal, now: Instant) -> Update:
+def _move(total: Total, seen: Decimal) -> Update:
     counter = (total.ordinal, total.start)
     by = total.by_event - seen
     changes = (
@@ -196,8 +196,7 @@ def _move(total: Total, seen: Decimal, now: Instant) -> Update:
         absent_or(Compare(cell_image.brought_from_name(counter), "<", total.upto)),
         kept,
     )
-    entry = BringInEntry(feature=total.feature, time=now, counter=counter, by=by, brought=total.by_event)
-    return CellWrite(total.cell, changes, entry, All(clauses)).update
+    return CellWrite(total.cell, changes, None, All(clauses)).update
 
 
 class _Window(NamedTuple):

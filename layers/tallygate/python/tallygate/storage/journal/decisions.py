@@ -16,11 +16,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from tallygate.domain.admission.cells import Cell
 from tallygate.domain.admission.decision_ids import DecisionId
 from tallygate.domain.base.instants import DAY, SECOND, Instant
 from tallygate.domain.corrections.settlements import Settlement
+from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.reset_marks import ResetMark, mark_text
 from tallygate.domain.entries.usage import SettleEntry, UseEntry
+from tallygate.domain.journal.records import RECORD_KEPT
 from tallygate.domain.limits.counters import CellName, CountedWindow
 from tallygate.domain.limits.limits import Effective
 from tallygate.operations.journal.ports import JournalPage, KeptRecord, SeenCell
@@ -45,13 +48,13 @@ from tallygate.storage.base.expressions import (
 )
 from tallygate.storage.entries.entries import entry_of
 from tallygate.storage.entries.writes import LAST, CellWrite
-from tallygate.storage.journal.records import KEPT, record_of
+from tallygate.storage.journal.records import record_of
 
 SEARCH_KEPT = DAY
 """How long the position of an unfinished search is kept. A later search starts again."""
 _SETTLEMENTS = Attributes(Settlement, apart=("decision_id",))
-_CURSOR = 1
-"""The cursor counts as one item: it sorts after the newest record."""
+_START = 1
+"""The journal's beginning counts as one item: it sorts after the newest record."""
 
 
 class Decisions:
@@ -62,13 +65,8 @@ class Decisions:
 
     def look(self, cell: CellName) -> SeenCell:
         """Return the cell, read consistently, and the decision that its newest write made or settled."""
-        item = self._engine.get(keys.cell(cell))
-        seen = cell_image.cell_of(item)
-        if item is None or LAST not in item:
-            return SeenCell(cell=seen, last=None)
-        _, last = entry_of(items.text(item, LAST))
-        found = replace(last, revision=seen.revision) if isinstance(last, UseEntry | SettleEntry) else None
-        return SeenCell(cell=seen, last=None if found is None else found.shown_by(seen, seen))
+        seen, last = newest_entry(self._engine.get(keys.cell(cell)))
+        return SeenCell(cell=seen, last=last if isinstance(last, UseEntry | SettleEntry) else None)
 
     def settlement(self, customer: str, decision_id: str) -> Settlement | None:
         item = self._engine.get(_receipt(customer, decision_id))
@@ -87,7 +85,7 @@ class Decisions:
     ) -> Settlement | None:
         receipt = Put(
             key=_receipt(customer, settlement.decision_id),
-            item={**_SETTLEMENTS.item(settlement), "expires_at": (settlement.settled_at + KEPT) // SECOND},
+            item={**_SETTLEMENTS.item(settlement), "expires_at": (settlement.settled_at + RECORD_KEPT) // SECOND},
             condition=Absent("pk"),
         )
         correction = _correction(customer, use, settlement, held, entry, followed, followings)
@@ -103,18 +101,18 @@ class Decisions:
             keys.journal_of(owner),
             after=None if before is None else keys.journal_record(owner, before).sk,
             newest_first=True,
-            limit=limit + (_CURSOR if before is None else 0),
+            limit=limit + (_START if before is None else 0),
             consistent=True,
         )
-        return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)[:limit]
+        return tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_start(owner).sk)[:limit]
 
     def following(self, customer: str, after: int, *, limit: int | None) -> JournalPage:
         owner = keys.escaped(customer)
         page = self._engine.query(
             keys.journal_of(owner), after=keys.journal_record(owner, after).sk, limit=limit, consistent=True
         )
-        records = tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_cursor(owner).sk)
-        more = page.next_after is not None and page.next_after != keys.journal_cursor(owner).sk
+        records = tuple(_kept_record(item) for item in page.items if item["sk"] != keys.journal_start(owner).sk)
+        more = page.next_after is not None and page.next_after != keys.journal_start(owner).sk
         return JournalPage(records, records[-1].record.number if more and records else None)
 
     def searched(self, wanted: DecisionId) -> int | None:
@@ -128,6 +126,19 @@ class Decisions:
 
     def effective(self, customer: str) -> Effective | None:
         return Cells(self._engine).effective(customer)
+
+
+def newest_entry(item: Item | None) -> tuple[Cell, CellEntry | None]:
+    """Return the cell, and the entry of its newest write as far as the image shows it; None: it has no entry."""
+    seen = cell_image.cell_of(item)
+    if item is None or LAST not in item:
+        return seen, None
+    _, last = entry_of(items.text(item, LAST))
+    last = replace(last, revision=seen.revision)
+    if isinstance(last, UseEntry) and any(window.counter in seen.brought for window in last.windows):
+        # Usage by event is added without an entry. So the image may show more than the entry's own write left.
+        return seen, last
+    return seen, last.shown_by(seen, seen)
 
 
 def _correction(

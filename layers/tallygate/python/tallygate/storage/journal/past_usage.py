@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeVar
 
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import Instant
-from tallygate.domain.entries.entry import CellEntry
 from tallygate.domain.entries.total import Total
 from tallygate.domain.journal.fold import day_and_quarter
-from tallygate.domain.journal.records import Record
+from tallygate.domain.journal.records import Head, Record
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.usage.queries import UsageItem
@@ -24,19 +22,19 @@ from tallygate.storage.admission import cell_image
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.admission.following import follow
 from tallygate.storage.base import items, keys
-from tallygate.storage.base.engine import Engine, each_item
+from tallygate.storage.base.engine import Engine
 from tallygate.storage.base.expressions import Item
 from tallygate.storage.entries.totals import total_of
 from tallygate.storage.journal.records import Journal, record_of
+from tallygate.storage.journal.revisions import newest_journaled
 from tallygate.storage.journal.rollup import resets_of, usage_item_of
+from tallygate.storage.journal.totals import Totals
 
 PAGES_MAX = 10
 """The bound for one quota's totals and for a meter's usage.
 
 Ten MB are about 15,000 windows, or a year of 20 dimension values.
 """
-RECORDS_MAX = 100
-"""The most journal records, from the newest on, that are searched for a write of the feature."""
 _AFTER_ALL = "~"
 Read = TypeVar("Read")
 
@@ -84,7 +82,7 @@ class PastUsage:
                 consistent=True,
             )
             for item in page.items:
-                if item["sk"] == keys.journal_cursor("").sk:
+                if item["sk"] == keys.journal_start("").sk:
                     continue
                 if items.integer(item, "at") < since:
                     return tuple(found)
@@ -97,23 +95,17 @@ class PastUsage:
     def folded(self, cell: CellName) -> AppliedRevision:
         """Return the newest write to the feature's cell that is journaled, if the whole journal is applied."""
         owner = keys.escaped(cell.customer)
-        head = Journal(self.engine).head(owner, fresh=True)
-        if head.newest is None or head.applied < head.number:
+        head = Journal(self.engine).head(owner, now=0, fresh=True)
+        if head.newest is None or not self._is_applied(owner, head):
             return AppliedRevision(revision=0, time=None)
-        held = each_item(
-            self.engine,
-            keys.journal_of(owner),
-            after=keys.journal_record(owner, head.number + 1).sk,
-            newest_first=True,
-            limit=RECORDS_MAX,
-            consistent=True,
-        )
-        for record in map(record_of, islice(held, RECORDS_MAX)):
-            found = [e for e in record.entries if isinstance(e, CellEntry) and e.feature == cell.feature]
-            if found:
-                newest = max(found, key=lambda entry: entry.revision)
-                return AppliedRevision(revision=newest.revision, time=newest.written_at)
-        return AppliedRevision(revision=0, time=None)
+        return newest_journaled(self.engine, cell)
+
+    def _is_applied(self, owner: str, head: Head) -> bool:
+        assert head.newest is not None
+        records = [head.newest]
+        if head.applied + 1 < head.number:
+            records = [*Journal(self.engine).records(owner, head.applied, head.number)]
+        return not any(Totals(self.engine).lagging(records))
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:
         return resets_of(self.engine, cell, since, until)

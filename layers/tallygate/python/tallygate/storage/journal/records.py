@@ -1,34 +1,47 @@
 """The journal: records are appended where their number is free, and read from the cursor on.
 
-    JOURNAL#<owner>   <n, 20 digits>   body (zlib JSON: marks, limits, entries, at), at, expires_at
-                      CURSOR           n: every record up to it has been applied
+    JOURNAL#<owner>   <n, 20 digits>   body (zlib JSON: limits, entries, at, applied), marks, at, expires_at
+                      START            n: the record that began the journal; at: when
 
 `owner` is the customer's id in the form used in keys. Put-if-absent is the only concurrency control. A record's marks
 continue those of the record before it, so they are right exactly if the put succeeds. That is why a container may cache
 the head that it wrote itself: a stale cache only loses the put, and then the head is read.
+
+A record that begins the journal is put in one transaction with START, which must be as it was seen. So callers that
+disagree about the number of the next record after a long idle time never both succeed.
+
+    marks   minute of the newest mark (4 bytes), highest sequence number (length, bytes),
+            per shard: name (8 bytes), minutes before the newest (2), highest − its sequence number (length, bytes)
 """
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from tallygate.domain.base.instants import DAY, SECOND, Instant
-from tallygate.domain.journal.records import Head, Record
-from tallygate.errors import InvariantBroken
+from tallygate.domain.base.instants import MINUTE, SECOND, Instant
+from tallygate.domain.journal.records import (
+    BEGINS_AFTER,
+    RECORD_KEPT,
+    SHARD_BYTES,
+    Beginning,
+    Head,
+    Mark,
+    Marks,
+    Record,
+    next_beginning,
+)
+from tallygate.errors import Contended, InvariantBroken
 from tallygate.operations.journal.ports import Appended
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.documents import compact, read_document
-from tallygate.storage.base.engine import Engine, Put, Refused, Update, each_item
-from tallygate.storage.base.expressions import Absent, Compare, Item, Set, absent_or
+from tallygate.storage.base.engine import Cancelled, Engine, Put, Refused, Update, each_item
+from tallygate.storage.base.expressions import Absent, Compare, Item, Set
 from tallygate.storage.entries.entries import ENTRIES
 
 BODY_BYTES_MAX = 300_000
-KEPT = 40 * DAY
-"""Longer than the longest calendar month, and than an event may be late."""
 REMEMBERED_MAX = 4_096
-FIRST = 1
-_CURSOR_SK = "CURSOR"
 
 
 @dataclass(slots=True)
@@ -38,38 +51,51 @@ class Journal:
     engine: Engine
     _heads: dict[str, Head] = field(default_factory=dict)
 
-    def head(self, owner: str, *, fresh: bool) -> Head:
+    def head(self, owner: str, *, now: Instant, fresh: bool) -> Head:
         remembered = self._heads.get(owner)
         if remembered is not None and not fresh:
             return remembered
+        start = keys.journal_start(owner).sk
         page = self.engine.query(keys.journal_of(owner), newest_first=True, limit=2, consistent=True)
-        applied, newest = 0, None
-        for item in page.items:
-            if item["sk"] == _CURSOR_SK:
-                applied = items.integer(item, "n")
-            elif newest is None:
-                newest = record_of(item)
-        if newest is None:
-            return Head(number=applied, applied=applied)
-        return Head(number=newest.number, applied=applied, marks=newest.marks, newest=newest)
+        began = next((item for item in page.items if item["sk"] == start), None)
+        kept = next((item for item in page.items if item["sk"] != start), None)
+        seen = None if began is None else items.integer(began, "n")
+        if kept is None:
+            if began is not None and now - items.integer(began, "at") < BEGINS_AFTER:
+                raise Contended(f"the journal of {owner} began a moment ago")
+            return Head(begins=next_beginning(0, None, seen, now))
+        newest = record_of(kept)
+        begins = next_beginning(newest.number, now - _put_at(kept), seen, now)
+        return Head(number=newest.number, applied=newest.applied, marks=newest.marks, newest=newest, begins=begins)
 
-    def append(self, owner: str, record: Record, *, applied: int, now: Instant) -> Appended:
+    def append(self, owner: str, record: Record, *, begins: Beginning | None, now: Instant) -> Appended:
         """Append the record if its number is free. Safe to repeat: a record that meets its own stored copy is appended.
 
-        applied: the number up to which the caller knows the journal to be applied
+        begins: the beginning that the record is
+        now: the clock by which the record expires
         """
-        body = body_of(record)
+        item = item_of(record)
+        body = item["body"]
+        assert isinstance(body, bytes)
         if len(body) > BODY_BYTES_MAX:
             return Appended.TOO_LARGE
-        item: Item = {"body": body, "at": now, "expires_at": (now + KEPT) // SECOND}
+        item["expires_at"] = (now + RECORD_KEPT) // SECOND
         put = Put(key=keys.journal_record(owner, record.number), item=item, condition=Absent("pk"))
-        outcome = self.engine.write(put, repeatable=True)
-        if isinstance(outcome, Refused) and (outcome.image or {}).get("body") != body:
+        if begins is None:
+            outcome = self.engine.write(put, repeatable=True)
+            lost = isinstance(outcome, Refused) and not _is_same(outcome.image, item)
+        else:
+            as_seen = Absent("n") if begins.seen is None else Compare("n", "=", begins.seen)
+            changes = (Set("n", begins.number), Set("at", now))
+            start = Update(key=keys.journal_start(owner), changes=changes, condition=as_seen)
+            begun = self.engine.transact((put, start), repeatable=True)
+            lost = isinstance(begun, Cancelled) and not _is_same(begun.images[0], item)
+        if lost:
             self._heads.pop(owner, None)
             return Appended.LOST
         if len(self._heads) >= REMEMBERED_MAX:
             self._heads.pop(next(iter(self._heads)))
-        self._heads[owner] = Head(number=record.number, applied=applied, marks=record.marks, remembered=True)
+        self._heads[owner] = Head(number=record.number, applied=record.applied, marks=record.marks, remembered=True)
         return Appended.DONE
 
     def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
@@ -81,23 +107,65 @@ class Journal:
         return tuple(found)
 
     def applied(self, owner: str, number: int) -> None:
-        cursor = keys.journal_cursor(owner)
-        moves = absent_or(Compare("n", "<", number))
-        self.engine.write(Update(key=cursor, changes=(Set("n", number),), condition=moves), repeatable=True)
         remembered = self._heads.get(owner)
         if remembered is not None and remembered.number == number:
-            self._heads[owner] = Head(number=number, applied=number, marks=remembered.marks, remembered=True)
+            self._heads[owner] = replace(remembered, applied=number)
 
 
-def body_of(record: Record) -> bytes:
-    """Return the stored form of a record. Equal records have equal bodies."""
-    return zlib.compress(compact(ENTRIES.write(record, Record)).encode())
+def _put_at(item: Item) -> Instant:
+    """Return when a record was put, by the clock of its expiry."""
+    return items.integer(item, "expires_at") * SECOND - RECORD_KEPT
+
+
+def item_of(record: Record) -> Item:
+    """Return the item of a record, without its expiry. Equal records have equal items."""
+    body = zlib.compress(compact(ENTRIES.write(replace(record, marks={}), Record)).encode())
+    return {"body": body, "marks": marks_bytes(record.marks), "at": record.at}
+
+
+def _is_same(image: Item | None, item: Item) -> bool:
+    return image is not None and (image.get("body"), image.get("marks")) == (item["body"], item["marks"])
 
 
 def record_of(item: Item) -> Record:
     """Return the record of an item."""
-    body = item.get("body")
-    if not isinstance(body, bytes):
-        raise InvariantBroken("a journal record must have a body")
+    body, marks = item.get("body"), item.get("marks")
+    if not isinstance(body, bytes) or not isinstance(marks, bytes):
+        raise InvariantBroken("a journal record must have a body and marks")
     record: Record = ENTRIES.read(read_document(zlib.decompress(body)), Record)
-    return record
+    return replace(record, marks=marks_of(marks))
+
+
+def marks_bytes(marks: Marks) -> bytes:
+    """Return the stored form of marks, about 22 bytes for each shard. `marks_of` reads it."""
+    if not marks:
+        return b""
+    newest = max(mark.seen_at for mark in marks.values()) // MINUTE
+    highest = max(mark.sequence for mark in marks.values())
+    parts = [newest.to_bytes(4), _whole(highest)]
+    for shard, mark in sorted(marks.items()):
+        parts += [bytes.fromhex(shard), (newest - mark.seen_at // MINUTE).to_bytes(2), _whole(highest - mark.sequence)]
+    return b"".join(parts)
+
+
+def marks_of(stored: bytes) -> Mapping[str, Mark]:
+    found: dict[str, Mark] = {}
+    if stored:
+        newest, (highest, at) = int.from_bytes(stored[:4]), _number_at(stored, 4)
+        while at < len(stored):
+            shard, ago = stored[at : at + SHARD_BYTES].hex(), int.from_bytes(stored[at + SHARD_BYTES :][:2])
+            below, at = _number_at(stored, at + SHARD_BYTES + 2)
+            found[shard] = Mark(highest - below, (newest - ago) * MINUTE)
+    return found
+
+
+def _whole(number: int) -> bytes:
+    """A whole number of any size, behind the number of its bytes."""
+    length = (number.bit_length() + 7) // 8
+    return bytes((length,)) + number.to_bytes(length)
+
+
+def _number_at(stored: bytes, at: int) -> tuple[int, int]:
+    """Return the number that begins there, and where the next value begins."""
+    begin, end = at + 1, at + 1 + stored[at]
+    return int.from_bytes(stored[begin:end]), end

@@ -6,7 +6,7 @@ needed part of the catalog is cached by its version.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from tallygate.domain.base.instants import Instant
@@ -14,10 +14,11 @@ from tallygate.domain.catalog import forms
 from tallygate.domain.catalog.catalog import Catalog, Feature, upgrades
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.metering.meters import Meters
+from tallygate.operations.limits.ports import LimitsOf
 from tallygate.storage.admission.secrets import DecisionSecrets
 from tallygate.storage.base import keys
 from tallygate.storage.base.engine import Engine
-from tallygate.storage.limits.versions import effective_at, former_limits
+from tallygate.storage.limits.versions import effective_at, effective_of, former_limits
 from tallygate.storage.metering.rules import catalog_entries, catalog_version, form_of, read_meters
 
 
@@ -35,6 +36,16 @@ class Rules:
 
     def effective(self, customer: str) -> Effective | None:
         return effective_at(self.engine, customer)
+
+    def effectives(self, customers: Collection[str]) -> LimitsOf:
+        found = self.engine.get_many([keys.effective(customer) for customer in customers])
+
+        # Read at the lookup, so that limits that cannot be read stop their own customer alone.
+        def limits_of(customer: str) -> Effective | None:
+            item = found.get(keys.effective(customer))
+            return None if item is None else effective_of(item)
+
+        return limits_of
 
     def former_limits(self, customer: str, before: Instant) -> Iterator[Effective]:
         return former_limits(self.engine, customer, before)

@@ -4,7 +4,7 @@
     USAGE#<customer>#<meter>  <day>#<dimensions>            see `storage.journal.rollup`
 
 `upto` is the last journal number applied to the target, and a write requires a smaller `upto`. Records are applied in
-order from the cursor. So a target with a number has all records up to it, and repeating changes nothing.
+order. So a target with a number has all records up to it, and repeating changes nothing.
 
 A sum grows in the write itself. A maximum is computed from the item, read just before the write. The item cannot change
 in between below the record's number, because the record before it has been applied, and no later one is.
@@ -12,7 +12,7 @@ in between below the record's number, because the record before it has been appl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
@@ -22,11 +22,13 @@ from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.moves import TotalMove
 from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark, mark_of, mark_text
 from tallygate.domain.facts.closing import is_closed
-from tallygate.domain.journal.fold import TotalChange, UsageChange
+from tallygate.domain.journal.fold import TotalChange, UsageChange, changes_of
+from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.rollover import layers_text
 from tallygate.domain.metering import contributions
 from tallygate.domain.metering.contributions import Add, Contribution, Member, Raise
 from tallygate.errors import InvariantBroken
+from tallygate.operations.journal.ports import TargetChange
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine, Key, Refused, Update
 from tallygate.storage.base.expressions import (
@@ -75,6 +77,19 @@ class Totals:
 
     engine: Engine
 
+    def lagging(self, records: Sequence[Record]) -> list[list[TargetChange]]:
+        targets = [
+            (index, change, _key_of(record.named, change))
+            for index, record in enumerate(records)
+            for change in changes_of(record).every
+        ]
+        found = self.engine.get_many([key for *_, key in targets])
+        missing: list[list[TargetChange]] = [[] for _ in records]
+        for index, change, key in targets:
+            if items.integer(found.get(key, {}), UPTO, 0) < records[index].number:
+                missing[index].append(change)
+        return missing
+
     def add_to_total(self, customer: str, change: TotalChange, number: int) -> None:
         """Add one record's part to a total, once. One more request for a new window.
 
@@ -84,8 +99,7 @@ class Totals:
         A late settlement in a window that was reset also needs one more request, because the reset may exclude the
         decision.
         """
-        window, move = change.move.window, change.move
-        key = keys.total(customer, change.governed.feature, window.ordinal, window.start)
+        window, move, key = change.move.window, change.move, _key_of(customer, change)
         held = self._held(key, (move.value, move.by_event))
         changes = _total_changes(customer, change, number, move.reset or NO_RESET, held)
         below: Condition = Compare(UPTO, "<", number)
@@ -107,7 +121,7 @@ class Totals:
             self.engine.write(Update(key=key, changes=(*changes, *due), condition=Absent(UPTO)), repeatable=True)
 
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
-        key, quarters = keys.usage(customer, change.meter, change.day, change.dimensions), change.quarters
+        key, quarters = _key_of(customer, change), change.quarters
         held = self._held(key, quarters.values())
         counted = [contributed(quarter_name(q), each, held) for q, each in sorted(quarters.items())]
         kinds = {CONTRIBUTION_KINDS[type(each)] for each in quarters.values()} - {CONTRIBUTION_KINDS[Add]}
@@ -124,6 +138,13 @@ class Totals:
     def _held(self, key: Key, made: Iterable[Contribution]) -> Item:
         """Return the item, if contributions to it depend on what it holds; else nothing. At most one request."""
         return {} if all(isinstance(each, Add) for each in made) else self.engine.get(key) or {}
+
+
+def _key_of(customer: str, change: TargetChange) -> Key:
+    if isinstance(change, UsageChange):
+        return keys.usage(customer, change.meter, change.day, change.dimensions)
+    window = change.move.window
+    return keys.total(customer, change.governed.feature, window.ordinal, window.start)
 
 
 def contributed(name: str, contribution: Contribution, held: Item) -> Change:
