@@ -6,8 +6,9 @@ themselves with `base.answers`, because a contract would cost them time. Tests h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
@@ -16,8 +17,10 @@ from pydantic_core import CoreSchema
 from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.base.described import Described
 from tallygate.domain.base.instants import Instant, format_instant, parse_instant
-from tallygate.domain.base.quantities import FORM, Read, Wire, format_quantity, read_quantity
+from tallygate.domain.base.quantities import FORM, FRACTION_DIGITS_MAX, Wire, format_quantity
 from tallygate.domain.periods.boundaries import NEVER_ENDS
+
+_STEP = Decimal(1).scaleb(-FRACTION_DIGITS_MAX)
 
 
 class AnswerBody(Described):
@@ -60,11 +63,16 @@ class AnswerBody(Described):
 
 
 def _stated_quantity(value: object) -> Wire:
-    """Return a quantity in its wire form. Refuse another form of the same number."""
-    read = read_quantity(value)
-    if not isinstance(read, Read) or read.exact != read.quantity:
+    """Return a quantity in its wire form. Refuse another form of the same number.
+
+    A sum may have more integer digits than a quantity that is sent.
+    """
+    written = isinstance(value, str) and re.fullmatch(FORM, value) is not None
+    number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    exact = Decimal(str(value)) if written or number else Decimal("NaN")
+    if not exact.is_finite() or exact != exact.quantize(_STEP, rounding=ROUND_HALF_EVEN):
         raise ValueError("must be a quantity")
-    wire = format_quantity(read.quantity)
+    wire = format_quantity(exact)
     if not isinstance(value, Decimal) and (type(wire), wire) != (type(value), value):
         raise ValueError(f"must be written as {wire!r}")
     return wire
