@@ -125,7 +125,7 @@ def decisions(url: str, log: Log, ids_a_minute: tuple[int, ...]) -> Iterator[Cou
             cost(name, asking("/v1/consume", name))
         yield cost("consume", asking("/v1/consume", "warm"))
         yield cost("settle", settling(answered["decision_id"]))
-        yield cost("consume, 8 quotas and 8 rates", asking("/v1/consume", "wide"))
+        yield cost("consume, many limits", asking("/v1/consume", "wide"))
         for a_minute in ids_a_minute:
             sent = []
             for index in range(4 * a_minute):

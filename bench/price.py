@@ -132,7 +132,7 @@ def asked(row: str, each: int = 1) -> Part:
 
 
 OPERATIONS = {
-    "consume, up to 8 quotas and 8 rates": asked("consume, 8 quotas and 8 rates"),
+    "consume, up to 8 quotas and 8 rates": asked("consume, many limits"),
     "… with a request id, 30 a minute on one feature of a customer": asked("consume, 30 request ids a minute"),
     "… 60 a minute": asked("consume, 60 request ids a minute"),
     "… 130 a minute": asked("consume, 130 request ids a minute"),
@@ -145,7 +145,7 @@ OPERATIONS = {
     "an API key checked, at most once a minute for each key": Part(row="authorize, not cached", lambdas=1),
     "event stored, 100 in a request": asked("event stored, in batches of 100", 100),
     "event stored, alone in its request": asked("event stored, alone"),
-    "outgoing event made": Part(row="outgoing event made"),
+    "outgoing event made, its two deliveries begun": Part(row="outgoing event made"),
     "… delivered to the bus": Part(row="delivery to the bus", lambdas=1, messages=1, published=1),
     "… delivered to a webhook": Part(row="delivery to a webhook", lambdas=1, messages=1),
 }
@@ -211,7 +211,10 @@ def exact(rows: Rows) -> str:
     single = [(name, part.dollars(rows)) for name, part in OPERATIONS.items()]
     whole = [(name, added(part.dollars(rows) for part in parts)) for name, (parts, _) in WAYS.items()]
     tables = (
-        table((("a million of", *heads[1:])), ((name, *map(money, (*cells, sum(cells)))) for name, cells in lines))
+        table(
+            (("a million of", *heads[1:])),
+            ((name, *(money(cell, 3) for cell in (*cells, sum(cells)))) for name, cells in lines),
+        )
         for lines in (single, whole)
     )
     return "\n".join(tables)
@@ -277,8 +280,8 @@ def added(columns: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(map(sum, zip(*columns, strict=True)))
 
 
-def money(dollars: float) -> str:
-    return f"${dollars:.2f}" if dollars else "–"
+def money(dollars: float, digits: int = 2) -> str:
+    return f"${dollars:.{digits}f}" if dollars else "–"
 
 
 def span(low: float, high: float, sign: str = "$") -> str:
@@ -307,7 +310,9 @@ def main() -> None:
     options = parser.parse_args()
     if not options.json.exists():
         sys.exit(f"{options.json} is missing: run `make bench` first.")
-    rows = {row["operation"]: row for row in json.loads(options.json.read_text())}
+    found = json.loads(options.json.read_text())
+    rows = {row["operation"]: row for row in found}
+    assert len(rows) == len(found), "two rows have one name"
     for name, (document, section) in SECTIONS.items():
         if options.write:
             document.write_text(between(document.read_text(), name, section(rows))[1])

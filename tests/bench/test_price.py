@@ -36,7 +36,7 @@ def test_every_measured_table_is_in_its_document(name: str) -> None:
 def test_the_figures_of_the_readme_are_those_of_the_price(rows: dict[str, dict[str, Any]]) -> None:
     units = {name: row["write_units"] + row["refused"] for name, row in rows.items()}
     assert [units[f"consume, {n} request ids a minute"] for n in (30, 60, 130)] == [1, 2, 3]
-    assert units["consume"] == units["consume, 8 quotas and 8 rates"] == units["denied, later"] == 1
+    assert units["consume"] == units["consume, many limits"] == units["denied, later"] == 1
     assert units["denied, first of its window"] == 2
     assert units["consume, Idempotency-Key"] == units["settle"] == 4
     assert [sum(units[part.row] for part in WAYS[name][0]) for name in WAYS if "quiet" in name] == [4, 5]
