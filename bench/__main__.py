@@ -10,43 +10,31 @@ in another process. The command prints a table and writes bench/results/bench.js
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 import statistics
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bench import engine as bench_engine
 from bench import fold
 from bench.cost import Cost, counting
+from bench.exact import Counted, counted
 from bench.functions import environment, loaded
+from bench.given import FEATURE, ROOT, customer, event, feature, posting, quiet
 from bench.imports import import_times
 from bench.streams import reader
-from tallygate.domain.catalog.catalog import Feature
-from tallygate.domain.catalog.forms import feature_form, meter_form
-from tallygate.domain.catalog.rates import Rate
-from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Quota
-from tallygate.domain.metering.meters import Meter
-from tallygate.domain.periods.recurrence import calendar
 from tallygate.storage.base import keys
-from tallygate.storage.base.documents import compact
-from tallygate.storage.base.engine import Engine, Key, Put
-from tallygate.storage.limits.versions import effective_document
+from tallygate.storage.base.engine import Put
 
-ROOT = Path(__file__).resolve().parent.parent
 RUNS, WARM_UP = 2_000, 200
 BATCH = 100
 IDS_EACH = 30
 """Requests with ids on one customer. At 30 a minute its cell stays within one write unit."""
 TABLE = "bench"
-FEATURE = "ai-tokens"
-DIMENSIONS = {name: (name,) for name in ("team", "user", "model")}
 
 
 @dataclass(frozen=True)
@@ -54,6 +42,8 @@ class Row:
     """One operation: exact counts of one warm operation, and medians over all of them.
 
     per_cpu_second: records that a CPU second aggregates; None: not measured
+    refused: writes whose condition failed; AWS charges one unit for each
+    calls, stored_bytes, log_bytes: as in `bench.exact`, 0 if not measured
     """
 
     operation: str
@@ -65,6 +55,10 @@ class Row:
     cpu_ratio: float
     wall_ratio: float
     per_cpu_second: float | None = None
+    refused: float = 0.0
+    calls: float = 0.0
+    stored_bytes: float = 0.0
+    log_bytes: float = 0.0
 
 
 def bare(dynamodb: Any, table: str) -> Callable[[int], object]:
@@ -100,52 +94,6 @@ def compare(yardstick: Callable[[int], object], call: Callable[[int], object], r
         if index >= WARM_UP:
             samples.append(sample)
     return tuple(statistics.median(column) for column in zip(*samples, strict=True))
-
-
-def customer(engine: Engine, name: str, *, limit: int, windows: int = 1) -> None:
-    """Store a customer with this number of quotas and rates on one feature."""
-    own = Quota(ordinal=1, limit=Decimal(limit), schedule=calendar("month", "UTC"))
-    further = tuple(
-        Limit(
-            name=f"limit-{n}",
-            quotas=(Quota(ordinal=n, limit=Decimal(limit), schedule=calendar("day", "UTC")),) if n > 1 else (),
-            rates=(Rate(ordinal=50 + n, limit=Decimal(10**9), per=60_000, burst=Decimal(10**9)),),
-        )
-        for n in range(1, windows + 1)
-    )
-    right = Entitlement(feature=FEATURE, meter="tokens", limits=(Limit(name=FEATURE, quotas=(own,)), *further))
-    effective = Effective(
-        customer=name,
-        version=1,
-        timezone="UTC",
-        plan="pro",
-        plan_version=1,
-        subscribed=True,
-        entitlements={FEATURE: right},
-    )
-    engine.write(Put(key=keys.effective(name), item={"version": 1, "doc": effective_document(effective)}))
-
-
-def feature(engine: Engine) -> None:
-    """Store the feature that all requests use, with its meter, as a catalog does."""
-    meter = Meter(
-        key="tokens", event_type="llm.completion", aggregation="sum", value=("tokens",), dimensions=DIMENSIONS
-    )
-    entries: tuple[tuple[Key, Any], ...] = (
-        (keys.catalog_meter(meter.key), meter_form(meter)),
-        (keys.catalog_feature(FEATURE), feature_form(Feature(key=FEATURE, meter=meter.key))),
-    )
-    for key, form in entries:
-        engine.write(Put(key=key, item={"form": compact(form)}))
-
-
-def event(path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
-    """A real HTTP API event with another body."""
-    sample: dict[str, Any] = json.loads((ROOT / "events/check.consume.json").read_text())
-    sample["routeKey"] = f"POST {path}"
-    sample["headers"] = {**sample["headers"], **headers}
-    sample["body"] = json.dumps(body)
-    return sample
 
 
 def cases(handler: Callable[[dict[str, Any], object], Any]) -> dict[str, Callable[[int], object]]:
@@ -242,6 +190,16 @@ def events(url: str, dynamodb: Any, runs: int) -> Iterator[Row]:
                     costs[name] = cost
             pending = list(stream.batches())
             fold(batch)
+        single = [
+            posting([{"id": f"one-{n}", "type": "llm.completion", "subject": "events", "data": {"tokens": 1}}])
+            for n in range(runs + WARM_UP)
+        ]
+        times = compare(bare(dynamodb, TABLE), lambda n: ingest.handler(single[n], None), runs)
+        with counting(ingest.engine.client) as cost:
+            ingest.handler(
+                posting([{"id": "last", "type": "llm.completion", "subject": "events", "data": {"tokens": 1}}]), None
+            )
+        yield row("event, stored, alone in its request", cost, 1, times)
         for name, columns in samples.items():
             times = tuple(statistics.median(column) for column in zip(*columns, strict=True))
             yield row(f"event, {name}, in batches of {BATCH}", costs[name], BATCH, times)
@@ -271,14 +229,6 @@ def folds(url: str) -> Iterator[Row]:
             yield replace(found, per_cpu_second=pace)
 
 
-def posting(sent: list[dict[str, Any]]) -> dict[str, Any]:
-    """A request of ingest with these events."""
-    request = event("/v1/events", {})
-    principal = {"lambda": {"key_id": "key_1", "scopes": "ingest", "customer": ""}}
-    request["requestContext"] = {**request["requestContext"], "authorizer": principal}
-    return {**request, "body": json.dumps(sent)}
-
-
 def row(name: str, cost: Cost, each: int, times: tuple[float, ...]) -> Row:
     """One row. If a call does several operations, its figures are per operation."""
     bare_cpu, bare_wall, cpu, wall = times
@@ -294,9 +244,16 @@ def row(name: str, cost: Cost, each: int, times: tuple[float, ...]) -> Row:
     )
 
 
-def quiet() -> contextlib.AbstractContextManager[object]:
-    """Suppress the functions' logs, which are not measured."""
-    return contextlib.redirect_stdout(io.StringIO())
+def exact_row(one: Counted) -> Row:
+    """The row of an operation that was counted and not timed."""
+    found = row(one.operation, one.cost, one.each, (1.0, 1.0, 0.0, 0.0))
+    return replace(
+        found,
+        refused=one.cost.refused / one.each,
+        calls=one.calls / one.each,
+        stored_bytes=one.stored_bytes / one.each,
+        log_bytes=one.log_bytes / one.each,
+    )
 
 
 def measure(runs: int) -> list[Row]:
@@ -310,7 +267,7 @@ def measure(runs: int) -> list[Row]:
             *folds(running.url),
         ]
     started = row("import check, over importing boto3 and making a client", Cost(), 1, import_times("check"))
-    return [*measured, started]
+    return [*measured, started, *map(exact_row, counted())]
 
 
 def main() -> None:

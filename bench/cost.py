@@ -6,7 +6,7 @@
 
 It counts every request to the client's endpoint, including retries: those of the boto3 client, and those of every small
 client in this process. The engine reports no units for a refused write, although AWS charges for it. So units are those
-of successful requests.
+of successful requests, and refused writes are counted beside them.
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ from typing import Any
 
 from tallygate.storage.base.boto import BotoClient
 from tallygate.storage.base.client import Endpoint, HttpClient, endpoint_of
-from tallygate.storage.base.failures import Wire
+from tallygate.storage.base.failures import Answered, Wire
 
 
 @dataclass(slots=True)
 class Cost:
-    """Sent requests, and the units of those that succeeded."""
+    """Sent requests, and the units of those that succeeded.
+
+    refused: writes whose condition failed; AWS charges one unit for each, up to 1 KB
+    """
 
     requests: Counter[str] = field(default_factory=Counter)
     read_units: float = 0.0
     write_units: float = 0.0
+    refused: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -39,6 +43,10 @@ class Cost:
     def sent(self, operation: str) -> None:
         with self._lock:
             self.requests[operation] += 1
+
+    def failed(self, code: str) -> None:
+        with self._lock:
+            self.refused += code == "ConditionalCheckFailedException"
 
     def consumed(self, operation: str, capacity: list[dict[str, Any]]) -> None:
         units = sum(part.get("CapacityUnits", 0.0) for part in capacity)
@@ -74,7 +82,11 @@ def _small_clients(endpoint: Endpoint | None, cost: Cost) -> Iterator[None]:
         if self.endpoint != endpoint:
             return send(self, operation, request)
         cost.sent(operation)
-        answer = send(self, operation, {**request, "ReturnConsumedCapacity": "TOTAL"})
+        try:
+            answer = send(self, operation, {**request, "ReturnConsumedCapacity": "TOTAL"})
+        except Answered as error:
+            cost.failed(error.code)
+            raise
         capacity = answer.get("ConsumedCapacity") or []
         cost.consumed(operation, capacity if isinstance(capacity, list) else [capacity])
         return answer
@@ -98,6 +110,7 @@ def _events(client: Any, cost: Cost) -> Iterator[None]:
         cost.sent(model.name)
 
     def answered(parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        cost.failed(parsed.get("Error", {}).get("Code", ""))
         capacity = parsed.get("ConsumedCapacity") or []
         cost.consumed(model.name, capacity if isinstance(capacity, list) else [capacity])
 

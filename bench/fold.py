@@ -144,6 +144,8 @@ def measured(
         )
         pace = per_cpu_second(stack, lambda n: use(f"sparse-{n}"), records=SPARSE, rounds=ROUNDS, cold=True)
         yield "fold, sparse", None, pace
+        pace = per_cpu_second(stack, lambda n: send(f"sparse-{n}"), records=SPARSE, rounds=ROUNDS, cold=True)
+        yield "fold, sparse events", None, pace
         stack.stream.size = DENSE
         pace = per_cpu_second(stack, lambda _: use("dense"), records=DENSE * DENSE_BATCHES, rounds=ROUNDS, cold=False)
         yield "fold, dense", None, pace

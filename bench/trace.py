@@ -20,8 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench.__main__ import customer, event, feature
 from bench.functions import environment, loaded
+from bench.given import customer, event, feature
 from tallygate.clock import Clock
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base.dynamo import DynamoEngine, to_wire
