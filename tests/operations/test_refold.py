@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+import pytest
 
 from tallygate.domain.base.instants import DAY, HOUR, SECOND, Instant, parse_instant
 from tallygate.domain.journal.records import RECORD_KEPT
@@ -13,6 +16,8 @@ from tallygate.domain.metering.events import Event
 from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.memory import Memory
 from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.journal.find_decision import decision_named
 from tallygate.operations.journal.refold import LostWrites, Refolded, refold
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.admission.cells import Cells
@@ -20,9 +25,10 @@ from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
 from tallygate.storage.base.engine import Delete, Engine, Key
 from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.journal.decisions import Decisions
 from tallygate.storage.journal.refold import Compared
 from tallygate.storage.metering.events import Events
-from tests.given import FEATURE, NOW, effective, in_force, quota, wanted
+from tests.given import FEATURE, NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import TOKENS, container, declare, draft, drain, exists
 
 MONTH = parse_instant("2026-11-01T00:00:00Z")
@@ -44,10 +50,17 @@ class World:
         event = draft(f"e{self.made}", tokens=tokens, time=at)
         ingest(Events(self.engine), Posted(submitted=(event,), batch=f"b{self.made}"), now=at, each=in_turn)
 
-    def use(self, amount: int, at: Instant = NOW) -> None:
+    def use(self, amount: int, at: Instant = NOW) -> str:
         self.made += 1
         entropy = self.made.to_bytes
-        consume(Cells(self.engine), self.memory, wanted(amount), now=at, entropy=entropy)
+        decision = consume(Cells(self.engine), self.memory, wanted(amount), now=at, entropy=entropy)
+        assert decision.decision_id is not None
+        return decision.decision_id
+
+    def settle(self, decision_id: str, amount: int, at: Instant = NOW) -> None:
+        decision = decision_named(decision_id, known_to(self.engine), now=at)
+        asked = Settle(decision_id=decision_id, decision=decision, amount=Decimal(amount))
+        settle(Decisions(self.engine), asked, now=at)
 
     def fold(self, at: Instant = NOW) -> None:
         assert isinstance(self.engine, MemoryEngine)
@@ -215,3 +228,22 @@ def test_a_young_write_beside_an_old_journal_is_not_reported_as_lost() -> None:
     world.fold(expired - DAY)
     world.use(1, expired)
     assert world.refold(expired) == Refolded()
+
+
+@pytest.mark.parametrize("decision_is_lost", [False, True])
+def test_a_settlement_counts_its_decision_to_the_settled_amount(decision_is_lost: bool) -> None:
+    world = World(MemoryEngine())
+    world.use(1)
+    world.fold()
+    decision = world.use(100)
+    if decision_is_lost:
+        world.lose()
+    else:
+        world.fold()
+    world.settle(decision, 40)
+    world.lose()
+    assert world.total == ((1, 0) if decision_is_lost else (101, 0))
+    found = world.refold()
+    assert (found.entries, world.total) == (1, (41, 0)), "never less than nothing"
+    assert [(lost.revisions, lost.amounts) for lost in found.lost] == ([(1, {})] if decision_is_lost else [])
+    assert world.refold() == replace(found, entries=0)

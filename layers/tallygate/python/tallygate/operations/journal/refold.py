@@ -16,7 +16,7 @@ the journal. It is reported and not counted, because nobody knows its times and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tallygate.domain.admission.cells import Cell
@@ -25,6 +25,7 @@ from tallygate.domain.base.instants import HOUR, Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.entries.entry import CellEntry, Entry
 from tallygate.domain.entries.events import EventEntry, ParkedEntry
+from tallygate.domain.entries.usage import SettleEntry, UseEntry
 from tallygate.domain.journal.observed import ToJournal
 from tallygate.domain.journal.records import RECORD_KEPT, Head, Position, Record, shard_name
 from tallygate.domain.limits.counters import CellName, CounterName
@@ -77,6 +78,7 @@ class _Journaled:
 
     shown: time after which the journal surely shows what it was given; earlier records expire in any order
     oldest: by feature, the oldest revision in the records since then
+    decisions: feature and id of each granted consume
     parked: raw texts of parked stream records
     sums: units by which the entries moved each counter of a feature
     since: time after which the journal is whole; 0: it is whole from its first record on
@@ -87,6 +89,7 @@ class _Journaled:
     oldest: dict[str, int] = field(default_factory=dict)
     events: set[tuple[str, str]] = field(default_factory=set)
     revisions: dict[str, set[int]] = field(default_factory=dict)
+    decisions: set[tuple[str, str]] = field(default_factory=set)
     parked: list[str] = field(default_factory=list)
     sums: dict[tuple[str, CounterName], Decimal] = field(default_factory=dict)
 
@@ -98,6 +101,8 @@ class _Journaled:
         self.parked += _parked(entries)
         for entry in _cell_entries(entries):
             self.revisions.setdefault(entry.feature, set()).add(entry.revision)
+            if isinstance(entry, UseEntry):
+                self.decisions.add((entry.feature, entry.id))
             if shown:
                 self.oldest[entry.feature] = min(entry.revision, self.oldest.get(entry.feature, entry.revision))
             for counter, by in entry.moves.used.items():
@@ -186,13 +191,20 @@ def _newest_entries(cells: SeenCells, journaled: _Journaled, until: Instant) -> 
     for feature, (cell, last) in cells.items():
         known = journaled.revisions.get(feature, set())
         parked = any(f'#{feature}"' in raw for raw in journaled.parked)
-        if (
-            last is not None
-            and journaled.shown < last.written_at <= until
-            and cell.revision not in known
-            and not parked
-        ):
-            yield last
+        if last is None or cell.revision in known or parked:
+            continue
+        if journaled.shown < last.written_at <= until:
+            yield _with_decision(last, feature, journaled)
+
+
+def _with_decision(entry: CellEntry, feature: str, journaled: _Journaled) -> CellEntry:
+    """Return the entry. A settlement whose decision is lost too counts its whole amount, not the difference.
+
+    A decision that has followed into other windows was counted there. Its settlement stays as it is.
+    """
+    if not isinstance(entry, SettleEntry) or entry.followed or entry.time <= journaled.shown:
+        return entry
+    return entry if (feature, entry.id) in journaled.decisions else replace(entry, by=entry.amount)
 
 
 def _lost(cells: SeenCells, journaled: _Journaled, until: Instant) -> Iterator[LostWrites]:
