@@ -34,7 +34,8 @@ from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.operations.usage.queries import usage
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import keys
-from tallygate.storage.base.engine import Put
+from tallygate.storage.base.engine import Put, Update
+from tallygate.storage.base.expressions import Set
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.catalog.catalog import Catalogs
 from tallygate.storage.customers.customers import Customers
@@ -457,6 +458,16 @@ def test_a_batch_too_large_for_one_record_becomes_several(monkeypatch: pytest.Mo
     assert head.number > 1
     assert totals(engine)[("acme", 1, MONTH)][0] == 301
     assert fold(container(engine), changes).repeated == 301
+
+
+@pytest.mark.parametrize("name", ["st", "sf.1.0", "last", "unknown"])
+def test_a_write_without_an_entry_changes_nothing_beside_usage_by_event(name: str) -> None:
+    engine = world()
+    use(engine, 5)
+    seen = len(engine.stream)
+    cell = keys.cell(CellName("acme", FEATURE))
+    engine.write(Update(key=cell, changes=(Set(name, 1),)))
+    assert fold(container(engine), engine.stream[seen:]).parked == 1
 
 
 def calls_of(engine: MemoryEngine) -> Decimal:
