@@ -19,6 +19,7 @@ from tallygate.domain.customers.customers import ProfileChange
 from tallygate.domain.delivery.deliveries import Endpoint, EndpointStatus, SigningSecret
 from tallygate.domain.facts.facts import Fact
 from tallygate.domain.journal.observed import FactMade
+from tallygate.domain.journal.records import LOST_AFTER, RECORD_KEPT
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.metering.events import Draft
 from tallygate.errors import StoreUnavailable
@@ -33,7 +34,8 @@ from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.operations.usage.queries import usage
 from tallygate.storage.admission.cells import Cells
 from tallygate.storage.base import keys
-from tallygate.storage.base.engine import Put
+from tallygate.storage.base.engine import Put, Update
+from tallygate.storage.base.expressions import Set
 from tallygate.storage.base.memory import MemoryEngine
 from tallygate.storage.catalog.catalog import Catalogs
 from tallygate.storage.customers.customers import Customers
@@ -456,6 +458,48 @@ def test_a_batch_too_large_for_one_record_becomes_several(monkeypatch: pytest.Mo
     assert head.number > 1
     assert totals(engine)[("acme", 1, MONTH)][0] == 301
     assert fold(container(engine), changes).repeated == 301
+
+
+@pytest.mark.parametrize("name", ["st", "sf.1.0", "last", "unknown"])
+def test_a_write_without_an_entry_changes_nothing_beside_usage_by_event(name: str) -> None:
+    engine = world()
+    use(engine, 5)
+    seen = len(engine.stream)
+    cell = keys.cell(CellName("acme", FEATURE))
+    engine.write(Update(key=cell, changes=(Set(name, 1),)))
+    assert fold(container(engine), engine.stream[seen:]).parked == 1
+
+
+def calls_of(engine: MemoryEngine) -> Decimal:
+    """All usage of the meter that counts calls."""
+    counted = [item for key, item in engine.items.items() if key.pk == "USAGE#acme#calls"]
+    return sum((v for item in counted for n, v in item.items() if n[0] == "q" and isinstance(v, Decimal)), Decimal(0))
+
+
+def test_records_of_one_append_may_expire_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second record states that the first was not applied yet, as long as it is the head."""
+    monkeypatch.setattr(journal, "BODY_BYTES_MAX", 1_000)
+    engine = world(10**6)
+    post(engine, *(draft(f"e{i}", tokens=1) for i in range(300)))
+    fold(container(engine), [change for change in engine.stream if change.key.pk.startswith("EVENT#")])
+    head = journal.Journal(engine).head("acme", now=NOW, fresh=True)
+    assert head.number > 1
+    del engine.items[keys.journal_record("acme", 1)]
+    seen, later = len(engine.stream), NOW + RECORD_KEPT + DAY
+    post(engine, draft("later", tokens=1), now=later)
+    drain(engine, container(engine), after=seen, now=later)
+    assert calls_of(engine) == 301
+
+
+def test_a_warm_container_follows_a_beginning_by_another() -> None:
+    """A test clock may move by a month between two calls of one container."""
+    engine = world(10**6)
+    warm, later, seen = container(engine), NOW + LOST_AFTER, 0
+    for parts, now in ((warm, NOW), (container(engine), later), (warm, later)):
+        post(engine, draft(f"e{seen}", tokens=1), now=now)
+        fold(parts, [c for c in engine.stream[seen:] if c.key.pk.startswith("EVENT#")], shard=str(seen), now=now)
+        seen = len(engine.stream)
+    assert calls_of(engine) == 3
 
 
 def test_an_entry_too_large_for_any_record_is_parked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, Instant, parse_instant
+from tallygate.domain.journal.records import RECORD_KEPT
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.errors import Conflict, StoreUnavailable
@@ -98,6 +99,18 @@ class Folded(Shop):
         made = reset(Closings(self.engine), now=self.now, grace=0, time_left=lambda: True).closed
         keys = ("plan", "raw", "included", "overage")
         return sorted((*(f.data[key] for key in keys), f.data["breakdown"]["followed"]) for f in made)
+
+
+def test_a_plan_changes_although_the_journal_of_what_it_follows_has_expired() -> None:
+    shop = Folded(yearly=YEARLY, monthly=FREE)
+    shop.now = month(1, 15)
+    shop.consume(100)
+    shop.fold()
+    shop.now = shop.now + RECORD_KEPT + DAY
+    for key in [key for key in shop.memory_engine.items if key.pk == "JOURNAL#acme" and key.sk != "START"]:
+        del shop.memory_engine.items[key]
+    shop.subscribe("monthly")
+    assert shown(shop.state()) == (0, 0, 1000)
 
 
 def test_a_month_follows_into_the_year_with_all_the_months_before_it() -> None:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tallygate.domain.base.instants import DAY, HOUR, Instant, parse_instant
+import pytest
+
+from tallygate.domain.base.instants import DAY, HOUR, SECOND, Instant, parse_instant
+from tallygate.domain.journal.records import RECORD_KEPT
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.metering.events import Event
 from tallygate.operations.admission.consume import consume
 from tallygate.operations.admission.memory import Memory
 from tallygate.operations.base.each import in_turn
+from tallygate.operations.corrections.settle import Settle, settle
+from tallygate.operations.journal.find_decision import decision_named
 from tallygate.operations.journal.refold import LostWrites, Refolded, refold
 from tallygate.operations.metering.ingest import Posted, ingest
 from tallygate.storage.admission.cells import Cells
+from tallygate.storage.base import keys
 from tallygate.storage.base.dynamo import DynamoEngine
-from tallygate.storage.base.engine import Engine
+from tallygate.storage.base.engine import Delete, Engine, Key
 from tallygate.storage.base.memory import MemoryEngine
+from tallygate.storage.journal.decisions import Decisions
 from tallygate.storage.journal.refold import Compared
 from tallygate.storage.metering.events import Events
-from tests.given import FEATURE, NOW, effective, in_force, quota, wanted
+from tests.given import FEATURE, NOW, effective, in_force, known_to, quota, wanted
 from tests.truth import TOKENS, container, declare, draft, drain, exists
 
 MONTH = parse_instant("2026-11-01T00:00:00Z")
@@ -42,10 +50,17 @@ class World:
         event = draft(f"e{self.made}", tokens=tokens, time=at)
         ingest(Events(self.engine), Posted(submitted=(event,), batch=f"b{self.made}"), now=at, each=in_turn)
 
-    def use(self, amount: int, at: Instant = NOW) -> None:
+    def use(self, amount: int, at: Instant = NOW) -> str:
         self.made += 1
         entropy = self.made.to_bytes
-        consume(Cells(self.engine), self.memory, wanted(amount), now=at, entropy=entropy)
+        decision = consume(Cells(self.engine), self.memory, wanted(amount), now=at, entropy=entropy)
+        assert decision.decision_id is not None
+        return decision.decision_id
+
+    def settle(self, decision_id: str, amount: int, at: Instant = NOW) -> None:
+        decision = decision_named(decision_id, known_to(self.engine), now=at)
+        asked = Settle(decision_id=decision_id, decision=decision, amount=Decimal(amount))
+        settle(Decisions(self.engine), asked, now=at)
 
     def fold(self, at: Instant = NOW) -> None:
         assert isinstance(self.engine, MemoryEngine)
@@ -165,3 +180,70 @@ def test_a_call_that_loses_the_race_appends_nothing_twice() -> None:
 
     assert refold(world.parts.journal, Raced(world.engine), "acme", now=LATER) == Refolded()
     assert world.total == (10, 10)
+
+
+def expire(engine: Engine, now: Instant, *numbers: int) -> None:
+    """Remove the journal's expired records; with numbers, only these."""
+    for record in engine.query(keys.journal_of("acme"), consistent=True).items:
+        expires, key = record.get("expires_at"), Key("JOURNAL#acme", str(record["sk"]))
+        wanted_out = not numbers or key in [keys.journal_record("acme", number) for number in numbers]
+        if wanted_out and isinstance(expires, Decimal) and expires * SECOND <= now:
+            engine.write(Delete(key=key))
+
+
+def test_what_was_counted_by_expired_records_is_neither_counted_again_nor_reported() -> None:
+    """DynamoDB removes expired items days late, so the event of an expired record may still be there."""
+    world = World(MemoryEngine())
+    world.use(100)
+    world.use(10)
+    world.post(1_000)
+    world.fold()
+    expired = NOW + RECORD_KEPT + HOUR
+    expire(world.engine, expired)
+    assert world.refold(expired) == Refolded()
+    assert world.total == (1_110, 1_000)
+
+
+def test_records_that_expire_in_any_order_are_not_reported_as_lost() -> None:
+    world = World(MemoryEngine())
+    for amount in (1, 10, 100):
+        world.use(amount)
+        world.fold()
+    expired = NOW + RECORD_KEPT + HOUR
+    expire(world.engine, expired, 2)
+    assert world.refold(expired) == Refolded()
+    world.use(1_000, expired)
+    world.fold(expired)
+    assert world.refold(expired + DAY + 2 * HOUR) == Refolded()
+    assert [item["value"] for item in world.engine.query("TOTAL#acme").items] == [111, 1_000]
+
+
+def test_a_young_write_beside_an_old_journal_is_not_reported_as_lost() -> None:
+    world = World(MemoryEngine())
+    world.post(1)
+    world.fold()
+    expired = NOW + RECORD_KEPT + HOUR
+    expire(world.engine, expired)
+    world.post(1, expired - DAY)
+    world.fold(expired - DAY)
+    world.use(1, expired)
+    assert world.refold(expired) == Refolded()
+
+
+@pytest.mark.parametrize("decision_is_lost", [False, True])
+def test_a_settlement_counts_its_decision_to_the_settled_amount(decision_is_lost: bool) -> None:
+    world = World(MemoryEngine())
+    world.use(1)
+    world.fold()
+    decision = world.use(100)
+    if decision_is_lost:
+        world.lose()
+    else:
+        world.fold()
+    world.settle(decision, 40)
+    world.lose()
+    assert world.total == ((1, 0) if decision_is_lost else (101, 0))
+    found = world.refold()
+    assert (found.entries, world.total) == (1, (41, 0)), "never less than nothing"
+    assert [(lost.revisions, lost.amounts) for lost in found.lost] == ([(1, {})] if decision_is_lost else [])
+    assert world.refold() == replace(found, entries=0)

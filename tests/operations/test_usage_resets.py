@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tallygate.contracts.usage.usage import read_usage, usage_answer
 from tallygate.domain.admission.cells import DEAD_AFTER
 from tallygate.domain.base.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from tallygate.domain.journal.records import RECORD_KEPT
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Quota
 from tallygate.domain.periods.recurrence import Schedule, rolling
@@ -288,6 +289,17 @@ def test_as_of_an_instant_waits_for_the_fold(folded: Desk) -> None:
     folded.fold()
     folded.reset(effective_at=folded.now - HOUR // 2)
     assert folded.used() == 20
+
+
+def test_as_of_an_instant_a_cell_whose_record_has_expired_is_folded() -> None:
+    engine = MemoryEngine()
+    desk = Desk(engine, pro={"limit": 1000, "period": {"every": "year"}})
+    desk.consume(90)
+    desk.fold()
+    desk.now += RECORD_KEPT + HOUR
+    for key in [key for key in engine.items if key.pk == "JOURNAL#acme" and key.sk != "START"]:
+        del engine.items[key]
+    assert desk.reset(effective_at=desk.now - HOUR).body["windows"][0]["excluded"] == 90
 
 
 def test_as_of_an_instant_a_settlement_on_its_way_is_not_taken_out_twice(folded: Desk) -> None:

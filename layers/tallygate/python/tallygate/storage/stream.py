@@ -48,6 +48,9 @@ from tallygate.storage.metering.rejections import rejection_of
 
 ONLY_SHARD = "0"
 """Local emulators have a single shard and do not name it."""
+_ADDED = (cell_image.USED, cell_image.BROUGHT, cell_image.BROUGHT_FROM)
+_NEW = ("pk", "sk", items.REVISION)
+"""What an addition may make together with the item. `Cell` compares the revision."""
 _UNREADABLE = (InvariantBroken, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError)
 
 Image = Mapping[str, Mapping[str, Any]]
@@ -139,7 +142,7 @@ def _cell_write(
     after = cell_image.cell_of(new)
     cells[rest] = SeenCell(image, after)
     if after.revision == before.revision:
-        changed = image.get(LAST) != (old or {}).get(LAST)
+        changed = _beside_additions(new) != _beside_additions(image_of(old) if old else {})
         why = "entry" if changed else disproved_addition(before, after)
         if why is not None:
             raise Parked(f"disproved: {why}")
@@ -163,6 +166,11 @@ def _cell_write(
         for fact in entry.facts
     )
     return (journaled, *(CellNoted(note=note) for note in notes))
+
+
+def _beside_additions(cell: Item) -> Item:
+    """Return what an addition of usage by event leaves alone: the entry, and attributes that `Cell` does not have."""
+    return {name: value for name, value in cell.items() if not name.startswith(_ADDED) and name not in _NEW}
 
 
 def _must_own(rest: str, *names: str) -> None:

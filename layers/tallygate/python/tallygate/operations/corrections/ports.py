@@ -77,7 +77,7 @@ class UsageResetStore(Protocol):
     def total(self, cell: CellName, counter: CounterName) -> Total | None:
         """Return a window's total; None: nothing of it is aggregated yet."""
 
-    def journaled(self, cell: CellName) -> int:
+    def journaled(self, cell: CellName, *, now: Instant) -> int:
         """Return the newest journaled revision of the cell; 0: none. One request, or a few more."""
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:

@@ -102,7 +102,7 @@ def reset_usage(stores: Stores, asked: ResetRequest, form: Form, *, now: Instant
         upto = look.cell.revision
         found = _Found(resets(windows, look.cell, upto=upto, carry_overage=asked.carry_overage), upto)
     else:
-        found = _as_of(stores.cells, asked, at, windows, look)
+        found = _as_of(stores.cells, asked, at, windows, look, now)
     made = Made(asked=asked, effective_at=at, windows=found.windows, left=rolls(entitlement))
     body = form(made)
     if not found.windows:
@@ -183,6 +183,7 @@ def _as_of(
     at: Instant,
     windows: Sequence[Running],
     look: ResettableCell,
+    now: Instant,
 ) -> _Found:
     """Return the usage decided before an instant: the total, less what the journal has recorded since.
 
@@ -199,7 +200,7 @@ def _as_of(
             totals[each.counter] = total
     if not totals:
         return _Found((), cell.revision)
-    journaled = store.journaled(CellName(asked.customer, asked.feature))
+    journaled = store.journaled(CellName(asked.customer, asked.feature), now=now)
     records = _since(store, asked, at)
     applied = max(total.upto for total in totals.values())
     # Where no record names a write of the cell, its newest journaled write was journaled before all of them.

@@ -174,8 +174,11 @@ class JournalStore(Protocol):
         now: the clock by which the record expires
         """
 
-    def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
-        """Return the records numbered (after, until], read consistently. One request for each page."""
+    def records(self, owner: str, after: int, until: int, *, expiring: bool = False) -> tuple[Record, ...]:
+        """Return the records numbered (after, until], read consistently. One request for each page.
+
+        expiring: some may have expired, and are left out; else InvariantBroken is raised for a missing record
+        """
 
     def applied(self, owner: str, number: int) -> None:
         """Remember that every record up to the number has been applied. No request."""

@@ -459,7 +459,7 @@ class _Followed:
         if known or until <= self.look.created_at or self._unused_before(until):
             return
         for waited in range(WAITS_MAX + 1):
-            folded = self.past.folded(self.look.name)
+            folded = self.past.folded(self.look.name, now=self.look.now)
             late = folded.time is None or folded.time < until + CLOCKS_APART
             if folded.revision >= self.look.cell.revision or not late:
                 self._folded_until = until

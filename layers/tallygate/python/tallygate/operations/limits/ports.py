@@ -34,8 +34,8 @@ class PastUsageStore(Protocol):
     def records(self, customer: str, since: Instant) -> tuple[Record, ...] | None:
         """Return the journal's records appended since an instant; None: too many. One request for each page."""
 
-    def folded(self, cell: CellName) -> AppliedRevision:
-        """Return how far the feature's cell is aggregated.
+    def folded(self, cell: CellName, *, now: Instant) -> AppliedRevision:
+        """Return how far the feature's cell is aggregated. A write whose journal record may have expired is.
 
         Two requests, or some more where other features were busy.
         """

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tallygate.domain.base.instants import Instant
 from tallygate.domain.corrections.resets import WindowReset
 from tallygate.domain.entries.reset_marks import mark_text
 from tallygate.domain.entries.total import Total
@@ -60,8 +61,8 @@ class CellResets:
         item = self.engine.get(keys.total(cell.customer, cell.feature, *counter))
         return None if item is None else total_of(item)
 
-    def journaled(self, cell: CellName) -> int:
-        return newest_journaled(self.engine, cell).revision
+    def journaled(self, cell: CellName, *, now: Instant) -> int:
+        return newest_journaled(self.engine, cell, now=now).revision
 
     def newest(self, customer: str, *, before: int | None, limit: int) -> tuple[KeptRecord, ...]:
         return Decisions(self.engine).newest(customer, before=before, limit=limit)

@@ -13,7 +13,7 @@ from tallygate.domain.admission.cells import Cell
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.entries.total import Total
 from tallygate.domain.journal.fold import day_and_quarter
-from tallygate.domain.journal.records import Head, Record
+from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.usage.queries import UsageItem
@@ -92,19 +92,18 @@ class PastUsage:
                 return tuple(found)
         return None
 
-    def folded(self, cell: CellName) -> AppliedRevision:
+    def folded(self, cell: CellName, *, now: Instant) -> AppliedRevision:
         """Return the newest write to the feature's cell that is journaled, if the whole journal is applied."""
         owner = keys.escaped(cell.customer)
-        head = Journal(self.engine).head(owner, now=0, fresh=True)
-        if head.newest is None or not self._is_applied(owner, head):
+        newest = Journal(self.engine).newest(owner)
+        if newest is not None and not self._is_applied(owner, newest):
             return AppliedRevision(revision=0, time=None)
-        return newest_journaled(self.engine, cell)
+        return newest_journaled(self.engine, cell, now=now)
 
-    def _is_applied(self, owner: str, head: Head) -> bool:
-        assert head.newest is not None
-        records = [head.newest]
-        if head.applied + 1 < head.number:
-            records = [*Journal(self.engine).records(owner, head.applied, head.number)]
+    def _is_applied(self, owner: str, newest: Record) -> bool:
+        records = [newest]
+        if newest.applied + 1 < newest.number:
+            records = [*Journal(self.engine).records(owner, newest.applied, newest.number, expiring=True)]
         return not any(Totals(self.engine).lagging(records))
 
     def resets(self, cell: CellName, since: Instant, until: Instant) -> dict[Instant, str]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from tallygate.domain.base.instants import MINUTE, SECOND, Instant
 from tallygate.domain.journal.records import (
@@ -44,21 +45,26 @@ BODY_BYTES_MAX = 300_000
 REMEMBERED_MAX = 4_096
 
 
+class Remembered(NamedTuple):
+    """A head that this container put, and when, by the clock of its expiry."""
+
+    head: Head
+    put_at: Instant
+
+
 @dataclass(slots=True)
 class Journal:
     """Every method is one request, unless it says otherwise."""
 
     engine: Engine
-    _heads: dict[str, Head] = field(default_factory=dict)
+    _heads: dict[str, Remembered] = field(default_factory=dict)
 
     def head(self, owner: str, *, now: Instant, fresh: bool) -> Head:
         remembered = self._heads.get(owner)
-        if remembered is not None and not fresh:
-            return remembered
-        start = keys.journal_start(owner).sk
-        page = self.engine.query(keys.journal_of(owner), newest_first=True, limit=2, consistent=True)
-        began = next((item for item in page.items if item["sk"] == start), None)
-        kept = next((item for item in page.items if item["sk"] != start), None)
+        # After a long idle time, another container may have begun the journal anew. The next number would be free then.
+        if remembered is not None and not fresh and now - remembered.put_at < BEGINS_AFTER:
+            return remembered.head
+        began, kept = self._end(owner)
         seen = None if began is None else items.integer(began, "n")
         if kept is None:
             if began is not None and now - items.integer(began, "at") < BEGINS_AFTER:
@@ -67,6 +73,18 @@ class Journal:
         newest = record_of(kept)
         begins = next_beginning(newest.number, now - _put_at(kept), seen, now)
         return Head(number=newest.number, applied=newest.applied, marks=newest.marks, newest=newest, begins=begins)
+
+    def newest(self, owner: str) -> Record | None:
+        """Return the newest record, read consistently; None: there is none, or all have expired."""
+        _, kept = self._end(owner)
+        return None if kept is None else record_of(kept)
+
+    def _end(self, owner: str) -> tuple[Item | None, Item | None]:
+        """Return START and the newest record."""
+        start = keys.journal_start(owner).sk
+        page = self.engine.query(keys.journal_of(owner), newest_first=True, limit=2, consistent=True)
+        began = next((item for item in page.items if item["sk"] == start), None)
+        return began, next((item for item in page.items if item["sk"] != start), None)
 
     def append(self, owner: str, record: Record, *, begins: Beginning | None, now: Instant) -> Appended:
         """Append the record if its number is free. Safe to repeat: a record that meets its own stored copy is appended.
@@ -94,22 +112,24 @@ class Journal:
             self._heads.pop(owner, None)
             return Appended.LOST
         if len(self._heads) >= REMEMBERED_MAX:
-            self._heads.pop(next(iter(self._heads)))
-        self._heads[owner] = Head(number=record.number, applied=record.applied, marks=record.marks, remembered=True)
+            # Several customers are appended at a time, and another thread may remove the same.
+            self._heads.pop(next(iter(list(self._heads)), owner), None)
+        head = Head(number=record.number, applied=record.applied, marks=record.marks, remembered=True)
+        self._heads[owner] = Remembered(head, now)
         return Appended.DONE
 
-    def records(self, owner: str, after: int, until: int) -> tuple[Record, ...]:
+    def records(self, owner: str, after: int, until: int, *, expiring: bool = False) -> tuple[Record, ...]:
         first, last = (keys.journal_record(owner, number).sk for number in (after, until))
         held = each_item(self.engine, keys.journal_of(owner), after=first, until=last, consistent=True)
         found = [record_of(item) for item in held]
-        if [record.number for record in found] != list(range(after + 1, until + 1)):
+        if not expiring and [record.number for record in found] != list(range(after + 1, until + 1)):
             raise InvariantBroken(f"the journal of {owner} has a gap between {after} and {until}")
         return tuple(found)
 
     def applied(self, owner: str, number: int) -> None:
         remembered = self._heads.get(owner)
-        if remembered is not None and remembered.number == number:
-            self._heads[owner] = replace(remembered, applied=number)
+        if remembered is not None and remembered.head.number == number:
+            self._heads[owner] = remembered._replace(head=replace(remembered.head, applied=number))
 
 
 def _put_at(item: Item) -> Instant:

@@ -1,7 +1,8 @@
 """How far the writes of one cell are journaled.
 
     the journal's newest records ──┬─ name a revision of the cell: the newest of them
-                                   └─ name none ──> the records appended since the cell's newest write
+                                   └─ name none ──> the records appended since the cell's newest write,
+                                                    unless they have expired
 
 A customer with many events may have thousands of records after the newest write of a cell, because usage by event is
 added to the cell without an entry.
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 
 from tallygate.domain.base.instants import DAY, MINUTE, Instant
 from tallygate.domain.entries.entry import CellEntry
+from tallygate.domain.journal.records import RECORD_KEPT
 from tallygate.domain.limits.counters import CellName
 from tallygate.operations.limits.ports import AppliedRevision
 from tallygate.storage.base import items, keys
@@ -31,19 +33,27 @@ STREAM_KEPT = DAY
 NONE = AppliedRevision(revision=0, time=None)
 
 
-def newest_journaled(engine: Engine, cell: CellName) -> AppliedRevision:
-    """Return the newest journaled write to the cell. One request; a few more after many other records."""
+def newest_journaled(engine: Engine, cell: CellName, *, now: Instant) -> AppliedRevision:
+    """Return the newest journaled write to the cell. One request; a few more if the newest records name none.
+
+    If the record of the cell's newest write may have expired, this write is the answer: nothing of it is on its way.
+    """
     journal = keys.journal_of(keys.escaped(cell.customer))
     newest = engine.query(journal, newest_first=True, limit=RECORDS_MAX, consistent=True)
     records = [item for item in newest.items if item["sk"] != keys.journal_start("").sk]
     found = _newest_of(records, cell.feature)
-    if found is not None or not records or newest.next_after is None:
-        return found or NONE
+    if found is not None:
+        return found
     held = engine.get(keys.cell(cell)) or {}
     if LAST not in held:
         return NONE
     _, last = entry_of(items.text(held, LAST))
-    return _since(engine, journal, cell.feature, last.written_at, items.integer(held, items.REVISION))
+    revision = items.integer(held, items.REVISION)
+    if last.written_at + RECORD_KEPT <= now:
+        return AppliedRevision(revision=revision, time=last.written_at)
+    if not records or newest.next_after is None:
+        return NONE
+    return _since(engine, journal, cell.feature, last.written_at, revision)
 
 
 def _since(engine: Engine, journal: str, feature: str, written_at: Instant, revision: int) -> AppliedRevision:
