@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from bench.engine import Dynoxide, free_port, small_client
 from tallygate.errors import OutcomeUnknown, StoreUnavailable, TallygateError
+from tallygate.storage.base import client as base_client
 from tallygate.storage.base import dynamo
 from tallygate.storage.base.client import Endpoint, HttpClient, endpoint_of
 from tallygate.storage.base.dynamo import TRIES_MAX, DynamoEngine
@@ -77,6 +79,7 @@ def failure(engine: Engine, *, repeatable: bool = False) -> type[TallygateError]
     return type(raised.value)
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 BAD: dict[str, Act] = {
     "closed": closed,
     "reset": reset,
@@ -88,7 +91,17 @@ BAD: dict[str, Act] = {
     "a status that is no number": sent(b"HTTP/1.1 OK\r\n\r\n"),
     "a head without end": sent(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200 + b"\r\n"),
     "a length that is none": sent(b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n{"),
-    "half a chunk": sent(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\n{}"),
+    "half a chunk": sent(CHUNKED + b"ff\r\n{}"),
+    "chunks without end": sent(CHUNKED + b"2\r\n{}\r\n"),
+    "chunks without a last line": sent(CHUNKED + b"2\r\n{}\r\n0\r\n"),
+    "a longer chunk than it says": sent(CHUNKED + b"2\r\n{}}\r\n0\r\n\r\n"),
+    "a chunk of a negative length": sent(CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n"),
+    "another encoding": sent(b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}"),
+    "a negative length": sent(b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\n{}"),
+    "no length": sent(b"HTTP/1.1 200 OK\r\n\r\n{}"),
+    "an answer before the answer": sent(b"HTTP/1.1 100 Continue\r\ncontent-length: 2\r\n\r\n{}"),
+    "another protocol": sent(b"HTTP/2 200 OK\r\ncontent-length: 2\r\n\r\n{}"),
+    "a head of any length": sent(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 40_000 + b"content-length: 2\r\n\r\n{}"),
     "another checksum": answered({"Attributes": {}}, x_amz_crc32="1"),
     "a refusal with another checksum": answered({"__type": "ThrottlingException"}, 400, x_amz_crc32="1"),
 }
@@ -145,6 +158,46 @@ def test_a_connection_is_kept(client: Make) -> None:
         assert (database.connections, len(database.requests)) == (1, 5)
 
 
+IN_PIECES: dict[str, bytes] = {
+    "chunks": CHUNKED + b'8;x=y\r\n{"Attrib\r\nA\r\nutes": {} \r\n01\r\n}\r\n0\r\n\r\n',
+    "headers after the chunks": CHUNKED + b'13\r\n{"Attributes": {} }\r\n0\r\nx: y\r\nz: a\r\n\r\n',
+    "a length in capitals": b'HTTP/1.1 200 OK\r\nContent-Length:  17 \r\n\r\n{"Attributes":{}}',
+    "no words behind the status": b'HTTP/1.1 200\r\ncontent-length:17\r\n\r\n{"Attributes":{}}',
+}
+
+
+@pytest.mark.parametrize("answer", IN_PIECES.values(), ids=IN_PIECES)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_an_answer_may_arrive_in_pieces(answer: bytes, size: int, client: Make) -> None:
+    def slowly(connection: socket.socket) -> bool:
+        for at in range(0, len(answer), size):
+            connection.sendall(answer[at : at + size])
+        return True
+
+    with Database(slowly) as database:
+        engine = DynamoEngine(client(database.url), "t")
+        for _ in range(3):
+            engine.write(PUT)
+        assert (database.connections, len(database.requests)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}", raw(200, b"{}") + b"H", raw(200, b"{}", connection="Close")],
+    ids=["old protocol", "more than the answer", "closing"],
+)
+def test_a_connection_that_may_not_be_kept_is_not(answer: bytes, client: Make) -> None:
+    def act(connection: socket.socket) -> bool:
+        connection.sendall(answer)
+        return True
+
+    with Database(act) as database:
+        engine = DynamoEngine(client(database.url), "t")
+        for _ in range(2):
+            engine.write(PUT)
+        assert (database.connections, len(database.requests)) == (2, 2)
+
+
 def test_a_connection_that_the_answer_ends_is_not_used_again(client: Make) -> None:
     with Database(answered({}, connection="close")) as database:
         engine = DynamoEngine(client(database.url), "t")
@@ -191,7 +244,7 @@ def test_an_interrupted_request_leaves_no_connection_behind(client: Make, monkey
         made = client(database.url)
         engine = DynamoEngine(made, "t")
         with monkeypatch.context() as broken:
-            broken.setattr("http.client.HTTPResponse.begin", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+            broken.setattr(base_client, "read_answer", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 engine.write(PUT)
         engine.write(PUT)

@@ -39,6 +39,7 @@ from tallygate.storage.base.expressions import (
     Remove,
     Set,
     SetOnce,
+    absent_or,
     changed,
     holds,
 )
@@ -79,6 +80,13 @@ def test_an_update_creates_and_answers_the_new_image(engine: Engine) -> None:
     assert engine.write(Update(key=KEY, changes=again)) == Written(
         {"pk": "P", "sk": "a", "n": Decimal("1.5"), "s": 2, "first": 1, "ids": frozenset({b"1", b"2"})}
     )
+
+
+def test_an_update_answers_no_image_that_nobody_needs(engine: Engine) -> None:
+    update = Update(key=KEY, changes=(Increase("n", 2),), condition=absent_or(Compare("n", "<", 2)), shows=False)
+    assert engine.write(update) == Written(None)
+    assert engine.get(KEY) == {"pk": "P", "sk": "a", "n": 2}
+    assert engine.write(update) == Refused({"pk": "P", "sk": "a", "n": 2})
 
 
 def test_a_refused_write_changes_nothing_and_shows_the_image(engine: Engine) -> None:

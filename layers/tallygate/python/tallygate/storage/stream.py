@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -147,12 +146,12 @@ def _cell_write(
         if why is not None:
             raise Parked(f"disproved: {why}")
         return ()
-    customer, written = entry_of(items.text(new, LAST))
+    customer, written = entry_of(items.text(new, LAST), after.revision)
     _must_own(rest, customer, written.feature)
     why = disproved(before, after, written.moves)
     if why is not None:
         raise Parked(f"disproved: {why}")
-    entry = replace(written, revision=after.revision).shown_by(before, after)
+    entry = written.shown_by(before, after)
     journaled = ToJournal(position=position, owner=keys.escaped(customer), customer=customer, what=entry)
     notes = (
         Note(

@@ -207,6 +207,9 @@ def day_and_quarter(time: Instant) -> tuple[str, int]:
     return format_instant(time - time % DAY)[:10], time % DAY // QUARTER
 
 
+_DIMENSIONS = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def dimensions_text(dimensions: Mapping[str, str]) -> str:
     """Return the canonical text of dimension values, which identifies their usage item."""
-    return json.dumps(dict(dimensions), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _DIMENSIONS.encode(dict(dimensions))

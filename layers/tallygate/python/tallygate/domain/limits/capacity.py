@@ -139,8 +139,9 @@ def crowded(limits: Iterable[Sized]) -> str | None:
     rolling = sum(limit.rolling for limit in listed)
     if rolling > ROLLING_PER_FEATURE_MAX:
         return f"{rolling} rolling periods; at most {ROLLING_PER_FEATURE_MAX} can be held"
-    size = ALWAYS.size + _worst_request([(limit.scope, limit.weight.size) for limit in listed])
-    operators = ALWAYS.operators + _worst_request([(limit.scope, limit.weight.operators) for limit in listed])
+    weights = [(limit.scope, limit.weight) for limit in listed]
+    size = ALWAYS.size + _worst_request([(scope, weight.size) for scope, weight in weights])
+    operators = ALWAYS.operators + _worst_request([(scope, weight.operators) for scope, weight in weights])
     if Weight(size, operators).fits:
         return None
     return (
@@ -151,6 +152,8 @@ def crowded(limits: Iterable[Sized]) -> str | None:
 
 def _worst_request(sized: Sequence[tuple[Scope, int]]) -> int:
     """The sum that one request can meet at most: the largest sum of each set of dimensions."""
+    if not any(scope for scope, _ in sized):
+        return sum(size for _, size in sized)
     by_value: dict[tuple[str, ...], dict[str, int]] = {}
     for scope, size in sized:
         values = by_value.setdefault(tuple(sorted(scope)), {})

@@ -55,11 +55,11 @@ NOTHING: Contribution = Add(ZERO)
 
 def combined(first: Contribution, then: Contribution) -> Contribution:
     """Combine two contributions into one. `NOTHING` combines with any kind."""
+    if isinstance(first, Add) and isinstance(then, Add):
+        return Add(EXACT.add(first.amount, then.amount))
     if first == NOTHING:
         return then
     match then:
-        case Add(amount) if isinstance(first, Add):
-            return Add(EXACT.add(first.amount, amount))
         case Raise(to) if isinstance(first, Raise):
             return Raise(max(first.to, to))
         case Set(_, at) if isinstance(first, Set):

@@ -195,11 +195,11 @@ def append(
 
 def new_among(head: Head, seen: Sequence[ToJournal]) -> list[ToJournal]:
     """Return the records beyond the marks, in order of their position in their shard."""
-    marks: Mapping[str, Mark] = head.marks
+    marks = dict(head.marks)
     fresh = []
     for journaled in sorted(seen, key=lambda journaled: journaled.position.sequence):
         if is_new(marks, journaled.position):
-            marks = {**marks, journaled.position.shard: Mark(journaled.position.sequence, 0)}
+            marks[journaled.position.shard] = Mark(journaled.position.sequence, 0)
             fresh.append(journaled)
     return fresh
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import http.client
 import json
 import re
 import select
@@ -28,6 +27,7 @@ from functools import cached_property
 from typing import Any
 
 from tallygate.storage.base.failures import Answered, Unanswered, Unreached, Wire
+from tallygate.storage.base.http_answer import HttpAnswer, read_answer
 from tallygate.storage.base.signing import Credentials, Signer
 
 CONNECT_TIMEOUT_SECONDS = 1
@@ -126,18 +126,16 @@ class HttpClient:
         kept = False
         try:
             connection.sendall(self._signer.head(operation, body, credentials, self._now() + self._offset) + body)
-            with http.client.HTTPResponse(connection, method="POST") as response:
-                response.begin()
-                content = response.read()
-            kept = not response.will_close
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            answer = read_answer(connection)
+            kept = answer.keeps
+        except (OSError, ValueError) as error:
             raise Unanswered(f"{operation}: {type(error).__name__}") from error
         finally:
             if kept:
                 self._idle.append((connection, self._now()))
             else:
                 connection.close()
-        return _judged(response, content)
+        return _judged(answer)
 
     def _connection(self) -> socket.socket:
         """Return an idle connection that is still good, or a new one. Raises Unreached."""
@@ -184,26 +182,26 @@ def _readable(connection: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _judged(response: http.client.HTTPResponse, content: bytes) -> Wire:
-    """Return the answer. Raises Answered for an error, and Unanswered where the answer cannot be believed."""
-    checksum = response.headers.get("x-amz-crc32")
-    if checksum is not None and checksum != str(binascii.crc32(content)):
+def _judged(answered: HttpAnswer) -> Wire:
+    """Return the document of an answer. Raises Answered for an error, and Unanswered if it cannot be believed."""
+    checksum = answered.headers.get("x-amz-crc32")
+    if checksum is not None and checksum != str(binascii.crc32(answered.content)):
         raise Unanswered("the answer was changed on its way")
     try:
-        answer = json.loads(content.decode())
+        answer = json.loads(answered.content.decode())
     except ValueError:
         answer = None
-    if response.status < 300:
+    if answered.status < 300:
         if isinstance(answer, dict):
             return answer
         raise Unanswered("the answer is no JSON object")
     detail = answer if isinstance(answer, dict) else {}
-    name = str(detail.get("__type") or response.status)
-    raise Answered(name.partition(":")[0].rpartition("#")[2], response.status, detail, _date(response))
+    name = str(detail.get("__type") or answered.status)
+    raise Answered(name.partition(":")[0].rpartition("#")[2], answered.status, detail, _date(answered))
 
 
-def _date(response: http.client.HTTPResponse) -> float | None:
+def _date(answered: HttpAnswer) -> float | None:
     try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp()
-    except (TypeError, ValueError):
+        return parsedate_to_datetime(answered.headers["date"]).timestamp()
+    except (LookupError, ValueError):
         return None

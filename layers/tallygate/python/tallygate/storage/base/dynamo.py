@@ -205,7 +205,7 @@ class DynamoEngine:
             answer = self._call(operation, request, repeatable=repeatable)
         except _ConditionFailed as failed:
             return Refused(failed.image)
-        return Written(from_wire(answer["Attributes"]) if isinstance(write, Update) else None)
+        return Written(from_wire(answer["Attributes"]) if isinstance(write, Update) and write.shows else None)
 
     def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
         assert 0 < len(writes) <= TRANSACTION_WRITES_MAX
@@ -222,7 +222,7 @@ class DynamoEngine:
             case Put():
                 return "PutItem", request
             case Update():
-                request["ReturnValues"] = "ALL_NEW"
+                request["ReturnValues"] = "ALL_NEW" if write.shows else "NONE"
                 return "UpdateItem", request
             case Delete():
                 return "DeleteItem", request

@@ -39,11 +39,15 @@ class Put:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Change some attributes. Creates the item if it does not exist."""
+    """Change some attributes. Creates the item if it does not exist.
+
+    shows: whether the answer holds the item after the write
+    """
 
     key: Key
     changes: tuple[Change, ...]
     condition: Condition | None = None
+    shows: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ Write = Put | Update | Delete
 class Written:
     """The write succeeded.
 
-    image: the item after an Update; None after Put and Delete
+    image: the item after an Update that shows it; else None
     """
 
     image: Item | None

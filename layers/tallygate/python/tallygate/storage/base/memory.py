@@ -106,7 +106,7 @@ class MemoryEngine:
             if write.condition is not None and not holds(write.condition, held):
                 return Refused(dict(held) if held is not None else None)
             after = self._apply(write)
-            return Written(dict(after) if after is not None and isinstance(write, Update) else None)
+            return Written(dict(after) if after is not None and isinstance(write, Update) and write.shows else None)
 
     def transact(self, writes: Sequence[Write | Require], *, repeatable: bool = False) -> Committed | Cancelled:
         assert 0 < len(writes) <= TRANSACTION_WRITES_MAX

@@ -25,8 +25,10 @@ ENTRIES = Codec(
 )
 
 
-def entry_of(text: str) -> tuple[str, CellEntry]:
-    """Return the customer and the entry of a cell. The entry's revision is the cell's.
+def entry_of(text: str, revision: int | None = None) -> tuple[str, CellEntry]:
+    """Return the customer and the entry of a cell.
+
+    revision: the cell's, which is the entry's too; None: the entry is read without it
 
     Raises LookupError, ValueError and TypeError if it cannot be read.
     """
@@ -34,5 +36,7 @@ def entry_of(text: str) -> tuple[str, CellEntry]:
     if document["k"] not in CELL_KINDS:
         raise LookupError(f"the kind {document['k']} is not a kind of cell entry")
     customer: str = document.pop(CUSTOMER)
+    if revision is not None:
+        document[NAMES["revision"]] = revision
     entry: CellEntry = ENTRIES.read(document)
     return customer, entry

@@ -105,20 +105,21 @@ class Totals:
         below: Condition = Compare(UPTO, "<", number)
         asks = bool(move.settled_late) and move.reset is None
         unmarked = All((below, Absent(RESET))) if asks else below
-        outcome = self.engine.write(Update(key=key, changes=changes, condition=unmarked), repeatable=True)
+        outcome = self.engine.write(Update(key=key, changes=changes, condition=unmarked, shows=False), repeatable=True)
         if not isinstance(outcome, Refused):
             return
         if asks and outcome.image is not None and RESET in outcome.image:
             # Marks come through the journal in order, like this change. So below this number the mark cannot change.
             marked = _total_changes(customer, change, number, mark_of(items.text(outcome.image, RESET)), held)
-            self.engine.write(Update(key=key, changes=marked, condition=below), repeatable=True)
+            self.engine.write(Update(key=key, changes=marked, condition=below, shows=False), repeatable=True)
         elif outcome.image is None:
             due: tuple[Change, ...] = ()
             if is_closed(change.governed, window.start, window.end):
                 due = (Set(DUE_SHARD, keys.shard_of(f"{key.pk}#{key.sk}")), Set(DUE_AT, window.end))
             # If another caller creates the total first, it has applied this very record, because records are applied in
             # order.
-            self.engine.write(Update(key=key, changes=(*changes, *due), condition=Absent(UPTO)), repeatable=True)
+            created = Update(key=key, changes=(*changes, *due), condition=Absent(UPTO), shows=False)
+            self.engine.write(created, repeatable=True)
 
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
         key, quarters = _key_of(customer, change), change.quarters
@@ -131,6 +132,7 @@ class Totals:
                 key=key,
                 changes=(*counted, *about, Set(UPTO, number)),
                 condition=absent_or(Compare(UPTO, "<", number)),
+                shows=False,
             ),
             repeatable=True,
         )
