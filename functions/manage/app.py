@@ -46,7 +46,7 @@ app = App(
 
 
 def respond(request: Request) -> Answer:
-    return dispatch(ROUTES, app, request, elsewhere=OTHERS)
+    return dispatch(ROUTES, app, request, elsewhere=[row.key for row in OTHERS])
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

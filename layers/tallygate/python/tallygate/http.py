@@ -13,7 +13,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
@@ -141,9 +141,7 @@ class CustomerIn(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Row, Generic[App]):
-    """One route of a function: its key, its scope and the operation that answers.
-
-    `contracts.base.requests` declares its path, query and headers.
+    """One route of a function: its row, and the operation that answers.
 
     respond: answers the request; reads the body
     customer_in: where a request names its customer, which decides what a customer-bound key may reach; None: see
@@ -161,9 +159,10 @@ class Route(Row, Generic[App]):
         return CustomerIn.PATH if "{customer}" in self.path else CustomerIn.NOWHERE
 
 
-def answered(row: Row, respond: Callable[[App, Request], Answer], customer_in: CustomerIn) -> Route[App]:
-    """Return the route of a declared row."""
-    return Route(row.key, row.scope, row.summary, row.contract, respond=respond, customer_in=customer_in)
+def answered(row: Row, respond: Callable[[App, Request], Answer], customer_in: CustomerIn | None = None) -> Route[App]:
+    """Return the route of a row."""
+    stated = {each.name: getattr(row, each.name) for each in fields(Row)}
+    return Route(**stated, respond=respond, customer_in=customer_in)
 
 
 def read(event: Mapping[str, Any]) -> Request:
@@ -287,8 +286,8 @@ def _require_sound(route: Route[App], request: Request) -> None:
         raise BodyTooLarge(f"the body has more than {BODY_BYTES_MAX} bytes")
     errors = [
         *(broken_path(request.path) if request.path else ()),
-        *(broken_query(request.route, request.query, request.repeated) if request.query else ()),
-        *broken_conditions(request.route, request.headers),
+        *(broken_query(route.query, request.query, request.repeated) if request.query else ()),
+        *broken_conditions(route, request.headers),
     ]
     # Clients may send `null` or `{}` for an empty body.
     if route.contract is None and request.body.strip() not in (b"", b"null", b"{}"):
