@@ -82,9 +82,8 @@ def _check(app: App, request: Request) -> Answer:
     ]
     require_declared(app.store, app.memory, [(asked.at, asked.wanted) for asked in several])
     now = app.clock.now()
-    return Answer(
-        body=[_body(asked, *decided) for asked, decided in [(a, _decide(app, request, a, now=now)) for a in several]]
-    )
+    decided = [(asked, *_decide(app, request, asked, now=now)) for asked in several]
+    return Answer(body=[_body(request, *each) for each in decided])
 
 
 def _consume(app: App, request: Request) -> Answer:
@@ -146,20 +145,21 @@ def _settle(app: App, request: Request) -> Answer:
 
 
 def _answered(request: Request, asked: Asked, decision: Decision, unit: Unit | None) -> Answer:
-    body = _body(asked, decision, unit)
+    body = _body(request, asked, decision, unit)
     if not decision.granted and wants_status(request):
         return denial_answer(decision, body, request)
     return Answer(body=body, headers=decision_headers(decision))
 
 
-def _body(asked: Asked, decision: Decision, unit: Unit | None) -> dict[str, Any]:
+def _body(request: Request, asked: Asked, decision: Decision, unit: Unit | None) -> dict[str, Any]:
     body = decision_answer(decision, detail=asked.detail, unit=unit)
     if asked.explain:
         # Few callers ask for an explanation, and its modules are loaded for the first of them.
         from tallygate.contracts.admission.explanations import explanation_answer  # noqa: PLC0415
         from tallygate.domain.admission.explanation import explanation  # noqa: PLC0415
 
-        body["explanation"] = explanation_answer(explanation(decision, asked.wanted.counted_dimensions))
+        explained = explanation_answer(explanation(decision, asked.wanted.counted_dimensions))
+        body["explanation"] = {**explained, "docs": request.page(explained["docs"])}
     return body
 
 

@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 
 from tallygate.contracts import openapi
 from tallygate.contracts.base.bodies import AnswerBody, QuantityOut
+from tallygate.contracts.base.examples import example
 from tallygate.contracts.catalog.catalog import declared_in
 from tallygate.contracts.facts.events import events
-from tallygate.contracts.schemas import event_schemas, example, schemas_of
+from tallygate.contracts.schemas import event_schemas, schemas_of
 from tallygate.domain.base.json import read_json, write_json
 from tallygate.domain.entries.fact_types import FACT_TYPES
 from tools.routes import rows

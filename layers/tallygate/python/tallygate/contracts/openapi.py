@@ -17,11 +17,12 @@ from pydantic import create_model
 from tallygate.contracts.admission.answers import Denial
 from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.base.bodies import Page
+from tallygate.contracts.base.examples import example
 from tallygate.contracts.base.parameters import PATH, Parameter, Query
 from tallygate.contracts.base.problems import GatewayMessage, Problem
 from tallygate.contracts.base.routes import Row
 from tallygate.contracts.facts.events import events
-from tallygate.contracts.schemas import example, schemas_of
+from tallygate.contracts.schemas import schemas_of
 
 JSON_TYPE, PROBLEM_TYPE = "application/json", "application/problem+json"
 _PARAMETER = re.compile(r"\{(\w+)\}")

@@ -111,7 +111,7 @@ def _read_one(given: Any, at: str, *, cloud: bool, traceparent: str | None) -> D
     try:
         event = CloudEventIn.model_validate(fields) if cloud else EventIn.model_validate(fields)
     except ValidationError as failed:
-        return _invalid(event_id, broken_rules(failed, at))
+        return _invalid(event_id, broken_rules(failed, at, CloudEventIn if cloud else EventIn))
     if len(extensions) > EXTENSIONS_MAX:
         return _invalid(event_id, _at(at, "length", f"must have at most {EXTENSIONS_MAX} extension attributes"))
     try:
