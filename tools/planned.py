@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 import textwrap
-from pathlib import Path
 
 from tools.planned_surface import OTHERS, missing
+from tools.routes import README, rows, with_part
 
-ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
 BEGIN, END = "<!-- planned: begin -->\n", "<!-- planned: end -->\n"
 WIDTH = 120
-
-
-def answered() -> frozenset[str]:
-    """Return the keys of all routes that the functions answer."""
-    found: set[str] = set()
-    for table in sorted((ROOT / "functions").glob("*/routes.py")):
-        sys.path.insert(0, str(table.parent))
-        before = set(sys.modules)
-        try:
-            found |= set(runpy.run_path(str(table), run_name=f"planned_{table.parent.name}")["ROUTES"])
-        finally:
-            sys.path.remove(str(table.parent))
-            for name in set(sys.modules) - before:
-                # Another function has modules with the same names.
-                if str(getattr(sys.modules[name], "__file__", "")).startswith(str(table.parent)):
-                    del sys.modules[name]
-    return frozenset(found)
 
 
 def section(routes: frozenset[str]) -> str:
@@ -51,12 +30,5 @@ def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
-def with_section(readme: str, listed: str) -> str:
-    """The README with this list."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{listed}{END}{after}"
-
-
 if __name__ == "__main__":
-    README.write_text(with_section(README.read_text(), section(answered())))
+    README.write_text(with_part(README.read_text(), section(frozenset(rows())), begin=BEGIN, end=END))

@@ -19,7 +19,6 @@ from typing import Any
 
 from tallygate.contracts.admission.asks import Ask
 from tallygate.contracts.base.reading import Contract
-from tallygate.contracts.base.requests import QUERIES
 from tallygate.contracts.base.routes import ROUTES
 from tallygate.contracts.catalog.catalog import (
     CatalogBody,
@@ -38,6 +37,7 @@ from tallygate.contracts.delivery.endpoints import EndpointRequest
 from tallygate.contracts.limits.suspensions import SuspensionBody
 from tallygate.contracts.metering.ingest import EventIn
 from tallygate.domain.entries.fact_types import FACT_TYPES
+from tools.routes import rows
 
 _LIMIT = "limit period rate spend windows enforcement tiers carryover"
 _SHOWN = "name description metadata"
@@ -171,7 +171,7 @@ def _missing_values() -> Iterator[str]:
 
 def _missing_parameters() -> Iterator[str]:
     for route, names in PARAMETERS.items():
-        absent = [f"`{name}`" for name in names.split() if name not in QUERIES.get(route, {})]
+        absent = [f"`{name}`" for name in names.split() if route not in rows() or name not in rows()[route].query]
         if absent:
             yield f"`{route}`: {', '.join(absent)}"
 

@@ -26,10 +26,11 @@ app = App(
     decided=partial(tell_decision, DecisionLog(os.environ.get("DECISION_LOG", DecisionLog.DENIED))),
 )
 respond = partial(dispatch, ROUTES, app)
+docs_url = os.environ.get("DOCS_URL", "")
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    result = answer(event, respond, tell_defect)
+    result = answer(event, respond, tell_defect, docs_url)
     if result["statusCode"] >= 400:
         tell_refusal(result["statusCode"], result["body"])
     return result

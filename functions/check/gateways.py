@@ -21,7 +21,8 @@ from tallygate.domain.admission.decision import Decision, LimitState, Reason
 from tallygate.domain.admission.sentences import sentence
 from tallygate.domain.base.instants import SECOND, Instant
 from tallygate.domain.catalog.tiers import Enforcement
-from tallygate.http import PROBLEM, Answer, Request, problem_answer
+from tallygate.http import Answer, Request
+from tallygate.problems import PROBLEM, problem_answer
 
 SPREAD_SECONDS = 30
 NAMES_REMEMBERED = 4_096
@@ -73,7 +74,7 @@ def denial_answer(decision: Decision, body: dict[str, Any], request: Request) ->
         sentence(decision),
         trace_id=request.trace_id,
         retryable=decision.retry_at is not None,
-        docs=reason_page(decision.reason),
+        docs=request.page(reason_page(decision.reason)),
     )
     problem["decision"] = body
     if status == 429:

@@ -83,9 +83,8 @@ def _check(app: App, request: Request) -> Answer:
     ]
     require_declared(app.store, app.memory, [(asked.at, asked.wanted) for asked in several])
     now = app.clock.now()
-    return Answer(
-        body=[_body(asked, *decided) for asked, decided in [(a, _decide(app, request, a, now=now)) for a in several]]
-    )
+    decided = [(asked, *_decide(app, request, asked, now=now)) for asked in several]
+    return Answer(body=[_body(*each) for each in decided])
 
 
 def _consume(app: App, request: Request) -> Answer:

@@ -50,7 +50,7 @@ def respond(request: Request) -> Answer:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    result = answer(event, respond, told_to(logger))
+    result = answer(event, respond, told_to(logger), os.environ.get("DOCS_URL", ""))
     if result["statusCode"] >= 400:
         tell_metrics(metrics, {Metric.REFUSED: 1}, status=str(result["statusCode"]))
         logger.warning("refused", status=result["statusCode"], problem=result["body"])

@@ -46,11 +46,11 @@ app = App(
 
 
 def respond(request: Request) -> Answer:
-    return dispatch(ROUTES, app, request, elsewhere=OTHERS)
+    return dispatch(ROUTES, app, request, elsewhere=[row.key for row in OTHERS])
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    result = answer(event, respond, told_to(logger))
+    result = answer(event, respond, told_to(logger), os.environ.get("DOCS_URL", ""))
     metrics.add_metadata("route", event.get("routeKey", "$default"))
     metrics.add_metadata("trace_id", result["headers"].get("traceparent", "")[3:35])
     tell(metrics, {Metric.MANAGE_REQUESTS: 1}, status=str(result["statusCode"]))

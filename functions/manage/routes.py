@@ -29,9 +29,11 @@ from replies import App
 from stack import get_health, post_test_clock
 
 from tallygate import __version__
+from tallygate.contracts.admission.check import CHECK, CONSUME, SETTLE
 from tallygate.contracts.admission.entitlements import EntitlementAnswer
 from tallygate.contracts.admission.records import DecisionRecord
-from tallygate.contracts.base.routes import Answers
+from tallygate.contracts.base.parameters import IDENTIFIER, NAME, PAGE, SWITCH, TEXT, TIME, Parameter, Query
+from tallygate.contracts.base.routes import Answers, Row
 from tallygate.contracts.catalog.answers import CatalogChanges
 from tallygate.contracts.catalog.catalog import CatalogBody
 from tallygate.contracts.corrections.corrections import AdjustmentAnswer, AdjustmentBody, ResetAnswer, ResetBody
@@ -56,17 +58,20 @@ from tallygate.contracts.facts.statements import PeriodAnswer
 from tallygate.contracts.limits.own_limits import OwnLimitAnswer, OwnLimitBody
 from tallygate.contracts.limits.suspensions import SuspensionBody, SuspensionChange
 from tallygate.contracts.metering.answers import EventRowAnswer
-from tallygate.contracts.openapi import ELSEWHERE, document
+from tallygate.contracts.metering.ingest import EVENTS
+from tallygate.contracts.openapi import document
 from tallygate.contracts.schemas import EventSchemas, event_schemas
 from tallygate.contracts.usage.usage import AuditAnswer, ImpactAnswer, UsageSums
 from tallygate.domain.customers.key_scopes import MANAGE, READ
-from tallygate.http import Answer, CustomerIn, Request, Route
+from tallygate.domain.usage.events import STATUSES
+from tallygate.domain.usage.queries import WINDOWS
+from tallygate.http import Answer, CustomerIn, Request, Route, answered
 
 
 @cache
 def _document(revocation_s: int) -> dict[str, Any]:
     """Built once per container: the document changes only with a deployment."""
-    return document((*ROUTES.values(), *ELSEWHERE), version=__version__, revocation_s=revocation_s)
+    return document((*ROUTES.values(), *OTHERS), version=__version__, revocation_s=revocation_s)
 
 
 def _openapi(app: App, _request: Request) -> Answer:
@@ -85,14 +90,32 @@ def _route(
     *,
     public: bool = False,
     customer_in: CustomerIn | None = None,
+    note: str = "",
+    query: Query | None = None,
+    example: Any = None,
+    shows: Any = None,
     **answers: Any,
 ) -> Route[App]:
     """Return a route of the control plane. A GET needs the scope read, every other method the scope manage.
 
-    answers: fields of `contracts.base.routes.Answers`
+    Every POST takes an Idempotency-Key.
+
+    example, shows: examples of the body and of the answer
+    answers: other fields of `contracts.base.routes.Answers`
     """
-    scope = None if public else READ if key.startswith("GET ") else MANAGE
-    return Route(key, scope, summary, contract, Answers(**answers), respond=respond, customer_in=customer_in)
+    method = key.partition(" ")[0]
+    row = Row(
+        key,
+        None if public else READ if method == "GET" else MANAGE,
+        summary,
+        contract,
+        Answers(**answers, example=shows),
+        note=note,
+        query=query or {},
+        by_key=method == "POST",
+        example=example,
+    )
+    return answered(row, respond, customer_in)
 
 
 # Customer, limit, endpoint.
@@ -102,6 +125,71 @@ _E = "/v1/webhook-endpoints/{endpoint}"
 _FOUND, _QUERY = CustomerIn.FOUND, CustomerIn.QUERY
 _REFUSED = (409,)
 _PUT: dict[str, Any] = {"status": (200, 201), "versioned": True, "refusals": _REFUSED}
+_DRY_RUN: Query = {"dry_run": Parameter("List the changes and write nothing.", SWITCH, "1")}
+_DEEP: Query = {"deep": Parameter("Send a probe through the stream and measure its latency.", SWITCH, "1")}
+_ADJUSTMENTS: Query = {"feature": Parameter("Only adjustments of this feature.", NAME, "ai-tokens"), **PAGE}
+_AUDIT: Query = {
+    "customer": Parameter("The customer whose entries to list; without it, entries of the stack.", NAME, "acme"),
+    **PAGE,
+}
+_IMPACT: Query = {
+    "from": Parameter(
+        "Only windows that end after this time (RFC 3339 or a date); default 30 days before `to`.", TIME, "2026-11-01"
+    ),
+    "to": Parameter("Only windows that begin before this time (RFC 3339 or a date); default now.", TIME, "2026-12-01"),
+}
+_PERIODS: Query = {
+    "feature": Parameter("Only periods of this feature.", NAME, "ai-tokens"),
+    "limit": Parameter(
+        "Only periods of this limit; by default those of the entitlements' own quotas, which are billed. If the "
+        "value is a number and no limit has this name, it is read as page_size.",
+        NAME,
+        "ai-tokens",
+    ),
+    "page_size": PAGE["limit"],
+    "cursor": PAGE["cursor"],
+}
+_EVENTS: Query = {
+    "customer": Parameter(
+        "The customer of the events. Without it: rejected events without a known customer.", NAME, "acme"
+    ),
+    "from": Parameter(
+        "Only events received at or after this time (RFC 3339 or a date); default 35 days ago.", TIME, "2026-11-01"
+    ),
+    "to": Parameter(
+        "Only events received before this time (RFC 3339 or a date); default now. Without `to`, the list includes "
+        "events that were counted more than 15 minutes after their receipt.",
+        TIME,
+        "2026-12-01",
+    ),
+    "status": Parameter("Only events with this status.", TEXT, "rejected", STATUSES),
+    "type": Parameter("Only events of this type.", IDENTIFIER, "llm.completion"),
+    "id": Parameter("Only events with this id.", IDENTIFIER, "e1"),
+    **PAGE,
+}
+_USAGE: Query = {
+    "customer": Parameter("The customer.", NAME, "acme"),
+    "feature": Parameter("The feature. Give either feature or meter.", NAME, "ai-tokens"),
+    "meter": Parameter("The meter. Give either feature or meter.", NAME, "tokens"),
+    "from": Parameter(
+        "Start (RFC 3339, or a date in `tz`); default: the start of the current month.", TIME, "2026-11-01"
+    ),
+    "to": Parameter("End, exclusive (RFC 3339, or a date in `tz`); default: now.", TIME, "2026-12-01"),
+    "window": Parameter("Length of the windows; none: one sum. Default none.", TEXT, "day", WINDOWS),
+    "tz": Parameter("Time zone of the windows; default UTC.", TEXT, "Europe/Paris"),
+    "group_by": Parameter("Dimensions, separated by commas.", TEXT, "model,team"),
+    "filter[dimension]": Parameter("Only usage with this value of the dimension.", IDENTIFIER, "large"),
+}
+_CATALOG = {
+    "meters": [{"key": "tokens", "event_type": "llm.completion", "aggregation": "sum", "value": "$.tokens"}],
+    "features": [{"key": "ai-tokens", "type": "metered", "meter": "tokens"}],
+    "plans": [
+        {
+            "key": "pro",
+            "entitlements": [{"feature": "ai-tokens", "limit": 100000, "period": {"every": "month"}}],
+        }
+    ],
+}
 
 _ROWS = (
     _route(
@@ -112,11 +200,27 @@ _ROWS = (
         body=CatalogChanges,
         versioned=True,
         refusals=_REFUSED,
+        query=_DRY_RUN,
+        example=_CATALOG,
+        note="`dry_run=1` lists the changes and the number of customers that they affect.",
     ),
     _route(
-        "GET /v1/catalog", get_catalog, "The catalog, to be changed and put again", body=CatalogBody, versioned=True
+        "GET /v1/catalog",
+        get_catalog,
+        "The catalog, to be changed and put again",
+        body=CatalogBody,
+        shows=_CATALOG,
+        versioned=True,
     ),
-    _route(f"PUT {_C}", put_customer, "Create or change a customer", CustomerBody, body=CustomerAnswer, **_PUT),
+    _route(
+        f"PUT {_C}",
+        put_customer,
+        "Create or change a customer",
+        CustomerBody,
+        body=CustomerAnswer,
+        **_PUT,
+        example={"name": "Acme Inc.", "plan": "pro", "timezone": "Europe/Paris"},
+    ),
     _route(f"GET {_C}", get_customer, "A customer with its subscription", body=CustomerAnswer, versioned=True),
     _route(
         f"PUT {_C}/subscription",
@@ -126,6 +230,7 @@ _ROWS = (
         body=SubscriptionAnswer,
         versioned=True,
         refusals=_REFUSED,
+        example={"plan": "pro"},
     ),
     _route(
         f"DELETE {_C}/subscription",
@@ -142,6 +247,7 @@ _ROWS = (
         OwnLimitBody,
         body=OwnLimitAnswer,
         **_PUT,
+        example={"limit": 200000},
     ),
     _route(
         f"GET {_L}",
@@ -158,14 +264,28 @@ _ROWS = (
         versioned=True,
         refusals=_REFUSED,
     ),
-    _route(f"GET {_C}/limits", list_limits, "Limits of the customer's own", body=OwnLimitAnswer, paged=True),
-    _route(f"GET {_L}/impact", get_impact, "What a limit counted, and what it would have denied", body=ImpactAnswer),
+    _route(
+        f"GET {_C}/limits",
+        list_limits,
+        "Limits of the customer's own",
+        body=OwnLimitAnswer,
+        paged=True,
+        query=PAGE,
+    ),
+    _route(
+        f"GET {_L}/impact",
+        get_impact,
+        "What a limit counted, and what it would have denied",
+        body=ImpactAnswer,
+        query=_IMPACT,
+    ),
     _route(
         f"POST {_C}/suspend",
         suspend,
         "Deny a customer, a feature or a scope",
         SuspensionBody,
         body=SuspensionChange,
+        note="It applies from the next decision on. Reason and actor are kept.",
     ),
     _route(f"POST {_C}/resume", resume, "Lift a suspension, also one by a tier", SuspensionBody, body=SuspensionChange),
     _route(
@@ -183,12 +303,23 @@ _ROWS = (
         "Manual adjustments, newest first",
         body=AdjustmentAnswer,
         paged=True,
+        query=_ADJUSTMENTS,
     ),
     _route(
-        f"POST {_C}/reset", post_reset, "Reset a feature's usage to zero for enforcement", ResetBody, body=ResetAnswer
+        f"POST {_C}/reset",
+        post_reset,
+        "Reset a feature's usage to zero for enforcement",
+        ResetBody,
+        body=ResetAnswer,
+        note="Billing is unaffected.",
     ),
     _route(
-        f"GET {_C}/entitlements", list_entitlements, "What the customer may consume", body=EntitlementAnswer, paged=True
+        f"GET {_C}/entitlements",
+        list_entitlements,
+        "What the customer may consume",
+        body=EntitlementAnswer,
+        paged=True,
+        query=PAGE,
     ),
     _route(f"GET {_C}/entitlements/{{feature}}", get_entitlement, "The state of one feature", body=EntitlementAnswer),
     _route(
@@ -197,6 +328,7 @@ _ROWS = (
         "Closed periods, with all corrections so far",
         body=PeriodAnswer,
         paged=True,
+        query=_PERIODS,
     ),
     _route(
         "GET /v1/audit",
@@ -205,6 +337,7 @@ _ROWS = (
         body=AuditAnswer,
         paged=True,
         refusals=(404,),
+        query=_AUDIT,
     ),
     _route(
         "GET /v1/events",
@@ -214,6 +347,8 @@ _ROWS = (
         body=EventRowAnswer,
         paged=True,
         refusals=(404,),
+        query=_EVENTS,
+        note="Without `customer`: events whose customer is unknown.",
     ),
     _route(
         "GET /v1/usage",
@@ -222,6 +357,8 @@ _ROWS = (
         customer_in=_QUERY,
         body=UsageSums,
         refusals=(404,),
+        query=_USAGE,
+        note="Windows of an hour, a day, a week or a month in any zone.",
     ),
     _route(
         "GET /v1/decisions/{decision_id}",
@@ -231,7 +368,14 @@ _ROWS = (
         body=DecisionRecord,
     ),
     _route("POST /v1/keys", post_key, "Make an API key; its text is shown once", KeyBody, body=KeyShown, status=(201,)),
-    _route("GET /v1/keys", list_keys, "API keys, without their texts", body=KeyAnswer, paged=True),
+    _route(
+        "GET /v1/keys",
+        list_keys,
+        "API keys, without their texts",
+        body=KeyAnswer,
+        paged=True,
+        query=PAGE,
+    ),
     _route(
         "POST /v1/keys/{key}/rotate",
         rotate_key,
@@ -239,6 +383,7 @@ _ROWS = (
         RotationBody,
         body=KeyShown,
         refusals=_REFUSED,
+        note="The former text stays valid for the overlap.",
     ),
     _route(
         "DELETE /v1/keys/{key}",
@@ -254,7 +399,14 @@ _ROWS = (
         body=EndpointShown,
         status=(201,),
     ),
-    _route("GET /v1/webhook-endpoints", list_endpoints, "Webhook endpoints", body=EndpointAnswer, paged=True),
+    _route(
+        "GET /v1/webhook-endpoints",
+        list_endpoints,
+        "Webhook endpoints",
+        body=EndpointAnswer,
+        paged=True,
+        query=PAGE,
+    ),
     _route(f"GET {_E}", get_endpoint, "A webhook endpoint, without its secret", body=EndpointAnswer),
     _route(f"DELETE {_E}", delete_endpoint, "Remove a webhook endpoint", status=(204,)),
     _route(
@@ -263,6 +415,7 @@ _ROWS = (
         "Replace an endpoint's secret, shown once",
         EndpointRotationBody,
         body=EndpointShown,
+        note="Both secrets sign until the overlap ends.",
     ),
     _route(
         f"GET {_E}/deliveries",
@@ -270,6 +423,7 @@ _ROWS = (
         "Deliveries to it, newest first",
         body=DeliveryAnswer,
         paged=True,
+        query=PAGE,
     ),
     _route(
         "GET /v1/webhooks/schemas",
@@ -281,10 +435,11 @@ _ROWS = (
     _route(
         "POST /v1/test-clock",
         post_test_clock,
-        "Move the stack's time, where that is enabled",
+        "Move the stack's time",
         TestClockBody,
         body=ClockAnswer,
         refusals=(404, 409),
+        note="Only in a stack that was deployed with `TestClock=enabled`.",
     ),
     _route(
         "GET /v1/health",
@@ -294,9 +449,11 @@ _ROWS = (
         body=HealthAnswer,
         status=(200, 503),
         refusals=(401, 403),
+        query=_DEEP,
     ),
     _route("GET /v1/openapi.json", _openapi, "This document", public=True, body=dict[str, Any]),
 )
 ROUTES: dict[str, Route[App]] = {route.key: route for route in _ROWS}
-OTHERS = frozenset(row.key for row in ELSEWHERE)
-"""Keys of the other functions' routes. A request for their paths with another method arrives at `$default` too."""
+OTHERS = (CHECK, CONSUME, SETTLE, EVENTS)
+"""The rows of other functions: for the document, and because `$default` also gets requests for their paths with another
+method."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tallygate.contracts.base.answers import page_answer
-from tallygate.contracts.base.queries import PAGE_DEFAULT, page_asked
+from tallygate.contracts.base.parameters import PAGE_DEFAULT
+from tallygate.contracts.base.queries import page_asked
 from tallygate.contracts.base.reading import read
 from tallygate.contracts.delivery.endpoints import ALLOW_PRIVATE, EndpointRequest, delivery_answer, endpoint_answer
 from tallygate.domain.base.instants import parse_instant

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from tallygate.contracts.base.reading import Contract
-from tallygate.contracts.base.requests import QUERIES
 from tallygate.contracts.base.routes import planned_routes
 from tallygate.domain.entries import fact_types
 from tallygate.domain.entries.fact_types import FACT_TYPES, FACT_TYPES_LATER
 from tools import planned_surface as planned
-from tools.planned import BEGIN, END, README, answered, section
+from tools.planned import BEGIN, END, section
 from tools.planned_surface import FIELDS, OTHERS, PARAMETERS, VALUES, missing, offered
+from tools.routes import README, rows
 
 LAYER = Path("layers/tallygate/python/tallygate")
 
 
 @pytest.fixture(scope="module")
 def routes() -> frozenset[str]:
-    return answered()
+    return frozenset(rows())
 
 
 def test_the_readme_lists_what_is_missing(routes: frozenset[str]) -> None:
@@ -58,7 +58,7 @@ def test_every_value_and_parameter_that_is_taken_is_planned() -> None:
         assert planned.taken(contract, name), f"{contract.__name__}.{name} has no words"
         assert planned.taken(contract, name) <= set(values.split())
     for route, names in PARAMETERS.items():
-        assert set(QUERIES.get(route, ())) <= set(names.split())
+        assert set(rows()[route].query) <= set(names.split())
 
 
 def test_every_event_is_planned_and_stated_where_it_says_so() -> None:

@@ -1,17 +1,28 @@
-"""Every code that an answer can carry is explained in docs/problems.md, and nothing else is."""
+"""Every code that an answer can have has a page in docs/problems, and nothing else has."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from tallygate.contracts.base.problems import BrokenRule, Problem
+from tallygate.contracts.metering.answers import EventResult, WarningAnswer
 from tallygate.domain.admission.decision import Reason
 from tallygate.domain.metering import dimensions
 from tallygate.domain.metering.judgement import EventCode
+from tallygate.errors import TallygateError
 from tallygate.operations.admission import entitlements
 from tallygate.operations.journal import append
+from tallygate.problems import PAGES
+
+FOLDER = Path("docs/problems")
+LINES_MAX = 40
 
 CODE_AT = {"broken": 0, "invalid": 1, "_error": 1, "rejected": 1, "parameter_error": 1}
 """Functions that are given a code, and where in their arguments it stands."""
@@ -68,9 +79,59 @@ def _of_rule(rule: ast.Tuple) -> Iterator[str]:
         yield from (text for text in _texts(rule.elts[1]) if re.fullmatch(r"[a-z_]+", text))
 
 
-def test_every_code_is_explained_once() -> None:
-    listed = re.findall(r'<a id="([a-z_]+)"></a>`([a-z_]+)`', Path("docs/problems.md").read_text())
-    assert all(anchor == code for anchor, code in listed)
-    explained = [code for _, code in listed]
-    assert len(explained) == len(set(explained))
-    assert set(explained) == codes()
+def listed() -> list[str]:
+    """The codes of the list of pages; each links to its own page."""
+    links = re.findall(r"^- \[`(\w+)`\]\((\w+)\.md\)", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    assert all(name == page for name, page in links)
+    return [name for name, _ in links]
+
+
+def shown(code: str) -> dict[str, Any]:
+    """The example answer of a page."""
+    (example,) = re.findall(r"^```json\n(.*?)^```", (FOLDER / f"{code}.md").read_text(), re.MULTILINE | re.DOTALL)
+    found: dict[str, Any] = json.loads(example)
+    return found
+
+
+def test_every_code_has_one_page_and_every_page_a_code() -> None:
+    assert len(listed()) == len(set(listed()))
+    assert set(listed()) == codes() == {path.stem for path in FOLDER.glob("*.md")} - {"README"}
+
+
+def test_the_problem_of_a_code_links_to_its_page() -> None:
+    assert Path(PAGES) == FOLDER
+
+
+@pytest.mark.parametrize("code", sorted(codes()))
+def test_a_page_is_short_and_says_what_it_means_why_and_what_to_do(code: str) -> None:
+    text = (FOLDER / f"{code}.md").read_text()
+    assert len(text.splitlines()) <= LINES_MAX
+    assert re.match(rf"# {code}\n\n\S", text)
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Why", "What to do", "Example"]
+
+
+@pytest.mark.parametrize("code", sorted(codes()))
+def test_the_example_of_a_page_is_an_answer_with_the_code(code: str) -> None:
+    found = shown(code)
+    assert found["code"] == code
+    text = (FOLDER / f"{code}.md").read_text()
+    if "status" not in found:
+        (BrokenRule if "pointer" in found else WarningAnswer).model_validate(found)
+    elif isinstance(found["status"], str):
+        EventResult.model_validate(found)
+    else:
+        Problem.model_validate({"type": f"urn:tallygate:problem:{code}", "title": code, **found})
+        assert f"HTTP status: {found['status']}. Retryable: {'yes' if found['retryable'] else 'no'}" in text
+        assert found["docs"] == f"docs/problems/{code}.md"
+
+
+def test_what_is_retryable_is_what_the_code_says() -> None:
+    raised = {each.code: each for each in descendants(TallygateError) if "code" in vars(each)}
+    for code, kind in raised.items():
+        found = shown(code)
+        if isinstance(found.get("status"), int):
+            assert (found["status"], found["retryable"]) == (kind.status, kind.retryable), code
+
+
+def descendants(kind: type[TallygateError]) -> list[type[TallygateError]]:
+    return [each for child in kind.__subclasses__() for each in (child, *descendants(child))]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine import template
+from tools.routes import BEGIN, END, listed
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -24,16 +24,9 @@ def test_every_public_target_is_in_the_readme() -> None:
     assert helped - set(re.findall(r"`make ([a-z]+)", README)) <= {"help", "venv", "tools", "locks"}
 
 
-def routes_told() -> set[str]:
-    """METHOD /path, from the table of routes; a row may name several methods."""
-    rows = re.findall(r"^\| `([A-Z, ]+) (/[^` ?]*)[^`]*` \|", README, re.MULTILINE)
-    return {f"{method.strip()} {path}" for methods, path in rows for method in methods.split(",")}
-
-
-def test_the_table_of_routes_is_the_gateways() -> None:
-    resources = template()["Resources"].values()
-    routes = {r["Properties"]["RouteKey"] for r in resources if r["Type"] == "AWS::ApiGatewayV2::Route"}
-    assert routes_told() == routes - {"$default"}
+def test_the_table_of_routes_is_made_from_the_rows() -> None:
+    """The gateway's routes are held to the same rows by tests/template/test_routes.py."""
+    assert README.partition(BEGIN)[2].partition(END)[0] == listed(), "run: python -m tools.routes"
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from tallygate.contracts.base.problems import Problem
 from tallygate.contracts.base.routes import Row
 from tallygate.contracts.catalog.catalog import declared_in
-from tallygate.contracts.openapi import ELSEWHERE, PROBLEM_TYPE, answers_of, headers_of
+from tallygate.contracts.openapi import PROBLEM_TYPE, answers_of, headers_of
 from tallygate.domain.base.json import read_json
 
 Handler = Callable[[dict[str, Any], object], dict[str, Any]]
@@ -21,7 +21,7 @@ Handler = Callable[[dict[str, Any], object], dict[str, Any]]
 def keeping(app: ModuleType) -> Handler:
     """The function's handler, which fails where an answer has no contract, or breaks it."""
     handler: Handler = app.handler
-    rows: dict[str, Row] = {**app.ROUTES, **{row.key: row for row in ELSEWHERE}}
+    rows: dict[str, Row] = app.ROUTES
 
     def kept(event: dict[str, Any], context: object) -> dict[str, Any]:
         result = handler(event, context)

@@ -12,9 +12,10 @@ import yaml
 from tallygate.contracts.base.reading import read
 from tallygate.contracts.catalog.catalog import declared_in
 from tallygate.contracts.delivery.endpoints import ALLOW_PRIVATE
-from tallygate.contracts.openapi import ELSEWHERE
+from tallygate.contracts.openapi import named
 from tallygate.domain.entries.fact_types import FACT_TYPES
 from tests.functions.conftest import LoadApp, sample
+from tools.routes import rows
 
 
 @pytest.fixture
@@ -96,12 +97,11 @@ def _short_form(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:
 _Template.add_multi_constructor("!", _short_form)
 
 
-def test_every_example_of_a_body_is_one(document: dict[str, Any], load_app: LoadApp) -> None:
-    rows = {row.key: row for row in (*load_app("manage").ROUTES.values(), *ELSEWHERE)}
+def test_every_example_of_a_body_is_one(document: dict[str, Any]) -> None:
     for key, operation in operations(document).items():
         for content in operation.get("requestBody", {}).get("content", {}).values():
             read(
-                rows[key].contract,
+                named(rows()[key].contract),
                 content["example"],
                 context={ALLOW_PRIVATE: False, **declared_in(content["example"])},
             )

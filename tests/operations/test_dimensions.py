@@ -71,7 +71,7 @@ def test_a_required_dimension_must_be_given(sells: Engine) -> None:
 
 
 def test_the_refusal_says_what_the_meter_declares(sells: Engine) -> None:
-    with pytest.raises(InvalidRequest, match="has model, team, user") as refused:
+    with pytest.raises(InvalidRequest, match=r"did you mean model.*model, team, user") as refused:
         require_declared(Cells(sells), Memory(), [("", asked(FEATURE, modle="x"))])
     assert (refused.value.status, refused.value.code) == (422, "unknown_dimension")
 

@@ -26,7 +26,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "storage": ({"storage", "operations", "domain", "errors"}, {"boto3", "botocore"}),
     "delivery": ({"delivery", "domain", "errors"}, {"boto3", "botocore"}),
     # The shell of the functions, which app.py puts together.
-    "http": ({"contracts", "domain", "errors"}, set()),
+    "http": ({"contracts", "domain", "errors", "problems"}, set()),
+    "problems": ({"contracts", "errors"}, set()),
     "defects": ({"metrics"}, {"aws_lambda_powertools"}),
     "metrics": (set(), {"aws_lambda_powertools"}),
     "clock": ({"domain", "storage", "errors"}, set()),

@@ -1,37 +1,37 @@
-"""The gateway's routes and those that the functions answer are the same."""
+"""The gateway's routes and the rows of the functions are the same: key, function, and whether a key is needed."""
 
 from __future__ import annotations
 
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tools.routes import rows, rows_of
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLES = sorted((REPOSITORY / "functions").glob("*/routes.py"))
+Resources = dict[str, dict[str, Any]]
 
 
-def routes_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The table's keys, its module loaded as Lambda would: its folder is the root of its imports."""
-    monkeypatch.syspath_prepend(str(path.parent))
-    routes = runpy.run_path(str(path), run_name=f"routes_of_{path.parent.name}")["ROUTES"]
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", "")).startswith(str(path.parent)):
-            # Another function has a module of this name too.
-            del sys.modules[name]
-    return set(routes)
+def routes(resources: Resources) -> list[dict[str, Any]]:
+    return [each["Properties"] for each in resources.values() if each["Type"] == "AWS::ApiGatewayV2::Route"]
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.parent.name)
-def test_the_gateway_sends_a_function_what_it_answers(
-    path: Path, resources: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_gateway_sends_a_function_what_it_answers(path: Path, resources: Resources) -> None:
     target = {"Fn::Sub": f"integrations/${{{path.parent.name.capitalize()}Integration}}"}
-    sent = {
-        resource["Properties"]["RouteKey"]
-        for resource in resources.values()
-        if resource["Type"] == "AWS::ApiGatewayV2::Route" and resource["Properties"]["Target"] == target
-    }
-    assert sent - {"$default"} == routes_of(path, monkeypatch) - {"$default"}
+    sent = {route["RouteKey"] for route in routes(resources) if route["Target"] == target}
+    assert sent - {"$default"} == set(rows_of(path))
+
+
+def test_the_gateway_asks_for_a_key_where_the_row_has_a_scope(resources: Resources) -> None:
+    asking = {route["RouteKey"] for route in routes(resources) if route["AuthorizationType"] != "NONE"}
+    assert asking == {key for key, row in rows().items() if row.scope is not None}
+
+
+def test_a_row_is_repeated_by_key_only_where_it_writes() -> None:
+    for key, row in rows().items():
+        assert not row.by_key or row.method == "POST", key
+        assert not row.request_id or row.by_key, key
+        assert row.contract is None or row.method not in ("GET", "DELETE"), key

@@ -12,13 +12,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
-from tallygate.contracts.base.answers import fields_of
 from tallygate.contracts.base.requests import TRACEPARENT, acceptable, broken_conditions, broken_path, broken_query
 from tallygate.contracts.base.routes import Row, planned_routes
 from tallygate.domain.base.json import read_json, write_json
@@ -34,14 +33,13 @@ from tallygate.errors import (
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
+    OutcomeUnknown,
     TallygateError,
     Unauthenticated,
     invalid,
 )
+from tallygate.problems import PROBLEM, page, problem_of
 
-PROBLEM = "application/problem+json"
-DOCS = "docs/problems.md"
-"""The page of the project that explains each problem code."""
 BODY_BYTES_MAX = 1_000_000
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
 App = TypeVar("App")
@@ -72,6 +70,7 @@ class Request:
     repeated: names of query parameters that occur more than once; the gateway joins their values
     principal: None for a request without a valid key
     traceparent: in W3C form; a new one where the caller sent none
+    docs_url: the address of the project's pages; empty: none is known
     """
 
     route: str
@@ -84,6 +83,11 @@ class Request:
     principal: Principal | None
     traceparent: str
     request_id: str
+    docs_url: str = ""
+
+    def page(self, path: str) -> str:
+        """Return the link to a page of the project."""
+        return page(path, self.docs_url)
 
     @property
     def trace_id(self) -> str:
@@ -105,7 +109,7 @@ class Request:
             return None
         key = raw[1:-1] if len(raw) >= 2 and raw[0] == raw[-1] == '"' else raw
         if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
-            detail = f"Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters"
+            detail = f"Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters, like order-1042"
             raise invalid("!idempotency-key", "length", detail)
         return key
 
@@ -142,9 +146,7 @@ class CustomerIn(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Row, Generic[App]):
-    """One route of a function: its key, its scope and the operation that answers.
-
-    `contracts.base.requests` declares its path, query and headers.
+    """One route of a function: its row, and the operation that answers.
 
     respond: answers the request; reads the body
     customer_in: where a request names its customer, which decides what a customer-bound key may reach; None: see
@@ -162,12 +164,13 @@ class Route(Row, Generic[App]):
         return CustomerIn.PATH if "{customer}" in self.path else CustomerIn.NOWHERE
 
 
-def answered(row: Row, respond: Callable[[App, Request], Answer], customer_in: CustomerIn) -> Route[App]:
-    """Return the route of a declared row."""
-    return Route(row.key, row.scope, row.summary, row.contract, respond=respond, customer_in=customer_in)
+def answered(row: Row, respond: Callable[[App, Request], Answer], customer_in: CustomerIn | None = None) -> Route[App]:
+    """Return the route of a row."""
+    stated = {each.name: getattr(row, each.name) for each in fields(Row)}
+    return Route(**stated, respond=respond, customer_in=customer_in)
 
 
-def read(event: Mapping[str, Any]) -> Request:
+def read(event: Mapping[str, Any], docs_url: str = "") -> Request:
     """Return the Request of an HTTP API event."""
     context = event["requestContext"]
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
@@ -186,6 +189,7 @@ def read(event: Mapping[str, Any]) -> Request:
         principal=_principal(context.get("authorizer")),
         traceparent=given if TRACEPARENT.fullmatch(given) else _new_traceparent(request_id),
         request_id=request_id,
+        docs_url=docs_url,
     )
 
 
@@ -216,36 +220,59 @@ def permit(principal: Principal | None, scope: str, customer: str | None = None)
     The scope manage includes read. A key of one customer never has manage, whatever scopes its item holds.
     """
     if principal is None:
-        raise Unauthenticated("the API key is missing, unknown, expired or revoked")
+        raise Unauthenticated("the API key is missing, unknown, expired or revoked: send Authorization: Bearer tg_…")
     held = principal.scopes if principal.customer is None else principal.scopes - {MANAGE}
     if scope not in held and not (scope == READ and MANAGE in held):
-        raise Forbidden(f"this key lacks the scope {scope}", code="scope_missing")
+        raise Forbidden(f"this key lacks the scope {scope}: use a key that has it", code="scope_missing")
     if customer is not None and principal.customer not in (None, customer):
         raise Forbidden("this key is bound to another customer", code="other_customer")
     return principal
 
 
 def answer(
-    event: Mapping[str, Any], respond: Callable[[Request], Answer], defect: Callable[[str], object]
+    event: Mapping[str, Any],
+    respond: Callable[[Request], Answer],
+    defect: Callable[[str], object],
+    docs_url: str = "",
 ) -> dict[str, Any]:
     """Read the event, respond, and render the answer. An error becomes its problem document.
 
     defect: receives errors that should never happen, within the except clause, so that a logger finds the stack trace
+    docs_url: the address of the project's pages; empty: links are paths of the project
     """
     try:
-        request = read(event)
+        request = read(event, docs_url)
     except (KeyError, ValueError, UnicodeError):
-        return render(problem(MalformedRequest("the request could not be read"), ""), None)
+        request = _unreadable(event, docs_url)
+        unread = MalformedRequest("the request could not be read: it must be valid UTF-8 and, where encoded, base64")
+        return render(problem(unread, request), request)
     try:
         result = respond(request)
     except TallygateError as error:
         if error.status == InvariantBroken.status:
             defect(error.detail)
-        result = problem(error, request.trace_id)
+        result = problem(error, request)
     except Exception as error:  # noqa: BLE001  # outermost boundary: the caller gets a problem, the log the trace
         defect(type(error).__name__)
-        result = problem(InvariantBroken(type(error).__name__), request.trace_id)
+        result = problem(InvariantBroken(type(error).__name__), request)
     return render(result, request)
+
+
+def _unreadable(event: Mapping[str, Any], docs_url: str) -> Request:
+    """Return an empty request in place of one that cannot be read, so that its answer has a trace too."""
+    context = event.get("requestContext") or {}
+    request_id = str(context.get("requestId") or id(event))
+    return Request(
+        route="$default",
+        path={},
+        query={},
+        headers={},
+        body=b"",
+        principal=None,
+        traceparent=_new_traceparent(request_id),
+        request_id=request_id,
+        docs_url=docs_url,
+    )
 
 
 def dispatch(
@@ -266,7 +293,23 @@ def dispatch(
             _within_reach(route, request.principal, request)
         permit(request.principal, route.scope)
     _require_sound(route, request)
-    return route.respond(app, request)
+    try:
+        return route.respond(app, request)
+    except OutcomeUnknown as unknown:
+        # If the first attempt was written, a repetition without an id would count or change a second time.
+        if route.by_key and not _names_itself(route, request):
+            unknown.retryable = False
+            ids = "request_id or an Idempotency-Key" if route.request_id else "an Idempotency-Key"
+            unknown.detail += f"; look whether it happened before you send it again, and then send {ids}"
+        raise
+
+
+def _names_itself(route: Route[App], request: Request) -> bool:
+    """Return whether the request has an id by which a repetition is recognized."""
+    if request.idempotency_key is not None:
+        return True
+    body = request.json() if route.request_id else None
+    return isinstance(body, dict) and body.get("request_id") is not None
 
 
 def _within_reach(route: Route[App], principal: Principal, request: Request) -> None:
@@ -282,18 +325,18 @@ def _within_reach(route: Route[App], principal: Principal, request: Request) -> 
 
 def _require_sound(route: Route[App], request: Request) -> None:
     if not acceptable(request.headers.get("accept")):
-        detail = "answers are application/json; this version has no other media type"
+        detail = "must allow application/json: this version answers nothing else"
         raise NotAcceptable(detail, errors=(FieldError(pointer="!accept", code="not_available", detail=detail),))
     if len(request.body) > BODY_BYTES_MAX:
-        raise BodyTooLarge(f"the body has more than {BODY_BYTES_MAX} bytes")
+        raise BodyTooLarge(f"the body has more than {BODY_BYTES_MAX} bytes: send less at once")
     errors = [
         *(broken_path(request.path) if request.path else ()),
-        *(broken_query(request.route, request.query, request.repeated) if request.query else ()),
-        *broken_conditions(request.route, request.headers),
+        *(broken_query(route.query, request.query, request.repeated) if request.query else ()),
+        *broken_conditions(route, request.headers),
     ]
     # Clients may send `null` or `{}` for an empty body.
     if route.contract is None and request.body.strip() not in (b"", b"null", b"{}"):
-        errors.append(FieldError(pointer="", code="not_allowed", detail="this route takes no body"))
+        errors.append(FieldError(pointer="", code="not_allowed", detail="this route takes no body: send none, or {}"))
     if errors:
         raise InvalidRequest(f"{errors[0].pointer or 'the body'}: {errors[0].detail}", errors=tuple(errors))
 
@@ -328,41 +371,10 @@ def _is_path(pattern: str, steps: list[str]) -> bool:
     return all(step == want or (want.startswith("{") and step != "") for want, step in zip(wanted, steps, strict=True))
 
 
-def problem_answer(
-    code: str,
-    status: int,
-    detail: str,
-    *,
-    trace_id: str,
-    retryable: bool,
-    docs: str,
-    errors: Sequence[FieldError] = (),
-) -> dict[str, Any]:
-    """Return a problem document (RFC 9457)."""
-    return {
-        "type": f"urn:tallygate:problem:{code}",
-        "title": code.replace("_", " ").capitalize(),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errors": [fields_of(error, "pointer code detail") for error in errors],
-        "trace_id": trace_id,
-        "retryable": retryable,
-        "docs": docs,
-    }
-
-
-def problem(error: TallygateError, trace_id: str) -> Answer:
-    """Return an error as a problem document. An internal error (status 500) shows the caller only the trace id."""
-    ours = error.status == 500
-    body = problem_answer(
-        error.code,
-        error.status,
-        "An internal error occurred; the logs name it under the trace_id." if ours else error.detail,
-        errors=error.errors,
-        trace_id=trace_id,
-        retryable=error.retryable,
-        docs=f"{DOCS}#{error.code}",
+def problem(error: TallygateError, request: Request) -> Answer:
+    """Return an error as a problem document."""
+    body = problem_of(
+        error, trace_id=request.trace_id, docs_url=request.docs_url, path=request.path, query=request.query
     )
     headers = {"content-type": PROBLEM}
     if error.retryable:
@@ -372,10 +384,8 @@ def problem(error: TallygateError, trace_id: str) -> Answer:
     return Answer(status=error.status, body=body, headers=headers)
 
 
-def render(result: Answer, request: Request | None) -> dict[str, Any]:
+def render(result: Answer, request: Request) -> dict[str, Any]:
     """Return the Lambda proxy result."""
-    headers = {"content-type": "application/json", **result.headers}
-    if request is not None:
-        headers["traceparent"] = request.traceparent
+    headers = {"content-type": "application/json", **result.headers, "traceparent": request.traceparent}
     body = "" if result.body is None else write_json(result.body)
     return {"statusCode": result.status, "headers": headers, "body": body}

@@ -1,55 +1,31 @@
-"""The OpenAPI 3.1 document, generated from the route tables and from the contracts of bodies, answers and events.
+"""The OpenAPI 3.1 document, generated from the rows of route tables and the contracts that they name.
 
-Route tables are part of their functions. The function that serves the document passes its own table. The rows of other
-functions are imported from their contracts. Their answers are declared here, because those functions must not load the
-models of their answers.
+Route tables are part of their functions. The function that serves the document passes its own rows and those of the
+others. Contracts that a row names as text are loaded here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from pydantic import create_model
 
-from tallygate.contracts.admission.answers import DecisionAnswer, Denial, SettlementAnswer
-from tallygate.contracts.admission.asks import Ask
-from tallygate.contracts.admission.check import ASKS_MAX, CHECK, CONSUME, SETTLE
+from tallygate.contracts.admission.answers import Denial
 from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.base.bodies import Page
-from tallygate.contracts.base.names import IDENTIFIER_LENGTH_MAX, NAME_LENGTH_MAX
+from tallygate.contracts.base.examples import example
+from tallygate.contracts.base.parameters import PATH, Parameter, Query
 from tallygate.contracts.base.problems import GatewayMessage, Problem
-from tallygate.contracts.base.requests import CONDITIONAL, QUERIES
-from tallygate.contracts.base.routes import Answers, Row
-from tallygate.contracts.corrections.settlements import SettleBody
+from tallygate.contracts.base.routes import Row
 from tallygate.contracts.facts.events import events
-from tallygate.contracts.metering.answers import EventsAnswer
-from tallygate.contracts.metering.ingest import EVENTS, EVENTS_MAX
-from tallygate.contracts.schemas import example, schemas_of
-from tallygate.domain.admission import decision_ids
+from tallygate.contracts.schemas import schemas_of
 
-_DECISION = Answers(body=DecisionAnswer, decides=True)
-ELSEWHERE = (
-    replace(CHECK, contract=Ask, answers=replace(_DECISION, several=ASKS_MAX)),
-    replace(CONSUME, contract=Ask, answers=_DECISION),
-    replace(SETTLE, contract=SettleBody, answers=Answers(body=SettlementAnswer, refusals=(409,))),
-    replace(EVENTS, answers=Answers(body=EventsAnswer)),
-)
-"""The routes of other functions, with the contracts of their answers."""
 JSON_TYPE, PROBLEM_TYPE = "application/json", "application/problem+json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_REPEATABLE = (CHECK.key, EVENTS.key, SETTLE.key)
-"""POST routes that are safe to repeat and therefore have no Idempotency-Key."""
-_SEVERAL = {CHECK.key: ASKS_MAX, EVENTS.key: EVENTS_MAX}
-"""The most elements of a body that may also be a list."""
-_LENGTHS = {
-    "decision_id": decision_ids.LENGTH_MAX,
-    "key": IDENTIFIER_LENGTH_MAX,
-    "endpoint": IDENTIFIER_LENGTH_MAX,
-}
 TAGS: Mapping[str, tuple[str, str]] = {
     "Decisions": ("check consume decisions", "Ask whether usage is allowed, and count it."),
     "Usage": ("events usage", "Send usage events, and read usage."),
@@ -59,24 +35,6 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "Webhooks": ("webhook-endpoints webhooks", "Receivers of events, and the contracts of events."),
     "Stack": ("health openapi.json test-clock", "The stack itself."),
 }
-_BODIES: Mapping[str, JSON] = {
-    CHECK.key: {"customer": "acme", "feature": "ai-tokens", "amount": 1000, "dimensions": {"model": "large"}},
-    CONSUME.key: {"customer": "acme", "feature": "ai-tokens", "amount": 1000, "request_id": "01JD9Z6B0W9M"},
-    EVENTS.key: {"id": "e1", "type": "llm.completion", "subject": "acme", "data": {"tokens": 1200, "model": "large"}},
-    "PUT /v1/catalog": {
-        "meters": [{"key": "tokens", "event_type": "llm.completion", "aggregation": "sum", "value": "$.tokens"}],
-        "features": [{"key": "ai-tokens", "type": "metered", "meter": "tokens"}],
-        "plans": [
-            {
-                "key": "pro",
-                "entitlements": [{"feature": "ai-tokens", "limit": 100000, "period": {"every": "month"}}],
-            }
-        ],
-    },
-    "PUT /v1/customers/{customer}": {"name": "Acme Inc.", "plan": "pro", "timezone": "Europe/Paris"},
-    "PUT /v1/customers/{customer}/limits/{name}": {"limit": 200000},
-}
-"""Examples of bodies where the required fields alone would show too little."""
 _GATEWAY = (401, 403, 429)
 """The statuses with which API Gateway refuses requests itself, with a body of its own."""
 _EVERYWHERE = (400, 406, 413, 422, 429, 500, 503)
@@ -128,10 +86,20 @@ Gateway answers some requests itself with `{"message"}`: 401 without a key, 403 
 throttles."""
 
 
+def named(contract: Any) -> Any:
+    """Return a contract that a row may name as text."""
+    if not isinstance(contract, str):
+        return contract
+    module, _, name = contract.rpartition(".")
+    return getattr(import_module(f"tallygate.contracts.{module}"), name)
+
+
 def answers_of(row: Row) -> dict[int, dict[str, Any]]:
     """Return the contract of each answer of a route, by status and media type. Empty: the answer has no body."""
-    success: Any = _page_of(row.answers.body) if row.answers.paged else row.answers.body
-    if row.answers.several:
+    success: Any = named(row.answers.body)
+    if row.answers.paged:
+        success = _page_of(success)
+    elif row.several and row.answers.decides:
         success = success | list[success]
     found: dict[int, dict[str, Any]] = {}
     for status in row.answers.status:
@@ -155,7 +123,7 @@ def headers_of(row: Row, status: int) -> tuple[str, ...]:
     succeeds = status < 400
     if succeeds and row.answers.versioned:
         found.append("ETag")
-    if succeeds and row.method == "POST" and (row.key not in _REPEATABLE or row.key == SETTLE.key):
+    if succeeds and (row.by_key or row.answers.replays):
         found.append("Idempotent-Replayed")
     if row.answers.decides and (succeeds or status in _DENIED):
         found += ["RateLimit-Policy", "RateLimit", "Retry-After"]
@@ -176,7 +144,7 @@ def _refusals(row: Row) -> list[int]:
         found |= {401, 403}
     if "{" in row.path:
         found.add(404)
-    if row.key in CONDITIONAL:
+    if row.conditional:
         found.add(412)
     if row.answers.decides:
         found |= {*_DENIED}
@@ -231,15 +199,17 @@ def _operation(row: Row, schemas: _Schemas, revocation_s: int) -> JSON:
         "operationId": re.sub(r"\W+", "_", row.key.lower().replace("/v1", "")).strip("_"),
         "summary": row.summary.replace("{revocation_s}", str(revocation_s)),
         "tags": [next(name for name, (paths, _) in TAGS.items() if row.path.split("/")[2] in paths.split())],
-        "parameters": [*_path_parameters(row.path), *_query_parameters(row.key), *_header_parameters(row)],
+        "parameters": [*_path_parameters(row.path), *_query_parameters(row.query), *_header_parameters(row)],
         "responses": {str(status): _response(row, status, kinds, schemas) for status, kinds in answers_of(row).items()},
         "security": [] if row.scope is None else [{"key": [row.scope]}],
     }
-    if row.scope is not None:
-        operation["description"] = f"Requires an API key with the scope `{row.scope}`."
+    needs = "" if row.scope is None else f"Requires an API key with the scope `{row.scope}`."
+    if description := f"{row.note} {needs}".strip():
+        operation["description"] = description
     if row.contract is not None:
         content = schemas.content({JSON_TYPE: _body_of(row)})
-        content[JSON_TYPE]["example"] = _BODIES.get(row.key, content[JSON_TYPE]["example"])
+        if row.example is not None:
+            content[JSON_TYPE]["example"] = row.example
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -253,6 +223,8 @@ def _response(row: Row, status: int, kinds: Mapping[str, Any], schemas: _Schemas
     response: JSON = {"description": text, "headers": _headers(headers_of(row, status))}
     if kinds:
         response["content"] = schemas.content(kinds)
+    if status in row.answers.status and row.answers.example is not None:
+        response["content"][JSON_TYPE]["example"] = row.answers.example
     return response
 
 
@@ -274,8 +246,8 @@ def _headers(names: Iterable[str]) -> JSON:
 
 
 def _body_of(row: Row) -> Any:
-    contract: Any = row.contract
-    return contract | list[contract] if row.key in _SEVERAL else contract
+    contract: Any = named(row.contract)
+    return contract | list[contract] if row.several else contract
 
 
 def _webhook(kind: str, contract: type, schemas: _Schemas) -> JSON:
@@ -289,26 +261,28 @@ def _webhook(kind: str, contract: type, schemas: _Schemas) -> JSON:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    lengths = {name: _LENGTHS.get(name, NAME_LENGTH_MAX) for name in _PARAMETER.findall(path)}
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": most}}
-        for name, most in lengths.items()
-    ]
+    return [{**_parameter("path", name, PATH[name]), "required": True} for name in _PARAMETER.findall(path)]
 
 
-def _query_parameters(key: str) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "query", "description": parameter.text, "schema": parameter.schema}
-        for name, parameter in QUERIES.get(key, {}).items()
-    ]
+def _query_parameters(query: Query) -> list[dict[str, Any]]:
+    return [_parameter("query", name, parameter) for name, parameter in query.items()]
+
+
+def _parameter(place: str, name: str, parameter: Parameter) -> dict[str, Any]:
+    schema = parameter.schema
+    example = int(parameter.example) if schema["type"] == "integer" else parameter.example
+    return {"name": name, "in": place, "description": parameter.text, "schema": schema, "example": example}
 
 
 def _header_parameters(row: Row) -> list[dict[str, Any]]:
     found = []
-    if row.method == "POST" and row.key not in _REPEATABLE:
+    if row.by_key:
         text = "A repeated key within 24 hours returns the stored answer again, with secrets replaced by null."
         found.append(("Idempotency-Key", text, {"type": "string", "minLength": 1, "maxLength": 255}))
-    if row.key in CONDITIONAL:
+    if row.answers.decides:
+        text = "`http-status`: answer a denial with 429, 402 or 403 instead of 200."
+        found.append(("Prefer", text, {"type": "string"}))
+    if row.conditional:
         text = "The ETag as read. If the resource has another ETag now, the request is refused with 412."
         found.append(("If-Match", text, {"type": "string"}))
     return [{"name": name, "in": "header", "description": text, "schema": schema} for name, text, schema in found]

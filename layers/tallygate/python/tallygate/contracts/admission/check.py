@@ -13,7 +13,8 @@ from tallygate.contracts.base.answers import (
     time,
     window_answer,
 )
-from tallygate.contracts.base.routes import Row
+from tallygate.contracts.base.parameters import SWITCH, Parameter, Query
+from tallygate.contracts.base.routes import Answers, Row
 from tallygate.domain.admission.decision import Decision, LimitState, Reason
 from tallygate.domain.admission.sentences import sentence
 from tallygate.domain.base.instants import Instant, format_instant
@@ -25,13 +26,37 @@ REASONS = "docs/reasons"
 """The folder with the page of each reason, in the project."""
 ASKS_MAX = 20
 """The most questions in one check. A consume is always a single one."""
-CHECK = Row("POST /v1/check", "check", "Dry run of consume: ask whether an amount would be granted", "Ask")
-CONSUME = Row("POST /v1/consume", "check", "Check and count in one step", "Ask")
+_DECISION = "admission.answers.DecisionAnswer"
+_ASK: JSON = {"customer": "acme", "feature": "ai-tokens", "amount": 1000}
+_AS_STATUS: Query = {"http_status": Parameter("Answer a denial with 429, 402 or 403 instead of 200.", SWITCH, "1")}
+CHECK = Row(
+    "POST /v1/check",
+    "check",
+    "Dry run of consume: ask whether an amount would be granted",
+    "admission.asks.Ask",
+    Answers(body=_DECISION, decides=True),
+    several=ASKS_MAX,
+    query=_AS_STATUS,
+    example={**_ASK, "dimensions": {"model": "large"}},
+)
+CONSUME = Row(
+    "POST /v1/consume",
+    "check",
+    "Check and count in one step",
+    "admission.asks.Ask",
+    Answers(body=_DECISION, decides=True),
+    note="`request_id` or `Idempotency-Key` makes a retry harmless.",
+    query=_AS_STATUS,
+    by_key=True,
+    request_id=True,
+    example={**_ASK, "request_id": "01JD9Z6B0W9M"},
+)
 SETTLE = Row(
     "POST /v1/consume/{decision_id}/settle",
     "check",
     "Correct a granted consume once, from the estimated to the final amount",
-    "SettleBody",
+    "corrections.settlements.SettleBody",
+    Answers(body="admission.answers.SettlementAnswer", refusals=(409,), replays=True),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
@@ -28,6 +28,7 @@ from tallygate.contracts.base.names import (
 )
 from tallygate.contracts.base.reading import broken
 from tallygate.domain.base import instants
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, NotAQuantity, Read, read_quantity
 from tallygate.domain.periods import boundaries
 
@@ -134,12 +135,13 @@ class _Words:
         listed = " or ".join(self.available)
         if value in self.later:
             raise broken("not_available", f"{value} is not available in this version; {listed} is")
-        raise wrong_word(value, f"must be {listed}")
+        raise wrong_word(value, f"must be {listed}", self.available)
 
 
-def wrong_word(value: object, detail: str) -> PydanticCustomError:
+def wrong_word(value: object, detail: str, words: Iterable[str]) -> PydanticCustomError:
     """Return the error of a validator for a value that is none of its words."""
-    return broken("not_allowed" if isinstance(value, str) else "type", detail)
+    code = "not_allowed" if isinstance(value, str) else "type"
+    return broken(code, detail + did_you_mean(value, words))
 
 
 def one_of(available: tuple[str, ...], later: tuple[str, ...] = ()) -> _Words:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from tallygate.contracts.base.parameters import PAGE_DEFAULT, PAGE_MAX
 from tallygate.contracts.base.requests import parameter_error
 from tallygate.domain.base.instants import DAY, Instant, parse_instant
 from tallygate.domain.catalog.catalog import ExpectedVersion
@@ -17,8 +18,6 @@ from tallygate.errors import FieldError, InvalidRequest, invalid
 
 EARLIEST = parse_instant("1971-01-01T00:00:00Z")
 LATEST = parse_instant("9999-01-01T00:00:00Z")
-PAGE_DEFAULT = 20
-PAGE_MAX = 100
 CURSOR_BYTES_MAX = 1_024
 """The longest possible sort key."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -11,18 +11,22 @@ A broken rule is a `FieldError`. Inside a validator, pointers are relative to th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
-from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from tallygate.contracts.base.described import Described
+from tallygate.contracts.base.teaching import known_fields, right_value
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.errors import FieldError, InvalidRequest
 
 ERRORS_MAX = 100
 """The most broken rules in one answer. A body that breaks more is wrong as a whole."""
 _KEY = "[key]"
+_WORD = re.compile(r"'([^']*)'")
 _RULES_OF = "rules"
 _OBJECT = ("type", "must be an object")
 _WHOLE = ("type", "must be a whole number")
@@ -79,7 +83,7 @@ def read(model: type[C], data: object, *, at: str = "", context: dict[str, Any] 
     try:
         return model.model_validate(data, context=context)
     except ValidationError as failed:
-        raise invalid_fields(broken_rules(failed, at)) from None
+        raise invalid_fields(broken_rules(failed, at, model)) from None
 
 
 def rule(code: str, detail: str, *steps: str | int) -> FieldError:
@@ -98,10 +102,14 @@ def broken_several(rules: Iterable[FieldError]) -> PydanticCustomError:
     return PydanticCustomError(found[0].code, "{rules}", {_RULES_OF: found})
 
 
-def broken_rules(failed: ValidationError, at: str = "") -> tuple[FieldError, ...]:
-    """Translate pydantic's errors to wire codes and texts. `at`: JSON pointer of the validated value."""
-    details = failed.errors(include_url=False, include_input=False)
-    return tuple(error for detail in details[:ERRORS_MAX] for error in _field_errors(detail, at))[:ERRORS_MAX]
+def broken_rules(failed: ValidationError, at: str = "", model: type[BaseModel] | None = None) -> tuple[FieldError, ...]:
+    """Translate pydantic's errors to wire codes and texts.
+
+    at: JSON pointer of the validated value
+    model: its contract, by which errors name similar fields and show right values
+    """
+    details = failed.errors(include_url=False)
+    return tuple(error for detail in details[:ERRORS_MAX] for error in _field_errors(detail, at, model))[:ERRORS_MAX]
 
 
 def invalid_fields(errors: Iterable[FieldError]) -> InvalidRequest:
@@ -122,12 +130,22 @@ def pointer(*steps: str | int) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _field_errors(detail: ErrorDetails, at: str) -> Iterator[FieldError]:
+def _field_errors(detail: ErrorDetails, at: str, model: type[BaseModel] | None) -> Iterator[FieldError]:
     here = at + pointer(*(step for step in detail["loc"] if step != _KEY))
     subject = "this name " if _KEY in detail["loc"] else ""
     rules = detail.get("ctx", {}).get(_RULES_OF) or (_of_pydantic(detail),)
     for each in rules:
-        yield FieldError(pointer=here + each.pointer, code=each.code, detail=subject + each.detail)
+        more = "" if each.pointer or subject or model is None else _taught(detail, each, model)
+        yield FieldError(pointer=here + each.pointer, code=each.code, detail=subject + each.detail + more)
+
+
+def _taught(detail: ErrorDetails, broken: FieldError, model: type[BaseModel]) -> str:
+    """Return what follows the rule: the name that was meant, or a right value."""
+    if broken.code == "unknown_field":
+        return known_fields(model, detail["loc"])
+    if detail["type"] == "literal_error":
+        return did_you_mean(detail["input"], _WORD.findall(detail["ctx"]["expected"]))
+    return right_value(model, detail["loc"], broken.code, broken.detail)
 
 
 def _of_pydantic(detail: ErrorDetails) -> FieldError:

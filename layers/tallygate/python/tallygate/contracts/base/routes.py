@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from tallygate.contracts.base.parameters import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What a route answers, as the OpenAPI document shows it.
+    """What a route answers.
 
     body: contract of a success; None: no body
     paged: whether the answer is a page of such bodies
-    several: most elements of a body that is a list, answered by a list; 0: the body is no list
     status: statuses of a success
-    refusals: statuses of problems, besides those that every route may answer
-    versioned: whether a success has an ETag
+    refusals: statuses of problems, besides those that follow from the rest of the row
+    versioned: whether a success has an ETag; a write then honours If-Match
     decides: whether it is a decision, with its headers, and a denial may be answered as a problem
+    replays: whether a repeated request is answered with Idempotent-Replayed, also without a key
+    example: a body of a success; None: the example of the contract
     """
 
     body: Any = None
     paged: bool = False
-    several: int = 0
     status: tuple[int, ...] = (200,)
     refusals: tuple[int, ...] = ()
     versioned: bool = False
     decides: bool = False
+    replays: bool = False
+    example: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a function's route table, as the OpenAPI document shows it.
+    """One row of a function's route table: all that callers, documents and the dispatcher know of the route.
+
+    A contract may be named as text, `<room>.<module>.<name>` in `contracts`, so that a function need not load it.
 
     key: method and path, as in the HTTP API
     scope: the scope that the API key needs; None: the route is public
-    answers: contracts of the answers; `contracts.openapi` adds those of functions that must not load them
-    contract: the contract of the body, read by the route's function; its name, if only a body that breaks a rule loads
-        it; None: the route takes no body
+    summary: what it does, in a few words
+    contract: the contract of the body, read by the route's function; None: the route takes no body
+    answers: what it answers
+    note: what else a caller should know, as sentences
+    several: most elements of a body that may also be a list; 0: the body is never a list
+    query: its query parameters by name
+    by_key: whether it is repeated safely with an Idempotency-Key, and only so. All other routes are safe to repeat
+    request_id: whether `request_id` in the body makes a repetition safe as well
+    example: a body; None: the example of the contract
     """
 
     key: str
@@ -45,10 +57,22 @@ class Row:
     summary: str
     contract: type | str | None = None
     answers: Answers = Answers()
+    note: str = ""
+    several: int = 0
+    query: Query = field(default_factory=dict)
+    by_key: bool = False
+    request_id: bool = False
+    example: Any = None
 
     @property
     def contract_name(self) -> str | None:
-        return self.contract.__name__ if isinstance(self.contract, type) else self.contract
+        named = self.contract
+        return named.__name__ if isinstance(named, type) else named and named.rpartition(".")[2]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the route honours If-Match."""
+        return self.answers.versioned and self.method != "GET"
 
     @property
     def method(self) -> str:

@@ -27,6 +27,7 @@ from tallygate.contracts.base.fields import DimensionKey, Empty, Id, Name, NotAv
 from tallygate.contracts.base.reading import Contract, Judged, broken, broken_rules, invalid_fields, pointer, rule
 from tallygate.contracts.catalog.answers import SETTING_SCHEMA
 from tallygate.contracts.catalog.limits import Scope, Windowed, broken_scope
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.domain.base.quantities import FRACTION_DIGITS_MAX, NotAQuantity, read_quantity
 from tallygate.domain.catalog.catalog import Catalog
 from tallygate.domain.catalog.features import BOOLEAN, CONFIG, FEATURE_TYPES, METERED
@@ -59,7 +60,9 @@ def _refers_to(kind: str) -> AfterValidator:
 
     def check(key: str, info: ValidationInfo) -> str:
         if info.context is not None and key not in info.context[kind]:
-            raise broken("unknown_reference", f"there is no {kind} {key} in this catalog")
+            raise broken(
+                "unknown_reference", f"there is no {kind} {key} in this catalog{did_you_mean(key, info.context[kind])}"
+            )
         return key
 
     return AfterValidator(check)
@@ -219,7 +222,12 @@ class FeatureEntry(Judged):
     def _required(self, declared: Mapping[str, Any] | None) -> Iterator[FieldError]:
         for index, name in enumerate(self.require):
             if declared is not None and name not in declared:
-                yield rule("unknown_reference", f"the feature's meter has no dimension {name}", "require", index)
+                yield rule(
+                    "unknown_reference",
+                    f"the feature's meter has no dimension {name}{did_you_mean(name, declared or ())}",
+                    "require",
+                    index,
+                )
         for index, name in enumerate(self.require):
             if name in self.require[:index]:
                 yield rule("repeated", "is listed twice", "require", index)
@@ -340,7 +348,7 @@ def read_catalog(body: object) -> Catalog:
     try:
         read = CatalogBody.model_validate(body, context=declared_in(body))
     except ValidationError as failed:
-        raise invalid_fields((*broken_rules(failed), *repetitions(body))) from None
+        raise invalid_fields((*broken_rules(failed, model=CatalogBody), *repetitions(body))) from None
     if repeated := tuple(repetitions(body)):
         raise invalid_fields(repeated)
     return Catalog(

@@ -25,6 +25,7 @@ from tallygate.contracts.base.names import DIMENSIONS_MAX, Rule
 from tallygate.contracts.base.reading import Contract, Judged, broken, rule
 from tallygate.contracts.catalog.tiers import TIERS_MAX, Tiered, TierEntry, broken_tiers, in_order, percent_of
 from tallygate.contracts.catalog.windows import Period, RateWindow, WindowEntry, broken_pair
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.domain.catalog.carryover import FORGIVE, OVERAGE, carryover_form, carryover_of, nothing_carried
 from tallygate.domain.catalog.catalog import RateTerms
 from tallygate.domain.catalog.forms import Form, as_json
@@ -200,4 +201,5 @@ def broken_scope(scope: Mapping[str, str], dimensions: Collection[str] | None) -
     """
     for name in scope:
         if dimensions is not None and name not in dimensions and name != API_KEY:
-            yield rule("unknown_reference", f"the feature's meter has no dimension {name}", "scope", name)
+            detail = f"the feature's meter has no dimension {name}{did_you_mean(name, dimensions)}"
+            yield rule("unknown_reference", detail, "scope", name)

@@ -29,6 +29,7 @@ from tallygate.contracts.base.described import LEFT_OUT
 from tallygate.contracts.base.fields import POSITIVE_SCHEMA, Amount, PositiveQuantity, positive_of, wrong_word
 from tallygate.contracts.base.reading import Contract, Judged, broken, broken_rules, rule
 from tallygate.contracts.catalog.windows import Per, RateWindow
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.domain.base.quantities import parse_quantity
 from tallygate.domain.catalog.forms import Form, as_json
 from tallygate.domain.catalog.tiers import (
@@ -87,7 +88,7 @@ def _until(value: object) -> str:
         return str(value)
     if isinstance(value, str) and value.startswith("P"):
         return _duration(value)
-    raise wrong_word(value, f"must be {', '.join(UNTIL)} or an ISO 8601 duration like P3D")
+    raise wrong_word(value, f"must be {', '.join(UNTIL)} or an ISO 8601 duration like P3D", UNTIL)
 
 
 _DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^P", "examples": ["P3D", "PT12H"]}
@@ -151,7 +152,7 @@ def _then(value: object) -> object:
         return value
     if value == "rate_limit":
         raise broken("required", "needs parameters: {rate_limit: {limit, per, burst}}")
-    raise wrong_word(value, f"must be {' or '.join(THEN)}")
+    raise wrong_word(value, f"must be {' or '.join(THEN)}", THEN)
 
 
 Then = Annotated[
@@ -191,7 +192,7 @@ def _policy(value: object) -> object:
         return PolicyByName.model_validate(value)
     if value in POLICIES:
         return value
-    raise wrong_word(value, f"must be {' or '.join(POLICIES)}")
+    raise wrong_word(value, f"must be {' or '.join(POLICIES)}", POLICIES)
 
 
 PolicyName = Annotated[str, WithJsonSchema({"enum": list(POLICIES)})]
@@ -278,11 +279,12 @@ class TierEntry(Judged):
         own = {name: value for name, value in self._flat.items() if name in POLICY_FIELDS[self.policy]}
         for name in self._flat:
             if name not in own:
-                yield rule("not_allowed", f"is not a parameter of {self.policy}", name)
+                known = POLICY_FIELDS[self.policy]
+                yield rule("not_allowed", f"is not a parameter of {self.policy}{did_you_mean(name, known)}", name)
         try:
             PolicyByName.model_validate({self.policy: own})
         except ValidationError as failed:
-            for each in broken_rules(failed):
+            for each in broken_rules(failed, model=PolicyByName):
                 yield replace(each, pointer=each.pointer.removeprefix(f"/{self.policy}"))
 
 

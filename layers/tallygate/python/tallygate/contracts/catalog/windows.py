@@ -42,7 +42,9 @@ def _anchor(value: object) -> str:
         return str(value)
     if isinstance(value, str) and value[:1].isdigit():
         return format_instant(instant_of(value))
-    raise wrong_word(value, f"must be {', '.join(ANCHOR_WORDS)} or an RFC 3339 time")
+    raise wrong_word(
+        value, f"must be {', '.join(ANCHOR_WORDS)} or an RFC 3339 time like 2026-01-01T00:00:00Z", ANCHOR_WORDS
+    )
 
 
 Every = Annotated[
@@ -179,7 +181,7 @@ def broken_pair(entry: Contract) -> Iterator[FieldError]:
     given = entry.model_fields_set
     limit, period, rate = (getattr(entry, name) for name in ("limit", "period", "rate"))
     if "limit" in given and limit is not None and period is None:
-        yield rule("required", "is required together with limit", "period")
+        yield rule("required", 'is required together with limit, like {"every": "month"}', "period")
     if "limit" not in given and period is not None:
         yield rule("required", "is required together with period; null means unlimited", "limit")
     if "limit" not in given and period is None and rate is None:

@@ -14,6 +14,7 @@ from tallygate.contracts.base.answers import JSON
 from tallygate.contracts.base.bodies import AnswerBody, TimeOut
 from tallygate.contracts.base.fields import NotAvailable, one_of
 from tallygate.contracts.base.reading import Contract, broken
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.domain.delivery.addresses import permitted_host
 from tallygate.domain.delivery.deliveries import (
     SCHEMES,
@@ -63,7 +64,10 @@ def _pattern(pattern: str) -> str:
     types = ", ".join(FACT_TYPES)
     if well_formed and any(matches(pattern, later) for later in FACT_TYPES_LATER):
         raise broken("not_available", f"is not available in this version; the types are {types}")
-    raise broken("not_allowed", f"must be a type of event, prefix.* or *; the types are {types}")
+    raise broken(
+        "not_allowed",
+        f"must be a type of event, prefix.* or *{did_you_mean(pattern, FACT_TYPES)}; the types are {types}",
+    )
 
 
 class EndpointRequest(Contract):

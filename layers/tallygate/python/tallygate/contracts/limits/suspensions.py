@@ -15,6 +15,7 @@ from tallygate.contracts.base.reading import Judged, invalid_fields, refused, ru
 from tallygate.contracts.catalog.catalog import known_of
 from tallygate.contracts.catalog.limits import Scope, broken_scope
 from tallygate.domain.admission.tier_suspensions import TierStop, suspended_because
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.domain.catalog.catalog import Catalog
 from tallygate.domain.limits.rungs import UNTIL_TOP_UP
 from tallygate.domain.limits.suspensions import OPERATOR, TIER, Suspension
@@ -43,7 +44,9 @@ def judge(catalog: Catalog, feature: str, scope: Mapping[str, str]) -> None:
     """Raise InvalidRequest if there is no such feature, or if its meter lacks a dimension of the scope."""
     known = known_of(catalog)
     if feature not in known["feature"]:
-        raise refused("feature_not_found", f"there is no feature {feature}", "feature")
+        raise refused(
+            "feature_not_found", f"there is no feature {feature}{did_you_mean(feature, known['feature'])}", "feature"
+        )
     if rules := list(broken_scope(scope, known["dimensions"].get(feature))):
         raise invalid_fields(rules)
 

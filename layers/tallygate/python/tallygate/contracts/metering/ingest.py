@@ -22,7 +22,7 @@ from tallygate.contracts.base.answers import JSON, fields_of
 from tallygate.contracts.base.fields import Id, Text, Time
 from tallygate.contracts.base.reading import Contract, broken_rules, rule
 from tallygate.contracts.base.requests import TRACEPARENT
-from tallygate.contracts.base.routes import Row
+from tallygate.contracts.base.routes import Answers, Row
 from tallygate.domain.base.instants import format_instant
 from tallygate.domain.metering.events import DATA_BYTES_MAX, Draft, EventStatus, Result, canonical, rejected
 from tallygate.domain.metering.judgement import EventWarning
@@ -69,6 +69,9 @@ EVENTS = Row(
     "ingest",
     "Send up to 500 usage events. Each event has its own result; sending events again is always safe",
     EventIn,
+    Answers(body="metering.answers.EventsAnswer"),
+    several=EVENTS_MAX,
+    example={"id": "e1", "type": "llm.completion", "subject": "acme", "data": {"tokens": 1200, "model": "large"}},
 )
 
 
@@ -108,7 +111,7 @@ def _read_one(given: Any, at: str, *, cloud: bool, traceparent: str | None) -> D
     try:
         event = CloudEventIn.model_validate(fields) if cloud else EventIn.model_validate(fields)
     except ValidationError as failed:
-        return _invalid(event_id, broken_rules(failed, at))
+        return _invalid(event_id, broken_rules(failed, at, CloudEventIn if cloud else EventIn))
     if len(extensions) > EXTENSIONS_MAX:
         return _invalid(event_id, _at(at, "length", f"must have at most {EXTENSIONS_MAX} extension attributes"))
     try:

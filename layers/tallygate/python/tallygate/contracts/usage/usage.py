@@ -27,6 +27,7 @@ from tallygate.contracts.base.queries import Parameters
 from tallygate.contracts.facts.statements import PendingPlan
 from tallygate.contracts.limits.suspensions import WaiverAnswer
 from tallygate.contracts.metering.answers import EventRowAnswer
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
 from tallygate.domain.catalog.units import presented
@@ -49,12 +50,14 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
     asked = Parameters(parameters)
     filters = {found[1]: value for name, value in parameters.items() if (found := _FILTER.fullmatch(name))}
     if not parameters.get("customer"):
-        asked.refuse("customer", "required", "is required")
+        asked.refuse("customer", "required", "is required, like customer=acme")
     if bool(parameters.get("feature")) == bool(parameters.get("meter")):
-        asked.refuse("feature", "required", "is required, or meter instead: exactly one of the two")
+        asked.refuse(
+            "feature", "required", "is required, or meter instead: exactly one of the two, like feature=ai-tokens"
+        )
     window, zone = parameters.get("window", "none"), parameters.get("tz", "UTC")
     if window not in WINDOWS:
-        asked.refuse("window", "not_allowed", f"must be {' or '.join(WINDOWS)}")
+        asked.refuse("window", "not_allowed", f"must be {' or '.join(WINDOWS)}{did_you_mean(window, WINDOWS)}")
     if not is_zone(zone):
         asked.refuse("tz", "invalid", "must be an IANA time zone, like Europe/Paris")
         zone = "UTC"
@@ -67,7 +70,9 @@ def read_usage(parameters: Mapping[str, str], *, now: Instant) -> UsageQuery:
     start, end = aligned(start, end)
     group_by = tuple(name for name in parameters.get("group_by", "").split(",") if name)
     if len(set(group_by)) != len(group_by) or len(group_by) + len(filters) > DIMENSIONS_MAX:
-        detail = f"must name each dimension once, and at most {DIMENSIONS_MAX} together with the filters"
+        detail = (
+            f"must name each dimension once, and at most {DIMENSIONS_MAX} together with the filters, like model,team"
+        )
         asked.refuse("group_by", "invalid", detail)
     asked.require_sound()
     return UsageQuery(
@@ -145,9 +150,9 @@ def read_event_list(parameters: Mapping[str, str], *, now: Instant) -> EventsAsk
     if status == "parked":
         asked.refuse("status", "not_available", "parked is not available in this version")
     elif status is not None and status not in STATUSES:
-        asked.refuse("status", "not_allowed", f"must be {' or '.join(STATUSES)}")
+        asked.refuse("status", "not_allowed", f"must be {' or '.join(STATUSES)}{did_you_mean(status, STATUSES)}")
     elif status == "accepted" and "customer" not in parameters:
-        asked.refuse("customer", "required", "is required with status accepted")
+        asked.refuse("customer", "required", "is required with status accepted, like customer=acme")
     start, end = asked.stretch(now + 1, lambda end: min(now, end) - LISTED_FOR)
     asked.require_sound()
     return EventsAsked(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tallygate.domain.base.closest import did_you_mean
 from tallygate.domain.base.instants import Instant, format_instant
 from tallygate.domain.catalog.catalog import Catalog, Plan, PlanId
 from tallygate.domain.customers.customers import CustomerRecord, Pending, Subscription, SubscriptionChange
@@ -127,6 +128,8 @@ def _plan(change: SubscriptionChange, going_on: Subscription | None, catalog: Ca
         raise invalid(
             "/version" if exists else "/plan",
             "plan_not_found",
-            f"plan {change.plan} has no version {version}" if exists else f"there is no plan {change.plan}",
+            f"plan {change.plan} has no version {version}"
+            if exists
+            else f"there is no plan {change.plan}{did_you_mean(change.plan, (each.key for each in catalog.plans))}",
         )
     return plan

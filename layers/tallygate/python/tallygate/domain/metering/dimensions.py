@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tallygate.domain.base.closest import did_you_mean
+
 API_KEY = "api_key"
 """The dimension that is set from the caller's credential. Meters need not declare it."""
 UNKNOWN, REQUIRED, MISSING = "unknown_dimension", "dimension_required", "dimension_missing"
@@ -32,16 +34,24 @@ class DeclaredDimensions:
         if self.names is None:
             return ()
         unknown = [
-            (name, UNKNOWN, f"is not a dimension of the feature's meter, which has {_listed(self.names)}")
+            (
+                name,
+                UNKNOWN,
+                f"is not a dimension of the feature's meter{did_you_mean(name, self.names)}{_listed(self.names)}",
+            )
             for name in given
             if name not in self.names and name != API_KEY
         ]
-        missing = [(name, REQUIRED, "is required by the feature") for name in self.required if name not in given]
+        missing = [
+            (name, REQUIRED, "is required by the feature: send it in dimensions")
+            for name in self.required
+            if name not in given
+        ]
         return (*unknown, *missing)
 
 
 def _listed(names: frozenset[str]) -> str:
     if not names:
-        return "none"
+        return ", which has none"
     shown = sorted(names)[:NAMES_SHOWN_MAX]
-    return ", ".join(shown) + (" and others" if len(names) > len(shown) else "")
+    return "; declared are " + ", ".join(shown) + (" and others" if len(names) > len(shown) else "")
