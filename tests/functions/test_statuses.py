@@ -92,7 +92,8 @@ def refuse_everything(caller: Caller) -> None:
     """What every route refuses alike."""
     for number, (key, row) in enumerate(caller.rows.items()):
         # Each operation has a customer of its own: PUT makes one.
-        nobody = dict.fromkeys(("customer", "feature", "name", "key", "endpoint", "decision_id"), f"nobody-{number}")
+        names = ("customer", "feature", "name", "key", "endpoint", "decision_id")
+        nobody: dict[str, Any] = dict.fromkeys(names, f"nobody-{number}")
         caller.ask(key, "a", encoded=True, expect=400)
         caller.ask(key, headers={"accept": "text/csv"}, expect=406, **nobody)
         caller.ask(key, " " * (BODY_BYTES_MAX + 1), expect=413, **nobody)
@@ -156,7 +157,7 @@ def refuse_by_state(caller: Caller, key_id: str) -> None:
     """What the state of the customer, the catalog or a key refuses."""
     for key, row in caller.rows.items():
         if row.conditional:
-            path = {"customer": "acme", "name": "ai-tokens"}
+            path: dict[str, Any] = {"customer": "acme", "name": "ai-tokens"}
             caller.ask(key, caller.example(key), headers={"if-match": '"999999"'}, expect=412, **path)
     changed = caller.example("PUT /v1/catalog")
     changed["plans"][0]["entitlements"][0]["limit"] = 1
