@@ -181,7 +181,15 @@ _USAGE: Query = {
     "filter[dimension]": Parameter("Only usage with this value of the dimension.", IDENTIFIER, "large"),
 }
 _CATALOG = {
-    "meters": [{"key": "tokens", "event_type": "llm.completion", "aggregation": "sum", "value": "$.tokens"}],
+    "meters": [
+        {
+            "key": "tokens",
+            "event_type": "llm.completion",
+            "aggregation": "sum",
+            "value": "$.tokens",
+            "dimensions": {"model": "$.model"},
+        }
+    ],
     "features": [{"key": "ai-tokens", "type": "metered", "meter": "tokens"}],
     "plans": [
         {
@@ -217,6 +225,7 @@ _ROWS = (
         put_customer,
         "Create or change a customer",
         CustomerBody,
+        creates=True,
         body=CustomerAnswer,
         **_PUT,
         example={"name": "Acme Inc.", "plan": "pro", "timezone": "Europe/Paris"},

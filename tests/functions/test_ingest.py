@@ -65,7 +65,7 @@ def test_the_sample_batch_gets_a_result_for_each_event_in_its_order(app: ModuleT
         "parked": 0,
     }
     assert body["results"][4]["errors"] == [
-        {"pointer": "/4/tiem", "code": "unknown_field", "detail": "is not a field of this request"}
+        {"pointer": "/4/tiem", "code": "unknown_field", "detail": "is not a field of this request; did you mean time?"}
     ]
     assert body["results"][1]["time"] == format_instant(NOW), "the time that was left to the receipt is told"
     again = json.loads(app.handler(sample("ingest"), None)["body"])

@@ -142,7 +142,7 @@ def _refusals(row: Row) -> list[int]:
     found = {*_EVERYWHERE, *row.answers.refusals}
     if row.scope is not None:
         found |= {401, 403}
-    if "{" in row.path:
+    if "{" in row.path and not row.answers.creates:
         found.add(404)
     if row.conditional:
         found.add(412)

@@ -95,12 +95,11 @@ def _takes_json(part: str) -> bool:
 
 def broken_conditions(row: Row, headers: Mapping[str, str]) -> tuple[FieldError, ...]:
     """Return an error for each condition that the route would ignore. Header names are lower case."""
-    if row.method not in _WRITES:
+    sent = [name for name in ("if-match", *_CONDITIONS) if name in headers]
+    if not sent or row.method not in _WRITES:
         return ()
-    ignored = _CONDITIONS if row.conditional else ("if-match", *_CONDITIONS)
     detail = "is not available on this route, which would ignore the condition: leave it out"
     if row.conditional:
         detail += ', or send If-Match, like "7"'
-    return tuple(
-        FieldError(pointer=f"!{name}", code="not_available", detail=detail) for name in ignored if name in headers
-    )
+    ignored = [name for name in sent if not (row.conditional and name == "if-match")]
+    return tuple(FieldError(pointer=f"!{name}", code="not_available", detail=detail) for name in ignored)

@@ -17,6 +17,7 @@ class Answers:
     paged: whether the answer is a page of such bodies
     status: statuses of a success
     refusals: statuses of problems, besides those that follow from the rest of the row
+    creates: whether it creates what its path names, so that nothing can be missing
     versioned: whether a success has an ETag; a write then honours If-Match
     decides: whether it is a decision, with its headers, and a denial may be answered as a problem
     replays: whether a repeated request is answered with Idempotent-Replayed, also without a key
@@ -27,6 +28,7 @@ class Answers:
     paged: bool = False
     status: tuple[int, ...] = (200,)
     refusals: tuple[int, ...] = ()
+    creates: bool = False
     versioned: bool = False
     decides: bool = False
     replays: bool = False
