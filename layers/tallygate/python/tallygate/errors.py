@@ -45,7 +45,7 @@ class TallygateError(Exception):
 
     code: a stable machine string
     status: the HTTP status of the answer
-    retryable: whether the same request may succeed later
+    retryable: whether the same request may succeed later, and repeating it is harmless
     """
 
     status = 500

@@ -54,7 +54,7 @@ _PROBLEMS: Mapping[int, tuple[str, str]] = {
     422: ("Invalid", "The request breaks rules. `errors` lists all of them."),
     429: ("Throttled", "Too many requests: API Gateway throttles."),
     500: ("Internal", "An internal error. The logs name it under `trace_id`."),
-    503: ("Unavailable", "No answer now. A retry is harmless, but for `outcome_unknown` without a request id."),
+    503: ("Unavailable", "No answer now. `retryable` says whether a retry is harmless."),
 }
 """The name of each problem in the components, and its description."""
 _DENIAL = "If the caller asked for HTTP errors: a denial, with the decision. Otherwise: "

@@ -17,7 +17,7 @@ class BrokenRule(AnswerBody):
     pointer: JSON pointer of a field of the body; ?name of a query parameter, {name} of a path parameter, !name of a
         header
     code: stable name of the rule
-    detail: the rule as a sentence
+    detail: the rule, with a right value or the name that may have been meant
     """
 
     pointer: str
@@ -35,7 +35,7 @@ class Problem(AnswerBody):
     code: stable name of the problem
     errors: every broken rule with its field
     trace_id: finds the request in the logs
-    retryable: whether the same request may succeed later
+    retryable: whether the same request may succeed later, and repeating it is harmless
     docs: page that explains the code
     """
 

@@ -98,7 +98,7 @@ def page_asked(limit: str | None, cursor: str | None, *, named: str = "limit") -
     count = PAGE_DEFAULT
     if limit is not None:
         if not (limit.isascii() and limit.isdigit() and len(limit) <= 9 and 1 <= int(limit) <= PAGE_MAX):
-            raise invalid(f"?{named}", "out_of_range", f"must be a whole number from 1 to {PAGE_MAX}")
+            raise invalid(f"?{named}", "out_of_range", f"must be a whole number from 1 to {PAGE_MAX}, like 50")
         count = int(limit)
     if cursor is None:
         return count, None
