@@ -257,6 +257,11 @@ def _counted(node: Node, decision: Decision | None) -> CountedWindows:
     """
     if decision is None:
         return CountedWindows(before=node.used, after=node.used, asked=node.used)
+    if node.alone:
+        before = node.used if decision.decision_id is None else None
+        return CountedWindows(
+            before=before, after=node.after if decision.granted else node.used, asked=decision.requested
+        )
     if not decision.granted:
         return CountedWindows(before=node.used, after=node.used, asked=node.used + decision.requested)
     if decision.replayed:

@@ -71,6 +71,8 @@ def _by_quota(decision: Decision, node: Node, asked: Decimal) -> str:
     """A denial by a quota: the most that it would grant in its window, and the tier that sets this if not the limit."""
     most = node.ceiling if node.ceiling is not None else node.limit
     assert most is not None, "what denies has an end"
+    if node.alone:
+        return f"Denied by {_limit(node)}: {_number(asked)} requested, at most {_number(most)} at a time"
     spare = remaining(most, node.used)
     parts = [f"{_number(asked)} requested, {_number(spare)} of {_number(most)} left {_to_spend(decision)}{_when(node)}"]
     if most != node.limit and node.tier is not None:

@@ -34,6 +34,7 @@ from tallygate.domain.catalog.tiers import WHOLE, AllowWithGrace, Enforcement, T
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Entitlement, Limit, Quota
 from tallygate.domain.limits.rungs import Bounds, Ladder, Rung, deciding, expectation, ladder
+from tallygate.domain.metering.contributions import Merge, used_in_all
 from tallygate.domain.periods.recurrence import Window, window_at
 
 _NO_DIGEST = bytes(MARK_BYTES)
@@ -100,6 +101,7 @@ class QuotaTerm:
     quota: Quota
     window: Window
     now: Instant
+    merge: Merge = Merge.ADD
     beside: tuple[tuple[CounterName, Decimal | None], ...] = ()
     tiers: tuple[Tier, ...] = ()
     expected: Expectation | None = None
@@ -150,6 +152,15 @@ class QuotaTerm:
         counters = (self.counter, *(counter for counter, _ in self.beside))
         return sum((cell.followed.get(counter, ZERO) for counter in counters), ZERO)
 
+    @property
+    def alone(self) -> bool:
+        """Whether each request alone is compared with the limit, whatever was used, and moves no counter."""
+        return self.merge is Merge.RAISE
+
+    def asked_of(self, used: Decimal, amount: Decimal) -> Decimal:
+        """The usage that the limit is asked for, where usage is this before the request."""
+        return amount if self.alone else used + amount
+
     def shown_in(self, cell: Cell, *, stated: bool = False) -> ShownQuota:
         """The quota as the cell shows it.
 
@@ -162,6 +173,8 @@ class QuotaTerm:
         used = EXACT.add(cell.used.get(counter, ZERO), raised)
         for beside, _ in self.beside:
             used += cell.used.get(beside, ZERO)
+        if self.alone and (followed := cell.followed.get(counter)):
+            used = used_in_all(self.merge, EXACT.subtract(used, followed), followed)
         total = None if limit is None else limit + raised
         began, waived = cell.grace.get(counter), cell.waived.get(counter, ()) if self.decides else ()
         rungs = ladder(self.tiers, total, soft=soft, began=began, now=self.now, base=self.whole, waived=waived)
@@ -266,7 +279,7 @@ def terms(
             continue
         tiers = deciding(limit.tiers) if limit.tiers else ()
         for quota in limit.quotas:
-            term = _quota_term(limit, quota, tiers, seen, now)
+            term = _quota_term(limit, quota, tiers, seen, now, entitlement.merge)
             if term.decides:
                 shown = seen if term.opens is None else opened(seen, [(term.counter, term.opens)])
                 term = replace(term, expected=_expected(term, shown, amount))
@@ -326,13 +339,16 @@ def look(
     )
 
 
-def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell, now: Instant) -> QuotaTerm:
+def _quota_term(
+    limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell, now: Instant, merge: Merge
+) -> QuotaTerm:
     first = quota.schedule.from_first_use
     term = QuotaTerm(
         limit=limit,
         quota=quota if not quota.bases else replace(quota, limit=quota.limit_at(now)),
         window=running_window(quota, seen, now) if first else window_at(quota.schedule, now),
         now=now,
+        merge=merge,
         beside=_beside(quota, now, seen) if quota.schedule.reach else (),
         # No catalog states tiers for a rolling period. If an override leads to some, only the enforcement decides.
         tiers=() if quota.schedule.reach else tiers,
@@ -361,9 +377,13 @@ def opened_for(cell: Cell, asked: Terms) -> Cell:
 def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expectation:
     """The rung on which the amount would land in the cell as seen, and the bounds within which the effect is equal."""
     rungs, used, _ = term.shown_in(seen)
-    rung, bounds = expectation(rungs, used, amount, elsewhere=used - seen.used.get(term.counter, ZERO))
+    if term.alone:
+        # The bounds are of nothing used before, because usage before the request does not matter.
+        rung, bounds = expectation(rungs, ZERO, amount, elsewhere=ZERO)
+    else:
+        rung, bounds = expectation(rungs, used, amount, elsewhere=used - seen.used.get(term.counter, ZERO))
     if not term.tiers:
-        return Expectation(rung=rung, bounds=bounds)
+        return Expectation(rung=rung, bounds=bounds, adjusted=seen.adjusted.get(term.counter) if term.alone else None)
     began = seen.grace.get(term.counter)
     times = [tier.policy.lasts or 0 for tier in term.tiers if isinstance(tier.policy, AllowWithGrace)]
     over = max((time for time in times if time and began is not None and began <= term.now - time), default=None)

@@ -12,12 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from functools import reduce
 from typing import assert_never
 
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.instants import Instant
 from tallygate.domain.base.quantities import ZERO
+
+
+class Merge(StrEnum):
+    """How the contributions to one quantity merge, by the kind of contribution."""
+
+    ADD = "add"
+    RAISE = "raise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,16 @@ class Member:
 
 Contribution = Add | Raise | Set | Member
 NOTHING: Contribution = Add(ZERO)
+
+
+def used_in_all(merge: Merge, own: Decimal, elsewhere: Decimal) -> Decimal:
+    """Return a window's usage together with usage that was counted elsewhere."""
+    return max(own, elsewhere) if merge is Merge.RAISE else EXACT.add(own, elsewhere)
+
+
+def asked(merge: Merge, amount: Decimal) -> Contribution:
+    """Return what a consume of this amount contributes."""
+    return Raise(amount) if merge is Merge.RAISE else Add(amount)
 
 
 def combined(first: Contribution, then: Contribution) -> Contribution:

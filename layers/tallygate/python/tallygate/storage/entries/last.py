@@ -60,6 +60,7 @@ NAMES = {
     "limits": "lm",
     "marks": "mk",
     "measured": "me",
+    "merge": "mg",
     "meter": "m",
     "moved": "mv",
     "name": "nm",
