@@ -20,6 +20,7 @@ LATER_SLOW = {
     "level": "slow",
     "policy": {"allow_with_grace": {"grace_amount": 1, "then": {"rate_limit": RATE}}},
 }
+DISPLAYED = ("min", "avg", "latest")
 REFUSED = [
     ({**QUOTA, "carryover": {}}, "/carryover"),
     ({**QUOTA, "rate": RATE}, "/rate"),
@@ -47,6 +48,19 @@ def broken(body: dict[str, Any]) -> dict[str, str]:
     return {error.pointer: error.code for error in caught.value.errors}
 
 
+@pytest.mark.parametrize("aggregation", DISPLAYED)
+def test_what_is_displayed_only_is_counted_and_not_limited(aggregation: str) -> None:
+    counted = {"limit": None, "period": MONTHLY}
+    read_catalog(catalog(counted, {"name": "daily", "feature": "f", "limit": None}, aggregation=aggregation))
+    assert broken(catalog(QUOTA, aggregation=aggregation)) == {"/plans/0/entitlements/0/limit": "not_allowed"}
+    further = {"name": "further", "feature": "f", **QUOTA}
+    assert broken(catalog(counted, further, aggregation=aggregation)) == {"/plans/0/limits/0/limit": "not_allowed"}
+    declared = read_catalog(catalog(counted, aggregation=aggregation))
+    with pytest.raises(InvalidRequest) as caught:
+        judge(declared.plans[0], declared, OwnLimit(name="mine", form={**further, "windows": [QUOTA]}))
+    assert "not_allowed" in {error.code for error in caught.value.errors}
+
+
 @pytest.mark.parametrize(("limit", "at"), REFUSED)
 def test_what_needs_sums_is_refused_for_a_maximum(limit: dict[str, Any], at: str) -> None:
     read_catalog(catalog(limit, aggregation="sum"))
@@ -62,9 +76,9 @@ def test_a_maximum_may_have_quotas_and_tiers() -> None:
     assert read.meters[0].aggregation == "max"
 
 
-@pytest.mark.parametrize("aggregation", ["max"])
+@pytest.mark.parametrize("aggregation", ["max", *DISPLAYED])
 def test_a_value_is_required(aggregation: str) -> None:
-    body = catalog(QUOTA, aggregation=aggregation)
+    body = catalog({"limit": None}, aggregation=aggregation)
     del body["meters"][0]["value"]
     assert broken(body) == {"/meters/0/value": "required"}
 

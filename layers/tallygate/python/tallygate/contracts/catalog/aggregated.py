@@ -1,7 +1,7 @@
 """Rules of a limit that follow from how its meter aggregates.
 
 Rates, carryover, and rolling and first_use periods work with amounts that add up. A maximum does not add up: each
-request alone is compared with the limit.
+request alone is compared with the limit. A minimum, an average and a latest value are shown and never limited.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def broken_by_aggregation(entry: Windowed, aggregation: str | None) -> Iterator[
     of = f"of a {aggregation} meter"
     for index, part in enumerate(entry.parts):
         at = () if entry.windows is None else ("windows", index)
+        if part.limit is not None and not known.merge.limited:
+            yield rule("not_allowed", f"must be null: the values {of} are shown and not limited", *at, "limit")
         if part.rate is not None:
             yield rule("not_allowed", f"is not allowed: the values {of} do not add up", *at, "rate")
         if part.period is not None and part.period.counted_from in NEEDS_SUMS:

@@ -137,8 +137,8 @@ class _Followed:
         return replace(quota, follows=self._follows(limit, quota, follows.number))
 
     def _follows(self, limit: Limit, quota: Quota, number: int) -> Follows | None:
-        if self.look.entitlement.merge is not Merge.ADD:
-            return self._of_peaks(limit.scope, quota, number)
+        if (merge := self.look.entitlement.merge) is not Merge.ADD:
+            return self._of_peaks(limit.scope, quota, number) if merge.limited else None
         reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, limit.scope))
         counted = {reign.ordinal for reign in reigns} - {NOBODY}
         if not counted and limit.scope:

@@ -35,6 +35,7 @@ NAMES = {
     "category": "cg",
     "code": "co",
     "contribution": "cn",
+    "count": "cu",
     "counter": "ct",
     "customer": CUSTOMER,
     "decided_at_revision": "dr",
