@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 import pytest
 
-from tallygate.domain.metering.contributions import Add, Raise
+from tallygate.domain.metering.contributions import Add, Contribution, Lower, Mean, Raise, Set, stated, together
 from tallygate.domain.metering.meters import (
     DIMENSION_LENGTH_MAX,
     Filter,
@@ -187,3 +189,15 @@ def test_meters_are_found_by_event_type_in_a_fixed_order() -> None:
 )
 def test_what_a_producer_sends_counts_with_nine_decimals(sent: object, counted: str) -> None:
     assert measure(TOKENS, {"usage": {"tokens": sent}}) == Measured("tokens", Add(Decimal(counted)), {})
+
+
+def test_contributions_combine_in_any_order() -> None:
+    lower = [Lower(Decimal(each)) for each in (5, 3, 4)]
+    latest = [Set(Decimal(1), 10, "b"), Set(Decimal(2), 10, "a"), Set(Decimal(3), 9, "c")]
+    mean = [Mean(Decimal(each)) for each in (1, 2, 6)]
+    cases: list[tuple[Sequence[Contribution], int]] = [(lower, 3), (latest, 1), (mean, 3)]
+    for made, quantity in cases:
+        for each in permutations(made):
+            assert stated(together(each)) == quantity
+    assert stated(together([])) == 0
+    assert together([Mean(Decimal(0))]) == Mean(Decimal(0), 1), "a value of 0 is a value"

@@ -45,6 +45,7 @@ from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import Layer
 from tallygate.domain.limits.suspensions import Waiver
 from tallygate.domain.metering import contributions
+from tallygate.domain.metering.contributions import Merge
 from tallygate.domain.metering.judgement import EventWarning
 from tallygate.domain.metering.meters import Measured
 from tallygate.storage.base.documents import compact, in_order, read_document
@@ -170,6 +171,7 @@ PINNED: dict[str, tuple[Any, dict[str, Any]]] = {
             **METERED,
             id="1.ff",
             amount=Decimal("1e3"),
+            merge=Merge.RAISE,
             dimensions={"team": "x"},
             windows=(WINDOW, OTHER),
             carried={1: Decimal("300.5")},
@@ -181,6 +183,7 @@ PINNED: dict[str, tuple[Any, dict[str, Any]]] = {
             **AS_METERED,
             "i": "1.ff",
             "a": "1000",
+            "mg": "raise",
             "d": {"team": "x"},
             "w": [[1, 1000, 2000], [2, 1000, 3000]],
             "cy": {"1": "300.5"},
@@ -408,7 +411,9 @@ def test_an_entry_is_stored_as_it_always_was(name: str) -> None:
     [
         (contributions.Add(Decimal(1)), {"k": "add", "a": "1"}),
         (contributions.Raise(Decimal(2)), {"k": "raise", "to": "2"}),
-        (contributions.Set(Decimal(3), 1234), {"k": "set", "to": "3", "at": 1234}),
+        (contributions.Lower(Decimal(2)), {"k": "lower", "to": "2"}),
+        (contributions.Set(Decimal(3), 1234, "e"), {"k": "set", "to": "3", "at": 1234, "nm": "e"}),
+        (contributions.Mean(Decimal(3), 2), {"k": "mean", "a": "3", "cu": 2}),
         (contributions.Member(frozenset({b"\xff", b"\x01"})), {"k": "member", "vs": ["01", "ff"]}),
     ],
 )
@@ -438,6 +443,7 @@ def test_a_record_and_a_limit_are_stored_as_they_always_were() -> None:
         reach=60000,
         carries=True,
         further=True,
+        merge=Merge.RAISE,
     )
     limit = {
         "f": "images",
@@ -457,6 +463,7 @@ def test_a_record_and_a_limit_are_stored_as_they_always_were() -> None:
         "re": 60000,
         "ca": True,
         "fu": True,
+        "mg": "raise",
     }
     assert read_document(governed_text(governed)) == limit
     assert len(limit) == len(fields(governed))

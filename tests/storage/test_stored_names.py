@@ -27,7 +27,7 @@ IN_FORCE: dict[Any, str] = {
     Earned: "until base",
     Effective: "customer version timezone plan plan_version subscribed stripe_customer_id entitlements fixed ordinals "
     "retired frozen frozen_rules suspensions earned reigns followings next since",
-    Entitlement: "feature meter limits upgrade_to",
+    Entitlement: "feature meter limits upgrade_to merge",
     FollowedWindow: "start end since sources past absolute excludes",
     Follows: "number live at ordinals windows",
     Limit: "name scope enforcement quotas rates tiers carryover",

@@ -25,6 +25,7 @@ from pydantic import (
 
 from tallygate.contracts.base.fields import DimensionKey, Empty, Id, Name, NotAvailable, PositiveQuantity, Text, one_of
 from tallygate.contracts.base.reading import Contract, Judged, broken, broken_rules, invalid_fields, pointer, rule
+from tallygate.contracts.catalog.aggregated import broken_by_aggregation
 from tallygate.contracts.catalog.answers import SETTING_SCHEMA
 from tallygate.contracts.catalog.limits import Scope, Windowed, broken_scope
 from tallygate.domain.base.closest import did_you_mean
@@ -136,8 +137,9 @@ class MeterFilter(Judged):
 class MeterEntry(Judged):
     """A meter: the rule from events to a quantity.
 
-    `value` is the path in the event's data of the number that a sum adds up, like $.tokens. `dimensions` are paths by
-    dimension name. An event counts only if it meets all `filters`.
+    `value` is the path in the event's data of the number to add up or compare, like $.tokens; a count has none.
+    `dimensions` are paths by dimension name. An event counts only if it meets all `filters`. With max, a limit bounds
+    each request and not their sum.
     """
 
     key: Name
@@ -258,7 +260,11 @@ class EntitlementEntry(Windowed):
     def rules_broken(self, known: Mapping[str, Any]) -> Iterator[FieldError]:
         kind = known["type"].get(self.feature, METERED)
         rules = list(self._broken_type(kind))
-        yield from rules if rules or kind != METERED else super().rules_broken(known)
+        if rules or kind != METERED:
+            yield from rules
+            return
+        yield from super().rules_broken(known)
+        yield from broken_by_aggregation(self, known.get("aggregation", {}).get(self.feature))
 
     def _broken_type(self, kind: str) -> Iterator[FieldError]:
         """Return the fields that are missing or not allowed for the feature's type."""
@@ -286,6 +292,7 @@ class LimitEntry(Windowed):
             yield rule("not_allowed", f"{self.feature} is a {kind} feature, which has no limits", "feature")
         yield from broken_scope(self.scope, known["dimensions"].get(self.feature))
         yield from super().rules_broken(known)
+        yield from broken_by_aggregation(self, known.get("aggregation", {}).get(self.feature))
 
     def form(self) -> Form:
         """Return the stored form."""
@@ -362,12 +369,14 @@ def read_catalog(body: object) -> Catalog:
 def known_of(catalog: Catalog) -> dict[str, Any]:
     """Return the names that a catalog declares, as the context of `read`."""
     dimensions = {meter.key: set(meter.dimensions) for meter in catalog.meters}
+    aggregations = {meter.key: meter.aggregation for meter in catalog.meters}
     return {
         "meter": set(dimensions),
         "feature": {feature.key for feature in catalog.features},
         "plan": {plan.key for plan in catalog.plans},
         "type": {feature.key: feature.type for feature in catalog.features if feature.type in SAID_OF},
         "dimensions": {f.key: dimensions[f.meter] for f in catalog.features if f.meter is not None},
+        "aggregation": {f.key: aggregations[f.meter] for f in catalog.features if f.meter is not None},
     }
 
 
@@ -382,11 +391,13 @@ def declared_in(body: object) -> dict[str, Any]:
     }
     features = declared["feature"]
     measured = {str(meter.get("key")): meter.get("dimensions", {}) for _, meter in _objects(body, "meters")}
+    aggregations = {str(meter.get("key")): str(meter.get("aggregation")) for _, meter in _objects(body, "meters")}
     counted = {entry["key"]: measured.get(str(entry.get("meter"))) for entry in features}
     return {
         **{kind: {entry["key"] for entry in entries} for kind, entries in declared.items()},
         "type": {entry["key"]: str(entry.get("type")) for entry in features if str(entry.get("type")) in SAID_OF},
         "dimensions": {key: set(names) for key, names in counted.items() if isinstance(names, dict)},
+        "aggregation": {entry["key"]: aggregations.get(str(entry.get("meter"))) for entry in features},
     }
 
 

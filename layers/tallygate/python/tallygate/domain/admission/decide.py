@@ -122,11 +122,12 @@ def _refused_by(cell: Cell, term: QuotaTerm, terms: Terms) -> Exceeded | Suspend
     """
     rungs, used, _ = term.shown_in(cell)
     reached = following(rungs, used)
-    if isinstance(reached.policy, SuspendUsage):
+    # Only aggregation suspends where each request is compared alone: then a request cannot raise usage beyond a tier.
+    if isinstance(reached.policy, SuspendUsage) and not term.alone:
         assert reached.tier is not None, "no enforcement suspends"
         until = suspended_until(reached.policy, window_end=term.window.end, now=terms.now)
         return Suspending(term, reached.tier, until)
-    landed = landing(rungs, used + terms.amount)
+    landed = landing(rungs, term.asked_of(used, terms.amount))
     if not landed.grants:
         return Exceeded()
     throttle = landed.throttle
@@ -262,7 +263,7 @@ def granted(
         timezone=effective.timezone,
         limits=limits,
         quota=own,
-        overage=overage(own.limit, own.used if counted else own.used + terms.amount),
+        overage=overage(own.limit, own.after),
         max_grantable=_max_grantable(limits),
         replayed=replayed,
         grounds=Grounds(effective=effective, entitlement=entitlement, cell=cell),

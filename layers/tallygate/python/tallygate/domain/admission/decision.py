@@ -89,6 +89,8 @@ class LimitState:
     counter: name of the window's counter; of a rate, the current sub-window's
     rate: of a rate's window
     throttles: counter of the quota whose tier applies the rate; None: the limit's own rate
+    after: of a quota: usage with the request, whether it is granted or not
+    alone: whether the request alone is compared with the limit
     """
 
     name: str
@@ -120,6 +122,8 @@ class LimitState:
     counter: tuple[int, int] = (0, 0)
     rate: Rate | None = None
     throttles: tuple[int, int] | None = None
+    after: Decimal = ZERO
+    alone: bool = False
     granted: bool = field(init=False)
     kind: str = field(init=False)
 
@@ -243,8 +247,14 @@ def _quota_state(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) -
     asked: units requested, whether the cell includes them or not
     """
     rungs, used, total = term.shown_in(cell)
-    landed, most = landing(rungs, used + amount), ceiling(rungs)
-    suspends = asked > 0 and isinstance(following(rungs, used + amount - asked).policy, SuspendUsage)
+    before, most = used + amount - asked, ceiling(rungs)
+    after = used + amount
+    if term.alone:
+        # The counter shows a request only after aggregation.
+        before, after = used, max(used, asked)
+        used = used if amount else after
+    landed = landing(rungs, term.asked_of(before, asked))
+    suspends = asked > 0 and not term.alone and isinstance(following(rungs, before).policy, SuspendUsage)
     return LimitState(
         name=term.limit.name,
         scope=term.limit.scope,
@@ -262,8 +272,8 @@ def _quota_state(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) -
         period=segment_at(term.quota.schedule, term.window.start),
         enforcement=term.limit.enforcement,
         decides=term.decides,
-        over=overage(total, used + amount) > 0,
-        room=room(rungs, used, partial(_free, cell=cell, now=term.now)),
+        over=overage(total, term.asked_of(before, asked)) > 0,
+        room=room(rungs, ZERO if term.alone else used, partial(_free, cell=cell, now=term.now)),
         policy=landed.policy if landed.tier is not None else None,
         ceiling=None if most is None else max(ZERO, most),
         suspends=suspends,
@@ -274,6 +284,8 @@ def _quota_state(term: QuotaTerm, cell: Cell, amount: Decimal, asked: Decimal) -
         carries=term.carries,
         followed=term.followed_in(cell) if cell.followed else ZERO,
         counter=term.counter,
+        after=after,
+        alone=term.alone,
     )
 
 

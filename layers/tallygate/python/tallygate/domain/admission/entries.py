@@ -34,6 +34,7 @@ def use_entry(
         meter=entitlement.meter,
         time=now,
         amount=terms.amount,
+        merge=entitlement.merge,
         dimensions=dict(dimensions),
         windows=tuple(CountedWindow(term.quota.ordinal, term.window.start, term.window.end) for term in terms.quotas),
         carried={ordinal: amount for ordinal, amount in opened.items() if amount != 0},

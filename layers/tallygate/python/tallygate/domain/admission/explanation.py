@@ -80,6 +80,8 @@ def _fits(decision: Decision, limit: LimitState) -> str:
     asked = decision.granted_amount if decision.granted else decision.requested
     if limit.limit is None:
         return f"{number(asked)} requested; unlimited"
+    if limit.alone:
+        return f"{number(asked)} requested, at most {number(limit.limit)} at a time"
     if decision.replayed:
         return f"{number(asked)} were counted before; {what_is_left(limit, ZERO)}"
     counted = asked if decision.decision_id is not None else ZERO

@@ -99,7 +99,7 @@ def _within(term: QuotaTerm, cell: Cell, amount: Decimal) -> Instant | None:
     """The first instant, from the term's `now` on, at which the quota would grant within its window; None: never."""
     opens = term.opening_in(cell)
     cell = cell if opens is None else opened(cell, [(term.counter, opens)])
-    reached, at = term.shown_in(cell).used + amount, term.now
+    reached, at = term.asked_of(term.shown_in(cell).used, amount), term.now
     for _ in range(POLICIES_MAX):
         landed = landing(replace(term, now=at).shown_in(cell).rungs, reached)
         if not landed.grants:

@@ -97,6 +97,8 @@ def _reset(limit: LimitState) -> str:
 def _by_quota(decision: Decision, limit: LimitState) -> str:
     """A denial by a quota: the most that it would grant in its window, and the tier that sets this if not the limit."""
     most, asked = _most(limit), decision.requested
+    if limit.alone:
+        return f"{number(asked)} requested, at most {number(most)} at a time"
     spare = number(remaining(most, limit.used))
     parts = [f"{number(asked)} requested, {spare} of {number(most)} left {_to_spend(decision)}{_when(limit)}"]
     if most != limit.limit and limit.tier is not None:

@@ -34,6 +34,7 @@ from tallygate.domain.catalog.tiers import WHOLE, AllowWithGrace, Enforcement, T
 from tallygate.domain.limits.counters import CounterName
 from tallygate.domain.limits.limits import Entitlement, Limit, Quota
 from tallygate.domain.limits.rungs import Bounds, Ladder, Rung, deciding, expectation, ladder
+from tallygate.domain.metering.contributions import Merge
 from tallygate.domain.periods.recurrence import Window, window_at
 
 _NO_DIGEST = bytes(MARK_BYTES)
@@ -88,6 +89,7 @@ class QuotaTerm:
         the quota has no carryover
     newest: start of the newest window that the cell was seen with; only first_use quotas
     whole: limit of a whole window, without proration
+    alone: whether each request alone is compared with the limit, whatever was used, and moves no counter
     counter: name of the window's counter
     over: when usage in this window stops counting
     decides: whether the write must satisfy the quota; otherwise the quota only counts
@@ -100,6 +102,7 @@ class QuotaTerm:
     quota: Quota
     window: Window
     now: Instant
+    alone: bool = False
     beside: tuple[tuple[CounterName, Decimal | None], ...] = ()
     tiers: tuple[Tier, ...] = ()
     expected: Expectation | None = None
@@ -156,6 +159,10 @@ class QuotaTerm:
         counters = (self.counter, *(counter for counter, _ in self.beside))
         return sum((cell.followed.get(counter, ZERO) for counter in counters), ZERO)
 
+    def asked_of(self, used: Decimal, amount: Decimal) -> Decimal:
+        """The usage that the limit is asked for, where usage is this before the request."""
+        return amount if self.alone else used + amount
+
     def shown_in(self, cell: Cell, *, stated: bool = False) -> ShownQuota:
         """The quota as the cell shows it.
 
@@ -171,6 +178,8 @@ class QuotaTerm:
             used, total = used + raised, None if total is None else total + raised
         for beside, _ in self.beside:
             used += cell.used.get(beside, ZERO)
+        if self.alone and (followed := cell.followed.get(counter)):
+            used = max(used - followed, followed)
         if not self.tiers:
             return ShownQuota(ladder((), total, soft=soft, began=None, now=self.now), used, total)
         began, waived = cell.grace.get(counter), cell.waived.get(counter, ()) if self.decides else ()
@@ -271,12 +280,13 @@ def terms(
     quota_terms: list[QuotaTerm] = []
     rate_terms: list[RateTerm] = []
     suspensions = [WHOLE_FEATURE]
+    alone = entitlement.merge is Merge.RAISE
     for limit in entitlement.limits:
         if limit.scope and dimensions is not None and not governs(limit.scope, dimensions):
             continue
         tiers = deciding(limit.tiers) if limit.tiers else ()
         for quota in limit.quotas:
-            term = _quota_term(limit, quota, tiers, seen, now)
+            term = _quota_term(limit, quota, tiers, seen, now, alone)
             if term.decides:
                 shown = seen if term.opens is None else opened(seen, [(term.counter, term.opens)])
                 term.expect(shown, amount)
@@ -336,13 +346,16 @@ def look(
     )
 
 
-def _quota_term(limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell, now: Instant) -> QuotaTerm:
+def _quota_term(
+    limit: Limit, quota: Quota, tiers: tuple[Tier, ...], seen: Cell, now: Instant, alone: bool
+) -> QuotaTerm:
     first = quota.schedule.from_first_use
     term = QuotaTerm(
         limit=limit,
         quota=quota if not quota.bases else replace(quota, limit=quota.limit_at(now)),
         window=running_window(quota, seen, now) if first else window_at(quota.schedule, now),
         now=now,
+        alone=alone,
         beside=_beside(quota, now, seen) if quota.schedule.reach else (),
         # No catalog states tiers for a rolling period. If an override leads to some, only the enforcement decides.
         tiers=() if quota.schedule.reach else tiers,
@@ -371,9 +384,13 @@ def opened_for(cell: Cell, asked: Terms) -> Cell:
 def _expected(term: QuotaTerm, seen: Cell, amount: Decimal) -> Expectation:
     """The rung on which the amount would land in the cell as seen, and the bounds within which the effect is equal."""
     rungs, used, _ = term.shown_in(seen)
-    rung, bounds = expectation(rungs, used, amount, elsewhere=used - seen.used.get(term.counter, ZERO))
+    if term.alone:
+        # The bounds are of nothing used before, because usage before the request does not matter.
+        rung, bounds = expectation(rungs, ZERO, amount, elsewhere=ZERO)
+    else:
+        rung, bounds = expectation(rungs, used, amount, elsewhere=used - seen.used.get(term.counter, ZERO))
     if not term.tiers:
-        return Expectation(rung=rung, bounds=bounds)
+        return Expectation(rung=rung, bounds=bounds, adjusted=seen.adjusted.get(term.counter) if term.alone else None)
     began = seen.grace.get(term.counter)
     times = [tier.policy.lasts or 0 for tier in term.tiers if isinstance(tier.policy, AllowWithGrace)]
     over = max((time for time in times if time and began is not None and began <= term.now - time), default=None)

@@ -32,7 +32,7 @@ FORM = r"-?[0-9]+(?:\.[0-9]+)?"
 """The pattern of a quantity written as a string."""
 _FORM = re.compile(FORM)
 _FORM_WITH_EXPONENT = re.compile(FORM + r"(?:[eE][+-]?[0-9]{1,17})?")
-_STEP = Decimal(1).scaleb(-FRACTION_DIGITS_MAX)
+STEP = Decimal(1).scaleb(-FRACTION_DIGITS_MAX)
 
 Wire = int | Decimal | str
 """The wire form of a quantity: a whole number, a plain decimal number, or a decimal string."""
@@ -97,7 +97,7 @@ def read_quantity(value: object, *, exponent: bool = False) -> Read | NotAQuanti
         return Read(quantity=ZERO, exact=ZERO)
     if sent.adjusted() < -FRACTION_DIGITS_MAX - 1:
         return Read(quantity=ZERO, exact=sent)
-    rounded = sent.quantize(_STEP, rounding=ROUND_HALF_EVEN)
+    rounded = sent.quantize(STEP, rounding=ROUND_HALF_EVEN)
     if rounded.adjusted() >= INTEGER_DIGITS_MAX:
         return _TOO_LARGE
     return Read(quantity=rounded.normalize() + 0 if rounded else ZERO, exact=sent)

@@ -25,7 +25,7 @@ from tallygate.domain.journal.fold import changes_of
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CountedWindow, CounterName
 from tallygate.domain.limits.limits import Entitlement
-from tallygate.domain.metering.contributions import stated
+from tallygate.domain.metering.contributions import Merge, stated
 
 RESET = "reset"
 """The action name of a reset in the audit trail."""
@@ -107,8 +107,11 @@ class Made:
 def running(entitlement: Entitlement, cell: Cell, now: Instant) -> tuple[Running, ...]:
     """Return the current windows that a reset applies to, with or without usage.
 
-    The current window of a first_use quota comes from the cell.
+    The current window of a first_use quota comes from the cell. Usage that does not add up is not reset: a part of it
+    cannot be taken away.
     """
+    if entitlement.merge is not Merge.ADD:
+        return ()
     return tuple(
         Running(
             name=limit.name,

@@ -76,7 +76,7 @@ class TotalMove:
     """What one entry, or several entries of one record, add to the total of one window.
 
     value: usage added
-    by_event: the part of it that came by events
+    by_event: the part of it that the cell gets from the total: what came by events, or all usage that does not add up
     carried: the new opening balance; None: unchanged
     into: the layers of the new opening balance; None: not known
     adjusted: added to the adjustments of the limit

@@ -15,6 +15,7 @@ from tallygate.domain.catalog.units import Unit
 from tallygate.domain.limits.counters import CellName
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import Layer
+from tallygate.domain.metering.contributions import used_in_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Total:
     """What was consumed under one limit in one window. Amounts are units of the meter.
 
     value: usage counted in the window; this is billed
-    by_event: the part of the value that came by events
+    by_event: the part of the value that the cell gets from here: what came by events, or all usage that does not add up
     upto: last journal number that was applied
     governed: the limit as of the newest applied record
     carried: opening balance, which raises the limit
@@ -85,10 +86,12 @@ class Total:
     def used(self) -> Decimal:
         """The usage that counts against the limit: value − excluded + followed, at least 0. `value` is what is billed.
 
+        A maximum is that of value and followed usage.
+
         The sum can be negative after the cell has removed the window: a settlement may then take back usage that a
         reset had excluded.
         """
-        return max(ZERO, EXACT.add(EXACT.subtract(self.value, self.excluded), self.followed))
+        return max(ZERO, used_in_all(self.governed.merge, EXACT.subtract(self.value, self.excluded), self.followed))
 
     @property
     def followed_only(self) -> bool:

@@ -14,7 +14,7 @@ from tallygate.domain.entries.moves import CellImage, CellMoves, SettledLate, To
 from tallygate.domain.limits.counters import CarriedIn, CountedWindow, Shown
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.rollover import total
-from tallygate.domain.metering.contributions import Add
+from tallygate.domain.metering.contributions import NOTHING, Add, Contribution, Merge, asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,7 @@ class UseEntry(MeteredKind):
     """A granted consume. It is the durable usage event.
 
     amount: units of the feature's meter, counted in each of the windows
+    merge: what the amount does to the usage of the windows. Only amounts that add move the cell's counters
     carried: opening balance of each window that this consume opened, by ordinal; a missing ordinal: 0
     opened: the same in layers; taken from the cell's images
     after: state of each window after the consume, in the order of `windows`; taken from the cell's images
@@ -30,6 +31,7 @@ class UseEntry(MeteredKind):
     counts: ClassVar[bool] = True
     id: str
     amount: Decimal
+    merge: Merge = Merge.ADD
     dimensions: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[CountedWindow, ...] = ()
     carried: Mapping[int, Decimal] = field(default_factory=dict)
@@ -41,7 +43,14 @@ class UseEntry(MeteredKind):
         assert len(self.after) in (0, len(self.windows)), "what is shown is shown of each window"
 
     @property
+    def contribution(self) -> Contribution:
+        return asked(self.merge, self.amount)
+
+    @property
     def moves(self) -> CellMoves:
+        if self.merge is not Merge.ADD:
+            # The cell gets the usage from the total, as it gets usage by event.
+            return CellMoves()
         return CellMoves(
             used={window.counter: self.amount for window in self.windows},
             carried={w.counter: self.carried[w.ordinal] for w in self.windows if w.ordinal in self.carried},
@@ -50,7 +59,7 @@ class UseEntry(MeteredKind):
 
     @property
     def usage(self) -> tuple[Usage, ...]:
-        return (Usage(self.meter, self.time, self.dimensions, Add(self.amount)),)
+        return (Usage(self.meter, self.time, self.dimensions, self.contribution),)
 
     def totals(self, limits: Mapping[int, Governed]) -> tuple[TotalMove, ...]:
         shown = self.after or (None,) * len(self.windows)
@@ -62,7 +71,8 @@ class UseEntry(MeteredKind):
         into = self.opened.get(window.ordinal) if governed.carries else None
         return TotalMove(
             window=window,
-            value=Add(self.amount),
+            value=self.contribution,
+            by_event=NOTHING if self.merge is Merge.ADD else self.contribution,
             carried=self.carried.get(window.ordinal) if into is None else total(into.layers),
             into=into,
             shown=() if shown is None else ((shown, self.amount),),
@@ -71,7 +81,10 @@ class UseEntry(MeteredKind):
         )
 
     def shown_by(self, before: CellImage, after: CellImage) -> UseEntry:
-        shown = tuple(Shown(after.used_of(w.counter), after.raised(w.counter)) for w in self.windows)
+        shown = tuple(
+            Shown(after.used_of(w.counter) if self.merge is Merge.ADD else self.amount, after.raised(w.counter))
+            for w in self.windows
+        )
         return replace(self, opened=opened_in(self.windows, before, after), after=shown)
 
 

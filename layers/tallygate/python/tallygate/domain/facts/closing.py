@@ -45,6 +45,7 @@ from tallygate.domain.facts.facts import about_total, breakdown, fact_id
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.limits.rungs import left
+from tallygate.domain.metering.contributions import Merge
 from tallygate.domain.periods.boundaries import NEVER_ENDS
 from tallygate.domain.periods.recurrence import Schedule, closes, segment_at, window_at
 
@@ -134,7 +135,8 @@ def statement(
     governed = total.governed
     limit = total.limit
     # Followed usage takes its part of the limit here but is billed in the windows that counted it.
-    included = total.value if limit is None else min(total.value, left(limit, max(ZERO, total.followed)))
+    taken = max(ZERO, total.followed) if governed.merge is Merge.ADD else ZERO
+    included = total.value if limit is None else min(total.value, left(limit, taken))
     overage, unit = max(ZERO, total.value - included), total.unit
     line = line_of(unit, raw=total.value, overage=overage)
     return {

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tallygate.domain.base.instants import DAY, MINUTE, Instant, format_instant
@@ -34,7 +34,7 @@ from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.counters import CountedWindow, CounterName
 from tallygate.domain.limits.governing import Governed
 from tallygate.domain.limits.limits import Effective, Quota
-from tallygate.domain.metering.contributions import NOTHING, Contribution, combined
+from tallygate.domain.metering.contributions import NOTHING, Contribution, combined, dated
 from tallygate.domain.metering.events import Event, data_of
 from tallygate.domain.metering.judgement import EventJudgement, EventWarning, Granted, judge, nothing_granted
 from tallygate.domain.metering.meters import Meters
@@ -108,7 +108,11 @@ def resolve_event(
     warnings = judged.warnings
     if refusal is not None and not warnings:
         warnings = (EventWarning(meter=None, code=refusal.code, detail=refusal.detail),)
-    measured = judged.measured
+    # An id is unique within its source.
+    name = f"{event.id}\n{event.source}"
+    measured = tuple(
+        replace(found, contribution=dated(found.contribution, event.time, name)) for found in judged.measured
+    )
     return EventEntry(
         source=event.source,
         id=event.id,

@@ -34,6 +34,7 @@ from tallygate.domain.limits.limits import Earned, Effective, Entitlement, Limit
 from tallygate.domain.limits.reigns import counted_by, line_of, reigns_after
 from tallygate.domain.limits.rollover import CarryRule, Stretch, continued, ruled
 from tallygate.domain.limits.suspensions import Suspension
+from tallygate.domain.metering.contributions import Merge
 from tallygate.domain.periods.boundaries import TimeUnit, plainest, step_of
 from tallygate.domain.periods.recurrence import (
     CALENDAR,
@@ -278,12 +279,20 @@ def _entitlement(plan: Plan, feature: str, catalog: Catalog, allotted: _Allotted
     own, *further = plan.limits_of(feature)
     if not own.quotas:
         own = replace(own, quotas=(UNLIMITED,))
+    limits = tuple(_limit(limit, allotted, dates) for limit in (own, *further))
+    merge = next((meter.counted.merge for meter in catalog.meters if meter.key == declared.meter), Merge.ADD)
     return Entitlement(
         feature=feature,
         meter=declared.meter,
-        limits=tuple(_limit(limit, allotted, dates) for limit in (own, *further)),
+        limits=limits if merge is Merge.ADD else tuple(map(_without_proration, limits)),
         upgrade_to=plan.upgrade_to,
+        merge=merge,
     )
+
+
+def _without_proration(limit: Limit) -> Limit:
+    """The limit with its whole base in every window: a peak is no usage of the window's time."""
+    return replace(limit, quotas=tuple(replace(quota, bases=()) for quota in limit.quotas))
 
 
 def _limit(declared: PlanLimit, allotted: _Allotted, dates: Dates) -> Limit:

@@ -35,6 +35,7 @@ from tallygate.domain.catalog.tiers import Enforcement, Tier
 from tallygate.domain.limits.counters import CountedWindow
 from tallygate.domain.limits.limits import Effective
 from tallygate.domain.limits.rungs import Ladder, deciding, ladder
+from tallygate.domain.metering.contributions import Merge
 from tallygate.domain.metering.lateness import LATENESS_MAX
 from tallygate.domain.periods.recurrence import Window, window_at
 
@@ -50,6 +51,7 @@ class Governed:
     reach: how long a sub-window of a rolling period counts after its end, in ms; otherwise 0
     carries: whether unused amounts carry over into the next window
     further: whether it is a window of the feature's own limit other than the billed one
+    merge: how usage merges
     """
 
     feature: str
@@ -69,6 +71,7 @@ class Governed:
     reach: Instant = 0
     carries: bool = False
     further: bool = False
+    merge: Merge = Merge.ADD
 
     @property
     def own(self) -> bool:
@@ -121,6 +124,7 @@ def governed_of(
             reach=quota.schedule.reach,
             carries=limit.carryover is not None and bool(quota.stretches),
             further=limit is entitlement.limits[0] and entitlement.billed is not None and quota != entitlement.billed,
+            merge=entitlement.merge,
         )
         for entitlement, limit, quota in effective.quotas
     }

@@ -24,6 +24,7 @@ from tallygate.domain.limits.capacity import Sized, crowded
 from tallygate.domain.limits.follows import Follows, Reigns
 from tallygate.domain.limits.rollover import CarryRule, Stretch, base_at, base_of
 from tallygate.domain.limits.suspensions import Suspension
+from tallygate.domain.metering.contributions import Merge
 from tallygate.domain.periods.recurrence import Schedule, Window, closes
 
 
@@ -112,6 +113,7 @@ def rules_of(quota: Quota, limit: Limit) -> tuple[CarryRule, ...]:
 class Entitlement:
     """What the plan grants of one metered feature. The first limit is the entitlement's own and has its name.
 
+    merge: how usage merges: with RAISE, each request alone is compared with the limits
     quotas, rates: of all limits and tiers, by ordinal
     followings: number of the newest following that the feature's cell must have applied before it counts; 0: none
     carries: whether a quota has carryover
@@ -121,6 +123,7 @@ class Entitlement:
     meter: str
     limits: tuple[Limit, ...]
     upgrade_to: str | None = None
+    merge: Merge = Merge.ADD
     quotas: Mapping[int, Quota] = field(init=False, compare=False, repr=False)
     rates: Mapping[int, Rate] = field(init=False, compare=False, repr=False)
     followings: int = field(init=False, compare=False, repr=False)

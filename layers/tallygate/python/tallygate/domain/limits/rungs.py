@@ -103,6 +103,9 @@ class Bounds:
         return (self.above is None or HOLDS[BEYOND](counter, self.above)) and within(counter, self.upto)
 
 
+ANYWHERE = Bounds(None, None)
+
+
 def deciding(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
     """The tiers whose policies do more than notify."""
     return tuple(tier for tier in tiers if not isinstance(tier.policy, NotifyOnly))

@@ -22,7 +22,7 @@ from typing import Any
 
 from tallygate.domain.base.json import Scalar
 from tallygate.domain.base.quantities import ONE, NotAQuantity, parse_quantity, plain, read_quantity
-from tallygate.domain.metering.contributions import Add, Contribution, Raise
+from tallygate.domain.metering.contributions import Add, Contribution, Lower, Mean, Merge, Raise, Set
 from tallygate.domain.metering.settings import Settings
 
 OPERATORS = ("eq", "ne", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
@@ -39,11 +39,13 @@ class Aggregation:
     """How events become one quantity.
 
     contribution: what a value does to the quantity
+    merge: how contributions merge
     reads: what the value is, for messages; None: every event counts 1
     available: whether a catalog may declare it
     """
 
     contribution: Callable[[Decimal], Contribution]
+    merge: Merge = Merge.ADD
     reads: str | None = None
     available: bool = False
 
@@ -51,7 +53,10 @@ class Aggregation:
 AGGREGATIONS: Mapping[str, Aggregation] = {
     "sum": Aggregation(contribution=Add, reads="the value to add up", available=True),
     "count": Aggregation(contribution=Add, available=True),
-    "max": Aggregation(contribution=Raise, reads="the value to compare"),
+    "max": Aggregation(contribution=Raise, merge=Merge.RAISE, reads="the value to compare", available=True),
+    "min": Aggregation(contribution=Lower, merge=Merge.LOWER, reads="the value to compare", available=True),
+    "avg": Aggregation(contribution=Mean, merge=Merge.MEAN, reads="the value to average", available=True),
+    "latest": Aggregation(contribution=Set, merge=Merge.SET, reads="the value to keep", available=True),
 }
 AVAILABLE = tuple(name for name, aggregation in AGGREGATIONS.items() if aggregation.available)
 LATER = tuple(name for name in ("unique", "min", "max", "avg", "latest") if name not in AVAILABLE)

@@ -48,8 +48,8 @@ def consume(
 
     entropy: entropy(n) returns n random bytes; they identify a decision whose request has no id
 
-    Raises InvalidRequest for an Idempotency-Key used with another body, and for a feature that is not metered. Raises
-    Contended, ClockBehind and OutcomeUnknown.
+    Raises InvalidRequest for an Idempotency-Key used with another body, and for a feature that is not metered or whose
+    meter is for display only (`not_consumable`). Raises Contended, ClockBehind and OutcomeUnknown.
     """
     decision = _consume(store, memory, request, request.amount, now=now, entropy=entropy)
     for _ in range(TRIES_MAX):
@@ -92,6 +92,11 @@ def _consume(
             )
             if cell_free is not None:
                 return of_lost_feature(attempt) or stated(store, effective, _counted(cell_free), attempt.dimensions)
+            if not attempt.entitlement.merge.limited:
+                raise InvalidRequest(
+                    f"the meter of {request.feature} counts events only: its values are shown and not limited",
+                    code="not_consumable",
+                )
             decision = _try(attempt)
             if isinstance(decision, Decision):
                 return decision

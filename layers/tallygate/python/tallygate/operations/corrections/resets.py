@@ -39,6 +39,7 @@ from tallygate.domain.entries.windows import ResetEntry, Taken
 from tallygate.domain.facts.audits import Audit
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Entitlement
+from tallygate.domain.metering.contributions import Merge
 from tallygate.domain.metering.lateness import FUTURE_MAX
 from tallygate.errors import Contended, InvalidRequest, StoreUnavailable, invalid
 from tallygate.operations.admission.entitlements import metered
@@ -92,6 +93,10 @@ def reset_usage(stores: Stores, asked: ResetRequest, form: Form, *, now: Instant
     is not journaled and aggregated yet.
     """
     _, entitlement = metered(stores.limits, asked.customer, asked.feature, now=now)
+    if entitlement.merge is not Merge.ADD:
+        raise invalid(
+            "/feature", "not_resettable", "has a meter whose values do not add up, so no usage can be removed"
+        )
     cell = CellName(asked.customer, asked.feature)
     look = stores.cells.look(cell)
     if look.cell.followings < entitlement.followings:

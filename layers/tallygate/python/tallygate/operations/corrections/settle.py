@@ -18,7 +18,8 @@ from tallygate.domain.corrections.settlements import Settlement
 from tallygate.domain.entries.reset_marks import NO_RESET, ResetMark
 from tallygate.domain.entries.usage import UseEntry
 from tallygate.domain.limits.counters import CellName, CountedWindow, CounterName
-from tallygate.errors import Conflict, Contended
+from tallygate.domain.metering.contributions import Merge
+from tallygate.errors import Conflict, Contended, InvalidRequest
 from tallygate.operations.journal.find_decision import find_decision, said_by
 from tallygate.operations.journal.ports import DecisionStore, SeenCell
 
@@ -54,7 +55,8 @@ class Settled:
 def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
     """Replace the decision's granted amount by this amount: higher, lower or 0.
 
-    Safe to repeat: the same amount answers the stored settlement. Raises Conflict for another amount, NotFound,
+    Safe to repeat: the same amount answers the stored settlement. Raises Conflict for another amount, InvalidRequest
+    for a meter whose values do not add up (a lower amount would not undo a maximum), NotFound,
     StoreUnavailable where the decision is not aggregated yet, and Contended.
     """
     customer, feature = request.decision.customer, request.decision.feature
@@ -65,6 +67,11 @@ def settle(store: DecisionStore, request: Settle, *, now: Instant) -> Settled:
         if stored is not None:
             return _repeated(stored, request)
         use = find_decision(store, request.decision, seen, now=now).use
+    if use.merge is not Merge.ADD:
+        raise InvalidRequest(
+            f"{feature} has a meter whose values do not add up: consume the actual amount instead",
+            code="not_settleable",
+        )
     wanted = Settlement(decision_id=request.decision_id, granted=use.amount, amount=request.amount, settled_at=now)
     for _ in range(TRIES_MAX):
         held, excluded = _held(use, seen)

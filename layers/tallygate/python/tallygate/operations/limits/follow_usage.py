@@ -12,7 +12,7 @@ short time, or is refused for now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -38,10 +38,10 @@ from tallygate.domain.limits.follows import (
 )
 from tallygate.domain.limits.limits import Effective, Entitlement, Limit, Next, Quota
 from tallygate.domain.limits.reigns import line_of, reigns_of
-from tallygate.domain.metering.contributions import NOTHING, combined, stated, together
+from tallygate.domain.metering.contributions import NOTHING, Merge, combined, stated, together
 from tallygate.domain.periods.recurrence import Schedule, Window, earliest_reaching, window_at
 from tallygate.errors import Conflict, StoreUnavailable
-from tallygate.operations.limits.followed_parts import FollowedSoFar, Looked, Span, spans
+from tallygate.operations.limits.followed_parts import FollowedSoFar, Looked, Span, schedules_of, spans
 from tallygate.operations.limits.ports import PastUsageStore
 
 CLOCKS_APART = 10 * SECOND
@@ -86,7 +86,7 @@ def with_followed(
                 created_at=created_at,
                 now=now,
                 shared=shared(entitlement.meter),
-                schedules=_schedules(before, after),
+                schedules=schedules_of(before, after),
             )
             entitlements[feature] = _Followed(past, look, wait).entitlement()
     found = replace(after, entitlements=entitlements)
@@ -110,13 +110,6 @@ def _also(to_come: Next, present: Effective) -> Next:
         for feature, entitlement in to_come.effective.entitlements.items()
     }
     return replace(to_come, effective=replace(to_come.effective, entitlements=entitlements))
-
-
-def _schedules(before: Effective, after: Effective) -> Mapping[int, Schedule]:
-    found = {**before.retired, **after.retired}
-    for effective in (after, before):
-        found |= {quota.ordinal: quota.schedule for _, _, quota in effective.quotas}
-    return found
 
 
 @dataclass(slots=True)
@@ -144,6 +137,8 @@ class _Followed:
         return replace(quota, follows=self._follows(limit, quota, follows.number))
 
     def _follows(self, limit: Limit, quota: Quota, number: int) -> Follows | None:
+        if (merge := self.look.entitlement.merge) is not Merge.ADD:
+            return self._of_peaks(limit.scope, quota, number) if merge.limited else None
         reigns = reigns_of(self.look.before, line_of(self.look.entitlement.feature, limit.scope))
         counted = {reign.ordinal for reign in reigns} - {NOBODY}
         if not counted and limit.scope:
@@ -160,6 +155,21 @@ class _Followed:
             return None
         ordinals = tuple(sorted(counted))
         return Follows(number=number, live=live, at=self.look.now, ordinals=ordinals, windows=found)
+
+    def _of_peaks(self, scope: Scope, quota: Quota, number: int) -> Follows | None:
+        """Return the maximum since the windows' starts by the rollup, whose quarter hours are rounded outward.
+
+        It is for level and `used` alone, because each request is compared with the limit by itself. So it may include
+        another feature of the same meter, and a late event does not change it.
+        """
+        now, found = self.look.now, []
+        for window, start, _ in self._windows(quota):
+            since = max(start, self._reset_since(start) or 0)
+            self._must_be_folded(now)
+            past = self._rolled_up(scope, since - since % QUARTER, now - now % QUARTER + QUARTER)
+            if past:
+                found.append(FollowedWindow(start=window.start, end=window.end, since=since, past=past))
+        return Follows(number=number, at=now, windows=tuple(found)) if found else None
 
     def _of_new_scope(self, scope: Scope, quota: Quota, number: int) -> Follows | None:
         """Return the usage that follows into windows over a scope that no limit has counted before.
@@ -451,6 +461,9 @@ class _Followed:
     def _unused_before(self, until: Instant) -> bool:
         """Return whether the cell shows that nothing was counted before the instant, and that it removed no window."""
         cell = self.look.cell
+        if self.look.entitlement.merge is not Merge.ADD and cell.revision > 0:
+            # A request moves no counter, so the counters do not show it before aggregation.
+            return False
         return cell.floor is None and not any(start < until and cell.own((o, start)) for o, start in cell.used)
 
     def _must_be_folded(self, until: Instant) -> None:

@@ -29,6 +29,14 @@ def spans(reigns: Sequence[Reign], now: Instant) -> list[tuple[int, Instant, Ins
     return [(reign.ordinal, reign.since, end) for reign, end in zip(reigns, ends, strict=True)]
 
 
+def schedules_of(before: Effective, after: Effective) -> Mapping[int, Schedule]:
+    """Return the schedules of present and former quotas, by ordinal."""
+    found = {**before.retired, **after.retired}
+    for effective in (after, before):
+        found |= {quota.ordinal: quota.schedule for _, _, quota in effective.quotas}
+    return found
+
+
 @dataclass(slots=True)
 class FollowedSoFar:
     """The usage that follows into one window, while it is added up.

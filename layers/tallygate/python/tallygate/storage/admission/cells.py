@@ -35,7 +35,7 @@ from tallygate.domain.catalog.units import Unit
 from tallygate.domain.entries.notices import BumpEntry
 from tallygate.domain.limits.counters import CellName, CounterName
 from tallygate.domain.limits.limits import Effective
-from tallygate.domain.limits.rungs import BEYOND, HOLDS, WITHIN
+from tallygate.domain.limits.rungs import ANYWHERE, BEYOND, HOLDS, WITHIN
 from tallygate.errors import InvariantBroken
 from tallygate.operations.admission.ports import (
     Admitted,
@@ -176,6 +176,8 @@ def admission_changes(terms: Terms) -> list[Change]:
     changes: list[Change] = []
     for term in terms.quotas:
         used = cell_image.used_name(term.counter)
+        if term.alone:
+            continue
         if term.opens is None:
             changes.append(Increase(used, terms.amount))
         else:
@@ -284,6 +286,11 @@ def _as_expected(term: QuotaTerm, expected: Expectation) -> list[Condition]:
     """
     used, bounds = cell_image.used_name(term.counter), expected.bounds
     clauses: list[Condition] = []
+    if term.alone:
+        # The request alone is compared, and it was when the terms were made. So the limit must still be the same.
+        clauses += [] if bounds.hold(ZERO) else [Any(())]
+        clauses.append(as_seen(cell_image.window_name(cell_image.ADJUSTED, term.counter), expected.adjusted))
+        bounds = ANYWHERE
     for op, bound in ((BEYOND, bounds.above), (WITHIN, bounds.upto)):
         if bound is not None:
             comparison = Compare(used, op, bound)

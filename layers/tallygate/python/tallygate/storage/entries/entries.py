@@ -14,7 +14,9 @@ CELL_KINDS: dict[str, type] = {kind_of(kind.__name__): kind for kind in CELL_ENT
 CONTRIBUTIONS: dict[str, type] = {
     "add": contributions.Add,
     "raise": contributions.Raise,
+    "lower": contributions.Lower,
     "set": contributions.Set,
+    "mean": contributions.Mean,
     "member": contributions.Member,
 }
 CONTRIBUTION_KINDS = {kind: name for name, kind in CONTRIBUTIONS.items()}

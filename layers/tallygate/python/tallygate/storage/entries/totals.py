@@ -5,6 +5,7 @@ TOTAL#<customer>          <feature>#<ordinal>#<start>   customer, feature, meter
                           carried, adjusted, excluded, followed, would_n, would_q (each only if not zero),
                           with carryover: layers (carried in, as `100@2,50@1`; "": nothing), opened_after (start of
                           the window opened before it)
+                          value.of, by_event.of (contribution, JSON; not for sums and counts)
                           reset (the decisions that resets exclude, `domain.entries.reset_marks`)
                           due_shard, due_at
                           set by the closing of the window: closed, revision, unit (JSON, if the feature has one),

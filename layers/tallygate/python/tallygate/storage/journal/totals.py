@@ -6,16 +6,15 @@
 `upto` is the last journal number applied to the target, and a write requires a smaller `upto`. Records are applied in
 order. So a target with a number has all records up to it, and repeating changes nothing.
 
-A sum grows in the write itself. A maximum is computed from the item, read just before the write. The item cannot change
-in between below the record's number, because the record before it has been applied, and no later one is.
+A sum grows in the write itself. Any other quantity is computed from the item, read just before the write. The item
+cannot change in between below the record's number, because the record before it has been applied, and no later one is.
+Beside such a quantity lies the contribution that it is stated from (`storage.journal.rollup`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import assert_never
 
 from tallygate.domain.base.exact import EXACT
 from tallygate.domain.base.quantities import ZERO
@@ -25,9 +24,7 @@ from tallygate.domain.facts.closing import is_closed
 from tallygate.domain.journal.fold import TotalChange, UsageChange, changes_of
 from tallygate.domain.journal.records import Record
 from tallygate.domain.limits.rollover import layers_text
-from tallygate.domain.metering import contributions
-from tallygate.domain.metering.contributions import Add, Contribution, Member, Raise
-from tallygate.errors import InvariantBroken
+from tallygate.domain.metering.contributions import Add, Contribution, combined, stated
 from tallygate.operations.journal.ports import TargetChange
 from tallygate.storage.base import items, keys
 from tallygate.storage.base.engine import Engine, Key, Refused, Update
@@ -64,7 +61,7 @@ from tallygate.storage.entries.totals import (
     WOULD_DECISIONS,
     governed_text,
 )
-from tallygate.storage.journal.rollup import KIND
+from tallygate.storage.journal.rollup import KIND, contribution_in, contribution_text, of_name
 
 
 def quarter_name(quarter: int) -> str:
@@ -124,7 +121,9 @@ class Totals:
     def add_to_usage(self, customer: str, change: UsageChange, number: int) -> None:
         key, quarters = _key_of(customer, change), change.quarters
         held = self._held(key, quarters.values())
-        counted = [contributed(quarter_name(q), each, held) for q, each in sorted(quarters.items())]
+        counted = [
+            change for q, each in sorted(quarters.items()) for change in contributed(quarter_name(q), each, held)
+        ]
         kinds = {CONTRIBUTION_KINDS[type(each)] for each in quarters.values()} - {CONTRIBUTION_KINDS[Add]}
         about = [*(Set(KIND, kind) for kind in kinds), Set("day", change.day), Set("dims", change.dimensions)]
         self.engine.write(
@@ -149,17 +148,12 @@ def _key_of(customer: str, change: TargetChange) -> Key:
     return keys.total(customer, change.governed.feature, window.ordinal, window.start)
 
 
-def contributed(name: str, contribution: Contribution, held: Item) -> Change:
-    """Return the change that a contribution makes to the quantity in an attribute of the item as read."""
-    match contribution:
-        case Add(amount):
-            return Increase(name, amount)
-        case Raise(to):
-            before = held.get(name)
-            return Set(name, max(before, to) if isinstance(before, Decimal) else to)
-        case contributions.Set() | Member():
-            raise InvariantBroken("no aggregation makes such a contribution")
-    assert_never(contribution)
+def contributed(name: str, contribution: Contribution, held: Item) -> tuple[Change, ...]:
+    """Return the changes that a contribution makes to the quantity in an attribute of the item as read."""
+    if isinstance(contribution, Add):
+        return (Increase(name, contribution.amount),)
+    after = combined(contribution_in(held, name), contribution)
+    return Set(name, stated(after)), Set(of_name(name), contribution_text(after))
 
 
 def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetMark, held: Item) -> tuple[Change, ...]:
@@ -191,8 +185,8 @@ def _total_changes(customer: str, change: TotalChange, number: int, mark: ResetM
     return (
         trace,
         *raised,
-        contributed(VALUE, move.value, held),
-        contributed(BY_EVENT, move.by_event, held),
+        *contributed(VALUE, move.value, held),
+        *contributed(BY_EVENT, move.by_event, held),
         *(Set(name, value) for name, value in about.items()),
         put("limit_name", governed.name),
         put(UNDER, governed_text(governed)),
