@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import pytest
 
 from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.admission.explanations import explanation_answer
 from tallygate.contracts.usage.usage import read_usage
+from tallygate.domain.admission.explanation import explanation
 from tallygate.domain.base.instants import HOUR, MINUTE, Instant
 from tallygate.domain.limits.counters import CellName
 from tallygate.errors import InvalidRequest
@@ -284,7 +286,30 @@ def test_a_prorated_base_does_not_lower_the_limit_of_a_request(engine: Engine) -
 
 
 def test_an_explanation_compares_the_request(engine: Engine) -> None:
-    shop = Peaks(engine, pro=TEN)
-    decision = check(Cells(engine), Memory(), wanted(11), now=shop.now)
-    assert decision.binding is not None
-    assert (decision.binding.after, decision.overage) == (11, 0)
+    shop = Peaks(engine, pro={**TEN, "tiers": [{"at": "80%", "level": "warning"}]})
+
+    def told(amount: int, *, counts: bool) -> tuple[Any, ...]:
+        if counts:
+            decision = consume(Cells(engine), Memory(), wanted(amount), now=shop.now, entropy=lambda n: b"\3" * n)
+        else:
+            decision = check(Cells(engine), Memory(), wanted(amount), now=shop.now)
+        (limit,) = explanation_answer(explanation(decision, {}))["limits"]
+        (window,) = limit["windows"]
+        return window["granted"], window["used_before"], window["used_after"], window["room"], window["level_after"]
+
+    assert told(9, counts=True) == (True, None, 9, 10, "warning"), "usage before it is not known"
+    assert told(10, counts=False) == (True, 0, 10, 10, "warning")
+    assert told(11, counts=False) == (False, 0, 0, 10, "normal")
+    assert told(11, counts=True) == (False, 0, 0, 10, "normal")
+
+
+def test_a_lowered_limit_acts_on_requests_that_a_container_has_decided_by_the_old_one(engine: Engine) -> None:
+    """The condition requires the adjustments that were seen, so a container with an old image is refused."""
+    shop, old, seen = Peaks(engine, pro=TEN), Memory(), Memory()
+    adjust(engine, "acme", 5, named="more", now=shop.now)
+    for memory in (old, seen):
+        assert shop.consume(15, memory=memory)["granted"]
+    adjust(engine, "acme", -10, named="less", now=shop.now)
+    denied = shop.consume(6, memory=old)
+    assert (denied["granted"], denied["limit"]) == (False, 5)
+    assert shop.consume(5, memory=seen)["granted"]
