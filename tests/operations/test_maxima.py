@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tallygate.contracts.admission.check import decision_answer
+from tallygate.contracts.admission.explanations import explanation_answer
 from tallygate.contracts.usage.usage import read_usage
 from tallygate.domain.base.instants import HOUR, MINUTE, Instant
 from tallygate.domain.limits.counters import CellName
@@ -288,3 +289,22 @@ def test_an_explanation_compares_the_request(engine: Engine) -> None:
     decision = check(Cells(engine), Memory(), wanted(11), now=shop.now)
     assert decision.denied_by is not None
     assert (decision.denied_by.after, decision.overage) == (11, 0)
+
+
+def test_an_explanation_states_the_most_that_a_request_may_be(engine: Engine) -> None:
+    shop = Peaks(engine, pro=TEN)
+    decision = check(Cells(engine), Memory(), wanted(11), now=shop.now)
+    (limit,) = explanation_answer(decision, {})["limits"]
+    assert (limit["met"], limit["why"]) == (False, "11 requested, at most 10 at a time")
+
+
+def test_a_lowered_limit_acts_on_requests_that_a_container_has_decided_by_the_old_one(engine: Engine) -> None:
+    """The condition requires the adjustments that were seen, so a container with an old image is refused."""
+    shop, old, seen = Peaks(engine, pro=TEN), Memory(), Memory()
+    adjust(engine, "acme", 5, named="more", now=shop.now)
+    for memory in (old, seen):
+        assert shop.consume(15, memory=memory)["granted"]
+    adjust(engine, "acme", -10, named="less", now=shop.now)
+    denied = shop.consume(6, memory=old)
+    assert (denied["granted"], denied["limit"]) == (False, 5)
+    assert shop.consume(5, memory=seen)["granted"]
