@@ -137,7 +137,7 @@ def stated(contribution: Contribution) -> Decimal:
         case Raise(to) | Lower(to) | Set(to):
             return to
         case Mean(amount, count):
-            return EXACT.divide(amount, Decimal(count)).quantize(STEP, ROUND_HALF_EVEN, EXACT)
+            return EXACT.divide(amount, Decimal(count)).quantize(STEP, rounding=ROUND_HALF_EVEN, context=EXACT)
         case Member(values):
             return Decimal(len(values))
     assert_never(contribution)
