@@ -51,7 +51,7 @@ def catalog(name: str) -> dict[str, Any]:
 
 
 def consume(api: Api, name: str, **dimensions: str) -> dict[str, Any]:
-    body = {"customer": name, "feature": name, "dimensions": dimensions}
+    body = {"customer": name, "feature": name, "dimensions": dimensions, "detail": True}
     found: dict[str, Any] = api.good("POST", "/v1/consume", body)
     return found
 
